@@ -1,0 +1,43 @@
+"""Made-up pictures for tests and first steps: one fixed pattern per class plus pixel noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from regtune.data._base import Dataset, Examples, Splits, carve
+from regtune.noise import Noise
+from regtune.space import knob
+
+
+@dataclass(frozen=True, kw_only=True)
+class Synthetic(Dataset):
+    """Grey images: clamp(pattern of the class + noise * normal draws, 0, 1), equally many per class.
+
+    The patterns and the draws are functions of `split_seed`. Source: none, made for regtune.
+    """
+
+    train: int = knob(default=64, legal="[2, 1000000]", meaning="training examples")
+    validation: int = knob(default=32, legal="[2, 1000000]", meaning="validation examples")
+    test: int = knob(default=32, legal="[2, 1000000]", meaning="test examples")
+    classes: int = knob(default=4, legal="[2, 1000]", meaning="classes")
+    side: int = knob(default=4, legal="[1, 256]", meaning="height and width in pixels")
+    noise: float = knob(default=0.3, legal="[0, 10]", meaning="standard deviation of the pixel noise")
+
+    def load(self) -> Splits:
+        """Return the splits."""
+        draws = Noise(seed=self.split_seed)
+        count = self.train + self.validation + self.test
+        labels = torch.arange(count) % self.classes
+        patterns = draws.uniform("pattern", (self.classes, 1, self.side, self.side))
+        speckle = draws.normal("speckle", (count, 1, self.side, self.side))
+        images = (patterns[labels] + self.noise * speckle).clamp(0, 1)
+        train, validation, test = carve(
+            Examples(images=images, labels=labels),
+            classes=self.classes,
+            sizes=(self.train, self.validation, self.test),
+            seed=self.split_seed,
+            where="data synthetic",
+        )
+        return Splits(train=train, validation=validation, test=test, classes=self.classes)

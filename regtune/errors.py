@@ -1,0 +1,29 @@
+"""What regtune says when it refuses something: one line, with the way out.
+
+Every mistake a user can make is raised as `Refused`. The command line prints its text and exits with
+code 2; a notebook sees an ordinary `ValueError`. Faults of regtune itself are never `Refused`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class Refused(ValueError):
+    """A request that cannot be carried out, said in one line: where, expected, given, remedy."""
+
+
+def nearest(name: object, options: Iterable[str]) -> str:
+    """Return ` (did you mean 'x'?)` for the option closest to `name`, else the list of options."""
+    known = sorted(options)
+    close = difflib.get_close_matches(str(name)[:100], known, n=1, cutoff=0.6)
+    if close:
+        return f" (did you mean {close[0]!r}?)"
+    return f" (one of: {', '.join(known)})" if known else ""
+
+
+def shown(value: object, limit: int = 60) -> str:
+    """Return `repr(value)` in one line of at most `limit` characters."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"

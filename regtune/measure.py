@@ -1,0 +1,36 @@
+"""Clean metrics: hard labels, eval mode, no augmentation, the same for every arm."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from regtune.data import Examples
+from regtune.program import Knobs, Program
+from regtune.state import Tensors
+
+_ROWS = 2048  # examples per forward pass; bounds memory, and is part of what decides the bits
+
+
+def pixels(images: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return images as floats in [0, 1]: uint8 is divided by 255, floats are taken as they are."""
+    return images.to(dtype) / 255 if images.dtype == torch.uint8 else images.to(dtype)
+
+
+def measure(
+    program: Program, params: Tensors, buffers: Tensors, knobs: Knobs, examples: Examples
+) -> list[tuple[float, float]]:
+    """Return (accuracy as a fraction, negative log-likelihood in nats per example) of each member."""
+    dtype = next(iter(params.values())).dtype
+    correct, loss = torch.zeros(()), torch.zeros(())
+    program.net.eval()
+    for images, labels in zip(examples.images.split(_ROWS), examples.labels.split(_ROWS), strict=True):
+        logits = program.logits(params, buffers, knobs, pixels(images, dtype)).double().cpu()
+        right = labels.cpu()
+        chosen = logits.log_softmax(-1).gather(-1, right.expand(logits.shape[:-1])[..., None])[..., 0]
+        # A class counts as the answer only where it is strictly the largest: NaN is never right.
+        correct = correct + (logits.argmax(-1) == right).logical_and(chosen.isfinite()).double().sum(-1)
+        loss = loss - chosen.sum(-1)
+    program.net.train()
+    pairs = torch.stack([correct, loss], -1).reshape(-1, 2) / len(examples)
+    return [(row[0].item(), row[1].item()) for row in pairs]

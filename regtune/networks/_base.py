@@ -1,0 +1,106 @@
+"""What a network is to regtune: a module whose forward pass takes (x, bend) and places slots."""
+
+from __future__ import annotations
+
+import abc
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from regtune.noise import Noise
+
+SlotKind = Literal["input", "hidden", "residual"]
+Bend = Callable[[Any, "Slot"], Any]
+
+
+class Slot(nn.Module):
+    """A named, empty place where a recipe may bend what flows through.
+
+    An `input` or `hidden` slot is called with a tensor [N, ...] and returns one of the same shape. A
+    `residual` slot is called with the branch, a callable from tensor to tensor, and returns a callable.
+    `number` counts the slots of a kind from 1 in the order of the modules; `count` is how many exist.
+    """
+
+    def __init__(self, kind: SlotKind) -> None:
+        super().__init__()
+        self.kind = kind
+        self.number = 0
+        self.count = 0
+
+    @property
+    def label(self) -> str:
+        """The name of the slot within its network: `hidden2`."""
+        return f"{self.kind}{self.number}"
+
+    def forward(self, signal: Any, bend: Bend) -> Any:
+        """Return what the recipe makes of the signal."""
+        return bend(signal, self)
+
+
+class Normalize(nn.Module):
+    """Images in [0, 1] -> zero mean and unit variance per channel of the training images."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(channels, 1, 1))
+        self.register_buffer("std", torch.ones(channels, 1, 1))
+
+    def fit(self, images: Tensor) -> None:
+        """Take mean and standard deviation of images [N, C, H, W] in [0, 1]."""
+        self.mean.copy_(images.mean((0, 2, 3))[:, None, None])
+        self.std.copy_(images.std((0, 2, 3)).clamp_min(1e-6)[:, None, None])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the normalized images, same shape."""
+        return (x - self.mean) / self.std
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network(abc.ABC):
+    """The base of every network family: a frozen value whose knobs are its settings."""
+
+    @abc.abstractmethod
+    def build(self, *, shape: tuple[int, int, int], classes: int) -> nn.Module:
+        """Return the module for images of `shape` (channels, height, width).
+
+        Its forward takes (x [N, C, H, W] in [0, 1], bend) and returns logits [N, classes]; it calls
+        every slot with what flows there and `bend`. Raises Refused for settings that do not fit.
+        """
+
+
+def slots(module: nn.Module) -> list[Slot]:
+    """Return the slots of a module in order."""
+    return [part for part in module.modules() if isinstance(part, Slot)]
+
+
+def fresh(network: Network, *, shape: tuple[int, int, int], classes: int, seed: int) -> nn.Module:
+    """Build a module and draw its initial weights from counter-based noise.
+
+    Linear and convolution weights: normal with variance 2 / fan_in (He et al., 2015), biases 0, keyed
+    by parameter name, so arms that share a network share its weights. What a module sets up otherwise
+    is kept; if it draws random numbers for that, they come from a generator seeded with `seed`.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        module = network.build(shape=shape, classes=classes)
+    for kind in ("input", "hidden", "residual"):
+        places = [slot for slot in slots(module) if slot.kind == kind]
+        for number, slot in enumerate(places, start=1):
+            slot.number, slot.count = number, len(places)
+    noise = Noise(seed=seed).at("initial")
+    with torch.no_grad():
+        for name, part in module.named_modules():
+            if isinstance(part, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
+                weight = cast(Tensor, part.weight)
+                fan_in = weight[0].numel()
+                weight.copy_(noise.normal(name, weight.shape) * math.sqrt(2 / fan_in))
+                if part.bias is not None:
+                    part.bias.zero_()
+    return module

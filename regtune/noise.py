@@ -1,0 +1,135 @@
+"""Counter-based random numbers: every draw is a pure function of (seed, step, site).
+
+Nothing is consumed and nothing is saved: draw 7 of a site is the same whether draws 0-6 were made or
+not. So a resumed run equals an uninterrupted one, a trial does not depend on its neighbours, and all
+arms of a sweep see the same initial weights, batch order and augmentation stream under one seed.
+
+The hash is two rounds of an integer mixer with a 64-bit key that enters twice, once before each round
+(a counter with a key added once would give shifted copies of one stream). int32 arithmetic wraps
+around and is the same eager, compiled and under vmap. Mixer constants: Chris Wellons, "Prospecting for
+Hash Functions" (2018), lowbias32. This is noise for training, not cryptography.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+_MASK = 0xFFFFFFFF
+_M1, _M2, _GOLDEN = 0x7FEB352D, 0x846CA68B, 0x9E3779B9
+_GAMMA_CANDIDATES = 8
+
+
+def _signed(word: int) -> int:
+    word &= _MASK
+    return word - (1 << 32) if word >> 31 else word
+
+
+def _mix_host(word: int) -> int:
+    """Mix one 32-bit word as a Python integer; equals `_mix` on int32 tensors."""
+    word &= _MASK
+    word = (word ^ (word >> 16)) * _M1 & _MASK
+    word = (word ^ (word >> 15)) * _M2 & _MASK
+    return word ^ (word >> 16)
+
+
+def _mix(word: Tensor) -> Tensor:
+    """Mix int32 words; `>>` is arithmetic in torch, so the sign bits are masked away."""
+    word = (word ^ ((word >> 16) & 0xFFFF)) * _signed(_M1)
+    word = (word ^ ((word >> 15) & 0x1FFFF)) * _signed(_M2)
+    return word ^ ((word >> 16) & 0xFFFF)
+
+
+@lru_cache(maxsize=256)
+def _counter(count: int, device: torch.device) -> Tensor:
+    """0..count-1 as int32. Only ever read; cached because a step asks for the same few sizes."""
+    return torch.arange(count, dtype=torch.int32, device=device)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noise:
+    """The random numbers of one step of one trial.
+
+    `seed` and `step` are Python integers when a trial runs alone (the keys then cost nothing), or
+    0-dim int32 tensors inside a lane or a compiled program; the draws are equal. `prefix` keeps the
+    sites of one user apart from those of another: see `at`.
+    """
+
+    seed: int | Tensor
+    step: int | Tensor = 0
+    prefix: str = ""
+    device: torch.device = torch.device("cpu")
+
+    def at(self, name: str) -> Noise:
+        """Return the same noise with its sites below `name`."""
+        return Noise(
+            seed=self.seed, step=self.step, prefix=f"{self.prefix}{name}/", device=self.device
+        )
+
+    def bits(self, site: str, shape: Sequence[int]) -> Tensor:
+        """Return int32 words of all 32 bits, uniform over their range, of the given shape."""
+        first, second = self._keys(zlib.crc32(f"{self.prefix}{site}".encode()))
+        words = _counter(math.prod(shape), self.device) + first
+        words ^= (words >> 16) & 0xFFFF
+        words *= _signed(_M1)
+        words += second
+        words ^= (words >> 15) & 0x1FFFF
+        words *= _signed(_M2)
+        words ^= (words >> 16) & 0xFFFF
+        return words.view(tuple(shape))
+
+    def uniform(self, site: str, shape: Sequence[int] = ()) -> Tensor:
+        """Return float32 draws from [0, 1), on a grid of 2**-24."""
+        return ((self.bits(site, shape) >> 8) & 0xFFFFFF).float() * 2.0**-24
+
+    def open_uniform(self, site: str, shape: Sequence[int] = ()) -> Tensor:
+        """Return float32 draws from (0, 1): the middles of 2**23 equal cells, so logs are finite."""
+        return ((self.bits(site, shape) >> 9) & 0x7FFFFF).float() * 2.0**-23 + 2.0**-24
+
+    def normal(self, site: str, shape: Sequence[int] = ()) -> Tensor:
+        """Return standard normal float32 draws (inverse distribution function)."""
+        return torch.special.ndtri(self.open_uniform(site, shape))
+
+    def log_gamma(self, site: str, shape_parameter: float | Tensor, shape: Sequence[int] = ()) -> Tensor:
+        """Return logarithms of Gamma(a, 1) draws for any a > 0, a a number or a 0-dim tensor.
+
+        Marsaglia and Tsang, "A Simple Method for Generating Gamma Variables" (2000), for a + 1, then
+        Gamma(a) = Gamma(a + 1) * U**(1/a), in logarithms because draws for small a underflow. The
+        first accepted of a fixed number of candidates is taken, so shapes stay static; that none is
+        accepted has probability below 0.05**8 and gives the last candidate.
+        """
+        a = torch.as_tensor(shape_parameter, dtype=torch.float32, device=self.device)
+        d = a + 1.0 - 1.0 / 3.0
+        wide = (_GAMMA_CANDIDATES, *shape)
+        x = self.normal(f"{site}.normal", wide)
+        v = (1.0 + x / (9.0 * d).sqrt()).clamp_min(1e-30) ** 3
+        u = self.open_uniform(f"{site}.accept", wide)
+        accepted = u.log() < 0.5 * x.square() + d - d * v + d * v.log()
+        ranks = torch.arange(_GAMMA_CANDIDATES, 0, -1, device=self.device).view(-1, *[1] * len(shape))
+        first = (accepted * ranks).argmax(0, keepdim=True)
+        boost = self.open_uniform(f"{site}.boost", shape).log() / a
+        return (d * v).log().gather(0, first)[0] + boost
+
+    def beta(self, site: str, a: float | Tensor, b: float | Tensor, shape: Sequence[int] = ()) -> Tensor:
+        """Return float32 Beta(a, b) draws in [0, 1]; a, b > 0 are numbers or 0-dim tensors."""
+        x = self.log_gamma(f"{site}.a", a, shape)
+        return torch.sigmoid(x - self.log_gamma(f"{site}.b", b, shape))
+
+    def permutation(self, site: str, count: int) -> Tensor:
+        """Return the numbers 0..count-1 (int64) in random order."""
+        return torch.argsort(self.bits(site, (count,)), stable=True)
+
+    def _keys(self, site: int) -> tuple[int | Tensor, int | Tensor]:
+        """Return the two 32-bit keys of a site of this step."""
+        if isinstance(self.seed, int) and isinstance(self.step, int):
+            key = _mix_host(_mix_host(self.seed) + self.step)
+            return _signed(_mix_host(key ^ site)), _signed(_mix_host(key + site * _GOLDEN))
+        seed = torch.as_tensor(self.seed, dtype=torch.int32, device=self.device)
+        words = _mix(_mix(seed) + self.step)
+        return _mix(words ^ _signed(site)), _mix(words + _signed(site * _GOLDEN))

@@ -1,0 +1,155 @@
+"""A recipe: a tuple of regularizers with the same hooks, composed by each hook's law."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from regtune.data import Splits
+from regtune.errors import Refused
+from regtune.networks import NETWORKS, Slot, slots
+from regtune.records import Epoch, Plain
+from regtune.regularizers import REGULARIZERS, Forward, Regularizer, Step, overrides
+from regtune.shelf import name_of
+from regtune.space import knobs, plain_settings, read_settings
+from regtune.state import Number, State, Tensors
+
+C = TypeVar("C")
+StepKind = TypeVar("StepKind", bound=Step)
+
+
+def numbers(value: Any, device: torch.device) -> Tensors:
+    """Return the float knobs of a configured value as float32 0-dim tensors by name."""
+    return {
+        name: torch.tensor(getattr(value, name), dtype=torch.float32, device=device)
+        for name, k in knobs(type(value)).items()
+        if k.kind is float
+    }
+
+
+def with_numbers(value: C, tensors: Mapping[str, Tensor]) -> C:
+    """Return a configured value with its float knobs replaced by tensors."""
+    return dataclasses.replace(value, **tensors) if tensors else value  # type: ignore[type-var]  # C is one of our dataclasses
+
+
+def scoped(step: StepKind, site: str) -> StepKind:
+    """Return a step whose noise belongs to one method of the recipe."""
+    return dataclasses.replace(step, noise=step.noise.at(site))
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Regularizers with the sites of their noise: the method's name and which occurrence it is.
+
+    A site does not depend on the place in the recipe, so adding a method leaves the draws of the others
+    as they were.
+    """
+
+    methods: tuple[tuple[str, Regularizer], ...]
+
+    @classmethod
+    def of(cls, regularizers: Iterable[Regularizer]) -> Recipe:
+        """Return the recipe of these regularizers, in this order."""
+        seen: Counter[str] = Counter()
+        methods = []
+        for method in regularizers:
+            name = name_of(type(method))
+            methods.append((f"{name}.{seen[name]}", method))
+            seen[name] += 1
+        return cls(tuple(methods))
+
+    @classmethod
+    def read(cls, rows: Sequence[Plain], plugins: Sequence[str] = (), where: str = "recipe") -> Recipe:
+        """Return the recipe of plain rows; raises Refused in one line."""
+        return cls.of(read_method(row, plugins, f"{where}[{i}]") for i, row in enumerate(rows))
+
+    def plain(self) -> tuple[Plain, ...]:
+        """Return the strict-JSON rows of the recipe."""
+        return tuple(plain_method(method) for _, method in self.methods)
+
+    def check_slots(self, net: nn.Module, name: str, where: str) -> None:
+        """Raise Refused if a method needs a slot that the network does not place."""
+        present = {slot.kind for slot in slots(net)}
+        for site, method in self.methods:
+            if method.needs and present.isdisjoint(method.needs):
+                raise Refused(
+                    f"{where}: {site.split('.')[0]} needs a network with a slot of kind "
+                    f"{' or '.join(method.needs)}, {name} as configured has {', '.join(sorted(present)) or 'none'}; "
+                    f"networks: {', '.join(NETWORKS.all())}"
+                )
+
+    @functools.cached_property
+    def _by_hook(self) -> dict[str, list[tuple[str, Regularizer]]]:
+        hooks = ("augment", "bend", "penalty", "project", "schedule", "stop", "keep")
+        return {h: [(s, m) for s, m in self.methods if overrides(m, h)] for h in hooks}
+
+    def prepare(self, net: nn.Module, data: Splits) -> nn.Module:
+        """Compose."""
+        for _, method in self.methods:
+            net = method.prepare(net, data)
+        return net
+
+    def augment(self, x: Tensor, y: Tensor, step: Step) -> tuple[Tensor, Tensor]:
+        """Compose."""
+        for site, method in self._by_hook["augment"]:
+            x, y = method.augment(x, y, scoped(step, site))
+        return x, y
+
+    def bend(self, x: Any, slot: Slot, step: Step) -> Any:
+        """Compose."""
+        for site, method in self._by_hook["bend"]:
+            x = method.bend(x, slot, scoped(step, site))
+        return x
+
+    def penalty(self, step: Forward) -> Number:
+        """Add."""
+        total: Number = 0.0
+        for site, method in self._by_hook["penalty"]:
+            total = total + method.penalty(scoped(step, site))
+        return total
+
+    def project(self, state: State, step: Step) -> State:
+        """One after the other."""
+        for site, method in self._by_hook["project"]:
+            state = method.project(state, scoped(step, site))
+        return state
+
+    def schedule(self, progress: float) -> Number:
+        """Multiply."""
+        factor: Number = 1.0
+        for _, method in self._by_hook["schedule"]:
+            factor = factor * method.schedule(progress)
+        return factor
+
+    def stop(self, epochs: Sequence[Epoch]) -> bool:
+        """Any stops."""
+        return any(method.stop(epochs) for _, method in self._by_hook["stop"])
+
+    def keep(self, epochs: Sequence[Epoch]) -> int:
+        """Keep the newest epoch if every method does, else stay with the previous answer."""
+        newest = epochs[-1].number
+        answers = [method.keep(epochs) for _, method in self._by_hook["keep"]]
+        if all(answer == newest for answer in answers) or len(epochs) == 1:
+            return newest
+        return epochs[-2].kept
+
+
+def read_method(row: Plain, plugins: Sequence[str], where: str) -> Regularizer:
+    """Return the regularizer of a plain row `{name, knob: value, ...}`; raises Refused."""
+    if not isinstance(row, dict) or "name" not in row:
+        raise Refused(f"{where}: expected a table with the name of a regularizer, given {row!r}")
+    cls = REGULARIZERS.find(row["name"], f"{where}.name", plugins)
+    settings = {name: value for name, value in row.items() if name != "name"}
+    return cls(**read_settings(cls, settings, f"{where}.{row['name']}"))
+
+
+def plain_method(method: Regularizer) -> Plain:
+    """Return the strict-JSON row of a regularizer, all knobs spelled out."""
+    return {"name": name_of(type(method)), **plain_settings(method)}

@@ -1,0 +1,133 @@
+"""What regtune writes down: frozen rows that turn into strict JSON and back without loss."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
+
+Phase = Literal["search", "confirm"]
+Status = Literal["ok", "pruned", "diverged", "failed"]
+Plain = dict[str, Any]
+
+
+def finite(value: float) -> float | None:
+    """Return the number, or None where JSON has no word for it (infinity, not a number)."""
+    return value if math.isfinite(value) else None
+
+
+class Cell(NamedTuple):
+    """One planned place in a sweep: the `number`-th trial of an arm in a phase."""
+
+    arm: str
+    phase: Phase
+    number: int
+
+    def __str__(self) -> str:
+        """Return the form used on the command line: `mixup/search/3`."""
+        return f"{self.arm}/{self.phase}/{self.number}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """Everything that decides the numbers of one training run, JSON-plain.
+
+    `data` and `network` hold a `name` and settings. `recipe` is a tuple of tables, each the `name` of a
+    regularizer with its knobs; the empty tuple is the baseline. `optimizer` holds a `name`, its settings
+    and the learning rate. `phase` decides whether the test split is opened ("confirm" only). `threads`
+    is the number of CPU threads, `device` is "cpu" or "cuda", `dtype` is "float32" or "float64".
+    `plugins` names the user's modules in which things of those names are found.
+    """
+
+    data: Plain
+    network: Plain
+    optimizer: Plain
+    epochs: int
+    batch: int
+    seed: int
+    recipe: tuple[Plain, ...] = ()
+    phase: Phase = "search"
+    threads: int = 1
+    device: str = "cpu"
+    dtype: str = "float32"
+    plugins: tuple[str, ...] = ()
+
+    @cached_property
+    def id(self) -> str:
+        """Twelve hexadecimal digits of a hash of the content: equal trials have equal ids."""
+        text = json.dumps(self.plain(), sort_keys=True, allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def plain(self) -> Plain:
+        """Return the strict-JSON form."""
+        row = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return row | {"recipe": list(self.recipe), "plugins": list(self.plugins)}
+
+    @classmethod
+    def from_plain(cls, row: Mapping[str, Any]) -> Trial:
+        """Return the trial of a plain row."""
+        lists = {"recipe": tuple(row["recipe"]), "plugins": tuple(row["plugins"])}
+        return cls(**{**row, **lists})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a trial ended.
+
+    `kept` is the number of the epoch whose weights count. `metrics` are taken there, on clean data with
+    hard labels in eval mode: `train_accuracy`, `train_loss` on the whole training split,
+    `val_accuracy`, `val_loss`, and in confirm `test_accuracy`, `test_loss` at the kept epoch and
+    `test_accuracy_last`, `test_loss_last` at the last one. Accuracies are fractions, losses negative
+    log-likelihoods in nats. None stands for a number that is not finite.
+    """
+
+    status: Status
+    message: str = ""
+    kept: int = 0
+    metrics: Mapping[str, float | None] = dataclasses.field(default_factory=dict)
+
+    def plain(self) -> Plain:
+        """Return the strict-JSON form."""
+        return {**vars(self), "metrics": dict(self.metrics)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """One pass over the training data and what was measured after it.
+
+    `number` counts from 1. `objective` is the mean training objective, with the recipe's bends and
+    penalties: never compare it across arms. `train_*` are clean metrics on a fixed subset of at most
+    1,000 training examples, `val_*` on the whole validation split. `kept` is the number of the epoch
+    that the recipe would keep if training ended here. `seconds` is wall time. `outcome` is set on the
+    last epoch only.
+    """
+
+    number: int
+    objective: float | None
+    train_accuracy: float | None
+    train_loss: float | None
+    val_accuracy: float | None
+    val_loss: float | None
+    learning_rate: float
+    kept: int
+    seconds: float
+    outcome: Outcome | None = None
+
+    def plain(self) -> Plain:
+        """Return the strict-JSON form."""
+        return {**vars(self), "outcome": self.outcome.plain() if self.outcome else None}
+
+    @classmethod
+    def from_plain(cls, row: Mapping[str, Any]) -> Epoch:
+        """Return the epoch of a plain row."""
+        outcome = row["outcome"]
+        return cls(**{**row, "outcome": Outcome(**outcome) if outcome else None})
+
+    def numbers(self) -> Plain:
+        """Return what two runs of one trial must agree on: everything but the seconds."""
+        return {name: value for name, value in self.plain().items() if name != "seconds"}

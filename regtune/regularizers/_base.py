@@ -1,0 +1,105 @@
+"""What a regularizer is: a frozen value that says what it bends, through seven hooks.
+
+    prepare(net, data) -> net              composes; once, before training
+    augment(x, y, step) -> (x, y)          composes, in recipe order
+    bend(x, slot, step) -> x               composes, in recipe order
+    penalty(step) -> scalar                adds
+    project(state, step) -> state          in order, after each update
+    schedule(progress) -> factor           multiplies the learning rate
+    stop(epochs) -> bool, keep(epochs) -> number     after each epoch
+
+Hooks return values and edit nothing in place. Float knobs are 0-dim tensors inside `train`: use torch
+operations on them and never branch in Python on their value. Random numbers come from `step.noise`
+only, each draw of a step under its own site name.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from regtune.data import Splits
+from regtune.networks import Slot
+from regtune.noise import Noise
+from regtune.records import Epoch
+from regtune.state import Number, State, Tensors
+
+HOOKS = ("prepare", "augment", "bend", "penalty", "project", "schedule", "stop", "keep")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """What a hook may see of the moment: its own noise, the share of the budget that is done
+    (0 <= progress < 1), the learning rate, and whether this is training or evaluation."""
+
+    noise: Noise
+    progress: float
+    learning_rate: Number
+    training: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forward(Step):
+    """What a penalty may see: a step and its forward pass.
+
+    `inputs` [N, C, H, W] and `targets` [N, classes] as augmented, `logits` [N, classes], `taps` the
+    tensors [N, ...] that reached the input and hidden slots, by slot label, before any bending.
+    """
+
+    params: Tensors
+    inputs: Tensor
+    targets: Tensor
+    logits: Tensor
+    taps: Tensors
+
+
+@dataclass(frozen=True, kw_only=True)
+class Regularizer:
+    """The base of every regularizer: all hooks neutral. A method overrides the ones it needs.
+
+    `needs` names the kinds of slots that the method bends; a network must have one of them.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ()
+
+    def prepare(self, net: nn.Module, data: Splits) -> nn.Module:
+        """Return the network to train, given the one built and the data."""
+        return net
+
+    def augment(self, x: Tensor, y: Tensor, step: Step) -> tuple[Tensor, Tensor]:
+        """Return inputs [N, C, H, W] in [0, 1] and targets [N, classes], rows that sum to 1."""
+        return x, y
+
+    def bend(self, x: Any, slot: Slot, step: Step) -> Any:
+        """Return what flows on from a slot: a tensor, in a residual slot a branch (a callable)."""
+        return x
+
+    def penalty(self, step: Forward) -> Number:
+        """Return a scalar that is added to the training objective."""
+        return 0.0
+
+    def project(self, state: State, step: Step) -> State:
+        """Return the state after an update, moved to where it is allowed to be."""
+        return state
+
+    def schedule(self, progress: float) -> Number:
+        """Return the factor of the learning rate at this share of the budget."""
+        return 1.0
+
+    def stop(self, epochs: Sequence[Epoch]) -> bool:
+        """Return whether training ends after the newest of these epochs."""
+        return False
+
+    def keep(self, epochs: Sequence[Epoch]) -> int:
+        """Return the number of the epoch whose weights count: the newest, or the previous answer."""
+        return epochs[-1].number
+
+
+def overrides(method: Regularizer | type[Regularizer], hook: str) -> bool:
+    """Return whether a method has its own version of a hook."""
+    cls = method if isinstance(method, type) else type(method)
+    return typing.cast(bool, getattr(cls, hook) is not getattr(Regularizer, hook))

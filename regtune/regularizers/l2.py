@@ -1,0 +1,29 @@
+"""L2: a quadratic price on weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from optuna.distributions import FloatDistribution
+
+from regtune.regularizers._base import Forward, Regularizer
+from regtune.space import knob
+from regtune.state import Number, weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class L2(Regularizer):
+    """Adds strength / 2 * sum of squared weights to the objective (coupled: it enters the momentum).
+
+    Biases and normalization parameters are free, unlike torch's `SGD(weight_decay=...)`, which is
+    otherwise equal. Source: I. Goodfellow et al., "Deep Learning" (2016), section 7.1.1.
+    """
+
+    strength: Number = knob(
+        default=1e-3, legal="[0, 1e6]", space=FloatDistribution(1e-5, 1e-1, log=True), neutral=0.0,
+        meaning="factor of half the sum of squared weights",
+    )
+
+    def penalty(self, step: Forward) -> Number:
+        """Return the price of the weights."""
+        return self.strength / 2 * sum(w.square().sum() for w in weights(step.params).values())

@@ -1,0 +1,37 @@
+"""Max-norm: the incoming weights of a unit stay inside a ball."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from optuna.distributions import FloatDistribution
+from torch import Tensor
+
+from regtune.regularizers._base import Regularizer, Step
+from regtune.space import knob
+from regtune.state import Number, State, weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaxNorm(Regularizer):
+    """After each update, a unit's incoming weight vector longer than c is scaled back to length c.
+
+    All linear and convolution weights, the output layer included; biases are free. Source: N. Srivastava
+    et al., "Dropout" (JMLR 2014), section 5.1; their c = 3 to 4 goes with dropout that scales at test.
+    """
+
+    c: Number = knob(
+        default=3.0, legal="(0, 1e6]", space=FloatDistribution(0.5, 4.0, log=True),
+        off=math.inf, neutral=math.inf, meaning="longest incoming weight vector of a unit",
+    )
+
+    def project(self, state: State, step: Step) -> State:
+        """Scale back the rows that are too long; momentum is left alone."""
+        bounded = {name: self._bounded(weight) for name, weight in weights(state.params).items()}
+        return state._replace(params={**state.params, **bounded})
+
+    def _bounded(self, weight: Tensor) -> Tensor:
+        length = weight.flatten(1).square().sum(1).sqrt().clamp_min(1e-30)
+        factor = (self.c / length).clamp(max=1.0)
+        return weight * factor.view(-1, *[1] * (weight.ndim - 1))

@@ -1,0 +1,89 @@
+"""A folder is a shelf: every class in it that extends the shelf's base is found by its name.
+
+Nothing registers itself and nothing is kept: a look-up imports the folder's modules, then the plugin
+modules that it was given, and collects. A thing's name is its class name in snake case (`MaxNorm` is
+`max_norm`), or its `label` where it sets one.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from regtune.errors import Refused, nearest, shown
+
+T = TypeVar("T")
+_WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+def name_of(cls: type) -> str:
+    """Return the name under which sweep files know a class."""
+    label = cls.__dict__.get("label")
+    return label if isinstance(label, str) else _WORD.sub("_", cls.__name__).lower()
+
+
+def import_plugin(name: str) -> object:
+    """Import a user's module by its dotted name; raises Refused where that fails."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and name.startswith(error.name):
+            raise Refused(
+                f"plugin {name}: no module of that name; start regtune in its folder or install it"
+            ) from error
+        raise Refused(f"plugin {name}: it imports {error.name}, which is not installed") from error
+    except Exception as error:
+        # A user's module may fail in any way while it is imported; its words are passed on.
+        raise Refused(f"plugin {name}: {type(error).__name__}: {shown(str(error), 200)}") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shelf(Generic[T]):
+    """The things of one kind: `package` is their folder, `base` their class, `noun` their word."""
+
+    package: str
+    base: type[T]
+    noun: str
+
+    def all(self, plugins: Iterable[str] = ()) -> dict[str, type[T]]:
+        """Return every thing by name, sorted; raises Refused if two share a name."""
+        package = importlib.import_module(self.package)
+        modules: list[object] = [
+            importlib.import_module(f"{self.package}.{module.name}")
+            for module in pkgutil.iter_modules(package.__path__)
+            if not module.name.startswith("_")
+        ]
+        modules += [import_plugin(name) for name in plugins]
+        found: dict[str, type[T]] = {}
+        for module in modules:
+            for cls in vars(module).values():
+                if not self._belongs(cls, module):
+                    continue
+                name = name_of(cls)
+                if found.setdefault(name, cls) is not cls:
+                    raise Refused(
+                        f"{cls.__module__}.{cls.__name__}: a {self.noun} called {name!r} exists in "
+                        f"{found[name].__module__}; give the class another name"
+                    )
+        return dict(sorted(found.items()))
+
+    def find(self, name: object, where: str, plugins: Iterable[str] = ()) -> type[T]:
+        """Return the thing called `name`; raises Refused with the nearest name."""
+        things = self.all(plugins)
+        if not isinstance(name, str) or name not in things:
+            raise Refused(f"{where}: unknown {self.noun} {shown(name)}{nearest(name, things)}")
+        return things[name]
+
+    def _belongs(self, cls: object, module: object) -> bool:
+        return (
+            inspect.isclass(cls)
+            and issubclass(cls, self.base)
+            and cls is not self.base
+            and not inspect.isabstract(cls)
+            and cls.__module__ == getattr(module, "__name__", None)
+        )

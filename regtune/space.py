@@ -1,0 +1,217 @@
+"""Knobs: one line that gives a setting its default, its legal values, its search space and its meaning.
+
+A knob is a field of a frozen dataclass made by `knob(...)`. The same description checks sweep files,
+builds Optuna's distributions, prints the catalogue and names the setting at which a method is off.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+import types
+import typing
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from regtune.errors import Refused, nearest, shown
+
+OFF = "off"
+_INTERVAL = re.compile(r"^([\[(])\s*([^,\s]+)\s*,\s*([^,\s]+)\s*([\])])$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """A range of numbers, written as in mathematics: `[0, 1)`."""
+
+    text: str
+    low: float
+    high: float
+    low_open: bool
+    high_open: bool
+
+    @classmethod
+    def parse(cls, text: str) -> Interval:
+        """Read `[0, 1)`; raises ValueError for anything else."""
+        match = _INTERVAL.match(text)
+        if match is None:
+            raise ValueError(f"an interval is written like [0, 1), given {text!r}")
+        left, low, high, right = match.groups()
+        return cls(
+            text=text,
+            low=float(low),
+            high=float(high),
+            low_open=left == "(",
+            high_open=right == ")",
+        )
+
+    def __contains__(self, value: float) -> bool:
+        above = value > self.low if self.low_open else value >= self.low
+        below = value < self.high if self.high_open else value <= self.high
+        return above and below
+
+
+@dataclass(frozen=True, kw_only=True)
+class Knob:
+    """The description of one setting.
+
+    `kind` is int, float, bool, str or tuple (a list of whole numbers). `legal` is an interval for
+    numbers, the allowed words for strings. `off` is the value that the word "off" stands for, if the
+    setting has one; `neutral` is the value at which the method does nothing.
+    """
+
+    name: str
+    kind: type
+    default: Any
+    legal: Interval | tuple[str, ...] | None
+    space: BaseDistribution | None
+    meaning: str
+    off: Any = None
+    neutral: Any = None
+
+    def expected(self) -> str:
+        """Say in words what values this knob takes."""
+        noun = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
+        text = noun.get(self.kind, "a list of whole numbers")
+        if isinstance(self.legal, Interval):
+            text += f" in {self.legal.text}"
+        elif self.legal:
+            text = "one of " + ", ".join(map(repr, self.legal))
+        return text + (f' or "{OFF}"' if self.off is not None else "")
+
+    def read(self, value: object, where: str) -> Any:
+        """Return the checked Python value of a plain one; raises Refused, naming `where`."""
+        if self.off is not None and (value == OFF or value == self.off):
+            return self.off
+        if self.kind is tuple and isinstance(value, list | tuple):
+            return tuple(self._item(item, f"{where}[{i}]") for i, item in enumerate(value))
+        return self._item(value, where)
+
+    def plain(self, value: Any) -> Any:
+        """Return the strict-JSON form of a value: the word "off" instead of infinity."""
+        if self.off is not None and value == self.off:
+            return OFF
+        return list(value) if self.kind is tuple else value
+
+    def _item(self, value: object, where: str) -> Any:
+        kind = int if self.kind is tuple and not isinstance(value, list | tuple) else self.kind
+        right_type = (
+            isinstance(value, int | float) and not isinstance(value, bool)
+            if kind is float
+            else type(value) is kind
+        )
+        if right_type and isinstance(self.legal, Interval) and kind in (int, float):
+            number = typing.cast(float, value)
+            right_type = math.isfinite(number) and number in self.legal
+        elif right_type and isinstance(self.legal, tuple):
+            right_type = value in self.legal
+        if not right_type:
+            hint = nearest(value, self.legal) if isinstance(self.legal, tuple) else ""
+            raise Refused(f"{where}: expected {self.expected()}, given {shown(value)}{hint}")
+        return float(typing.cast(float, value)) if kind is float else value
+
+
+def knob(
+    *,
+    default: Any,
+    meaning: str,
+    legal: str | tuple[str, ...] | None = None,
+    space: BaseDistribution | None = None,
+    off: Any = None,
+    neutral: Any = None,
+) -> Any:
+    """Declare a knob as the default of a dataclass field; see `Knob` for the arguments."""
+    description = {
+        "legal": Interval.parse(legal) if isinstance(legal, str) else legal,
+        "space": space,
+        "meaning": meaning,
+        "off": off,
+        "neutral": neutral,
+    }
+    return dataclasses.field(default=default, metadata={"knob": description})
+
+
+@cache
+def knobs(cls: type) -> dict[str, Knob]:
+    """Return the knobs of a dataclass by name, in the order in which they are written."""
+    hints = typing.get_type_hints(cls)
+    found = {}
+    for field in dataclasses.fields(cls):
+        if "knob" in field.metadata:
+            found[field.name] = Knob(
+                name=field.name,
+                kind=_kind(hints[field.name]),
+                default=field.default,
+                **field.metadata["knob"],
+            )
+    return found
+
+
+def _kind(hint: Any) -> type:
+    """Return the plain kind of a field: `float | Tensor` is float, `tuple[int, ...]` is tuple."""
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    for option in options:
+        plain = typing.get_origin(option) or option
+        if plain in (bool, int, float, str, tuple):
+            return typing.cast(type, plain)
+    raise TypeError(f"a knob is a bool, int, float, str or tuple of int, given {hint!r}")
+
+
+def read_settings(cls: type, values: object, where: str) -> dict[str, Any]:
+    """Check plain settings against the knobs of `cls`; raises Refused in one line."""
+    known = knobs(cls)
+    if not isinstance(values, dict):
+        raise Refused(f"{where}: expected a table of settings, given {shown(values)}")
+    for name in values:
+        if name not in known:
+            raise Refused(f"{where}: unknown setting {shown(name)}{nearest(name, known)}")
+    return {name: known[name].read(value, f"{where}.{name}") for name, value in values.items()}
+
+
+def plain_settings(value: Any) -> dict[str, Any]:
+    """Return all knobs of a configured dataclass value in strict-JSON form."""
+    return {name: k.plain(getattr(value, name)) for name, k in knobs(type(value)).items()}
+
+
+def read_space(k: Knob, value: object, where: str) -> BaseDistribution | Any:
+    """Read what a sweep file says of a knob: a fixed value, `{low, high, log, step}` or a list.
+
+    Returns an Optuna distribution, or the checked fixed value. Raises Refused.
+    """
+    if isinstance(value, list) and k.kind is not tuple:
+        if not value:
+            raise Refused(f"{where}: expected at least one choice, given an empty list")
+        return CategoricalDistribution([k.plain(k.read(v, f"{where}[{i}]")) for i, v in enumerate(value)])
+    if not isinstance(value, dict):
+        return k.read(value, where)
+    for name in value:
+        if name not in ("low", "high", "log", "step"):
+            raise Refused(f"{where}: unknown setting {shown(name)}{nearest(name, ('low', 'high', 'log', 'step'))}")
+    if k.kind not in (int, float):
+        raise Refused(f"{where}: expected {k.expected()} or a list of choices, given a range")
+    if "low" not in value or "high" not in value:
+        raise Refused(f"{where}: a range needs low and high, given {shown(sorted(value))}")
+    low, high = (k.read(value[end], f"{where}.{end}") for end in ("low", "high"))
+    log, step = value.get("log", False), value.get("step")
+    if not isinstance(log, bool):
+        raise Refused(f"{where}.log: expected true or false, given {shown(log)}")
+    if not low <= high or math.isinf(high):
+        raise Refused(f"{where}: expected low <= high, both finite, given low={low}, high={high}")
+    if log and low <= 0:
+        raise Refused(f"{where}: a logarithmic range needs low > 0, given low={low}")
+    if step is not None and (log or isinstance(step, bool) or not isinstance(step, int | float)
+                             or not 0 < step <= max(high - low, 1e-300)):
+        raise Refused(f"{where}.step: expected a number in (0, high - low] and no log, given {shown(step)}")
+    if k.kind is int:
+        if step is not None and not isinstance(step, int):
+            raise Refused(f"{where}.step: expected a whole number, given {shown(step)}")
+        return IntDistribution(low, high, log=log, step=1 if step is None else step)
+    return FloatDistribution(low, high, log=log, step=step)

@@ -1,0 +1,269 @@
+"""Train: a trial goes in, epochs come out. The only training loop.
+
+`train(trial)` is a generator and knows nothing of schedulers: Ray pulls it, a notebook pulls it
+(`*_, last = train(trial)`), a test takes two steps of it. Whoever stops pulling has stopped it. A
+`Lane` is the loop itself, with one member or, along a leading axis of every tensor, with many.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import math
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from regtune.data import DATASETS, Examples, Splits
+from regtune.errors import Refused
+from regtune.measure import measure, pixels
+from regtune.networks import NETWORKS, Normalize, fresh
+from regtune.noise import Noise
+from regtune.optimizers import OPTIMIZERS, Optimizer
+from regtune.program import Moment, Program, member, stacked
+from regtune.recipe import Recipe, numbers
+from regtune.records import Epoch, Outcome, Plain, Trial, finite
+from regtune.space import read_settings
+from regtune.state import State
+
+CLEAN_SUBSET = 1000  # training examples on which every epoch is measured
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+def train(
+    trial: Trial, *, data: Splits | None = None, resume: bytes | None = None
+) -> Iterator[Epoch]:
+    """Train one trial and yield an `Epoch` after each epoch, the last one with its `Outcome`.
+
+    `data` is what the trial's data set would load, if that is at hand already. `resume` is a
+    checkpoint of the same trial: the epochs after it are yielded, equal bit for bit to those of an
+    uninterrupted run. Raises Refused for a trial that cannot be built.
+    """
+    for epochs in Lane((trial,), data=data, resume=resume):
+        yield from (epoch for epoch in epochs if epoch is not None)
+
+
+class Lane:
+    """An iterator over the epochs of trials that train side by side, one tuple per epoch.
+
+    The members share data set, network, batch, epochs, kinds of methods and optimizer; knobs, learning
+    rates and seeds differ. A member that has ended yields None from then on.
+    """
+
+    def __init__(
+        self, trials: Sequence[Trial], *, data: Splits | None = None, resume: bytes | None = None
+    ) -> None:
+        first = trials[0]
+        _check_alike(trials)
+        torch.set_num_threads(first.threads)
+        self.trials = tuple(trials)
+        self.recipes = [Recipe.read(trial.recipe, trial.plugins) for trial in trials]
+        self.device, self.dtype = _device(first), DTYPES[first.dtype]
+        loaded = load_data(first) if data is None else data
+        if first.phase == "search":
+            loaded = loaded.without_test()
+        if first.batch > len(loaded.train):
+            raise Refused(
+                f"batch: expected at most the {len(loaded.train)} training examples, given {first.batch}"
+            )
+        self.data = loaded.to(self.device)
+        optimizers = [build_optimizer(trial) for trial in trials]
+        self.program, states = self._build(optimizers[0])
+        knobs = [
+            {"optimizer": numbers(o, self.device), "recipe": [numbers(m, self.device) for _, m in r.methods]}
+            for o, r in zip(optimizers, self.recipes, strict=True)
+        ]
+        alone = len(trials) == 1
+        self.knobs = knobs[0] if alone else stacked(knobs)
+        self.state = states[0] if alone else stacked(states)
+        self.seeds = first.seed if alone else torch.tensor([t.seed for t in trials], dtype=torch.int32)
+        self.epochs: list[list[Epoch]] = [[] for _ in trials]
+        self.kept: list[dict[str, Any]] = [self._member(k) for k in range(len(trials))]
+        if resume is not None:
+            self._restore(resume)
+
+    def __iter__(self) -> Iterator[tuple[Epoch | None, ...]]:
+        return self
+
+    def __next__(self) -> tuple[Epoch | None, ...]:
+        """Train one epoch and return what was measured, per member."""
+        if all(self._ended(k) for k in range(len(self.trials))):
+            raise StopIteration
+        started = time.perf_counter()
+        number = max(len(epochs) for epochs in self.epochs) + 1
+        objectives = self._pass(number)
+        val = self._measure(self.data.validation)
+        clean = self._measure(self._first_training_examples())
+        seconds = time.perf_counter() - started
+        result: list[Epoch | None] = []
+        for k, recipe in enumerate(self.recipes):
+            if self._ended(k):
+                result.append(None)
+                continue
+            epoch = Epoch(
+                number=number, objective=finite(objectives[k]), train_accuracy=clean[k][0],
+                train_loss=finite(clean[k][1]), val_accuracy=val[k][0], val_loss=finite(val[k][1]),
+                learning_rate=self._learning_rate(k, number), kept=number, seconds=seconds,
+            )
+            epoch = dataclasses.replace(epoch, kept=recipe.keep([*self.epochs[k], epoch]))
+            self.epochs[k].append(epoch)
+            if epoch.kept == number:
+                self.kept[k] = self._member(k)
+            outcome = self._outcome(k, objectives[k])
+            self.epochs[k][-1] = dataclasses.replace(epoch, outcome=outcome)
+            result.append(self.epochs[k][-1])
+        return tuple(result)
+
+    def checkpoint(self) -> bytes:
+        """Return all that is needed to go on from here, readable with `weights_only=True`."""
+        buffer = io.BytesIO()
+        torch.save(
+            {
+                "trials": [trial.id for trial in self.trials],
+                "state": tuple(self.state),
+                "kept": self.kept,
+                "epochs": [[epoch.plain() for epoch in epochs] for epochs in self.epochs],
+            },
+            buffer,
+        )
+        return buffer.getvalue()
+
+    def _restore(self, checkpoint: bytes) -> None:
+        saved = torch.load(io.BytesIO(checkpoint), map_location=self.device, weights_only=True)
+        ids = [trial.id for trial in self.trials]
+        if saved["trials"] != ids:
+            raise Refused(f"resume: the checkpoint is of {saved['trials']}, expected {ids}")
+        self.state = State(*saved["state"])
+        self.kept = saved["kept"]
+        self.epochs = [[Epoch.from_plain(row) for row in rows] for rows in saved["epochs"]]
+
+    def _build(self, optimizer: Optimizer) -> tuple[Program, list[State]]:
+        first = self.trials[0]
+        shape = tuple(self.data.train.images.shape[1:])
+        states = []
+        for trial, recipe in zip(self.trials, self.recipes, strict=True):
+            network = build_network(trial)
+            net = fresh(network, shape=shape, classes=self.data.classes, seed=trial.seed)  # type: ignore[arg-type]  # images are [N, C, H, W], so shape has three entries
+            for part in net.modules():
+                if isinstance(part, Normalize):
+                    part.fit(pixels(self.data.train.images, torch.float32).cpu())
+            recipe.check_slots(net, str(first.network["name"]), "recipe")
+            net = recipe.prepare(net, self.data).to(device=self.device, dtype=self.dtype)
+            params = {name: p.detach().clone() for name, p in net.named_parameters()}
+            buffers = {name: b.detach().clone() for name, b in net.named_buffers()}
+            states.append(State(params, buffers, optimizer.start(params)))
+        program = Program(
+            net=net.train(), recipe=self.recipes[0], optimizer=optimizer, device=self.device,
+            lifted=len(self.trials) > 1,
+        )
+        return program, states
+
+    def _pass(self, number: int) -> list[float]:
+        """Train on every full batch of one epoch; return each member's mean objective."""
+        first, images = self.trials[0], self.data.train.images
+        count = len(self.data.train) // first.batch
+        orders = torch.stack([
+            Noise(seed=trial.seed, step=number, prefix="order/").permutation("epoch", len(images))
+            for trial in self.trials
+        ]).to(self.device)
+        index = orders if self.program.lifted else orders[0]
+        eye = torch.eye(self.data.classes, dtype=self.dtype, device=self.device)
+        total = torch.zeros((), device=self.device)
+        for i in range(count):
+            batch = index[..., i * first.batch : (i + 1) * first.batch]
+            step = (number - 1) * count + i
+            moment = Moment(step=step, progress=step / (first.epochs * count))
+            x, y = pixels(images[batch], self.dtype), eye[self.data.train.labels[batch]]
+            self.state, objective = self.program.step(self.state, self.knobs, self.seeds, moment, x, y)
+            total = total + objective
+        return [value.item() for value in (total / count).reshape(-1)]
+
+    def _measure(self, examples: Examples) -> list[tuple[float, float]]:
+        return measure(self.program, self.state.params, self.state.buffers, self.knobs, examples)
+
+    def _first_training_examples(self) -> Examples:
+        train = self.data.train
+        return Examples(images=train.images[:CLEAN_SUBSET], labels=train.labels[:CLEAN_SUBSET])
+
+    def _learning_rate(self, k: int, number: int) -> float:
+        """Return the learning rate of the first step of an epoch."""
+        factor = self.recipes[k].schedule((number - 1) / self.trials[k].epochs)
+        return float(self.trials[k].optimizer["learning_rate"]) * float(factor)
+
+    def _member(self, k: int) -> dict[str, Any]:
+        """Return a copy of one member's weights and buffers."""
+        tensors = {"params": self.state.params, "buffers": self.state.buffers}
+        if self.program.lifted:
+            return member(tensors, k)
+        return {kind: {name: t.clone() for name, t in part.items()} for kind, part in tensors.items()}
+
+    def _ended(self, k: int) -> bool:
+        return bool(self.epochs[k]) and self.epochs[k][-1].outcome is not None
+
+    def _outcome(self, k: int, objective: float) -> Outcome | None:
+        """Return how member k ended with its newest epoch, or None if it goes on."""
+        epochs, trial = self.epochs[k], self.trials[k]
+        newest = epochs[-1]
+        if not math.isfinite(objective):
+            message = f"the training objective became {objective} in epoch {newest.number}"
+            return Outcome(status="diverged", message=message, kept=newest.kept)
+        if newest.number < trial.epochs and not self.recipes[k].stop(epochs):
+            return None
+        chosen = next(epoch for epoch in epochs if epoch.number == newest.kept)
+        metrics = {"val_accuracy": chosen.val_accuracy, "val_loss": chosen.val_loss}
+        metrics |= self._final(k, self.kept[k], "train", self.data.train)
+        if self.data.test is not None:
+            metrics |= self._final(k, self.kept[k], "test", self.data.test)
+            last = self._final(k, self._member(k), "test", self.data.test)
+            metrics |= {f"{name}_last": value for name, value in last.items()}
+        return Outcome(status="ok", kept=newest.kept, metrics=metrics)
+
+    def _final(self, k: int, weights: dict[str, Any], split: str, examples: Examples) -> dict[str, float | None]:
+        """Measure one member's weights on a whole split."""
+        solo = dataclasses.replace(self.program, lifted=False)
+        knobs = member(self.knobs, k) if self.program.lifted else self.knobs
+        ((accuracy, loss),) = measure(solo, weights["params"], weights["buffers"], knobs, examples)
+        return {f"{split}_accuracy": accuracy, f"{split}_loss": finite(loss)}
+
+
+def load_data(trial: Trial) -> Splits:
+    """Return the splits of a trial's data set, test included."""
+    settings = {name: value for name, value in trial.data.items() if name != "name"}
+    cls = DATASETS.find(trial.data["name"], "data.name", trial.plugins)
+    return cls(**read_settings(cls, settings, "data")).load()
+
+
+def build_network(trial: Trial) -> Any:
+    """Return the network value of a trial."""
+    settings = {name: value for name, value in trial.network.items() if name != "name"}
+    cls = NETWORKS.find(trial.network["name"], "network.name", trial.plugins)
+    return cls(**read_settings(cls, settings, "network"))
+
+
+def build_optimizer(trial: Trial) -> Optimizer:
+    """Return the optimizer value of a trial."""
+    settings = {name: value for name, value in trial.optimizer.items() if name != "name"}
+    cls = OPTIMIZERS[trial.optimizer["name"]]
+    return cls(**read_settings(cls, settings, "optimizer"))
+
+
+def _device(trial: Trial) -> torch.device:
+    if trial.device == "cuda" and not torch.cuda.is_available():
+        raise Refused("device: the trial asks for cuda, and torch sees no GPU here")
+    return torch.device(trial.device)
+
+
+def _check_alike(trials: Sequence[Trial]) -> None:
+    """Raise Refused unless the trials can share one program."""
+    def shared(trial: Trial) -> Plain:
+        kinds = [row["name"] for row in trial.recipe]
+        row = trial.plain() | {"seed": 0, "recipe": kinds}
+        return row | {"optimizer": trial.optimizer["name"]}
+
+    for trial in trials[1:]:
+        if shared(trial) != shared(trials[0]):
+            names = [n for n, v in shared(trial).items() if v != shared(trials[0])[n]]
+            raise Refused(f"lane: its trials must agree in {', '.join(names)}")
