@@ -1,0 +1,106 @@
+"""A private Ray cluster on this machine, and a phase run on it as real Ray Tune trials."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import ray
+from ray import tune
+
+from regtune.board import rungs
+from regtune.cluster.adapters import PhaseScheduler, PhaseSearcher
+from regtune.cluster.worker import Shipment, work
+from regtune.data import Splits
+from regtune.errors import Refused
+from regtune.phase import Phase
+from regtune.shelf import import_plugin
+from regtune.sweep import Sweep
+
+SETTINGS = {
+    "RAY_AUTH_MODE": "token",  # Ray would otherwise decide by what it finds in the home directory
+    "RAY_AIR_NEW_OUTPUT": "0",  # the newer reporter prints boxes even when asked to be silent
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a trial without a GPU sees none
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # our log is the truth; Tune's snapshots are never read
+}
+
+
+@contextlib.contextmanager
+def local_ray(sweep: Sweep, cpus: int | None = None) -> Iterator[int]:
+    """Start Ray on this machine's loopback for one sweep; yield how many trials fit side by side.
+
+    The cluster is closed to others by a token that lives in this process and its children only. Raises
+    Refused where not even one trial fits.
+    """
+    present = cpus or len(os.sched_getaffinity(0))
+    slots = present // sweep.cluster.cpus_per_trial
+    if slots < 1:
+        raise Refused(
+            f"cluster.cpus_per_trial: expected at most the {present} CPUs of this machine, "
+            f"given {sweep.cluster.cpus_per_trial}"
+        )
+    token = {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    with _environment(SETTINGS | token | {"TUNE_MAX_PENDING_TRIALS_PG": str(slots + 1)}):
+        ray.init(
+            num_cpus=present, include_dashboard=False, log_to_driver=False, logging_level="ERROR",
+            _node_ip_address="127.0.0.1", runtime_env=_shipped(sweep),
+        )
+        try:
+            share = sweep.cluster.gpus_per_trial
+            if share > 0:
+                slots = min(slots, int(ray.cluster_resources().get("GPU", 0) / share))
+            if slots < 1:
+                raise Refused("cluster.gpus_per_trial: expected 0, this machine has no GPU that Ray can see")
+            yield slots
+        finally:
+            ray.shutdown()
+
+
+def run_on_ray(phase: Phase, sweep: Sweep, data: Splits) -> None:
+    """Run what is left of a phase as Tune trials on the cluster that is up."""
+    trainable = tune.with_parameters(
+        work, shipment=Shipment.pack(data), rungs=rungs(sweep.training.epochs, sweep.search)
+    )
+    resources = {"cpu": float(sweep.cluster.cpus_per_trial), "gpu": sweep.cluster.gpus_per_trial}
+    with tempfile.TemporaryDirectory(prefix="regtune-") as scratch:
+        tune.Tuner(
+            tune.with_resources(trainable, resources),
+            tune_config=tune.TuneConfig(
+                num_samples=-1, search_alg=PhaseSearcher(phase), scheduler=PhaseScheduler(phase),
+                reuse_actors=True,
+            ),
+            run_config=tune.RunConfig(name="phase", storage_path=scratch, verbose=0),
+        ).fit()
+
+
+def _shipped(sweep: Sweep) -> dict[str, list[str]] | None:
+    """Return the runtime environment that carries the sweep's plugin modules to the workers."""
+    files = []
+    for name in sweep.arms[0].template.plugins:
+        top = getattr(import_plugin(name.partition(".")[0]), "__file__", None)
+        if top is None:
+            raise Refused(f"plugin {name}: expected a module or package with a file, given a namespace")
+        path = Path(top)
+        files.append(str(path.parent if path.name == "__init__.py" else path))
+    return {"py_modules": files} if files else None
+
+
+@contextlib.contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,66 @@
+"""Confirm: each arm's best configuration, trained again on fresh seeds that all arms share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from regtune.board import Asked, Decision, Entry, SearchBoard
+from regtune.records import Cell, Epoch, Outcome
+from regtune.sweep import Sweep
+
+
+def choose(entries: Mapping[int, Entry]) -> int | None:
+    """Return the number of an arm's best trial, None if no trial ended ok.
+
+    The best validation accuracy at the kept epoch among unpruned trials; ties go to the lower negative
+    log-likelihood, then to the lower number.
+    """
+    def rank(number: int) -> tuple[float, float, int]:
+        metrics = ended[number].metrics
+        accuracy, loss = metrics["val_accuracy"], metrics["val_loss"]
+        return (-(accuracy or 0.0), math.inf if loss is None else loss, number)
+
+    ended = {n: e.outcome for n, e in entries.items() if e.outcome and e.outcome.status == "ok"}
+    return min(ended, key=rank, default=None)
+
+
+class ConfirmBoard:
+    """Hands out seed 0 of every arm, then seed 1 of every arm, and so on; stops nobody."""
+
+    def __init__(self, sweep: Sweep, search: SearchBoard) -> None:
+        self.sweep = sweep
+        self.chosen: dict[str, Mapping[str, Any]] = {}
+        for name, board in search.arms.items():
+            number = choose(board.entries)
+            if number is not None:
+                self.chosen[name] = board.entries[number].params
+        self.planned: Sequence[Cell] = [
+            Cell(name, "confirm", number)
+            for number in range(sweep.confirm.seeds)
+            for name in self.chosen
+        ]
+        self._asked: set[Cell] = set()
+
+    def ask(self) -> Asked | None:
+        """Return the next trial in turn."""
+        for cell in self.planned:
+            if cell not in self._asked:
+                self._asked.add(cell)
+                params = self.chosen[cell.arm]
+                seed = self.sweep.confirm_seed(cell.number)
+                trial = self.sweep.arm(cell.arm).trial(params, seed=seed, phase="confirm")
+                return Asked(cell, trial, params)
+        return None
+
+    def asked_before(self, asked: Asked) -> None:
+        """Take note of a trial that the log says was handed out."""
+        self._asked.add(asked.cell)
+
+    def tell(self, cell: Cell, epoch: Epoch) -> Decision:
+        """Let every trial go on."""
+        return "go"
+
+    def end(self, cell: Cell, outcome: Outcome) -> None:
+        """Need to know nothing of how a trial ended."""

@@ -1,0 +1,234 @@
+"""A sweep file: read and checked before anything starts; a mistake is one line."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from regtune.arms import Arm, read_arm, read_searched
+from regtune.data import DATASETS
+from regtune.errors import Refused, nearest, shown
+from regtune.networks import NETWORKS
+from regtune.optimizers import OPTIMIZERS
+from regtune.records import Plain, Trial
+from regtune.shelf import Shelf
+from regtune.space import knobs, plain_settings, read_settings
+
+MAX_TRIALS = 10_000  # per arm; confirm seeds start behind it
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Training(_Table):
+    """`[training]`: what every trial shares."""
+
+    epochs: int = Field(ge=1, le=1_000_000)
+    batch: int = Field(ge=1, le=10_000_000)
+    dtype: str = Field(default="float32", pattern="^(float32|float64)$")
+
+
+class Search(_Table):
+    """`[search]`: trials per arm or per searched knob, the sampler, and when a trial may be pruned.
+
+    `grace` is the share of the epochs before the first rung, `factor` the ratio between rungs and the
+    share that goes on, `population` the trials a rung must have seen before it prunes.
+    """
+
+    trials: int | None = Field(default=None, ge=1, le=MAX_TRIALS)
+    trials_per_knob: int | None = Field(default=None, ge=1, le=1000)
+    sampler: str = Field(default="tpe", pattern="^(tpe|random)$")
+    prune: bool = True
+    grace: float = Field(default=0.2, ge=0.2, le=1)
+    factor: float = Field(default=3.0, gt=1, le=100)
+    population: int = Field(default=3, ge=1, le=MAX_TRIALS)
+
+
+class Confirm(_Table):
+    """`[confirm]`: fresh seeds on which the best configuration of each arm is trained again."""
+
+    seeds: int = Field(default=10, ge=0, le=10_000)
+
+
+class Cluster(_Table):
+    """`[cluster]`: what one trial takes. With a share of a GPU it trains on "cuda", else on "cpu"."""
+
+    cpus_per_trial: int = Field(default=1, ge=1, le=1024)
+    gpus_per_trial: float = Field(default=0.0, ge=0, le=1)
+
+
+class _File(_Table):
+    """The whole file; the open tables are checked against the knobs of what they name."""
+
+    name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+    seed: int = Field(default=0, ge=0, le=1_000_000_000)
+    plugins: list[str] = []
+    data: dict[str, Any]
+    network: dict[str, Any]
+    optimizer: dict[str, Any]
+    training: Training
+    base: dict[str, Any] = {}
+    arms: dict[str, Any]
+    search: Search = Search()
+    confirm: Confirm = Confirm()
+    cluster: Cluster = Cluster()
+
+
+class Sweep(BaseModel):
+    """A checked sweep. `arms` in the order of the file; the first is what the others are compared to."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    name: str
+    seed: int
+    arms: tuple[Arm, ...]
+    training: Training
+    search: Search
+    confirm: Confirm
+    cluster: Cluster
+
+    @classmethod
+    def read(cls, path: str | Path, plugins: tuple[str, ...] = ()) -> Sweep:
+        """Read a sweep file; raises Refused with file, path, expectation, value and remedy."""
+        source = Path(path)
+        try:
+            return _checked(_parse(source), plugins, default_name=source.stem)
+        except Refused as error:
+            raise Refused(f"{source}: {error}") from error
+
+    @property
+    def baseline(self) -> str:
+        """The name of the arm that the others are compared with."""
+        return self.arms[0].name
+
+    def arm(self, name: str, where: str = "arm") -> Arm:
+        """Return an arm by name; raises Refused with the nearest name."""
+        for arm in self.arms:
+            if arm.name == name:
+                return arm
+        raise Refused(f"{where}: unknown arm {shown(name)}{nearest(name, [a.name for a in self.arms])}")
+
+    def budget(self, arm: Arm) -> int:
+        """Return the planned search trials of an arm."""
+        if self.search.trials is not None:
+            return self.search.trials
+        return (self.search.trials_per_knob or 1) * max(len(arm.space), 1)
+
+    def search_seed(self, number: int) -> int:
+        """Return the seed of the search trial of this number: the same in every arm."""
+        return self.seed + number
+
+    def confirm_seed(self, number: int) -> int:
+        """Return the seed of the confirm trial of this number: the same in every arm, never searched."""
+        return self.seed + MAX_TRIALS + number
+
+    def plain(self) -> Plain:
+        """Return what the log's header records: enough to see whether two sweeps are the same."""
+        return {
+            "name": self.name,
+            "seed": self.seed,
+            "arms": {
+                arm.name: {
+                    "template": arm.template.plain(),
+                    "space": {path: str(space) for path, space in arm.space.items()},
+                }
+                for arm in self.arms
+            },
+            **{part: getattr(self, part).model_dump() for part in ("training", "search", "confirm", "cluster")},
+        }
+
+
+def _parse(source: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(source.read_bytes().decode("utf-8"))
+    except OSError as error:
+        raise Refused(f"expected a readable file, given {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise Refused(f"byte {error.start}: expected UTF-8, given byte 0x{error.object[error.start]:02x}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise Refused(f"expected TOML, given: {' '.join(str(error).split())}") from error
+    except RecursionError as error:
+        raise Refused("expected TOML of a few levels, given values nested without end") from error
+    except ValueError as error:  # a number with more digits than Python converts
+        raise Refused(f"expected TOML with numbers of ordinary size, given: {error}") from error
+
+
+def _checked(raw: dict[str, Any], plugins: tuple[str, ...], default_name: str) -> Sweep:
+    try:
+        file = _File.model_validate(raw)
+    except ValidationError as error:
+        raise Refused(_one_line(error.errors(include_url=False)[0], raw)) from error
+    modules = tuple(dict.fromkeys([*file.plugins, *plugins]))
+    if (file.search.trials is None) == (file.search.trials_per_knob is None):
+        raise Refused("search: expected one of trials and trials_per_knob, given both or none")
+    optimizer, optimizer_space = _optimizer(file.optimizer)
+    template = Trial(
+        data=_named(DATASETS, file.data, "data", modules),
+        network=_named(NETWORKS, file.network, "network", modules),
+        optimizer=optimizer,
+        epochs=file.training.epochs,
+        batch=file.training.batch,
+        seed=0,
+        threads=file.cluster.cpus_per_trial,
+        device="cuda" if file.cluster.gpus_per_trial > 0 else "cpu",
+        dtype=file.training.dtype,
+        plugins=modules,
+    )
+    if not file.arms:
+        raise Refused("arms: expected at least one arm, given none; a baseline is written baseline = {}")
+    arms = []
+    for name, methods in file.arms.items():
+        where = f"arms.{name}"
+        if not name.replace("_", "").replace("-", "").isalnum() or len(name) > 60:
+            raise Refused(f"arms: expected a name of letters, digits, _ and - (at most 60), given {shown(name)}")
+        if not isinstance(methods, dict):
+            raise Refused(f"{where}: expected a table of regularizers (empty for a baseline), given {shown(methods)}")
+        if shared := sorted(set(methods) & set(file.base)):
+            raise Refused(f"{where}.{shared[0]}: expected a method that is not in base already")
+        arms.append(
+            read_arm(
+                name, {**file.base, **methods}, template=template,
+                optimizer_space=optimizer_space, where=where,
+            )
+        )
+    return Sweep(
+        name=file.name or default_name, seed=file.seed, arms=tuple(arms), training=file.training,
+        search=file.search, confirm=file.confirm, cluster=file.cluster,
+    )
+
+
+def _named(shelf: Shelf[Any], table: dict[str, Any], where: str, plugins: tuple[str, ...]) -> Plain:
+    if "name" not in table:
+        raise Refused(f"{where}.name: expected the name of a {shelf.noun}{nearest('', shelf.all(plugins))}")
+    cls = shelf.find(table["name"], f"{where}.name", plugins)
+    settings = {key: value for key, value in table.items() if key != "name"}
+    return {"name": table["name"], **plain_settings(cls(**read_settings(cls, settings, where)))}
+
+
+def _optimizer(table: dict[str, Any]) -> tuple[Plain, dict[str, Any]]:
+    name = table.get("name", "sgd")
+    if not isinstance(name, str) or name not in OPTIMIZERS:
+        raise Refused(f"optimizer.name: unknown optimizer {shown(name)}{nearest(name, OPTIMIZERS)}")
+    settings = {key: value for key, value in table.items() if key != "name"}
+    row, space = read_searched(knobs(OPTIMIZERS[name]), settings, "optimizer")
+    return {"name": name, **row}, {f"optimizer.{knob}": s for knob, s in space.items()}
+
+
+def _one_line(error: ErrorDetails, raw: dict[str, Any]) -> str:
+    """Say a pydantic error as path, expectation, value and the nearest valid name."""
+    location = [str(part) for part in error["loc"]]
+    path = ".".join(location)
+    if error["type"] == "extra_forbidden":
+        table: Any = {"training": Training, "search": Search, "confirm": Confirm, "cluster": Cluster}.get(
+            location[0], _File
+        )
+        return f"{path}: unknown setting{nearest(location[-1], table.model_fields)}"
+    if error["type"] == "missing":
+        return f"{path}: expected this setting, given nothing"
+    words = error["msg"][0].lower() + error["msg"][1:]
+    return f"{path}: expected {words.removeprefix('input should be ')}, given {shown(error['input'])}"
