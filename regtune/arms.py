@@ -27,6 +27,7 @@ class Arm:
 
     def trial(self, params: Mapping[str, Any], *, seed: int, phase: Phase) -> Trial:
         """Return the trial with these values (plain, by path) of the searched knobs."""
+
         def filled(row: Plain, prefix: str) -> Plain:
             mine = {p.partition(".")[2]: v for p, v in params.items() if p.partition(".")[0] == prefix}
             return row | mine
@@ -37,7 +38,11 @@ class Arm:
 
 
 def read_arm(
-    name: str, methods: Mapping[str, Any], *, template: Trial, optimizer_space: Mapping[str, BaseDistribution],
+    name: str,
+    methods: Mapping[str, Any],
+    *,
+    template: Trial,
+    optimizer_space: Mapping[str, BaseDistribution],
     where: str,
 ) -> Arm:
     """Return the arm of a table `{method: {knob: value or range}}`; raises Refused in one line."""
@@ -51,9 +56,7 @@ def read_arm(
     return Arm(name=name, template=replace(template, recipe=tuple(recipe)), space=space)
 
 
-def read_searched(
-    known: Mapping[str, Knob], settings: object, where: str
-) -> tuple[Plain, dict[str, BaseDistribution]]:
+def read_searched(known: Mapping[str, Knob], settings: object, where: str) -> tuple[Plain, dict[str, BaseDistribution]]:
     """Split settings into plain fixed values and searched distributions, defaults filled in."""
     if not isinstance(settings, dict):
         raise Refused(f"{where}: expected a table of knobs (may be empty), given {shown(settings)}")

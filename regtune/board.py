@@ -74,7 +74,7 @@ class SearchBoard:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.arms = {arm.name: ArmBoard(arm=arm, sweep=sweep) for arm in sweep.arms}
         most = max(sweep.budget(arm) for arm in sweep.arms)
-        self.planned = [
+        self.planned: Sequence[Cell] = [
             Cell(arm.name, "search", number)
             for number in range(most)
             for arm in sweep.arms
@@ -104,7 +104,8 @@ class SearchBoard:
 @dataclass(kw_only=True)
 class Entry:
     """What an arm's board knows of one of its trials; `scores` has one validation accuracy per epoch,
-    that of the epoch which the recipe would keep."""
+    that of the epoch which the recipe would keep.
+    """
 
     params: Mapping[str, Any]
     epochs: list[Epoch] = field(default_factory=list)
@@ -120,9 +121,13 @@ class ArmBoard:
         self.entries: dict[int, Entry] = {}
         self._epochs = sweep.training.epochs
         self._asha = AsyncHyperBandScheduler(
-            time_attr="epoch", metric="score", mode="max", max_t=self._epochs,
+            time_attr="epoch",
+            metric="score",
+            mode="max",
+            max_t=self._epochs,
             grace_period=grace_epochs(self._epochs, sweep.search),
-            reduction_factor=sweep.search.factor, stop_last_trials=False,
+            reduction_factor=sweep.search.factor,
+            stop_last_trials=False,
         )
 
     def ask(self, cell: Cell) -> Asked:
@@ -143,10 +148,8 @@ class ArmBoard:
             return "go"
         handle: Any = _Handle(str(number))
         if epoch.number == 1:
-            self._asha.on_trial_add(None, handle)  # type: ignore[arg-type]  # ASHA uses no controller and only the trial's id
-        action = self._asha.on_trial_result(
-            None, handle, {"epoch": epoch.number, "score": entry.scores[-1]}  # type: ignore[arg-type]  # as above
-        )
+            self._asha.on_trial_add(None, handle)  # ASHA uses no controller, and of the trial its id
+        action = self._asha.on_trial_result(None, handle, {"epoch": epoch.number, "score": entry.scores[-1]})
         if action != TrialScheduler.STOP:
             return "go"
         others = sum(len(e.epochs) >= epoch.number for n, e in self.entries.items() if n != number)
@@ -166,9 +169,9 @@ class _Handle:
 
 def _frozen(entry: Entry, space: Mapping[str, BaseDistribution]) -> FrozenTrial:
     status = entry.outcome.status if entry.outcome else "running"
-    state = {
-        "ok": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "running": TrialState.RUNNING
-    }.get(status, TrialState.FAIL)
+    state = {"ok": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "running": TrialState.RUNNING}.get(
+        status, TrialState.FAIL
+    )
     return create_trial(
         state=state,
         params=dict(entry.params),
@@ -186,8 +189,12 @@ def suggest(
         chosen: optuna.samplers.BaseSampler = optuna.samplers.RandomSampler(seed=seed)
     else:
         chosen = optuna.samplers.TPESampler(
-            n_startup_trials=10, n_ei_candidates=24, multivariate=True, group=False,
-            constant_liar=True, seed=seed,
+            n_startup_trials=10,
+            n_ei_candidates=24,
+            multivariate=True,
+            group=False,
+            constant_liar=True,
+            seed=seed,
         )
     study = optuna.create_study(direction="maximize", sampler=chosen)
     study.add_trials(history)

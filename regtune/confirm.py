@@ -17,6 +17,7 @@ def choose(entries: Mapping[int, Entry]) -> int | None:
     The best validation accuracy at the kept epoch among unpruned trials; ties go to the lower negative
     log-likelihood, then to the lower number.
     """
+
     def rank(number: int) -> tuple[float, float, int]:
         metrics = ended[number].metrics
         accuracy, loss = metrics["val_accuracy"], metrics["val_loss"]
@@ -37,9 +38,7 @@ class ConfirmBoard:
             if number is not None:
                 self.chosen[name] = board.entries[number].params
         self.planned: Sequence[Cell] = [
-            Cell(name, "confirm", number)
-            for number in range(sweep.confirm.seeds)
-            for name in self.chosen
+            Cell(name, "confirm", number) for number in range(sweep.confirm.seeds) for name in self.chosen
         ]
         self._asked: set[Cell] = set()
 

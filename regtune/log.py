@@ -29,7 +29,9 @@ def read_log(path: Path) -> tuple[list[Plain], int]:
         try:
             row = json.loads(line)
         except ValueError as error:
-            raise Refused(f"{path}:{number}: expected a row of JSON, given {shown(line.decode(errors='replace'))}") from error
+            raise Refused(
+                f"{path}:{number}: expected a row of JSON, given {shown(line.decode(errors='replace'))}"
+            ) from error
         if not isinstance(row, dict) or not isinstance(row.get("event"), str):
             raise Refused(f"{path}:{number}: expected an event, given {shown(row)}")
         rows.append(row)

@@ -55,7 +55,9 @@ def _commit() -> str | None:
         return None
     result = subprocess.run(  # noqa: S603 - fixed arguments
         ["git", "-C", str(folder), "rev-parse", "HEAD"],  # noqa: S607 - whichever git the user has
-        capture_output=True, text=True, check=False,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return result.stdout.strip() or None
 

@@ -47,7 +47,7 @@ def _mix(word: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=256)
-def _counter(count: int, device: torch.device) -> Tensor:
+def _counter(count: int, device: torch.device | None) -> Tensor:
     """0..count-1 as int32. Only ever read; cached because a step asks for the same few sizes."""
     return torch.arange(count, dtype=torch.int32, device=device)
 
@@ -58,19 +58,18 @@ class Noise:
 
     `seed` and `step` are Python integers when a trial runs alone (the keys then cost nothing), or
     0-dim int32 tensors inside a lane or a compiled program; the draws are equal. `prefix` keeps the
-    sites of one user apart from those of another: see `at`.
+    sites of one user apart from those of another: see `at`. `device` is where draws live, torch's default
+    if None.
     """
 
     seed: int | Tensor
     step: int | Tensor = 0
     prefix: str = ""
-    device: torch.device = torch.device("cpu")
+    device: torch.device | None = None
 
     def at(self, name: str) -> Noise:
         """Return the same noise with its sites below `name`."""
-        return Noise(
-            seed=self.seed, step=self.step, prefix=f"{self.prefix}{name}/", device=self.device
-        )
+        return Noise(seed=self.seed, step=self.step, prefix=f"{self.prefix}{name}/", device=self.device)
 
     def bits(self, site: str, shape: Sequence[int]) -> Tensor:
         """Return int32 words of all 32 bits, uniform over their range, of the given shape."""
@@ -94,7 +93,8 @@ class Noise:
 
     def normal(self, site: str, shape: Sequence[int] = ()) -> Tensor:
         """Return standard normal float32 draws (inverse distribution function)."""
-        return torch.special.ndtri(self.open_uniform(site, shape))
+        normal: Tensor = torch.special.ndtri(self.open_uniform(site, shape))
+        return normal
 
     def log_gamma(self, site: str, shape_parameter: float | Tensor, shape: Sequence[int] = ()) -> Tensor:
         """Return logarithms of Gamma(a, 1) draws for any a > 0, a a number or a 0-dim tensor.

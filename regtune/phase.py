@@ -62,7 +62,8 @@ class Phase:
         asked = self._board.ask()
         if asked is not None:
             self._write(
-                "asked", asked.cell,
+                "asked",
+                asked.cell,
                 {"id": asked.trial.id, "params": dict(asked.params), "trial": asked.trial.plain()},
             )
         return asked

@@ -53,13 +53,9 @@ class Program:
         """
         params = {name: p.detach().requires_grad_() for name, p in state.params.items()}
         objective = self._lift(self._objective, moment)(params, state.buffers, knobs, seed, x, y)
-        grads = torch.autograd.grad(
-            objective.sum(), list(params.values()), allow_unused=True, materialize_grads=True
-        )
+        grads = torch.autograd.grad(objective.sum(), list(params.values()), allow_unused=True, materialize_grads=True)
         with torch.no_grad():
-            state = self._lift(self._update, moment)(
-                state, dict(zip(params, grads, strict=True)), knobs, seed
-            )
+            state = self._lift(self._update, moment)(state, dict(zip(params, grads, strict=True)), knobs, seed)
         return state, objective.detach()
 
     def logits(self, params: Tensors, buffers: Tensors, knobs: Knobs, x: Tensor) -> Tensor:
@@ -85,8 +81,14 @@ class Program:
         return Step(noise=noise, progress=moment.progress, learning_rate=rate)
 
     def _objective(
-        self, moment: Moment, params: Tensors, buffers: Tensors, knobs: Knobs,
-        seed: int | Tensor, x: Tensor, y: Tensor,
+        self,
+        moment: Moment,
+        params: Tensors,
+        buffers: Tensors,
+        knobs: Knobs,
+        seed: int | Tensor,
+        x: Tensor,
+        y: Tensor,
     ) -> Tensor:
         recipe = self._filled(knobs)
         step = self._now(moment, recipe, knobs, seed)
@@ -103,9 +105,7 @@ class Program:
         seen = Forward(**vars(step), params=params, inputs=x, targets=y, logits=logits, taps=taps)
         return torch.as_tensor(likelihood + recipe.penalty(seen))
 
-    def _update(
-        self, moment: Moment, state: State, grads: Tensors, knobs: Knobs, seed: int | Tensor
-    ) -> State:
+    def _update(self, moment: Moment, state: State, grads: Tensors, knobs: Knobs, seed: int | Tensor) -> State:
         recipe = self._filled(knobs)
         step = self._now(moment, recipe, knobs, seed)
         optimizer = with_numbers(self.optimizer, knobs["optimizer"])

@@ -11,6 +11,7 @@ import math
 import re
 import types
 import typing
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -89,7 +90,7 @@ class Knob:
 
     def read(self, value: object, where: str) -> Any:
         """Return the checked Python value of a plain one; raises Refused, naming `where`."""
-        if self.off is not None and (value == OFF or value == self.off):
+        if self.off is not None and value in (OFF, self.off):
             return self.off
         if self.kind is tuple and isinstance(value, list | tuple):
             return tuple(self._item(item, f"{where}[{i}]") for i, item in enumerate(value))
@@ -104,9 +105,7 @@ class Knob:
     def _item(self, value: object, where: str) -> Any:
         kind = int if self.kind is tuple and not isinstance(value, list | tuple) else self.kind
         right_type = (
-            isinstance(value, int | float) and not isinstance(value, bool)
-            if kind is float
-            else type(value) is kind
+            isinstance(value, int | float) and not isinstance(value, bool) if kind is float else type(value) is kind
         )
         if right_type and isinstance(self.legal, Interval) and kind in (int, float):
             number = typing.cast(float, value)
@@ -139,9 +138,15 @@ def knob(
     return dataclasses.field(default=default, metadata={"knob": description})
 
 
-@cache
 def knobs(cls: type) -> dict[str, Knob]:
     """Return the knobs of a dataclass by name, in the order in which they are written."""
+    return _knobs(cls)
+
+
+@cache
+def _knobs(cls: Hashable) -> dict[str, Knob]:
+    if not isinstance(cls, type) or not dataclasses.is_dataclass(cls):
+        raise TypeError(f"expected a dataclass, given {cls!r}")
     hints = typing.get_type_hints(cls)
     found = {}
     for field in dataclasses.fields(cls):
@@ -182,7 +187,7 @@ def plain_settings(value: Any) -> dict[str, Any]:
 
 
 def read_space(k: Knob, value: object, where: str) -> BaseDistribution | Any:
-    """Read what a sweep file says of a knob: a fixed value, `{low, high, log, step}` or a list.
+    """Read what a sweep file says of a knob: a fixed value, `{low, high, log, step}` or a list of choices.
 
     Returns an Optuna distribution, or the checked fixed value. Raises Refused.
     """
@@ -192,26 +197,30 @@ def read_space(k: Knob, value: object, where: str) -> BaseDistribution | Any:
         return CategoricalDistribution([k.plain(k.read(v, f"{where}[{i}]")) for i, v in enumerate(value)])
     if not isinstance(value, dict):
         return k.read(value, where)
+    if k.kind not in (int, float):
+        raise Refused(f"{where}: expected {k.expected()} or a list of choices, given a range")
     for name in value:
         if name not in ("low", "high", "log", "step"):
             raise Refused(f"{where}: unknown setting {shown(name)}{nearest(name, ('low', 'high', 'log', 'step'))}")
-    if k.kind not in (int, float):
-        raise Refused(f"{where}: expected {k.expected()} or a list of choices, given a range")
+    return _range(k, value, where)
+
+
+def _range(k: Knob, value: dict[str, object], where: str) -> IntDistribution | FloatDistribution:
     if "low" not in value or "high" not in value:
         raise Refused(f"{where}: a range needs low and high, given {shown(sorted(value))}")
     low, high = (k.read(value[end], f"{where}.{end}") for end in ("low", "high"))
     log, step = value.get("log", False), value.get("step")
     if not isinstance(log, bool):
         raise Refused(f"{where}.log: expected true or false, given {shown(log)}")
-    if not low <= high or math.isinf(high):
-        raise Refused(f"{where}: expected low <= high, both finite, given low={low}, high={high}")
+    if not low < high or math.isinf(high):
+        raise Refused(f"{where}: expected low < high, both finite, given low={low}, high={high}")
     if log and low <= 0:
         raise Refused(f"{where}: a logarithmic range needs low > 0, given low={low}")
-    if step is not None and (log or isinstance(step, bool) or not isinstance(step, int | float)
-                             or not 0 < step <= max(high - low, 1e-300)):
-        raise Refused(f"{where}.step: expected a number in (0, high - low] and no log, given {shown(step)}")
+    if step is not None:
+        right_type = type(step) is int or (k.kind is float and isinstance(step, float))
+        if log or not right_type or not 0 < typing.cast(float, step) <= high - low:
+            noun = "whole number" if k.kind is int else "number"
+            raise Refused(f"{where}.step: expected a {noun} in (0, high - low] and no log, given {shown(step)}")
     if k.kind is int:
-        if step is not None and not isinstance(step, int):
-            raise Refused(f"{where}.step: expected a whole number, given {shown(step)}")
-        return IntDistribution(low, high, log=log, step=1 if step is None else step)
-    return FloatDistribution(low, high, log=log, step=step)
+        return IntDistribution(low, high, log=log, step=1 if step is None else typing.cast(int, step))
+    return FloatDistribution(low, high, log=log, step=typing.cast(float | None, step))

@@ -136,6 +136,7 @@ class Sweep(BaseModel):
                 arm.name: {
                     "template": arm.template.plain(),
                     "space": {path: str(space) for path, space in arm.space.items()},
+                    "trials": self.budget(arm),
                 }
                 for arm in self.arms
             },
@@ -192,13 +193,21 @@ def _checked(raw: dict[str, Any], plugins: tuple[str, ...], default_name: str) -
             raise Refused(f"{where}.{shared[0]}: expected a method that is not in base already")
         arms.append(
             read_arm(
-                name, {**file.base, **methods}, template=template,
-                optimizer_space=optimizer_space, where=where,
+                name,
+                {**file.base, **methods},
+                template=template,
+                optimizer_space=optimizer_space,
+                where=where,
             )
         )
     return Sweep(
-        name=file.name or default_name, seed=file.seed, arms=tuple(arms), training=file.training,
-        search=file.search, confirm=file.confirm, cluster=file.cluster,
+        name=file.name or default_name,
+        seed=file.seed,
+        arms=tuple(arms),
+        training=file.training,
+        search=file.search,
+        confirm=file.confirm,
+        cluster=file.cluster,
     )
 
 

@@ -15,7 +15,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from regtune.data import DATASETS, Examples, Splits
 from regtune.errors import Refused
@@ -33,9 +32,7 @@ CLEAN_SUBSET = 1000  # training examples on which every epoch is measured
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
-def train(
-    trial: Trial, *, data: Splits | None = None, resume: bytes | None = None
-) -> Iterator[Epoch]:
+def train(trial: Trial, *, data: Splits | None = None, resume: bytes | None = None) -> Iterator[Epoch]:
     """Train one trial and yield an `Epoch` after each epoch, the last one with its `Outcome`.
 
     `data` is what the trial's data set would load, if that is at hand already. `resume` is a
@@ -53,9 +50,7 @@ class Lane:
     rates and seeds differ. A member that has ended yields None from then on.
     """
 
-    def __init__(
-        self, trials: Sequence[Trial], *, data: Splits | None = None, resume: bytes | None = None
-    ) -> None:
+    def __init__(self, trials: Sequence[Trial], *, data: Splits | None = None, resume: bytes | None = None) -> None:
         first = trials[0]
         _check_alike(trials)
         torch.set_num_threads(first.threads)
@@ -66,9 +61,7 @@ class Lane:
         if first.phase == "search":
             loaded = loaded.without_test()
         if first.batch > len(loaded.train):
-            raise Refused(
-                f"batch: expected at most the {len(loaded.train)} training examples, given {first.batch}"
-            )
+            raise Refused(f"batch: expected at most the {len(loaded.train)} training examples, given {first.batch}")
         self.data = loaded.to(self.device)
         optimizers = [build_optimizer(trial) for trial in trials]
         self.program, states = self._build(optimizers[0])
@@ -104,9 +97,15 @@ class Lane:
                 result.append(None)
                 continue
             epoch = Epoch(
-                number=number, objective=finite(objectives[k]), train_accuracy=clean[k][0],
-                train_loss=finite(clean[k][1]), val_accuracy=val[k][0], val_loss=finite(val[k][1]),
-                learning_rate=self._learning_rate(k, number), kept=number, seconds=seconds,
+                number=number,
+                objective=finite(objectives[k]),
+                train_accuracy=clean[k][0],
+                train_loss=finite(clean[k][1]),
+                val_accuracy=val[k][0],
+                val_loss=finite(val[k][1]),
+                learning_rate=self._learning_rate(k, number),
+                kept=number,
+                seconds=seconds,
             )
             epoch = dataclasses.replace(epoch, kept=recipe.keep([*self.epochs[k], epoch]))
             self.epochs[k].append(epoch)
@@ -156,7 +155,10 @@ class Lane:
             buffers = {name: b.detach().clone() for name, b in net.named_buffers()}
             states.append(State(params, buffers, optimizer.start(params)))
         program = Program(
-            net=net.train(), recipe=self.recipes[0], optimizer=optimizer, device=self.device,
+            net=net.train(),
+            recipe=self.recipes[0],
+            optimizer=optimizer,
+            device=self.device,
             lifted=len(self.trials) > 1,
         )
         return program, states
@@ -165,10 +167,12 @@ class Lane:
         """Train on every full batch of one epoch; return each member's mean objective."""
         first, images = self.trials[0], self.data.train.images
         count = len(self.data.train) // first.batch
-        orders = torch.stack([
-            Noise(seed=trial.seed, step=number, prefix="order/").permutation("epoch", len(images))
-            for trial in self.trials
-        ]).to(self.device)
+        orders = torch.stack(
+            [
+                Noise(seed=trial.seed, step=number, prefix="order/").permutation("epoch", len(images))
+                for trial in self.trials
+            ]
+        ).to(self.device)
         index = orders if self.program.lifted else orders[0]
         eye = torch.eye(self.data.classes, dtype=self.dtype, device=self.device)
         total = torch.zeros((), device=self.device)
@@ -258,6 +262,7 @@ def _device(trial: Trial) -> torch.device:
 
 def _check_alike(trials: Sequence[Trial]) -> None:
     """Raise Refused unless the trials can share one program."""
+
     def shared(trial: Trial) -> Plain:
         kinds = [row["name"] for row in trial.recipe]
         row = trial.plain() | {"seed": 0, "recipe": kinds}

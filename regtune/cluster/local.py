@@ -11,6 +11,7 @@ from pathlib import Path
 
 import ray
 from ray import tune
+from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]  # compiled, no stubs
 
 from regtune.board import rungs
 from regtune.cluster.adapters import PhaseScheduler, PhaseSearcher
@@ -49,8 +50,12 @@ def local_ray(sweep: Sweep, cpus: int | None = None) -> Iterator[int]:
     token = {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
     with _environment(SETTINGS | token | {"TUNE_MAX_PENDING_TRIALS_PG": str(slots + 1)}):
         ray.init(
-            num_cpus=present, include_dashboard=False, log_to_driver=False, logging_level="ERROR",
-            _node_ip_address="127.0.0.1", runtime_env=_shipped(sweep),
+            num_cpus=present,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="ERROR",
+            _node_ip_address="127.0.0.1",
+            runtime_env=_shipped(sweep),
         )
         try:
             share = sweep.cluster.gpus_per_trial
@@ -73,7 +78,9 @@ def run_on_ray(phase: Phase, sweep: Sweep, data: Splits) -> None:
         tune.Tuner(
             tune.with_resources(trainable, resources),
             tune_config=tune.TuneConfig(
-                num_samples=-1, search_alg=PhaseSearcher(phase), scheduler=PhaseScheduler(phase),
+                num_samples=-1,
+                search_alg=PhaseSearcher(phase),
+                scheduler=PhaseScheduler(phase),
                 reuse_actors=True,
             ),
             run_config=tune.RunConfig(name="phase", storage_path=scratch, verbose=0),
@@ -96,6 +103,7 @@ def _shipped(sweep: Sweep) -> dict[str, list[str]] | None:
 def _environment(variables: dict[str, str]) -> Iterator[None]:
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
+    _reread()
     try:
         yield
     finally:
@@ -104,3 +112,10 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+        _reread()
+
+
+def _reread() -> None:
+    """Let Ray see the environment again: it reads its auth settings once, when it is imported."""
+    Config.initialize("")
+    AuthenticationTokenLoader.instance().reset_cache()

@@ -20,9 +20,7 @@ from regtune.sweep import Sweep
 Watch = Callable[[str, Plain], None]
 
 
-def run(
-    sweep: Sweep, results: Path, *, watch: Watch = lambda event, row: None, in_process: bool = False
-) -> Path:
+def run(sweep: Sweep, results: Path, *, watch: Watch = lambda event, row: None, in_process: bool = False) -> Path:
     """Run what is left of a sweep and return the path of its log.
 
     `results` is the folder under which the sweep has its own, named after it. `watch` is called with
@@ -49,9 +47,7 @@ def run(
     return path
 
 
-def _confirm(
-    sweep: Sweep, search: Board, log: Log, watch: Watch = lambda event, row: None
-) -> Phase:
+def _confirm(sweep: Sweep, search: Board, log: Log, watch: Watch = lambda event, row: None) -> Phase:
     if not isinstance(search, SearchBoard):
         raise TypeError("confirm needs the board of the search")
     return Phase(board=ConfirmBoard(sweep, search), log=log, watch=watch)

@@ -34,9 +34,7 @@ class Shipment:
         """Return the arrays of splits; what is not in the splits does not travel."""
         arrays = {
             part: (examples.images.numpy(), examples.labels.numpy()) if examples else None
-            for part, examples in (
-                ("train", splits.train), ("validation", splits.validation), ("test", splits.test)
-            )
+            for part, examples in (("train", splits.train), ("validation", splits.validation), ("test", splits.test))
         }
         return cls(classes=splits.classes, **arrays)  # type: ignore[arg-type]  # only test may be None, as in Splits
 

@@ -3,6 +3,6 @@
 from regtune.data._base import Dataset, Examples, Splits, carve
 from regtune.shelf import Shelf
 
-DATASETS: Shelf[Dataset] = Shelf(package=__name__, base=Dataset, noun="data set")
+DATASETS: Shelf[Dataset] = Shelf(package=__name__, base=Dataset, noun="data set")  # type: ignore[type-abstract]  # a shelf never instantiates its base
 
 __all__ = ["DATASETS", "Dataset", "Examples", "Splits", "carve"]

@@ -48,9 +48,7 @@ class Splits:
     def to(self, device: torch.device) -> Splits:
         """Return the splits on a device."""
         test = self.test.to(device) if self.test is not None else None
-        return replace(
-            self, train=self.train.to(device), validation=self.validation.to(device), test=test
-        )
+        return replace(self, train=self.train.to(device), validation=self.validation.to(device), test=test)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,4 +84,4 @@ def carve(everything: Examples, *, classes: int, sizes: tuple[int, ...], seed: i
         # Places of one class at equal distances in [0, 1): any stretch then holds its share of them.
         position[members] = (torch.arange(len(members)).double() + 0.5) / max(len(members), 1)
     order = shuffled[torch.argsort(position, stable=True)]
-    return [everything.take(part) for part in order[: sum(sizes)].split(list(sizes))]
+    return [everything.take(part) for part in torch.split(order[: sum(sizes)], list(sizes))]

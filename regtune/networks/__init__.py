@@ -3,6 +3,6 @@
 from regtune.networks._base import Bend, Network, Normalize, Slot, fresh, slots
 from regtune.shelf import Shelf
 
-NETWORKS: Shelf[Network] = Shelf(package=__name__, base=Network, noun="network")
+NETWORKS: Shelf[Network] = Shelf(package=__name__, base=Network, noun="network")  # type: ignore[type-abstract]  # a shelf never instantiates its base
 
 __all__ = ["NETWORKS", "Bend", "Network", "Normalize", "Slot", "fresh", "slots"]

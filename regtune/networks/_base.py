@@ -6,7 +6,7 @@ import abc
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -98,7 +98,7 @@ def fresh(network: Network, *, shape: tuple[int, int, int], classes: int, seed: 
     with torch.no_grad():
         for name, part in module.named_modules():
             if isinstance(part, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
-                weight = cast(Tensor, part.weight)
+                weight = part.weight
                 fan_in = weight[0].numel()
                 weight.copy_(noise.normal(name, weight.shape) * math.sqrt(2 / fan_in))
                 if part.bias is not None:

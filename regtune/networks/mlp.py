@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -29,15 +30,13 @@ class MLP(Network):
     shortcut.
     """
 
-    widths: tuple[int, ...] = knob(
-        default=(64, 64, 64), legal="[1, 1000000]", meaning="units of each hidden layer"
-    )
+    widths: tuple[int, ...] = knob(default=(64, 64, 64), legal="[1, 1000000]", meaning="units of each hidden layer")
     activation: str = knob(default="relu", legal=tuple(ACTIVATIONS), meaning="hidden activation")
     residual: bool = knob(default=False, meaning="shortcuts around layers of equal width")
 
     def build(self, *, shape: tuple[int, int, int], classes: int) -> nn.Module:
         """Return the module; raises Refused where no layer can have a shortcut."""
-        if self.residual and not any(a == b for a, b in zip(self.widths, self.widths[1:], strict=False)):
+        if self.residual and not any(a == b for a, b in pairwise(self.widths)):
             raise Refused(
                 f"network mlp.widths: residual needs two neighbouring layers of equal width, "
                 f"given {list(self.widths)}; repeat a width or set residual = false"
@@ -53,10 +52,12 @@ class _MLP(nn.Module):
         widths = (math.prod(shape), *settings.widths)
         self.layers = nn.ModuleList(
             _Layer(
-                before, after, ACTIVATIONS[settings.activation](),
+                before,
+                after,
+                ACTIVATIONS[settings.activation](),
                 shortcut=settings.residual and before == after and number > 0,
             )
-            for number, (before, after) in enumerate(zip(widths, widths[1:], strict=False))
+            for number, (before, after) in enumerate(pairwise(widths))
         )
         self.head = nn.Linear(widths[-1], classes)
 

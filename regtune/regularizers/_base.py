@@ -15,7 +15,6 @@ only, each draw of a step under its own site name.
 
 from __future__ import annotations
 
-import typing
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -34,7 +33,8 @@ HOOKS = ("prepare", "augment", "bend", "penalty", "project", "schedule", "stop",
 @dataclass(frozen=True, kw_only=True)
 class Step:
     """What a hook may see of the moment: its own noise, the share of the budget that is done
-    (0 <= progress < 1), the learning rate, and whether this is training or evaluation."""
+    (0 <= progress < 1), the learning rate, and whether this is training or evaluation.
+    """
 
     noise: Noise
     progress: float
@@ -102,4 +102,4 @@ class Regularizer:
 def overrides(method: Regularizer | type[Regularizer], hook: str) -> bool:
     """Return whether a method has its own version of a hook."""
     cls = method if isinstance(method, type) else type(method)
-    return typing.cast(bool, getattr(cls, hook) is not getattr(Regularizer, hook))
+    return getattr(cls, hook) is not getattr(Regularizer, hook)

@@ -25,12 +25,13 @@ class Dropout(Regularizer):
     needs: ClassVar[tuple[str, ...]] = ("hidden", "input")
 
     p_hidden: Number = knob(
-        default=0.5, legal="[0, 1)", space=FloatDistribution(0.1, 0.7), neutral=0.0,
+        default=0.5,
+        legal="[0, 1)",
+        space=FloatDistribution(0.1, 0.7),
+        neutral=0.0,
         meaning="probability to drop a hidden unit",
     )
-    p_input: Number = knob(
-        default=0.0, legal="[0, 1)", neutral=0.0, meaning="probability to drop an input"
-    )
+    p_input: Number = knob(default=0.0, legal="[0, 1)", neutral=0.0, meaning="probability to drop an input")
 
     def bend(self, x: Any, slot: Slot, step: Step) -> Any:
         """Mask the units of hidden and input slots."""

@@ -22,7 +22,11 @@ class EarlyStopping(Regularizer):
     """
 
     patience: int = knob(
-        default=5, legal="[1, 1000000]", space=IntDistribution(2, 8), off=math.inf, neutral=math.inf,
+        default=5,
+        legal="[1, 1000000]",
+        space=IntDistribution(2, 8),
+        off=math.inf,
+        neutral=math.inf,
         meaning="evaluations in a row without improvement before training ends",
     )
     monitor: str = knob(

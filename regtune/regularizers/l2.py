@@ -20,7 +20,10 @@ class L2(Regularizer):
     """
 
     strength: Number = knob(
-        default=1e-3, legal="[0, 1e6]", space=FloatDistribution(1e-5, 1e-1, log=True), neutral=0.0,
+        default=1e-3,
+        legal="[0, 1e6]",
+        space=FloatDistribution(1e-5, 1e-1, log=True),
+        neutral=0.0,
         meaning="factor of half the sum of squared weights",
     )
 

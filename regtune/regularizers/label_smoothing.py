@@ -21,7 +21,10 @@ class LabelSmoothing(Regularizer):
     """
 
     eps: Number = knob(
-        default=0.1, legal="[0, 1]", space=FloatDistribution(0.01, 0.3), neutral=0.0,
+        default=0.1,
+        legal="[0, 1]",
+        space=FloatDistribution(0.01, 0.3),
+        neutral=0.0,
         meaning="share of the uniform distribution in a target",
     )
 

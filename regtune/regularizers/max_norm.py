@@ -22,8 +22,12 @@ class MaxNorm(Regularizer):
     """
 
     c: Number = knob(
-        default=3.0, legal="(0, 1e6]", space=FloatDistribution(0.5, 4.0, log=True),
-        off=math.inf, neutral=math.inf, meaning="longest incoming weight vector of a unit",
+        default=3.0,
+        legal="(0, 1e6]",
+        space=FloatDistribution(0.5, 4.0, log=True),
+        off=math.inf,
+        neutral=math.inf,
+        meaning="longest incoming weight vector of a unit",
     )
 
     def project(self, state: State, step: Step) -> State:

@@ -23,7 +23,10 @@ class Mixup(Regularizer):
     """
 
     alpha: Number = knob(
-        default=0.2, legal="[0, 1000]", space=FloatDistribution(0.05, 2.0, log=True), neutral=0.0,
+        default=0.2,
+        legal="[0, 1000]",
+        space=FloatDistribution(0.05, 2.0, log=True),
+        neutral=0.0,
         meaning="both parameters of the Beta distribution of the mixing coefficient",
     )
 

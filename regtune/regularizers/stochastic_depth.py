@@ -27,7 +27,10 @@ class StochasticDepth(Regularizer):
     needs: ClassVar[tuple[str, ...]] = ("residual",)
 
     p_last: Number = knob(
-        default=0.5, legal="[0, 1]", space=FloatDistribution(0.3, 0.95), neutral=1.0,
+        default=0.5,
+        legal="[0, 1]",
+        space=FloatDistribution(0.3, 0.95),
+        neutral=1.0,
         meaning="survival probability of the last block",
     )
 

@@ -1,0 +1,27 @@
+# Everything runs in the project's own environment, set up from nothing but Python 3.11+ and pip.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: quickstart test test-slow environment clean
+
+quickstart: environment
+	$(BIN)/regtune run sweeps/quickstart.toml
+
+test: environment
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pytest -m "not slow"
+
+test-slow: environment
+	$(BIN)/pytest -m slow
+
+environment: .venv/installed
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv

@@ -1,0 +1,189 @@
+"""The command line: `regtune run sweeps/quickstart.toml`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from regtune.errors import Refused
+
+# Rooms are imported inside the commands: torch, ray and pandas cost seconds, and `table` needs no torch.
+
+app = typer.Typer(
+    help="Which regularizer, at which strength, is worth it for my network on my data?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+SweepFile = Annotated[Path, typer.Argument(help="a sweep file (TOML)", show_default=False)]
+Plugin = Annotated[
+    list[str] | None, typer.Option("--plugin", help="a module with your own regularizers, networks or data")
+]
+ResultsFolder = Annotated[Path, typer.Option("--results", help="folder under which results are kept")]
+
+
+@app.command("list")
+def list_(plugin: Plugin = None) -> None:
+    """Print the catalogue: regularizers, data sets, networks, optimizers."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from regtune import catalogue
+
+    console = Console()
+    methods = Table(*catalogue.HEADINGS, show_lines=True)
+    for row in catalogue.regularizers(tuple(plugin or ())):
+        methods.add_row(*row)
+    console.print(methods)
+    rest = Table("kind", "name", "settings", "what it is", show_lines=True)
+    for row in catalogue.others(tuple(plugin or ())):
+        rest.add_row(*row)
+    console.print(rest)
+
+
+@app.command()
+def check(sweep: SweepFile, plugin: Plugin = None) -> None:
+    """Check a sweep file and its data; start nothing."""
+    from regtune.examine import examine
+    from regtune.sweep import Sweep
+
+    plan = Sweep.read(sweep, tuple(plugin or ()))
+    splits = examine(plan)
+    test = len(splits.test) if splits.test is not None else 0
+    print(
+        f"{sweep}: ok, {len(plan.arms)} arms; {len(splits.train)} training, {len(splits.validation)} "
+        f"validation, {test} test examples of {splits.classes} classes"
+    )
+
+
+@app.command()
+def plan(sweep: SweepFile, plugin: Plugin = None) -> None:
+    """Print what a sweep would do: arms, searched knobs, trials, epochs, rungs."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from regtune.board import rungs
+    from regtune.sweep import Sweep
+
+    loaded = Sweep.read(sweep, tuple(plugin or ()))
+    table = Table("arm", "searched knobs", "search trials", "confirm trials", "epochs at most")
+    epochs, total = loaded.training.epochs, 0
+    for arm in loaded.arms:
+        trials = loaded.budget(arm) + loaded.confirm.seeds
+        total += trials
+        table.add_row(
+            arm.name, ", ".join(arm.space), str(loaded.budget(arm)), str(loaded.confirm.seeds), str(trials * epochs)
+        )
+    console = Console()
+    console.print(table)
+    places = ", ".join(map(str, rungs(epochs, loaded.search))) or "none"
+    console.print(f"{total} trials, at most {total * epochs} epochs; pruning after epochs: {places}")
+
+
+@app.command()
+def run(
+    sweep: SweepFile,
+    plugin: Plugin = None,
+    results: ResultsFolder = Path("results"),
+    in_process: Annotated[
+        bool, typer.Option("--in-process", help="train here, one trial after the other, without Ray")
+    ] = False,
+) -> None:
+    """Run what is left of a sweep: search, confirm, table."""
+    from rich.console import Console
+
+    from regtune.cluster.run import run as run_sweep
+    from regtune.display import Progress, live
+    from regtune.sweep import Sweep
+
+    loaded = Sweep.read(sweep, tuple(plugin or ()))
+    console = Console()
+    progress = Progress(loaded)
+    with live(progress, console):
+        log = run_sweep(loaded, results, watch=progress.watch, in_process=in_process)
+    _write_tables(log.parent)
+    print(f"\n{(log.parent / 'table.md').read_text()}")
+    print(f"written: {log.parent}/table.md, table.csv, log.jsonl")
+
+
+@app.command()
+def table(
+    results: Annotated[Path, typer.Argument(help="a results folder", show_default=False)],
+    form: Annotated[str, typer.Option("--format", help="md or csv")] = "md",
+) -> None:
+    """Print the comparison table of a results folder."""
+    from regtune.errors import nearest
+    from regtune.reports.comparison import comparison, markdown
+    from regtune.store import load
+
+    if form not in ("md", "csv"):
+        raise Refused(f"--format: unknown format {form!r}{nearest(form, ('md', 'csv'))}")
+    loaded = load(results)
+    text = markdown(loaded) if form == "md" else comparison(loaded).to_csv(index=False)
+    sys.stdout.write(text)
+
+
+@app.command()
+def trial(
+    source: Annotated[Path, typer.Argument(help="a sweep file or a results folder", show_default=False)],
+    arm: Annotated[str | None, typer.Option(help="arm of the sweep file; the first if not given")] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", help="a knob, as in mixup.alpha=0.4; may be repeated")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="seed", min=0, max=2_000_000_000)] = 0,
+    row: Annotated[str | None, typer.Option(help="a recorded trial: its id or arm/phase/number")] = None,
+    plugin: Plugin = None,
+) -> None:
+    """Train one trial here without Ray, or train a recorded one again and compare every number."""
+    from regtune import single
+
+    if source.is_dir() or source.suffix == ".jsonl":
+        if row is None:
+            raise Refused(f"{source}: a results folder needs --row with the id of a trial, or arm/phase/number")
+        raise typer.Exit(single.repeat(source, row))
+    if row is not None:
+        raise Refused(f"{source}: --row needs a results folder")
+    single.show(source, arm, setting or [], seed, tuple(plugin or ()))
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="where to write the sweep files", show_default=False)],
+) -> None:
+    """Write the sweep files that ship with regtune into a folder; existing files are left alone."""
+    from regtune.shipped import sweep_files
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in sweep_files():
+        target = folder / file.name
+        if target.exists():
+            print(f"kept {target}")
+        else:
+            target.write_text(file.read_text())
+            print(f"wrote {target}")
+
+
+def _write_tables(folder: Path) -> None:
+    from regtune.reports.comparison import comparison, markdown
+    from regtune.store import load
+
+    results = load(folder)
+    (folder / "table.md").write_text(markdown(results))
+    comparison(results).to_csv(folder / "table.csv", index=False)
+
+
+def main() -> None:
+    """Run the command line; a refusal is one line and exit code 2."""
+    sys.path.insert(0, str(Path.cwd()))  # plugins are looked for where the user stands
+    try:
+        app()
+    except Refused as error:
+        print(f"regtune: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""The live display of a sweep: per arm running, done, pruned, failed, best so far; time left."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from regtune.phase import cell_of
+from regtune.records import Plain
+from regtune.sweep import Sweep
+
+REFRESHES_PER_SECOND = 4
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """What is known of one arm in one phase."""
+
+    planned: int
+    asked: int = 0
+    ended: Counter[str] = field(default_factory=Counter)
+    epochs_of_ended: int = 0
+    epochs: int = 0
+    best: float | None = None
+
+    @property
+    def left(self) -> int:
+        """Trials that have not ended."""
+        return self.planned - self.ended.total()
+
+    def epochs_left(self, most: int) -> float:
+        """Estimate the epochs to come: what ended trials took on average, at first the most."""
+        ended = self.ended.total()
+        return self.left * (self.epochs_of_ended / ended if ended else most)
+
+
+class Progress:
+    """Counts the events of a sweep; drawn by rich from another thread."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        self.sweep = sweep
+        self._lock = threading.Lock()
+        self._epochs_of: Counter[object] = Counter()
+        self._started: float | None = None
+        self._epochs_now = 0
+        self.note = ""
+        self.tallies = {
+            (phase, arm.name): Tally(planned=sweep.budget(arm) if phase == "search" else sweep.confirm.seeds)
+            for phase in ("search", "confirm")
+            for arm in sweep.arms
+        }
+
+    def watch(self, event: str, row: Plain) -> None:
+        """Take one event, replayed (it has a time) or new."""
+        cell = cell_of(row)
+        if cell is None:
+            return
+        with self._lock:
+            tally = self.tallies[cell.phase, cell.arm]
+            if event == "asked":
+                tally.asked += 1
+            elif event == "epoch":
+                self._epochs_of[cell] += 1
+                tally.epochs += 1
+                value = row["epoch"]["val_accuracy"]
+                if value is not None:
+                    tally.best = max(value, tally.best or 0.0)
+                if "time" not in row:
+                    self._started = self._started or time.monotonic()
+                    self._epochs_now += 1
+            elif event == "ended":
+                tally.ended[row["outcome"]["status"]] += 1
+                tally.epochs_of_ended += self._epochs_of[cell]
+
+    def seconds_left(self) -> float | None:
+        """Estimate the time to the end from the pace of this run; None before there is one."""
+        if self._started is None or self._epochs_now < 20:
+            return None
+        pace = self._epochs_now / max(time.monotonic() - self._started, 1e-9)
+        return sum(t.epochs_left(self.sweep.training.epochs) for t in self.tallies.values()) / pace
+
+    def __rich__(self) -> Group:
+        """Draw the table and a line below it."""
+        table = Table(title=f"regtune · {self.sweep.name}", title_justify="left", pad_edge=False)
+        table.add_column("arm", overflow="fold")
+        for name in ("search", "running", "ok", "pruned", "failed", "best val %", "confirm"):
+            table.add_column(name, justify="right")
+        with self._lock:
+            for arm in self.sweep.arms:
+                search, confirm = self.tallies["search", arm.name], self.tallies["confirm", arm.name]
+                running = sum(t.asked - t.ended.total() for t in (search, confirm))
+                faults = sum(t.ended[s] for t in (search, confirm) for s in ("failed", "diverged"))
+                table.add_row(
+                    arm.name,
+                    f"{search.ended.total()}/{search.planned}",
+                    str(running) if running else "",
+                    str(search.ended["ok"] + confirm.ended["ok"]),
+                    str(search.ended["pruned"]),
+                    Text(str(faults), style="bold red") if faults else "0",
+                    f"{100 * search.best:.1f}" if search.best is not None else "",
+                    f"{confirm.ended.total()}/{confirm.planned}",
+                )
+            left = self.seconds_left()
+        clock = "…" if left is None else f"{int(left) // 60}:{int(left) % 60:02d}"
+        return Group(table, Text(f"{self.note}  time left {clock}".strip(), style="dim"))
+
+
+@contextlib.contextmanager
+def live(progress: Progress, console: Console) -> Iterator[None]:
+    """Show the progress while the block runs; a console that is no terminal gets the last state."""
+    with Live(progress, console=console, refresh_per_second=REFRESHES_PER_SECOND):
+        yield

@@ -1,0 +1,1 @@
+"""One file = one table or figure: frame in, frame or chart out."""

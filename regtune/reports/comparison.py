@@ -1,0 +1,170 @@
+"""The comparison table: every arm at its best configuration, against the first arm of the sweep."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pandas as pd
+
+from regtune.statistics import Comparison, compare, mean_interval
+from regtune.store import Results
+
+FAULTS = ["failed", "diverged"]
+OPEN = ["missing", "running"]
+
+
+def comparison(results: Results) -> pd.DataFrame:
+    """Return one row per arm, in the order of the sweep file.
+
+    Accuracies and differences are fractions, `seconds` is training time summed over trials. `n` counts
+    confirmed seeds; a difference is taken over the seeds that both arms finished.
+    """
+    arms = list(results.sweep["arms"])
+    trials = results.trials
+    confirmed = trials[(trials["phase"] == "confirm") & (trials["status"] == "ok")]
+    scores = confirmed.pivot(index="number", columns="arm", values="test_accuracy")
+    scores = scores.reindex(columns=arms).astype(float)
+    baseline, *others = arms
+    compared = compare({arm: (scores[arm] - scores[baseline]).dropna().to_list() for arm in others})
+    rows = []
+    for arm in arms:
+        mine = trials[trials["arm"] == arm]
+        rows.append(
+            {"arm": arm}
+            | _confirmed(confirmed[confirmed["arm"] == arm])
+            | _difference(compared.get(arm))
+            | _counted(mine[mine["phase"] == "search"]["status"], "search")
+            | _counted(mine[mine["phase"] == "confirm"]["status"], "confirm")
+            | {"epochs": int(mine["epochs"].sum()), "seconds": float(mine["seconds"].sum())}
+        )
+    return pd.DataFrame(rows)
+
+
+def _confirmed(final: pd.DataFrame) -> dict[str, Any]:
+    accuracy = mean_interval(final["test_accuracy"].to_list())
+    return {
+        "knobs": json.dumps(final["params"].iloc[0] if len(final) else {}),
+        "n": accuracy.n,
+        "test_accuracy": accuracy.mean,
+        "test_accuracy_low": accuracy.low,
+        "test_accuracy_high": accuracy.high,
+        "kept_epoch": float(final["kept"].mean()) if len(final) else math.nan,
+    }
+
+
+def _difference(against: Comparison | None) -> dict[str, Any]:
+    return {
+        "difference": against.mean if against else math.nan,
+        "difference_low": against.low if against else math.nan,
+        "difference_high": against.high if against else math.nan,
+        "p_holm": against.p_holm if against else math.nan,
+        "verdict": against.verdict if against else "",
+    }
+
+
+def _counted(status: pd.Series[str], phase: str) -> dict[str, int]:
+    return {
+        f"{phase}_ok": int((status == "ok").sum()),
+        f"{phase}_pruned": int((status == "pruned").sum()),
+        f"{phase}_failed": int(status.isin(FAULTS).sum()),
+        f"{phase}_missing": int(status.isin(OPEN).sum()),
+    }
+
+
+def caption(results: Results) -> str:
+    """Say what the table shows and what the inference is over."""
+    sweep = results.sweep
+    baseline = next(iter(sweep["arms"]))
+    template = sweep["arms"][baseline]["template"]
+    budgets = sorted({row["trials"] for row in sweep["arms"].values()})
+    return (
+        f"Sweep {sweep['name']}: {template['network']['name']} on {template['data']['name']}, "
+        f"{template['data']['train']} training examples. Search: {_either(budgets)} trials per arm of at most "
+        f"{template['epochs']} epochs, each arm pruned against itself only. Confirm: the best configuration of "
+        f"each arm by validation accuracy, on {sweep['confirm']['seeds']} fresh seeds that all arms share, one "
+        f"split. Test accuracy in percent at the kept epoch (the recipe's choice, else the last) with its 95 % "
+        f"t-interval; difference to {baseline} in points, paired by seed, with Bonferroni-simultaneous 95 % "
+        f"intervals and verdicts by Holm's paired t-tests (family-wise error 5 %; an interval is cut at 0 where "
+        f"Holm alone resolves the sign). The inference is over seeds, for the chosen configurations, on this "
+        f"test set. Trials are search + confirm: ok, pruned, failed (diverged included)."
+    )
+
+
+def formatted(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the table as a reader wants it: few columns, percent, intervals in brackets."""
+    rows = frame.to_dict("records")
+    return pd.DataFrame(
+        {
+            "arm": frame["arm"],
+            "knobs chosen": [_knobs(text) for text in frame["knobs"]],
+            "n": frame["n"],
+            "test accuracy %": [
+                _interval(row["test_accuracy"], row["test_accuracy_low"], row["test_accuracy_high"]) for row in rows
+            ],
+            "difference": [
+                _interval(row["difference"], row["difference_low"], row["difference_high"], sign="+")
+                if row["verdict"]
+                else ""
+                for row in rows
+            ],
+            "verdict": frame["verdict"],
+            "kept epoch": [_number(value, ".1f") for value in frame["kept_epoch"]],
+            **{word: _two_phases(frame, word) for word in ("ok", "pruned", "failed")},
+            **({"missing": _two_phases(frame, "missing")} if _open(frame) else {}),
+            "epochs": frame["epochs"],
+            "seconds": [f"{value:.1f}" for value in frame["seconds"]],
+        }
+    )
+
+
+def failures(results: Results) -> list[str]:
+    """Return one line per trial that failed or diverged."""
+    bad = results.trials[results.trials["status"].isin(FAULTS)]
+    return [f"{row.arm}/{row.phase}/{row.number} {row.status}: {row.message}" for row in bad.itertuples()]
+
+
+def markdown(results: Results) -> str:
+    """Return caption, table and failures as Markdown."""
+    table = formatted(comparison(results)).to_markdown(index=False, disable_numparse=True)
+    lines = [caption(results), "", table]
+    bad = failures(results)
+    if bad:
+        lines += ["", f"{len(bad)} trials did not end well:", "", *(f"- {line}" for line in bad)]
+    return "\n".join(lines) + "\n"
+
+
+def _open(frame: pd.DataFrame) -> bool:
+    return bool((frame["search_missing"] + frame["confirm_missing"]).sum())
+
+
+def _two_phases(frame: pd.DataFrame, word: str) -> list[str]:
+    pairs = zip(frame[f"search_{word}"], frame[f"confirm_{word}"], strict=True)
+    return [f"{search} + {confirm}" for search, confirm in pairs]
+
+
+def _either(values: list[int]) -> str:
+    return str(values[0]) if len(values) == 1 else f"{values[0]} to {values[-1]}"
+
+
+def _number(value: float, form: str) -> str:
+    return "–" if math.isnan(value) else format(value, form)
+
+
+def _interval(mean: float, low: float, high: float, sign: str = "") -> str:
+    """Return a fraction and its interval in percent; a dash where there is none."""
+    if math.isnan(mean):
+        return "–"
+    ends = "no interval" if math.isnan(low) else f"[{100 * low:{sign}.2f}, {100 * high:{sign}.2f}]"
+    return f"{100 * mean:{sign}.2f} {ends}"
+
+
+def _knobs(text: str) -> str:
+    values = json.loads(text)
+    return ", ".join(
+        f"{path.removeprefix('optimizer.')}={value:.3g}"
+        if isinstance(value, float)
+        else f"{path.removeprefix('optimizer.')}={value}"
+        for path, value in values.items()
+    )

@@ -1,0 +1,132 @@
+"""One trial in this process: try a recipe out, or train a recorded trial again."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from regtune.arms import Arm
+from regtune.errors import Refused, nearest, shown
+from regtune.machine import describe, differences
+from regtune.optimizers import OPTIMIZERS
+from regtune.records import Cell, Epoch, Trial
+from regtune.regularizers import REGULARIZERS
+from regtune.space import knobs
+from regtune.store import Results, load
+from regtune.sweep import Sweep
+from regtune.train import train
+
+
+def show(path: Path, arm: str | None, settings: Sequence[str], seed: int, plugins: tuple[str, ...]) -> None:
+    """Train one trial of a sweep file and print its epochs.
+
+    Searched knobs that `settings` ("method.knob=value") does not give take their defaults.
+    """
+    sweep = Sweep.read(path, plugins)
+    chosen = sweep.arm(arm or sweep.baseline, "--arm")
+    trial = read_trial(chosen, settings, seed)
+    print(f"trial {trial.id}: arm {chosen.name}, recipe {list(trial.recipe)}, optimizer {trial.optimizer}, seed {seed}")
+    for epoch in train(trial):
+        print(line(epoch))
+
+
+def read_trial(arm: Arm, settings: Sequence[str], seed: int) -> Trial:
+    """Return a search trial of an arm with knobs set by hand; raises Refused."""
+    params = {path: default(arm, path) for path in arm.space}
+    for text in settings:
+        path, equals, value = text.partition("=")
+        if not equals:
+            raise Refused(f"--set {text}: expected method.knob=value")
+        params[path] = default(arm, path, value)
+    return arm.trial(params, seed=seed, phase="search")
+
+
+def default(arm: Arm, path: str, given: str | None = None) -> Any:
+    """Return the plain value of the knob at a path: the given text read as TOML, or the default."""
+    prefix, _, name = path.partition(".")
+    kinds: dict[str, type] = {
+        row["name"]: REGULARIZERS.find(row["name"], "recipe", arm.template.plugins) for row in arm.template.recipe
+    }
+    kinds["optimizer"] = OPTIMIZERS[arm.template.optimizer["name"]]
+    if prefix not in kinds:
+        raise Refused(f"--set {path}: unknown method {shown(prefix)} in arm {arm.name}{nearest(prefix, kinds)}")
+    known = knobs(kinds[prefix])
+    if name not in known:
+        raise Refused(f"--set {path}: unknown knob {shown(name)}{nearest(name, known)}")
+    if given is None:
+        return known[name].plain(known[name].default)
+    try:
+        value = tomllib.loads(f"value = {given}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = given
+    return known[name].plain(known[name].read(value, f"--set {path}"))
+
+
+def line(epoch: Epoch) -> str:
+    """Return an epoch in a line."""
+
+    def percent(value: float | None) -> str:
+        return "–" if value is None else f"{100 * value:.2f} %"
+
+    text = (
+        f"epoch {epoch.number}: val {percent(epoch.val_accuracy)}, train {percent(epoch.train_accuracy)}, "
+        f"kept {epoch.kept}, {epoch.seconds:.2f} s"
+    )
+    if epoch.outcome:
+        text += f"\n{epoch.outcome.status} {epoch.outcome.message}".rstrip()
+        text += "".join(f"\n  {name} {value}" for name, value in epoch.outcome.metrics.items())
+    return text
+
+
+def repeat(folder: Path, row: str) -> int:
+    """Train a recorded trial again and say whether every number of every epoch is identical.
+
+    Returns the exit code: 0 if identical, 1 if not, 3 if the machine makes that no surprise.
+    """
+    results = load(folder)
+    cell = find(results, row)
+    trial = Trial.from_plain(results.plain_trials[cell])
+    recorded = recorded_epochs(results, cell)
+    unlike = differences(results.header, describe())
+    print(f"{cell}: {trial.id}, {len(recorded)} recorded epochs")
+    differing = []
+    for epoch, then in zip(train(trial), recorded, strict=False):
+        now = epoch.numbers()
+        differing += [
+            f"epoch {epoch.number} {name}: {then[name]} then, {now[name]} now"
+            for name in then
+            if then[name] != now[name]
+        ]
+    if not differing:
+        print(f"identical: every number of {len(recorded)} epochs")
+        return 0
+    print(f"{len(differing)} numbers differ, the first: {differing[0]}")
+    if unlike:
+        print(f"not comparable bit for bit, because {'; '.join(unlike)}")
+        return 3
+    print("not identical although torch and the processor are the same")
+    return 1
+
+
+def find(results: Results, row: str) -> Cell:
+    """Return the recorded cell of an id or of `arm/phase/number`; raises Refused."""
+    by_name = {str(cell): cell for cell in results.plain_trials}
+    ids = {Trial.from_plain(trial).id: cell for cell, trial in results.plain_trials.items()}
+    found = by_name.get(row) or ids.get(row)
+    if found is None:
+        raise Refused(f"--row: unknown trial {shown(row)}{nearest(row, [*by_name, *ids])[:200]}")
+    return found
+
+
+def recorded_epochs(results: Results, cell: Cell) -> list[dict[str, Any]]:
+    """Return what the log says of each epoch of a cell, without the seconds."""
+    from regtune.log import read_log
+
+    rows, _ = read_log(results.path / "log.jsonl")
+    return [
+        Epoch.from_plain(row["epoch"]).numbers()
+        for row in rows
+        if row["event"] == "epoch" and Cell(*row["cell"]) == cell
+    ]
