@@ -1,3 +1,39 @@
-"""regtune: which regularizer, at which strength, is worth it for my network on my data?"""
+"""regtune: which regularizer, at which strength, is worth it for my network on my data?
+
+    from regtune import Trial, train, Sweep, run, load, table
+
+Names are looked up when they are used: `load` and `table` need neither torch nor ray.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from regtune.cluster.run import run
+    from regtune.records import Trial
+    from regtune.reports.comparison import comparison as table
+    from regtune.store import load
+    from regtune.sweep import Sweep
+    from regtune.training import train
+
+__all__ = ["Sweep", "Trial", "load", "run", "table", "train"]
+
+_HOMES = {
+    "Sweep": ("regtune.sweep", "Sweep"),
+    "Trial": ("regtune.records", "Trial"),
+    "load": ("regtune.store", "load"),
+    "run": ("regtune.cluster.run", "run"),
+    "table": ("regtune.reports.comparison", "comparison"),
+    "train": ("regtune.training", "train"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'regtune' has no attribute {name!r}")
+    module, attribute = _HOMES[name]
+    return getattr(importlib.import_module(module), attribute)

@@ -9,9 +9,10 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 
 from regtune.errors import Refused, nearest, shown
+from regtune.ranges import read_space
 from regtune.records import Phase, Plain, Trial
 from regtune.regularizers import REGULARIZERS
-from regtune.space import Knob, knobs, read_space
+from regtune.space import Knob, knobs
 
 
 @dataclass(frozen=True, kw_only=True)

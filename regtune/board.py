@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
 import optuna
-from optuna.distributions import BaseDistribution
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
 from regtune.arms import Arm
 from regtune.records import Cell, Epoch, Outcome, Trial
-from regtune.sweep import Search, Sweep
+from regtune.suggest import frozen, suggest
+from regtune.sweep import Sweep
+from regtune.sweep_file import Search
 
 Decision = Literal["go", "stop"]
 
@@ -157,7 +158,10 @@ class ArmBoard:
 
     def _history(self) -> list[FrozenTrial]:
         """Return the arm's trials so far as Optuna sees them, in the order of their numbers."""
-        return [_frozen(entry, self.arm.space) for _, entry in sorted(self.entries.items())]
+        return [
+            frozen(e.params, e.scores, e.outcome.status if e.outcome else None, self.arm.space)
+            for _, e in sorted(self.entries.items())
+        ]
 
 
 @dataclass(frozen=True)
@@ -165,37 +169,3 @@ class _Handle:
     """The only thing that ASHA asks of a trial."""
 
     trial_id: str
-
-
-def _frozen(entry: Entry, space: Mapping[str, BaseDistribution]) -> FrozenTrial:
-    status = entry.outcome.status if entry.outcome else "running"
-    state = {"ok": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "running": TrialState.RUNNING}.get(
-        status, TrialState.FAIL
-    )
-    return create_trial(
-        state=state,
-        params=dict(entry.params),
-        distributions=dict(space),
-        value=entry.scores[-1] if state is TrialState.COMPLETE else None,
-        intermediate_values=dict(enumerate(entry.scores, start=1)),
-    )
-
-
-def suggest(
-    space: Mapping[str, BaseDistribution], history: Sequence[FrozenTrial], sampler: str, seed: int
-) -> dict[str, Any]:
-    """Return values for the knobs of a space: a function of the arguments and nothing else."""
-    if sampler == "random":
-        chosen: optuna.samplers.BaseSampler = optuna.samplers.RandomSampler(seed=seed)
-    else:
-        chosen = optuna.samplers.TPESampler(
-            n_startup_trials=10,
-            n_ei_candidates=24,
-            multivariate=True,
-            group=False,
-            constant_liar=True,
-            seed=seed,
-        )
-    study = optuna.create_study(direction="maximize", sampler=chosen)
-    study.add_trials(history)
-    return dict(study.ask(dict(space)).params)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from regtune.data import DATASETS
@@ -59,11 +60,6 @@ def first_line(cls: type) -> str:
 
 
 def source(cls: type) -> str:
-    """Return what stands behind `Source:` in a docstring, up to the end of its sentence."""
-    text = " ".join((cls.__doc__ or "").split())
-    _, _, tail = text.partition("Source: ")
-    for end in ("). ", "); ", ".1.", ", section"):
-        head, found, _ = tail.partition(end)
-        if found and end != ".1.":
-            return head + (")" if end.startswith(")") else "")
-    return tail.rstrip(".")
+    """Return what stands behind `Source:` in a docstring, up to the year in brackets."""
+    found = re.search(r"Source: ([^)]*\))", " ".join((cls.__doc__ or "").split()))
+    return found.group(1) if found else ""

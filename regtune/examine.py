@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from regtune.build import load_data, start_network
 from regtune.data import Splits
 from regtune.errors import Refused
-from regtune.networks import fresh
 from regtune.recipe import Recipe
 from regtune.sweep import Sweep
-from regtune.train import build_network, load_data
 
 
 def examine(sweep: Sweep) -> Splits:
@@ -22,13 +21,7 @@ def examine(sweep: Sweep) -> Splits:
         raise Refused(
             f"training.batch: expected at most the {len(splits.train)} training examples, given {template.batch}"
         )
-    images = splits.train.images
-    net = fresh(
-        build_network(template),
-        shape=(images.shape[1], images.shape[2], images.shape[3]),
-        classes=splits.classes,
-        seed=0,
-    )
+    net = start_network(template, splits)
     for arm in sweep.arms:
         recipe = Recipe.read(arm.template.recipe, template.plugins)
         recipe.check_slots(net, str(template.network["name"]), f"arms.{arm.name}")

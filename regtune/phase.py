@@ -14,7 +14,7 @@ from regtune.board import Asked, Board, Decision
 from regtune.data import Splits
 from regtune.log import Log
 from regtune.records import Cell, Epoch, Outcome, Plain, Trial
-from regtune.train import train
+from regtune.training import train
 
 
 class Phase:

@@ -16,7 +16,7 @@ from regtune.regularizers import REGULARIZERS
 from regtune.space import knobs
 from regtune.store import Results, load
 from regtune.sweep import Sweep
-from regtune.train import train
+from regtune.training import train
 
 
 def show(path: Path, arm: str | None, settings: Sequence[str], seed: int, plugins: tuple[str, ...]) -> None:

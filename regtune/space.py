@@ -16,12 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna.distributions import BaseDistribution
 
 from regtune.errors import Refused, nearest, shown
 
@@ -184,43 +179,3 @@ def read_settings(cls: type, values: object, where: str) -> dict[str, Any]:
 def plain_settings(value: Any) -> dict[str, Any]:
     """Return all knobs of a configured dataclass value in strict-JSON form."""
     return {name: k.plain(getattr(value, name)) for name, k in knobs(type(value)).items()}
-
-
-def read_space(k: Knob, value: object, where: str) -> BaseDistribution | Any:
-    """Read what a sweep file says of a knob: a fixed value, `{low, high, log, step}` or a list of choices.
-
-    Returns an Optuna distribution, or the checked fixed value. Raises Refused.
-    """
-    if isinstance(value, list) and k.kind is not tuple:
-        if not value:
-            raise Refused(f"{where}: expected at least one choice, given an empty list")
-        return CategoricalDistribution([k.plain(k.read(v, f"{where}[{i}]")) for i, v in enumerate(value)])
-    if not isinstance(value, dict):
-        return k.read(value, where)
-    if k.kind not in (int, float):
-        raise Refused(f"{where}: expected {k.expected()} or a list of choices, given a range")
-    for name in value:
-        if name not in ("low", "high", "log", "step"):
-            raise Refused(f"{where}: unknown setting {shown(name)}{nearest(name, ('low', 'high', 'log', 'step'))}")
-    return _range(k, value, where)
-
-
-def _range(k: Knob, value: dict[str, object], where: str) -> IntDistribution | FloatDistribution:
-    if "low" not in value or "high" not in value:
-        raise Refused(f"{where}: a range needs low and high, given {shown(sorted(value))}")
-    low, high = (k.read(value[end], f"{where}.{end}") for end in ("low", "high"))
-    log, step = value.get("log", False), value.get("step")
-    if not isinstance(log, bool):
-        raise Refused(f"{where}.log: expected true or false, given {shown(log)}")
-    if not low < high or math.isinf(high):
-        raise Refused(f"{where}: expected low < high, both finite, given low={low}, high={high}")
-    if log and low <= 0:
-        raise Refused(f"{where}: a logarithmic range needs low > 0, given low={low}")
-    if step is not None:
-        right_type = type(step) is int or (k.kind is float and isinstance(step, float))
-        if log or not right_type or not 0 < typing.cast(float, step) <= high - low:
-            noun = "whole number" if k.kind is int else "number"
-            raise Refused(f"{where}.step: expected a {noun} in (0, high - low] and no log, given {shown(step)}")
-    if k.kind is int:
-        return IntDistribution(low, high, log=log, step=1 if step is None else typing.cast(int, step))
-    return FloatDistribution(low, high, log=log, step=typing.cast(float | None, step))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ConfigDict
 
 from regtune.arms import Arm, read_arm, read_searched
 from regtune.data import DATASETS
@@ -17,66 +15,7 @@ from regtune.optimizers import OPTIMIZERS
 from regtune.records import Plain, Trial
 from regtune.shelf import Shelf
 from regtune.space import knobs, plain_settings, read_settings
-
-MAX_TRIALS = 10_000  # per arm; confirm seeds start behind it
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-
-class Training(_Table):
-    """`[training]`: what every trial shares."""
-
-    epochs: int = Field(ge=1, le=1_000_000)
-    batch: int = Field(ge=1, le=10_000_000)
-    dtype: str = Field(default="float32", pattern="^(float32|float64)$")
-
-
-class Search(_Table):
-    """`[search]`: trials per arm or per searched knob, the sampler, and when a trial may be pruned.
-
-    `grace` is the share of the epochs before the first rung, `factor` the ratio between rungs and the
-    share that goes on, `population` the trials a rung must have seen before it prunes.
-    """
-
-    trials: int | None = Field(default=None, ge=1, le=MAX_TRIALS)
-    trials_per_knob: int | None = Field(default=None, ge=1, le=1000)
-    sampler: str = Field(default="tpe", pattern="^(tpe|random)$")
-    prune: bool = True
-    grace: float = Field(default=0.2, ge=0.2, le=1)
-    factor: float = Field(default=3.0, gt=1, le=100)
-    population: int = Field(default=3, ge=1, le=MAX_TRIALS)
-
-
-class Confirm(_Table):
-    """`[confirm]`: fresh seeds on which the best configuration of each arm is trained again."""
-
-    seeds: int = Field(default=10, ge=0, le=10_000)
-
-
-class Cluster(_Table):
-    """`[cluster]`: what one trial takes. With a share of a GPU it trains on "cuda", else on "cpu"."""
-
-    cpus_per_trial: int = Field(default=1, ge=1, le=1024)
-    gpus_per_trial: float = Field(default=0.0, ge=0, le=1)
-
-
-class _File(_Table):
-    """The whole file; the open tables are checked against the knobs of what they name."""
-
-    name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
-    seed: int = Field(default=0, ge=0, le=1_000_000_000)
-    plugins: list[str] = []
-    data: dict[str, Any]
-    network: dict[str, Any]
-    optimizer: dict[str, Any]
-    training: Training
-    base: dict[str, Any] = {}
-    arms: dict[str, Any]
-    search: Search = Search()
-    confirm: Confirm = Confirm()
-    cluster: Cluster = Cluster()
+from regtune.sweep_file import MAX_TRIALS, Cluster, Confirm, Search, SweepFile, Training, read_file
 
 
 class Sweep(BaseModel):
@@ -97,7 +36,7 @@ class Sweep(BaseModel):
         """Read a sweep file; raises Refused with file, path, expectation, value and remedy."""
         source = Path(path)
         try:
-            return _checked(_parse(source), plugins, default_name=source.stem)
+            return _checked(read_file(source), plugins, default_name=source.stem)
         except Refused as error:
             raise Refused(f"{source}: {error}") from error
 
@@ -144,26 +83,7 @@ class Sweep(BaseModel):
         }
 
 
-def _parse(source: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(source.read_bytes().decode("utf-8"))
-    except OSError as error:
-        raise Refused(f"expected a readable file, given {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise Refused(f"byte {error.start}: expected UTF-8, given byte 0x{error.object[error.start]:02x}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise Refused(f"expected TOML, given: {' '.join(str(error).split())}") from error
-    except RecursionError as error:
-        raise Refused("expected TOML of a few levels, given values nested without end") from error
-    except ValueError as error:  # a number with more digits than Python converts
-        raise Refused(f"expected TOML with numbers of ordinary size, given: {error}") from error
-
-
-def _checked(raw: dict[str, Any], plugins: tuple[str, ...], default_name: str) -> Sweep:
-    try:
-        file = _File.model_validate(raw)
-    except ValidationError as error:
-        raise Refused(_one_line(error.errors(include_url=False)[0], raw)) from error
+def _checked(file: SweepFile, plugins: tuple[str, ...], default_name: str) -> Sweep:
     modules = tuple(dict.fromkeys([*file.plugins, *plugins]))
     if (file.search.trials is None) == (file.search.trials_per_knob is None):
         raise Refused("search: expected one of trials and trials_per_knob, given both or none")
@@ -226,18 +146,3 @@ def _optimizer(table: dict[str, Any]) -> tuple[Plain, dict[str, Any]]:
     settings = {key: value for key, value in table.items() if key != "name"}
     row, space = read_searched(knobs(OPTIMIZERS[name]), settings, "optimizer")
     return {"name": name, **row}, {f"optimizer.{knob}": s for knob, s in space.items()}
-
-
-def _one_line(error: ErrorDetails, raw: dict[str, Any]) -> str:
-    """Say a pydantic error as path, expectation, value and the nearest valid name."""
-    location = [str(part) for part in error["loc"]]
-    path = ".".join(location)
-    if error["type"] == "extra_forbidden":
-        table: Any = {"training": Training, "search": Search, "confirm": Confirm, "cluster": Cluster}.get(
-            location[0], _File
-        )
-        return f"{path}: unknown setting{nearest(location[-1], table.model_fields)}"
-    if error["type"] == "missing":
-        return f"{path}: expected this setting, given nothing"
-    words = error["msg"][0].lower() + error["msg"][1:]
-    return f"{path}: expected {words.removeprefix('input should be ')}, given {shown(error['input'])}"

@@ -15,7 +15,7 @@ from ray import tune
 from regtune.data import Examples, Splits
 from regtune.phase import failed
 from regtune.records import Epoch, Plain, Trial
-from regtune.train import train
+from regtune.training import train
 
 SECONDS_BETWEEN_REPORTS = 1.0
 

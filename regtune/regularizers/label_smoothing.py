@@ -16,8 +16,9 @@ from regtune.state import Number
 class LabelSmoothing(Regularizer):
     """Mixes every target with the uniform distribution: y (1 - eps) + eps / K over all K classes.
 
-    The convention of torch and timm, and of R. Mueller et al., "When Does Label Smoothing Help?" (2019).
-    Goodfellow et al. (2016), section 7.5.1, put alpha on the wrong classes only: eps = alpha K / (K - 1).
+    The convention of torch and timm. Goodfellow et al. (2016), section 7.5.1, put alpha on the wrong
+    classes only: eps = alpha K / (K - 1). Source: R. Mueller et al., "When Does Label Smoothing Help?"
+    (NeurIPS 2019).
     """
 
     eps: Number = knob(

@@ -16,20 +16,16 @@ from typing import Any
 
 import torch
 
-from regtune.data import DATASETS, Examples, Splits
+from regtune.build import assemble
+from regtune.data import Examples, Splits
 from regtune.errors import Refused
 from regtune.measure import measure, pixels
-from regtune.networks import NETWORKS, Normalize, fresh
 from regtune.noise import Noise
-from regtune.optimizers import OPTIMIZERS, Optimizer
-from regtune.program import Moment, Program, member, stacked
-from regtune.recipe import Recipe, numbers
-from regtune.records import Epoch, Outcome, Plain, Trial, finite
-from regtune.space import read_settings
+from regtune.program import Moment, member
+from regtune.records import Epoch, Outcome, Trial, finite
 from regtune.state import State
 
 CLEAN_SUBSET = 1000  # training examples on which every epoch is measured
-DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 def train(trial: Trial, *, data: Splits | None = None, resume: bytes | None = None) -> Iterator[Epoch]:
@@ -51,28 +47,11 @@ class Lane:
     """
 
     def __init__(self, trials: Sequence[Trial], *, data: Splits | None = None, resume: bytes | None = None) -> None:
-        first = trials[0]
-        _check_alike(trials)
-        torch.set_num_threads(first.threads)
+        torch.set_num_threads(trials[0].threads)
         self.trials = tuple(trials)
-        self.recipes = [Recipe.read(trial.recipe, trial.plugins) for trial in trials]
-        self.device, self.dtype = _device(first), DTYPES[first.dtype]
-        loaded = load_data(first) if data is None else data
-        if first.phase == "search":
-            loaded = loaded.without_test()
-        if first.batch > len(loaded.train):
-            raise Refused(f"batch: expected at most the {len(loaded.train)} training examples, given {first.batch}")
-        self.data = loaded.to(self.device)
-        optimizers = [build_optimizer(trial) for trial in trials]
-        self.program, states = self._build(optimizers[0])
-        knobs = [
-            {"optimizer": numbers(o, self.device), "recipe": [numbers(m, self.device) for _, m in r.methods]}
-            for o, r in zip(optimizers, self.recipes, strict=True)
-        ]
-        alone = len(trials) == 1
-        self.knobs = knobs[0] if alone else stacked(knobs)
-        self.state = states[0] if alone else stacked(states)
-        self.seeds = first.seed if alone else torch.tensor([t.seed for t in trials], dtype=torch.int32)
+        parts = assemble(self.trials, data)
+        self.data, self.program, self.recipes = parts.data, parts.program, parts.recipes
+        self.knobs, self.state, self._seeds, self._dtype = parts.knobs, parts.state, parts.seeds, parts.dtype
         self.epochs: list[list[Epoch]] = [[] for _ in trials]
         self.kept: list[dict[str, Any]] = [self._member(k) for k in range(len(trials))]
         if resume is not None:
@@ -131,37 +110,13 @@ class Lane:
         return buffer.getvalue()
 
     def _restore(self, checkpoint: bytes) -> None:
-        saved = torch.load(io.BytesIO(checkpoint), map_location=self.device, weights_only=True)
+        saved = torch.load(io.BytesIO(checkpoint), map_location=self.program.device, weights_only=True)
         ids = [trial.id for trial in self.trials]
         if saved["trials"] != ids:
             raise Refused(f"resume: the checkpoint is of {saved['trials']}, expected {ids}")
         self.state = State(*saved["state"])
         self.kept = saved["kept"]
         self.epochs = [[Epoch.from_plain(row) for row in rows] for rows in saved["epochs"]]
-
-    def _build(self, optimizer: Optimizer) -> tuple[Program, list[State]]:
-        first = self.trials[0]
-        shape = tuple(self.data.train.images.shape[1:])
-        states = []
-        for trial, recipe in zip(self.trials, self.recipes, strict=True):
-            network = build_network(trial)
-            net = fresh(network, shape=shape, classes=self.data.classes, seed=trial.seed)  # type: ignore[arg-type]  # images are [N, C, H, W], so shape has three entries
-            for part in net.modules():
-                if isinstance(part, Normalize):
-                    part.fit(pixels(self.data.train.images, torch.float32).cpu())
-            recipe.check_slots(net, str(first.network["name"]), "recipe")
-            net = recipe.prepare(net, self.data).to(device=self.device, dtype=self.dtype)
-            params = {name: p.detach().clone() for name, p in net.named_parameters()}
-            buffers = {name: b.detach().clone() for name, b in net.named_buffers()}
-            states.append(State(params, buffers, optimizer.start(params)))
-        program = Program(
-            net=net.train(),
-            recipe=self.recipes[0],
-            optimizer=optimizer,
-            device=self.device,
-            lifted=len(self.trials) > 1,
-        )
-        return program, states
 
     def _pass(self, number: int) -> list[float]:
         """Train on every full batch of one epoch; return each member's mean objective."""
@@ -172,16 +127,16 @@ class Lane:
                 Noise(seed=trial.seed, step=number, prefix="order/").permutation("epoch", len(images))
                 for trial in self.trials
             ]
-        ).to(self.device)
+        ).to(self.program.device)
         index = orders if self.program.lifted else orders[0]
-        eye = torch.eye(self.data.classes, dtype=self.dtype, device=self.device)
-        total = torch.zeros((), device=self.device)
+        eye = torch.eye(self.data.classes, dtype=self._dtype, device=self.program.device)
+        total = torch.zeros((), device=self.program.device)
         for i in range(count):
             batch = index[..., i * first.batch : (i + 1) * first.batch]
             step = (number - 1) * count + i
             moment = Moment(step=step, progress=step / (first.epochs * count))
-            x, y = pixels(images[batch], self.dtype), eye[self.data.train.labels[batch]]
-            self.state, objective = self.program.step(self.state, self.knobs, self.seeds, moment, x, y)
+            x, y = pixels(images[batch], self._dtype), eye[self.data.train.labels[batch]]
+            self.state, objective = self.program.step(self.state, self.knobs, self._seeds, moment, x, y)
             total = total + objective
         return [value.item() for value in (total / count).reshape(-1)]
 
@@ -231,44 +186,3 @@ class Lane:
         knobs = member(self.knobs, k) if self.program.lifted else self.knobs
         ((accuracy, loss),) = measure(solo, weights["params"], weights["buffers"], knobs, examples)
         return {f"{split}_accuracy": accuracy, f"{split}_loss": finite(loss)}
-
-
-def load_data(trial: Trial) -> Splits:
-    """Return the splits of a trial's data set, test included."""
-    settings = {name: value for name, value in trial.data.items() if name != "name"}
-    cls = DATASETS.find(trial.data["name"], "data.name", trial.plugins)
-    return cls(**read_settings(cls, settings, "data")).load()
-
-
-def build_network(trial: Trial) -> Any:
-    """Return the network value of a trial."""
-    settings = {name: value for name, value in trial.network.items() if name != "name"}
-    cls = NETWORKS.find(trial.network["name"], "network.name", trial.plugins)
-    return cls(**read_settings(cls, settings, "network"))
-
-
-def build_optimizer(trial: Trial) -> Optimizer:
-    """Return the optimizer value of a trial."""
-    settings = {name: value for name, value in trial.optimizer.items() if name != "name"}
-    cls = OPTIMIZERS[trial.optimizer["name"]]
-    return cls(**read_settings(cls, settings, "optimizer"))
-
-
-def _device(trial: Trial) -> torch.device:
-    if trial.device == "cuda" and not torch.cuda.is_available():
-        raise Refused("device: the trial asks for cuda, and torch sees no GPU here")
-    return torch.device(trial.device)
-
-
-def _check_alike(trials: Sequence[Trial]) -> None:
-    """Raise Refused unless the trials can share one program."""
-
-    def shared(trial: Trial) -> Plain:
-        kinds = [row["name"] for row in trial.recipe]
-        row = trial.plain() | {"seed": 0, "recipe": kinds}
-        return row | {"optimizer": trial.optimizer["name"]}
-
-    for trial in trials[1:]:
-        if shared(trial) != shared(trials[0]):
-            names = [n for n, v in shared(trial).items() if v != shared(trials[0])[n]]
-            raise Refused(f"lane: its trials must agree in {', '.join(names)}")

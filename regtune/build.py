@@ -1,0 +1,129 @@
+"""A trial's words into things: data, network, recipe, optimizer, and the state to start from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from regtune.data import DATASETS, Splits
+from regtune.errors import Refused
+from regtune.measure import pixels
+from regtune.networks import NETWORKS, Network, Normalize, fresh
+from regtune.optimizers import OPTIMIZERS, Optimizer
+from regtune.program import Knobs, Program, stacked
+from regtune.recipe import Recipe, numbers
+from regtune.records import Plain, Trial
+from regtune.space import read_settings
+from regtune.state import State
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What a lane works with. Tensors of `state`, `knobs` and `seeds` have a member axis when the lane
+    has several members; `recipes` has one per member, with plain numbers, for the hooks on the host.
+    """
+
+    data: Splits
+    program: Program
+    recipes: tuple[Recipe, ...]
+    knobs: Knobs
+    seeds: int | Tensor
+    state: State
+    dtype: torch.dtype
+
+
+def assemble(trials: Sequence[Trial], data: Splits | None) -> Parts:
+    """Build what the trials of a lane share and what each of them starts from; raises Refused.
+
+    `data` is what the data set of the trials would load, if that is at hand. The test split is dropped
+    unless the trials are of the confirm phase.
+    """
+    first = trials[0]
+    check_alike(trials)
+    device, dtype = _device(first), DTYPES[first.dtype]
+    recipes = tuple(Recipe.read(trial.recipe, trial.plugins) for trial in trials)
+    splits = load_data(first) if data is None else data
+    if first.phase == "search":
+        splits = splits.without_test()
+    if first.batch > len(splits.train):
+        raise Refused(f"batch: expected at most the {len(splits.train)} training examples, given {first.batch}")
+    splits = splits.to(device)
+    optimizers = [build_optimizer(trial) for trial in trials]
+    states = []
+    for trial, recipe in zip(trials, recipes, strict=True):
+        net = start_network(trial, splits)
+        recipe.check_slots(net, str(first.network["name"]), "recipe")
+        net = recipe.prepare(net, splits).to(device=device, dtype=dtype)
+        params = {name: p.detach().clone() for name, p in net.named_parameters()}
+        buffers = {name: b.detach().clone() for name, b in net.named_buffers()}
+        states.append(State(params, buffers, optimizers[0].start(params)))
+    knobs: list[Knobs] = [
+        {"optimizer": numbers(o, device), "recipe": [numbers(m, device) for _, m in r.methods]}
+        for o, r in zip(optimizers, recipes, strict=True)
+    ]
+    alone = len(trials) == 1
+    return Parts(
+        data=splits,
+        program=Program(net=net.train(), recipe=recipes[0], optimizer=optimizers[0], device=device, lifted=not alone),
+        recipes=recipes,
+        knobs=knobs[0] if alone else stacked(knobs),
+        seeds=first.seed if alone else torch.tensor([t.seed for t in trials], dtype=torch.int32, device=device),
+        state=states[0] if alone else stacked(states),
+        dtype=dtype,
+    )
+
+
+def start_network(trial: Trial, data: Splits) -> torch.nn.Module:
+    """Return the module of a trial with its initial weights, its inputs normalized to the training data."""
+    images = data.train.images
+    channels, height, width = images.shape[1:]
+    net = fresh(build_network(trial), shape=(channels, height, width), classes=data.classes, seed=trial.seed)
+    for part in net.modules():
+        if isinstance(part, Normalize):
+            part.fit(pixels(images, torch.float32).cpu())
+    return net
+
+
+def load_data(trial: Trial) -> Splits:
+    """Return the splits of a trial's data set, test included."""
+    settings = {name: value for name, value in trial.data.items() if name != "name"}
+    cls = DATASETS.find(trial.data["name"], "data.name", trial.plugins)
+    return cls(**read_settings(cls, settings, "data")).load()
+
+
+def build_network(trial: Trial) -> Network:
+    """Return the network value of a trial."""
+    settings = {name: value for name, value in trial.network.items() if name != "name"}
+    cls = NETWORKS.find(trial.network["name"], "network.name", trial.plugins)
+    return cls(**read_settings(cls, settings, "network"))
+
+
+def build_optimizer(trial: Trial) -> Optimizer:
+    """Return the optimizer value of a trial."""
+    settings = {name: value for name, value in trial.optimizer.items() if name != "name"}
+    cls = OPTIMIZERS[trial.optimizer["name"]]
+    return cls(**read_settings(cls, settings, "optimizer"))
+
+
+def _device(trial: Trial) -> torch.device:
+    if trial.device == "cuda" and not torch.cuda.is_available():
+        raise Refused("device: the trial asks for cuda, and torch sees no GPU here")
+    return torch.device(trial.device)
+
+
+def check_alike(trials: Sequence[Trial]) -> None:
+    """Raise Refused unless the trials can share one program."""
+
+    def shared(trial: Trial) -> Plain:
+        kinds = [row["name"] for row in trial.recipe]
+        return trial.plain() | {"seed": 0, "recipe": kinds, "optimizer": trial.optimizer["name"]}
+
+    for trial in trials[1:]:
+        if shared(trial) != shared(trials[0]):
+            names = [n for n, v in shared(trial).items() if v != shared(trials[0])[n]]
+            raise Refused(f"lane: its trials must agree in {', '.join(names)}")

@@ -1,0 +1,82 @@
+"""Small trials and sweeps that every test file starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from regtune.optimizers import OPTIMIZERS
+from regtune.records import Plain, Trial
+from regtune.regularizers import REGULARIZERS, Regularizer
+from regtune.space import knobs, plain_settings
+
+METHODS = sorted(REGULARIZERS.all())
+MakeTrial = Callable[..., Trial]
+
+
+def neutral(name: str) -> Regularizer:
+    """Return a method at its neutral setting."""
+    cls = REGULARIZERS.all()[name]
+    return cls(**{k.name: k.neutral for k in knobs(cls).values() if k.neutral is not None})
+
+
+def searched(name: str, end: str = "low") -> Regularizer:
+    """Return a method with its searched knobs at one end of their default space."""
+    cls = REGULARIZERS.all()[name]
+    return cls(**{k.name: getattr(k.space, end) for k in knobs(cls).values() if k.space is not None})
+
+
+def row(name: str, method: Regularizer) -> Plain:
+    return {"name": name, **plain_settings(method)}
+
+
+def small_trial(recipe: Sequence[Plain] = (), optimizer: str = "sgd", **changes: Any) -> Trial:
+    """Return a trial of a few milliseconds on made-up pictures."""
+    settings: dict[str, Any] = {
+        "data": {"name": "synthetic", "train": 48, "validation": 32, "test": 37, "noise": 0.6},
+        "network": {"name": "mlp", "widths": [12, 12, 12], "residual": True},
+        "optimizer": {"name": optimizer, **plain_settings(OPTIMIZERS[optimizer]())},
+        "epochs": 4,
+        "batch": 16,
+        "seed": 7,
+    }
+    return Trial(**(settings | {"recipe": tuple(recipe)} | changes))
+
+
+SWEEP = """
+[data]
+name = "synthetic"
+train = 48
+validation = 32
+test = 37
+noise = 0.6
+[network]
+name = "mlp"
+widths = [12, 12]
+residual = true
+[optimizer]
+learning_rate = { low = 0.001, high = 0.3, log = true }
+[training]
+epochs = 6
+batch = 16
+[arms]
+baseline = {}
+dropout = { dropout = {} }
+mixup = { mixup = {} }
+[search]
+trials = 4
+sampler = "random"
+population = 1
+[confirm]
+seeds = 3
+"""
+
+
+@pytest.fixture
+def sweep_file(tmp_path: Path) -> Path:
+    path = tmp_path / "small.toml"
+    path.write_text(SWEEP)
+    return path

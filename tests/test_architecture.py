@@ -1,0 +1,128 @@
+"""The house rules: imports point one way, heavy libraries stay in their rooms."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HOUSE = Path(__file__).resolve().parent.parent / "regtune"
+FILES = sorted(HOUSE.rglob("*.py"))
+
+# Each line may import from the lines above it and from itself; a folder counts as one room.
+ORDER = [
+    {"__init__", "errors"},
+    {"space", "shelf", "noise", "records"},
+    {"log", "machine", "shipped"},
+    {"store"},
+    {"statistics"},
+    {"reports"},
+    {"data"},
+    {"networks"},
+    {"state"},
+    {"regularizers"},
+    {"recipe", "optimizers"},
+    {"program"},
+    {"measure"},
+    {"build"},
+    {"training"},
+    {"catalogue", "ranges"},
+    {"arms"},
+    {"sweep_file"},
+    {"sweep"},
+    {"examine"},
+    {"suggest"},
+    {"board"},
+    {"confirm"},
+    {"phase"},
+    {"cluster"},
+    {"display", "single"},
+    {"__main__"},
+]
+NO_TORCH = set().union(*ORDER[: ORDER.index({"data"})]) - {"noise"} | {"ranges"}
+DRAWS = {"rand", "randn", "randint", "randperm", "bernoulli", "dropout"}
+LAZY = {"sklearn", "torchvision", "statsmodels"}
+
+
+def room(file: Path) -> str:
+    return file.relative_to(HOUSE).parts[0].removesuffix(".py")
+
+
+def imports(file: Path, *, top_level_only: bool) -> list[str]:
+    """Return the dotted modules that a file imports, those under TYPE_CHECKING left out."""
+    tree = ast.parse(file.read_text())
+    checking = {
+        id(node)
+        for part in ast.walk(tree)
+        if isinstance(part, ast.If) and isinstance(part.test, ast.Name) and part.test.id == "TYPE_CHECKING"
+        for node in ast.walk(part)
+    }
+    found = []
+    for node in tree.body if top_level_only else ast.walk(tree):
+        if id(node) in checking:
+            continue
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: imports are absolute"
+            found.append(node.module or "")
+    return found
+
+
+def test_every_room_is_in_the_plan() -> None:
+    assert {room(file) for file in FILES} == set().union(*ORDER)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(HOUSE)))
+def test_imports_point_one_way(file: Path) -> None:
+    level = {name: number for number, names in enumerate(ORDER) for name in names}
+    for module in imports(file, top_level_only=False):
+        parts = module.split(".")
+        if parts[0] == "regtune" and len(parts) > 1:
+            assert level[parts[1]] <= level[room(file)], f"{file.name} imports {module}"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(HOUSE)))
+def test_heavy_libraries_stay_in_their_rooms(file: Path) -> None:
+    everywhere = {module.split(".")[0] for module in imports(file, top_level_only=False)}
+    at_start = {module.split(".")[0] for module in imports(file, top_level_only=True)}
+    assert not at_start & LAZY
+    if room(file) in NO_TORCH:
+        assert "torch" not in everywhere
+    if room(file) == "board":
+        rays = [module for module in imports(file, top_level_only=False) if module.startswith("ray")]
+        assert rays == ["ray.tune.schedulers"]
+    elif room(file) != "cluster":
+        assert "ray" not in everywhere
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("regtune", ["torch", "ray", "pandas", "optuna"]),
+        ("regtune.store, regtune.reports.comparison, regtune.statistics", ["torch", "ray", "sklearn", "statsmodels"]),
+        ("regtune.training, regtune.single, regtune.examine", ["ray", "sklearn", "torchvision"]),
+        ("regtune.cluster.worker", ["sklearn", "torchvision", "statsmodels"]),
+        ("regtune.__main__", ["torch", "ray", "pandas"]),
+    ],
+)
+def test_processes_do_not_load_what_they_do_not_use(module: str, absent: list[str]) -> None:
+    code = f"import {module}, sys; print([name for name in {absent!r} if name in sys.modules])"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == "[]"
+
+
+def test_nothing_draws_from_a_global_generator() -> None:
+    """Noise is counter-based; the one seeded fork around a module's own constructor is the exception."""
+    for file in FILES:
+        for node in ast.walk(ast.parse(file.read_text())):
+            drawn = node.attr if isinstance(node, ast.Attribute) else ""
+            assert drawn not in DRAWS, f"{file.name} draws with {drawn}"
+
+
+def test_files_hold_one_idea() -> None:
+    long = {str(f.relative_to(HOUSE)): n for f in FILES if (n := len(f.read_text().splitlines())) > 200}
+    assert not long, f"split these files: {long}"

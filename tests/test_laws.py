@@ -1,0 +1,216 @@
+"""The laws, over every regularizer on the shelf; a new one is covered by being there."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from regtune.noise import Noise
+from regtune.program import Program
+from regtune.recipe import Recipe, plain_method, read_method
+from regtune.records import Plain, Trial
+from regtune.regularizers import HOOKS, REGULARIZERS, Step, overrides
+from regtune.space import knobs
+from regtune.state import Tensors
+from regtune.training import Lane
+from tests.conftest import METHODS, neutral, row, searched, small_trial
+
+every_method = pytest.mark.parametrize("name", METHODS)
+
+
+def trained(trial: Trial) -> Lane:
+    lane = Lane((trial,))
+    for _ in lane:
+        pass
+    return lane
+
+
+def same(a: Tensors, b: Tensors) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+@every_method
+def test_neutral_is_bitwise_baseline_with_its_hooks_running(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    cls, calls = REGULARIZERS.all()[name], Counter[str]()
+
+    def counted(hook: str, original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            calls[hook] += 1
+            return original(*arguments)
+
+        return call
+
+    hooks = [hook for hook in HOOKS if overrides(cls, hook)]
+    for hook in hooks:
+        monkeypatch.setattr(cls, hook, counted(hook, getattr(cls, hook)))
+    ours, baseline = trained(small_trial([row(name, neutral(name))])), trained(small_trial())
+    assert hooks
+    assert all(calls[hook] > 0 for hook in hooks), calls
+    assert same(ours.state.params, baseline.state.params)
+    assert same(ours.state.buffers, baseline.state.buffers)
+    assert [e.numbers() for e in ours.epochs[0]] == [e.numbers() for e in baseline.epochs[0]]
+
+
+@every_method
+def test_a_setting_that_is_not_neutral_changes_the_kept_weights(name: str) -> None:
+    ours = trained(small_trial([row(name, searched(name))], epochs=25))
+    assert not same(ours.kept[0]["params"], trained(small_trial(epochs=25)).kept[0]["params"])
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@every_method
+def test_resume_is_bitwise(name: str, optimizer: str) -> None:
+    trial = small_trial([row(name, searched(name))], optimizer=optimizer)
+    whole, first = trained(trial), Lane((trial,))
+    for _ in range(2):
+        next(first)
+    second = Lane((trial,), resume=first.checkpoint())
+    for _ in second:
+        pass
+    assert same(second.state.params, whole.state.params)
+    assert same(second.kept[0]["params"], whole.kept[0]["params"])
+    assert [e.numbers() for e in second.epochs[0]] == [e.numbers() for e in whole.epochs[0]]
+
+
+def test_resume_is_bitwise_in_a_fresh_process(tmp_path: Path) -> None:
+    trial = small_trial([row(name, searched(name)) for name in METHODS])
+    whole, first = trained(trial), Lane((trial,))
+    next(first)
+    (tmp_path / "checkpoint").write_bytes(first.checkpoint())
+    (tmp_path / "trial").write_text(json.dumps(trial.plain()))
+    code = (
+        "import json, sys; from pathlib import Path; from regtune import Trial, train; "
+        f"folder = Path({str(tmp_path)!r}); trial = Trial.from_plain(json.loads((folder / 'trial').read_text())); "
+        "epochs = train(trial, resume=(folder / 'checkpoint').read_bytes()); "
+        "print(json.dumps([e.numbers() for e in epochs]))"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert json.loads(printed) == [json.loads(json.dumps(e.numbers())) for e in whole.epochs[0][1:]]
+
+
+@every_method
+def test_pairing_one_seed_gives_every_arm_the_same_weights_and_batches(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def seen(recipe: list[Plain], seed: int) -> tuple[Tensors, list[Tensor]]:
+        batches: list[Tensor] = []
+        original = Program.step
+
+        def spy(self: Program, *arguments: Any) -> Any:
+            batches.append(arguments[4].clone())
+            return original(self, *arguments)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Program, "step", spy)
+            lane = Lane((small_trial(recipe, seed=seed),))
+            start = {n: p.clone() for n, p in lane.state.params.items()}
+            next(lane)
+        return start, batches
+
+    (weights, batches), (plain_weights, plain_batches) = seen([row(name, searched(name))], 3), seen([], 3)
+    assert same(weights, plain_weights)
+    assert all(map(torch.equal, batches, plain_batches))
+    other_weights, other_batches = seen([], 4)
+    assert not same(weights, other_weights)
+    assert not torch.equal(batches[0], other_batches[0])
+
+
+@every_method
+def test_the_draws_of_a_method_do_not_depend_on_its_company(name: str) -> None:
+    company = [row(other, neutral(other)) for other in METHODS if other != name]
+    alone = trained(small_trial([row(name, searched(name))]))
+    among = trained(small_trial([*company, row(name, searched(name))]))
+    assert same(alone.state.params, among.state.params)
+
+
+@every_method
+def test_neighbours_in_a_lane_change_nothing(name: str) -> None:
+    def lane_of(seeds: tuple[int, ...], end: str) -> Lane:
+        first = small_trial([row(name, searched(name))], seed=seeds[0])
+        others = [small_trial([row(name, searched(name, end))], seed=seed) for seed in seeds[1:]]
+        lane = Lane((first, *others))
+        for _ in lane:
+            pass
+        return lane
+
+    one, two = lane_of((5, 6, 7), "low"), lane_of((5, 8, 9), "high")
+    assert all(torch.equal(one.state.params[n][0], two.state.params[n][0]) for n in one.state.params)
+    assert not torch.equal(one.state.params["head.weight"][1], two.state.params["head.weight"][1])
+    assert [e.numbers() for e in one.epochs[0]] == [e.numbers() for e in two.epochs[0]]
+
+
+@every_method
+def test_a_lane_member_takes_the_same_step_as_a_trial_alone(name: str) -> None:
+    trials = [small_trial([row(name, searched(name))], seed=seed, batch=48) for seed in (1, 2)]
+    lane, alone = Lane(trials), Lane((trials[1],))
+    next(lane), next(alone)  # one full batch: one step
+    for parameter, value in alone.state.params.items():
+        torch.testing.assert_close(lane.state.params[parameter][1], value, rtol=1e-6, atol=1e-7)
+
+
+@every_method
+def test_targets_stay_probabilities_and_inputs_are_not_edited(name: str) -> None:
+    x, y = torch.rand(16, 1, 4, 4), torch.eye(4).repeat(4, 1)
+    step = Step(noise=Noise(seed=1, step=2), progress=0.5, learning_rate=0.1)
+    before = x.clone(), y.clone()
+    new_x, new_y = Recipe.of([searched(name)]).augment(x, y, step)
+    assert torch.equal(x, before[0])
+    assert torch.equal(y, before[1])
+    assert new_x.shape == x.shape
+    assert new_x.min() >= 0
+    assert new_x.max() <= 1
+    torch.testing.assert_close(new_y.sum(1), torch.ones(16))
+
+
+@every_method
+def test_evaluation_is_deterministic(name: str) -> None:
+    lane = trained(small_trial([row(name, searched(name))]))
+    x, state = torch.rand(8, 1, 4, 4), lane.state
+    first, second = (lane.program.logits(state.params, state.buffers, lane.knobs, x) for _ in range(2))
+    assert torch.equal(first, second)
+
+
+@every_method
+def test_methods_go_to_json_and_pickle_and_back(name: str) -> None:
+    for method in (neutral(name), searched(name), REGULARIZERS.all()[name]()):
+        plain = json.loads(json.dumps(plain_method(method), allow_nan=False))
+        assert read_method(plain, (), "recipe") == method
+        assert pickle.loads(pickle.dumps(method)) == method  # noqa: S301 - our own bytes
+
+
+@every_method
+def test_every_method_names_its_source_and_a_neutral_setting(name: str) -> None:
+    cls = REGULARIZERS.all()[name]
+    assert "Source: " in (cls.__doc__ or "")
+    assert cls.__module__ == f"regtune.regularizers.{name}"
+    assert any(k.neutral is not None for k in knobs(cls).values())
+    assert any(k.space is not None for k in knobs(cls).values())
+    assert all(k.meaning for k in knobs(cls).values())
+
+
+@every_method
+@settings(max_examples=10, deadline=None)
+@given(data=st.data())
+def test_settings_drawn_from_the_search_space_train(name: str, data: st.DataObject) -> None:
+    cls = REGULARIZERS.all()[name]
+    drawn = {}
+    for k in knobs(cls).values():
+        if k.space is not None:
+            low, high = getattr(k.space, "low"), getattr(k.space, "high")  # noqa: B009 - ranges only have them
+            numbers = st.integers(low, high) if k.kind is int else st.floats(low, high)
+            drawn[k.name] = data.draw(numbers)
+    lane = Lane((small_trial([row(name, cls(**drawn))], epochs=1),))
+    next(lane)
+    assert lane.epochs[0][-1].objective is not None

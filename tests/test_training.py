@@ -1,0 +1,158 @@
+"""The loop against an ordinary PyTorch loop, optimizers against torch.optim, and what it refuses."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from regtune.build import load_data
+from regtune.errors import Refused
+from regtune.measure import measure
+from regtune.noise import Noise
+from regtune.optimizers import SGD, AdamW, Optimizer
+from regtune.records import Trial
+from regtune.training import Lane, train
+from tests.conftest import small_trial
+
+MEASURED = {"train_accuracy", "train_loss", "val_accuracy", "val_loss"}
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (SGD(learning_rate=0.1, momentum=0.0), lambda p: torch.optim.SGD(p, lr=0.1)),
+        (SGD(learning_rate=0.1, momentum=0.9), lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9)),
+        (
+            SGD(learning_rate=0.1, momentum=0.9, nesterov=True),
+            lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True),
+        ),
+        (AdamW(learning_rate=0.01), lambda p: torch.optim.AdamW(p, lr=0.01, weight_decay=0)),
+        (
+            AdamW(learning_rate=0.01, weight_decay=0.3, beta1=0.8, beta2=0.9),
+            lambda p: torch.optim.AdamW(p, lr=0.01, weight_decay=0.3, betas=(0.8, 0.9)),
+        ),
+    ],
+)
+def test_optimizers_are_torchs(ours: Optimizer, theirs: Any) -> None:
+    start = torch.randn(4, 3, dtype=torch.float64)
+    target = torch.randn(4, 3, dtype=torch.float64)
+    reference = start.clone().requires_grad_()
+    optimizer = theirs([reference])
+    params = {"w": start.clone()}
+    moments = ours.start(params)
+    for step in range(20):
+        optimizer.zero_grad()
+        torch.autograd.backward((reference - target).square().sum())
+        optimizer.step()
+        grads = {"w": 2 * (params["w"] - target)}
+        params, moments = ours.update(params, grads, moments, learning_rate=ours.learning_rate, step=step)
+    torch.testing.assert_close(params["w"], reference.detach(), rtol=1e-12, atol=1e-12)
+
+
+def test_the_baseline_is_an_ordinary_training_loop() -> None:
+    """In float64 rounding stays below 1e-10; knobs are float32, so values that float32 has exactly."""
+    settings = {"name": "sgd", "learning_rate": 0.125, "momentum": 0.875, "nesterov": False}
+    trial = dataclasses.replace(small_trial(dtype="float64", epochs=3), optimizer=settings)
+    lane, data = Lane((trial,)), load_data(trial)
+    net = lane.program.net
+    with torch.no_grad():
+        for name, parameter in net.named_parameters():
+            parameter.copy_(lane.state.params[name])
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.125, momentum=0.875)
+    for epoch in range(1, 4):
+        order = Noise(seed=trial.seed, step=epoch, prefix="order/").permutation("epoch", 48)
+        for batch in torch.split(order, 16):
+            x = data.train.images[batch].double()
+            optimizer.zero_grad()
+            torch.autograd.backward(cross_entropy(net(x, lambda signal, slot: signal), data.train.labels[batch]))
+            optimizer.step()
+    for _ in lane:
+        pass
+    for name, parameter in net.named_parameters():
+        torch.testing.assert_close(lane.state.params[name], parameter.detach(), rtol=0, atol=1e-10)
+
+
+def test_search_never_opens_the_test_split_and_confirm_does() -> None:
+    *_, searched = train(small_trial())
+    *_, confirmed = train(small_trial(phase="confirm"))
+    assert searched.outcome is not None
+    assert confirmed.outcome is not None
+    assert set(searched.outcome.metrics) == MEASURED
+    tested = {"test_accuracy", "test_loss", "test_accuracy_last", "test_loss_last"}
+    assert set(confirmed.outcome.metrics) == MEASURED | tested
+    assert Lane((small_trial(),)).data.test is None
+    assert [e.outcome for e in train(small_trial())][:-1] == [None] * 3
+
+
+def test_the_kept_epoch_is_the_one_that_is_measured() -> None:
+    trial = small_trial([{"name": "early_stopping", "patience": 2, "monitor": "val_loss"}], epochs=30, phase="confirm")
+    epochs = list(train(trial))
+    outcome = epochs[-1].outcome
+    assert outcome is not None
+    assert outcome.kept == min(epochs, key=lambda e: (e.val_loss, e.number)).number < len(epochs) < 30
+    assert outcome.metrics["val_loss"] == epochs[outcome.kept - 1].val_loss
+    assert outcome.metrics["test_loss"] != outcome.metrics["test_loss_last"]
+
+
+def test_a_loss_that_is_not_finite_ends_the_trial_as_diverged() -> None:
+    explosive = {"name": "sgd", "learning_rate": 1000.0, "momentum": 0.9, "nesterov": False}
+    trial = small_trial([{"name": "l2", "strength": 1000.0}], epochs=30)
+    *_, last = train(dataclasses.replace(trial, optimizer=explosive))
+    assert last.outcome is not None
+    assert last.outcome.status == "diverged"
+    assert "objective became" in last.outcome.message
+    assert last.objective is None
+
+
+def test_metrics_are_those_of_plain_torch() -> None:
+    lane = Lane((small_trial(),))
+    next(lane)
+    ((accuracy, loss),) = measure(lane.program, lane.state.params, lane.state.buffers, lane.knobs, lane.data.validation)
+    logits = lane.program.logits(lane.state.params, lane.state.buffers, lane.knobs, lane.data.validation.images)
+    labels = lane.data.validation.labels
+    assert accuracy == float((logits.argmax(1) == labels).double().mean())
+    assert loss == pytest.approx(float(cross_entropy(logits.double(), labels)), rel=1e-12)
+
+
+def test_trials_round_trip_and_their_id_is_their_content() -> None:
+    trial = small_trial([{"name": "dropout", "p_hidden": 0.5, "p_input": 0.0}])
+    assert Trial.from_plain(trial.plain()) == trial
+    assert Trial.from_plain(trial.plain()).id == trial.id
+    assert dataclasses.replace(trial, seed=8).id != trial.id
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"batch": 1000}, "batch: expected at most the 48 training examples"),
+        ({"device": "cuda"}, "torch sees no GPU"),
+        ({"network": {"name": "mlp", "widths": [4, 5], "residual": True}}, "two neighbouring layers of equal width"),
+        ({"recipe": ({"name": "stochastic_depth"},), "network": {"name": "mlp"}}, "with a slot of kind residual"),
+        ({"recipe": ({"name": "dropot"},)}, "did you mean 'dropout'?"),
+        ({"recipe": ({"name": "dropout", "p_hidden": 1.0},)}, "dropout.p_hidden: expected a number in [0, 1)"),
+        ({"data": {"name": "digits", "train": 1700, "validation": 397}}, "lower train or validation"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_trained_is_refused_in_one_line(changes: dict[str, Any], words: str) -> None:
+    if changes.get("device") == "cuda" and torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(Refused) as refusal:
+        next(train(small_trial(**changes)))
+    assert words in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_checkpoint_of_another_trial_is_refused() -> None:
+    lane = Lane((small_trial(),))
+    next(lane)
+    with pytest.raises(Refused, match="the checkpoint is of"):
+        Lane((small_trial(seed=8),), resume=lane.checkpoint())
+
+
+def test_a_lane_of_unlike_trials_is_refused() -> None:
+    with pytest.raises(Refused, match="must agree in batch"):
+        Lane((small_trial(), small_trial(batch=8)))
