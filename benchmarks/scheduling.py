@@ -58,14 +58,16 @@ def measure(system: str, count: int) -> tuple[float, ...]:
 def epochs(system: str, count: int, folder: Path) -> int:
     """Return how many epochs a run trained; raises RuntimeError unless all of its trials ended well."""
     if system == "plain":
-        lengths = [len(path.read_text().splitlines()) for path in folder.glob("plain/*/result.json")]
+        whole = [path for path in folder.glob("plain/*/result.json") if not (path.parent / "error.txt").exists()]
+        lengths, why = [len(path.read_text().splitlines()) for path in whole], ["see error.txt"]
     else:
         from regtune.store import load
 
         trials = load(folder / "sweep").trials
-        lengths = trials["epochs"][trials["status"].isin(["ok", "pruned"])].to_list()
+        good = trials["status"].isin(["ok", "pruned"])
+        lengths, why = trials["epochs"][good].to_list(), trials["message"][~good].to_list()
     if len(lengths) != count:
-        raise RuntimeError(f"{system}: expected {count} trials, {len(lengths)} ended well")
+        raise RuntimeError(f"{system}: expected {count} trials, {len(lengths)} ended well {why}")
     return sum(lengths)
 
 

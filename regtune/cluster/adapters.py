@@ -9,12 +9,19 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from regtune.cluster.worker import epochs_of
+from regtune.cluster.worker import read_report
 from regtune.phase import Phase
 from regtune.records import Cell, Outcome, Plain
 
 
-class PhaseSearcher(Searcher):
+class _NeverSaved:
+    """Tune pickles what it is given into a file that we never read; a phase holds locks and files."""
+
+    def __getstate__(self) -> dict[str, object]:
+        return {}
+
+
+class PhaseSearcher(_NeverSaved, Searcher):
     """Tune's source of configurations."""
 
     def __init__(self, phase: Phase) -> None:
@@ -42,7 +49,7 @@ class PhaseSearcher(Searcher):
         """Restore nothing: the log is the truth."""
 
 
-class PhaseScheduler(FIFOScheduler):
+class PhaseScheduler(_NeverSaved, FIFOScheduler):
     """Tune's judge: hands the epochs to the phase and passes its decision on."""
 
     def __init__(self, phase: Phase) -> None:
@@ -53,7 +60,8 @@ class PhaseScheduler(FIFOScheduler):
         """Record a bundle of epochs; stop the trial where the phase says so."""
         arm, kind, number = trial.config["cell"].rsplit("/", 2)
         cell = Cell(arm, kind, int(number))
-        decision = self._phase.tell(cell, epochs_of(result))
-        if "failed" in result:
-            self._phase.end(cell, Outcome(**result["failed"]))
+        epochs, outcome = read_report(result)
+        decision = self._phase.tell(cell, epochs)
+        if outcome is not None:
+            self._phase.end(cell, outcome)
         return str(TrialScheduler.STOP if decision == "stop" else TrialScheduler.CONTINUE)

@@ -14,10 +14,11 @@ from ray import tune
 
 from regtune.data import Examples, Splits
 from regtune.phase import failed
-from regtune.records import Epoch, Plain, Trial
+from regtune.records import Epoch, Outcome, Plain, Trial
 from regtune.training import train
 
 SECONDS_BETWEEN_REPORTS = 1.0
+REPORT = "report"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,15 +66,24 @@ def work(config: Plain, shipment: Shipment, rungs: tuple[int, ...]) -> None:
             bundle.append(epoch.plain())
             due = epoch.number in rungs or time.monotonic() - sent >= SECONDS_BETWEEN_REPORTS
             if due and epoch.outcome is None:
-                tune.report({"epochs": bundle})
+                _report(bundle)
                 bundle, sent = [], time.monotonic()
     except Exception as error:
         # Whatever a user's method raises ends its own trial; log and table carry the message.
-        tune.report({"epochs": bundle, "failed": failed(error).plain()})
+        _report(bundle, failed(error))
     else:
-        tune.report({"epochs": bundle})
+        _report(bundle)
 
 
-def epochs_of(result: Plain) -> list[Epoch]:
-    """Return the epochs of a report."""
-    return [Epoch.from_plain(row) for row in result.get("epochs", ())]
+def _report(epochs: list[Plain], outcome: Outcome | None = None) -> None:
+    """Send a bundle as one string: Tune flattens tables and takes them apart."""
+    tune.report({REPORT: json.dumps({"epochs": epochs, "outcome": outcome.plain() if outcome else None})})
+
+
+def read_report(result: Plain) -> tuple[list[Epoch], Outcome | None]:
+    """Return the epochs of a Tune result, and the outcome of a trial whose own code raised."""
+    if REPORT not in result:
+        return [], None
+    report = json.loads(result[REPORT])
+    outcome = Outcome(**report["outcome"]) if report["outcome"] else None
+    return [Epoch.from_plain(row) for row in report["epochs"]], outcome

@@ -83,9 +83,10 @@ def slots(module: nn.Module) -> list[Slot]:
 def fresh(network: Network, *, shape: tuple[int, int, int], classes: int, seed: int) -> nn.Module:
     """Build a module and draw its initial weights from counter-based noise.
 
-    Linear and convolution weights: normal with variance 2 / fan_in (He et al., 2015), biases 0, keyed
-    by parameter name, so arms that share a network share its weights. What a module sets up otherwise
-    is kept; if it draws random numbers for that, they come from a generator seeded with `seed`.
+    Linear and convolution layers as torch starts them, weights and biases uniform within
+    1 / sqrt(fan_in), but keyed by parameter name, so arms that share a network share its weights. What a
+    module sets up otherwise is kept; if it draws random numbers for that, they come from a generator
+    seeded with `seed`.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -98,9 +99,7 @@ def fresh(network: Network, *, shape: tuple[int, int, int], classes: int, seed: 
     with torch.no_grad():
         for name, part in module.named_modules():
             if isinstance(part, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
-                weight = part.weight
-                fan_in = weight[0].numel()
-                weight.copy_(noise.normal(name, weight.shape) * math.sqrt(2 / fan_in))
-                if part.bias is not None:
-                    part.bias.zero_()
+                bound = 1 / math.sqrt(part.weight[0].numel())
+                for kind, value in part.named_parameters(recurse=False):
+                    value.copy_((2 * noise.uniform(f"{name}.{kind}", value.shape) - 1) * bound)
     return module

@@ -1,0 +1,181 @@
+"""The board: turns, pruning as Ray's ASHA does it, and answers that are a function of the log."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ray.tune.schedulers import AsyncHyperBandScheduler
+
+from regtune.board import Asked, Entry, SearchBoard, rungs
+from regtune.confirm import ConfirmBoard, choose
+from regtune.records import Cell, Epoch, Outcome
+from regtune.sweep import Sweep
+from tests.conftest import SWEEP
+
+EPOCHS = 27
+
+
+def sweep_of(folder: Path, **search: Any) -> Sweep:
+    text = SWEEP.replace("epochs = 6", f"epochs = {EPOCHS}")
+    for name, value in search.items():
+        line = f"{name} = {value!r}".replace("'", '"')
+        start = next((row for row in text.splitlines() if row.startswith(f"{name} = ")), None)
+        text = text.replace(start, line) if start else text.replace("[search]", f"[search]\n{line}")
+    path = folder / "board.toml"
+    path.write_text(text)
+    return Sweep.read(path)
+
+
+def epoch(number: int, accuracy: float, outcome: Outcome | None = None) -> Epoch:
+    return Epoch(
+        number=number, objective=1.0, train_accuracy=0.5, train_loss=1.0, val_accuracy=accuracy, val_loss=1 - accuracy,
+        learning_rate=0.1, kept=number, seconds=0.0, outcome=outcome,
+    )  # fmt: skip
+
+
+def finished(accuracy: float, loss: float = 0.5) -> Outcome:
+    return Outcome(status="ok", kept=1, metrics={"val_accuracy": accuracy, "val_loss": loss})
+
+
+def test_arms_take_turns_until_the_budget_is_spent(tmp_path: Path) -> None:
+    board = SearchBoard(sweep_of(tmp_path, trials=3))
+    cells = []
+    while (asked := board.ask()) is not None:
+        cells.append(asked.cell)
+    assert cells == [Cell(arm, "search", n) for n in range(3) for arm in ("baseline", "dropout", "mixup")]
+    assert cells == list(board.planned)
+
+
+def test_one_seed_per_number_is_shared_by_all_arms_and_never_by_confirm(tmp_path: Path) -> None:
+    sweep = sweep_of(tmp_path)
+    board = SearchBoard(sweep)
+    seeds = {(asked.cell.number, asked.trial.seed) for asked in iter(board.ask, None) if asked}
+    assert seeds == {(n, n) for n in range(4)}
+    assert {sweep.confirm_seed(n) for n in range(3)}.isdisjoint(range(4))
+
+
+def test_rungs_start_after_the_grace_and_end_before_the_last_epoch(tmp_path: Path) -> None:
+    assert rungs(27, sweep_of(tmp_path, grace=0.2).search) == (6, 18)
+    assert rungs(30, sweep_of(tmp_path, grace=0.2, factor=2.0).search) == (6, 12, 24)
+    assert rungs(27, sweep_of(tmp_path, grace=1.0).search) == ()
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10**6), factor=st.sampled_from([2.0, 2.5, 3.0, 4.0]))
+def test_decisions_are_those_of_rays_asha_call_by_call(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, factor: float
+) -> None:
+    """40 random curves, up to four trials interleaved; with several arms, one such scheduler per arm."""
+    draws = random.Random(seed)
+    sweep = sweep_of(tmp_path_factory.mktemp("asha"), trials=20, population=1, factor=factor)
+    board = SearchBoard(sweep)
+    peers = {
+        arm.name: AsyncHyperBandScheduler(
+            time_attr="epoch", metric="score", mode="max", max_t=EPOCHS, grace_period=6,
+            reduction_factor=factor, stop_last_trials=False,
+        )
+        for arm in sweep.arms
+    }  # fmt: skip
+    running: dict[Cell, int] = {}
+    decisions = Counter[str]()
+    while True:
+        while len(running) < 4 and (asked := board.ask()) is not None:
+            running[asked.cell] = 0
+            peers[asked.cell.arm].on_trial_add(None, _Named(str(asked.cell)))
+        if not running:
+            break
+        cell = draws.choice(list(running))
+        running[cell] += 1
+        score = draws.choice([0.1, 0.5, 0.5, draws.random()])  # ties are common
+        last = running[cell] == EPOCHS
+        ours = board.tell(cell, epoch(running[cell], score, finished(score) if last else None))
+        result = {"epoch": running[cell], "score": score}
+        theirs = peers[cell.arm].on_trial_result(None, _Named(str(cell)), result)
+        if not last:
+            assert ours == ("stop" if theirs == "STOP" else "go")
+            decisions[ours] += 1
+        if ours == "stop" or last:
+            board.end(cell, Outcome(status="pruned") if ours == "stop" else finished(score))
+            del running[cell]
+    assert decisions["stop"] > 0
+
+
+class _Named:
+    def __init__(self, name: str) -> None:
+        self.trial_id = name
+
+
+def test_nobody_is_pruned_before_a_rung_has_its_population(tmp_path: Path) -> None:
+    board = SearchBoard(sweep_of(tmp_path, trials=5, population=3))
+    decisions = []
+    for number in range(5):
+        cell = Cell("mixup", "search", number)
+        board.asked_before(Asked(cell, board.arms["mixup"].arm.template, {}))
+        decisions.append([board.tell(cell, epoch(e, 0.9 - number / 10)) for e in range(1, 7)][-1])
+    assert decisions == ["go", "go", "go", "stop", "stop"]
+
+
+def test_an_arm_is_pruned_against_itself_only(tmp_path: Path) -> None:
+    board = SearchBoard(sweep_of(tmp_path, population=1))
+    for number, arm, accuracy in ((0, "baseline", 0.9), (1, "baseline", 0.95), (0, "mixup", 0.1)):
+        cell = Cell(arm, "search", number)
+        board.asked_before(Asked(cell, board.arms[arm].arm.template, {}))
+        assert [board.tell(cell, epoch(e, accuracy)) for e in range(1, 7)][-1] == "go"
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_a_board_rebuilt_from_any_prefix_answers_as_the_live_one(tmp_path: Path, sampler: str) -> None:
+    sweep, draws = sweep_of(tmp_path, trials=14, sampler=sampler), random.Random(3)
+    live, told = SearchBoard(sweep), list[tuple[str, Any]]()
+    while (asked := live.ask()) is not None:
+        rebuilt = SearchBoard(sweep)
+        for kind, values in told:
+            getattr(rebuilt, kind)(*values)
+        assert rebuilt.ask() == asked
+        told.append(("asked_before", (asked,)))
+        for number in range(1, EPOCHS + 1):
+            accuracy = draws.random()
+            outcome = finished(accuracy) if number == EPOCHS else None
+            decision = live.tell(asked.cell, epoch(number, accuracy, outcome))
+            assert rebuilt.tell(asked.cell, epoch(number, accuracy, outcome)) == decision
+            told.append(("tell", (asked.cell, epoch(number, accuracy, outcome))))
+            if decision == "stop":
+                outcome = Outcome(status="pruned")
+            if outcome is not None:
+                live.end(asked.cell, outcome)
+                told.append(("end", (asked.cell, outcome)))
+                break
+
+
+def test_the_best_unpruned_trial_is_chosen_and_ties_are_broken() -> None:
+    def entry(accuracy: float, loss: float, status: str = "ok") -> Entry:
+        outcome = Outcome(status=status, metrics={"val_accuracy": accuracy, "val_loss": loss})  # type: ignore[arg-type]  # plain words in tests
+        return Entry(params={}, outcome=outcome)
+
+    assert choose({0: entry(0.8, 0.5), 1: entry(0.9, 0.5), 2: entry(0.99, 0.1, "pruned")}) == 1
+    assert choose({0: entry(0.9, 0.5), 1: entry(0.9, 0.4)}) == 1
+    assert choose({0: entry(0.9, 0.4), 1: entry(0.9, 0.4)}) == 0
+    assert choose({0: entry(0.9, 0.4, "failed"), 1: Entry(params={})}) is None
+
+
+def test_confirm_hands_out_seed_by_seed_with_the_chosen_knobs(tmp_path: Path) -> None:
+    sweep = sweep_of(tmp_path)
+    search = SearchBoard(sweep)
+    for asked in iter(search.ask, None):
+        if asked is not None:
+            status = "failed" if asked.cell.arm == "mixup" else "ok"
+            metrics = {"val_accuracy": asked.cell.number / 10, "val_loss": 1.0}
+            search.tell(asked.cell, epoch(1, asked.cell.number / 10))
+            search.end(asked.cell, Outcome(status=status, metrics=metrics))  # type: ignore[arg-type]  # plain words in tests
+    board = ConfirmBoard(sweep, search)
+    asked_all = [asked for asked in iter(board.ask, None) if asked is not None]
+    assert [a.cell for a in asked_all] == [Cell(arm, "confirm", n) for n in range(3) for arm in ("baseline", "dropout")]
+    assert all(a.params == search.arms[a.cell.arm].entries[3].params for a in asked_all)
+    assert {a.trial.phase for a in asked_all} == {"confirm"}
+    assert asked_all[0].trial.seed == asked_all[1].trial.seed != asked_all[2].trial.seed

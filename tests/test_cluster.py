@@ -1,0 +1,147 @@
+"""Real Ray: Tune trials of a function trainable on a local cluster, and nothing of it on the screen."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from regtune.build import load_data
+from regtune.cluster.run import run
+from regtune.cluster.worker import Shipment
+from regtune.log import read_log
+from regtune.reports.comparison import comparison
+from regtune.store import load
+from regtune.sweep import Sweep
+from tests.conftest import SWEEP, small_trial
+
+UNPRUNED = SWEEP.replace("population = 1", "prune = false")
+
+# In search, `prepare` looks through its whole process for tensors as long as the test split (37).
+WITNESS = '''
+import gc
+from dataclasses import dataclass
+import torch
+from regtune.regularizers import Regularizer
+
+@dataclass(frozen=True, kw_only=True)
+class Witness(Regularizer):
+    """Raises where a test split is in the process."""
+
+    def prepare(self, net, data):
+        held = [t for t in gc.get_objects() if isinstance(t, torch.Tensor) and t.ndim and len(t) == 37]
+        if data.test is not None or held:
+            raise RuntimeError("this process holds the test split")
+        return net
+'''
+
+
+def command(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "regtune", *words], cwd=folder, capture_output=True, text=True, check=False, timeout=300
+    )
+
+
+def test_what_is_not_in_the_splits_does_not_travel() -> None:
+    splits = load_data(small_trial())
+    assert Shipment.pack(splits.without_test()).test is None
+    back = Shipment.pack(splits).unpack()
+    assert back.test is not None
+    assert splits.test is not None
+    assert back.test.images.equal(splits.test.images)
+    assert back.train.labels.equal(splits.train.labels)
+
+
+def test_a_sweep_with_a_plugin_on_ray(tmp_path: Path) -> None:
+    """The plugin reaches the workers; search workers never hold the test split, confirm workers do."""
+    (tmp_path / "witness_plugin.py").write_text(WITNESS)
+    (tmp_path / "witness.toml").write_text(SWEEP.replace("mixup = { mixup = {} }", "witness = { witness = {} }"))
+    home = tmp_path / "home"
+    home.mkdir()
+    result = subprocess.run(
+        [sys.executable, "-m", "regtune", "run", "witness.toml", "--plugin", "witness_plugin"],
+        cwd=tmp_path, capture_output=True, text=True, check=True, timeout=300, env=os.environ | {"HOME": str(home)},
+    )  # fmt: skip
+    results = load(tmp_path / "results" / "witness")
+    status = results.trials.groupby(["arm", "phase"])["status"].agg(lambda s: dict(Counter(s))).to_dict()
+    assert set(status["witness", "search"]) <= {"ok", "pruned"}
+    assert status["witness", "confirm"] == {"failed": 3}
+    assert status["baseline", "confirm"] == {"ok": 3}
+    assert "pruned" in set(results.trials["status"])
+    beyond = set(results.trials[results.trials["status"] == "pruned"]["epochs"]) - {2}
+    assert not beyond, "a pruned trial trains not one epoch beyond its rung"
+    for word in ("ray", "Ray", "WARNING", "INFO", "tune"):
+        assert word not in result.stdout + result.stderr
+    assert "| baseline" in result.stdout
+    assert (tmp_path / "results" / "witness" / "table.csv").exists()
+    assert not (home / ".ray").exists(), "no token is left in the home directory"
+
+    before = (tmp_path / "results" / "witness" / "log.jsonl").read_bytes()
+    again = command("run", "witness.toml", "--plugin", "witness_plugin", folder=tmp_path)
+    assert again.returncode == 0
+    assert (tmp_path / "results" / "witness" / "log.jsonl").read_bytes() == before
+
+
+def test_a_driver_killed_on_ray_goes_on_and_ends_as_in_one_process(tmp_path: Path) -> None:
+    path = tmp_path / "small.toml"
+    path.write_text(UNPRUNED)
+    log = tmp_path / "results" / "small" / "log.jsonl"
+    words = [sys.executable, "-m", "regtune", "run", str(path)]
+    with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.DEVNULL, start_new_session=True) as driver:
+        deadline = time.monotonic() + 200
+        while time.monotonic() < deadline and not (log.exists() and b'"ended"' in log.read_bytes()):
+            time.sleep(0.02)
+        driver.send_signal(signal.SIGKILL)
+    ended = [json.loads(row) for row in log.read_bytes().splitlines() if b'"ended"' in row]
+    assert ended
+    done = command("run", str(path), folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows, _ = read_log(log)
+    ends = Counter(tuple(row["cell"]) for row in rows if row["event"] == "ended")
+    epochs = Counter((*row["cell"], row["epoch"]["number"]) for row in rows if row["event"] == "epoch")
+    assert len(ends) == 21
+    assert set(ends.values()) == set(epochs.values()) == {1}
+    here = run(Sweep.read(path), tmp_path / "here", in_process=True)
+    tables = [comparison(load(p)).drop(columns="seconds") for p in (log.parent, here)]
+    pd.testing.assert_frame_equal(*tables)
+
+
+def test_a_worker_that_dies_ends_its_trial_as_failed(tmp_path: Path) -> None:
+    (tmp_path / "deadly_plugin.py").write_text(
+        "import os\nfrom dataclasses import dataclass\nfrom regtune.regularizers import Regularizer\n\n"
+        "@dataclass(frozen=True, kw_only=True)\nclass Deadly(Regularizer):\n"
+        '    """Ends its process."""\n\n    def prepare(self, net, data):\n        os._exit(1)\n'
+    )
+    sweep = SWEEP.replace("mixup = { mixup = {} }", "deadly = { deadly = {} }").replace("trials = 4", "trials = 2")
+    (tmp_path / "deadly.toml").write_text(sweep)
+    done = command("run", "deadly.toml", "--plugin", "deadly_plugin", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    trials = load(tmp_path / "results" / "deadly").trials
+    deadly = trials[(trials["arm"] == "deadly") & (trials["phase"] == "search")]
+    assert set(deadly["status"]) == {"failed"}
+    assert "its worker process ended" in deadly["message"].iloc[0]
+    assert set(trials[trials["arm"] == "baseline"]["status"]) <= {"ok", "pruned"}
+
+
+def test_more_cpus_than_the_machine_has_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "wide.toml").write_text(SWEEP + "[cluster]\ncpus_per_trial = 1000\n")
+    done = command("run", "wide.toml", folder=tmp_path)
+    assert done.returncode == 2
+    assert "cluster.cpus_per_trial: expected at most" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(Path("/dev/nvidia0").exists(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "gpu.toml").write_text(SWEEP + "[cluster]\ngpus_per_trial = 0.5\n")
+    done = command("run", "gpu.toml", folder=tmp_path)
+    assert done.returncode == 2
+    assert "cluster.gpus_per_trial: expected 0" in done.stderr

@@ -1,0 +1,169 @@
+"""A whole sweep in this process: the log as the only truth, and what survives a SIGKILL."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from regtune.cluster.run import run
+from regtune.errors import Refused
+from regtune.log import Log, read_log
+from regtune.records import Plain
+from regtune.reports.comparison import comparison, markdown
+from regtune.store import load
+from regtune.sweep import Sweep
+from tests.conftest import SWEEP
+
+DRIVER = (
+    "import os, signal, sys; from pathlib import Path; from regtune.sweep import Sweep; "
+    "from regtune.cluster.run import run; import regtune.log as log; "
+    "left, torn = int(sys.argv[3]), int(sys.argv[4]); write = os.write\n"
+    "def killed(file, line):\n"
+    "    global left\n"
+    "    left -= 1\n"
+    "    if left == 0:\n"
+    "        write(file, line[:torn])\n"
+    "        os.kill(os.getpid(), signal.SIGKILL)\n"
+    "    return write(file, line)\n"
+    "log.os.write = killed\n"
+    "run(Sweep.read(sys.argv[1]), Path(sys.argv[2]), in_process=True)\n"
+)
+
+
+def numbers(rows: list[Plain]) -> Counter[str]:
+    """Return what a log says, without times and headers, in any order."""
+
+    def plain(row: Plain) -> str:
+        row = {name: value for name, value in row.items() if name != "time"}
+        if row["event"] == "epoch":
+            row["epoch"] = row["epoch"] | {"seconds": 0}
+        return json.dumps(row, sort_keys=True)
+
+    return Counter(plain(row) for row in rows if row["event"] != "header")
+
+
+def without_seconds(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.drop(columns="seconds")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Return a sweep file without pruning and the log of its undisturbed run."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    path = folder / "small.toml"
+    path.write_text(SWEEP.replace("population = 1", "prune = false"))
+    return path, run(Sweep.read(path), folder, in_process=True)
+
+
+def test_a_second_run_adds_nothing(undisturbed: tuple[Path, Path]) -> None:
+    path, log = undisturbed
+    before = log.read_bytes()
+    assert run(Sweep.read(path), log.parent.parent, in_process=True) == log
+    assert log.read_bytes() == before
+
+
+def test_every_planned_cell_ran_once(undisturbed: tuple[Path, Path]) -> None:
+    rows, torn = read_log(undisturbed[1])
+    assert torn == 0
+    assert rows[0]["event"] == "header"
+    assert rows[0]["packages"]["torch"]
+    ends = Counter(tuple(row["cell"]) for row in rows if row["event"] == "ended")
+    assert len(ends) == 3 * 4 + 3 * 3
+    assert set(ends.values()) == {1}
+
+
+@pytest.mark.parametrize(
+    ("row", "torn"),
+    [(2, 0), (31, 100), (60, 7), (110, 0), (130, 60), (150, 10_000)],
+)
+def test_a_run_killed_anywhere_ends_as_the_undisturbed_one(
+    undisturbed: tuple[Path, Path], tmp_path: Path, row: int, torn: int
+) -> None:
+    """Killed while the `row`-th row was written, `torn` bytes of it on disk; in search and in confirm."""
+    path, log = undisturbed
+    command = [sys.executable, "-c", DRIVER, str(path), str(tmp_path), str(row), str(torn)]
+    killed = subprocess.run(command, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    assert killed.returncode == -signal.SIGKILL
+    again = run(Sweep.read(path), tmp_path, in_process=True)
+    assert numbers(read_log(again)[0]) == numbers(read_log(log)[0])
+    pd.testing.assert_frame_equal(without_seconds(comparison(load(again))), without_seconds(comparison(load(log))))
+
+
+def test_pruned_trials_stay_pruned_after_a_kill(sweep_file: Path, tmp_path: Path) -> None:
+    sweep = Sweep.read(sweep_file)
+    log = run(sweep, tmp_path / "whole", in_process=True)
+    rows = log.read_bytes().splitlines(keepends=True)
+    ends = [number for number, row in enumerate(rows) if b'"pruned"' in row]
+    assert ends, "pruning happens in this sweep"
+    for cut in (ends[0], ends[-1]):  # the decision was made, and its row was never written
+        target = tmp_path / f"cut{cut}" / sweep.name / "log.jsonl"
+        target.parent.mkdir(parents=True)
+        target.write_bytes(b"".join(rows[:cut]))
+        again = run(sweep, tmp_path / f"cut{cut}", in_process=True)
+        assert numbers(read_log(again)[0]) == numbers(read_log(log)[0])
+
+
+def test_a_changed_sweep_is_refused_with_what_differs(sweep_file: Path, tmp_path: Path) -> None:
+    run(Sweep.read(sweep_file), tmp_path, in_process=True)
+    sweep_file.write_text(SWEEP.replace("epochs = 6", "epochs = 7"))
+    with pytest.raises(Refused, match=r"holds a sweep that differs in .*training\.epochs.*another name"):
+        run(Sweep.read(sweep_file), tmp_path, in_process=True)
+
+
+def test_a_second_driver_is_refused(sweep_file: Path, tmp_path: Path) -> None:
+    with Log(tmp_path / "small" / "log.jsonl"), pytest.raises(Refused, match="another regtune is writing this log"):
+        run(Sweep.read(sweep_file), tmp_path, in_process=True)
+
+
+FAULTY = '''
+from dataclasses import dataclass
+import torch
+from regtune.regularizers import Forward, Regularizer
+from regtune.space import knob
+
+@dataclass(frozen=True, kw_only=True)
+class Faulty(Regularizer):
+    """Raises."""
+
+    size: float = knob(default=1.0, legal="[0, 9]", meaning="nothing", neutral=0.0)
+
+    def penalty(self, step: Forward):
+        raise RuntimeError("this method is broken")
+
+@dataclass(frozen=True, kw_only=True)
+class Explosive(Regularizer):
+    """Diverges."""
+
+    def penalty(self, step: Forward):
+        return torch.tensor(float("nan"))
+'''
+
+
+def test_faults_end_their_own_trials_and_are_in_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "faulty_methods.py").write_text(FAULTY)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    path = tmp_path / "faults.toml"
+    arms = "faulty = { faulty = {} }\nexplosive = { explosive = {} }"
+    path.write_text('plugins = ["faulty_methods"]\n' + SWEEP.replace("mixup = { mixup = {} }", arms))
+    results = load(run(Sweep.read(path), tmp_path, in_process=True))
+    status: dict[str, Any] = results.trials.groupby(["arm", "phase"])["status"].agg(set).to_dict()
+    assert status["faulty", "search"] == {"failed"}
+    assert status["explosive", "search"] == {"diverged"}
+    assert status["faulty", "confirm"] == {"missing"}
+    assert status["baseline", "confirm"] == {"ok"}
+    text = markdown(results)
+    assert "faulty/search/0 failed: RuntimeError: this method is broken" in text
+    assert "explosive/search/0 diverged: the training objective became nan in epoch 1" in text
+    table = comparison(results).set_index("arm")
+    assert table.loc["faulty", "search_failed"] == 4
+    assert table.loc["faulty", "n"] == 0
+    assert table.loc["faulty", "verdict"] == "unresolved"
