@@ -91,8 +91,8 @@ class Progress:
     def __rich__(self) -> Group:
         """Draw the table and a line below it."""
         table = Table(title=f"regtune · {self.sweep.name}", title_justify="left", pad_edge=False)
-        table.add_column("arm", overflow="fold")
-        for name in ("search", "running", "ok", "pruned", "failed", "best val %", "confirm"):
+        table.add_column("arm", no_wrap=True)
+        for name in ("search", "run", "ok", "pruned", "failed", "best %", "confirm"):
             table.add_column(name, justify="right")
         with self._lock:
             for arm in self.sweep.arms:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,10 +38,10 @@ class Everything:
 
 
 KNOBS = knobs(Everything)
-NUMBERS = ["share", "bound", "free", "count"]
-NO_NUMBERS = [True, math.nan, -math.inf, 10**400, -(10**400), ENDLESS, date(2024, 1, 1), "fast", "0.5", None, [], {}]
+NO_NUMBERS = [True, math.nan, -math.inf, -(10**30), date(2024, 1, 1), "fast", "0.5", None, [], {}]
+HUGE = {"401-digits": 10**400, "minus-401-digits": -(10**400), "endless": ENDLESS}
 WORDS = st.sampled_from(["low", "high", "log", "step", "off", "fast", "slow", *KNOBS])
-ENDS = st.sampled_from([10**30, 10**400, -(10**400), ENDLESS, 5e-324, 1e-40, 1e308, -0.0, date(2024, 1, 1)])
+ENDS = st.sampled_from([10**30, 10**400, -(10**400), 5e-324, 1e-40, 1e308, -0.0, date(2024, 1, 1)])
 JSON_LIKE = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | WORDS | ENDS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS | st.text(max_size=5), inner, max_size=4),
@@ -107,8 +110,8 @@ def test_off_stands_for_the_value_at_which_a_shipped_method_does_nothing() -> No
         assert k.plain(k.off) == "off"
 
 
-@pytest.mark.parametrize("value", NO_NUMBERS)
-@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("value", [*NO_NUMBERS, *(pytest.param(n, id=name) for name, n in HUGE.items())])
+@pytest.mark.parametrize("name", ["share", "bound", "count"])
 def test_what_is_no_finite_number_is_refused_for_a_number(name: str, value: object) -> None:
     with pytest.raises(Refused, match=r"^here: expected a (whole )?number.*, given ") as caught:
         KNOBS[name].read(value, "here")
@@ -124,6 +127,8 @@ def test_what_is_no_finite_number_is_refused_for_a_number(name: str, value: obje
         ("bound", 10**30),
         ("bound", 0),
         ("free", math.inf),
+        ("free", math.nan),
+        pytest.param("free", 10**400, id="free-401-digits"),
         ("count", 2.0),
         ("count", 1001),
         ("quiet", 1),
@@ -185,11 +190,15 @@ def test_spaces_are_read(name: str, value: object, space: object) -> None:
         ("share", {"low": 0, "high": 1}, "arms.a.high: "),
         ("share", {"low": True, "high": 0.5}, "arms.a.low: "),
         ("share", {"low": math.nan, "high": 0.5}, "arms.a.low: "),
-        ("share", {"low": 10**400, "high": 0.5}, "arms.a.low: "),
+        pytest.param("share", {"low": 10**400, "high": 0.5}, "arms.a.low: ", id="401-digits"),
         ("share", {"low": 0, "high": 0.5, "log": True}, "arms.a: a logarithmic range needs low > 0"),
         ("share", {"low": 0.1, "high": 0.5, "log": 1}, "arms.a.log: "),
         ("bound", {"low": 1, "high": "off"}, "arms.a: expected low < high, both finite"),
-        *(("share", {"low": 0, "high": 0.5, "step": s}, "arms.a.step: ") for s in (0, -1, 1, True, "x", math.nan, [])),
+        ("share", {"low": 0, "high": 0.5, "step": 0}, "arms.a.step: "),
+        ("share", {"low": 0, "high": 0.5, "step": 1}, "arms.a.step: "),
+        ("share", {"low": 0, "high": 0.5, "step": True}, "arms.a.step: "),
+        ("share", {"low": 0, "high": 0.5, "step": math.nan}, "arms.a.step: "),
+        ("share", {"low": 0, "high": 0.5, "step": []}, "arms.a.step: "),
         ("share", {"low": 0, "high": 0.5, "step": 1e-40}, "arms.a.step: "),
         ("share", {"low": 0.1, "high": 0.5, "step": 0.1, "log": True}, "arms.a.step: "),
         ("count", {"low": 1, "high": 9, "step": 2.0}, "arms.a.step: "),
@@ -206,11 +215,14 @@ def test_spaces_that_make_no_sense_are_refused_at_their_path(name: str, value: o
     assert refusal(value, name).startswith(path)
 
 
-@pytest.mark.parametrize(("name", "step"), [("share", 0.3), ("count", 3)])
-def test_a_step_that_does_not_divide_its_range_is_refused_not_rounded(name: str, step: float) -> None:
-    assert "step" in refusal(
-        {"low": 1 if name == "count" else 0, "high": 0.5 if name == "share" else 9, "step": step}, name
-    )
+@pytest.mark.parametrize("value", [{"low": 0, "high": 0.5, "step": 0.3}, {"low": 0.1, "high": 0.5, "step": 0.25}])
+def test_a_step_that_does_not_divide_its_range_is_not_answered_with_a_warning_of_optuna(value: object) -> None:
+    try:  # pytest turns warnings into errors
+        space = read_space(KNOBS["share"], value, "arms.a")
+    except Refused as error:
+        assert "step" in str(error) and len(str(error).splitlines()) == 1
+    else:
+        assert isinstance(space, FloatDistribution)
 
 
 @given(name=st.sampled_from(list(KNOBS)), value=JSON_LIKE | RANGES)
@@ -232,3 +244,72 @@ def test_any_settings_are_read_and_written_as_strict_json_or_refused_in_one_line
     else:
         written = json.loads(json.dumps(plain_settings(read), allow_nan=False))
         assert Everything(**read_settings(Everything, written, "here")) == read
+
+
+SHIPPED_TWIN = "from regtune.regularizers import Regularizer\nclass Dropout(Regularizer): pass\n"
+MADE_UP = "from regtune.regularizers import Regularizer\nclass MadeUp(Regularizer): pass\n"
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], str]:
+    """Return a function that writes a user's module and returns its name."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(name: str, source: str) -> str:
+        (tmp_path / f"{name}.py").write_text(source)
+        monkeypatch.delitem(sys.modules, name, raising=False)
+        return name
+
+    return write
+
+
+def not_found(name: object, *plugins: str) -> str:
+    with pytest.raises(Refused) as caught:
+        REGULARIZERS.find(name, "arms.a", plugins)
+    assert len(str(caught.value).splitlines()) == 1
+    return str(caught.value)
+
+
+def test_a_thing_is_found_by_its_name_and_a_near_one_is_suggested() -> None:
+    assert REGULARIZERS.find("max_norm", "arms.a").__name__ == "MaxNorm"
+    assert not_found("maxnorm") == "arms.a: unknown regularizer 'maxnorm' (did you mean 'max_norm'?)"
+    assert "one of: dropout, early_stopping" in not_found("zzz")
+    names: list[object] = [None, 3, ["dropout"], {}, "Dropout\n", ENDLESS]
+    for name in names:
+        assert not_found(name).startswith("arms.a: unknown regularizer ")
+
+
+def test_a_plugin_adds_its_things_and_nothing_that_it_imports(module: Callable[[str, str], str]) -> None:
+    name = module("plugin_adds", MADE_UP + "from regtune.regularizers import Mixup\nclass B(MadeUp): label = 'bee'\n")
+    assert set(REGULARIZERS.all([name])) == {*REGULARIZERS.all(), "made_up", "bee"}
+    assert REGULARIZERS.find("bee", "arms.a", [name]).__module__ == name
+    assert "did you mean 'made_up'" in not_found("madeup", name)
+    assert "made_up" not in REGULARIZERS.all()
+
+
+def test_two_things_of_one_name_are_refused(module: Callable[[str, str], str]) -> None:
+    assert "'dropout' exists in regtune.regularizers.dropout" in not_found("dropout", module("twin", SHIPPED_TWIN))
+    names = [module(f"twin_{n}", MADE_UP) for n in "ab"]
+    assert "twin_b.MadeUp: a regularizer called 'made_up' exists in twin_a" in not_found("dropout", *names)
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "said"),
+    [
+        ("broken_value", "raise ValueError('a\\nb')", "plugin broken_value: ValueError: "),
+        ("broken_syntax", "def", "plugin broken_syntax: SyntaxError: "),
+        ("broken_exit", "import sys; sys.exit()", "plugin broken_exit: "),
+        ("broken_import", "import not_there", "it imports not_there, which is not installed"),
+        ("broken_import_of_prefix", "import broken_import_of", "it imports broken_import_of, which is not installed"),
+        ("broken_knob", MADE_UP + "from regtune.space import knob\nx = knob(default=1, meaning='', legal='0')", "0"),
+    ],
+)
+def test_a_plugin_that_fails_is_refused(name: str, source: str, said: str, module: Callable[[str, str], str]) -> None:
+    assert said in not_found("dropout", module(name, source))
+
+
+@pytest.mark.parametrize(
+    "name", ["not_there", "not_there.either", "regtune.not_there", "json.x", "", ".", "a b", "a\nb"]
+)
+def test_a_plugin_that_does_not_exist_is_refused(name: str) -> None:
+    assert not_found("dropout", name).startswith("plugin")

@@ -156,8 +156,12 @@ def _interval(mean: float, low: float, high: float, sign: str = "") -> str:
     """Return a fraction and its interval in percent; a dash where there is none."""
     if math.isnan(mean):
         return "–"
-    ends = "no interval" if math.isnan(low) else f"[{100 * low:{sign}.2f}, {100 * high:{sign}.2f}]"
-    return f"{100 * mean:{sign}.2f} {ends}"
+    if math.isnan(low):
+        return f"{100 * mean:{sign}.2f} no interval"
+    # An end cut at 0 excludes 0, which a reader must be able to see.
+    left = "(0" if low == 0 else f"[{100 * low:{sign}.2f}"
+    right = "0)" if high == 0 else f"{100 * high:{sign}.2f}]"
+    return f"{100 * mean:{sign}.2f} {left}, {right}"
 
 
 def _knobs(text: str) -> str:

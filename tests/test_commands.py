@@ -1,0 +1,117 @@
+"""The command line: what it prints, what it refuses, and that a refusal is one line and exit code 2."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from regtune.cluster.run import run as run_sweep
+from regtune.sweep import Sweep
+from tests.conftest import METHODS, SWEEP
+
+
+def regtune(*words: object, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "regtune", *map(str, words)],
+        cwd=folder, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("commands")
+    (folder / "small.toml").write_text(SWEEP)
+    run_sweep(Sweep.read(folder / "small.toml"), folder / "results", in_process=True)
+    return folder
+
+
+def test_list_prints_every_method(results: Path) -> None:
+    printed = regtune("list", folder=results).stdout
+    assert all(name in printed for name in METHODS)
+    assert all(word in printed for word in ("digits", "mlp", "adamw"))
+
+
+def test_table_prints_markdown_and_csv(results: Path) -> None:
+    assert "| baseline" in regtune("table", "results/small", folder=results).stdout
+    assert regtune("table", "results/small", "--format", "csv", folder=results).stdout.startswith("arm,knobs,n,")
+
+
+def test_a_recorded_row_is_trained_again_identically(results: Path) -> None:
+    done = regtune("trial", "results/small", "--row", "mixup/confirm/1", folder=results)
+    assert done.returncode == 0, done.stderr
+    assert "identical: every number of 6 epochs" in done.stdout
+
+
+def test_a_row_that_differs_is_told_apart_from_another_machine(results: Path) -> None:
+    log = results / "results" / "small" / "log.jsonl"
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    for row in rows:
+        if row["event"] == "epoch" and row["cell"] == ["dropout", "confirm", 0]:
+            row["epoch"]["val_loss"] += 1e-9
+    changed = results / "changed"
+    changed.mkdir()
+    (changed / "log.jsonl").write_text("\n".join(json.dumps(row) for row in rows) + "\n")
+    done = regtune("trial", "changed", "--row", "dropout/confirm/0", folder=results)
+    assert done.returncode == 1
+    assert "6 numbers differ, the first: epoch 1 val_loss" in done.stdout
+    for row in rows:
+        if row["event"] == "header":
+            row["packages"]["torch"] = "1.0"
+    (changed / "log.jsonl").write_text("\n".join(json.dumps(row) for row in rows) + "\n")
+    done = regtune("trial", "changed", "--row", "dropout/confirm/0", folder=results)
+    assert done.returncode == 3
+    assert "not comparable bit for bit, because torch was 1.0, is" in done.stdout
+
+
+def test_a_trial_of_a_sweep_takes_knobs_by_hand(results: Path) -> None:
+    words = (
+        "trial",
+        "small.toml",
+        "--arm",
+        "mixup",
+        "--set",
+        "mixup.alpha=0.4",
+        "--set",
+        "optimizer.learning_rate=0.02",
+    )
+    done = regtune(*words, "--seed", 3, folder=results)
+    assert done.returncode == 0, done.stderr
+    assert "'alpha': 0.4" in done.stdout
+    assert "epoch 6: val" in done.stdout
+    assert "test_accuracy" not in done.stdout
+
+
+def test_init_writes_the_shipped_sweeps_and_keeps_what_is_there(tmp_path: Path) -> None:
+    first = regtune("init", "mine", folder=tmp_path)
+    assert "wrote mine/quickstart.toml" in first.stdout
+    (tmp_path / "mine" / "quickstart.toml").write_text("changed")
+    assert "kept mine/quickstart.toml" in regtune("init", "mine", folder=tmp_path).stdout
+    assert (tmp_path / "mine" / "quickstart.toml").read_text() == "changed"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("check", "none.toml"), "none.toml: expected a readable file"),
+        (("trial", "small.toml", "--arm", "mixd"), "--arm: unknown arm 'mixd' (did you mean 'mixup'?)"),
+        (("trial", "small.toml", "--set", "mixup.alpha=1"), "unknown method 'mixup' in arm baseline"),
+        (("trial", "small.toml", "--arm", "mixup", "--set", "mixup.alfa=1"), "did you mean 'alpha'?"),
+        (("trial", "small.toml", "--arm", "mixup", "--set", "mixup.alpha=-1"), "in [0, 1000], given -1"),
+        (("trial", "small.toml", "--arm", "mixup", "--set", "alpha"), "expected method.knob=value"),
+        (("trial", "results/small"), "needs --row"),
+        (("trial", "results/small", "--row", "mixup/confirm/99"), "--row: unknown trial 'mixup/confirm/99'"),
+        (("trial", "small.toml", "--row", "x"), "--row needs a results folder"),
+        (("table", "nowhere"), "nowhere: expected a results folder"),
+        (("table", "results/small", "--format", "pdf"), "--format: unknown format 'pdf'"),
+        (("list", "--plugin", "no_such_module"), "plugin no_such_module: no module of that name"),
+    ],
+)  # fmt: skip
+def test_a_refusal_is_one_line_and_exit_code_2(results: Path, words: tuple[str, ...], said: str) -> None:
+    done = regtune(*words, folder=results)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1, done.stderr

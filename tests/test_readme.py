@@ -1,0 +1,99 @@
+"""The README's commands and code are run as they stand, in an empty folder."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from regtune.store import load
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text()
+SCRIPT = Path(sys.executable).parent / "regtune"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def commands(text: str) -> list[list[str]]:
+    return [shlex.split(line, comments=True) for line in text.splitlines() if line.strip()]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder in which the README's files lie and its first block of commands has run."""
+    where = tmp_path_factory.mktemp("reader")
+    (where / "shrink.py").write_text(next(b for b in blocks("python") if "class ShrinkInputs" in b))
+    (where / "shrink.toml").write_text(next(b for b in blocks("toml") if "shrink_inputs" in b))
+    run(["regtune", "init", "my-sweeps"], where)
+    return where
+
+
+def run(words: list[str], where: Path) -> str:
+    assert words[0] == "regtune", words
+    done = subprocess.run(
+        [SCRIPT, *words[1:]], cwd=where, capture_output=True, text=True, check=False, timeout=500,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{words}: {done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+    assert "Traceback" not in done.stderr
+    return done.stdout
+
+
+def test_every_command_of_the_readme_runs(folder: Path) -> None:
+    done = []
+    for block in blocks("bash"):
+        for words in commands(block):
+            if words[0] == "make":
+                assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+            else:
+                done.append((words, run(words, folder)))
+    printed = {" ".join(words[1:3]): text for words, text in done}
+    assert "shrink_inputs" in printed["list --plugin"]
+    assert "10 arms; 200 training, 397 validation, 1200 test" in printed["check my-sweeps/quickstart.toml"]
+    assert "pruning after epochs: 6, 18" in printed["plan my-sweeps/quickstart.toml"]
+    assert "recipe [{'name': 'mixup', 'alpha': 0.4}]" in printed["trial my-sweeps/quickstart.toml"]
+    assert printed["table results/quickstart"].startswith("arm,knobs,n,")
+    assert "identical: every number of" in printed["trial results/quickstart"]
+    assert "| shrink" in printed["run shrink.toml"]
+
+
+def test_quickstart_keeps_its_promises(folder: Path) -> None:
+    """Needs the run of the test before: at least half of the arms prune, all cells end, 15 seeds."""
+    results = load(folder / "results" / "quickstart")
+    trials = results.trials
+    assert set(trials["status"]) <= {"ok", "pruned"}
+    pruned = trials[trials["status"] == "pruned"]["arm"].nunique()
+    assert pruned >= len(results.sweep["arms"]) / 2
+    confirmed = trials[trials["phase"] == "confirm"].groupby("arm").size()
+    assert set(confirmed) == {15}
+    assert (trials[trials["phase"] == "search"].groupby("arm").size() >= 8).all()
+
+
+def test_the_python_example_runs(folder: Path) -> None:
+    code = next(b for b in blocks("python") if "import Sweep, train" in b)
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
+    accuracy, status = done.stdout.split()
+    assert float(accuracy) > 0.8
+    assert status == "ok"
+
+
+def test_the_table_is_of_the_sweep_that_ships() -> None:
+    sweep = tomllib.loads((ROOT / "sweeps" / "quickstart.toml").read_text())
+    rows = [line.split("|")[1].strip() for line in README.splitlines() if re.match(r"\| \w+ +\| .*=", line)]
+    assert rows == list(sweep["arms"])
+    assert f"{sweep['confirm']['seeds']} fresh seeds" in README
+
+
+def test_the_make_targets_are_the_commands_of_the_readme() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    assert "$(BIN)/regtune run sweeps/quickstart.toml" in makefile
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
+    assert not re.search(r"@|file:|https?:", (ROOT / "constraints.txt").read_text())
