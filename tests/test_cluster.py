@@ -71,11 +71,13 @@ def test_a_sweep_with_a_plugin_on_ray(tmp_path: Path) -> None:
         cwd=tmp_path, capture_output=True, text=True, check=True, timeout=300, env=os.environ | {"HOME": str(home)},
     )  # fmt: skip
     results = load(tmp_path / "results" / "witness")
-    status = results.trials.groupby(["arm", "phase"])["status"].agg(lambda s: dict(Counter(s))).to_dict()
-    assert set(status["witness", "search"]) <= {"ok", "pruned"}
-    assert status["witness", "confirm"] == {"failed": 3}
-    assert status["baseline", "confirm"] == {"ok": 3}
+    status = Counter(results.trials[["arm", "phase", "status"]].itertuples(index=False, name=None))
+    assert status["witness", "search", "ok"] + status["witness", "search", "pruned"] == 4
+    assert status["witness", "confirm", "failed"] == 3
+    assert status["baseline", "confirm", "ok"] == 3
     assert "pruned" in set(results.trials["status"])
+    failed = results.trials[results.trials["status"] == "failed"]
+    assert set(failed["message"]) == {"RuntimeError: this process holds the test split"}
     beyond = set(results.trials[results.trials["status"] == "pruned"]["epochs"]) - {2}
     assert not beyond, "a pruned trial trains not one epoch beyond its rung"
     for word in ("ray", "Ray", "WARNING", "INFO", "tune"):
@@ -110,8 +112,8 @@ def test_a_driver_killed_on_ray_goes_on_and_ends_as_in_one_process(tmp_path: Pat
     assert len(ends) == 21
     assert set(ends.values()) == set(epochs.values()) == {1}
     here = run(Sweep.read(path), tmp_path / "here", in_process=True)
-    tables = [comparison(load(p)).drop(columns="seconds") for p in (log.parent, here)]
-    pd.testing.assert_frame_equal(*tables)
+    ours, theirs = (comparison(load(p)).drop(columns="seconds") for p in (log.parent, here))
+    pd.testing.assert_frame_equal(ours, theirs)
 
 
 def test_a_worker_that_dies_ends_its_trial_as_failed(tmp_path: Path) -> None:

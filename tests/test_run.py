@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -155,7 +154,9 @@ def test_faults_end_their_own_trials_and_are_in_the_table(tmp_path: Path, monkey
     arms = "faulty = { faulty = {} }\nexplosive = { explosive = {} }"
     path.write_text('plugins = ["faulty_methods"]\n' + SWEEP.replace("mixup = { mixup = {} }", arms))
     results = load(run(Sweep.read(path), tmp_path, in_process=True))
-    status: dict[str, Any] = results.trials.groupby(["arm", "phase"])["status"].agg(set).to_dict()
+    status: dict[tuple[str, str], set[str]] = {}
+    for arm, phase, word in results.trials[["arm", "phase", "status"]].itertuples(index=False):
+        status.setdefault((str(arm), str(phase)), set()).add(str(word))
     assert status["faulty", "search"] == {"failed"}
     assert status["explosive", "search"] == {"diverged"}
     assert status["faulty", "confirm"] == {"missing"}
