@@ -102,8 +102,12 @@ def run(
     loaded = Sweep.read(sweep, tuple(plugin or ()))
     console = Console()
     progress = Progress(loaded)
-    with live(progress, console):
-        log = run_sweep(loaded, results, watch=progress.watch, in_process=in_process)
+    try:
+        with live(progress, console):
+            log = run_sweep(loaded, results, watch=progress.watch, in_process=in_process)
+    except KeyboardInterrupt as error:
+        print("regtune: interrupted; what is finished is kept, the same command goes on from there", file=sys.stderr)
+        raise typer.Exit(130) from error
     _write_tables(log.parent)
     print(f"\n{(log.parent / 'table.md').read_text()}")
     print(f"written: {log.parent}/table.md, table.csv, log.jsonl")

@@ -25,5 +25,8 @@ def nearest(name: object, options: Iterable[str]) -> str:
 
 def shown(value: object, limit: int = 60) -> str:
     """Return `repr(value)` in one line of at most `limit` characters."""
-    text = " ".join(repr(value).split())
+    try:
+        text = " ".join(repr(value).split())
+    except (ValueError, RecursionError):  # an integer of thousands of digits, tables nested without end
+        text = f"a {type(value).__name__} too large to print"
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -7,7 +7,6 @@ builds Optuna's distributions, prints the catalogue and names the setting at whi
 from __future__ import annotations
 
 import dataclasses
-import math
 import re
 import types
 import typing
@@ -103,8 +102,7 @@ class Knob:
             isinstance(value, int | float) and not isinstance(value, bool) if kind is float else type(value) is kind
         )
         if right_type and isinstance(self.legal, Interval) and kind in (int, float):
-            number = typing.cast(float, value)
-            right_type = math.isfinite(number) and number in self.legal
+            right_type = typing.cast(float, value) in self.legal  # false for NaN; infinity is beyond every interval
         elif right_type and isinstance(self.legal, tuple):
             right_type = value in self.legal
         if not right_type:

@@ -26,6 +26,7 @@ SETTINGS = {
     "RAY_AUTH_MODE": "token",  # Ray would otherwise decide by what it finds in the home directory
     "RAY_AIR_NEW_OUTPUT": "0",  # the newer reporter prints boxes even when asked to be silent
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # else Ctrl-C would end search quietly and confirm would begin
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a trial without a GPU sees none
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -40,7 +41,7 @@ def local_ray(sweep: Sweep, cpus: int | None = None) -> Iterator[int]:
     The cluster is closed to others by a token that lives in this process and its children only. Raises
     Refused where not even one trial fits.
     """
-    present = cpus or len(os.sched_getaffinity(0))
+    present = cpus or _present_cpus()
     slots = present // sweep.cluster.cpus_per_trial
     if slots < 1:
         raise Refused(
@@ -50,6 +51,7 @@ def local_ray(sweep: Sweep, cpus: int | None = None) -> Iterator[int]:
     token = {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
     with _environment(SETTINGS | token | {"TUNE_MAX_PENDING_TRIALS_PG": str(slots + 1)}):
         ray.init(
+            address="local",
             num_cpus=present,
             include_dashboard=False,
             log_to_driver=False,
@@ -85,6 +87,13 @@ def run_on_ray(phase: Phase, sweep: Sweep, data: Splits) -> None:
             ),
             run_config=tune.RunConfig(name="phase", storage_path=scratch, verbose=0),
         ).fit()
+
+
+def _present_cpus() -> int:
+    """Return the CPUs that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _shipped(sweep: Sweep) -> dict[str, list[str]] | None:

@@ -62,6 +62,8 @@ def _run(phase: Phase, sweep: Sweep, data: Splits, *, in_process: bool) -> None:
     from regtune.cluster.local import run_on_ray
 
     run_on_ray(phase, sweep, data)
+    if not phase.done:
+        raise RuntimeError("Ray ended the phase before its trials had; run the same command again to go on")
 
 
 def _check_same(log: Log, sweep: Sweep) -> None:

@@ -1,0 +1,50 @@
+"""The live display counts what the log says, replayed rows included."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from rich.console import Console
+
+from regtune.board import SearchBoard
+from regtune.build import load_data
+from regtune.display import Progress, live
+from regtune.log import Log
+from regtune.phase import Phase, run_here
+from regtune.sweep import Sweep
+
+
+def drawn(progress: Progress) -> str:
+    console = Console(file=io.StringIO(), width=80)
+    with live(progress, console):
+        pass
+    text = console.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
+    return str(text)
+
+
+def test_the_display_shows_a_search_under_way_and_again_after_a_restart(sweep_file: Path, tmp_path: Path) -> None:
+    sweep, path = Sweep.read(sweep_file), tmp_path / "log.jsonl"
+    data = load_data(sweep.arms[0].template).without_test()
+    progress = Progress(sweep)
+    assert "time left …" in drawn(progress)
+    with Log(path) as log:
+        phase = Phase(board=SearchBoard(sweep), log=log, watch=progress.watch)
+        asked = phase.ask()
+        assert asked is not None
+        assert progress.tallies["search", "baseline"].asked == 1
+        assert progress.seconds_left() is None
+        run_here(phase, data)
+    seconds = progress.seconds_left()
+    assert seconds is not None
+    assert seconds > 0
+    # One baseline trial was handed out above and never run; the other eleven have ended.
+    text = drawn(progress)
+    assert "3/4" in text
+    assert text.count("4/4") == 2
+    assert max(map(len, text.splitlines())) <= 80
+    again = Progress(sweep)
+    with Log(path) as log:
+        Phase(board=SearchBoard(sweep), log=log, watch=again.watch)
+    assert again.tallies == progress.tallies
+    assert again.seconds_left() is None, "the pace is that of this run"
