@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,16 +40,15 @@ class Arm:
 
 def read_arm(
     name: str,
-    methods: Mapping[str, Any],
+    methods: Sequence[tuple[str, str, Any]],
     *,
     template: Trial,
     optimizer_space: Mapping[str, BaseDistribution],
-    where: str,
 ) -> Arm:
-    """Return the arm of a table `{method: {knob: value or range}}`; raises Refused in one line."""
+    """Return the arm of rows (table in the file, method, `{knob: value or range}`); raises Refused."""
     space = dict(optimizer_space)
     recipe = []
-    for method, settings in methods.items():
+    for where, method, settings in methods:
         cls = REGULARIZERS.find(method, where, template.plugins)
         row, searched = read_searched(knobs(cls), settings, f"{where}.{method}")
         recipe.append({"name": method, **row})

@@ -11,13 +11,20 @@ from collections.abc import Iterable
 
 
 class Refused(ValueError):
-    """A request that cannot be carried out, said in one line: where, expected, given, remedy."""
+    """A request that cannot be carried out, said in one line: where, expected, given, remedy.
+
+    What the user wrote may hold line breaks and worse; they are shown escaped.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text))
 
 
 def nearest(name: object, options: Iterable[str]) -> str:
     """Return ` (did you mean 'x'?)` for the option closest to `name`, else the list of options."""
     known = sorted(options)
-    close = difflib.get_close_matches(str(name)[:100], known, n=1, cutoff=0.6)
+    word = name if isinstance(name, str) else shown(name)
+    close = difflib.get_close_matches(word[:100], known, n=1, cutoff=0.6)
     if close:
         return f" (did you mean {close[0]!r}?)"
     return f" (one of: {', '.join(known)})" if known else ""

@@ -27,8 +27,8 @@ def read_log(path: Path) -> tuple[list[Plain], int]:
     rows = []
     for number, line in enumerate(whole.split(b"\n") if newline else [], start=1):
         try:
-            row = json.loads(line)
-        except ValueError as error:
+            row = json.loads(line, parse_constant=_no_number)
+        except (ValueError, RecursionError) as error:
             raise Refused(
                 f"{path}:{number}: expected a row of JSON, given {shown(line.decode(errors='replace'))}"
             ) from error
@@ -36,6 +36,10 @@ def read_log(path: Path) -> tuple[list[Plain], int]:
             raise Refused(f"{path}:{number}: expected an event, given {shown(row)}")
         rows.append(row)
     return rows, len(torn)
+
+
+def _no_number(word: str) -> float:
+    raise ValueError(f"{word} is not JSON")
 
 
 class Log:
@@ -50,7 +54,11 @@ class Log:
         except BlockingIOError as error:
             os.close(self._file)
             raise Refused(f"{path}: another regtune is writing this log; wait for it or stop it") from error
-        self.rows, self.torn = read_log(path)
+        try:
+            self.rows, self.torn = read_log(path)
+        except Refused:
+            os.close(self._file)
+            raise
         if self.torn:
             os.ftruncate(self._file, os.fstat(self._file).st_size - self.torn)
 
@@ -60,6 +68,7 @@ class Log:
         line = json.dumps(row, allow_nan=False, separators=(",", ":")).encode() + b"\n"
         written = os.write(self._file, line)
         if written != len(line):
+            os.ftruncate(self._file, os.fstat(self._file).st_size - written)
             raise OSError(f"{self.path}: only {written} of {len(line)} bytes could be written; is the disk full?")
 
     def __enter__(self) -> Log:

@@ -12,6 +12,7 @@ from regtune.errors import Refused, nearest, shown
 from regtune.space import Knob
 
 ENDS = ("low", "high", "log", "step")
+MOST_STEPS = 1e6
 
 
 def read_space(k: Knob, value: object, where: str) -> BaseDistribution | Any:
@@ -44,11 +45,18 @@ def _range(k: Knob, value: dict[str, object], where: str) -> IntDistribution | F
         raise Refused(f"{where}: expected low < high, both finite, given low={low}, high={high}")
     if log and low <= 0:
         raise Refused(f"{where}: a logarithmic range needs low > 0, given low={low}")
-    if step is not None:
-        right_type = type(step) is int or (k.kind is float and isinstance(step, float))
-        if log or not right_type or not 0 < typing.cast(float, step) <= high - low:
-            noun = "whole number" if k.kind is int else "number"
-            raise Refused(f"{where}.step: expected a {noun} in (0, high - low] and no log, given {shown(step)}")
+    if step is not None and (log or not _divides(k, step, high - low)):
+        noun = "whole number" if k.kind is int else "number"
+        raise Refused(f"{where}.step: expected a {noun} that divides high - low, and no log, given {shown(step)}")
     if k.kind is int:
         return IntDistribution(low, high, log=log, step=1 if step is None else typing.cast(int, step))
     return FloatDistribution(low, high, log=log, step=typing.cast(float | None, step))
+
+
+def _divides(k: Knob, step: object, width: float) -> bool:
+    """Return whether a range of this width is a whole number of steps."""
+    right_type = type(step) is int or (k.kind is float and isinstance(step, float))
+    if not right_type or not 0 < typing.cast(float, step) <= width:
+        return False
+    steps = width / typing.cast(float, step)
+    return steps <= MOST_STEPS and abs(steps - round(steps)) <= 1e-9 * steps

@@ -32,12 +32,12 @@ def import_plugin(name: str) -> object:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name and name.startswith(error.name):
+        if error.name and f"{name}.".startswith(f"{error.name}."):
             raise Refused(
                 f"plugin {name}: no module of that name; start regtune in its folder or install it"
             ) from error
         raise Refused(f"plugin {name}: it imports {error.name}, which is not installed") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # A user's module may fail in any way while it is imported; its words are passed on.
         raise Refused(f"plugin {name}: {type(error).__name__}: {shown(str(error), 200)}") from error
 

@@ -20,6 +20,7 @@ from optuna.distributions import BaseDistribution
 from regtune.errors import Refused, nearest, shown
 
 OFF = "off"
+LARGEST = 1e300
 _INTERVAL = re.compile(r"^([\[(])\s*([^,\s]+)\s*,\s*([^,\s]+)\s*([\])])$")
 
 
@@ -84,11 +85,13 @@ class Knob:
 
     def read(self, value: object, where: str) -> Any:
         """Return the checked Python value of a plain one; raises Refused, naming `where`."""
-        if self.off is not None and value in (OFF, self.off):
+        if self.off is not None and (value == OFF or (type(value) is type(self.off) and value == self.off)):
             return self.off
-        if self.kind is tuple and isinstance(value, list | tuple):
-            return tuple(self._item(item, f"{where}[{i}]") for i, item in enumerate(value))
-        return self._item(value, where)
+        if self.kind is not tuple:
+            return self._item(value, self.kind, where)
+        if not isinstance(value, list | tuple):
+            raise Refused(f"{where}: expected {self.expected()}, given {shown(value)}")
+        return tuple(self._item(item, int, f"{where}[{i}]") for i, item in enumerate(value))
 
     def plain(self, value: Any) -> Any:
         """Return the strict-JSON form of a value: the word "off" instead of infinity."""
@@ -96,13 +99,15 @@ class Knob:
             return OFF
         return list(value) if self.kind is tuple else value
 
-    def _item(self, value: object, where: str) -> Any:
-        kind = int if self.kind is tuple and not isinstance(value, list | tuple) else self.kind
+    def _item(self, value: object, kind: type, where: str) -> Any:
         right_type = (
             isinstance(value, int | float) and not isinstance(value, bool) if kind is float else type(value) is kind
         )
-        if right_type and isinstance(self.legal, Interval) and kind in (int, float):
-            right_type = typing.cast(float, value) in self.legal  # false for NaN; infinity is beyond every interval
+        if right_type and kind in (int, float):
+            number = typing.cast(float, value)
+            # The bounds refuse NaN, infinity and integers that no float can hold.
+            right_type = -LARGEST <= number <= LARGEST
+            right_type = right_type and (not isinstance(self.legal, Interval) or number in self.legal)
         elif right_type and isinstance(self.legal, tuple):
             right_type = value in self.legal
         if not right_type:

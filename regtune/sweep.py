@@ -111,15 +111,9 @@ def _checked(file: SweepFile, plugins: tuple[str, ...], default_name: str) -> Sw
             raise Refused(f"{where}: expected a table of regularizers (empty for a baseline), given {shown(methods)}")
         if shared := sorted(set(methods) & set(file.base)):
             raise Refused(f"{where}.{shared[0]}: expected a method that is not in base already")
-        arms.append(
-            read_arm(
-                name,
-                {**file.base, **methods},
-                template=template,
-                optimizer_space=optimizer_space,
-                where=where,
-            )
-        )
+        rows = [("base", method, settings) for method, settings in file.base.items()]
+        rows += [(where, method, settings) for method, settings in methods.items()]
+        arms.append(read_arm(name, rows, template=template, optimizer_space=optimizer_space))
     return Sweep(
         name=file.name or default_name,
         seed=file.seed,

@@ -78,7 +78,9 @@ def read_file(source: Path) -> SweepFile:
     try:
         return SweepFile.model_validate(raw)
     except ValidationError as error:
-        raise Refused(_one_line(error.errors(include_url=False)[0])) from error
+        faults = error.errors(include_url=False)
+        # A misspelt name is an unknown setting and a missing one; the first says more.
+        raise Refused(_one_line(min(faults, key=lambda fault: fault["type"] != "extra_forbidden"))) from error
 
 
 def _parse(source: Path) -> dict[str, Any]:
