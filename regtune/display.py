@@ -26,10 +26,9 @@ class Tally:
     """What is known of one arm in one phase."""
 
     planned: int
-    asked: int = 0
+    running: set[int] = field(default_factory=set)
     ended: Counter[str] = field(default_factory=Counter)
     epochs_of_ended: int = 0
-    epochs: int = 0
     best: float | None = None
 
     @property
@@ -52,7 +51,6 @@ class Progress:
         self._epochs_of: Counter[object] = Counter()
         self._started: float | None = None
         self._epochs_now = 0
-        self.note = ""
         self.tallies = {
             (phase, arm.name): Tally(planned=sweep.budget(arm) if phase == "search" else sweep.confirm.seeds)
             for phase in ("search", "confirm")
@@ -66,11 +64,9 @@ class Progress:
             return
         with self._lock:
             tally = self.tallies[cell.phase, cell.arm]
-            if event == "asked":
-                tally.asked += 1
-            elif event == "epoch":
+            if event == "epoch":
                 self._epochs_of[cell] += 1
-                tally.epochs += 1
+                tally.running.add(cell.number)
                 value = row["epoch"]["val_accuracy"]
                 if value is not None:
                     tally.best = max(value, tally.best or 0.0)
@@ -78,6 +74,7 @@ class Progress:
                     self._started = self._started or time.monotonic()
                     self._epochs_now += 1
             elif event == "ended":
+                tally.running.discard(cell.number)
                 tally.ended[row["outcome"]["status"]] += 1
                 tally.epochs_of_ended += self._epochs_of[cell]
 
@@ -97,7 +94,7 @@ class Progress:
         with self._lock:
             for arm in self.sweep.arms:
                 search, confirm = self.tallies["search", arm.name], self.tallies["confirm", arm.name]
-                running = sum(t.asked - t.ended.total() for t in (search, confirm))
+                running = len(search.running) + len(confirm.running)
                 faults = sum(t.ended[s] for t in (search, confirm) for s in ("failed", "diverged"))
                 table.add_row(
                     arm.name,
@@ -111,7 +108,7 @@ class Progress:
                 )
             left = self.seconds_left()
         clock = "…" if left is None else f"{int(left) // 60}:{int(left) % 60:02d}"
-        return Group(table, Text(f"{self.note}  time left {clock}".strip(), style="dim"))
+        return Group(table, Text(f"time left {clock}", style="dim"))
 
 
 @contextlib.contextmanager

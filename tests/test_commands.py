@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -115,3 +116,18 @@ def test_a_refusal_is_one_line_and_exit_code_2(results: Path, words: tuple[str, 
     assert done.returncode == 2
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_a_wheel_brings_the_sweep_files(tmp_path: Path) -> None:
+    """Built with the hatchling of this environment; nothing is fetched."""
+    root = Path(__file__).resolve().parent.parent
+    words = ["pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path), str(root)]
+    subprocess.run([sys.executable, "-m", *words], check=True, timeout=120)
+    (wheel,) = tmp_path.glob("regtune-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    code = "from regtune.shipped import sweep_files; print(*[f.name for f in sweep_files()])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path / "site", capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == sorted(file.name for file in (root / "sweeps").glob("*.toml"))

@@ -13,6 +13,7 @@ from regtune.display import Progress, live
 from regtune.log import Log
 from regtune.phase import Phase, run_here
 from regtune.sweep import Sweep
+from regtune.training import train
 
 
 def drawn(progress: Progress) -> str:
@@ -32,13 +33,14 @@ def test_the_display_shows_a_search_under_way_and_again_after_a_restart(sweep_fi
         phase = Phase(board=SearchBoard(sweep), log=log, watch=progress.watch)
         asked = phase.ask()
         assert asked is not None
-        assert progress.tallies["search", "baseline"].asked == 1
+        phase.tell(asked.cell, [next(train(asked.trial, data=data))])
+        assert progress.tallies["search", "baseline"].running == {0}
         assert progress.seconds_left() is None
         run_here(phase, data)
     seconds = progress.seconds_left()
     assert seconds is not None
     assert seconds > 0
-    # One baseline trial was handed out above and never run; the other eleven have ended.
+    # One baseline trial was begun above and not ended; the other eleven have ended.
     text = drawn(progress)
     assert "3/4" in text
     assert text.count("4/4") == 2
