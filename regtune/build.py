@@ -9,13 +9,15 @@ import torch
 from torch import Tensor
 
 from regtune.data import DATASETS, Splits
-from regtune.errors import Refused
+from regtune.errors import Refused, nearest, shown
 from regtune.measure import pixels
 from regtune.networks import NETWORKS, Network, Normalize, fresh
 from regtune.optimizers import OPTIMIZERS, Optimizer
 from regtune.program import Knobs, Program, stacked
 from regtune.recipe import Recipe, numbers
 from regtune.records import Plain, Trial
+from regtune.regularizers import HOOKS, Regularizer, overrides
+from regtune.space import knobs as knobs_of
 from regtune.space import read_settings
 from regtune.state import State
 
@@ -25,12 +27,13 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64}
 @dataclass(frozen=True, kw_only=True)
 class Parts:
     """What a lane works with. Tensors of `state`, `knobs` and `seeds` have a member axis when the lane
-    has several members; `recipes` has one per member, with plain numbers, for the hooks on the host.
+    has several members; `recipes` and `optimizers` have one value per member, with plain numbers.
     """
 
     data: Splits
     program: Program
     recipes: tuple[Recipe, ...]
+    optimizers: tuple[Optimizer, ...]
     knobs: Knobs
     seeds: int | Tensor
     state: State
@@ -44,16 +47,16 @@ def assemble(trials: Sequence[Trial], data: Splits | None) -> Parts:
     unless the trials are of the confirm phase.
     """
     first = trials[0]
-    check_alike(trials)
-    device, dtype = _device(first), DTYPES[first.dtype]
     recipes = tuple(Recipe.read(trial.recipe, trial.plugins) for trial in trials)
+    optimizers = tuple(build_optimizer(trial) for trial in trials)
+    _check_alike([_shared(*member) for member in zip(trials, recipes, optimizers, strict=True)])
+    device, dtype = _device(first), DTYPES[first.dtype]
     splits = load_data(first) if data is None else data
     if first.phase == "search":
         splits = splits.without_test()
     if first.batch > len(splits.train):
         raise Refused(f"batch: expected at most the {len(splits.train)} training examples, given {first.batch}")
     splits = splits.to(device)
-    optimizers = [build_optimizer(trial) for trial in trials]
     states = []
     for trial, recipe in zip(trials, recipes, strict=True):
         net = start_network(trial, splits)
@@ -71,6 +74,7 @@ def assemble(trials: Sequence[Trial], data: Splits | None) -> Parts:
         data=splits,
         program=Program(net=net.train(), recipe=recipes[0], optimizer=optimizers[0], device=device, lifted=not alone),
         recipes=recipes,
+        optimizers=optimizers,
         knobs=knobs[0] if alone else stacked(knobs),
         seeds=first.seed if alone else torch.tensor([t.seed for t in trials], dtype=torch.int32, device=device),
         state=states[0] if alone else stacked(states),
@@ -106,7 +110,10 @@ def build_network(trial: Trial) -> Network:
 def build_optimizer(trial: Trial) -> Optimizer:
     """Return the optimizer value of a trial."""
     settings = {name: value for name, value in trial.optimizer.items() if name != "name"}
-    cls = OPTIMIZERS[trial.optimizer["name"]]
+    name = trial.optimizer["name"]
+    if name not in OPTIMIZERS:
+        raise Refused(f"optimizer.name: unknown optimizer {shown(name)}{nearest(name, OPTIMIZERS)}")
+    cls = OPTIMIZERS[name]
     return cls(**read_settings(cls, settings, "optimizer"))
 
 
@@ -116,14 +123,25 @@ def _device(trial: Trial) -> torch.device:
     return torch.device(trial.device)
 
 
-def check_alike(trials: Sequence[Trial]) -> None:
-    """Raise Refused unless the trials can share one program."""
+def _shared(trial: Trial, recipe: Recipe, optimizer: Optimizer) -> Plain:
+    """Return what a trial must have in common with its neighbours in a lane: all that is no tensor.
 
-    def shared(trial: Trial) -> Plain:
-        kinds = [row["name"] for row in trial.recipe]
-        return trial.plain() | {"seed": 0, "recipe": kinds, "optimizer": trial.optimizer["name"]}
+    Free are the seed, float knobs, and the knobs of methods that act between epochs only.
+    """
 
-    for trial in trials[1:]:
-        if shared(trial) != shared(trials[0]):
-            names = [n for n, v in shared(trial).items() if v != shared(trials[0])[n]]
+    def fixed(value: Optimizer | Regularizer) -> Plain:
+        return {k.name: getattr(value, k.name) for k in knobs_of(type(value)).values() if k.kind is not float}
+
+    def in_program(method: Regularizer) -> bool:
+        return any(overrides(method, hook) for hook in HOOKS if hook not in ("stop", "keep"))
+
+    methods = [(site, fixed(method) if in_program(method) else {}) for site, method in recipe.methods]
+    common = {"seed": 0, "recipe": methods, "optimizer": (trial.optimizer["name"], fixed(optimizer))}
+    return trial.plain() | common
+
+
+def _check_alike(shared: Sequence[Plain]) -> None:
+    for other in shared[1:]:
+        names = [name for name, value in other.items() if value != shared[0][name]]
+        if names:
             raise Refused(f"lane: its trials must agree in {', '.join(names)}")

@@ -4,10 +4,11 @@ Nothing is consumed and nothing is saved: draw 7 of a site is the same whether d
 not. So a resumed run equals an uninterrupted one, a trial does not depend on its neighbours, and all
 arms of a sweep see the same initial weights, batch order and augmentation stream under one seed.
 
-The hash is two rounds of an integer mixer with a 64-bit key that enters twice, once before each round
-(a counter with a key added once would give shifted copies of one stream). int32 arithmetic wraps
-around and is the same eager, compiled and under vmap. Mixer constants: Chris Wellons, "Prospecting for
-Hash Functions" (2018), lowbias32. This is noise for training, not cryptography.
+The hash is an integer mixer with two keys of 32 bits, each from its own mix of seed, step and site. One is
+added to the counter, the other multiplies between two rounds: were it added too, streams would be
+overlapping windows of one sequence. int32 arithmetic wraps around and is the same eager, compiled and
+under vmap. Mixer constants: Chris Wellons, "Prospecting for Hash Functions" (2018), lowbias32. This is
+noise for training, not cryptography.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from torch import Tensor
 _MASK = 0xFFFFFFFF
 _M1, _M2, _GOLDEN = 0x7FEB352D, 0x846CA68B, 0x9E3779B9
 _GAMMA_CANDIDATES = 8
+_CPU = torch.device("cpu")
 
 
 def _signed(word: int) -> int:
@@ -46,8 +48,17 @@ def _mix(word: Tensor) -> Tensor:
     return word ^ ((word >> 16) & 0xFFFF)
 
 
+def _crc(site: str) -> int:
+    return zlib.crc32(site.encode())
+
+
+# What `torch.compiler.assume_constant_result` does, without its two seconds of imports: a compiled
+# program takes the hash of a site as a constant instead of looking into zlib.
+_crc._dynamo_marked_constant = True  # type: ignore[attr-defined]  # functions take any attribute
+
+
 @lru_cache(maxsize=256)
-def _counter(count: int, device: torch.device | None) -> Tensor:
+def _counter(count: int, device: torch.device) -> Tensor:
     """0..count-1 as int32. Only ever read; cached because a step asks for the same few sizes."""
     return torch.arange(count, dtype=torch.int32, device=device)
 
@@ -58,14 +69,13 @@ class Noise:
 
     `seed` and `step` are Python integers when a trial runs alone (the keys then cost nothing), or
     0-dim int32 tensors inside a lane or a compiled program; the draws are equal. `prefix` keeps the
-    sites of one user apart from those of another: see `at`. `device` is where draws live, torch's default
-    if None.
+    sites of one user apart from those of another: see `at`. `device` is where the draws live.
     """
 
     seed: int | Tensor
     step: int | Tensor = 0
     prefix: str = ""
-    device: torch.device | None = None
+    device: torch.device = _CPU
 
     def at(self, name: str) -> Noise:
         """Return the same noise with its sites below `name`."""
@@ -73,14 +83,15 @@ class Noise:
 
     def bits(self, site: str, shape: Sequence[int]) -> Tensor:
         """Return int32 words of all 32 bits, uniform over their range, of the given shape."""
-        first, second = self._keys(zlib.crc32(f"{self.prefix}{site}".encode()))
+        first, second = self._keys(_crc(f"{self.prefix}{site}"))
         words = _counter(math.prod(shape), self.device) + first
         words ^= (words >> 16) & 0xFFFF
         words *= _signed(_M1)
-        words += second
         words ^= (words >> 15) & 0x1FFFF
-        words *= _signed(_M2)
+        words *= second | 1
         words ^= (words >> 16) & 0xFFFF
+        words *= _signed(_M2)
+        words ^= (words >> 15) & 0x1FFFF
         return words.view(tuple(shape))
 
     def uniform(self, site: str, shape: Sequence[int] = ()) -> Tensor:
@@ -102,19 +113,20 @@ class Noise:
         Marsaglia and Tsang, "A Simple Method for Generating Gamma Variables" (2000), for a + 1, then
         Gamma(a) = Gamma(a + 1) * U**(1/a), in logarithms because draws for small a underflow. The
         first accepted of a fixed number of candidates is taken, so shapes stay static; that none is
-        accepted has probability below 0.05**8 and gives the last candidate.
+        accepted has probability below 0.05**8, and then it is the first of all.
         """
         a = torch.as_tensor(shape_parameter, dtype=torch.float32, device=self.device)
         d = a + 1.0 - 1.0 / 3.0
         wide = (_GAMMA_CANDIDATES, *shape)
         x = self.normal(f"{site}.normal", wide)
-        v = (1.0 + x / (9.0 * d).sqrt()).clamp_min(1e-30) ** 3
+        root = (1.0 + x / (9.0 * d).sqrt()).clamp_min(1e-30)
+        log_v = 3.0 * root.log()
         u = self.open_uniform(f"{site}.accept", wide)
-        accepted = u.log() < 0.5 * x.square() + d - d * v + d * v.log()
+        accepted = u.log() < 0.5 * x.square() + d - d * root**3 + d * log_v
         ranks = torch.arange(_GAMMA_CANDIDATES, 0, -1, device=self.device).view(-1, *[1] * len(shape))
         first = (accepted * ranks).argmax(0, keepdim=True)
         boost = self.open_uniform(f"{site}.boost", shape).log() / a
-        return (d * v).log().gather(0, first)[0] + boost
+        return d.log() + log_v.gather(0, first)[0] + boost
 
     def beta(self, site: str, a: float | Tensor, b: float | Tensor, shape: Sequence[int] = ()) -> Tensor:
         """Return float32 Beta(a, b) draws in [0, 1]; a, b > 0 are numbers or 0-dim tensors."""
@@ -128,8 +140,13 @@ class Noise:
     def _keys(self, site: int) -> tuple[int | Tensor, int | Tensor]:
         """Return the two 32-bit keys of a site of this step."""
         if isinstance(self.seed, int) and isinstance(self.step, int):
-            key = _mix_host(_mix_host(self.seed) + self.step)
-            return _signed(_mix_host(key ^ site)), _signed(_mix_host(key + site * _GOLDEN))
+            stride = self.step * _GOLDEN
+            first = _mix_host(_mix_host(self.seed + _mix_host(stride)) ^ site)
+            second = _mix_host(_mix_host(_mix_host(self.seed ^ _M1) + stride) + site * _GOLDEN)
+            return _signed(first), _signed(second)
         seed = torch.as_tensor(self.seed, dtype=torch.int32, device=self.device)
-        words = _mix(_mix(seed) + self.step)
-        return _mix(words ^ _signed(site)), _mix(words + _signed(site * _GOLDEN))
+        strides = torch.as_tensor(self.step, dtype=torch.int32, device=self.device) * _signed(_GOLDEN)
+        return (
+            _mix(_mix(seed + _mix(strides)) ^ _signed(site)),
+            _mix(_mix(_mix(seed ^ _signed(_M1)) + strides) + _signed(site * _GOLDEN)),
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import typing
+from decimal import Decimal
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -45,7 +46,7 @@ def _range(k: Knob, value: dict[str, object], where: str) -> IntDistribution | F
         raise Refused(f"{where}: expected low < high, both finite, given low={low}, high={high}")
     if log and low <= 0:
         raise Refused(f"{where}: a logarithmic range needs low > 0, given low={low}")
-    if step is not None and (log or not _divides(k, step, high - low)):
+    if step is not None and (log or not _divides(k, step, low, high)):
         noun = "whole number" if k.kind is int else "number"
         raise Refused(f"{where}.step: expected a {noun} that divides high - low, and no log, given {shown(step)}")
     if k.kind is int:
@@ -53,10 +54,13 @@ def _range(k: Knob, value: dict[str, object], where: str) -> IntDistribution | F
     return FloatDistribution(low, high, log=log, step=typing.cast(float | None, step))
 
 
-def _divides(k: Knob, step: object, width: float) -> bool:
-    """Return whether a range of this width is a whole number of steps."""
+def _divides(k: Knob, step: object, low: float, high: float) -> bool:
+    """Return whether a range is a whole number of steps."""
+    width = high - low
     right_type = type(step) is int or (k.kind is float and isinstance(step, float))
     if not right_type or not 0 < typing.cast(float, step) <= width:
         return False
-    steps = width / typing.cast(float, step)
-    return steps <= MOST_STEPS and abs(steps - round(steps)) <= 1e-9 * steps
+    if width / typing.cast(float, step) > MOST_STEPS:
+        return False
+    # In decimals, as Optuna does it: where its remainder is not 0 it would move the end of the range.
+    return (Decimal(str(high)) - Decimal(str(low))) % Decimal(str(step)) == 0

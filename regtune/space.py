@@ -85,7 +85,7 @@ class Knob:
 
     def read(self, value: object, where: str) -> Any:
         """Return the checked Python value of a plain one; raises Refused, naming `where`."""
-        if self.off is not None and (value == OFF or (type(value) is type(self.off) and value == self.off)):
+        if self.off is not None and isinstance(value, str) and value == OFF:
             return self.off
         if self.kind is not tuple:
             return self._item(value, self.kind, where)
@@ -151,21 +151,21 @@ def _knobs(cls: Hashable) -> dict[str, Knob]:
         if "knob" in field.metadata:
             found[field.name] = Knob(
                 name=field.name,
-                kind=_kind(hints[field.name]),
+                kind=_kind(hints[field.name], f"{cls.__module__}.{cls.__qualname__}.{field.name}"),
                 default=field.default,
                 **field.metadata["knob"],
             )
     return found
 
 
-def _kind(hint: Any) -> type:
+def _kind(hint: Any, where: str) -> type:
     """Return the plain kind of a field: `float | Tensor` is float, `tuple[int, ...]` is tuple."""
     options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     for option in options:
         plain = typing.get_origin(option) or option
         if plain in (bool, int, float, str, tuple):
             return typing.cast(type, plain)
-    raise TypeError(f"a knob is a bool, int, float, str or tuple of int, given {hint!r}")
+    raise Refused(f"{where}: expected a knob of type bool, int, float, str or tuple[int, ...], given {hint!r}")
 
 
 def read_settings(cls: type, values: object, where: str) -> dict[str, Any]:

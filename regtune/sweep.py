@@ -114,7 +114,7 @@ def _checked(file: SweepFile, plugins: tuple[str, ...], default_name: str) -> Sw
         rows = [("base", method, settings) for method, settings in file.base.items()]
         rows += [(where, method, settings) for method, settings in methods.items()]
         arms.append(read_arm(name, rows, template=template, optimizer_space=optimizer_space))
-    return Sweep(
+    sweep = Sweep(
         name=file.name or default_name,
         seed=file.seed,
         arms=tuple(arms),
@@ -123,6 +123,13 @@ def _checked(file: SweepFile, plugins: tuple[str, ...], default_name: str) -> Sw
         confirm=file.confirm,
         cluster=file.cluster,
     )
+    for arm in sweep.arms:
+        if sweep.budget(arm) > MAX_TRIALS:
+            raise Refused(
+                f"search.trials_per_knob: expected at most {MAX_TRIALS} trials an arm, "
+                f"given {sweep.budget(arm)} for {arm.name}, which searches {len(arm.space)} knobs"
+            )
+    return sweep
 
 
 def _named(shelf: Shelf[Any], table: dict[str, Any], where: str, plugins: tuple[str, ...]) -> Plain:

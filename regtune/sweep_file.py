@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from regtune.errors import Refused, nearest, shown
 
+MOST_BYTES = 65_536  # tomllib takes minutes for dotted keys without end
 MAX_TRIALS = 10_000  # per arm; confirm seeds start behind it
 
 
@@ -85,9 +86,14 @@ def read_file(source: Path) -> SweepFile:
 
 def _parse(source: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(source.read_bytes().decode("utf-8"))
+        with source.open("rb") as file:
+            raw = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise Refused(f"expected a readable file, given {error.strerror or error}") from error
+    if len(raw) > MOST_BYTES:
+        raise Refused(f"expected a sweep file of at most {MOST_BYTES} bytes, given more")
+    try:
+        return tomllib.loads(raw.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise Refused(f"byte {error.start}: expected UTF-8, given byte 0x{error.object[error.start]:02x}") from error
     except tomllib.TOMLDecodeError as error:

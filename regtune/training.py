@@ -50,7 +50,8 @@ class Lane:
         torch.set_num_threads(trials[0].threads)
         self.trials = tuple(trials)
         parts = assemble(self.trials, data)
-        self.data, self.program, self.recipes = parts.data, parts.program, parts.recipes
+        self.data, self.program = parts.data, parts.program
+        self.recipes, self.optimizers = parts.recipes, parts.optimizers
         self.knobs, self.state, self._seeds, self._dtype = parts.knobs, parts.state, parts.seeds, parts.dtype
         self.epochs: list[list[Epoch]] = [[] for _ in trials]
         self.kept: list[dict[str, Any]] = [self._member(k) for k in range(len(trials))]
@@ -150,7 +151,7 @@ class Lane:
     def _learning_rate(self, k: int, number: int) -> float:
         """Return the learning rate of the first step of an epoch."""
         factor = self.recipes[k].schedule((number - 1) / self.trials[k].epochs)
-        return float(self.trials[k].optimizer["learning_rate"]) * float(factor)
+        return float(self.optimizers[k].learning_rate) * float(factor)
 
     def _member(self, k: int) -> dict[str, Any]:
         """Return a copy of one member's weights and buffers."""

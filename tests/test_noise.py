@@ -126,8 +126,8 @@ def test_streams_share_as_many_words_as_chance_says() -> None:
 
 
 def test_no_two_seeds_and_steps_have_the_same_stream() -> None:
-    odd = torch.arange(1, 16, 2) * 0x9E3779B97F4A7C1 + 2  # 8 words -> 64 bits: no two of 256,000 agree by chance
-    names = (grid(lambda noise: noise.bits("s", (8,)), 4000, 64).long() * (odd | 1)).sum(-1)
+    odd = torch.arange(1, 16, 2) * 0x9E3779B97F4A7C1 + 2  # 8 words -> 64 bits: no two of a million agree by chance
+    names = (grid(lambda noise: noise.bits("s", (8,)), 20_000, 64).long() * (odd | 1)).sum(-1)
     found, times = torch.unique(names, return_counts=True)
     same = [divmod(int(place), 64) for place in (names.flatten() == found[times.argmax()]).nonzero()]
     assert len(found) == names.numel(), f"these (seed, step) draw the same numbers: {same}"
@@ -244,7 +244,6 @@ def test_every_order_of_four_comes_up_equally_often() -> None:
     assert flat(places, 24) > P
 
 
-def test_draws_go_to_the_default_device_of_the_moment() -> None:
-    assert Noise(seed=1).bits("x", (11,)).device.type == "cpu"
-    with torch.device("meta"):
-        assert Noise(seed=1).bits("x", (11,)).device.type == "meta"
+def test_draws_live_on_the_device_that_was_named() -> None:
+    for kind in ("cpu", "meta", "cpu"):
+        assert Noise(seed=1, device=torch.device(kind)).bits("x", (11,)).device.type == kind

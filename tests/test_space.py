@@ -215,7 +215,14 @@ def test_spaces_that_make_no_sense_are_refused_at_their_path(name: str, value: o
     assert refusal(value, name).startswith(path)
 
 
-@pytest.mark.parametrize("value", [{"low": 0, "high": 0.5, "step": 0.3}, {"low": 0.1, "high": 0.5, "step": 0.25}])
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"low": 0, "high": 0.5, "step": 0.3},
+        {"low": 0.1, "high": 0.5, "step": 0.25},
+        {"low": 0, "high": 0.5, "step": 0.16666666666666666},  # a third of it, but for rounding
+    ],
+)
 def test_a_step_that_does_not_divide_its_range_is_not_answered_with_a_warning_of_optuna(value: object) -> None:
     try:  # pytest turns warnings into errors
         space = read_space(KNOBS["share"], value, "arms.a")

@@ -73,8 +73,8 @@ BAD: dict[str, tuple[str, str, list[str]]] = {
     "date-knob": ("momentum = 0.9", "momentum = 2024-01-01", ["optimizer.momentum", "a number", "2024"]),
     "boolean": ("epochs = 30", "epochs = true", ["training.epochs", "integer", "given True"]),
     "boolean-knob": ("momentum = 0.9", "momentum = true", ["optimizer.momentum", "a number", "given True"]),
-    "nesting": ("train = 200", "train = " + "[" * 100_000, ["nested"]),
-    "nesting-closed": ("train = 200", "train = " + "[" * 100_000 + "]" * 100_000, ["nested"]),
+    "nesting": ("train = 200", "train = " + "[" * 20_000, ["nested"]),
+    "nesting-closed": ("train = 200", "train = " + "[" * 20_000 + "]" * 20_000, ["nested"]),
     "nesting-of-keys": ("train = 200", "train" + ".a" * 3000 + " = 1", ["data.train", "whole number", "given"]),
     "no-arms": (
         QUICKSTART[QUICKSTART.index("baseline") : QUICKSTART.index("[search]")],

@@ -134,6 +134,7 @@ def test_trials_round_trip_and_their_id_is_their_content() -> None:
         ({"recipe": ({"name": "stochastic_depth"},), "network": {"name": "mlp"}}, "with a slot of kind residual"),
         ({"recipe": ({"name": "dropot"},)}, "did you mean 'dropout'?"),
         ({"recipe": ({"name": "dropout", "p_hidden": 1.0},)}, "dropout.p_hidden: expected a number in [0, 1)"),
+        ({"optimizer": "sdg"}, "unknown optimizer 'sdg' (did you mean 'sgd'?)"),
         ({"data": {"name": "digits", "train": 1700, "validation": 397}}, "lower train or validation"),
     ],
 )  # fmt: skip
@@ -141,7 +142,10 @@ def test_what_cannot_be_trained_is_refused_in_one_line(changes: dict[str, Any], 
     if changes.get("device") == "cuda" and torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
     with pytest.raises(Refused) as refusal:
-        next(train(small_trial(**changes)))
+        trial = small_trial()
+        if "optimizer" in changes:
+            changes = {"optimizer": trial.optimizer | {"name": changes["optimizer"]}}
+        next(train(dataclasses.replace(trial, **changes)))
     assert words in str(refusal.value)
     assert "\n" not in str(refusal.value)
 
@@ -156,3 +160,6 @@ def test_a_checkpoint_of_another_trial_is_refused() -> None:
 def test_a_lane_of_unlike_trials_is_refused() -> None:
     with pytest.raises(Refused, match="must agree in batch"):
         Lane((small_trial(), small_trial(batch=8)))
+    nesterov = {"name": "sgd", "learning_rate": 0.1, "momentum": 0.9, "nesterov": True}
+    with pytest.raises(Refused, match="must agree in optimizer"):
+        Lane((small_trial(), dataclasses.replace(small_trial(), optimizer=nesterov)))
