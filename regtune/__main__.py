@@ -97,6 +97,7 @@ def run(
 
     from regtune.cluster.run import run as run_sweep
     from regtune.display import Progress, live
+    from regtune.reports.comparison import write_tables
     from regtune.sweep import Sweep
 
     loaded = Sweep.read(sweep, tuple(plugin or ()))
@@ -108,9 +109,12 @@ def run(
     except KeyboardInterrupt as error:
         print("regtune: interrupted; what is finished is kept, the same command goes on from there", file=sys.stderr)
         raise typer.Exit(130) from error
-    _write_tables(log.parent)
-    print(f"\n{(log.parent / 'table.md').read_text()}")
+    confirmed = write_tables(log.parent)
+    print(f"\n{(log.parent / 'table.md').read_text(encoding='utf-8')}")
     print(f"written: {log.parent}/table.md, table.csv, log.jsonl")
+    if loaded.confirm.seeds and not confirmed:
+        print("regtune: no arm has a confirmed trial; the messages above say why", file=sys.stderr)
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -166,26 +170,20 @@ def init(
         if target.exists():
             print(f"kept {target}")
         else:
-            target.write_text(file.read_text())
+            target.write_bytes(file.read_bytes())
             print(f"wrote {target}")
-
-
-def _write_tables(folder: Path) -> None:
-    from regtune.reports.comparison import comparison, markdown
-    from regtune.store import load
-
-    results = load(folder)
-    (folder / "table.md").write_text(markdown(results))
-    comparison(results).to_csv(folder / "table.csv", index=False)
 
 
 def main() -> None:
     """Run the command line; a refusal is one line and exit code 2."""
-    sys.path.insert(0, str(Path.cwd()))  # plugins are looked for where the user stands
+    sys.path.append(str(Path.cwd()))  # plugins are looked for where the user stands
     try:
         app()
     except Refused as error:
         print(f"regtune: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:  # a folder that cannot be written, a full disk
+        print(f"regtune: {error.filename or 'file system'}: {error.strerror or error}", file=sys.stderr)
         sys.exit(2)
 
 

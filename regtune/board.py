@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
-import optuna
 from optuna.trial import FrozenTrial
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
@@ -72,7 +71,6 @@ class SearchBoard:
     """Arms take turns: trial 0 of every arm, then trial 1 of every arm, and so on."""
 
     def __init__(self, sweep: Sweep) -> None:
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.arms = {arm.name: ArmBoard(arm=arm, sweep=sweep) for arm in sweep.arms}
         most = max(sweep.budget(arm) for arm in sweep.arms)
         self.planned: Sequence[Cell] = [

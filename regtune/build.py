@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from regtune.data import DATASETS, Splits
+from regtune.data import DATASETS, Splits, checked
 from regtune.errors import Refused, nearest, shown
 from regtune.measure import pixels
 from regtune.networks import NETWORKS, Network, Normalize, fresh
@@ -27,13 +27,12 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64}
 @dataclass(frozen=True, kw_only=True)
 class Parts:
     """What a lane works with. Tensors of `state`, `knobs` and `seeds` have a member axis when the lane
-    has several members; `recipes` and `optimizers` have one value per member, with plain numbers.
+    has several members; `recipes` has one value per member, with plain numbers, for hooks on the host.
     """
 
     data: Splits
     program: Program
     recipes: tuple[Recipe, ...]
-    optimizers: tuple[Optimizer, ...]
     knobs: Knobs
     seeds: int | Tensor
     state: State
@@ -61,7 +60,7 @@ def assemble(trials: Sequence[Trial], data: Splits | None) -> Parts:
     for trial, recipe in zip(trials, recipes, strict=True):
         net = start_network(trial, splits)
         recipe.check_slots(net, str(first.network["name"]), "recipe")
-        net = recipe.prepare(net, splits).to(device=device, dtype=dtype)
+        net = recipe.prepare(net, splits.without_test()).to(device=device, dtype=dtype)
         params = {name: p.detach().clone() for name, p in net.named_parameters()}
         buffers = {name: b.detach().clone() for name, b in net.named_buffers()}
         states.append(State(params, buffers, optimizers[0].start(params)))
@@ -74,7 +73,6 @@ def assemble(trials: Sequence[Trial], data: Splits | None) -> Parts:
         data=splits,
         program=Program(net=net.train(), recipe=recipes[0], optimizer=optimizers[0], device=device, lifted=not alone),
         recipes=recipes,
-        optimizers=optimizers,
         knobs=knobs[0] if alone else stacked(knobs),
         seeds=first.seed if alone else torch.tensor([t.seed for t in trials], dtype=torch.int32, device=device),
         state=states[0] if alone else stacked(states),
@@ -97,7 +95,7 @@ def load_data(trial: Trial) -> Splits:
     """Return the splits of a trial's data set, test included."""
     settings = {name: value for name, value in trial.data.items() if name != "name"}
     cls = DATASETS.find(trial.data["name"], "data.name", trial.plugins)
-    return cls(**read_settings(cls, settings, "data")).load()
+    return checked(cls(**read_settings(cls, settings, "data")).load(), f"data {trial.data['name']}")
 
 
 def build_network(trial: Trial) -> Network:

@@ -26,17 +26,18 @@ def describe() -> Plain:
             "architecture": platform.machine(),
             "processor": _processor(),
             "cpus": os.cpu_count(),
+            "gpus": _printed("nvidia-smi", "--query-gpu=name", "--format=csv,noheader"),
         },
     }
 
 
 def differences(then: Plain, now: Plain) -> list[str]:
-    """Return what decides the bits of a trial and is not the same: torch and the processor."""
+    """Return what decides the bits of a trial and is not the same, in words."""
     pairs = {
         "torch": (then["packages"]["torch"], now["packages"]["torch"]),
-        "processor": (then["machine"]["processor"], now["machine"]["processor"]),
-        "architecture": (then["machine"]["architecture"], now["machine"]["architecture"]),
+        **{name: (then["machine"][name], now["machine"][name]) for name in ("processor", "architecture", "gpus")},
         "regtune": (then["regtune"], now["regtune"]),
+        "commit": (then["commit"], now["commit"]),
     }
     return [f"{name} was {a}, is {b}" for name, (a, b) in pairs.items() if a != b]
 
@@ -53,13 +54,16 @@ def _commit() -> str | None:
     folder = Path(__file__).resolve().parent
     if not (folder.parent / ".git").exists():
         return None
-    result = subprocess.run(  # noqa: S603 - fixed arguments
-        ["git", "-C", str(folder), "rev-parse", "HEAD"],  # noqa: S607 - whichever git the user has
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return result.stdout.strip() or None
+    return _printed("git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40")
+
+
+def _printed(*command: str) -> str | None:
+    """Return what a command prints, None where it is missing or fails."""
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - fixed arguments
+    except OSError:
+        return None
+    return result.stdout.strip() or None if result.returncode == 0 else None
 
 
 def _processor() -> str:

@@ -11,10 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from regtune.board import Asked, Board, Decision
-from regtune.data import Splits
 from regtune.log import Log
 from regtune.records import Cell, Epoch, Outcome, Plain, Trial
-from regtune.training import train
 
 
 class Phase:
@@ -25,6 +23,7 @@ class Phase:
     ) -> None:
         self._board, self._log, self._watch = board, log, watch
         self._told: Counter[Cell] = Counter()
+        self._known: dict[Cell, list[Plain]] = {}
         self._ended: set[Cell] = set()
         self._interrupted: dict[Cell, Asked] = {}
         planned, doomed = set(board.planned), {}
@@ -39,6 +38,7 @@ class Phase:
             elif row["event"] == "epoch":
                 epoch = Epoch.from_plain(row["epoch"])
                 self._told[cell] += 1
+                self._known.setdefault(cell, []).append(epoch.numbers())
                 if board.tell(cell, epoch) == "stop":
                     doomed[cell] = _pruned(epoch)
                 elif epoch.outcome is not None:
@@ -74,6 +74,9 @@ class Phase:
             if cell in self._ended:
                 return "stop"
             if epoch.number <= self._told[cell]:
+                if epoch.numbers() != self._known[cell][epoch.number - 1]:
+                    self.end(cell, _unlike(epoch))
+                    return "stop"
                 continue
             self._told[cell] = epoch.number
             self._write("epoch", cell, {"epoch": epoch.plain()})
@@ -92,6 +95,7 @@ class Phase:
 
     def _close(self, cell: Cell, outcome: Outcome) -> None:
         self._ended.add(cell)
+        self._known.pop(cell, None)
         self._interrupted.pop(cell, None)
         self._board.end(cell, outcome)
 
@@ -111,19 +115,12 @@ def _pruned(epoch: Epoch) -> Outcome:
     return Outcome(status="pruned", message=message, kept=epoch.kept)
 
 
+def _unlike(epoch: Epoch) -> Outcome:
+    message = f"begun again it gave other numbers than the log has in epoch {epoch.number}: not the same trial here"
+    return Outcome(status="failed", message=message, kept=epoch.kept)
+
+
 def failed(error: Exception) -> Outcome:
     """Return the outcome of a trial whose own code raised."""
     text = " ".join(str(error).split())[:500]
     return Outcome(status="failed", message=f"{type(error).__name__}: {text}")
-
-
-def run_here(phase: Phase, data: Splits) -> None:
-    """Run a phase in this process, one trial after the other: for small sweeps, tests and debugging."""
-    while (asked := phase.ask()) is not None:
-        try:
-            for epoch in train(asked.trial, data=data):
-                if phase.tell(asked.cell, [epoch]) == "stop":
-                    break
-        except Exception as error:
-            # Whatever a user's method raises ends its own trial; log and table carry the message.
-            phase.end(asked.cell, failed(error))

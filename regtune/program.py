@@ -65,6 +65,15 @@ class Program:
             result: Tensor = forward(params, buffers, knobs, x)
         return result
 
+    def learning_rates(self, knobs: Knobs, progress: float) -> list[float]:
+        """Return each member's learning rate at a share of the budget."""
+
+        def rate(knobs: Knobs) -> Tensor:
+            return torch.as_tensor(knobs["optimizer"]["learning_rate"] * self._filled(knobs).schedule(progress))
+
+        rates = torch.vmap(rate)(knobs) if self.lifted else rate(knobs)
+        return [value.item() for value in rates.reshape(-1)]
+
     def _lift(self, function: Callable[..., Any], moment: Moment) -> Callable[..., Any]:
         def at_moment(*arguments: Any) -> Any:
             return function(moment, *arguments)

@@ -70,10 +70,6 @@ class Recipe:
         """Return the recipe of plain rows; raises Refused in one line."""
         return cls.of(read_method(row, plugins, f"{where}[{i}]") for i, row in enumerate(rows))
 
-    def plain(self) -> tuple[Plain, ...]:
-        """Return the strict-JSON rows of the recipe."""
-        return tuple(plain_method(method) for _, method in self.methods)
-
     def check_slots(self, net: nn.Module, name: str, where: str) -> None:
         """Raise Refused if a method needs a slot that the network does not place."""
         present = {slot.kind for slot in slots(net)}

@@ -102,9 +102,9 @@ class Epoch:
 
     `number` counts from 1. `objective` is the mean training objective, with the recipe's bends and
     penalties: never compare it across arms. `train_*` are clean metrics on a fixed subset of at most
-    1,000 training examples, `val_*` on the whole validation split. `kept` is the number of the epoch
-    that the recipe would keep if training ended here. `seconds` is wall time. `outcome` is set on the
-    last epoch only.
+    1,000 training examples, `val_*` on the whole validation split. `learning_rate` is that of the first
+    step. `kept` is the number of the epoch that the recipe would keep if training ended here. `seconds`
+    is wall time. `outcome` is set on the last epoch only. None stands for a number that is not finite.
     """
 
     number: int
@@ -113,7 +113,7 @@ class Epoch:
     train_loss: float | None
     val_accuracy: float | None
     val_loss: float | None
-    learning_rate: float
+    learning_rate: float | None
     kept: int
     seconds: float
     outcome: Outcome | None = None

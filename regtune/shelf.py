@@ -7,12 +7,14 @@ modules that it was given, and collects. A thing's name is its class name in sna
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import inspect
 import pkgutil
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import Field, dataclass
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from regtune.errors import Refused, nearest, shown
@@ -42,6 +44,24 @@ def import_plugin(name: str) -> object:
         raise Refused(f"plugin {name}: {type(error).__name__}: {shown(str(error), 200)}") from error
 
 
+def plugin_path(name: str) -> Path:
+    """Return the file of a user's module, or the folder of the package that it is in."""
+    file = getattr(import_plugin(name.partition(".")[0]), "__file__", None)
+    if file is None:
+        raise Refused(f"plugin {name}: expected a module or package with a file, given a namespace")
+    path = Path(file)
+    return path.parent if path.name == "__init__.py" else path
+
+
+def fingerprint(name: str) -> str:
+    """Return a hash of the sources of a user's module, a package's files included."""
+    path = plugin_path(name)
+    digest = hashlib.sha256()
+    for source in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Shelf(Generic[T]):
     """The things of one kind: `package` is their folder, `base` their class, `noun` their word."""
@@ -64,6 +84,9 @@ class Shelf(Generic[T]):
             for cls in vars(module).values():
                 if not self._belongs(cls, module):
                     continue
+                if any(isinstance(value, Field) for value in vars(cls).values()):
+                    where = f"{cls.__module__}.{cls.__name__}"
+                    raise Refused(f"{where}: expected @dataclass(frozen=True, kw_only=True) above the class")
                 name = name_of(cls)
                 if found.setdefault(name, cls) is not cls:
                     raise Refused(
@@ -85,5 +108,5 @@ class Shelf(Generic[T]):
             and issubclass(cls, self.base)
             and cls is not self.base
             and not inspect.isabstract(cls)
-            and cls.__module__ == getattr(module, "__name__", None)
+            and f"{cls.__module__}.".startswith(f"{getattr(module, '__name__', None)}.")
         )

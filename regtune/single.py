@@ -9,9 +9,10 @@ from typing import Any
 
 from regtune.arms import Arm
 from regtune.errors import Refused, nearest, shown
+from regtune.log import read_log
 from regtune.machine import describe, differences
 from regtune.optimizers import OPTIMIZERS
-from regtune.records import Cell, Epoch, Trial
+from regtune.records import Cell, Epoch, Plain, Trial
 from regtune.regularizers import REGULARIZERS
 from regtune.space import knobs
 from regtune.store import Results, load
@@ -59,7 +60,7 @@ def default(arm: Arm, path: str, given: str | None = None) -> Any:
         return known[name].plain(known[name].default)
     try:
         value = tomllib.loads(f"value = {given}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # no TOML: a word, or a number or nesting beyond measure
         value = given
     return known[name].plain(known[name].read(value, f"--set {path}"))
 
@@ -88,17 +89,21 @@ def repeat(folder: Path, row: str) -> int:
     results = load(folder)
     cell = find(results, row)
     trial = Trial.from_plain(results.plain_trials[cell])
-    recorded = recorded_epochs(results, cell)
-    unlike = differences(results.header, describe())
+    header, recorded = recorded_epochs(results, cell)
+    if not recorded:
+        raise Refused(f"--row {row}: expected a trial with epochs, this one ended before its first")
     print(f"{cell}: {trial.id}, {len(recorded)} recorded epochs")
     differing = []
-    for epoch, then in zip(train(trial), recorded, strict=False):
-        now = epoch.numbers()
+    epochs = train(trial)
+    for then in recorded:  # a pruned trial would go on; only what is recorded is trained again
+        epoch = next(epochs, None)
+        now = epoch.numbers() if epoch else dict.fromkeys(then, "nothing")
         differing += [
-            f"epoch {epoch.number} {name}: {then[name]} then, {now[name]} now"
+            f"epoch {then['number']} {name}: {then[name]} then, {now[name]} now"
             for name in then
             if then[name] != now[name]
         ]
+    unlike = differences(header, describe())
     if not differing:
         print(f"identical: every number of {len(recorded)} epochs")
         return 0
@@ -106,7 +111,7 @@ def repeat(folder: Path, row: str) -> int:
     if unlike:
         print(f"not comparable bit for bit, because {'; '.join(unlike)}")
         return 3
-    print("not identical although torch and the processor are the same")
+    print("not identical although software and processor are the same")
     return 1
 
 
@@ -120,13 +125,14 @@ def find(results: Results, row: str) -> Cell:
     return found
 
 
-def recorded_epochs(results: Results, cell: Cell) -> list[dict[str, Any]]:
-    """Return what the log says of each epoch of a cell, without the seconds."""
-    from regtune.log import read_log
-
+def recorded_epochs(results: Results, cell: Cell) -> tuple[Plain, list[Plain]]:
+    """Return the header under which a cell was trained and its epochs without the seconds."""
+    header, then, epochs = results.header, results.header, []
     rows, _ = read_log(results.path / "log.jsonl")
-    return [
-        Epoch.from_plain(row["epoch"]).numbers()
-        for row in rows
-        if row["event"] == "epoch" and Cell(*row["cell"]) == cell
-    ]
+    for row in rows:
+        if row["event"] == "header":
+            header = row
+        elif row["event"] == "epoch" and Cell(*row["cell"]) == cell:
+            then = header
+            epochs.append(Epoch.from_plain(row["epoch"]).numbers())
+    return then, epochs

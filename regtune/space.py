@@ -73,6 +73,12 @@ class Knob:
     off: Any = None
     neutral: Any = None
 
+    def check_space(self, where: str) -> None:
+        """Raise Refused if the default search space leaves the legal values."""
+        ends = [getattr(self.space, end) for end in ("low", "high") if hasattr(self.space, end)]
+        if isinstance(self.legal, Interval) and not all(end in self.legal for end in ends):
+            raise Refused(f"{where}: expected a search space within {self.legal.text}, given {ends}")
+
     def expected(self) -> str:
         """Say in words what values this knob takes."""
         noun = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
@@ -155,12 +161,14 @@ def _knobs(cls: Hashable) -> dict[str, Knob]:
                 default=field.default,
                 **field.metadata["knob"],
             )
+            found[field.name].check_space(f"{cls.__module__}.{cls.__qualname__}.{field.name}")
     return found
 
 
 def _kind(hint: Any, where: str) -> type:
     """Return the plain kind of a field: `float | Tensor` is float, `tuple[int, ...]` is tuple."""
-    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    union = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
+    options = typing.get_args(hint) if union else (hint,)
     for option in options:
         plain = typing.get_origin(option) or option
         if plain in (bool, int, float, str, tuple):

@@ -15,7 +15,7 @@ FEWEST = 3  # seeds below which no p-value and no verdict is given
 
 
 @dataclass(frozen=True, kw_only=True)
-class Interval:
+class MeanInterval:
     """A mean with its interval; the ends are NaN where the data support none."""
 
     n: int
@@ -37,7 +37,7 @@ class Comparison:
     verdict: Verdict
 
 
-def mean_interval(values: Sequence[float], *, level: float = 0.95) -> Interval:
+def mean_interval(values: Sequence[float], *, level: float = 0.95) -> MeanInterval:
     """Return the mean and its t-interval at `level`.
 
     Two values at least, and not all equal: an interval of width 0 would claim certainty.
@@ -46,17 +46,18 @@ def mean_interval(values: Sequence[float], *, level: float = 0.95) -> Interval:
     n = len(array)
     mean = float(array.mean()) if n else math.nan
     half = _half_width(array, 1 - level)
-    return Interval(n=n, mean=mean, low=mean - half, high=mean + half)
+    return MeanInterval(n=n, mean=mean, low=mean - half, high=mean + half)
 
 
 def compare(differences: Mapping[str, Sequence[float]], *, level: float = 0.95) -> dict[str, Comparison]:
     """Compare several arms with one: for each, paired differences over the same seeds.
 
-    Verdicts are Holm's: paired t-tests, the chance of any false verdict is at most 1 - level (S. Holm,
-    1979). Intervals are simultaneous at `level` by Bonferroni; where Holm resolves a sign that
-    Bonferroni alone would not, the interval is cut at 0, so that verdict and interval always agree:
-    "better" if it lies above 0, "worse" if below, else "unresolved". Fewer than three differences, or
-    differences that are all equal, resolve nothing.
+    Verdicts are Holm's on paired t-tests: the chance of rejecting any true equality is at most
+    1 - level (S. Holm, 1979); the sign is that of the mean. Intervals are Bonferroni's, simultaneous at
+    `level` as long as none is cut: where Holm resolves what Bonferroni alone would not, the interval is
+    cut at 0, so that verdict and interval always agree ("better" if it lies above 0, "worse" if below,
+    else "unresolved"). Together they hold with at least 1 - 2 (1 - level), the union bound. Fewer than
+    three differences, or differences that are all equal, resolve nothing and get no interval.
     """
     arrays = {name: np.asarray(values, dtype=float) for name, values in differences.items()}
     ps = {name: _p_value(array) for name, array in arrays.items()}
@@ -64,7 +65,7 @@ def compare(differences: Mapping[str, Sequence[float]], *, level: float = 0.95) 
     result = {}
     for name, array in arrays.items():
         mean = float(array.mean()) if len(array) else math.nan
-        half = _half_width(array, (1 - level) / len(arrays))
+        half = _half_width(array, (1 - level) / len(arrays)) if len(array) >= FEWEST else math.nan
         low, high = mean - half, mean + half
         verdict: Verdict = "unresolved"
         if adjusted[name] <= 1 - level:

@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from regtune.records import Status
 
+STARTUP = 5  # random trials before TPE takes over; sweeps have few trials per arm
 STATES = {
     "ok": TrialState.COMPLETE,
     "pruned": TrialState.PRUNED,
@@ -41,11 +42,12 @@ def suggest(
     The sampler is made anew for every call, with its arguments spelled out: Optuna 5 changed defaults,
     and a sampler that lives on would remember more than the log does.
     """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # a study is made for every suggestion, and says so
     if sampler == "random":
         chosen: optuna.samplers.BaseSampler = optuna.samplers.RandomSampler(seed=seed)
     else:
         chosen = optuna.samplers.TPESampler(
-            n_startup_trials=10, n_ei_candidates=24, multivariate=True, group=False, constant_liar=True, seed=seed
+            n_startup_trials=STARTUP, n_ei_candidates=24, multivariate=True, group=False, constant_liar=True, seed=seed
         )
     study = optuna.create_study(direction="maximize", sampler=chosen)
     study.add_trials(history)

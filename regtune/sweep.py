@@ -13,7 +13,7 @@ from regtune.errors import Refused, nearest, shown
 from regtune.networks import NETWORKS
 from regtune.optimizers import OPTIMIZERS
 from regtune.records import Plain, Trial
-from regtune.shelf import Shelf
+from regtune.shelf import Shelf, fingerprint
 from regtune.space import knobs, plain_settings, read_settings
 from regtune.sweep_file import MAX_TRIALS, Cluster, Confirm, Search, SweepFile, Training, read_file
 
@@ -60,11 +60,11 @@ class Sweep(BaseModel):
 
     def search_seed(self, number: int) -> int:
         """Return the seed of the search trial of this number: the same in every arm."""
-        return self.seed + number
+        return 2 * MAX_TRIALS * self.seed + number
 
     def confirm_seed(self, number: int) -> int:
         """Return the seed of the confirm trial of this number: the same in every arm, never searched."""
-        return self.seed + MAX_TRIALS + number
+        return 2 * MAX_TRIALS * self.seed + MAX_TRIALS + number
 
     def plain(self) -> Plain:
         """Return what the log's header records: enough to see whether two sweeps are the same."""
@@ -79,6 +79,7 @@ class Sweep(BaseModel):
                 }
                 for arm in self.arms
             },
+            "plugins": {name: fingerprint(name) for name in self.arms[0].template.plugins},
             **{part: getattr(self, part).model_dump() for part in ("training", "search", "confirm", "cluster")},
         }
 

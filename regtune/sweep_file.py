@@ -39,7 +39,7 @@ class Search(_Table):
     sampler: str = Field(default="tpe", pattern="^(tpe|random)$")
     prune: bool = True
     grace: float = Field(default=0.2, ge=0.2, le=1)
-    factor: float = Field(default=3.0, gt=1, le=100)
+    factor: float = Field(default=3.0, ge=1.1, le=100)
     population: int = Field(default=3, ge=1, le=MAX_TRIALS)
 
 
@@ -60,7 +60,7 @@ class SweepFile(_Table):
     """The whole file; the open tables are checked against the knobs of what they name."""
 
     name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
-    seed: int = Field(default=0, ge=0, le=1_000_000_000)
+    seed: int = Field(default=0, ge=0, le=100_000)
     plugins: list[str] = []
     data: dict[str, Any]
     network: dict[str, Any]

@@ -50,8 +50,7 @@ class Lane:
         torch.set_num_threads(trials[0].threads)
         self.trials = tuple(trials)
         parts = assemble(self.trials, data)
-        self.data, self.program = parts.data, parts.program
-        self.recipes, self.optimizers = parts.recipes, parts.optimizers
+        self.data, self.program, self.recipes = parts.data, parts.program, parts.recipes
         self.knobs, self.state, self._seeds, self._dtype = parts.knobs, parts.state, parts.seeds, parts.dtype
         self.epochs: list[list[Epoch]] = [[] for _ in trials]
         self.kept: list[dict[str, Any]] = [self._member(k) for k in range(len(trials))]
@@ -67,6 +66,7 @@ class Lane:
             raise StopIteration
         started = time.perf_counter()
         number = max(len(epochs) for epochs in self.epochs) + 1
+        rates = self.program.learning_rates(self.knobs, (number - 1) / self.trials[0].epochs)
         objectives = self._pass(number)
         val = self._measure(self.data.validation)
         clean = self._measure(self._first_training_examples())
@@ -83,7 +83,7 @@ class Lane:
                 train_loss=finite(clean[k][1]),
                 val_accuracy=val[k][0],
                 val_loss=finite(val[k][1]),
-                learning_rate=self._learning_rate(k, number),
+                learning_rate=finite(rates[k]),
                 kept=number,
                 seconds=seconds,
             )
@@ -147,11 +147,6 @@ class Lane:
     def _first_training_examples(self) -> Examples:
         train = self.data.train
         return Examples(images=train.images[:CLEAN_SUBSET], labels=train.labels[:CLEAN_SUBSET])
-
-    def _learning_rate(self, k: int, number: int) -> float:
-        """Return the learning rate of the first step of an epoch."""
-        factor = self.recipes[k].schedule((number - 1) / self.trials[k].epochs)
-        return float(self.optimizers[k].learning_rate) * float(factor)
 
     def _member(self, k: int) -> dict[str, Any]:
         """Return a copy of one member's weights and buffers."""

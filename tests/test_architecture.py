@@ -38,6 +38,7 @@ ORDER = [
     {"board"},
     {"confirm"},
     {"phase"},
+    {"in_process"},
     {"cluster"},
     {"display", "single"},
     {"__main__"},
@@ -69,6 +70,12 @@ def imports(file: Path, *, top_level_only: bool) -> list[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file}: imports are absolute"
             found.append(node.module or "")
+            if node.module == "regtune":  # `from regtune import training` names a room, or a name of the package
+                found += [
+                    f"regtune.{a.name}"
+                    for a in node.names
+                    if (HOUSE / a.name).exists() or (HOUSE / f"{a.name}.py").exists()
+                ]
     return found
 
 

@@ -10,8 +10,9 @@ from rich.console import Console
 from regtune.board import SearchBoard
 from regtune.build import load_data
 from regtune.display import Progress, live
+from regtune.in_process import run_here
 from regtune.log import Log
-from regtune.phase import Phase, run_here
+from regtune.phase import Phase
 from regtune.sweep import Sweep
 from regtune.training import train
 

@@ -47,7 +47,9 @@ def run(words: list[str], where: Path) -> str:
     return done.stdout
 
 
-def test_every_command_of_the_readme_runs(folder: Path) -> None:
+@pytest.fixture(scope="module")
+def printed(folder: Path) -> dict[str, str]:
+    """Run every command of the README in order; return what each printed, by its first words."""
     done = []
     for block in blocks("bash"):
         for words in commands(block):
@@ -55,7 +57,10 @@ def test_every_command_of_the_readme_runs(folder: Path) -> None:
                 assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
             else:
                 done.append((words, run(words, folder)))
-    printed = {" ".join(words[1:3]): text for words, text in done}
+    return {" ".join(words[1:3]): text for words, text in done}
+
+
+def test_every_command_of_the_readme_runs(printed: dict[str, str]) -> None:
     assert "shrink_inputs" in printed["list --plugin"]
     assert "10 arms; 200 training, 397 validation, 1200 test" in printed["check my-sweeps/quickstart.toml"]
     assert "pruning after epochs: 6, 18" in printed["plan my-sweeps/quickstart.toml"]
@@ -65,8 +70,9 @@ def test_every_command_of_the_readme_runs(folder: Path) -> None:
     assert "| shrink" in printed["run shrink.toml"]
 
 
+@pytest.mark.usefixtures("printed")
 def test_quickstart_keeps_its_promises(folder: Path) -> None:
-    """Needs the run of the test before: at least half of the arms prune, all cells end, 15 seeds."""
+    """At least half of the arms prune, all cells end, 15 seeds."""
     results = load(folder / "results" / "quickstart")
     trials = results.trials
     assert set(trials["status"]) <= {"ok", "pruned"}

@@ -82,7 +82,7 @@ def test_every_planned_cell_ran_once(undisturbed: tuple[Path, Path]) -> None:
 
 @pytest.mark.parametrize(
     ("row", "torn"),
-    [(2, 0), (31, 100), (60, 7), (110, 0), (130, 60), (150, 10_000)],
+    [(2, 0), (31, 100), (60, 7), (105, 0), (129, 60), (150, 10_000)],
 )
 def test_a_run_killed_anywhere_ends_as_the_undisturbed_one(
     undisturbed: tuple[Path, Path], tmp_path: Path, row: int, torn: int
@@ -109,6 +109,33 @@ def test_pruned_trials_stay_pruned_after_a_kill(sweep_file: Path, tmp_path: Path
         target.write_bytes(b"".join(rows[:cut]))
         again = run(sweep, tmp_path / f"cut{cut}", in_process=True)
         assert numbers(read_log(again)[0]) == numbers(read_log(log)[0])
+
+
+def test_a_trial_that_is_another_one_now_is_said_to_be(sweep_file: Path, tmp_path: Path) -> None:
+    """An interrupted trial begins again; where it gives other numbers than the log has, it fails and says so."""
+    sweep = Sweep.read(sweep_file)
+    log = run(sweep, tmp_path / "whole", in_process=True)
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    place = next(number for number, row in enumerate(rows) if row["event"] == "epoch")
+    rows[place]["epoch"]["val_loss"] += 0.5
+    target = tmp_path / "cut" / sweep.name / "log.jsonl"
+    target.parent.mkdir(parents=True)
+    target.write_text("".join(json.dumps(row) + "\n" for row in rows[: place + 1]))
+    trials = load(run(sweep, tmp_path / "cut", in_process=True)).trials
+    assert list(trials["status"]).count("failed") == 1
+    assert trials.loc[trials["status"] == "failed", "message"].item().startswith("begun again it gave other numbers")
+    assert not trials["status"].isin(["running", "missing"]).any()
+
+
+def test_another_version_of_a_plugin_is_another_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "versioned.py").write_text("ONE = 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    path = tmp_path / "small.toml"
+    path.write_text('plugins = ["versioned"]\n' + SWEEP)
+    run(Sweep.read(path), tmp_path, in_process=True)
+    (tmp_path / "versioned.py").write_text("ONE = 2\n")
+    with pytest.raises(Refused, match=r"differs in plugins\.versioned"):
+        run(Sweep.read(path), tmp_path, in_process=True)
 
 
 def test_a_changed_sweep_is_refused_with_what_differs(sweep_file: Path, tmp_path: Path) -> None:

@@ -320,3 +320,13 @@ def test_a_plugin_that_fails_is_refused(name: str, source: str, said: str, modul
 )
 def test_a_plugin_that_does_not_exist_is_refused(name: str) -> None:
     assert not_found("dropout", name).startswith("plugin")
+
+
+def test_knobs_without_the_dataclass_decorator_are_refused(module: Callable[[str, str], str]) -> None:
+    source = (
+        "from regtune.regularizers import Regularizer\nfrom regtune.space import knob\n"
+        "class Forgot(Regularizer):\n    p: float = knob(default=0.5, legal='[0, 1)', meaning='x')\n"
+    )
+    assert "Forgot: expected @dataclass(frozen=True, kw_only=True) above the class" in not_found(
+        "dropout", module("forgot", source)
+    )

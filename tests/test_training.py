@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import pytest
@@ -148,6 +149,43 @@ def test_what_cannot_be_trained_is_refused_in_one_line(changes: dict[str, Any], 
         next(train(dataclasses.replace(trial, **changes)))
     assert words in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+PLUGINS = ("tests.plugin_things",)
+
+
+def test_a_users_network_with_batchnorm_resumes_bitwise_and_keeps_its_statistics_in_a_lane() -> None:
+    trials = [small_trial(network={"name": "batch_norm_net"}, seed=seed, plugins=PLUGINS) for seed in (1, 2, 3)]
+    whole, first = Lane(trials[:1]), Lane(trials[:1])
+    list(whole), next(first)
+    second = Lane(trials[:1], resume=first.checkpoint())
+    list(second)
+    one, two = Lane(trials[:2]), Lane([trials[0], trials[2]])
+    list(one), list(two)
+    assert whole.state.buffers["norm.running_var"].ne(1).all()
+    for name, value in whole.state.buffers.items():
+        assert torch.equal(second.state.buffers[name], value)
+        assert torch.equal(one.state.buffers[name][0], two.state.buffers[name][0])
+
+
+def test_schedules_multiply_and_are_what_training_uses() -> None:
+    fading = {"name": "fading", "rate": 2.0}
+    epochs = list(train(small_trial([fading, fading], epochs=3, plugins=PLUGINS)))
+    expected = [0.1 * math.exp(-4 * done / 3) for done in range(3)]
+    assert [epoch.learning_rate for epoch in epochs] == pytest.approx(expected, rel=1e-6)
+    rates = [
+        Lane([small_trial([row], seed=s, epochs=3, plugins=PLUGINS) for s in (1, 2)])
+        for row in (fading, {"name": "fading"})
+    ]
+    assert [next(lane)[1].learning_rate for lane in rates] == [epochs[0].learning_rate] * 2  # type: ignore[union-attr]  # both go on
+    assert not torch.equal(rates[0].state.params["head.weight"], rates[1].state.params["head.weight"])
+
+
+def test_a_learning_rate_that_is_not_finite_is_written_as_nothing_and_diverges() -> None:
+    *_, last = train(small_trial([{"name": "endless"}], plugins=PLUGINS))
+    assert last.learning_rate is None
+    assert last.outcome is not None
+    assert last.outcome.status == "diverged"
 
 
 def test_a_checkpoint_of_another_trial_is_refused() -> None:

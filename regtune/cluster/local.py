@@ -7,7 +7,6 @@ import os
 import secrets
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import ray
 from ray import tune
@@ -19,7 +18,7 @@ from regtune.cluster.worker import Shipment, work
 from regtune.data import Splits
 from regtune.errors import Refused
 from regtune.phase import Phase
-from regtune.shelf import import_plugin
+from regtune.shelf import plugin_path
 from regtune.sweep import Sweep
 
 SETTINGS = {
@@ -35,13 +34,13 @@ SETTINGS = {
 
 
 @contextlib.contextmanager
-def local_ray(sweep: Sweep, cpus: int | None = None) -> Iterator[int]:
-    """Start Ray on this machine's loopback for one sweep; yield how many trials fit side by side.
+def local_ray(sweep: Sweep) -> Iterator[None]:
+    """Start Ray on this machine's loopback for one sweep.
 
     The cluster is closed to others by a token that lives in this process and its children only. Raises
     Refused where not even one trial fits.
     """
-    present = cpus or _present_cpus()
+    present = _present_cpus()
     slots = present // sweep.cluster.cpus_per_trial
     if slots < 1:
         raise Refused(
@@ -61,11 +60,9 @@ def local_ray(sweep: Sweep, cpus: int | None = None) -> Iterator[int]:
         )
         try:
             share = sweep.cluster.gpus_per_trial
-            if share > 0:
-                slots = min(slots, int(ray.cluster_resources().get("GPU", 0) / share))
-            if slots < 1:
+            if share > ray.cluster_resources().get("GPU", 0):
                 raise Refused("cluster.gpus_per_trial: expected 0, this machine has no GPU that Ray can see")
-            yield slots
+            yield
         finally:
             ray.shutdown()
 
@@ -98,13 +95,7 @@ def _present_cpus() -> int:
 
 def _shipped(sweep: Sweep) -> dict[str, list[str]] | None:
     """Return the runtime environment that carries the sweep's plugin modules to the workers."""
-    files = []
-    for name in sweep.arms[0].template.plugins:
-        top = getattr(import_plugin(name.partition(".")[0]), "__file__", None)
-        if top is None:
-            raise Refused(f"plugin {name}: expected a module or package with a file, given a namespace")
-        path = Path(top)
-        files.append(str(path.parent if path.name == "__init__.py" else path))
+    files = [str(plugin_path(name)) for name in sweep.arms[0].template.plugins]
     return {"py_modules": files} if files else None
 
 

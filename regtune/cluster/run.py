@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-from regtune.board import Board, SearchBoard
+from regtune.board import SearchBoard
 from regtune.confirm import ConfirmBoard
 from regtune.data import Splits
 from regtune.errors import Refused, shown
 from regtune.examine import examine
+from regtune.in_process import run_here
 from regtune.log import Log
-from regtune.machine import describe
-from regtune.phase import Phase, run_here
+from regtune.machine import describe, differences
+from regtune.phase import Phase
 from regtune.records import Plain
 from regtune.sweep import Sweep
 
@@ -30,9 +32,11 @@ def run(sweep: Sweep, results: Path, *, watch: Watch = lambda event, row: None, 
     path = results / sweep.name / "log.jsonl"
     with Log(path) as log:
         _check_same(log, sweep)
-        search_board = SearchBoard(sweep)
-        search = Phase(board=search_board, log=log, watch=watch)
-        if search.done and _confirm(sweep, search_board, log).done:
+        board = SearchBoard(sweep)
+        search = Phase(board=board, log=log, watch=watch)
+        # A phase replays its rows when it is made, so each is made once; confirm's choice needs all of search.
+        confirm = Phase(board=ConfirmBoard(sweep, board), log=log, watch=watch) if search.done else None
+        if confirm is not None and confirm.done:
             return path
         data = examine(sweep)
         log.append("header", {**describe(), "sweep": sweep.plain()})
@@ -42,15 +46,10 @@ def run(sweep: Sweep, results: Path, *, watch: Watch = lambda event, row: None, 
 
                 stack.enter_context(local_ray(sweep))
             _run(search, sweep, data.without_test(), in_process=in_process)
-            confirm = _confirm(sweep, search_board, log, watch)
+            if confirm is None:
+                confirm = Phase(board=ConfirmBoard(sweep, board), log=log, watch=watch)
             _run(confirm, sweep, data, in_process=in_process)
     return path
-
-
-def _confirm(sweep: Sweep, search: Board, log: Log, watch: Watch = lambda event, row: None) -> Phase:
-    if not isinstance(search, SearchBoard):
-        raise TypeError("confirm needs the board of the search")
-    return Phase(board=ConfirmBoard(sweep, search), log=log, watch=watch)
 
 
 def _run(phase: Phase, sweep: Sweep, data: Splits, *, in_process: bool) -> None:
@@ -58,19 +57,20 @@ def _run(phase: Phase, sweep: Sweep, data: Splits, *, in_process: bool) -> None:
         return
     if in_process:
         run_here(phase, data)
-        return
-    from regtune.cluster.local import run_on_ray
+    else:
+        from regtune.cluster.local import run_on_ray
 
-    run_on_ray(phase, sweep, data)
+        run_on_ray(phase, sweep, data)
     if not phase.done:
-        raise RuntimeError("Ray ended the phase before its trials had; run the same command again to go on")
+        raise RuntimeError("the phase ended before its trials had; run the same command again to go on")
 
 
 def _check_same(log: Log, sweep: Sweep) -> None:
     """Raise Refused if the log is of a sweep that differs from this one."""
-    header = next((row for row in log.rows if row["event"] == "header"), None)
-    if header is None:
+    headers = [row for row in log.rows if row["event"] == "header"]
+    if not headers:
         return
+    header = headers[-1]
     changed = sorted(_flat(header["sweep"]).items() ^ _flat(sweep.plain()).items())
     if changed:
         paths = sorted({path for path, _ in changed})
@@ -78,6 +78,8 @@ def _check_same(log: Log, sweep: Sweep) -> None:
             f"{log.path}: holds a sweep that differs in {shown(', '.join(paths), 300)}; "
             f"give the changed sweep another name or move the folder away"
         )
+    if unlike := differences(header, describe()):
+        warnings.warn(f"{log.path}: goes on where other software or hardware began: {'; '.join(unlike)}", stacklevel=3)
 
 
 def _flat(value: object, path: str = "") -> dict[str, str]:

@@ -85,3 +85,23 @@ def carve(everything: Examples, *, classes: int, sizes: tuple[int, ...], seed: i
         position[members] = (torch.arange(len(members)).double() + 0.5) / max(len(members), 1)
     order = shuffled[torch.argsort(position, stable=True)]
     return [everything.take(part) for part in torch.split(order[: sum(sizes)], list(sizes))]
+
+
+def checked(splits: Splits, where: str) -> Splits:
+    """Return the splits of a data set if they are what a trial can be trained on; raises Refused."""
+    parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    for name, part in parts.items():
+        if part is None:
+            raise Refused(f"{where}: expected a {name} split, given none")
+        images, labels = part.images, part.labels
+        if images.ndim != 4 or labels.shape != images.shape[:1] or labels.dtype != torch.int64:
+            raise Refused(
+                f"{where}: expected {name} images [N, C, H, W] and int64 labels [N], "
+                f"given {list(images.shape)} and {labels.dtype} {list(labels.shape)}"
+            )
+        if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < splits.classes:
+            raise Refused(
+                f"{where}: expected {name} labels from 0 to {splits.classes - 1}, "
+                f"given {int(labels.min())} to {int(labels.max())}"
+            )
+    return splits

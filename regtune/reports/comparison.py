@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from regtune.statistics import Comparison, compare, mean_interval
-from regtune.store import Results
+from regtune.store import Results, load
 
 FAULTS = ["failed", "diverged"]
 OPEN = ["missing", "running"]
@@ -33,6 +34,7 @@ def comparison(results: Results) -> pd.DataFrame:
         mine = trials[trials["arm"] == arm]
         rows.append(
             {"arm": arm}
+            | {"knobs": json.dumps(_chosen(mine))}
             | _confirmed(confirmed[confirmed["arm"] == arm])
             | _difference(compared.get(arm))
             | _counted(mine[mine["phase"] == "search"]["status"], "search")
@@ -42,10 +44,18 @@ def comparison(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _chosen(mine: pd.DataFrame) -> dict[str, Any]:
+    """Return the knobs of an arm's best unpruned search trial, those that confirm takes."""
+    ended = mine[(mine["phase"] == "search") & (mine["status"] == "ok")]
+    if not len(ended):
+        return {}
+    ranked = ended.sort_values(["val_accuracy", "val_loss", "number"], ascending=[False, True, True])
+    return dict(ranked["params"].iloc[0])
+
+
 def _confirmed(final: pd.DataFrame) -> dict[str, Any]:
     accuracy = mean_interval(final["test_accuracy"].to_list())
     return {
-        "knobs": json.dumps(final["params"].iloc[0] if len(final) else {}),
         "n": accuracy.n,
         "test_accuracy": accuracy.mean,
         "test_accuracy_low": accuracy.low,
@@ -56,6 +66,7 @@ def _confirmed(final: pd.DataFrame) -> dict[str, Any]:
 
 def _difference(against: Comparison | None) -> dict[str, Any]:
     return {
+        "pairs": against.n if against else 0,
         "difference": against.mean if against else math.nan,
         "difference_low": against.low if against else math.nan,
         "difference_high": against.high if against else math.nan,
@@ -79,22 +90,24 @@ def caption(results: Results) -> str:
     baseline = next(iter(sweep["arms"]))
     template = sweep["arms"][baseline]["template"]
     budgets = sorted({row["trials"] for row in sweep["arms"].values()})
+    pruning = "each arm pruned against itself only" if sweep["search"]["prune"] else "none pruned"
     return (
         f"Sweep {sweep['name']}: {template['network']['name']} on {template['data']['name']}, "
         f"{template['data']['train']} training examples. Search: {_either(budgets)} trials per arm of at most "
-        f"{template['epochs']} epochs, each arm pruned against itself only. Confirm: the best configuration of "
+        f"{template['epochs']} epochs, {pruning}. Confirm: the best configuration of "
         f"each arm by validation accuracy, on {sweep['confirm']['seeds']} fresh seeds that all arms share, one "
         f"split. Test accuracy in percent at the kept epoch (the recipe's choice, else the last) with its 95 % "
-        f"t-interval; difference to {baseline} in points, paired by seed, with Bonferroni-simultaneous 95 % "
-        f"intervals and verdicts by Holm's paired t-tests (family-wise error 5 %; an interval is cut at 0 where "
-        f"Holm alone resolves the sign). The inference is over seeds, for the chosen configurations, on this "
+        f"t-interval; difference to {baseline} in points, paired over the seeds that both arms "
+        f"finished, with Bonferroni's simultaneous 95 % intervals and verdicts by Holm's paired t-tests (any false "
+        f"rejection: 5 %); an interval is cut at 0 where Holm alone rejects, and with such cuts all intervals and "
+        f"verdicts hold together at 90 %. The inference is over seeds, for the chosen configurations, on this "
         f"test set. Trials are search + confirm: ok, pruned, failed (diverged included)."
     )
 
 
 def formatted(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the table as a reader wants it: few columns, percent, intervals in brackets."""
-    rows = frame.to_dict("records")
+    rows, most = frame.to_dict("records"), frame["n"].max()
     return pd.DataFrame(
         {
             "arm": frame["arm"],
@@ -105,6 +118,7 @@ def formatted(frame: pd.DataFrame) -> pd.DataFrame:
             ],
             "difference": [
                 _interval(row["difference"], row["difference_low"], row["difference_high"], sign="+")
+                + (f" over {row['pairs']} seeds" if row["pairs"] < most else "")
                 if row["verdict"]
                 else ""
                 for row in rows
@@ -133,6 +147,15 @@ def markdown(results: Results) -> str:
     if bad:
         lines += ["", f"{len(bad)} trials did not end well:", "", *(f"- {line}" for line in bad)]
     return "\n".join(lines) + "\n"
+
+
+def write_tables(folder: Path) -> int:
+    """Write `table.md` and `table.csv` of a results folder; return the confirmed trials behind them."""
+    results = load(folder)
+    (folder / "table.md").write_text(markdown(results), encoding="utf-8")
+    table = comparison(results)
+    table.to_csv(folder / "table.csv", index=False)
+    return int(table["n"].sum())
 
 
 def _open(frame: pd.DataFrame) -> bool:

@@ -1,0 +1,53 @@
+"""What a user might bring along: a network with BatchNorm, a schedule written in torch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from regtune.networks import Bend, Network, Normalize, Slot
+from regtune.regularizers import Regularizer
+from regtune.space import knob
+from regtune.state import Number
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchNormNet(Network):
+    """One hidden layer with BatchNorm."""
+
+    def build(self, *, shape: tuple[int, int, int], classes: int) -> nn.Module:
+        return _Net(shape, classes)
+
+
+class _Net(nn.Module):
+    def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
+        super().__init__()
+        self.normalize, self.hidden = Normalize(shape[0]), Slot("hidden")
+        self.layer, self.norm = nn.Linear(math.prod(shape), 8), nn.BatchNorm1d(8)
+        self.head = nn.Linear(8, classes)
+
+    def forward(self, x: Tensor, bend: Bend) -> Tensor:
+        h = self.norm(self.layer(self.normalize(x).flatten(1))).relu()
+        logits: Tensor = self.head(self.hidden(h, bend))
+        return logits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fading(Regularizer):
+    """exp(-rate * progress), in torch."""
+
+    rate: Number = knob(default=1.0, legal="[0, 100]", neutral=0.0, meaning="speed")
+
+    def schedule(self, progress: float) -> Number:
+        return torch.exp(-torch.as_tensor(self.rate) * progress)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endless(Regularizer):
+    """A learning rate beyond measure."""
+
+    def schedule(self, progress: float) -> Number:
+        return math.inf
