@@ -134,7 +134,7 @@ def test_another_version_of_a_plugin_is_another_sweep(tmp_path: Path, monkeypatc
     path.write_text('plugins = ["versioned"]\n' + SWEEP)
     run(Sweep.read(path), tmp_path, in_process=True)
     (tmp_path / "versioned.py").write_text("ONE = 2\n")
-    with pytest.raises(Refused, match=r"differs in plugins\.versioned"):
+    with pytest.raises(Refused, match=r"differs in 'plugins\.versioned'"):
         run(Sweep.read(path), tmp_path, in_process=True)
 
 
