@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -18,14 +19,24 @@ from regtune.records import Epoch
 from regtune.regularizers import (
     L1,
     L2,
+    ConfidencePenalty,
+    CosineRestarts,
     Dropout,
     EarlyStopping,
+    ElasticNet,
+    ExponentialDecay,
     Forward,
+    GaussianDropout,
+    InverseTimeDecay,
     LabelSmoothing,
+    LinearDecay,
     MaxNorm,
     Mixup,
+    Regularizer,
     Step,
     StochasticDepth,
+    WarmUp,
+    WeightDecay,
 )
 from regtune.state import State, Tensors
 
@@ -193,3 +204,75 @@ def follow(method: EarlyStopping, trace: tuple[float | None, ...]) -> tuple[int,
         if method.stop(epochs):
             break
     return len(epochs), epochs[-1].kept
+
+
+def rates(method: Regularizer, steps: int = 12) -> list[float]:
+    return [float(method.schedule(step / steps)) for step in range(steps)]
+
+
+def torch_rates(
+    make: Callable[[torch.optim.Optimizer], torch.optim.lr_scheduler.LRScheduler], steps: int = 12
+) -> list[float]:
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    scheduler, seen = make(optimizer), []
+    for _ in range(steps):
+        seen.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return seen
+
+
+def test_schedules_are_torchs() -> None:
+    """Float arithmetic on both sides; 1e-6 because some knobs pass through float32."""
+    schedulers = torch.optim.lr_scheduler
+    pairs = [
+        (ExponentialDecay(last=0.01), lambda o: schedulers.ExponentialLR(o, 0.01 ** (1 / 12))),
+        (LinearDecay(last=0.1), lambda o: schedulers.LinearLR(o, 1.0, 0.1, total_iters=12)),
+        (WarmUp(share=0.5, first=0.25), lambda o: schedulers.LinearLR(o, 0.25, 1.0, total_iters=6)),
+        (CosineRestarts(lowest=0.0, cycles=1), lambda o: schedulers.CosineAnnealingLR(o, 12)),
+        (CosineRestarts(lowest=0.0, cycles=2, stretch=2), lambda o: schedulers.CosineAnnealingWarmRestarts(o, 4, 2)),
+        (InverseTimeDecay(rate=3.0), lambda o: schedulers.LambdaLR(o, lambda step: 1 / (1 + 3.0 * step / 12))),
+    ]
+    for ours, theirs in pairs:
+        assert rates(ours) == pytest.approx(torch_rates(theirs), rel=1e-6, abs=1e-9), ours
+
+
+def test_restarts_of_the_published_vector() -> None:
+    """T_0 = 10, T_mult = 2: restarts at 10, 30 and 70 of 150 epochs, half way down at 5, 20 and 50."""
+    method = CosineRestarts(cycles=4, stretch=2)
+    at = {epoch: float(method.schedule(epoch / 150)) for epoch in (0, 5, 10, 20, 30, 50, 70, 110)}
+    assert at == pytest.approx({0: 1, 5: 0.5, 10: 1, 20: 0.5, 30: 1, 50: 0.5, 70: 1, 110: 0.5}, abs=1e-9)
+
+
+def test_weight_decay_shrinks_weights_by_themselves() -> None:
+    """Ten steps without gradient, learning rate and strength 0.1: 0.99 ** 10, whatever the momentum."""
+    state = State({"weight": torch.ones(2, 2, dtype=torch.float64), "bias": torch.ones(2)}, {}, {})
+    for number in range(10):
+        state = WeightDecay(strength=0.1).project(state, step(number))
+    torch.testing.assert_close(state.params["weight"], torch.full((2, 2), 0.99**10, dtype=torch.float64))
+    assert torch.equal(state.params["bias"], torch.ones(2))
+
+
+def test_elastic_net_is_its_two_parts() -> None:
+    weight, blank = torch.tensor([[3.0, -4.0]], dtype=torch.float64), torch.zeros(())
+    seen = Forward(**vars(step()), params={"w": weight}, inputs=blank, targets=blank, logits=blank, taps={})
+    assert float(ElasticNet(strength=0.1, l1_share=0.5).penalty(seen)) == pytest.approx(0.1 * (0.5 * 7 + 0.25 * 25))
+    both = float(L1(strength=0.05).penalty(seen)) + float(L2(strength=0.05).penalty(seen))
+    assert float(ElasticNet(strength=0.1, l1_share=0.5).penalty(seen)) == pytest.approx(both)
+
+
+def test_confidence_penalty_is_minus_the_entropy() -> None:
+    logits, blank = torch.tensor([[0.0, 0.0, 0.0, 0.0], [2.0, 0.0, -1.0, 0.5]], dtype=torch.float64), torch.zeros(())
+    seen = Forward(**vars(step()), params={}, inputs=blank, targets=blank, logits=logits, taps={})
+    entropies = [stats.entropy(row) for row in logits.softmax(-1).tolist()]
+    assert entropies[0] == pytest.approx(math.log(4))
+    assert float(ConfidencePenalty(strength=0.3).penalty(seen)) == pytest.approx(-0.3 * np.mean(entropies))
+
+
+def test_gaussian_dropout_has_the_mean_and_variance_of_dropout() -> None:
+    x, p = torch.ones(400, 250), 0.3
+    bent = GaussianDropout(p_hidden=p).bend(x, slot("hidden"), step()).double()
+    # Standard errors for 100,000 draws: 0.002 of the mean, 0.5 % of the variance; five of them are allowed.
+    assert float(bent.mean()) == pytest.approx(1, abs=0.01)
+    assert float(bent.var()) == pytest.approx(p / (1 - p), rel=0.025)
+    assert torch.equal(GaussianDropout(p_hidden=p).bend(x, slot("hidden"), step(training=False)), x)

@@ -1,0 +1,34 @@
+"""Confidence penalty: predictions that are too sure cost something."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from optuna.distributions import FloatDistribution
+
+from regtune.regularizers._base import Forward, Regularizer
+from regtune.space import knob
+from regtune.state import Number
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfidencePenalty(Regularizer):
+    """Subtracts strength * entropy of the predicted distribution, the mean over the batch, in nats.
+
+    Label smoothing goes the other way round: its divergence is from the uniform distribution, this one's
+    towards it. Source: G. Pereyra et al., "Regularizing Neural Networks by Penalizing Confident Output
+    Distributions" (ICLR workshop 2017).
+    """
+
+    strength: Number = knob(
+        default=0.1,
+        legal="[0, 1000]",
+        space=FloatDistribution(0.01, 1.0, log=True),
+        neutral=0.0,
+        meaning="factor of the entropy",
+    )
+
+    def penalty(self, step: Forward) -> Number:
+        """Return minus the scaled entropy."""
+        logs = step.logits.log_softmax(-1)
+        return self.strength * (logs.exp() * logs).sum(-1).mean()

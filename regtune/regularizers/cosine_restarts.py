@@ -1,0 +1,44 @@
+"""Cosine annealing with warm restarts (SGDR)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from optuna.distributions import FloatDistribution
+
+from regtune.regularizers._base import Regularizer
+from regtune.space import knob
+from regtune.state import Number
+
+
+@dataclass(frozen=True, kw_only=True)
+class CosineRestarts(Regularizer):
+    """Within a cycle the factor goes from 1 to `lowest` along half a cosine, then it is 1 again.
+
+    `cycles` cycles, each `stretch` times as long as the one before, fill the budget exactly, so training
+    ends at the end of a cycle. One cycle is plain cosine annealing. Source: I. Loshchilov, F. Hutter,
+    "SGDR: Stochastic Gradient Descent with Warm Restarts" (ICLR 2017): T_0, T_mult = first, stretch.
+    """
+
+    lowest: Number = knob(
+        default=0.0,
+        legal="[0, 1]",
+        space=FloatDistribution(0.0, 0.1),
+        neutral=1.0,
+        meaning="factor at the end of a cycle",
+    )
+    cycles: int = knob(default=1, legal="[1, 1000]", meaning="number of cycles in the budget")
+    stretch: int = knob(default=2, legal="[1, 10]", meaning="length of a cycle over that of the one before")
+
+    def schedule(self, progress: float) -> Number:
+        """Return the factor at this share of the budget."""
+        lengths = [self.stretch**k for k in range(self.cycles)]
+        done = progress * sum(lengths)
+        for length in lengths[:-1]:
+            if done < length:
+                break
+            done -= length
+        else:
+            length = lengths[-1]
+        return self.lowest + (1 - self.lowest) / 2 * (1 + math.cos(math.pi * min(done / length, 1.0)))

@@ -1,0 +1,37 @@
+"""Elastic net: L1 and L2 together, one strength and a mix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from optuna.distributions import FloatDistribution
+
+from regtune.regularizers._base import Forward, Regularizer
+from regtune.space import knob
+from regtune.state import Number, weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class ElasticNet(Regularizer):
+    """Adds strength * (l1_share * sum |w| + (1 - l1_share) / 2 * sum w^2) to the objective.
+
+    Biases and normalization parameters are free. Source: H. Zou, T. Hastie, "Regularization and Variable
+    Selection via the Elastic Net" (JRSS B 2005); the parameters are those of scikit-learn's ElasticNet.
+    """
+
+    strength: Number = knob(
+        default=1e-4,
+        legal="[0, 1e6]",
+        space=FloatDistribution(1e-6, 1e-2, log=True),
+        neutral=0.0,
+        meaning="factor of the whole penalty",
+    )
+    l1_share: Number = knob(
+        default=0.5, legal="[0, 1]", space=FloatDistribution(0.0, 1.0), meaning="share of the L1 part"
+    )
+
+    def penalty(self, step: Forward) -> Number:
+        """Return the price of the weights."""
+        parts = weights(step.params).values()
+        squares, sizes = sum(w.square().sum() for w in parts), sum(w.abs().sum() for w in parts)
+        return self.strength * (self.l1_share * sizes + (1 - self.l1_share) / 2 * squares)

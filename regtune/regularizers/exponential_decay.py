@@ -1,0 +1,32 @@
+"""Exponential decay of the learning rate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from optuna.distributions import FloatDistribution
+
+from regtune.regularizers._base import Regularizer
+from regtune.space import knob
+from regtune.state import Number
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExponentialDecay(Regularizer):
+    """The learning rate falls by the same factor in equal times: last ** progress.
+
+    Source: I. Goodfellow et al., "Deep Learning" (2016), section 8.3.1; torch's ExponentialLR with
+    gamma = last ** (1 / epochs).
+    """
+
+    last: Number = knob(
+        default=0.01,
+        legal="(0, 1]",
+        space=FloatDistribution(1e-3, 0.5, log=True),
+        neutral=1.0,
+        meaning="factor at the end of the budget",
+    )
+
+    def schedule(self, progress: float) -> Number:
+        """Return the factor at this share of the budget."""
+        return self.last**progress

@@ -1,0 +1,32 @@
+"""Inverse time decay, 1/t, of the learning rate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from optuna.distributions import FloatDistribution
+
+from regtune.regularizers._base import Regularizer
+from regtune.space import knob
+from regtune.state import Number
+
+
+@dataclass(frozen=True, kw_only=True)
+class InverseTimeDecay(Regularizer):
+    """The factor is 1 / (1 + rate * progress): a half of the start after 1 / rate of the budget.
+
+    Source: H. Robbins, S. Monro, "A Stochastic Approximation Method" (1951) for sums that diverge while
+    squares do not; the form is that of N. Srivastava's deepnet, whose half-life is budget / rate steps.
+    """
+
+    rate: Number = knob(
+        default=10.0,
+        legal="[0, 1e6]",
+        space=FloatDistribution(1.0, 100.0, log=True),
+        neutral=0.0,
+        meaning="budget over half-life: the last factor is 1 / (1 + rate)",
+    )
+
+    def schedule(self, progress: float) -> Number:
+        """Return the factor at this share of the budget."""
+        return 1 / (1 + self.rate * progress)

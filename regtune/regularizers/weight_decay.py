@@ -1,0 +1,36 @@
+"""Decoupled weight decay: weights shrink by themselves, beside the gradient step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from optuna.distributions import FloatDistribution
+
+from regtune.regularizers._base import Regularizer, Step
+from regtune.space import knob
+from regtune.state import Number, State, weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightDecay(Regularizer):
+    """After each update w <- w (1 - learning rate * strength); neither momentum nor Adam sees it.
+
+    Equal to L2 for plain gradient descent only. Biases and normalization parameters are free, unlike in
+    torch's `AdamW(weight_decay=...)`, which also decays before its update instead of after it: the two
+    differ by learning rate squared. Source: I. Loshchilov, F. Hutter, "Decoupled Weight Decay
+    Regularization" (ICLR 2019).
+    """
+
+    strength: Number = knob(
+        default=1e-2,
+        legal="[0, 1000]",
+        space=FloatDistribution(1e-5, 1e-1, log=True),
+        neutral=0.0,
+        meaning="decay of a weight per unit of learning rate",
+    )
+
+    def project(self, state: State, step: Step) -> State:
+        """Shrink the weights."""
+        factor = 1 - step.learning_rate * self.strength
+        shrunk = {name: weight * factor for name, weight in weights(state.params).items()}
+        return state._replace(params={**state.params, **shrunk})
