@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import torch
@@ -81,6 +81,14 @@ class Noise:
         """Return the same noise with its sites below `name`."""
         return Noise(seed=self.seed, step=self.step, prefix=f"{self.prefix}{name}/", device=self.device)
 
+    def host(self) -> Noise | None:
+        """Return the same draws on the CPU, where looking at them waits for no device; None in a lane.
+
+        A trial alone may decide by them what work to skip.
+        """
+        alone = isinstance(self.seed, int) and isinstance(self.step, int)
+        return replace(self, device=_CPU) if alone else None
+
     def bits(self, site: str, shape: Sequence[int]) -> Tensor:
         """Return int32 words of all 32 bits, uniform over their range, of the given shape."""
         first, second = self._keys(_crc(f"{self.prefix}{site}"))
@@ -97,6 +105,10 @@ class Noise:
     def uniform(self, site: str, shape: Sequence[int] = ()) -> Tensor:
         """Return float32 draws from [0, 1), on a grid of 2**-24."""
         return ((self.bits(site, shape) >> 8) & 0xFFFFFF).float() * 2.0**-24
+
+    def below(self, count: int, site: str, shape: Sequence[int] = ()) -> Tensor:
+        """Return whole numbers (int64) from 0 to count - 1, for a count of at most 2**16."""
+        return ((self.bits(site, shape) >> 16) & 0xFFFF).long() * count >> 16
 
     def open_uniform(self, site: str, shape: Sequence[int] = ()) -> Tensor:
         """Return float32 draws from (0, 1): the middles of 2**23 equal cells, so logs are finite."""

@@ -247,3 +247,18 @@ def test_every_order_of_four_comes_up_equally_often() -> None:
 def test_draws_live_on_the_device_that_was_named() -> None:
     for kind in ("cpu", "meta", "cpu"):
         assert Noise(seed=1, device=torch.device(kind)).bits("x", (11,)).device.type == kind
+
+
+@pytest.mark.parametrize("count", [2, 14, 31])
+def test_whole_numbers_below_are_equally_frequent(count: int) -> None:
+    drawn = Noise(seed=3, step=1).below(count, "whole", (MANY,))
+    assert int(drawn.min()) == 0
+    assert int(drawn.max()) == count - 1
+    assert flat(drawn, count) > P
+
+
+def test_the_host_sees_the_draws_of_a_trial_alone_and_none_of_a_lane() -> None:
+    alone = Noise(seed=3, step=1, prefix="a/").host()
+    assert alone is not None
+    assert torch.equal(alone.bits("b", (9,)), Noise(seed=3, step=1, prefix="a/").bits("b", (9,)))
+    assert Noise(seed=word(3), step=1).host() is None
