@@ -19,7 +19,7 @@ from regtune.records import Plain, Trial
 from regtune.regularizers import HOOKS, Regularizer, overrides
 from regtune.space import knobs as knobs_of
 from regtune.space import read_settings
-from regtune.state import State
+from regtune.state import State, Tensors
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
@@ -39,11 +39,11 @@ class Parts:
     dtype: torch.dtype
 
 
-def assemble(trials: Sequence[Trial], data: Splits | None) -> Parts:
+def assemble(trials: Sequence[Trial], data: Splits | None, weights: tuple[Tensors, Tensors] | None = None) -> Parts:
     """Build what the trials of a lane share and what each of them starts from; raises Refused.
 
     `data` is what the data set of the trials would load, if that is at hand. The test split is dropped
-    unless the trials are of the confirm phase.
+    unless the trials are of the confirm phase. `weights` are (params, buffers) to start from.
     """
     first = trials[0]
     recipes = tuple(Recipe.read(trial.recipe, trial.plugins) for trial in trials)
@@ -59,11 +59,13 @@ def assemble(trials: Sequence[Trial], data: Splits | None) -> Parts:
     states = []
     for trial, recipe in zip(trials, recipes, strict=True):
         net = start_network(trial, splits)
-        recipe.check_slots(net, str(first.network["name"]), "recipe")
+        recipe.check(net, splits, "recipe")
         net = recipe.prepare(net, splits.without_test()).to(device=device, dtype=dtype)
-        params = {name: p.detach().clone() for name, p in net.named_parameters()}
-        buffers = {name: b.detach().clone() for name, b in net.named_buffers()}
-        states.append(State(params, buffers, optimizers[0].start(params)))
+        params, buffers = weights or (dict(net.named_parameters()), dict(net.named_buffers()))
+        params = {name: p.detach().clone() for name, p in params.items()}
+        buffers = {name: b.detach().clone() for name, b in buffers.items()}
+        memory = recipe.start(params, splits.without_test())
+        states.append(State(params, buffers, optimizers[0].start(params), memory))
     knobs: list[Knobs] = [
         {"optimizer": numbers(o, device), "recipe": [numbers(m, device) for _, m in r.methods]}
         for o, r in zip(optimizers, recipes, strict=True)

@@ -24,5 +24,5 @@ def examine(sweep: Sweep) -> Splits:
     net = start_network(template, splits)
     for arm in sweep.arms:
         recipe = Recipe.read(arm.template.recipe, template.plugins)
-        recipe.check_slots(net, str(template.network["name"]), f"arms.{arm.name}")
+        recipe.check(net, splits, f"arms.{arm.name}")
     return splits

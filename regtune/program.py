@@ -6,20 +6,21 @@ dimension more; the functions are the same.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
+from torch.func import functional_call, grad_and_value
 from torch.utils._pytree import tree_map
 
-from regtune.networks import Slot
+from regtune.networks import Branch, Slot
 from regtune.noise import Noise
 from regtune.optimizers import Optimizer
-from regtune.recipe import Recipe, with_numbers
-from regtune.regularizers import Forward, Step
+from regtune.recipe import Recipe, Steps, with_numbers
+from regtune.regularizers import Step
 from regtune.state import State, Tensors
 
 Tree = TypeVar("Tree")
@@ -28,10 +29,23 @@ Knobs = dict[str, Any]  # {"optimizer": {name: tensor}, "recipe": [{name: tensor
 
 @dataclass(frozen=True, kw_only=True)
 class Moment:
-    """Where training is: the number of the step from 0, and the share of the budget that is done."""
+    """Where training is: the number of the step from 0, the share of the budget that is done, and
+    whether the step is the last of an epoch.
+    """
 
     step: int
     progress: float
+    ends_epoch: bool = False
+
+
+class Stepped(NamedTuple):
+    """The state after a step, the objective before it (0-dim, or [members]), and how many residual
+    branches were run for it.
+    """
+
+    state: State
+    objective: Tensor
+    branches: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,19 +58,12 @@ class Program:
     device: torch.device
     lifted: bool
 
-    def step(
-        self, state: State, knobs: Knobs, seed: int | Tensor, moment: Moment, x: Tensor, y: Tensor
-    ) -> tuple[State, Tensor]:
-        """Return the state after one step, and the objective before it (0-dim, or [members]).
-
-        x [N, C, H, W] in [0, 1], y [N, classes]. Buffers are updated in place by the network.
-        """
-        params = {name: p.detach().requires_grad_() for name, p in state.params.items()}
-        objective = self._lift(self._objective, moment)(params, state.buffers, knobs, seed, x, y)
-        grads = torch.autograd.grad(objective.sum(), list(params.values()), allow_unused=True, materialize_grads=True)
-        with torch.no_grad():
-            state = self._lift(self._update, moment)(state, dict(zip(params, grads, strict=True)), knobs, seed)
-        return state, objective.detach()
+    def step(self, state: State, knobs: Knobs, seed: int | Tensor, moment: Moment, x: Tensor, y: Tensor) -> Stepped:
+        """Take one step: x [N, C, H, W] in [0, 1], y [N, classes]. The network updates its buffers in place."""
+        ran: list[str] = []
+        one = functools.partial(self._step, moment, ran)
+        state, objective = (torch.vmap(one) if self.lifted else one)(state, knobs, seed, x, y)
+        return Stepped(state, objective, len(ran))
 
     def logits(self, params: Tensors, buffers: Tensors, knobs: Knobs, x: Tensor) -> Tensor:
         """Return the logits in eval mode; without a member axis in x, all members see the same x."""
@@ -64,6 +71,14 @@ class Program:
         with torch.no_grad():
             result: Tensor = forward(params, buffers, knobs, x)
         return result
+
+    def evaluated(self, state: State, knobs: Knobs) -> tuple[Tensors, Tensors]:
+        """Return the weights and buffers that the recipe has evaluated and kept."""
+
+        def one(state: State, knobs: Knobs) -> tuple[Tensors, Tensors]:
+            return self._filled(knobs).evaluate(state.params, state.buffers, state.memory)
+
+        return torch.vmap(one)(state, knobs) if self.lifted else one(state, knobs)
 
     def learning_rates(self, knobs: Knobs, progress: float) -> list[float]:
         """Return each member's learning rate at a share of the budget."""
@@ -74,61 +89,76 @@ class Program:
         rates = torch.vmap(rate)(knobs) if self.lifted else rate(knobs)
         return [value.item() for value in rates.reshape(-1)]
 
-    def _lift(self, function: Callable[..., Any], moment: Moment) -> Callable[..., Any]:
-        def at_moment(*arguments: Any) -> Any:
-            return function(moment, *arguments)
-
-        return torch.vmap(at_moment) if self.lifted else at_moment
-
     def _filled(self, knobs: Knobs) -> Recipe:
         methods = zip(self.recipe.methods, knobs["recipe"], strict=True)
         return Recipe(tuple((site, with_numbers(m, tensors)) for (site, m), tensors in methods))
 
-    def _now(self, moment: Moment, recipe: Recipe, knobs: Knobs, seed: int | Tensor) -> Step:
-        noise = Noise(seed=seed, step=moment.step, prefix="step/", device=self.device)
-        rate = knobs["optimizer"]["learning_rate"] * recipe.schedule(moment.progress)
-        return Step(noise=noise, progress=moment.progress, learning_rate=rate)
+    def _step(
+        self, moment: Moment, ran: list[str], state: State, knobs: Knobs, seed: int | Tensor, x: Tensor, y: Tensor
+    ) -> tuple[State, Tensor]:
+        recipe = self._filled(knobs)
+        now = Step(
+            noise=Noise(seed=seed, step=moment.step, prefix="step/", device=self.device),
+            progress=moment.progress,
+            learning_rate=knobs["optimizer"]["learning_rate"] * recipe.schedule(moment.progress),
+            ends_epoch=moment.ends_epoch,
+        )
+        steps = recipe.steps(now, state.memory, plain=None if self.lifted else self.recipe)
+        objectives: list[Tensor] = []
+
+        def gradient(params: Tensors) -> Tensors:
+            # What is asked for beside the gradient at the weights that train leaves no trace in the buffers.
+            buffers = {n: b.clone() for n, b in state.buffers.items()} if objectives else state.buffers
+            grads, objective = self._slope(
+                functools.partial(self._objective, recipe, steps, ran, x, y), params, buffers
+            )
+            objectives.append(objective)
+            return grads
+
+        grads = recipe.descend(gradient, steps)(state.params)
+        with torch.no_grad():
+            optimizer = with_numbers(self.optimizer, knobs["optimizer"])
+            params, moments = optimizer.update(
+                state.params, grads, state.moments, learning_rate=now.learning_rate, step=moment.step
+            )
+            updated = state._replace(params=params, moments=moments)
+            return recipe.project(updated, steps), objectives[0]
+
+    def _slope(
+        self, objective: Callable[[Tensors, Tensors], Tensor], at: Tensors, buffers: Tensors
+    ) -> tuple[Tensors, Tensor]:
+        """Return gradients (0 for what the objective does not use) and the objective itself."""
+        if self.lifted:  # ordinary autograd does not work inside vmap; outside of it, it costs half as much
+            grads, value = grad_and_value(objective)(at, buffers)
+            return grads, value
+        params = {name: p.detach().requires_grad_() for name, p in at.items()}
+        value = objective(params, buffers)
+        found = torch.autograd.grad(value, list(params.values()), allow_unused=True, materialize_grads=True)
+        return dict(zip(params, found, strict=True)), value.detach()
 
     def _objective(
-        self,
-        moment: Moment,
-        params: Tensors,
-        buffers: Tensors,
-        knobs: Knobs,
-        seed: int | Tensor,
-        x: Tensor,
-        y: Tensor,
+        self, recipe: Recipe, steps: Steps, ran: list[str], x: Tensor, y: Tensor, params: Tensors, buffers: Tensors
     ) -> Tensor:
-        recipe = self._filled(knobs)
-        step = self._now(moment, recipe, knobs, seed)
-        x, y = recipe.augment(x, y, step)
+        x, y = recipe.augment(x, y, steps)
         taps: Tensors = {}
 
         def bend(signal: Any, slot: Slot) -> Any:
-            if slot.kind != "residual":
-                taps[slot.label] = signal
-            return recipe.bend(signal, slot, step)
+            if isinstance(signal, Branch):
+                return recipe.bend(signal.counted(ran, slot.label), slot, steps)
+            taps[slot.label] = signal
+            return recipe.bend(signal, slot, steps)
 
         logits = functional_call(self.net, (params, buffers), (x, bend))
         likelihood = -(y * logits.log_softmax(-1)).sum(-1).mean()
-        seen = Forward(**vars(step), params=params, inputs=x, targets=y, logits=logits, taps=taps)
-        return torch.as_tensor(likelihood + recipe.penalty(seen))
-
-    def _update(self, moment: Moment, state: State, grads: Tensors, knobs: Knobs, seed: int | Tensor) -> State:
-        recipe = self._filled(knobs)
-        step = self._now(moment, recipe, knobs, seed)
-        optimizer = with_numbers(self.optimizer, knobs["optimizer"])
-        params, moments = optimizer.update(
-            state.params, grads, state.moments, learning_rate=step.learning_rate, step=moment.step
-        )
-        return recipe.project(State(params, state.buffers, moments), step)
+        seen = {"params": params, "inputs": x, "targets": y, "logits": logits, "taps": taps}
+        return torch.as_tensor(likelihood + recipe.penalty(steps, seen))
 
     def _predict(self, params: Tensors, buffers: Tensors, knobs: Knobs, x: Tensor) -> Tensor:
         recipe = self._filled(knobs)
         noise = Noise(seed=0, prefix="eval/", device=self.device)
-        step = Step(noise=noise, progress=1.0, learning_rate=0.0, training=False)
+        steps = recipe.steps(Step(noise=noise, progress=1.0, learning_rate=0.0, training=False), {})
         logits: Tensor = functional_call(
-            self.net, (params, buffers), (x, lambda signal, slot: recipe.bend(signal, slot, step))
+            self.net, (params, buffers), (x, lambda signal, slot: recipe.bend(signal, slot, steps))
         )
         return logits
 

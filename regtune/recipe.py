@@ -16,13 +16,13 @@ from regtune.data import Splits
 from regtune.errors import Refused
 from regtune.networks import NETWORKS, Slot, slots
 from regtune.records import Epoch, Plain
-from regtune.regularizers import REGULARIZERS, Forward, Regularizer, Step, overrides
+from regtune.regularizers import HOOKS, REGULARIZERS, Forward, Gradient, Regularizer, Step, overrides
 from regtune.shelf import name_of
 from regtune.space import knobs, plain_settings, read_settings
 from regtune.state import Number, State, Tensors
 
 C = TypeVar("C")
-StepKind = TypeVar("StepKind", bound=Step)
+Steps = Mapping[str, Step]  # what each method of a recipe sees, by site
 
 
 def numbers(value: Any, device: torch.device) -> Tensors:
@@ -37,11 +37,6 @@ def numbers(value: Any, device: torch.device) -> Tensors:
 def with_numbers(value: C, tensors: Mapping[str, Tensor]) -> C:
     """Return a configured value with its float knobs replaced by tensors."""
     return dataclasses.replace(value, **tensors) if tensors else value  # type: ignore[type-var]  # C is one of our dataclasses
-
-
-def scoped(step: StepKind, site: str) -> StepKind:
-    """Return a step whose noise belongs to one method of the recipe."""
-    return dataclasses.replace(step, noise=step.noise.at(site))
 
 
 @dataclass(frozen=True)
@@ -70,21 +65,36 @@ class Recipe:
         """Return the recipe of plain rows; raises Refused in one line."""
         return cls.of(read_method(row, plugins, f"{where}[{i}]") for i, row in enumerate(rows))
 
-    def check_slots(self, net: nn.Module, name: str, where: str) -> None:
-        """Raise Refused if a method needs a slot that the network does not place."""
+    def _check_slots(self, net: nn.Module, where: str) -> None:
         present = {slot.kind for slot in slots(net)}
         for site, method in self.methods:
             if method.needs and present.isdisjoint(method.needs):
                 raise Refused(
-                    f"{where}: {site.split('.')[0]} needs a network with a slot of kind "
-                    f"{' or '.join(method.needs)}, {name} as configured has {', '.join(sorted(present)) or 'none'}; "
+                    f"{where}: {name_at(site)} needs a network with a slot of kind "
+                    f"{' or '.join(method.needs)}, this one as configured has {', '.join(sorted(present)) or 'none'}; "
                     f"networks: {', '.join(NETWORKS.all())}"
                 )
 
+    def check(self, net: nn.Module, data: Splits, where: str) -> None:
+        """Raise Refused if a method makes no sense for this network, as configured, and this data."""
+        self._check_slots(net, where)
+        for site, method in self.methods:
+            try:
+                method.check(net, data)
+            except Refused as error:
+                raise Refused(f"{where}.{name_at(site)}.{error}") from error
+
     @functools.cached_property
     def _by_hook(self) -> dict[str, list[tuple[str, Regularizer]]]:
-        hooks = ("augment", "bend", "penalty", "project", "schedule", "stop", "keep")
-        return {h: [(s, m) for s, m in self.methods if overrides(m, h)] for h in hooks}
+        return {hook: [(s, m) for s, m in self.methods if overrides(m, hook)] for hook in HOOKS}
+
+    def steps(self, now: Step, memory: Mapping[str, Tensors], plain: Recipe | None = None) -> Steps:
+        """Return what each method sees of a step, by site; `plain` is this recipe with plain numbers."""
+        hosts: dict[str, Regularizer] = dict(plain.methods) if plain else {}
+        return {
+            site: dataclasses.replace(now, noise=now.noise.at(site), memory=memory.get(site, {}), host=hosts.get(site))
+            for site, _ in self.methods
+        }
 
     def prepare(self, net: nn.Module, data: Splits) -> nn.Module:
         """Compose."""
@@ -92,30 +102,47 @@ class Recipe:
             net = method.prepare(net, data)
         return net
 
-    def augment(self, x: Tensor, y: Tensor, step: Step) -> tuple[Tensor, Tensor]:
+    def start(self, params: Tensors, data: Splits) -> dict[str, Tensors]:
+        """Return what each method remembers at first, by site."""
+        return {site: method.start(params, data) for site, method in self._by_hook["start"]}
+
+    def augment(self, x: Tensor, y: Tensor, steps: Steps) -> tuple[Tensor, Tensor]:
         """Compose."""
         for site, method in self._by_hook["augment"]:
-            x, y = method.augment(x, y, scoped(step, site))
+            x, y = method.augment(x, y, steps[site])
         return x, y
 
-    def bend(self, x: Any, slot: Slot, step: Step) -> Any:
+    def bend(self, x: Any, slot: Slot, steps: Steps) -> Any:
         """Compose."""
         for site, method in self._by_hook["bend"]:
-            x = method.bend(x, slot, scoped(step, site))
+            x = method.bend(x, slot, steps[site])
         return x
 
-    def penalty(self, step: Forward) -> Number:
-        """Add."""
+    def penalty(self, steps: Steps, forward: Mapping[str, Any]) -> Number:
+        """Add; `forward` has the fields that `Forward` adds to `Step`."""
         total: Number = 0.0
         for site, method in self._by_hook["penalty"]:
-            total = total + method.penalty(scoped(step, site))
+            total = total + method.penalty(Forward(**vars(steps[site]), **forward))
         return total
 
-    def project(self, state: State, step: Step) -> State:
-        """One after the other."""
+    def descend(self, gradient: Gradient, steps: Steps) -> Gradient:
+        """Compose: the first method is the innermost."""
+        for site, method in self._by_hook["descend"]:
+            gradient = method.descend(gradient, steps[site])
+        return gradient
+
+    def project(self, state: State, steps: Steps) -> State:
+        """One after the other, then each remembers what it must."""
         for site, method in self._by_hook["project"]:
-            state = method.project(state, scoped(step, site))
-        return state
+            state = method.project(state, steps[site])
+        renewed = {site: method.remember(state, steps[site]) for site, method in self._by_hook["remember"]}
+        return state._replace(memory={**state.memory, **renewed})
+
+    def evaluate(self, params: Tensors, buffers: Tensors, memory: Mapping[str, Tensors]) -> tuple[Tensors, Tensors]:
+        """Compose."""
+        for site, method in self._by_hook["evaluate"]:
+            params, buffers = method.evaluate(params, buffers, memory[site])
+        return params, buffers
 
     def schedule(self, progress: float) -> Number:
         """Multiply."""
@@ -135,6 +162,11 @@ class Recipe:
         if all(answer == newest for answer in answers) or len(epochs) == 1:
             return newest
         return epochs[-2].kept
+
+
+def name_at(site: str) -> str:
+    """Return the name of the method at a site of a recipe: `dropout` for `dropout.0`."""
+    return site.rpartition(".")[0]
 
 
 def read_method(row: Plain, plugins: Sequence[str], where: str) -> Regularizer:

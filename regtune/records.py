@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 Phase = Literal["search", "confirm"]
 Status = Literal["ok", "pruned", "diverged", "failed"]
 Plain = dict[str, Any]
+RETRAIN = ("none", "updates", "epochs", "loss")
 
 
 def finite(value: float) -> float | None:
@@ -41,6 +42,8 @@ class Trial:
     regularizer with its knobs; the empty tuple is the baseline. `optimizer` holds a `name`, its settings
     and the learning rate. `phase` decides whether the test split is opened ("confirm" only). `threads`
     is the number of CPU threads, `device` is "cpu" or "cuda", `dtype` is "float32" or "float64".
+    `retrain` is "none" or, in confirm, how the trial trains again on train + validation: for as many
+    "updates", as many "epochs", or until the "loss" is matched, for `retrain_cap` epochs at most.
     `plugins` names the user's modules in which things of those names are found.
     """
 
@@ -55,6 +58,8 @@ class Trial:
     threads: int = 1
     device: str = "cpu"
     dtype: str = "float32"
+    retrain: str = "none"
+    retrain_cap: int = 100
     plugins: tuple[str, ...] = ()
 
     @cached_property
@@ -82,8 +87,10 @@ class Outcome:
     `kept` is the number of the epoch whose weights count. `metrics` are taken there, on clean data with
     hard labels in eval mode: `train_accuracy`, `train_loss` on the whole training split,
     `val_accuracy`, `val_loss`, and in confirm `test_accuracy`, `test_loss` at the kept epoch and
-    `test_accuracy_last`, `test_loss_last` at the last one. Accuracies are fractions, losses negative
-    log-likelihoods in nats. None stands for a number that is not finite.
+    `test_accuracy_last`, `test_loss_last` at the last one. After retraining `kept` and `val_*` are those of
+    the first training, `train_*` and `test_*` are taken at the end of the second, whose length is
+    `retrain_epochs`; `target_reached` is 1.0 or 0.0 where it had a loss to match. Accuracies are
+    fractions, losses negative log-likelihoods in nats. None stands for a number that is not finite.
     """
 
     status: Status
@@ -103,8 +110,10 @@ class Epoch:
     `number` counts from 1. `objective` is the mean training objective, with the recipe's bends and
     penalties: never compare it across arms. `train_*` are clean metrics on a fixed subset of at most
     1,000 training examples, `val_*` on the whole validation split. `learning_rate` is that of the first
-    step. `kept` is the number of the epoch that the recipe would keep if training ended here. `seconds`
-    is wall time. `outcome` is set on the last epoch only. None stands for a number that is not finite.
+    step. `kept` is the number of the epoch that the recipe would keep if training ended here. `branches`
+    is how many residual branches were really run, per update. `stage` is "retrain" in the second training
+    of a trial that has one: the validation examples are then training examples too. `seconds` is wall time.
+    `outcome` is set on the last epoch only. None stands for a number that is not finite.
     """
 
     number: int
@@ -116,6 +125,8 @@ class Epoch:
     learning_rate: float | None
     kept: int
     seconds: float
+    branches: float = 0.0
+    stage: Literal["train", "retrain"] = "train"
     outcome: Outcome | None = None
 
     def plain(self) -> Plain:

@@ -11,11 +11,14 @@ Number = float | Tensor  # a knob: a float in files and specs, a float32 0-dim t
 
 
 class State(NamedTuple):
-    """`params` and `buffers` of the network by name, `moments` of the optimizer by kind and name."""
+    """`params` and `buffers` of the network by name, `moments` of the optimizer by kind and name, and
+    `memory`: what each method of the recipe remembers, by site and name.
+    """
 
     params: Tensors
     buffers: Tensors
     moments: dict[str, Tensors]
+    memory: dict[str, Tensors]
 
 
 def weights(params: Tensors) -> Tensors:

@@ -1,31 +1,25 @@
-"""Train: a trial goes in, epochs come out. The only training loop.
+"""Train: a trial goes in, epochs come out.
 
 `train(trial)` is a generator and knows nothing of schedulers: Ray pulls it, a notebook pulls it
-(`*_, last = train(trial)`), a test takes two steps of it. Whoever stops pulling has stopped it. A
-`Lane` is the loop itself, with one member or, along a leading axis of every tensor, with many.
+(`*_, last = train(trial)`), a test takes two steps of it. Whoever stops pulling has stopped it.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import io
-import math
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 
-from regtune.build import assemble
-from regtune.data import Examples, Splits
-from regtune.errors import Refused
-from regtune.measure import measure, pixels
-from regtune.noise import Noise
-from regtune.program import Moment, member
-from regtune.records import Epoch, Outcome, Trial, finite
-from regtune.state import State
-
-CLEAN_SUBSET = 1000  # training examples on which every epoch is measured
+from regtune.build import load_data
+from regtune.course import Course
+from regtune.data import Splits, joined
+from regtune.errors import Refused, nearest, shown
+from regtune.lane import Lane
+from regtune.records import RETRAIN, Epoch, Outcome, Trial
+from regtune.state import Tensors
 
 
 def train(trial: Trial, *, data: Splits | None = None, resume: bytes | None = None) -> Iterator[Epoch]:
@@ -35,150 +29,99 @@ def train(trial: Trial, *, data: Splits | None = None, resume: bytes | None = No
     checkpoint of the same trial: the epochs after it are yielded, equal bit for bit to those of an
     uninterrupted run. Raises Refused for a trial that cannot be built.
     """
-    for epochs in Lane((trial,), data=data, resume=resume):
-        yield from (epoch for epoch in epochs if epoch is not None)
+    return iter(Training(trial, data=data, resume=resume))
 
 
-class Lane:
-    """An iterator over the epochs of trials that train side by side, one tuple per epoch.
+class Training:
+    """One trial under way: an iterator over its epochs that can be saved between two of them.
 
-    The members share data set, network, batch, epochs, kinds of methods and optimizer; knobs, learning
-    rates and seeds differ. A member that has ended yields None from then on.
+    A confirm trial with `retrain` trains a second time, on training and validation examples together,
+    after its first training has told for how long (I. Goodfellow et al., "Deep Learning" (2016),
+    algorithms 7.2 and 7.3): from other initial weights for as many "updates" or as many "epochs" as lead
+    to the epoch kept; or on from the weights kept, until the "loss" on the validation examples is as low
+    as it was on the training examples, for `retrain_cap` epochs at most.
     """
 
-    def __init__(self, trials: Sequence[Trial], *, data: Splits | None = None, resume: bytes | None = None) -> None:
-        torch.set_num_threads(trials[0].threads)
-        self.trials = tuple(trials)
-        parts = assemble(self.trials, data)
-        self.data, self.program, self.recipes = parts.data, parts.program, parts.recipes
-        self.knobs, self.state, self._seeds, self._dtype = parts.knobs, parts.state, parts.seeds, parts.dtype
-        self.epochs: list[list[Epoch]] = [[] for _ in trials]
-        self.kept: list[dict[str, Any]] = [self._member(k) for k in range(len(trials))]
-        if resume is not None:
-            self._restore(resume)
+    def __init__(self, trial: Trial, *, data: Splits | None = None, resume: bytes | None = None) -> None:
+        if trial.retrain not in RETRAIN:
+            raise Refused(f"retrain: unknown way {shown(trial.retrain)}{nearest(trial.retrain, RETRAIN)}")
+        if trial.retrain != "none" and trial.phase != "confirm":
+            raise Refused("retrain: expected a confirm trial, search chooses by validation; set retrain to 'none'")
+        self.trial = trial
+        self._data = load_data(trial) if data is None else data
+        saved: dict[str, Any] = torch.load(io.BytesIO(resume), weights_only=True) if resume else {}
+        self._first: Epoch | None = None  # the end of the first training, once it is over
+        if "first" in saved:
+            self._first = Epoch.from_plain(saved["first"])
+            self._lane = self._second(None, resume=saved["lane"].numpy().tobytes())
+        else:
+            self._lane = Lane((trial,), data=self._data, resume=resume)
 
-    def __iter__(self) -> Iterator[tuple[Epoch | None, ...]]:
+    def __iter__(self) -> Iterator[Epoch]:
         return self
 
-    def __next__(self) -> tuple[Epoch | None, ...]:
-        """Train one epoch and return what was measured, per member."""
-        if all(self._ended(k) for k in range(len(self.trials))):
+    def __next__(self) -> Epoch:
+        """Train one epoch and return what was measured."""
+        (epoch,) = next(self._lane)
+        if epoch is None:
             raise StopIteration
-        started = time.perf_counter()
-        number = max(len(epochs) for epochs in self.epochs) + 1
-        rates = self.program.learning_rates(self.knobs, (number - 1) / self.trials[0].epochs)
-        objectives = self._pass(number)
-        val = self._measure(self.data.validation)
-        clean = self._measure(self._first_training_examples())
-        seconds = time.perf_counter() - started
-        result: list[Epoch | None] = []
-        for k, recipe in enumerate(self.recipes):
-            if self._ended(k):
-                result.append(None)
-                continue
-            epoch = Epoch(
-                number=number,
-                objective=finite(objectives[k]),
-                train_accuracy=clean[k][0],
-                train_loss=finite(clean[k][1]),
-                val_accuracy=val[k][0],
-                val_loss=finite(val[k][1]),
-                learning_rate=finite(rates[k]),
-                kept=number,
-                seconds=seconds,
-            )
-            epoch = dataclasses.replace(epoch, kept=recipe.keep([*self.epochs[k], epoch]))
-            self.epochs[k].append(epoch)
-            if epoch.kept == number:
-                self.kept[k] = self._member(k)
-            outcome = self._outcome(k, objectives[k])
-            self.epochs[k][-1] = dataclasses.replace(epoch, outcome=outcome)
-            result.append(self.epochs[k][-1])
-        return tuple(result)
+        if self._first is not None:
+            return self._retrained(epoch)
+        if self.trial.retrain == "none" or epoch.outcome is None or epoch.outcome.status != "ok":
+            return epoch
+        target, value = epoch.outcome.metrics["train_loss"], epoch.outcome.metrics["val_loss"]
+        if self.trial.retrain == "loss" and target is not None and value is not None and value <= target:
+            metrics = {**epoch.outcome.metrics, "retrain_epochs": 0.0, "target_reached": 1.0}
+            return dataclasses.replace(epoch, outcome=dataclasses.replace(epoch.outcome, metrics=metrics))
+        self._first = epoch
+        self._lane = self._second(self._lane.kept[0] if self.trial.retrain == "loss" else None)
+        return dataclasses.replace(epoch, outcome=None)
 
     def checkpoint(self) -> bytes:
         """Return all that is needed to go on from here, readable with `weights_only=True`."""
+        lane = self._lane.checkpoint()
+        if self._first is None:
+            return lane
         buffer = io.BytesIO()
-        torch.save(
-            {
-                "trials": [trial.id for trial in self.trials],
-                "state": tuple(self.state),
-                "kept": self.kept,
-                "epochs": [[epoch.plain() for epoch in epochs] for epochs in self.epochs],
-            },
-            buffer,
-        )
+        torch.save({"first": self._first.plain(), "lane": torch.frombuffer(bytearray(lane), dtype=torch.uint8)}, buffer)
         return buffer.getvalue()
 
-    def _restore(self, checkpoint: bytes) -> None:
-        saved = torch.load(io.BytesIO(checkpoint), map_location=self.program.device, weights_only=True)
-        ids = [trial.id for trial in self.trials]
-        if saved["trials"] != ids:
-            raise Refused(f"resume: the checkpoint is of {saved['trials']}, expected {ids}")
-        self.state = State(*saved["state"])
-        self.kept = saved["kept"]
-        self.epochs = [[Epoch.from_plain(row) for row in rows] for rows in saved["epochs"]]
+    def _second(self, weights: tuple[Tensors, Tensors] | None, resume: bytes | None = None) -> Lane:
+        """Return the lane of the second training, from given weights or from fresh ones."""
+        first, mode, batch = self._first, self.trial.retrain, self.trial.batch
+        if first is None or first.outcome is None:
+            raise ValueError("the second training begins when the first has ended")
+        whole = dataclasses.replace(self._data, train=joined(self._data.train, self._data.validation))
+        per_epoch = len(whole.train) // batch
+        pace = len(self._data.train) // batch if mode == "updates" else per_epoch  # updates that count as an epoch
+        done = first.outcome.kept * pace
+        course = Course(budget=self.trial.epochs * pace, updates=done, per_epoch=per_epoch, fixed=True)
+        if mode == "loss":
+            target = first.outcome.metrics["train_loss"]
+            course = dataclasses.replace(course, first=done, updates=self.trial.retrain_cap * per_epoch, target=target)
+        # A seed below 0 belongs to the second training of a trial: no trial of a sweep has it.
+        again = dataclasses.replace(self.trial, seed=-1 - self.trial.seed, retrain="none")
+        return Lane((again,), data=whole, course=course, weights=weights, resume=resume)
 
-    def _pass(self, number: int) -> list[float]:
-        """Train on every full batch of one epoch; return each member's mean objective."""
-        first, images = self.trials[0], self.data.train.images
-        count = len(self.data.train) // first.batch
-        orders = torch.stack(
-            [
-                Noise(seed=trial.seed, step=number, prefix="order/").permutation("epoch", len(images))
-                for trial in self.trials
-            ]
-        ).to(self.program.device)
-        index = orders if self.program.lifted else orders[0]
-        eye = torch.eye(self.data.classes, dtype=self._dtype, device=self.program.device)
-        total = torch.zeros((), device=self.program.device)
-        for i in range(count):
-            batch = index[..., i * first.batch : (i + 1) * first.batch]
-            step = (number - 1) * count + i
-            moment = Moment(step=step, progress=step / (first.epochs * count))
-            x, y = pixels(images[batch], self._dtype), eye[self.data.train.labels[batch]]
-            self.state, objective = self.program.step(self.state, self.knobs, self._seeds, moment, x, y)
-            total = total + objective
-        return [value.item() for value in (total / count).reshape(-1)]
-
-    def _measure(self, examples: Examples) -> list[tuple[float, float]]:
-        return measure(self.program, self.state.params, self.state.buffers, self.knobs, examples)
-
-    def _first_training_examples(self) -> Examples:
-        train = self.data.train
-        return Examples(images=train.images[:CLEAN_SUBSET], labels=train.labels[:CLEAN_SUBSET])
-
-    def _member(self, k: int) -> dict[str, Any]:
-        """Return a copy of one member's weights and buffers."""
-        tensors = {"params": self.state.params, "buffers": self.state.buffers}
-        if self.program.lifted:
-            return member(tensors, k)
-        return {kind: {name: t.clone() for name, t in part.items()} for kind, part in tensors.items()}
-
-    def _ended(self, k: int) -> bool:
-        return bool(self.epochs[k]) and self.epochs[k][-1].outcome is not None
-
-    def _outcome(self, k: int, objective: float) -> Outcome | None:
-        """Return how member k ended with its newest epoch, or None if it goes on."""
-        epochs, trial = self.epochs[k], self.trials[k]
-        newest = epochs[-1]
-        if not math.isfinite(objective):
-            message = f"the training objective became {objective} in epoch {newest.number}"
-            return Outcome(status="diverged", message=message, kept=newest.kept)
-        if newest.number < trial.epochs and not self.recipes[k].stop(epochs):
-            return None
-        chosen = next(epoch for epoch in epochs if epoch.number == newest.kept)
-        metrics = {"val_accuracy": chosen.val_accuracy, "val_loss": chosen.val_loss}
-        metrics |= self._final(k, self.kept[k], "train", self.data.train)
-        if self.data.test is not None:
-            metrics |= self._final(k, self.kept[k], "test", self.data.test)
-            last = self._final(k, self._member(k), "test", self.data.test)
-            metrics |= {f"{name}_last": value for name, value in last.items()}
-        return Outcome(status="ok", kept=newest.kept, metrics=metrics)
-
-    def _final(self, k: int, weights: dict[str, Any], split: str, examples: Examples) -> dict[str, float | None]:
-        """Measure one member's weights on a whole split."""
-        solo = dataclasses.replace(self.program, lifted=False)
-        knobs = member(self.knobs, k) if self.program.lifted else self.knobs
-        ((accuracy, loss),) = measure(solo, weights["params"], weights["buffers"], knobs, examples)
-        return {f"{split}_accuracy": accuracy, f"{split}_loss": finite(loss)}
+    def _retrained(self, epoch: Epoch) -> Epoch:
+        """Return an epoch of the second training as one of the whole trial."""
+        first = self._first
+        if first is None or first.outcome is None:
+            raise ValueError("an epoch is retrained when the first training has ended")
+        outcome = epoch.outcome
+        if outcome is not None:
+            metrics = {**outcome.metrics, "retrain_epochs": float(epoch.number)}
+            metrics |= {name: first.outcome.metrics[name] for name in ("val_accuracy", "val_loss")}
+            message = outcome.message
+            target = first.outcome.metrics["train_loss"]
+            if self.trial.retrain == "loss" and outcome.status == "ok":
+                reached = target is not None and epoch.val_loss is not None and epoch.val_loss <= target
+                metrics["target_reached"] = float(reached)
+                if not reached:
+                    message = (
+                        f"retraining did not bring the validation loss down to {target} "
+                        f"within {self.trial.retrain_cap} epochs"
+                    )
+            outcome = Outcome(status=outcome.status, message=message, kept=first.outcome.kept, metrics=metrics)
+        number = first.number + epoch.number
+        return dataclasses.replace(epoch, number=number, kept=number, stage="retrain", outcome=outcome)

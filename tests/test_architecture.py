@@ -28,6 +28,8 @@ ORDER = [
     {"program"},
     {"measure"},
     {"build"},
+    {"course"},
+    {"lane"},
     {"training"},
     {"catalogue", "ranges"},
     {"arms"},

@@ -92,7 +92,7 @@ def test_max_norm_is_torch_renorm(shape: tuple[int, ...]) -> None:
     params: Tensors = {"layer.weight": torch.randn(shape, dtype=torch.float64), "layer.bias": torch.full((7,), 9.0)}
     short = params["layer.weight"][0] * 1e-3
     params["layer.weight"][0] = short
-    after = MaxNorm(c=1.5).project(State(params, {}, {}), step()).params
+    after = MaxNorm(c=1.5).project(State(params, {}, {}, {}), step()).params
     reference = torch.renorm(params["layer.weight"], 2, 0, 1.5)
     torch.testing.assert_close(after["layer.weight"], reference, rtol=1e-6, atol=0)  # renorm adds 1e-7 to the norm
     assert torch.equal(after["layer.weight"][0], short)
@@ -246,7 +246,7 @@ def test_restarts_of_the_published_vector() -> None:
 
 def test_weight_decay_shrinks_weights_by_themselves() -> None:
     """Ten steps without gradient, learning rate and strength 0.1: 0.99 ** 10, whatever the momentum."""
-    state = State({"weight": torch.ones(2, 2, dtype=torch.float64), "bias": torch.ones(2)}, {}, {})
+    state = State({"weight": torch.ones(2, 2, dtype=torch.float64), "bias": torch.ones(2)}, {}, {}, {})
     for number in range(10):
         state = WeightDecay(strength=0.1).project(state, step(number))
     torch.testing.assert_close(state.params["weight"], torch.full((2, 2), 0.99**10, dtype=torch.float64))

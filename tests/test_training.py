@@ -12,11 +12,12 @@ from torch.nn.functional import cross_entropy
 
 from regtune.build import load_data
 from regtune.errors import Refused
+from regtune.lane import Lane
 from regtune.measure import measure
 from regtune.noise import Noise
 from regtune.optimizers import SGD, AdamW, Optimizer
 from regtune.records import Trial
-from regtune.training import Lane, train
+from regtune.training import train
 from tests.conftest import small_trial
 
 MEASURED = {"train_accuracy", "train_loss", "val_accuracy", "val_loss"}

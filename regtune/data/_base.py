@@ -87,6 +87,11 @@ def carve(everything: Examples, *, classes: int, sizes: tuple[int, ...], seed: i
     return [everything.take(part) for part in torch.split(order[: sum(sizes)], list(sizes))]
 
 
+def joined(first: Examples, second: Examples) -> Examples:
+    """Return the examples of both, the first ones first."""
+    return Examples(images=torch.cat([first.images, second.images]), labels=torch.cat([first.labels, second.labels]))
+
+
 def checked(splits: Splits, where: str) -> Splits:
     """Return the splits of a data set if they are what a trial can be trained on; raises Refused."""
     parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -17,17 +17,55 @@ SlotKind = Literal["input", "hidden", "residual"]
 Bend = Callable[[Any, "Slot"], Any]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Branch:
+    """What a residual slot hands over: `module`, the branch of its block, and `run`, how it is run now."""
+
+    module: nn.Module
+    run: Callable[[Tensor], Tensor]
+
+    def __call__(self, h: Tensor) -> Tensor:
+        """Return what the branch adds to its block."""
+        return self.run(h)
+
+    def bent(self, run: Callable[[Tensor], Tensor]) -> Branch:
+        """Return the branch, run in another way."""
+        return replace(self, run=run)
+
+    def counted(self, ran: list[str], label: str) -> Branch:
+        """Return the branch; every time that it is really run, its label goes into a list."""
+
+        def run(h: Tensor) -> Tensor:
+            ran.append(label)
+            return self.run(h)
+
+        return self.bent(run)
+
+    def trial_run(self, h: Tensor, keep: Tensor) -> Tensor:
+        """Run the branch; its buffers go on only where `keep` (0-dim, bool) is true, else stay as they were."""
+        held = [(part, name, b) for part in self.module.modules() for name, b in part.named_buffers(recurse=False)]
+        for part, name, buffer in held:  # on copies: autograd wants what a forward pass used left alone
+            setattr(part, name, buffer.clone())
+        result = self.run(h)
+        for part, name, buffer in held:
+            buffer.copy_(torch.where(keep, getattr(part, name), buffer))
+            setattr(part, name, buffer)
+        return result
+
+
 class Slot(nn.Module):
     """A named, empty place where a recipe may bend what flows through.
 
     An `input` or `hidden` slot is called with a tensor [N, ...] and returns one of the same shape. A
-    `residual` slot is called with the branch, a callable from tensor to tensor, and returns a callable.
+    `residual` slot is called with the module that is the branch of its block, and returns a `Branch`.
     `number` counts the slots of a kind from 1 in the order of the modules; `count` is how many exist.
+    `bounded` says that what flows there lies in [0, 1], as behind a sigmoid.
     """
 
-    def __init__(self, kind: SlotKind) -> None:
+    def __init__(self, kind: SlotKind, *, bounded: bool = False) -> None:
         super().__init__()
         self.kind = kind
+        self.bounded = bounded
         self.number = 0
         self.count = 0
 
@@ -38,7 +76,7 @@ class Slot(nn.Module):
 
     def forward(self, signal: Any, bend: Bend) -> Any:
         """Return what the recipe makes of the signal."""
-        return bend(signal, self)
+        return bend(Branch(module=signal, run=signal) if self.kind == "residual" else signal, self)
 
 
 class Normalize(nn.Module):

@@ -69,19 +69,26 @@ class _MLP(nn.Module):
         return logits
 
 
+class _Dense(nn.Linear):
+    """A linear layer with its activation."""
+
+    def __init__(self, before: int, after: int, activation: nn.Module) -> None:
+        super().__init__(before, after)
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.activation(super().forward(x))
+        return y
+
+
 class _Layer(nn.Module):
     def __init__(self, before: int, after: int, activation: nn.Module, *, shortcut: bool) -> None:
         super().__init__()
-        self.linear = nn.Linear(before, after)
-        self.activation = activation
+        self.linear = _Dense(before, after, activation)
         self.residual = Slot("residual") if shortcut else None
-        self.hidden = Slot("hidden")
+        self.hidden = Slot("hidden", bounded=isinstance(activation, nn.Sigmoid) and not shortcut)
 
     def forward(self, x: Tensor, bend: Bend) -> Tensor:
-        h = self.branch(x) if self.residual is None else x + self.residual(self.branch, bend)(x)
+        h = self.linear(x) if self.residual is None else x + self.residual(self.linear, bend)(x)
         bent: Tensor = self.hidden(h, bend)
         return bent
-
-    def branch(self, x: Tensor) -> Tensor:
-        y: Tensor = self.activation(self.linear(x))
-        return y

@@ -1,12 +1,17 @@
-"""What a regularizer is: a frozen value that says what it bends, through seven hooks.
+"""What a regularizer is: a frozen value that says what it bends, through eight hooks.
 
     prepare(net, data) -> net              composes; once, before training
     augment(x, y, step) -> (x, y)          composes, in recipe order
     bend(x, slot, step) -> x               composes, in recipe order
     penalty(step) -> scalar                adds
+    descend(gradient, step) -> gradient    composes: a function of the weights that gives their gradient
     project(state, step) -> state          in order, after each update
     schedule(progress) -> factor           multiplies the learning rate
     stop(epochs) -> bool, keep(epochs) -> number     after each epoch
+
+A method that must remember something beside the weights says what with `start(params, data)`, renews it
+after each update with `remember(state, step)`, finds it in `step.memory`, and may have other weights
+evaluated than those that train: `evaluate(params, buffers, memory)`.
 
 Hooks return values and edit nothing in place. Float knobs are 0-dim tensors inside `train`: use torch
 operations on them and never branch in Python on their value. Random numbers come from `step.noise`
@@ -15,8 +20,8 @@ only, each draw of a step under its own site name.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
@@ -27,19 +32,40 @@ from regtune.noise import Noise
 from regtune.records import Epoch
 from regtune.state import Number, State, Tensors
 
-HOOKS = ("prepare", "augment", "bend", "penalty", "project", "schedule", "stop", "keep")
+HOOKS = (
+    "prepare",
+    "augment",
+    "bend",
+    "penalty",
+    "descend",
+    "project",
+    "start",
+    "remember",
+    "evaluate",
+    "schedule",
+    "stop",
+    "keep",
+)
+Gradient = Callable[[Tensors], Tensors]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
     """What a hook may see of the moment: its own noise, the share of the budget that is done
-    (0 <= progress < 1), the learning rate, and whether this is training or evaluation.
+    (0 <= progress < 1), the learning rate, whether this is training or evaluation, whether this step is
+    the last of an epoch, and what the method remembers.
+
+    `host` is the method with plain numbers when the trial runs alone, so that it may decide on the host
+    to skip work where skipping and masking give the same bits; None in a lane.
     """
 
     noise: Noise
     progress: float
     learning_rate: Number
     training: bool = True
+    ends_epoch: bool = False
+    memory: Tensors = field(default_factory=dict)
+    host: Any = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +92,9 @@ class Regularizer:
 
     needs: ClassVar[tuple[str, ...]] = ()
 
+    def check(self, net: nn.Module, data: Splits) -> None:
+        """Raise Refused, with the remedy, for settings that make no sense for this network and data."""
+
     def prepare(self, net: nn.Module, data: Splits) -> nn.Module:
         """Return the network to train, given the one built and the data."""
         return net
@@ -75,16 +104,35 @@ class Regularizer:
         return x, y
 
     def bend(self, x: Any, slot: Slot, step: Step) -> Any:
-        """Return what flows on from a slot: a tensor, in a residual slot a branch (a callable)."""
+        """Return what flows on from a slot: a tensor, in a residual slot a `Branch`."""
         return x
 
     def penalty(self, step: Forward) -> Number:
         """Return a scalar that is added to the training objective."""
         return 0.0
 
+    def descend(self, gradient: Gradient, step: Step) -> Gradient:
+        """Return how the gradient of the objective is got, given how it would be: weights -> gradients.
+
+        The first call of the given function is at the weights that train; only it updates buffers.
+        """
+        return gradient
+
     def project(self, state: State, step: Step) -> State:
         """Return the state after an update, moved to where it is allowed to be."""
         return state
+
+    def start(self, params: Tensors, data: Splits) -> Tensors:
+        """Return what the method remembers before the first step, by name."""
+        return {}
+
+    def remember(self, state: State, step: Step) -> Tensors:
+        """Return what the method remembers after an update, of the same names and shapes as at the start."""
+        return step.memory
+
+    def evaluate(self, params: Tensors, buffers: Tensors, memory: Tensors) -> tuple[Tensors, Tensors]:
+        """Return the weights and buffers that are evaluated and kept, given those that train."""
+        return params, buffers
 
     def schedule(self, progress: float) -> Number:
         """Return the factor of the learning rate at this share of the budget."""

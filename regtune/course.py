@@ -1,0 +1,39 @@
+"""A course: which updates a lane makes, and when it has made them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from regtune.program import Moment
+from regtune.records import Epoch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """Updates `first`, `first` + 1, ... in epochs of `per_epoch`, `updates` of them at most.
+
+    The share of the budget that is done at an update is its number over `budget`, at most 1. `target`
+    ends the course after the first epoch whose validation loss is at most that. On a `fixed` course
+    methods that stop training or keep an epoch have no say.
+    """
+
+    budget: int
+    updates: int
+    per_epoch: int
+    first: int = 0
+    target: float | None = None
+    fixed: bool = False
+
+    def moments(self, number: int) -> list[Moment]:
+        """Return the updates of epoch `number` (from 1)."""
+        done = (number - 1) * self.per_epoch
+        count = min(self.per_epoch, self.updates - done)
+        steps = range(self.first + done, self.first + done + count)
+        return [
+            Moment(step=step, progress=min(step / self.budget, 1.0), ends_epoch=step == steps[-1]) for step in steps
+        ]
+
+    def over(self, newest: Epoch) -> bool:
+        """Return whether the course ends after this epoch."""
+        reached = self.target is not None and newest.val_loss is not None and newest.val_loss <= self.target
+        return reached or newest.number * self.per_epoch >= self.updates

@@ -1,0 +1,184 @@
+"""A lane: the only training loop, with one member or, along a leading axis of every tensor, with many."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import math
+import time
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from regtune.build import assemble
+from regtune.course import Course
+from regtune.data import Examples, Splits
+from regtune.errors import Refused
+from regtune.measure import measure, pixels
+from regtune.noise import Noise
+from regtune.program import Moment, member
+from regtune.records import Epoch, Outcome, Trial, finite
+from regtune.state import State, Tensors
+
+CLEAN_SUBSET = 1000  # training examples on which every epoch is measured
+
+
+class Lane:
+    """An iterator over the epochs of trials that train side by side, one tuple per epoch.
+
+    The members share data set, network, batch, epochs, kinds of methods and optimizer; knobs, learning
+    rates and seeds differ. A member that has ended yields None from then on. `course` says which updates
+    are made, if not those of the whole budget; `weights` are (params, buffers) to begin with instead of
+    fresh ones, for a lane of one.
+    """
+
+    def __init__(
+        self,
+        trials: Sequence[Trial],
+        *,
+        data: Splits | None = None,
+        resume: bytes | None = None,
+        course: Course | None = None,
+        weights: tuple[Tensors, Tensors] | None = None,
+    ) -> None:
+        torch.set_num_threads(trials[0].threads)
+        self.trials = tuple(trials)
+        parts = assemble(self.trials, data, weights)
+        self.data, self.program, self.recipes = parts.data, parts.program, parts.recipes
+        self.knobs, self.state, self._seeds, self._dtype = parts.knobs, parts.state, parts.seeds, parts.dtype
+        per_epoch = len(self.data.train) // trials[0].batch
+        whole = trials[0].epochs * per_epoch
+        self.course = course or Course(budget=whole, updates=whole, per_epoch=per_epoch)
+        self.epochs: list[list[Epoch]] = [[] for _ in trials]
+        self.kept: list[tuple[Tensors, Tensors]] = [self._evaluated(k) for k in range(len(trials))]
+        if resume is not None:
+            self._restore(resume)
+
+    def __iter__(self) -> Iterator[tuple[Epoch | None, ...]]:
+        return self
+
+    def __next__(self) -> tuple[Epoch | None, ...]:
+        """Train one epoch and return what was measured, per member."""
+        if all(self._ended(k) for k in range(len(self.trials))):
+            raise StopIteration
+        started = time.perf_counter()
+        number = max(len(epochs) for epochs in self.epochs) + 1
+        moments = self.course.moments(number)
+        rates = self.program.learning_rates(self.knobs, moments[0].progress)
+        objectives, branches = self._pass(number, moments)
+        weights = self.program.evaluated(self.state, self.knobs)
+        val = self._measure(weights, self.data.validation)
+        clean = self._measure(weights, self._first_training_examples())
+        seconds = time.perf_counter() - started
+        result: list[Epoch | None] = []
+        for k, recipe in enumerate(self.recipes):
+            if self._ended(k):
+                result.append(None)
+                continue
+            epoch = Epoch(
+                number=number,
+                objective=finite(objectives[k]),
+                train_accuracy=clean[k][0],
+                train_loss=finite(clean[k][1]),
+                val_accuracy=val[k][0],
+                val_loss=finite(val[k][1]),
+                learning_rate=finite(rates[k]),
+                kept=number,
+                branches=branches,
+                seconds=seconds,
+            )
+            if not self.course.fixed:
+                epoch = dataclasses.replace(epoch, kept=recipe.keep([*self.epochs[k], epoch]))
+            self.epochs[k].append(epoch)
+            if epoch.kept == number:
+                self.kept[k] = self._evaluated(k)
+            outcome = self._outcome(k, objectives[k])
+            self.epochs[k][-1] = dataclasses.replace(epoch, outcome=outcome)
+            result.append(self.epochs[k][-1])
+        return tuple(result)
+
+    def checkpoint(self) -> bytes:
+        """Return all that is needed to go on from here, readable with `weights_only=True`."""
+        buffer = io.BytesIO()
+        torch.save(
+            {
+                "trials": [trial.id for trial in self.trials],
+                "state": tuple(self.state),
+                "kept": self.kept,
+                "epochs": [[epoch.plain() for epoch in epochs] for epochs in self.epochs],
+            },
+            buffer,
+        )
+        return buffer.getvalue()
+
+    def _restore(self, checkpoint: bytes) -> None:
+        saved = torch.load(io.BytesIO(checkpoint), map_location=self.program.device, weights_only=True)
+        ids = [trial.id for trial in self.trials]
+        if saved["trials"] != ids:
+            raise Refused(f"resume: the checkpoint is of {saved['trials']}, expected {ids}")
+        self.state = State(*saved["state"])
+        self.kept = saved["kept"]
+        self.epochs = [[Epoch.from_plain(row) for row in rows] for rows in saved["epochs"]]
+
+    def _pass(self, number: int, moments: Sequence[Moment]) -> tuple[list[float], float]:
+        """Train on full batches; return each member's mean objective, and residual branches run per update."""
+        first, images = self.trials[0], self.data.train.images
+        orders = torch.stack(
+            [
+                Noise(seed=trial.seed, step=number, prefix="order/").permutation("epoch", len(images))
+                for trial in self.trials
+            ]
+        ).to(self.program.device)
+        index = orders if self.program.lifted else orders[0]
+        eye = torch.eye(self.data.classes, dtype=self._dtype, device=self.program.device)
+        total, branches = torch.zeros((), device=self.program.device), 0
+        for i, moment in enumerate(moments):
+            batch = index[..., i * first.batch : (i + 1) * first.batch]
+            x, y = pixels(images[batch], self._dtype), eye[self.data.train.labels[batch]]
+            stepped = self.program.step(self.state, self.knobs, self._seeds, moment, x, y)
+            self.state, total, branches = stepped.state, total + stepped.objective, branches + stepped.branches
+        return [value.item() for value in (total / len(moments)).reshape(-1)], branches / len(moments)
+
+    def _measure(self, weights: tuple[Tensors, Tensors], examples: Examples) -> list[tuple[float, float]]:
+        return measure(self.program, *weights, self.knobs, examples)
+
+    def _first_training_examples(self) -> Examples:
+        train = self.data.train
+        return Examples(images=train.images[:CLEAN_SUBSET], labels=train.labels[:CLEAN_SUBSET])
+
+    def _evaluated(self, k: int) -> tuple[Tensors, Tensors]:
+        """Return a copy of one member's weights and buffers, those that the recipe evaluates."""
+        params, buffers = self.program.evaluated(self.state, self.knobs)
+        if self.program.lifted:
+            return member((params, buffers), k)
+        return {n: p.clone() for n, p in params.items()}, {n: b.clone() for n, b in buffers.items()}
+
+    def _ended(self, k: int) -> bool:
+        return bool(self.epochs[k]) and self.epochs[k][-1].outcome is not None
+
+    def _outcome(self, k: int, objective: float) -> Outcome | None:
+        """Return how member k ended with its newest epoch, or None if it goes on."""
+        newest = self.epochs[k][-1]
+        if not math.isfinite(objective):
+            message = f"the training objective became {objective} in epoch {newest.number}"
+            return Outcome(status="diverged", message=message, kept=newest.kept)
+        stopped = not self.course.fixed and self.recipes[k].stop(self.epochs[k])
+        if not stopped and not self.course.over(newest):
+            return None
+        chosen = self.epochs[k][newest.kept - 1]
+        metrics = {"val_accuracy": chosen.val_accuracy, "val_loss": chosen.val_loss}
+        metrics |= self._final(k, self.kept[k], "train", self.data.train)
+        if self.data.test is not None:
+            metrics |= self._final(k, self.kept[k], "test", self.data.test)
+            last = self._final(k, self._evaluated(k), "test", self.data.test)
+            metrics |= {f"{name}_last": value for name, value in last.items()}
+        return Outcome(status="ok", kept=newest.kept, metrics=metrics)
+
+    def _final(
+        self, k: int, weights: tuple[Tensors, Tensors], split: str, examples: Examples
+    ) -> dict[str, float | None]:
+        """Measure one member's weights on a whole split."""
+        solo = dataclasses.replace(self.program, lifted=False)
+        knobs = member(self.knobs, k) if self.program.lifted else self.knobs
+        ((accuracy, loss),) = measure(solo, *weights, knobs, examples)
+        return {f"{split}_accuracy": accuracy, f"{split}_loss": finite(loss)}
