@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from regtune.data import DATASETS, Splits, checked
+from regtune.data import DATASETS, Splits, checked, pixels
 from regtune.errors import Refused, nearest, shown
-from regtune.measure import pixels
 from regtune.networks import NETWORKS, Network, Normalize, fresh
 from regtune.optimizers import OPTIMIZERS, Optimizer
 from regtune.program import Knobs, Program, stacked
@@ -64,8 +63,8 @@ def assemble(trials: Sequence[Trial], data: Splits | None, weights: tuple[Tensor
         params, buffers = weights or (dict(net.named_parameters()), dict(net.named_buffers()))
         params = {name: p.detach().clone() for name, p in params.items()}
         buffers = {name: b.detach().clone() for name, b in buffers.items()}
-        memory = recipe.start(params, splits.without_test())
-        states.append(State(params, buffers, optimizers[0].start(params), memory))
+        state = State(params, buffers, optimizers[0].start(params), {})
+        states.append(state._replace(memory=recipe.start(state, splits.without_test())))
     knobs: list[Knobs] = [
         {"optimizer": numbers(o, device), "recipe": [numbers(m, device) for _, m in r.methods]}
         for o, r in zip(optimizers, recipes, strict=True)

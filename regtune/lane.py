@@ -12,9 +12,9 @@ import torch
 
 from regtune.build import assemble
 from regtune.course import Course
-from regtune.data import Examples, Splits
+from regtune.data import Examples, Splits, pixels
 from regtune.errors import Refused
-from regtune.measure import measure, pixels
+from regtune.measure import measure
 from regtune.noise import Noise
 from regtune.program import Moment, member
 from regtune.records import Epoch, Outcome, Trial, finite
@@ -50,7 +50,7 @@ class Lane:
         whole = trials[0].epochs * per_epoch
         self.course = course or Course(budget=whole, updates=whole, per_epoch=per_epoch)
         self.epochs: list[list[Epoch]] = [[] for _ in trials]
-        self.kept: list[tuple[Tensors, Tensors]] = [self._evaluated(k) for k in range(len(trials))]
+        self.kept: list[tuple[Tensors, Tensors]] = [self._copied(self._evaluated(0.0), k) for k in range(len(trials))]
         if resume is not None:
             self._restore(resume)
 
@@ -65,8 +65,8 @@ class Lane:
         number = max(len(epochs) for epochs in self.epochs) + 1
         moments = self.course.moments(number)
         rates = self.program.learning_rates(self.knobs, moments[0].progress)
-        objectives, branches = self._pass(number, moments)
-        weights = self.program.evaluated(self.state, self.knobs)
+        objectives, branches, gradients = self._pass(number, moments)
+        weights = self._evaluated((moments[-1].step + 1) / self.course.budget)
         val = self._measure(weights, self.data.validation)
         clean = self._measure(weights, self._first_training_examples())
         seconds = time.perf_counter() - started
@@ -85,14 +85,15 @@ class Lane:
                 learning_rate=finite(rates[k]),
                 kept=number,
                 branches=branches,
+                gradients=gradients,
                 seconds=seconds,
             )
             if not self.course.fixed:
                 epoch = dataclasses.replace(epoch, kept=recipe.keep([*self.epochs[k], epoch]))
             self.epochs[k].append(epoch)
             if epoch.kept == number:
-                self.kept[k] = self._evaluated(k)
-            outcome = self._outcome(k, objectives[k])
+                self.kept[k] = self._copied(weights, k)
+            outcome = self._outcome(k, objectives[k], weights)
             self.epochs[k][-1] = dataclasses.replace(epoch, outcome=outcome)
             result.append(self.epochs[k][-1])
         return tuple(result)
@@ -120,8 +121,8 @@ class Lane:
         self.kept = saved["kept"]
         self.epochs = [[Epoch.from_plain(row) for row in rows] for rows in saved["epochs"]]
 
-    def _pass(self, number: int, moments: Sequence[Moment]) -> tuple[list[float], float]:
-        """Train on full batches; return each member's mean objective, and residual branches run per update."""
+    def _pass(self, number: int, moments: Sequence[Moment]) -> tuple[list[float], float, float]:
+        """Train on full batches; return each member's mean objective; branches and gradients per update."""
         first, images = self.trials[0], self.data.train.images
         orders = torch.stack(
             [
@@ -131,13 +132,15 @@ class Lane:
         ).to(self.program.device)
         index = orders if self.program.lifted else orders[0]
         eye = torch.eye(self.data.classes, dtype=self._dtype, device=self.program.device)
-        total, branches = torch.zeros((), device=self.program.device), 0
+        total, branches, gradients = torch.zeros((), device=self.program.device), 0, 0
         for i, moment in enumerate(moments):
             batch = index[..., i * first.batch : (i + 1) * first.batch]
             x, y = pixels(images[batch], self._dtype), eye[self.data.train.labels[batch]]
             stepped = self.program.step(self.state, self.knobs, self._seeds, moment, x, y)
-            self.state, total, branches = stepped.state, total + stepped.objective, branches + stepped.branches
-        return [value.item() for value in (total / len(moments)).reshape(-1)], branches / len(moments)
+            self.state, total = stepped.state, total + stepped.objective
+            branches, gradients = branches + stepped.branches, gradients + stepped.gradients
+        means = [value.item() for value in (total / len(moments)).reshape(-1)]
+        return means, branches / len(moments), gradients / len(moments)
 
     def _measure(self, weights: tuple[Tensors, Tensors], examples: Examples) -> list[tuple[float, float]]:
         return measure(self.program, *weights, self.knobs, examples)
@@ -146,18 +149,23 @@ class Lane:
         train = self.data.train
         return Examples(images=train.images[:CLEAN_SUBSET], labels=train.labels[:CLEAN_SUBSET])
 
-    def _evaluated(self, k: int) -> tuple[Tensors, Tensors]:
-        """Return a copy of one member's weights and buffers, those that the recipe evaluates."""
-        params, buffers = self.program.evaluated(self.state, self.knobs)
+    def _evaluated(self, progress: float) -> tuple[Tensors, Tensors]:
+        """Return the weights and buffers that the recipe has evaluated at this share of the budget."""
+        batches = torch.split(self.data.train.images, self.trials[0].batch)[: self.course.per_epoch]
+        return self.program.evaluated(self.state, self.knobs, progress, batches)
+
+    def _copied(self, weights: tuple[Tensors, Tensors], k: int) -> tuple[Tensors, Tensors]:
+        """Return a copy of one member's part."""
         if self.program.lifted:
-            return member((params, buffers), k)
-        return {n: p.clone() for n, p in params.items()}, {n: b.clone() for n, b in buffers.items()}
+            return member(weights, k)
+        params, buffers = ({name: t.clone() for name, t in part.items()} for part in weights)
+        return params, buffers
 
     def _ended(self, k: int) -> bool:
         return bool(self.epochs[k]) and self.epochs[k][-1].outcome is not None
 
-    def _outcome(self, k: int, objective: float) -> Outcome | None:
-        """Return how member k ended with its newest epoch, or None if it goes on."""
+    def _outcome(self, k: int, objective: float, weights: tuple[Tensors, Tensors]) -> Outcome | None:
+        """Return how member k ended with its newest epoch and these weights, or None if it goes on."""
         newest = self.epochs[k][-1]
         if not math.isfinite(objective):
             message = f"the training objective became {objective} in epoch {newest.number}"
@@ -170,7 +178,7 @@ class Lane:
         metrics |= self._final(k, self.kept[k], "train", self.data.train)
         if self.data.test is not None:
             metrics |= self._final(k, self.kept[k], "test", self.data.test)
-            last = self._final(k, self._evaluated(k), "test", self.data.test)
+            last = self._final(k, self._copied(weights, k), "test", self.data.test)
             metrics |= {f"{name}_last": value for name, value in last.items()}
         return Outcome(status="ok", kept=newest.kept, metrics=metrics)
 

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
-from regtune.data import Examples
+from regtune.data import Examples, pixels
 from regtune.program import Knobs, Program
 from regtune.state import Tensors
 
 _ROWS = 2048  # examples per forward pass; bounds memory, and is part of what decides the bits
-
-
-def pixels(images: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return images as floats in [0, 1]: uint8 is divided by 255, floats are taken as they are."""
-    return images.to(dtype) / 255 if images.dtype == torch.uint8 else images.to(dtype)
 
 
 def measure(

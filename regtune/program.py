@@ -7,7 +7,7 @@ dimension more; the functions are the same.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
@@ -18,6 +18,7 @@ from torch.utils._pytree import tree_map
 
 from regtune.networks import Branch, Slot
 from regtune.noise import Noise
+from regtune.normalization import retaken
 from regtune.optimizers import Optimizer
 from regtune.recipe import Recipe, Steps, with_numbers
 from regtune.regularizers import Step
@@ -38,14 +39,22 @@ class Moment:
     ends_epoch: bool = False
 
 
+class Work(NamedTuple):
+    """What is noted down during a step: labels of the branches that ran, objectives at each gradient."""
+
+    branches: list[str]
+    gradients: list[Tensor]
+
+
 class Stepped(NamedTuple):
-    """The state after a step, the objective before it (0-dim, or [members]), and how many residual
-    branches were run for it.
+    """The state after a step, the objective before it (0-dim, or [members]), and what it took: residual
+    branches that were run, gradients that were evaluated.
     """
 
     state: State
     objective: Tensor
     branches: int
+    gradients: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,10 +69,10 @@ class Program:
 
     def step(self, state: State, knobs: Knobs, seed: int | Tensor, moment: Moment, x: Tensor, y: Tensor) -> Stepped:
         """Take one step: x [N, C, H, W] in [0, 1], y [N, classes]. The network updates its buffers in place."""
-        ran: list[str] = []
-        one = functools.partial(self._step, moment, ran)
+        work = Work(branches=[], gradients=[])
+        one = functools.partial(self._step, moment, work)
         state, objective = (torch.vmap(one) if self.lifted else one)(state, knobs, seed, x, y)
-        return Stepped(state, objective, len(ran))
+        return Stepped(state, objective, len(work.branches), len(work.gradients))
 
     def logits(self, params: Tensors, buffers: Tensors, knobs: Knobs, x: Tensor) -> Tensor:
         """Return the logits in eval mode; without a member axis in x, all members see the same x."""
@@ -72,13 +81,25 @@ class Program:
             result: Tensor = forward(params, buffers, knobs, x)
         return result
 
-    def evaluated(self, state: State, knobs: Knobs) -> tuple[Tensors, Tensors]:
-        """Return the weights and buffers that the recipe has evaluated and kept."""
+    def evaluated(
+        self, state: State, knobs: Knobs, progress: float, batches: Sequence[Tensor]
+    ) -> tuple[Tensors, Tensors]:
+        """Return the weights and buffers that the recipe has evaluated and kept.
+
+        `batches` are training images [N, C, H, W] for those methods that take normalization
+        statistics anew; they are looked at by no other.
+        """
 
         def one(state: State, knobs: Knobs) -> tuple[Tensors, Tensors]:
-            return self._filled(knobs).evaluate(state.params, state.buffers, state.memory)
+            recipe = self._filled(knobs)
+            now = Step(noise=self._still(), progress=progress, learning_rate=0.0, training=False)
+            steps = recipe.steps(now, state.memory, plain=None if self.lifted else self.recipe)
+            statistics = functools.partial(retaken, self.net, state.buffers, batches)
+            return recipe.evaluate(state.params, state.buffers, statistics, steps)
 
-        return torch.vmap(one)(state, knobs) if self.lifted else one(state, knobs)
+        with torch.no_grad():
+            result: tuple[Tensors, Tensors] = (torch.vmap(one) if self.lifted else one)(state, knobs)
+        return result
 
     def learning_rates(self, knobs: Knobs, progress: float) -> list[float]:
         """Return each member's learning rate at a share of the budget."""
@@ -89,12 +110,16 @@ class Program:
         rates = torch.vmap(rate)(knobs) if self.lifted else rate(knobs)
         return [value.item() for value in rates.reshape(-1)]
 
+    def _still(self) -> Noise:
+        """Return the noise of evaluation, the same for every trial; no method of the shelf draws from it."""
+        return Noise(seed=0, prefix="eval/", device=self.device)
+
     def _filled(self, knobs: Knobs) -> Recipe:
         methods = zip(self.recipe.methods, knobs["recipe"], strict=True)
         return Recipe(tuple((site, with_numbers(m, tensors)) for (site, m), tensors in methods))
 
     def _step(
-        self, moment: Moment, ran: list[str], state: State, knobs: Knobs, seed: int | Tensor, x: Tensor, y: Tensor
+        self, moment: Moment, work: Work, state: State, knobs: Knobs, seed: int | Tensor, x: Tensor, y: Tensor
     ) -> tuple[State, Tensor]:
         recipe = self._filled(knobs)
         now = Step(
@@ -104,15 +129,14 @@ class Program:
             ends_epoch=moment.ends_epoch,
         )
         steps = recipe.steps(now, state.memory, plain=None if self.lifted else self.recipe)
-        objectives: list[Tensor] = []
 
         def gradient(params: Tensors) -> Tensors:
             # What is asked for beside the gradient at the weights that train leaves no trace in the buffers.
-            buffers = {n: b.clone() for n, b in state.buffers.items()} if objectives else state.buffers
+            buffers = {n: b.clone() for n, b in state.buffers.items()} if work.gradients else state.buffers
             grads, objective = self._slope(
-                functools.partial(self._objective, recipe, steps, ran, x, y), params, buffers
+                functools.partial(self._objective, recipe, steps, work, x, y), params, buffers
             )
-            objectives.append(objective)
+            work.gradients.append(objective)
             return grads
 
         grads = recipe.descend(gradient, steps)(state.params)
@@ -122,7 +146,7 @@ class Program:
                 state.params, grads, state.moments, learning_rate=now.learning_rate, step=moment.step
             )
             updated = state._replace(params=params, moments=moments)
-            return recipe.project(updated, steps), objectives[0]
+            return recipe.project(updated, steps), work.gradients[0]
 
     def _slope(
         self, objective: Callable[[Tensors, Tensors], Tensor], at: Tensors, buffers: Tensors
@@ -137,14 +161,14 @@ class Program:
         return dict(zip(params, found, strict=True)), value.detach()
 
     def _objective(
-        self, recipe: Recipe, steps: Steps, ran: list[str], x: Tensor, y: Tensor, params: Tensors, buffers: Tensors
+        self, recipe: Recipe, steps: Steps, work: Work, x: Tensor, y: Tensor, params: Tensors, buffers: Tensors
     ) -> Tensor:
         x, y = recipe.augment(x, y, steps)
         taps: Tensors = {}
 
         def bend(signal: Any, slot: Slot) -> Any:
             if isinstance(signal, Branch):
-                return recipe.bend(signal.counted(ran, slot.label), slot, steps)
+                return recipe.bend(signal.counted(work.branches, slot.label), slot, steps)
             taps[slot.label] = signal
             return recipe.bend(signal, slot, steps)
 
@@ -155,8 +179,7 @@ class Program:
 
     def _predict(self, params: Tensors, buffers: Tensors, knobs: Knobs, x: Tensor) -> Tensor:
         recipe = self._filled(knobs)
-        noise = Noise(seed=0, prefix="eval/", device=self.device)
-        steps = recipe.steps(Step(noise=noise, progress=1.0, learning_rate=0.0, training=False), {})
+        steps = recipe.steps(Step(noise=self._still(), progress=1.0, learning_rate=0.0, training=False), {})
         logits: Tensor = functional_call(
             self.net, (params, buffers), (x, lambda signal, slot: recipe.bend(signal, slot, steps))
         )

@@ -16,7 +16,7 @@ from regtune.data import Splits
 from regtune.errors import Refused
 from regtune.networks import NETWORKS, Slot, slots
 from regtune.records import Epoch, Plain
-from regtune.regularizers import HOOKS, REGULARIZERS, Forward, Gradient, Regularizer, Step, overrides
+from regtune.regularizers import HOOKS, REGULARIZERS, Forward, Gradient, Regularizer, Statistics, Step, overrides
 from regtune.shelf import name_of
 from regtune.space import knobs, plain_settings, read_settings
 from regtune.state import Number, State, Tensors
@@ -102,9 +102,9 @@ class Recipe:
             net = method.prepare(net, data)
         return net
 
-    def start(self, params: Tensors, data: Splits) -> dict[str, Tensors]:
+    def start(self, state: State, data: Splits) -> dict[str, Tensors]:
         """Return what each method remembers at first, by site."""
-        return {site: method.start(params, data) for site, method in self._by_hook["start"]}
+        return {site: method.start(state, data) for site, method in self._by_hook["start"]}
 
     def augment(self, x: Tensor, y: Tensor, steps: Steps) -> tuple[Tensor, Tensor]:
         """Compose."""
@@ -138,10 +138,12 @@ class Recipe:
         renewed = {site: method.remember(state, steps[site]) for site, method in self._by_hook["remember"]}
         return state._replace(memory={**state.memory, **renewed})
 
-    def evaluate(self, params: Tensors, buffers: Tensors, memory: Mapping[str, Tensors]) -> tuple[Tensors, Tensors]:
+    def evaluate(
+        self, params: Tensors, buffers: Tensors, statistics: Statistics, steps: Steps
+    ) -> tuple[Tensors, Tensors]:
         """Compose."""
         for site, method in self._by_hook["evaluate"]:
-            params, buffers = method.evaluate(params, buffers, memory[site])
+            params, buffers = method.evaluate(params, buffers, statistics, steps[site])
         return params, buffers
 
     def schedule(self, progress: float) -> Number:

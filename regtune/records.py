@@ -111,9 +111,10 @@ class Epoch:
     penalties: never compare it across arms. `train_*` are clean metrics on a fixed subset of at most
     1,000 training examples, `val_*` on the whole validation split. `learning_rate` is that of the first
     step. `kept` is the number of the epoch that the recipe would keep if training ended here. `branches`
-    is how many residual branches were really run, per update. `stage` is "retrain" in the second training
-    of a trial that has one: the validation examples are then training examples too. `seconds` is wall time.
-    `outcome` is set on the last epoch only. None stands for a number that is not finite.
+    and `gradients` are how many residual branches were really run and how many gradients evaluated, per
+    update. `stage` is "retrain" in the second training of a trial that has one: the validation examples
+    are then training examples too. `seconds` is wall time. `outcome` is set on the last epoch only. None
+    stands for a number that is not finite.
     """
 
     number: int
@@ -126,6 +127,7 @@ class Epoch:
     kept: int
     seconds: float
     branches: float = 0.0
+    gradients: float = 1.0
     stage: Literal["train", "retrain"] = "train"
     outcome: Outcome | None = None
 

@@ -25,6 +25,7 @@ ORDER = [
     {"state"},
     {"regularizers"},
     {"recipe", "optimizers"},
+    {"normalization"},
     {"program"},
     {"measure"},
     {"build"},

@@ -87,6 +87,11 @@ def carve(everything: Examples, *, classes: int, sizes: tuple[int, ...], seed: i
     return [everything.take(part) for part in torch.split(order[: sum(sizes)], list(sizes))]
 
 
+def pixels(images: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return images as floats in [0, 1]: uint8 is divided by 255, floats are taken as they are."""
+    return images.to(dtype) / 255 if images.dtype == torch.uint8 else images.to(dtype)
+
+
 def joined(first: Examples, second: Examples) -> Examples:
     """Return the examples of both, the first ones first."""
     return Examples(images=torch.cat([first.images, second.images]), labels=torch.cat([first.labels, second.labels]))

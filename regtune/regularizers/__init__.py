@@ -1,6 +1,6 @@
 """The shelf of regularizers: one file = one method. `regtune list` prints the catalogue."""
 
-from regtune.regularizers._base import HOOKS, Forward, Gradient, Regularizer, Step, overrides
+from regtune.regularizers._base import HOOKS, Forward, Gradient, Regularizer, Statistics, Step, overrides
 from regtune.regularizers.confidence_penalty import ConfidencePenalty
 from regtune.regularizers.cosine_restarts import CosineRestarts
 from regtune.regularizers.dropout import Dropout
@@ -42,6 +42,7 @@ __all__ = [
     "MaxNorm",
     "Mixup",
     "Regularizer",
+    "Statistics",
     "Step",
     "StochasticDepth",
     "WarmUp",

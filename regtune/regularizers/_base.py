@@ -9,9 +9,9 @@
     schedule(progress) -> factor           multiplies the learning rate
     stop(epochs) -> bool, keep(epochs) -> number     after each epoch
 
-A method that must remember something beside the weights says what with `start(params, data)`, renews it
-after each update with `remember(state, step)`, finds it in `step.memory`, and may have other weights
-evaluated than those that train: `evaluate(params, buffers, memory)`.
+A method that must remember something beside the weights says what with `start(state, data)`, finds it in
+`step.memory`, renews it after each update with `remember(state, step)`, and may have other weights
+evaluated than those that train: `evaluate(params, buffers, statistics, step)`.
 
 Hooks return values and edit nothing in place. Float knobs are 0-dim tensors inside `train`: use torch
 operations on them and never branch in Python on their value. Random numbers come from `step.noise`
@@ -47,6 +47,7 @@ HOOKS = (
     "keep",
 )
 Gradient = Callable[[Tensors], Tensors]
+Statistics = Callable[[Tensors], Tensors]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +123,7 @@ class Regularizer:
         """Return the state after an update, moved to where it is allowed to be."""
         return state
 
-    def start(self, params: Tensors, data: Splits) -> Tensors:
+    def start(self, state: State, data: Splits) -> Tensors:
         """Return what the method remembers before the first step, by name."""
         return {}
 
@@ -130,8 +131,14 @@ class Regularizer:
         """Return what the method remembers after an update, of the same names and shapes as at the start."""
         return step.memory
 
-    def evaluate(self, params: Tensors, buffers: Tensors, memory: Tensors) -> tuple[Tensors, Tensors]:
-        """Return the weights and buffers that are evaluated and kept, given those that train."""
+    def evaluate(
+        self, params: Tensors, buffers: Tensors, statistics: Statistics, step: Step
+    ) -> tuple[Tensors, Tensors]:
+        """Return the weights and buffers that are evaluated and kept, given those that train.
+
+        `statistics(params)` gives the buffers that these weights have with normalization statistics taken
+        anew over the training data.
+        """
         return params, buffers
 
     def schedule(self, progress: float) -> Number:

@@ -1,0 +1,37 @@
+"""Normalization statistics taken anew: what averaged weights need before they can be evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
+
+from regtune.data import pixels
+from regtune.state import Tensors
+
+
+def retaken(net: nn.Module, buffers: Tensors, batches: Sequence[Tensor], params: Tensors) -> Tensors:
+    """Return the buffers of a network whose running statistics are means over the given batches.
+
+    `batches` are images [N, C, H, W]; the forward passes are those of training without any
+    bending, as in `torch.optim.swa_utils.update_bn`. A network without BatchNorm keeps its buffers.
+    """
+    layers = [part for part in net.modules() if isinstance(part, BatchNorm)]
+    if not layers:
+        return buffers
+    dtype = next(iter(params.values())).dtype
+    fresh = {name: b.clone() for name, b in buffers.items()}
+    before = [layer.momentum for layer in layers]
+    try:
+        with torch.no_grad():
+            for number, images in enumerate(batches, start=1):
+                for layer in layers:  # the first batch replaces what was there, the n-th counts 1 / n
+                    layer.momentum = 1 / number
+                functional_call(net, (params, fresh), (pixels(images, dtype), lambda signal, slot: signal))
+    finally:
+        for layer, momentum in zip(layers, before, strict=True):
+            layer.momentum = momentum
+    return fresh
