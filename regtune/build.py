@@ -64,7 +64,7 @@ def assemble(trials: Sequence[Trial], data: Splits | None, weights: tuple[Tensor
         params = {name: p.detach().clone() for name, p in params.items()}
         buffers = {name: b.detach().clone() for name, b in buffers.items()}
         state = State(params, buffers, optimizers[0].start(params), {})
-        states.append(state._replace(memory=recipe.start(state, splits.without_test())))
+        states.append(state._replace(memory=recipe.begin(state, splits.without_test())))
     knobs: list[Knobs] = [
         {"optimizer": numbers(o, device), "recipe": [numbers(m, device) for _, m in r.methods]}
         for o, r in zip(optimizers, recipes, strict=True)

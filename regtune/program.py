@@ -170,7 +170,9 @@ class Program:
             if isinstance(signal, Branch):
                 return recipe.bend(signal.counted(work.branches, slot.label), slot, steps)
             taps[slot.label] = signal
-            return recipe.bend(signal, slot, steps)
+            # A step aside from the tap: a penalty's gradient is then added to that of all else together,
+            # whatever a recipe bends here, and not to its parts in another order.
+            return recipe.bend(signal.view_as(signal), slot, steps)
 
         logits = functional_call(self.net, (params, buffers), (x, bend))
         likelihood = -(y * logits.log_softmax(-1)).sum(-1).mean()

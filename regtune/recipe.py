@@ -102,9 +102,9 @@ class Recipe:
             net = method.prepare(net, data)
         return net
 
-    def start(self, state: State, data: Splits) -> dict[str, Tensors]:
+    def begin(self, state: State, data: Splits) -> dict[str, Tensors]:
         """Return what each method remembers at first, by site."""
-        return {site: method.start(state, data) for site, method in self._by_hook["start"]}
+        return {site: method.begin(state, data) for site, method in self._by_hook["begin"]}
 
     def augment(self, x: Tensor, y: Tensor, steps: Steps) -> tuple[Tensor, Tensor]:
         """Compose."""

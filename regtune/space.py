@@ -59,9 +59,9 @@ class Interval:
 class Knob:
     """The description of one setting.
 
-    `kind` is int, float, bool, str or tuple (a list of whole numbers). `legal` is an interval for
-    numbers, the allowed words for strings. `off` is the value that the word "off" stands for, if the
-    setting has one; `neutral` is the value at which the method does nothing.
+    `kind` is int, float, bool, str or tuple (a list of numbers, each an `item`: int or float). `legal` is
+    an interval for numbers, the allowed words for strings. `off` is the value that the word "off" stands
+    for, if the setting has one; `neutral` is the value at which the method does nothing.
     """
 
     name: str
@@ -72,6 +72,7 @@ class Knob:
     meaning: str
     off: Any = None
     neutral: Any = None
+    item: type = int
 
     def check_space(self, where: str) -> None:
         """Raise Refused if the default search space leaves the legal values."""
@@ -82,7 +83,7 @@ class Knob:
     def expected(self) -> str:
         """Say in words what values this knob takes."""
         noun = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
-        text = noun.get(self.kind, "a list of whole numbers")
+        text = noun.get(self.kind, "a list of numbers" if self.item is float else "a list of whole numbers")
         if isinstance(self.legal, Interval):
             text += f" in {self.legal.text}"
         elif self.legal:
@@ -97,7 +98,7 @@ class Knob:
             return self._item(value, self.kind, where)
         if not isinstance(value, list | tuple):
             raise Refused(f"{where}: expected {self.expected()}, given {shown(value)}")
-        return tuple(self._item(item, int, f"{where}[{i}]") for i, item in enumerate(value))
+        return tuple(self._item(item, self.item, f"{where}[{i}]") for i, item in enumerate(value))
 
     def plain(self, value: Any) -> Any:
         """Return the strict-JSON form of a value: the word "off" instead of infinity."""
@@ -155,25 +156,28 @@ def _knobs(cls: Hashable) -> dict[str, Knob]:
     found = {}
     for field in dataclasses.fields(cls):
         if "knob" in field.metadata:
+            where = f"{cls.__module__}.{cls.__qualname__}.{field.name}"
+            kind, item = _kind(hints[field.name], where)
             found[field.name] = Knob(
-                name=field.name,
-                kind=_kind(hints[field.name], f"{cls.__module__}.{cls.__qualname__}.{field.name}"),
-                default=field.default,
-                **field.metadata["knob"],
+                name=field.name, kind=kind, item=item, default=field.default, **field.metadata["knob"]
             )
-            found[field.name].check_space(f"{cls.__module__}.{cls.__qualname__}.{field.name}")
+            found[field.name].check_space(where)
     return found
 
 
-def _kind(hint: Any, where: str) -> type:
-    """Return the plain kind of a field: `float | Tensor` is float, `tuple[int, ...]` is tuple."""
+def _kind(hint: Any, where: str) -> tuple[type, type]:
+    """Return the plain kind of a field and of its items: `float | Tensor` is float, `tuple[int, ...]` tuple of int."""
     union = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
     options = typing.get_args(hint) if union else (hint,)
     for option in options:
         plain = typing.get_origin(option) or option
-        if plain in (bool, int, float, str, tuple):
-            return typing.cast(type, plain)
-    raise Refused(f"{where}: expected a knob of type bool, int, float, str or tuple[int, ...], given {hint!r}")
+        if plain in (bool, int, float, str):
+            return plain, int
+        if plain is tuple and typing.get_args(option)[:1] in ((int,), (float,)):
+            return tuple, typing.get_args(option)[0]
+    raise Refused(
+        f"{where}: expected a knob of type bool, int, float, str, tuple[int, ...] or tuple[float, ...], given {hint!r}"
+    )
 
 
 def read_settings(cls: type, values: object, where: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 Tensors = dict[str, Tensor]
@@ -24,3 +25,8 @@ class State(NamedTuple):
 def weights(params: Tensors) -> Tensors:
     """Return the weights proper: no biases and no scales or shifts of normalization layers."""
     return {name: value for name, value in params.items() if value.ndim > 1}
+
+
+def length(values: Tensors) -> Tensor:
+    """Return the Euclidean length of all values together, never quite 0."""
+    return torch.stack([value.square().sum() for value in values.values()]).sum().sqrt().clamp_min(1e-30)

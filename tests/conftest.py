@@ -36,7 +36,7 @@ def row(name: str, method: Regularizer) -> Plain:
 def small_trial(recipe: Sequence[Plain] = (), optimizer: str = "sgd", **changes: Any) -> Trial:
     """Return a trial of a few milliseconds on made-up pictures."""
     settings: dict[str, Any] = {
-        "data": {"name": "synthetic", "train": 48, "validation": 32, "test": 37, "noise": 0.6},
+        "data": {"name": "synthetic", "train": 48, "validation": 32, "test": 37, "noise": 0.6, "side": 6},
         "network": {"name": "mlp", "widths": [12, 12, 12], "residual": True},
         "optimizer": {"name": optimizer, **plain_settings(OPTIMIZERS[optimizer]())},
         "epochs": 4,

@@ -3,19 +3,32 @@
 from regtune.regularizers._base import HOOKS, Forward, Gradient, Regularizer, Statistics, Step, overrides
 from regtune.regularizers.confidence_penalty import ConfidencePenalty
 from regtune.regularizers.cosine_restarts import CosineRestarts
+from regtune.regularizers.cutmix import CutMix
+from regtune.regularizers.cutout import Cutout
 from regtune.regularizers.dropout import Dropout
 from regtune.regularizers.early_stopping import EarlyStopping
 from regtune.regularizers.elastic_net import ElasticNet
+from regtune.regularizers.ema import EMA
 from regtune.regularizers.exponential_decay import ExponentialDecay
 from regtune.regularizers.gaussian_dropout import GaussianDropout
+from regtune.regularizers.gradient_clipping import GradientClipping
+from regtune.regularizers.horizontal_flip import HorizontalFlip
 from regtune.regularizers.inverse_time_decay import InverseTimeDecay
+from regtune.regularizers.kl_sparsity import KLSparsity
 from regtune.regularizers.l1 import L1
 from regtune.regularizers.l2 import L2
+from regtune.regularizers.l2_sp import L2SP
 from regtune.regularizers.label_smoothing import LabelSmoothing
 from regtune.regularizers.linear_decay import LinearDecay
 from regtune.regularizers.max_norm import MaxNorm
+from regtune.regularizers.mix_switch import MixSwitch
 from regtune.regularizers.mixup import Mixup
+from regtune.regularizers.random_crop import RandomCrop
+from regtune.regularizers.random_erasing import RandomErasing
+from regtune.regularizers.sam import SAM
+from regtune.regularizers.staircase import Staircase
 from regtune.regularizers.stochastic_depth import StochasticDepth
+from regtune.regularizers.swa import SWA
 from regtune.regularizers.warm_up import WarmUp
 from regtune.regularizers.weight_decay import WeightDecay
 from regtune.shelf import Shelf
@@ -23,12 +36,18 @@ from regtune.shelf import Shelf
 REGULARIZERS: Shelf[Regularizer] = Shelf(package=__name__, base=Regularizer, noun="regularizer")
 
 __all__ = [
+    "EMA",
     "HOOKS",
     "L1",
     "L2",
+    "L2SP",
     "REGULARIZERS",
+    "SAM",
+    "SWA",
     "ConfidencePenalty",
     "CosineRestarts",
+    "CutMix",
+    "Cutout",
     "Dropout",
     "EarlyStopping",
     "ElasticNet",
@@ -36,12 +55,19 @@ __all__ = [
     "Forward",
     "GaussianDropout",
     "Gradient",
+    "GradientClipping",
+    "HorizontalFlip",
     "InverseTimeDecay",
+    "KLSparsity",
     "LabelSmoothing",
     "LinearDecay",
     "MaxNorm",
+    "MixSwitch",
     "Mixup",
+    "RandomCrop",
+    "RandomErasing",
     "Regularizer",
+    "Staircase",
     "Statistics",
     "Step",
     "StochasticDepth",

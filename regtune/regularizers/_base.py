@@ -9,7 +9,7 @@
     schedule(progress) -> factor           multiplies the learning rate
     stop(epochs) -> bool, keep(epochs) -> number     after each epoch
 
-A method that must remember something beside the weights says what with `start(state, data)`, finds it in
+A method that must remember something beside the weights says what with `begin(state, data)`, finds it in
 `step.memory`, renews it after each update with `remember(state, step)`, and may have other weights
 evaluated than those that train: `evaluate(params, buffers, statistics, step)`.
 
@@ -39,7 +39,7 @@ HOOKS = (
     "penalty",
     "descend",
     "project",
-    "start",
+    "begin",
     "remember",
     "evaluate",
     "schedule",
@@ -123,7 +123,7 @@ class Regularizer:
         """Return the state after an update, moved to where it is allowed to be."""
         return state
 
-    def start(self, state: State, data: Splits) -> Tensors:
+    def begin(self, state: State, data: Splits) -> Tensors:
         """Return what the method remembers before the first step, by name."""
         return {}
 

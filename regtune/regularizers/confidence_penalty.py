@@ -1,4 +1,10 @@
-"""Confidence penalty: predictions that are too sure cost something."""
+"""Confidence penalty: predictions that are too sure cost something.
+
+Bends: the objective, through the logits.
+Formula: J - strength * H(p), H the entropy of the predicted distribution, mean over the batch.
+Expect: softer predictions and better calibration, accuracy hardly changed.
+Not with: label smoothing, which pulls towards the uniform distribution the other way round.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""Elastic net: L1 and L2 together, one strength and a mix."""
+"""Elastic net: L1 and L2 together, one strength and a mix.
+
+Bends: the objective.
+Formula: J + strength (l1_share sum |w| + (1 - l1_share) / 2 sum w^2).
+Expect: between L1 and L2; groups of alike weights stay together where L1 alone would choose one.
+Not with: L1 or L2 beside it, which it holds already.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""Gaussian dropout: units are multiplied by normal noise of mean 1 instead of being left out."""
+"""Gaussian dropout: units are multiplied by normal noise of mean 1 instead of being left out.
+
+Bends: hidden and input slots, in training.
+Formula: h * (1 + sqrt(p / (1 - p)) z), z ~ N(0, 1); nothing at test.
+Expect: what dropout gives, or a little more (MNIST: 0.95 against 1.08 %).
+Not with: dropout in the same slots.
+"""
 
 from __future__ import annotations
 

@@ -1,22 +1,32 @@
-"""L1: a price on weights that is the same for small and large ones, so many go towards zero."""
+"""L1: a price on weights that is the same for small and large ones, so many go to zero.
+
+Bends: the objective (subgradient), or the weights after each update (proximal).
+Formula: J + strength * sum |w|; proximal: w <- sign(w) max(|w| - learning rate * strength, 0).
+Expect: sparse weights. By subgradients they hover around zero, by proximal steps they are exactly zero.
+Not with: Adam where the proximal form is meant as a penalty, it does not see Adam's scaling; elastic net,
+which holds an L1 part already.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from optuna.distributions import FloatDistribution
+from torch import Tensor
 
-from regtune.regularizers._base import Forward, Regularizer
+from regtune.regularizers._base import Forward, Regularizer, Step
 from regtune.space import knob
-from regtune.state import Number, weights
+from regtune.state import Number, State, weights
 
 
 @dataclass(frozen=True, kw_only=True)
 class L1(Regularizer):
     """Adds strength * sum of absolute weights to the objective; the subgradient at 0 is 0.
 
-    Biases and normalization parameters are free. By subgradients weights hover around zero but are
-    hardly ever exactly zero. Source: I. Goodfellow et al., "Deep Learning" (2016), section 7.1.2.
+    Biases and normalization parameters are free. `start` > 0 is the "L1 (towards the end)" of the lecture,
+    whose source has L2 beside it: a recipe of both. Source: I. Goodfellow et al., "Deep Learning" (2016),
+    section 7.1.2; the proximal step is ISTA's: A. Beck, M. Teboulle (2009).
     """
 
     strength: Number = knob(
@@ -26,7 +36,24 @@ class L1(Regularizer):
         neutral=0.0,
         meaning="factor of the sum of absolute weights",
     )
+    start: Number = knob(default=0.0, legal="[0, 1]", meaning="share of the budget that is over when it begins")
+    method: str = knob(
+        default="subgradient", legal=("subgradient", "proximal"), meaning="how the kink at zero is treated"
+    )
 
     def penalty(self, step: Forward) -> Number:
-        """Return the price of the weights."""
-        return self.strength * sum(w.abs().sum() for w in weights(step.params).values())
+        """Return the price of the weights; 0 for the proximal form."""
+        if self.method == "proximal":
+            return 0.0
+        return self._now(step) * sum(w.abs().sum() for w in weights(step.params).values())
+
+    def project(self, state: State, step: Step) -> State:
+        """Move the weights towards zero; those that would pass it stay there. Only the proximal form."""
+        if self.method == "subgradient":
+            return state
+        reach = step.learning_rate * self._now(step)
+        pulled = {n: w.sign() * (w.abs() - reach).clamp_min(0.0) for n, w in weights(state.params).items()}
+        return state._replace(params={**state.params, **pulled})
+
+    def _now(self, step: Step) -> Tensor:
+        return torch.where(torch.as_tensor(self.start) <= step.progress, torch.as_tensor(self.strength), 0.0)

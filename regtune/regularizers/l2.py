@@ -1,4 +1,11 @@
-"""L2: a quadratic price on weights."""
+"""L2: a quadratic price on weights.
+
+Bends: the objective.
+Formula: J + strength / 2 * sum w^2; the gradient has strength * w more.
+Expect: along a direction of curvature lambda, weights shrink by lambda / (lambda + strength).
+Not with: Adam, which divides it away (use weight_decay); scale-free layers before BatchNorm, where it only
+changes the effective learning rate.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""Max-norm: the incoming weights of a unit stay inside a ball."""
+"""Max-norm: the incoming weights of a unit stay inside a ball.
+
+Bends: the weights, after each update.
+Formula: w <- w min(1, c / |w|), w the incoming weight vector of one unit (or of one output channel).
+Expect: large learning rates stay safe; alone better than L2 on MNIST (1.35 against 1.62 %), best with dropout.
+Not with: layers before BatchNorm, whose scale does not matter.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""Decoupled weight decay: weights shrink by themselves, beside the gradient step."""
+"""Decoupled weight decay: weights shrink by themselves, beside the gradient step.
+
+Bends: the weights, after each update.
+Formula: w <- w (1 - learning rate * strength).
+Expect: what L2 gives under plain SGD; under Adam and momentum it is the one that works as meant.
+Not with: L2, or an optimizer with a weight decay of its own.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,37 @@
+"""Horizontal flip: pictures are mirrored at random.
+
+Bends: inputs, one draw for every example and step.
+Formula: x[..., W - 1 - j] with probability p, else x.
+Expect: the first half of every CIFAR recipe, worth a point or more on natural pictures.
+Not with: digits, letters and whatever else is not the same in a mirror.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from optuna.distributions import FloatDistribution
+from torch import Tensor
+
+from regtune.regularizers._base import Regularizer, Step
+from regtune.space import knob
+from regtune.state import Number
+
+
+@dataclass(frozen=True, kw_only=True)
+class HorizontalFlip(Regularizer):
+    """Mirrors each picture left to right with probability p.
+
+    Source: A. Krizhevsky, I. Sutskever, G. Hinton, "ImageNet Classification with Deep Convolutional Neural
+    Networks" (NIPS 2012), section 4.1.
+    """
+
+    p: Number = knob(
+        default=0.5, legal="[0, 1]", space=FloatDistribution(0.1, 0.5), neutral=0.0, meaning="probability to mirror"
+    )
+
+    def augment(self, x: Tensor, y: Tensor, step: Step) -> tuple[Tensor, Tensor]:
+        """Mirror some pictures; targets stay."""
+        mirrored = step.noise.uniform("flip", (len(x),)) < self.p
+        return torch.where(mirrored[:, None, None, None], x.flip(3), x), y

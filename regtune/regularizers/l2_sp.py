@@ -1,0 +1,46 @@
+"""L2-SP: a quadratic price on the distance from where training began.
+
+Bends: the objective.
+Formula: J + strength / 2 * sum (w - w0)^2, w0 the weights before the first step.
+Expect: after transfer or pretraining, less of what was learned before is lost; from random initial weights
+it holds the network in the neighbourhood of its start, as early stopping does.
+Not with: L2, which pulls the same weights to zero; strong label noise at the start of transfer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from optuna.distributions import FloatDistribution
+
+from regtune.data import Splits
+from regtune.regularizers._base import Forward, Regularizer
+from regtune.space import knob
+from regtune.state import Number, State, Tensors, weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class L2SP(Regularizer):
+    """Adds strength / 2 * squared distance of the weights from their starting point.
+
+    Biases and normalization parameters are free. The paper gives the layers that are new to the task an
+    ordinary L2 beside it; here every weight has its starting point. Source: X. Li, Y. Grandvalet,
+    F. Davoine, "Explicit Inductive Bias for Transfer Learning with Convolutional Networks" (ICML 2018).
+    """
+
+    strength: Number = knob(
+        default=1e-2,
+        legal="[0, 1e6]",
+        space=FloatDistribution(1e-4, 1.0, log=True),
+        neutral=0.0,
+        meaning="factor of half the squared distance",
+    )
+
+    def begin(self, state: State, data: Splits) -> Tensors:
+        """Remember the weights before the first step."""
+        return {name: weight.clone() for name, weight in weights(state.params).items()}
+
+    def penalty(self, step: Forward) -> Number:
+        """Return the price of the distance."""
+        current = weights(step.params)
+        return self.strength / 2 * sum((current[name] - w0).square().sum() for name, w0 in step.memory.items())

@@ -1,0 +1,46 @@
+"""SAM: go down the slope that is found a little further up.
+
+Bends: the gradient; every update takes two of them.
+Formula: g(w + rho g(w) / |g(w)|), the length over all parameters.
+Expect: flatter minima and about half a point on CIFAR, for twice the time per update: compare it with
+others at equal gradient evaluations.
+Not with: gradient clipping before it in the recipe, which would cut the ascent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from optuna.distributions import FloatDistribution
+
+from regtune.regularizers._base import Gradient, Regularizer, Step
+from regtune.space import knob
+from regtune.state import Number, Tensors, length
+
+
+@dataclass(frozen=True, kw_only=True)
+class SAM(Regularizer):
+    """Sharpness-aware minimization: the gradient at the worst point of a small ball, to first order.
+
+    Both passes see the same batch and the same noise; only the first updates BatchNorm's statistics.
+    Source: P. Foret et al., "Sharpness-Aware Minimization for Efficiently Improving Generalization"
+    (ICLR 2021).
+    """
+
+    rho: Number = knob(
+        default=0.05,
+        legal="[0, 100]",
+        space=FloatDistribution(0.01, 0.5, log=True),
+        neutral=0.0,
+        meaning="radius of the ball",
+    )
+
+    def descend(self, gradient: Gradient, step: Step) -> Gradient:
+        """Return the gradient at the shifted weights."""
+
+        def ascended(params: Tensors) -> Tensors:
+            grads = gradient(params)
+            reach = self.rho / length(grads)
+            return gradient({name: p + reach * grads[name] for name, p in params.items()})
+
+        return ascended
