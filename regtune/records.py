@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 Phase = Literal["search", "confirm"]
 Status = Literal["ok", "pruned", "diverged", "failed"]
 Plain = dict[str, Any]
-RETRAIN = ("none", "updates", "epochs", "loss")
+Retrain = Literal["none", "updates", "epochs", "loss"]
 
 
 def finite(value: float) -> float | None:
@@ -58,7 +58,7 @@ class Trial:
     threads: int = 1
     device: str = "cpu"
     dtype: str = "float32"
-    retrain: str = "none"
+    retrain: Retrain = "none"
     retrain_cap: int = 100
     plugins: tuple[str, ...] = ()
 
