@@ -26,22 +26,38 @@ ResultsFolder = Annotated[Path, typer.Option("--results", help="folder under whi
 
 
 @app.command("list")
-def list_(plugin: Plugin = None) -> None:
+def list_(
+    name: Annotated[str | None, typer.Argument(help="one of them: its card", show_default=False)] = None,
+    form: Annotated[str, typer.Option("--format", help="table, or md: the methods as the README has them")] = "table",
+    plugin: Plugin = None,
+) -> None:
     """Print the catalogue: regularizers, data sets, networks, optimizers."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from regtune import catalogue
+    from regtune.errors import nearest
 
+    if form not in ("table", "md"):
+        raise Refused(f"--format: unknown format {form!r}{nearest(form, ('table', 'md'))}")
+    if name is not None:
+        print(catalogue.card(name, tuple(plugin or ())))
+        return
+    if form == "md":
+        print(catalogue.markdown(), end="")
+        return
     console = Console()
-    methods = Table(*catalogue.HEADINGS, show_lines=True)
-    for row in catalogue.regularizers(tuple(plugin or ())):
-        methods.add_row(*row)
-    console.print(methods)
-    rest = Table("kind", "name", "settings", "what it is", show_lines=True)
-    for row in catalogue.others(tuple(plugin or ())):
-        rest.add_row(*row)
-    console.print(rest)
+    for headings, rows in (
+        (catalogue.HEADINGS, catalogue.regularizers(tuple(plugin or ()))),
+        (("kind", "name", "settings", "what it is"), catalogue.others(tuple(plugin or ()))),
+    ):
+        table = Table(show_lines=True)
+        for place, heading in enumerate(headings):
+            table.add_column(heading, no_wrap=place == 0 or heading == "name")
+        for row in rows:
+            table.add_row(*map(escape, row))
+        console.print(table)
 
 
 @app.command()
