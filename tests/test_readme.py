@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from regtune.catalogue import markdown
 from regtune.store import load
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -107,6 +108,11 @@ def arms(text: str) -> list[str]:
 def header(text: str) -> list[str]:
     line = next(line for line in text.splitlines() if line.startswith("| arm"))
     return [cell.strip() for cell in line.split("|")]
+
+
+def test_the_table_of_methods_is_that_of_the_shelf() -> None:
+    table = README.partition("<!-- methods: make readme -->\n")[2].partition("<!-- end of methods -->")[0]
+    assert table == markdown(), "the README's table of methods is stale: run `make readme`"
 
 
 def test_the_make_targets_are_the_commands_of_the_readme() -> None:
