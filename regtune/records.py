@@ -16,6 +16,12 @@ Status = Literal["ok", "pruned", "diverged", "failed"]
 Plain = dict[str, Any]
 Retrain = Literal["none", "updates", "epochs", "loss"]
 
+# How the path of a choice ends among the searched knobs of a trial: `dropout.switch` is true or false,
+# `mixing.one_of` is the name of a method of the group `mixing`, or "none".
+SWITCH = "switch"
+ONE_OF = "one_of"
+NONE = "none"
+
 
 def finite(value: float) -> float | None:
     """Return the number, or None where JSON has no word for it (infinity, not a number)."""

@@ -34,6 +34,8 @@ ORDER = [
     {"lane"},
     {"training"},
     {"catalogue", "ranges"},
+    {"methods"},
+    {"groups"},
     {"arms"},
     {"sweep_file"},
     {"sweep"},
