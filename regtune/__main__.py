@@ -90,11 +90,12 @@ def plan(sweep: SweepFile, plugin: Plugin = None) -> None:
     for arm in loaded.arms:
         trials = loaded.budget(arm) + loaded.confirm.seeds
         total += trials
-        table.add_row(
-            arm.name, ", ".join(arm.space), str(loaded.budget(arm)), str(loaded.confirm.seeds), str(trials * epochs)
-        )
+        searched = ", ".join(f"({path})" if path in arm.when else path for path in arm.space)
+        table.add_row(arm.name, searched, str(loaded.budget(arm)), str(loaded.confirm.seeds), str(trials * epochs))
     console = Console()
     console.print(table)
+    if any(arm.when for arm in loaded.arms):
+        console.print("in brackets: searched only in trials whose recipe has the method")
     places = ", ".join(map(str, rungs(epochs, loaded.search))) or "none"
     console.print(f"{total} trials, at most {total * epochs} epochs; pruning after epochs: {places}")
 

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from regtune.reports.caption import caption
+from regtune.reports.wording import knobs_chosen
 from regtune.statistics import Comparison, compare, mean_interval
 from regtune.store import Results, load
 
@@ -93,7 +94,7 @@ def formatted(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "arm": frame["arm"],
-            "knobs chosen": [_knobs(text) for text in frame["knobs"]],
+            "knobs chosen": [knobs_chosen(text) for text in frame["knobs"]],
             "n": frame["n"],
             "test accuracy %": [
                 _interval(row["test_accuracy"], row["test_accuracy_low"], row["test_accuracy_high"]) for row in rows
@@ -174,13 +175,3 @@ def _interval(mean: float, low: float, high: float, sign: str = "") -> str:
     left = "(0" if low == 0 else f"[{100 * low:{sign}.2f}"
     right = "0)" if high == 0 else f"{100 * high:{sign}.2f}]"
     return f"{100 * mean:{sign}.2f} {left}, {right}"
-
-
-def _knobs(text: str) -> str:
-    values = json.loads(text)
-    return ", ".join(
-        f"{path.removeprefix('optimizer.')}={value:.3g}"
-        if isinstance(value, float)
-        else f"{path.removeprefix('optimizer.')}={value}"
-        for path, value in values.items()
-    )
