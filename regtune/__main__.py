@@ -79,25 +79,11 @@ def check(sweep: SweepFile, plugin: Plugin = None) -> None:
 def plan(sweep: SweepFile, plugin: Plugin = None) -> None:
     """Print what a sweep would do: arms, searched knobs, trials, epochs, rungs."""
     from rich.console import Console
-    from rich.table import Table
 
-    from regtune.board import rungs
+    from regtune.planned import planned
     from regtune.sweep import Sweep
 
-    loaded = Sweep.read(sweep, tuple(plugin or ()))
-    table = Table("arm", "searched knobs", "search trials", "confirm trials", "epochs at most")
-    epochs, total = loaded.training.epochs, 0
-    for arm in loaded.arms:
-        trials = loaded.budget(arm) + loaded.confirm.seeds
-        total += trials
-        searched = ", ".join(f"({path})" if path in arm.when else path for path in arm.space)
-        table.add_row(arm.name, searched, str(loaded.budget(arm)), str(loaded.confirm.seeds), str(trials * epochs))
-    console = Console()
-    console.print(table)
-    if any(arm.when for arm in loaded.arms):
-        console.print("in brackets: searched only in trials whose recipe has the method")
-    places = ", ".join(map(str, rungs(epochs, loaded.search))) or "none"
-    console.print(f"{total} trials, at most {total * epochs} epochs; pruning after epochs: {places}")
+    Console().print(planned(Sweep.read(sweep, tuple(plugin or ()))))
 
 
 @app.command()

@@ -12,7 +12,7 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
-from regtune.errors import Refused, nearest, shown
+from regtune.errors import Refused, shown
 from regtune.ranges import read_searched
 from regtune.records import SWITCH, Plain
 from regtune.regularizers import REGULARIZERS
@@ -78,10 +78,9 @@ def read_row(
     entry: Entry, plugins: tuple[str, ...], beside: tuple[str, ...] = ()
 ) -> tuple[Plain, dict[str, BaseDistribution]]:
     """Return the plain row of a method with its fixed knobs, and its searched ones by path; raises Refused."""
-    methods = REGULARIZERS.all(plugins)
-    if entry.name not in methods and _is_like_a_group(entry.table):
+    if entry.name not in REGULARIZERS.all(plugins) and _is_like_a_group(entry.table):
         raise Refused(
-            f"{entry.place}: unknown regularizer {shown(entry.name)}{nearest(entry.name, methods)}; "
+            f"{entry.place}: unknown regularizer {shown(entry.name)}; "
             f"a group is written {entry.name} = {{ one_of = {{ ... }} }}"
         )
     cls = REGULARIZERS.find(entry.name, entry.place, plugins)
