@@ -13,6 +13,7 @@ import pytest
 
 from regtune.catalogue import markdown
 from regtune.store import load
+from regtune.sweep import Sweep
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -90,6 +91,15 @@ def test_the_python_example_runs(folder: Path) -> None:
     accuracy, status = done.stdout.split()
     assert float(accuracy) > 0.8
     assert status == "ok"
+
+
+def test_the_cocktail_of_the_readme_can_be_added_to_its_sweep_file(tmp_path: Path) -> None:
+    path = tmp_path / "cocktail.toml"
+    path.write_text("\n".join(next(b for b in blocks("toml") if word in b) for word in ("baseline = {}", "one_of")))
+    assert list(Sweep.read(path).arm("cocktail").space)[1:] == [
+        "dropout.switch", "dropout.p_hidden", "max_norm.switch", "mixing.one_of", "mixup.alpha", "label_smoothing.eps",
+        "decay.one_of", "cosine_restarts.lowest", "exponential_decay.last", "l2.strength",
+    ]  # fmt: skip
 
 
 def test_the_table_is_the_published_one_of_the_sweep_that_ships(printed: dict[str, str]) -> None:
