@@ -26,6 +26,7 @@ from regtune.log import read_log
 from regtune.recipe import Recipe
 from regtune.records import Epoch, Outcome
 from regtune.reports.comparison import comparison, markdown
+from regtune.shipped import sweep_files
 from regtune.store import load
 from regtune.suggest import frozen, suggest
 from regtune.sweep import Sweep
@@ -262,3 +263,18 @@ def test_slots_are_checked_for_every_method_that_an_arm_could_hold(tmp_path: Pat
         path = write(tmp_path, text_of(table).replace("residual = true", "residual = false"))
         with pytest.raises(Refused, match=r"^arms\.cocktail: stochastic_depth needs a network with a slot"):
             examine(Sweep.read(path))
+
+
+@pytest.mark.parametrize("file", sweep_files(), ids=lambda file: str(file.name))
+def test_every_sweep_that_ships_can_be_trained(file: Path) -> None:
+    examine(Sweep.read(file))
+
+
+def test_the_cocktail_that_ships_runs(tmp_path: Path) -> None:
+    text = next(file for file in sweep_files() if file.stem == "cocktail").read_text(encoding="utf-8")
+    for old, new in (("epochs = 30", "epochs = 2"), ("trials_per_knob = 5", "trials = 3"), ("seeds = 10", "seeds = 1")):
+        assert old in text
+        text = text.replace(old, new)
+    table = comparison(load(run(Sweep.read(write(tmp_path, text)), tmp_path, in_process=True))).set_index("arm")
+    assert table.loc["cocktail", "n"] == 1
+    assert not table["search_missing"].any()
