@@ -23,6 +23,7 @@ ORDER = [
     {"data"},
     {"networks"},
     {"state"},
+    {"pictures"},
     {"regularizers"},
     {"recipe", "optimizers"},
     {"program"},

@@ -15,7 +15,9 @@ from regtune.regularizers.label_smoothing import LabelSmoothing
 from regtune.regularizers.linear_decay import LinearDecay
 from regtune.regularizers.max_norm import MaxNorm
 from regtune.regularizers.mixup import Mixup
+from regtune.regularizers.rand_augment import RandAugment
 from regtune.regularizers.stochastic_depth import StochasticDepth
+from regtune.regularizers.trivial_augment import TrivialAugment
 from regtune.regularizers.warm_up import WarmUp
 from regtune.regularizers.weight_decay import WeightDecay
 from regtune.shelf import Shelf
@@ -40,9 +42,11 @@ __all__ = [
     "LinearDecay",
     "MaxNorm",
     "Mixup",
+    "RandAugment",
     "Regularizer",
     "Step",
     "StochasticDepth",
+    "TrivialAugment",
     "WarmUp",
     "WeightDecay",
     "overrides",
