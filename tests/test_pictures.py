@@ -22,12 +22,13 @@ from regtune.regularizers.trivial_augment import WIDE
 
 SHAPES = [(1, 32, 32), (3, 32, 32), (3, 24, 36), (1, 28, 28), (3, 5, 8), (1, 4, 4), (3, 1, 3), (3, 2, 2)]
 MOVES = {Operation.Rotate, Operation.ShearX, Operation.ShearY, Operation.TranslateX, Operation.TranslateY}
+BLENDS = {Operation.Color, Operation.Contrast, Operation.Sharpness}
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
 every_operation = pytest.mark.parametrize("operation", list(Operation), ids=OPERATIONS)
 
 
 def torchvisions(picture: Tensor, operation: int, strength: float) -> Tensor:
-    """Return what torchvision makes of one uint8 picture [C, H, W]."""
+    """Return what torchvision makes of a uint8 picture [C, H, W], or of each of a batch of them."""
     from torchvision.transforms import v2
 
     policy = v2.RandAugment()
@@ -69,7 +70,7 @@ def all_strengths(operation: Operation, height: int, width: int) -> list[float]:
 
 def ours(images: Tensor, operation: Operation, strength: float) -> Tensor:
     which, many = torch.full((1, len(images)), int(operation)), torch.full((1, len(images)), strength)
-    return dense(images.float(), which, many)
+    return sorted_out(images.float(), which, many, which)
 
 
 @every_shape
@@ -77,15 +78,16 @@ def ours(images: Tensor, operation: Operation, strength: float) -> Tensor:
 def test_each_operation_is_torchvisions(operation: Operation, shape: tuple[int, int, int]) -> None:
     images, wrong, worst, pixels = pictures(shape), 0, 0.0, 0
     for strength in all_strengths(operation, *shape[1:]):
-        theirs = torch.stack([torchvisions(image, operation, strength) for image in images]).float()
+        theirs = torchvisions(images, operation, strength).float()  # one operation for all: a loop over pictures
         apart = (ours(images, operation, strength) - theirs).abs()
         wrong, worst, pixels = wrong + int((apart > 0).sum()), max(worst, float(apart.max())), pixels + apart.numel()
     print(f"{operation.name} {shape}: {wrong} of {pixels} pixels differ, by at most {worst:g}")
     if operation in MOVES:
         # Only where a pixel comes from the middle between two: the last bit of the place then decides.
         assert wrong <= 1e-3 * pixels
-    elif operation is Operation.Color:
-        # Three colours of 2**24 have a grey that float32 puts one level lower than whole numbers do.
+    elif operation in BLENDS:
+        # torchvision fuses a product into a sum, but not in the last few pixels of some shapes, so a level may be
+        # missed there by rounding; and 3 colours of 2**24 have a grey that float32 puts one level too low.
         assert wrong <= 1e-4 * pixels
         assert worst <= 1
     else:
@@ -145,12 +147,13 @@ def test_rand_augment_replays_through_torchvision(scale: str, shape: tuple[int, 
         x, _ = method.augment(images.float() / 255, y, step)
         drawn = draw(step.noise, 2, len(images))
         for row, image in enumerate(images):
+            theirs = image
             for operation, negative in zip(drawn.operation[:, row], drawn.negative[:, row], strict=True):
                 make, signed = policy._AUGMENTATION_SPACE[OPERATIONS[operation]]
                 table = make(bins, *shape[1:])
                 magnitude = 0.0 if table is None else float(table[9])
-                image = torchvisions(image, int(operation), -magnitude if signed and negative else magnitude)
-            wrong, pixels = wrong + int((x[row] != image.float() / 255).sum()), pixels + image.numel()
+                theirs = torchvisions(theirs, int(operation), -magnitude if signed and negative else magnitude)
+            wrong, pixels = wrong + int((x[row] != theirs.float() / 255).sum()), pixels + theirs.numel()
     print(f"{scale} {shape}: {wrong} of {pixels} pixels differ")
     assert wrong <= 1e-3 * pixels
 

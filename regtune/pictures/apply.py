@@ -44,12 +44,12 @@ def augmented(x: Tensor, drawn: Draws, strengths: Tensor) -> Tensor:
 
     Levels are whole from the start on: x is rounded to 255ths.
     """
-    levels = x.float().mul(255).round_().clamp(0, 255)
+    levels = x.float().mul(255).round_()
     if drawn.seen is None:
         levels = dense(levels, drawn.operation, strengths)
     else:
         levels = sorted_out(levels, drawn.operation, strengths, drawn.seen)
-    return levels.to(x.dtype) / 255
+    return levels.to(x.dtype).div_(255)  # levels are ours
 
 
 def check_channels(images: Tensor, where: str) -> None:
@@ -73,19 +73,22 @@ def dense(levels: Tensor, operations: Tensor, strengths: Tensor) -> Tensor:
 def sorted_out(levels: Tensor, operations: Tensor, strengths: Tensor, seen: Tensor) -> Tensor:
     """Apply each family to its own examples, which `seen` [passes, N] on the CPU tells."""
     device = levels.device
-    row_of = torch.arange(len(levels))  # which row of `levels` holds an example: each pass leaves them sorted
-    for operation, strength, drawn in zip(operations, strengths, seen, strict=True):
-        family_of = _families(drawn.device)[drawn]
-        order = family_of.argsort(stable=True)
-        sizes = family_of.bincount(minlength=len(FAMILIES) + 1).tolist()
-        levels = levels.index_select(0, row_of[order].to(device, non_blocking=True))
-        there = order.to(device, non_blocking=True)
-        parts = zip(*(torch.split(rows, sizes) for rows in (levels, operation[there], strength[there])), strict=True)
+    family_of = _families(seen.device)[seen]
+    orders = family_of.argsort(dim=1, stable=True)
+    sizes = (family_of.unsqueeze(2) == torch.arange(len(FAMILIES) + 1)).sum(1).tolist()
+    rows = orders.argsort(dim=1)  # of an example after a pass, which leaves the batch sorted by family
+    # Going into a pass, an example is in the row in which the pass before left it.
+    moves = [orders[0], *rows[:-1].gather(1, orders[1:]), rows[-1]]
+    there = orders.to(device, non_blocking=True)
+    for move, operation, strength, size in zip(
+        moves, operations.gather(1, there), strengths.gather(1, there), sizes, strict=False
+    ):
+        levels = levels.index_select(0, move.to(device, non_blocking=True))
+        parts = zip(*(torch.split(whole, size) for whole in (levels, operation, strength)), strict=True)
         untouched, *others = parts
         done = [family(*part) for (family, _), part in zip(FAMILIES, others, strict=True) if len(part[0])]
         levels = torch.cat([untouched[0], *done])
-        row_of = order.argsort()
-    return levels.index_select(0, row_of.to(device, non_blocking=True))
+    return levels.index_select(0, moves[-1].to(device, non_blocking=True))
 
 
 @lru_cache(maxsize=8)

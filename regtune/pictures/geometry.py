@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import torch
@@ -25,17 +26,28 @@ def sources(operation: Tensor, strength: Tensor, height: int, width: int) -> Ten
 
     That place is in halves of the picture, -1 to 1. Shears keep the upper left corner where it is.
     """
+    linear, radians, cos, sin, halves = _parts(height, width, strength.device)
     s = strength.double()
+    angle = (s * radians[operation]).view(-1, 1, 1)
+    matrix = angle.cos() * cos + angle.sin() * sin + s.view(-1, 1, 1) * linear[operation]
+    return matrix.float() / halves
 
-    def only(wanted: Operation) -> Tensor:
-        return torch.where(operation == wanted, s, 0.0)
 
-    angle = only(Operation.Rotate).deg2rad()
-    shear_x, shear_y, cos, sin = only(Operation.ShearX), only(Operation.ShearY), angle.cos(), angle.sin()
-    across = (cos, shear_x - sin, shear_x * (height / 2) - only(Operation.TranslateX))
-    down = (shear_y + sin, cos, shear_y * (width / 2) - only(Operation.TranslateY))
-    rows = [torch.stack(row, 1).float() / (size / 2) for row, size in ((across, width), (down, height))]
-    return torch.stack(rows, 1)
+@lru_cache(maxsize=64)
+def _parts(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Return what a matrix is the sum of, in float64.
+
+    By operation: the matrix [2, 3] that is multiplied by the strength, and radians per unit of strength. For all:
+    the matrices that are multiplied by cosine and sine. Last, halves of the picture's sides, float32, [2, 1].
+    """
+    linear, radians = torch.zeros(len(Operation), 2, 3).double(), torch.zeros(len(Operation)).double()
+    linear[Operation.ShearX, 0] = torch.tensor([0, 1, height / 2])
+    linear[Operation.ShearY, 1] = torch.tensor([1, 0, width / 2])
+    linear[Operation.TranslateX, 0, 2] = linear[Operation.TranslateY, 1, 2] = -1
+    radians[Operation.Rotate] = math.pi / 180
+    cos, sin = torch.tensor([[1.0, 0, 0], [0, 1, 0]]).double(), torch.tensor([[0.0, -1, 0], [1, 0, 0]]).double()
+    halves = torch.tensor([[width / 2], [height / 2]])
+    return linear.to(device), radians.to(device), cos.to(device), sin.to(device), halves.to(device)
 
 
 @lru_cache(maxsize=64)
