@@ -1,7 +1,7 @@
 """Augmentation of pictures in tensor code: every example of a batch with its own operation and strength.
 
-A picture here is float32 `levels` [C, H, W]: whole values from 0 to 255, one channel (grey) or three (red, green,
-blue). Functions are pure and take whole batches; parameters are per example, [N].
+A picture here is uint8 `levels` [C, H, W], 0 to 255, one channel (grey) or three (red, green, blue). Functions are
+pure and take whole batches, [N, C, H, W]; parameters are per example, [N].
 """
 
 from regtune.pictures.apply import augmented, check_channels

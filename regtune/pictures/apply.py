@@ -19,6 +19,7 @@ from regtune.pictures.colour import coloured
 from regtune.pictures.draws import Draws
 from regtune.pictures.equalize import equalized
 from regtune.pictures.geometry import moved
+from regtune.pictures.levels import BOUND, whole
 from regtune.pictures.operations import Operation
 from regtune.pictures.sharpness import sharpened
 from regtune.pictures.tables import tabled
@@ -42,14 +43,14 @@ FAMILIES: tuple[tuple[Family, frozenset[Operation]], ...] = (
 def augmented(x: Tensor, drawn: Draws, strengths: Tensor) -> Tensor:
     """Return pictures [N, C, H, W] in [0, 1] after one drawn operation per pass, at `strengths` [passes, N].
 
-    Levels are whole from the start on: x is rounded to 255ths.
+    Levels are whole from the start on: x is rounded to 255ths, and must be in [0, 1].
     """
-    levels = x.float().mul(255).round_()
+    levels = whole(x.float().mul(BOUND).round_())
     if drawn.seen is None:
         levels = dense(levels, drawn.operation, strengths)
     else:
         levels = sorted_out(levels, drawn.operation, strengths, drawn.seen)
-    return levels.to(x.dtype).div_(255)  # levels are ours
+    return levels.to(x.dtype).div_(BOUND)
 
 
 def check_channels(images: Tensor, where: str) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
+from regtune.pictures.levels import whole
 from regtune.pictures.operations import Operation
 
 
@@ -18,7 +19,8 @@ def moved(levels: Tensor, operation: Tensor, strength: Tensor) -> Tensor:
     x, y = _centred(width, levels.device), _centred(height, levels.device).view(-1, 1)
     matrix = sources(operation, strength, height, width).view(-1, 2, 3, 1, 1)
     places = (x * matrix[:, :, 0] + y * matrix[:, :, 1]).add_(matrix[:, :, 2])
-    return grid_sample(levels, places.movedim(1, 3), mode="nearest", padding_mode="zeros", align_corners=False)
+    grid = places.movedim(1, 3)
+    return whole(grid_sample(levels.float(), grid, mode="nearest", padding_mode="zeros", align_corners=False))
 
 
 def sources(operation: Tensor, strength: Tensor, height: int, width: int) -> Tensor:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from regtune.pictures.levels import cut
+
 
 def sharpened(levels: Tensor, operation: Tensor, strength: Tensor) -> Tensor:
     """Apply Sharpness to every picture; its outermost pixels, which lack neighbours, are left alone.
@@ -12,13 +14,13 @@ def sharpened(levels: Tensor, operation: Tensor, strength: Tensor) -> Tensor:
     """
     if min(levels.shape[2:]) <= 2:
         return levels
-    columns = levels[:, :, :-2] + levels[:, :, 1:-1] + levels[:, :, 2:]
+    pixels = levels.float()
+    columns = pixels[:, :, :-2] + pixels[:, :, 1:-1] + pixels[:, :, 2:]
     box = columns[..., :-2] + columns[..., 1:-1] + columns[..., 2:]
-    middle = levels[:, :, 1:-1, 1:-1]
+    middle = pixels[:, :, 1:-1, 1:-1]
     smooth = ((box + 4 * middle) / 13).round_()
-    change = strength.view(-1, 1, 1, 1).double()
-    # One rounding, to float32, as a fused multiply-add has it; then cut to whole levels.
-    sharp = (middle.double() - (smooth - middle).double() * change).float().clamp(0, 255).floor_()
+    # One rounding, to float32, as a fused multiply-add has it.
+    step = (smooth - middle).double() * strength.view(-1, 1, 1, 1).double()
     result = levels.clone()
-    result[:, :, 1:-1, 1:-1] = sharp
+    result[:, :, 1:-1, 1:-1] = cut((middle.double() - step).float())
     return result
