@@ -154,10 +154,9 @@ def report(rounds: dict[str, list[Speed]], each: list[str]) -> None:
     middle = {name: statistics.median(values) for name, values in speed.items()}
     fastest = max(each, key=lambda name: middle[name])
     machine = describe()["machine"]
-    print(
-        f"{machine['processor']}, {machine['cpus']} CPUs; torch {torch.__version__}; {SIZE} x {SIZE} x 3, batch {BATCH},"
-    )
-    print(f"N = {OPERATIONS}, M = {MAGNITUDE}; medians of {ROUNDS} rounds of {SECONDS} s (lowest to highest)\n")
+    print(f"{machine['processor']}, {machine['cpus']} CPUs; torch {torch.__version__}; {SIZE} x {SIZE} x 3;")
+    print(f"batches of {BATCH}; N = {OPERATIONS}, M = {MAGNITUDE};")
+    print(f"medians of {ROUNDS} rounds of {SECONDS} s (lowest to highest)\n")
     print("| RandAugment | in | images/s | of the fastest per-example peer | CPU s per 1000 images |")
     print("|---|---|---|---|---|")
     for name, speeds in rounds.items():
