@@ -77,8 +77,9 @@ def sorted_out(levels: Tensor, operations: Tensor, strengths: Tensor, seen: Tens
     family_of = _families(seen.device)[seen]
     orders = family_of.argsort(dim=1, stable=True)
     sizes = (family_of.unsqueeze(2) == torch.arange(len(FAMILIES) + 1)).sum(1).tolist()
-    rows = orders.argsort(dim=1)  # of an example after a pass, which leaves the batch sorted by family
-    # Going into a pass, an example is in the row in which the pass before left it.
+    numbers = torch.arange(len(levels)).expand_as(orders)
+    rows = torch.empty_like(orders).scatter_(1, orders, numbers)  # of an example after a pass
+    # A pass leaves the batch sorted by its families, and the next one takes the examples from there.
     moves = [orders[0], *rows[:-1].gather(1, orders[1:]), rows[-1]]
     there = orders.to(device, non_blocking=True)
     for move, operation, strength, size in zip(

@@ -26,9 +26,6 @@ def draw(noise: Noise, passes: int, count: int) -> Draws:
     """Return uniform operations, with replacement, and fair signs for every pass and example."""
     host = noise.host()
     source = noise if host is None else host
-    operation = source.below(len(OPERATIONS), "operation", (passes, count))
-    return Draws(
-        operation=operation.to(noise.device, non_blocking=True),
-        negative=noise.bits("sign", (passes, count)) < 0,
-        seen=None if host is None else operation,
-    )
+    drawn = source.below(2 * len(OPERATIONS), "operation", (passes, count))  # one draw: half the hashing
+    there = drawn.to(noise.device, non_blocking=True)
+    return Draws(operation=there >> 1, negative=(there & 1) == 1, seen=None if host is None else drawn >> 1)

@@ -12,10 +12,11 @@ from regtune.pictures.operations import Operation
 def tabled(levels: Tensor, operation: Tensor, strength: Tensor) -> Tensor:
     """Apply AutoContrast, Solarize, Posterize and Brightness."""
     here, s, each = operation.view(-1, 1, 1), strength.view(-1, 1, 1), every(levels.device)
-    table = torch.where(here == Operation.Solarize, solarized(each, s), each * (1 + s))
+    table = torch.where(here == Operation.Brightness, each * (1 + s), each)
+    table = torch.where(here == Operation.Solarize, solarized(each, s), table)
     table = torch.where(here == Operation.Posterize, posterized(each, s), table)
-    table = torch.where(here == Operation.AutoContrast, stretched(levels), table)
-    return cut(table).gather(2, levels.flatten(2).long()).view_as(levels)
+    low, scale = stretch(levels, here == Operation.AutoContrast)
+    return cut((table - low) / scale).gather(2, levels.flatten(2).long()).view_as(levels)
 
 
 def solarized(each: Tensor, share: Tensor) -> Tensor:
@@ -30,10 +31,12 @@ def posterized(each: Tensor, bits: Tensor) -> Tensor:
     return ((each.int() >> lost) << lost).float()
 
 
-def stretched(levels: Tensor) -> Tensor:
-    """Return tables [N, C, 256] that spread each channel over all levels; one with a single level is left alone."""
+def stretch(levels: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what to subtract and then to divide by, [N, C, 1], to spread a channel over all levels.
+
+    That is 0 and 1, which change no bit, where it is not wanted and where a channel has a single level.
+    """
     pixels = levels.flatten(2)
     low, high = pixels.amin(2, keepdim=True).float(), pixels.amax(2, keepdim=True).float()
-    flat = high == low
-    scale = torch.where(flat, 1.0, (high - low) * (1.0 / BOUND))
-    return (every(levels.device) - torch.where(flat, 0.0, low)) / scale
+    spread = wanted & (high > low)
+    return torch.where(spread, low, 0.0), torch.where(spread, (high - low) * (1.0 / BOUND), 1.0)
