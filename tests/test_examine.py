@@ -48,7 +48,7 @@ REFUSED = {
     "l2 = { strength = -1 }": "l2.strength: expected a number in [0, 1e6], given -1",
     "dropout = { p_hidden = 1.0 }": "dropout.p_hidden: expected a number in [0, 1), given 1.0",
     "dropout = { p_hidden = { low = 0.2, high = 1.0 } }": "dropout.p_hidden.high: expected a number in [0, 1)",
-    "stochastic_depth = {}": "stochastic_depth needs a network with a slot of kind residual, this one as configured has",
+    "stochastic_depth = {}": "stochastic_depth needs a network with a slot of kind residual, this one",
     "kl_sparsity = { form = 'kl' }": "kl_sparsity.form: expected hidden activations in [0, 1] for 'kl'",
     "kl_sparsity = { form = ['squared', 'kl'] }": "set form = 'squared', or activation = 'sigmoid'",
     "rand_augment = { magnitude = 11 }": "rand_augment.magnitude: expected at most 10",

@@ -31,7 +31,7 @@ BAD: dict[str, tuple[str, str, list[str]]] = {
         "{ dropuot = {} }\n",
         ["arms.dropout", "regularizer", "dropuot", "'dropout'"],
     ),
-    "regularizer-far": ("{ l1 = {} }", "{ zzz = {} }", ["arms.l1", "'zzz'", "one of: ", "dropout, ", "max_norm"]),
+    "regularizer-far": ("{ l1 = {} }", "{ zzz = {} }", ["arms.l1", "'zzz'", "one of: ", "dropout, ", " more"]),
     "knob": ("{ mixup = {} }", "{ mixup = { alhpa = 1 } }", ["arms.mixup.mixup", "knob", "'alhpa'", "'alpha'"]),
     "optimizer-knob": ("momentum", "momentun", ["optimizer", "knob", "'momentun'", "'momentum'"]),
     "data": ('"digits"', '"digit"', ["data.name", "data set", "'digit'", "'digits'"]),
