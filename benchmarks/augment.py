@@ -5,7 +5,8 @@ alone runs it (skipping), and the dense form of lanes for information. Peers run
 each, as in a DataLoader, without its copies: torchvision's v2.RandAugment for each example, on uint8 tensors and on
 PIL images, and kornia's RandAugment, which draws operations once for a whole batch; given one example at a time it
 draws for each. All start from pictures in memory. Rounds take turns, so that a slow minute of the machine hits
-everyone; medians over rounds, also of the ratio within a round. CPU time is of all processes that take part. Takes about two minutes:
+everyone; medians over rounds, also of the ratio within a round. CPU time is of all processes that take part. Takes
+about two minutes, and wants a quiet machine: two threads that share their cores with others wait for each other.
 
     .venv/bin/python benchmarks/augment.py
 """

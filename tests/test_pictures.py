@@ -221,11 +221,11 @@ def test_a_lane_has_the_bits_of_trials_alone(method: RandAugment | TrivialAugmen
     assert all(torch.equal(lane[i], member(int(seeds[i]), x[i])) for i in range(4))
 
 
-class Calls(TorchDispatchMode):
+class Calls(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
     """Note the operations that make the host wait for a device, or whose result has a shape that depends on data."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.waits: list[str] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
