@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from itertools import pairwise
 from typing import Any
 
 import pytest
 import torch
 from scipy import stats
-from torch import Tensor, nn
+from torch import nn
 
 from regtune.lane import Lane
 from regtune.noise import Noise
@@ -123,7 +124,7 @@ def test_a_branch_dropped_has_no_gradient_and_momentum_still_moves_it(monkeypatc
     noted = states(norm_trial(depth(p_last=0.0), epochs=8), monkeypatch)
     coasted = 0
     for block in (1, 2, 3):
-        for before, after in zip(noted, noted[1:], strict=False):
+        for before, after in pairwise(noted):
             held, moved = (of_block(s.moments["velocity"], block) for s in (before, after))
             if not all(torch.equal(moved[name], torch.tensor(0.9) * v) for name, v in held.items()):
                 assert block < 3

@@ -83,7 +83,9 @@ def test_dropout_at_test_is_the_geometric_mean_over_masks(keep: float, scaling: 
     geometric = (probabilities(masks, keep)[:, None] * logs).sum(0)
     method = exact(Dropout(p_hidden=1 - keep, scaling=scaling))
     at_test = method.bend(hidden[None], slot("hidden"), step(training=False))
-    torch.testing.assert_close(torch.softmax(at_test @ weight.T, -1)[0], torch.softmax(geometric, -1), rtol=1e-12, atol=0)
+    torch.testing.assert_close(
+        torch.softmax(at_test @ weight.T, -1)[0], torch.softmax(geometric, -1), rtol=1e-12, atol=0
+    )
     in_training = method.bend(hidden.expand(256, 8), slot("hidden"), given(hidden1=draws_of(masks)))
     torch.testing.assert_close(in_training, masks * hidden * scale, rtol=1e-15, atol=0)
     arithmetic = (probabilities(masks, keep)[:, None] * logs.exp()).sum(0)
@@ -129,7 +131,10 @@ def test_dropout_linear_regression_has_its_closed_form(keep: float, scaling: str
 
 def test_channels_drop_as_a_whole_where_pictures_flow() -> None:
     """12,000 channels at p = 0.25, p-value above 1e-4; rows of units are dropped one by one as ever."""
-    x, method = torch.rand(400, 30, 3, 2, generator=torch.Generator().manual_seed(0)) + 0.1, Dropout(p_hidden=0.25, channels=True)
+    x, method = (
+        torch.rand(400, 30, 3, 2, generator=torch.Generator().manual_seed(0)) + 0.1,
+        Dropout(p_hidden=0.25, channels=True),
+    )
     bent = method.bend(x, slot("hidden"), step())
     gone = (bent == 0).flatten(2)
     assert torch.equal(gone.any(2), gone.all(2))

@@ -166,7 +166,10 @@ def test_weight_decay_is_adamws_up_to_the_order_of_its_two_parts() -> None:
     reference.grad = gradient.clone()
     optimizer.step()
     (last,) = descended(
-        Valley(torch.eye(2), start - gradient.float(), start), [WeightDecay(strength=strength)], 1, AdamW(learning_rate=rate)
+        Valley(torch.eye(2), start - gradient.float(), start),
+        [WeightDecay(strength=strength)],
+        1,
+        AdamW(learning_rate=rate),
     )
     moved = gradient / (gradient.abs() + 1e-8)  # Adam's first move
     apart = last.state.params["weight"][0] - reference.detach()
@@ -202,7 +205,9 @@ def test_l1_towards_the_end_begins_at_the_first_update_of_its_time(
     both = states(small_trial([l2, late], epochs=epochs), monkeypatch)
     first = {4: 6, 5: 8}[epochs]
     assert len(alone) == 3 * epochs
-    assert [same(a.params, b.params) for a, b in zip(alone, both, strict=True)] == [n < first for n in range(3 * epochs)]
+    assert [same(a.params, b.params) for a, b in zip(alone, both, strict=True)] == [
+        n < first for n in range(3 * epochs)
+    ]
 
 
 def test_penalties_leave_biases_free() -> None:
@@ -309,7 +314,9 @@ def test_sparsity_has_no_slope_at_its_target(form: str) -> None:
 def test_squared_sparsity_is_deepnets_price_for_relu() -> None:
     """Its gradient by the mean is strength * (mean - target), without a divisor; means may exceed 1."""
     h = activations(1.7)
-    price = torch.as_tensor(exact(KLSparsity(strength=0.5, target=0.2, form="squared")).penalty(seen(taps={"hidden1": h})))
+    price = torch.as_tensor(
+        exact(KLSparsity(strength=0.5, target=0.2, form="squared")).penalty(seen(taps={"hidden1": h}))
+    )
     assert price.item() == pytest.approx(0.5 * 3 * 1.5**2 / 2, rel=1e-12)
     torch.testing.assert_close(torch.autograd.grad(price, h)[0], torch.full_like(h, 0.5 * 1.5 / 8), rtol=1e-12, atol=0)
 

@@ -68,8 +68,13 @@ def test_the_least_loss_is_the_entropy_of_the_targets_at_the_published_gap(
     convention: str, gap: float, right: float
 ) -> None:
     """K = 10, 0.1: gaps of the logits 4.3944 and 4.5109. Newton-like descent to 1e-8 in the gap, 1e-12 in the loss."""
-    logits, method = torch.zeros(1, 10, dtype=torch.float64, requires_grad=True), LabelSmoothing(eps=0.1, convention=convention)
-    optimizer = torch.optim.LBFGS([logits], max_iter=500, tolerance_grad=1e-14, tolerance_change=0, line_search_fn="strong_wolfe")
+    logits, method = (
+        torch.zeros(1, 10, dtype=torch.float64, requires_grad=True),
+        LabelSmoothing(eps=0.1, convention=convention),
+    )
+    optimizer = torch.optim.LBFGS(
+        [logits], max_iter=500, tolerance_grad=1e-14, tolerance_change=0, line_search_fn="strong_wolfe"
+    )
 
     def closure() -> float:
         optimizer.zero_grad()
@@ -77,7 +82,7 @@ def test_the_least_loss_is_the_entropy_of_the_targets_at_the_published_gap(
         torch.autograd.backward(loss)
         return loss.item()
 
-    optimizer.step(closure)
+    optimizer.step(closure)  # type: ignore[no-untyped-call]  # torch's
     found = logits.detach()[0]
     wrong = torch.cat([found[:3], found[4:]])
     assert round(gap, 4) == {"wrong": 4.3944, "all": 4.5109}[convention]
@@ -98,7 +103,9 @@ def test_confidence_penalty_is_minus_the_entropy() -> None:
     logits = torch.tensor([[0.0, 0.0, 0.0, 0.0], [2.0, 0.0, -1.0, 0.5]], dtype=torch.float64)
     entropies = [stats.entropy(row) for row in logits.softmax(-1).tolist()]
     assert entropies[0] == pytest.approx(math.log(4))
-    assert float(ConfidencePenalty(strength=0.3).penalty(seen(logits=logits))) == pytest.approx(-0.3 * np.mean(entropies))
+    assert float(ConfidencePenalty(strength=0.3).penalty(seen(logits=logits))) == pytest.approx(
+        -0.3 * np.mean(entropies)
+    )
 
 
 def test_confidence_penalty_is_the_divergence_that_label_smoothing_is_not() -> None:

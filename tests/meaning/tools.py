@@ -174,7 +174,7 @@ def same(a: Tensors, b: Tensors) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-class Plain(nn.Module):
+class Unbent(nn.Module):
     """A network of regtune's as torch's own tools expect it: called with inputs alone."""
 
     def __init__(self, net: nn.Module) -> None:
@@ -205,12 +205,12 @@ def ordinary(
     make: Callable[[nn.Module], torch.optim.Optimizer],
     after: Callable[[nn.Module, int], object] = lambda net, update: None,
     loss: Callable[[nn.Module, Tensor, Tensor], Tensor] = lambda net, x, y: cross_entropy(net(x), y),
-) -> Plain:
+) -> Unbent:
     """Return the network of a trial, trained by an ordinary PyTorch loop in float64, without its recipe.
 
     It starts at the same weights and sees the same batches; `after` is called after each update (from 1).
     """
-    net = Plain(network(Lane((dataclasses.replace(trial, recipe=()),)))).double().train()
+    net = Unbent(network(Lane((dataclasses.replace(trial, recipe=()),)))).double().train()
     optimizer, update = make(net), 0
     for epoch in range(1, trial.epochs + 1):
         for batch in batches(trial, epoch):
