@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test test-slow environment clean
+.PHONY: quickstart test test-slow readme environment clean
 
 quickstart: environment
 	$(BIN)/regtune run sweeps/quickstart.toml
@@ -15,6 +15,12 @@ test: environment
 
 test-slow: environment
 	$(BIN)/pytest -m slow
+
+# The README's table of methods from the shelf; a test says when it is stale.
+readme: environment
+	$(BIN)/regtune list --format md > .venv/methods.md
+	sed -e '/<!-- methods:/,/<!-- end of methods/{//!d;}' -e '/<!-- methods:/r .venv/methods.md' README.md > .venv/README.md
+	cp .venv/README.md README.md
 
 environment: .venv/installed
 

@@ -26,22 +26,38 @@ ResultsFolder = Annotated[Path, typer.Option("--results", help="folder under whi
 
 
 @app.command("list")
-def list_(plugin: Plugin = None) -> None:
+def list_(
+    name: Annotated[str | None, typer.Argument(help="one of them: its card", show_default=False)] = None,
+    form: Annotated[str, typer.Option("--format", help="table, or md: the methods as the README has them")] = "table",
+    plugin: Plugin = None,
+) -> None:
     """Print the catalogue: regularizers, data sets, networks, optimizers."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from regtune import catalogue
+    from regtune.errors import nearest
 
+    if form not in ("table", "md"):
+        raise Refused(f"--format: unknown format {form!r}{nearest(form, ('table', 'md'))}")
+    if name is not None:
+        print(catalogue.card(name, tuple(plugin or ())))
+        return
+    if form == "md":
+        print(catalogue.markdown(), end="")
+        return
     console = Console()
-    methods = Table(*catalogue.HEADINGS, show_lines=True)
-    for row in catalogue.regularizers(tuple(plugin or ())):
-        methods.add_row(*row)
-    console.print(methods)
-    rest = Table("kind", "name", "settings", "what it is", show_lines=True)
-    for row in catalogue.others(tuple(plugin or ())):
-        rest.add_row(*row)
-    console.print(rest)
+    for headings, rows in (
+        (catalogue.HEADINGS, catalogue.regularizers(tuple(plugin or ()))),
+        (("kind", "name", "settings", "what it is"), catalogue.others(tuple(plugin or ()))),
+    ):
+        table = Table(show_lines=True)
+        for place, heading in enumerate(headings):
+            table.add_column(heading, no_wrap=place == 0 or heading == "name")
+        for row in rows:
+            table.add_row(*map(escape, row))
+        console.print(table)
 
 
 @app.command()
@@ -63,24 +79,11 @@ def check(sweep: SweepFile, plugin: Plugin = None) -> None:
 def plan(sweep: SweepFile, plugin: Plugin = None) -> None:
     """Print what a sweep would do: arms, searched knobs, trials, epochs, rungs."""
     from rich.console import Console
-    from rich.table import Table
 
-    from regtune.board import rungs
+    from regtune.planned import planned
     from regtune.sweep import Sweep
 
-    loaded = Sweep.read(sweep, tuple(plugin or ()))
-    table = Table("arm", "searched knobs", "search trials", "confirm trials", "epochs at most")
-    epochs, total = loaded.training.epochs, 0
-    for arm in loaded.arms:
-        trials = loaded.budget(arm) + loaded.confirm.seeds
-        total += trials
-        table.add_row(
-            arm.name, ", ".join(arm.space), str(loaded.budget(arm)), str(loaded.confirm.seeds), str(trials * epochs)
-        )
-    console = Console()
-    console.print(table)
-    places = ", ".join(map(str, rungs(epochs, loaded.search))) or "none"
-    console.print(f"{total} trials, at most {total * epochs} epochs; pruning after epochs: {places}")
+    Console().print(planned(Sweep.read(sweep, tuple(plugin or ()))))
 
 
 @app.command()

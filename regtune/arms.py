@@ -2,75 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from optuna.distributions import BaseDistribution
 
-from regtune.errors import Refused, nearest, shown
-from regtune.ranges import read_space
-from regtune.records import Phase, Plain, Trial
-from regtune.regularizers import REGULARIZERS
-from regtune.space import Knob, knobs
+from regtune.errors import Refused
+from regtune.groups import is_group, read_group
+from regtune.methods import Condition, Entry, read_method
+from regtune.records import SWITCH, Phase, Plain, Trial
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
-    """`template` is a trial with every fixed knob in place; `space` holds the searched ones.
+    """`template` is a trial with every method that the arm may hold and every fixed knob in place.
 
-    Keys of `space` are paths: `optimizer.learning_rate`, `mixup.alpha`.
+    `space` holds all searched knobs. Its keys are paths: `optimizer.learning_rate`, `mixup.alpha`, and for
+    the choices `dropout.switch`, `mixing.one_of`. `conditions` says of a method, by name, when it is in the
+    recipe; one without a condition always is. A trial has values for those knobs only whose method is in.
     """
 
     name: str
     template: Trial
     space: Mapping[str, BaseDistribution]
+    conditions: Mapping[str, Condition]
+
+    @cached_property
+    def when(self) -> Mapping[str, Condition]:
+        """The conditions of those searched knobs that have one, by path."""
+        return {path: found for path in self.space if (found := self._condition(path)) is not None}
+
+    def idle(self, params: Mapping[str, Any]) -> dict[str, Condition]:
+        """Return those paths among `params` whose method is out, with the condition that would put it in."""
+        found = ((path, self._condition(path)) for path in params)
+        return {path: c for path, c in found if c is not None and not c.met(params)}
 
     def trial(self, params: Mapping[str, Any], *, seed: int, phase: Phase) -> Trial:
-        """Return the trial with these values (plain, by path) of the searched knobs."""
+        """Return the trial with these values (plain, by path) of the searched knobs; raises Refused for idle ones."""
+        for path, condition in self.idle(params).items():
+            raise Refused(f"{path}: {path.partition('.')[0]} is off; add {condition}")
 
         def filled(row: Plain, prefix: str) -> Plain:
             mine = {p.partition(".")[2]: v for p, v in params.items() if p.partition(".")[0] == prefix}
-            return row | mine
+            return row | {name: value for name, value in mine.items() if name != SWITCH}
 
-        recipe = tuple(filled(row, row["name"]) for row in self.template.recipe)
+        rows = [(row, self.conditions.get(row["name"])) for row in self.template.recipe]
+        recipe = tuple(filled(row, row["name"]) for row, c in rows if c is None or c.met(params))
         optimizer = filled(self.template.optimizer, "optimizer")
         return replace(self.template, recipe=recipe, optimizer=optimizer, seed=seed, phase=phase)
 
+    def _condition(self, path: str) -> Condition | None:
+        """Return the condition of a knob: its method's. A choice itself has none."""
+        method, _, knob = path.partition(".")
+        return None if knob == SWITCH else self.conditions.get(method)
+
 
 def read_arm(
-    name: str,
-    methods: Sequence[tuple[str, str, Any]],
-    *,
-    template: Trial,
-    optimizer_space: Mapping[str, BaseDistribution],
+    name: str, entries: Iterable[Entry], *, template: Trial, optimizer_space: Mapping[str, BaseDistribution]
 ) -> Arm:
-    """Return the arm of rows (table in the file, method, `{knob: value or range}`); raises Refused."""
-    space = dict(optimizer_space)
-    recipe = []
-    for where, method, settings in methods:
-        cls = REGULARIZERS.find(method, where, template.plugins)
-        row, searched = read_searched(knobs(cls), settings, f"{where}.{method}")
-        recipe.append({"name": method, **row})
-        space |= {f"{method}.{knob}": distribution for knob, distribution in searched.items()}
-    return Arm(name=name, template=replace(template, recipe=tuple(recipe)), space=space)
-
-
-def read_searched(known: Mapping[str, Knob], settings: object, where: str) -> tuple[Plain, dict[str, BaseDistribution]]:
-    """Split settings into plain fixed values and searched distributions, defaults filled in."""
-    if not isinstance(settings, dict):
-        raise Refused(f"{where}: expected a table of knobs (may be empty), given {shown(settings)}")
-    for name in settings:
-        if name not in known:
-            raise Refused(f"{where}: unknown knob {shown(name)}{nearest(name, known)}")
-    row: Plain = {}
-    space: dict[str, BaseDistribution] = {}
-    for name, k in known.items():
-        value = k.default if k.space is None else k.space
-        if name in settings:
-            value = read_space(k, settings[name], f"{where}.{name}")
-        if isinstance(value, BaseDistribution):
-            space[name] = value
-        else:
-            row[name] = k.plain(value)
-    return row, space
+    """Return the arm of these entries, in their order; raises Refused."""
+    rows: tuple[Plain, ...] = ()
+    space, conditions, names = dict(optimizer_space), dict[str, Condition](), {"optimizer": "optimizer"}
+    for entry in entries:
+        part = (read_group if is_group(entry) else read_method)(entry, template.plugins)
+        for taken, where in part.names.items():
+            if taken in names:
+                raise Refused(
+                    f"{where}: expected a name that the arm does not have yet, given {taken}, "
+                    f"which is at {names[taken]} already; remove one of them"
+                )
+        rows += part.rows
+        space |= part.space
+        conditions |= part.conditions
+        names |= part.names
+    return Arm(name=name, template=replace(template, recipe=rows), space=space, conditions=conditions)

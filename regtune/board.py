@@ -132,7 +132,7 @@ class ArmBoard:
     def ask(self, cell: Cell) -> Asked:
         """Return a new trial of this arm."""
         seed = zlib.crc32(f"{self.sweep.name}/{self.sweep.seed}/{self.arm.name}/{cell.number}".encode())
-        params = suggest(self.arm.space, self._history(), self.sweep.search.sampler, seed)
+        params = suggest(self.arm.space, self.arm.when, self._history(), self.sweep.search.sampler, seed)
         trial = self.arm.trial(params, seed=self.sweep.search_seed(cell.number), phase="search")
         self.entries[cell.number] = Entry(params=params)
         return Asked(cell, trial, params)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Mapping
 
 from regtune.data import DATASETS
+from regtune.errors import Refused, nearest
 from regtune.networks import NETWORKS
 from regtune.optimizers import OPTIMIZERS
 from regtune.regularizers import HOOKS, REGULARIZERS, overrides
@@ -27,6 +29,33 @@ def regularizers(plugins: tuple[str, ...] = ()) -> list[tuple[str, str, str, str
     ]
 
 
+def markdown() -> str:
+    """Return the methods of the shelf as the table of the README."""
+    lines = ["| " + " | ".join(HEADINGS) + " |", "|" + "---|" * len(HEADINGS)]
+    for name, hooks, settings, where in regularizers():
+        # A bar would end the cell, a bracket behind a bracket would be a link.
+        cells = [f"`{name}`", hooks, settings.replace("|", " or ").replace("; ", "<br>"), where]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def card(name: str, plugins: tuple[str, ...] = ()) -> str:
+    """Return all there is to say of one thing: its module's card, its docstring, its knobs; raises Refused."""
+    shelves: list[Mapping[str, type]] = [
+        REGULARIZERS.all(plugins),
+        DATASETS.all(plugins),
+        NETWORKS.all(plugins),
+        OPTIMIZERS,
+    ]
+    things = {key: cls for shelf in shelves for key, cls in shelf.items()}
+    if name not in things:
+        raise Refused(f"list: unknown name {name!r}{nearest(name, things)}")
+    cls = things[name]
+    module = inspect.getdoc(inspect.getmodule(cls)) or ""
+    lines = [f"  {knob_line(k)}: {k.meaning}" for k in knobs(cls).values()]
+    return "\n\n".join([module, inspect.getdoc(cls) or "", "\n".join(["Knobs:", *lines])])
+
+
 def others(plugins: tuple[str, ...] = ()) -> list[tuple[str, str, str, str]]:
     """Return one row per data set, network and optimizer: kind, name, knobs, first line."""
     shelves: dict[str, Mapping[str, type]] = {
@@ -42,8 +71,8 @@ def others(plugins: tuple[str, ...] = ()) -> list[tuple[str, str, str, str]]:
 
 
 def knob_line(k: Knob) -> str:
-    """Return a knob in a line: `p_hidden 0.5 in [0, 1), search [0.1, 0.7], neutral 0.0`."""
-    text = f"{k.name} {k.plain(k.default)}"
+    """Return a knob in a line: `p_hidden = 0.5 in [0, 1), search [0.1, 0.7], neutral 0.0`."""
+    text = f"{k.name} = {k.plain(k.default)}"
     if isinstance(k.legal, Interval):
         text += f" in {k.legal.text}"
     elif k.legal:

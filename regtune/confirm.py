@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -50,6 +51,8 @@ class ConfirmBoard:
                 params = self.chosen[cell.arm]
                 seed = self.sweep.confirm_seed(cell.number)
                 trial = self.sweep.arm(cell.arm).trial(params, seed=seed, phase="confirm")
+                again = self.sweep.confirm
+                trial = dataclasses.replace(trial, retrain=again.retrain, retrain_cap=again.retrain_cap)
                 return Asked(cell, trial, params)
         return None
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+MOST_OPTIONS = 12  # named where none is close; more would not be one line
+
 
 class Refused(ValueError):
     """A request that cannot be carried out, said in one line: where, expected, given, remedy.
@@ -21,13 +23,14 @@ class Refused(ValueError):
 
 
 def nearest(name: object, options: Iterable[str]) -> str:
-    """Return ` (did you mean 'x'?)` for the option closest to `name`, else the list of options."""
+    """Return ` (did you mean 'x'?)` for the option closest to `name`, else the options, of many the first."""
     known = sorted(options)
     word = name if isinstance(name, str) else shown(name)
     close = difflib.get_close_matches(word[:100], known, n=1, cutoff=0.6)
     if close:
         return f" (did you mean {close[0]!r}?)"
-    return f" (one of: {', '.join(known)})" if known else ""
+    more = f" and {len(known) - MOST_OPTIONS} more" if len(known) > MOST_OPTIONS else ""
+    return f" (one of: {', '.join(known[:MOST_OPTIONS])}{more})" if known else ""
 
 
 def shown(value: object, limit: int = 60) -> str:

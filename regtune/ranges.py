@@ -1,19 +1,46 @@
-"""What a sweep file may say of a knob: a fixed value, a range or a list of choices."""
+"""What a sweep file may say of knobs: a fixed value, a range or a list of choices each."""
 
 from __future__ import annotations
 
 import math
 import typing
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from regtune.errors import Refused, nearest, shown
+from regtune.records import Plain
 from regtune.space import Knob
 
 ENDS = ("low", "high", "log", "step")
 MOST_STEPS = 1e6
+
+
+def read_searched(
+    known: Mapping[str, Knob], settings: object, where: str, beside: Sequence[str] = ()
+) -> tuple[Plain, dict[str, BaseDistribution]]:
+    """Split settings into plain fixed values and searched distributions, defaults filled in.
+
+    `beside` names settings that are no knobs and are read elsewhere. Raises Refused.
+    """
+    if not isinstance(settings, dict):
+        raise Refused(f"{where}: expected a table of knobs (may be empty), given {shown(settings)}")
+    for name in settings:
+        if name not in known and name not in beside:
+            raise Refused(f"{where}: unknown knob {shown(name)}{nearest(name, [*known, *beside])}")
+    row: Plain = {}
+    space: dict[str, BaseDistribution] = {}
+    for name, k in known.items():
+        value = k.default if k.space is None else k.space
+        if name in settings:
+            value = read_space(k, settings[name], f"{where}.{name}")
+        if isinstance(value, BaseDistribution):
+            space[name] = value
+        else:
+            row[name] = k.plain(value)
+    return row, space
 
 
 def read_space(k: Knob, value: object, where: str) -> BaseDistribution | Any:

@@ -14,7 +14,13 @@ from typing import Any, Literal, NamedTuple
 Phase = Literal["search", "confirm"]
 Status = Literal["ok", "pruned", "diverged", "failed"]
 Plain = dict[str, Any]
-RETRAIN = ("none", "updates", "epochs", "loss")
+Retrain = Literal["none", "updates", "epochs", "loss"]
+
+# How the path of a choice ends among the searched knobs of a trial: `dropout.switch` is true or false,
+# `mixing.one_of` is the name of a method of the group `mixing`, or "none".
+SWITCH = "switch"
+ONE_OF = "one_of"
+NONE = "none"
 
 
 def finite(value: float) -> float | None:
@@ -58,7 +64,7 @@ class Trial:
     threads: int = 1
     device: str = "cpu"
     dtype: str = "float32"
-    retrain: str = "none"
+    retrain: Retrain = "none"
     retrain_cap: int = 100
     plugins: tuple[str, ...] = ()
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from optuna.distributions import CategoricalDistribution
 
 from regtune.arms import Arm
 from regtune.errors import Refused, nearest, shown
 from regtune.log import read_log
 from regtune.machine import describe, differences
 from regtune.optimizers import OPTIMIZERS
-from regtune.records import Cell, Epoch, Plain, Trial
+from regtune.records import ONE_OF, SWITCH, Cell, Epoch, Plain, Trial
 from regtune.regularizers import REGULARIZERS
-from regtune.space import knobs
+from regtune.space import Knob, knobs
 from regtune.store import Results, load
 from regtune.sweep import Sweep
 from regtune.training import train
@@ -34,35 +36,61 @@ def show(path: Path, arm: str | None, settings: Sequence[str], seed: int, plugin
 
 
 def read_trial(arm: Arm, settings: Sequence[str], seed: int) -> Trial:
-    """Return a search trial of an arm with knobs set by hand; raises Refused."""
-    params = {path: default(arm, path) for path in arm.space}
+    """Return a search trial of an arm with knobs set by hand; raises Refused.
+
+    Where nothing is set, switches are off and a group has its first choice, which is "none" if it has that.
+    """
+    known, values = settable(arm), {}
+    for path in arm.space:
+        k = _knob(known, arm, path)
+        values[path] = k.plain(k.default)
+    given = {}
     for text in settings:
         path, equals, value = text.partition("=")
         if not equals:
             raise Refused(f"--set {text}: expected method.knob=value")
-        params[path] = default(arm, path, value)
-    return arm.trial(params, seed=seed, phase="search")
+        given[path] = _value(_knob(known, arm, path), value, f"--set {path}")
+    values |= given
+    idle = arm.idle(values)
+    for path in given:
+        if path in idle:
+            raise Refused(f"--set {path}: {path.partition('.')[0]} is off; add --set {idle[path]}")
+    return arm.trial({path: value for path, value in values.items() if path not in idle}, seed=seed, phase="search")
 
 
-def default(arm: Arm, path: str, given: str | None = None) -> Any:
-    """Return the plain value of the knob at a path: the given text read as TOML, or the default."""
-    prefix, _, name = path.partition(".")
-    kinds: dict[str, type] = {
-        row["name"]: REGULARIZERS.find(row["name"], "recipe", arm.template.plugins) for row in arm.template.recipe
+def settable(arm: Arm) -> dict[str, dict[str, Knob]]:
+    """Return what may be set by hand: the knobs of every method of the arm, of the optimizer, and the choices."""
+    found = {
+        row["name"]: dict(knobs(REGULARIZERS.find(row["name"], "recipe", arm.template.plugins)))
+        for row in arm.template.recipe
     }
-    kinds["optimizer"] = OPTIMIZERS[arm.template.optimizer["name"]]
-    if prefix not in kinds:
-        raise Refused(f"--set {path}: unknown method {shown(prefix)} in arm {arm.name}{nearest(prefix, kinds)}")
-    known = knobs(kinds[prefix])
-    if name not in known:
-        raise Refused(f"--set {path}: unknown knob {shown(name)}{nearest(name, known)}")
-    if given is None:
-        return known[name].plain(known[name].default)
+    found["optimizer"] = knobs(OPTIMIZERS[arm.template.optimizer["name"]])
+    for path, space in arm.space.items():
+        owner, _, word = path.partition(".")
+        if word in (SWITCH, ONE_OF) and isinstance(space, CategoricalDistribution):
+            first = space.choices[0]
+            legal = tuple(map(str, space.choices)) if word == ONE_OF else None
+            choice = Knob(name=word, kind=type(first), default=first, legal=legal, space=None, meaning="what is in")
+            found.setdefault(owner, {})[word] = choice
+    return found
+
+
+def _knob(known: Mapping[str, Mapping[str, Knob]], arm: Arm, path: str) -> Knob:
+    prefix, _, name = path.partition(".")
+    if prefix not in known:
+        raise Refused(f"--set {path}: unknown method {shown(prefix)} in arm {arm.name}{nearest(prefix, known)}")
+    if name not in known[prefix]:
+        raise Refused(f"--set {path}: unknown knob {shown(name)}{nearest(name, known[prefix])}")
+    return known[prefix][name]
+
+
+def _value(k: Knob, given: str, where: str) -> Any:
+    """Return the plain value of a knob of a text that is read as TOML."""
     try:
         value = tomllib.loads(f"value = {given}")["value"]
     except (ValueError, RecursionError):  # no TOML: a word, or a number or nesting beyond measure
         value = given
-    return known[name].plain(known[name].read(value, f"--set {path}"))
+    return k.plain(k.read(value, where))
 
 
 def line(epoch: Epoch) -> str:

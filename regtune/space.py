@@ -18,6 +18,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 
 from regtune.errors import Refused, nearest, shown
+from regtune.records import ONE_OF, SWITCH
 
 OFF = "off"
 LARGEST = 1e300
@@ -157,6 +158,8 @@ def _knobs(cls: Hashable) -> dict[str, Knob]:
     for field in dataclasses.fields(cls):
         if "knob" in field.metadata:
             where = f"{cls.__module__}.{cls.__qualname__}.{field.name}"
+            if field.name in (SWITCH, ONE_OF):
+                raise Refused(f"{where}: expected another name, switch and one_of are words of sweep files; rename it")
             kind, item = _kind(hints[field.name], where)
             found[field.name] = Knob(
                 name=field.name, kind=kind, item=item, default=field.default, **field.metadata["knob"]

@@ -22,6 +22,8 @@ METRICS = (
     "test_loss",
     "test_accuracy_last",
     "test_loss_last",
+    "retrain_epochs",
+    "target_reached",
 )
 
 
@@ -75,7 +77,8 @@ def load(path: str | Path) -> Results:
             epoch = row["epoch"]
             entry["epochs"] = epoch["number"]
             entry["seconds"] += epoch["seconds"]
-            entry["val_accuracy"], entry["val_loss"] = epoch["val_accuracy"], epoch["val_loss"]
+            if epoch.get("stage", "train") == "train":  # in retraining the validation examples are trained on
+                entry["val_accuracy"], entry["val_loss"] = epoch["val_accuracy"], epoch["val_loss"]
             epochs.append({**dict(zip(Cell._fields, cell, strict=True)), **_epoch(epoch)})
         elif row["event"] == "ended":
             outcome = row["outcome"]

@@ -7,11 +7,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from regtune.arms import Arm, read_arm, read_searched
+from regtune.arms import Arm, read_arm
 from regtune.data import DATASETS
 from regtune.errors import Refused, nearest, shown
+from regtune.methods import Entry
 from regtune.networks import NETWORKS
 from regtune.optimizers import OPTIMIZERS
+from regtune.ranges import read_searched
 from regtune.records import Plain, Trial
 from regtune.shelf import Shelf, fingerprint
 from regtune.space import knobs, plain_settings, read_settings
@@ -53,7 +55,7 @@ class Sweep(BaseModel):
         raise Refused(f"{where}: unknown arm {shown(name)}{nearest(name, [a.name for a in self.arms])}")
 
     def budget(self, arm: Arm) -> int:
-        """Return the planned search trials of an arm."""
+        """Return the planned search trials of an arm; per knob means per path, idle or not: D of Kadra's 40 × D."""
         if self.search.trials is not None:
             return self.search.trials
         return (self.search.trials_per_knob or 1) * max(len(arm.space), 1)
@@ -76,6 +78,8 @@ class Sweep(BaseModel):
                     "template": arm.template.plain(),
                     "space": {path: str(space) for path, space in arm.space.items()},
                     "trials": self.budget(arm),
+                    # Only where there are some: logs of plain arms stay those of the same sweep.
+                    **({"conditions": {name: str(c) for name, c in arm.conditions.items()}} if arm.conditions else {}),
                 }
                 for arm in self.arms
             },
@@ -110,11 +114,9 @@ def _checked(file: SweepFile, plugins: tuple[str, ...], default_name: str) -> Sw
             raise Refused(f"arms: expected a name of letters, digits, _ and - (at most 60), given {shown(name)}")
         if not isinstance(methods, dict):
             raise Refused(f"{where}: expected a table of regularizers (empty for a baseline), given {shown(methods)}")
-        if shared := sorted(set(methods) & set(file.base)):
-            raise Refused(f"{where}.{shared[0]}: expected a method that is not in base already")
-        rows = [("base", method, settings) for method, settings in file.base.items()]
-        rows += [(where, method, settings) for method, settings in methods.items()]
-        arms.append(read_arm(name, rows, template=template, optimizer_space=optimizer_space))
+        entries = [Entry(place="base", name=key, table=table) for key, table in file.base.items()]
+        entries += [Entry(place=where, name=key, table=table) for key, table in methods.items()]
+        arms.append(read_arm(name, entries, template=template, optimizer_space=optimizer_space))
     sweep = Sweep(
         name=file.name or default_name,
         seed=file.seed,

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from regtune.errors import Refused, nearest, shown
+from regtune.records import Retrain
 
 MOST_BYTES = 65_536  # tomllib takes minutes for dotted keys without end
 MAX_TRIALS = 10_000  # per arm; confirm seeds start behind it
@@ -44,9 +45,15 @@ class Search(_Table):
 
 
 class Confirm(_Table):
-    """`[confirm]`: fresh seeds on which the best configuration of each arm is trained again."""
+    """`[confirm]`: fresh seeds on which the best configuration of each arm is trained again.
+
+    `retrain` has each of these trials train a second time, on train + validation, in the same way in all
+    arms: see `training.Training`. `retrain_cap` is how many epochs matching the loss may take.
+    """
 
     seeds: int = Field(default=10, ge=0, le=10_000)
+    retrain: Retrain = "none"
+    retrain_cap: int = Field(default=100, ge=1, le=1_000_000)
 
 
 class Cluster(_Table):

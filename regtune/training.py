@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import io
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
@@ -18,7 +18,7 @@ from regtune.course import Course
 from regtune.data import Splits, joined
 from regtune.errors import Refused, nearest, shown
 from regtune.lane import Lane
-from regtune.records import RETRAIN, Epoch, Outcome, Trial
+from regtune.records import Epoch, Outcome, Retrain, Trial
 from regtune.state import Tensors
 
 
@@ -43,8 +43,9 @@ class Training:
     """
 
     def __init__(self, trial: Trial, *, data: Splits | None = None, resume: bytes | None = None) -> None:
-        if trial.retrain not in RETRAIN:
-            raise Refused(f"retrain: unknown way {shown(trial.retrain)}{nearest(trial.retrain, RETRAIN)}")
+        ways = get_args(Retrain)
+        if trial.retrain not in ways:
+            raise Refused(f"retrain: unknown way {shown(trial.retrain)}{nearest(trial.retrain, ways)}")
         if trial.retrain != "none" and trial.phase != "confirm":
             raise Refused("retrain: expected a confirm trial, search chooses by validation; set retrain to 'none'")
         self.trial = trial

@@ -34,6 +34,8 @@ ORDER = [
     {"lane"},
     {"training"},
     {"catalogue", "ranges"},
+    {"methods"},
+    {"groups"},
     {"arms"},
     {"sweep_file"},
     {"sweep"},
@@ -44,7 +46,7 @@ ORDER = [
     {"phase"},
     {"in_process"},
     {"cluster"},
-    {"display", "single"},
+    {"display", "planned", "single"},
     {"__main__"},
 ]
 NO_TORCH = set().union(*ORDER[: ORDER.index({"data"})]) - {"noise"} | {"ranges"}

@@ -36,6 +36,22 @@ def test_list_prints_every_method(results: Path) -> None:
     assert all(word in printed for word in ("digits", "mlp", "adamw"))
 
 
+def test_list_prints_the_card_of_one_thing(results: Path) -> None:
+    printed = regtune("list", "dropout", folder=results).stdout
+    assert "Not with: BatchNorm" in printed
+    assert "p_hidden = 0.5 in [0, 1), search [0.1, 0.7], neutral 0.0: probability to drop a hidden unit" in printed
+    refused = regtune("list", "dropot", folder=results)
+    assert refused.returncode == 2
+    assert "did you mean 'dropout'?" in refused.stderr
+
+
+def test_list_prints_the_methods_as_a_markdown_table(results: Path) -> None:
+    lines = regtune("list", "--format", "md", folder=results).stdout.splitlines()
+    assert [line.split("`")[1] for line in lines[2:]] == METHODS
+    assert {line.count(" | ") for line in [lines[0], *lines[2:]]} == {3}
+    assert regtune("list", "--format", "tabel", folder=results).returncode == 2
+
+
 def test_table_prints_markdown_and_csv(results: Path) -> None:
     assert "| baseline" in regtune("table", "results/small", folder=results).stdout
     assert regtune("table", "results/small", "--format", "csv", folder=results).stdout.startswith("arm,knobs,n,")

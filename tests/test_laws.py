@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pickle
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -140,10 +142,13 @@ def test_the_draws_of_a_method_do_not_depend_on_its_company(name: str) -> None:
 @every_method
 def test_neighbours_in_a_lane_change_nothing(name: str) -> None:
     def lane_of(seeds: tuple[int, ...], end: str) -> Lane:
-        first, last = row(name, searched(name)), row(name, searched(name, end))
-        # Float knobs are tensors and may differ; those that shape the program are what a lane shares.
-        last |= {k.name: first[k.name] for k in knobs(REGULARIZERS.all()[name]).values() if k.kind is not float}
-        lane = Lane([small_trial([r], seed=seed) for r, seed in zip((first, last, last), seeds, strict=True)])
+        method, cls = searched(name), REGULARIZERS.all()[name]
+        in_program = any(overrides(cls, hook) for hook in HOOKS if hook not in ("stop", "keep"))
+        shared = {k.name: getattr(method, k.name) for k in knobs(cls).values() if in_program and k.kind is not float}
+        other = dataclasses.replace(searched(name, end), **shared)  # what is no tensor is one for the whole lane
+        first = small_trial([row(name, method)], seed=seeds[0])
+        others = [small_trial([row(name, other)], seed=seed) for seed in seeds[1:]]
+        lane = Lane((first, *others))
         for _ in lane:
             pass
         return lane
@@ -198,6 +203,9 @@ def test_methods_go_to_json_and_pickle_and_back(name: str) -> None:
 def test_every_method_names_its_source_and_a_neutral_setting(name: str) -> None:
     cls = REGULARIZERS.all()[name]
     assert "Source: " in (cls.__doc__ or "")
+    card = sys.modules[cls.__module__].__doc__ or ""
+    labels = re.findall(r"^(Bends|Formula|Expect|Not with): .", card, flags=re.MULTILINE)
+    assert labels == ["Bends", "Formula", "Expect", "Not with"], "the module's docstring is the method's card"
     assert cls.__module__ == f"regtune.regularizers.{name}"
     assert any(k.neutral is not None for k in knobs(cls).values())
     assert any(k.space is not None for k in knobs(cls).values())

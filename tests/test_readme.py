@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from regtune.catalogue import markdown
 from regtune.store import load
+from regtune.sweep import Sweep
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -91,6 +93,15 @@ def test_the_python_example_runs(folder: Path) -> None:
     assert status == "ok"
 
 
+def test_the_cocktail_of_the_readme_can_be_added_to_its_sweep_file(tmp_path: Path) -> None:
+    path = tmp_path / "cocktail.toml"
+    path.write_text("\n".join(next(b for b in blocks("toml") if word in b) for word in ("baseline = {}", "one_of")))
+    assert list(Sweep.read(path).arm("cocktail").space)[1:] == [
+        "dropout.switch", "dropout.p_hidden", "max_norm.switch", "mixing.one_of", "mixup.alpha", "label_smoothing.eps",
+        "decay.one_of", "cosine_restarts.lowest", "exponential_decay.last", "l2.strength",
+    ]  # fmt: skip
+
+
 def test_the_table_is_the_published_one_of_the_sweep_that_ships(printed: dict[str, str]) -> None:
     """Word for word what quickstart printed then; what it prints now has the same arms and columns."""
     published = (ROOT / "results" / "published" / "quickstart.md").read_text()
@@ -107,6 +118,11 @@ def arms(text: str) -> list[str]:
 def header(text: str) -> list[str]:
     line = next(line for line in text.splitlines() if line.startswith("| arm"))
     return [cell.strip() for cell in line.split("|")]
+
+
+def test_the_table_of_methods_is_that_of_the_shelf() -> None:
+    table = README.partition("<!-- methods: make readme -->\n")[2].partition("<!-- end of methods -->")[0]
+    assert table == markdown(), "the README's table of methods is stale: run `make readme`"
 
 
 def test_the_make_targets_are_the_commands_of_the_readme() -> None:

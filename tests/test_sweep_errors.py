@@ -31,7 +31,7 @@ BAD: dict[str, tuple[str, str, list[str]]] = {
         "{ dropuot = {} }\n",
         ["arms.dropout", "regularizer", "dropuot", "'dropout'"],
     ),
-    "regularizer-far": ("{ l1 = {} }", "{ zzz = {} }", ["arms.l1", "'zzz'", "one of: ", "dropout, ", "max_norm"]),
+    "regularizer-far": ("{ l1 = {} }", "{ zzz = {} }", ["arms.l1", "'zzz'", "one of: ", "dropout, ", " more"]),
     "knob": ("{ mixup = {} }", "{ mixup = { alhpa = 1 } }", ["arms.mixup.mixup", "knob", "'alhpa'", "'alpha'"]),
     "optimizer-knob": ("momentum", "momentun", ["optimizer", "knob", "'momentun'", "'momentum'"]),
     "data": ('"digits"', '"digit"', ["data.name", "data set", "'digit'", "'digits'"]),
@@ -204,8 +204,28 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 RAW = tomllib.loads(QUICKSTART)
+RAW["arms"]["cocktail"] = {
+    "dropout": {"switch": True, "p_input": 0.1},
+    "mixing": {"one_of": {"mixup": {"alpha": 0.2}, "label_smoothing": {}}, "none": False},
+}
 WORDS = st.sampled_from(
-    ["low", "high", "log", "step", "off", "name", "c", "alpha", "dropout", "mlp", "base", "cluster"]
+    [
+        "low",
+        "high",
+        "log",
+        "step",
+        "off",
+        "name",
+        "c",
+        "alpha",
+        "dropout",
+        "mlp",
+        "base",
+        "cluster",
+        "switch",
+        "one_of",
+        "none",
+    ]
 )
 LEAVES = (
     st.booleans() | st.integers() | st.floats() | st.dates() | st.datetimes() | st.times() | st.text(max_size=9) | WORDS

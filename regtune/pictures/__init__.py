@@ -1,1 +1,12 @@
-"""What is done to whole batches of pictures, with other settings for each one."""
+"""Augmentation of pictures in tensor code: every example of a batch with its own operation and strength.
+
+A picture here is uint8 `levels` [C, H, W], 0 to 255, one channel (grey) or three (red, green, blue). Functions are
+pure and take whole batches, [N, C, H, W]; parameters are per example, [N].
+"""
+
+from regtune.pictures.apply import augmented, check_channels
+from regtune.pictures.draws import Draws, draw
+from regtune.pictures.operations import OPERATIONS, Operation
+from regtune.pictures.strengths import Ranges, strengths
+
+__all__ = ["OPERATIONS", "Draws", "Operation", "Ranges", "augmented", "check_channels", "draw", "strengths"]

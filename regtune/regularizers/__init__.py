@@ -23,12 +23,14 @@ from regtune.regularizers.linear_decay import LinearDecay
 from regtune.regularizers.max_norm import MaxNorm
 from regtune.regularizers.mix_switch import MixSwitch
 from regtune.regularizers.mixup import Mixup
+from regtune.regularizers.rand_augment import RandAugment
 from regtune.regularizers.random_crop import RandomCrop
 from regtune.regularizers.random_erasing import RandomErasing
 from regtune.regularizers.sam import SAM
 from regtune.regularizers.staircase import Staircase
 from regtune.regularizers.stochastic_depth import StochasticDepth
 from regtune.regularizers.swa import SWA
+from regtune.regularizers.trivial_augment import TrivialAugment
 from regtune.regularizers.warm_up import WarmUp
 from regtune.regularizers.weight_decay import WeightDecay
 from regtune.shelf import Shelf
@@ -64,6 +66,7 @@ __all__ = [
     "MaxNorm",
     "MixSwitch",
     "Mixup",
+    "RandAugment",
     "RandomCrop",
     "RandomErasing",
     "Regularizer",
@@ -71,6 +74,7 @@ __all__ = [
     "Statistics",
     "Step",
     "StochasticDepth",
+    "TrivialAugment",
     "WarmUp",
     "WeightDecay",
     "overrides",

@@ -1,7 +1,7 @@
 """Mix switch: mixup for some batches, CutMix for the others.
 
 Bends: inputs and targets.
-Formula: with probability `prob` a batch is mixed: by CutMix with probability `switch`, else by mixup.
+Formula: with probability `prob` a batch is mixed: by CutMix with probability `cutmix_share`, else by mixup.
 Expect: what either gives, without having to choose; the usual setting of long ImageNet recipes.
 Not with: mixup or CutMix beside it, which would mix a second time.
 """
@@ -32,7 +32,7 @@ class MixSwitch(Regularizer):
     prob: Number = knob(
         default=1.0, legal="[0, 1]", space=FloatDistribution(0.2, 1.0), neutral=0.0, meaning="share of mixed batches"
     )
-    switch: Number = knob(
+    cutmix_share: Number = knob(
         default=0.5, legal="[0, 1]", space=FloatDistribution(0.0, 1.0), meaning="share of CutMix among them"
     )
     mixup_alpha: Number = knob(
@@ -45,7 +45,7 @@ class MixSwitch(Regularizer):
         soft = Mixup(alpha=self.mixup_alpha).augment(x, y, replace(step, noise=step.noise.at("mixup")))
         hard = CutMix(alpha=self.cutmix_alpha, prob=1.0).augment(x, y, replace(step, noise=step.noise.at("cutmix")))
         used = step.noise.uniform("prob") < self.prob
-        cut = step.noise.uniform("switch") < self.switch
+        cut = step.noise.uniform("switch") < self.cutmix_share
         return (
             torch.where(used, torch.where(cut, hard[0], soft[0]), x),
             torch.where(used, torch.where(cut, hard[1], soft[1]), y),

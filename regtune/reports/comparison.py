@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from regtune.reports.caption import caption
+from regtune.reports.wording import knobs_chosen
 from regtune.statistics import Comparison, compare, mean_interval
 from regtune.store import Results, load
 
@@ -61,6 +63,8 @@ def _confirmed(final: pd.DataFrame) -> dict[str, Any]:
         "test_accuracy_low": accuracy.low,
         "test_accuracy_high": accuracy.high,
         "kept_epoch": float(final["kept"].mean()) if len(final) else math.nan,
+        "retrain_epochs": float(final["retrain_epochs"].astype(float).mean()) if len(final) else math.nan,
+        "targets_missed": int((final["target_reached"] == 0).sum()),
     }
 
 
@@ -84,34 +88,13 @@ def _counted(status: pd.Series[str], phase: str) -> dict[str, int]:
     }
 
 
-def caption(results: Results) -> str:
-    """Say what the table shows and what the inference is over."""
-    sweep = results.sweep
-    baseline = next(iter(sweep["arms"]))
-    template = sweep["arms"][baseline]["template"]
-    budgets = sorted({row["trials"] for row in sweep["arms"].values()})
-    pruning = "each arm pruned against itself only" if sweep["search"]["prune"] else "none pruned"
-    return (
-        f"Sweep {sweep['name']}: {template['network']['name']} on {template['data']['name']}, "
-        f"{template['data']['train']} training examples. Search: {_either(budgets)} trials per arm of at most "
-        f"{template['epochs']} epochs, {pruning}. Confirm: the best configuration of "
-        f"each arm by validation accuracy, on {sweep['confirm']['seeds']} fresh seeds that all arms share, one "
-        f"split. Test accuracy in percent at the kept epoch (the recipe's choice, else the last) with its 95 % "
-        f"t-interval; difference to {baseline} in points, paired over the seeds that both arms "
-        f"finished, with Bonferroni's simultaneous 95 % intervals and verdicts by Holm's paired t-tests (any false "
-        f"rejection: 5 %); an interval is cut at 0 where Holm alone rejects, and with such cuts all intervals and "
-        f"verdicts hold together at 90 %. The inference is over seeds, for the chosen configurations, on this "
-        f"test set. Trials are search + confirm: ok, pruned, failed (diverged included)."
-    )
-
-
 def formatted(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the table as a reader wants it: few columns, percent, intervals in brackets."""
     rows, most = frame.to_dict("records"), frame["n"].max()
     return pd.DataFrame(
         {
             "arm": frame["arm"],
-            "knobs chosen": [_knobs(text) for text in frame["knobs"]],
+            "knobs chosen": [knobs_chosen(text) for text in frame["knobs"]],
             "n": frame["n"],
             "test accuracy %": [
                 _interval(row["test_accuracy"], row["test_accuracy_low"], row["test_accuracy_high"]) for row in rows
@@ -125,12 +108,23 @@ def formatted(frame: pd.DataFrame) -> pd.DataFrame:
             ],
             "verdict": frame["verdict"],
             "kept epoch": [_number(value, ".1f") for value in frame["kept_epoch"]],
+            **_retrained(frame),
             **{word: _two_phases(frame, word) for word in ("ok", "pruned", "failed")},
             **({"missing": _two_phases(frame, "missing")} if _open(frame) else {}),
             "epochs": frame["epochs"],
             "seconds": [f"{value:.1f}" for value in frame["seconds"]],
         }
     )
+
+
+def _retrained(frame: pd.DataFrame) -> dict[str, list[str]]:
+    """Return the columns of a sweep that trains a second time."""
+    if frame["retrain_epochs"].isna().all():
+        return {}
+    columns = {"epochs again": [_number(value, ".1f") for value in frame["retrain_epochs"]]}
+    if frame["targets_missed"].any():
+        columns["targets missed"] = [str(count) for count in frame["targets_missed"]]
+    return columns
 
 
 def failures(results: Results) -> list[str]:
@@ -167,10 +161,6 @@ def _two_phases(frame: pd.DataFrame, word: str) -> list[str]:
     return [f"{search} + {confirm}" for search, confirm in pairs]
 
 
-def _either(values: list[int]) -> str:
-    return str(values[0]) if len(values) == 1 else f"{values[0]} to {values[-1]}"
-
-
 def _number(value: float, form: str) -> str:
     return "–" if math.isnan(value) else format(value, form)
 
@@ -185,13 +175,3 @@ def _interval(mean: float, low: float, high: float, sign: str = "") -> str:
     left = "(0" if low == 0 else f"[{100 * low:{sign}.2f}"
     right = "0)" if high == 0 else f"{100 * high:{sign}.2f}]"
     return f"{100 * mean:{sign}.2f} {left}, {right}"
-
-
-def _knobs(text: str) -> str:
-    values = json.loads(text)
-    return ", ".join(
-        f"{path.removeprefix('optimizer.')}={value:.3g}"
-        if isinstance(value, float)
-        else f"{path.removeprefix('optimizer.')}={value}"
-        for path, value in values.items()
-    )

@@ -199,7 +199,7 @@ def test_no_mixing_is_the_identity(method: Regularizer) -> None:
 def test_mix_switch_mixes_and_cuts_in_its_shares_and_each_in_its_form() -> None:
     """1,500 batches: binomial p-values and KS above 1e-4. Mixup gives one grey, CutMix boxes of the other colour."""
     x, y = black_and_white(4, 16)
-    method = MixSwitch(prob=0.7, switch=0.3, mixup_alpha=0.5, cutmix_alpha=1.0)
+    method = MixSwitch(prob=0.7, cutmix_share=0.3, mixup_alpha=0.5, cutmix_alpha=1.0)
     greys: list[float] = []
     cuts: list[float] = []
     for number in range(1500):
@@ -217,12 +217,14 @@ def test_mix_switch_mixes_and_cuts_in_its_shares_and_each_in_its_form() -> None:
     assert stats.binomtest(whole, 1500, 0.3 + 0.7 * 0.3 * (2 / 16) ** 2).pvalue > 1e-4
 
 
-@pytest.mark.parametrize(("switch", "part"), [(0.0, "mixup"), (1.0, "cutmix")])
-def test_mix_switch_at_its_ends_is_one_of_its_parts(switch: float, part: str) -> None:
+@pytest.mark.parametrize(("share", "part"), [(0.0, "mixup"), (1.0, "cutmix")])
+def test_mix_switch_at_its_ends_is_one_of_its_parts(share: float, part: str) -> None:
     """With the coefficient, the box and the colour of black and white pictures written out."""
     x, y = black_and_white(4, 8, torch.float64)
     noise = Parts(seed=11)
-    new_x, new_y = exact(MixSwitch(switch=switch)).augment(x, y, Step(noise=noise, progress=0.0, learning_rate=0.1))
+    new_x, new_y = exact(MixSwitch(cutmix_share=share)).augment(
+        x, y, Step(noise=noise, progress=0.0, learning_rate=0.1)
+    )
     own = 0.75 if part == "mixup" else 1 - 12 / 64  # a box of 4 x 4 around (1, 4), of which 3 x 4 are inside
     expected = x.clone()
     if part == "mixup":

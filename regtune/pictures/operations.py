@@ -1,0 +1,37 @@
+"""The fourteen operations that RandAugment and TrivialAugment draw from, in the lecture's order."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Operation(IntEnum):
+    """What is done to a picture, with the unit of its strength (signed where a sign is drawn).
+
+    The names are torchvision's, and a strength is the number that torchvision calls magnitude.
+    """
+
+    Identity = 0  # none
+    AutoContrast = 1  # none
+    Equalize = 2  # none
+    Rotate = 3  # degrees, counter-clockwise
+    Solarize = 4  # share of 255 from which on levels are inverted
+    Color = 5  # factor - 1
+    Posterize = 6  # bits that are kept, 0 to 8
+    Contrast = 7  # factor - 1
+    Brightness = 8  # factor - 1
+    Sharpness = 9  # factor - 1
+    ShearX = 10  # pixels to the left per row, from the upper left corner
+    ShearY = 11  # pixels upwards per column, from the upper left corner
+    TranslateX = 12  # whole pixels to the right
+    TranslateY = 13  # whole pixels downwards
+
+
+OPERATIONS = tuple(operation.name for operation in Operation)
+SIGNED = frozenset(Operation) - {
+    Operation.Identity,
+    Operation.AutoContrast,
+    Operation.Equalize,
+    Operation.Solarize,
+    Operation.Posterize,
+}

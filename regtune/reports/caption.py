@@ -1,0 +1,42 @@
+"""The words above the comparison table: what it shows, and what the inference is over."""
+
+from __future__ import annotations
+
+from regtune.store import Results
+
+_AGAIN = "Each trial was then trained a second time, on train + validation,"
+RETRAINED = {
+    "none": "Test accuracy in percent at the kept epoch (the recipe's choice, else the last)",
+    "updates": f"{_AGAIN} from other initial weights, for as many updates as lead to its kept epoch (the recipe's "
+    "choice, else the last). Test accuracy in percent at the end of that",
+    "epochs": f"{_AGAIN} from other initial weights, for as many epochs as lead to its kept epoch (the recipe's "
+    "choice, else the last). Test accuracy in percent at the end of that",
+    "loss": f"{_AGAIN} on from its kept epoch, until the loss on the validation examples was as low as it had been "
+    "on the training examples (targets missed: trials that the cap on epochs ended before). Test accuracy in "
+    "percent at the end of that",
+}
+
+
+def caption(results: Results) -> str:
+    """Say what the table shows and what the inference is over."""
+    sweep = results.sweep
+    baseline = next(iter(sweep["arms"]))
+    template = sweep["arms"][baseline]["template"]
+    budgets = sorted({row["trials"] for row in sweep["arms"].values()})
+    pruning = "each arm pruned against itself only" if sweep["search"]["prune"] else "none pruned"
+    return (
+        f"Sweep {sweep['name']}: {template['network']['name']} on {template['data']['name']}, "
+        f"{template['data']['train']} training examples. Search: {_either(budgets)} trials per arm of at most "
+        f"{template['epochs']} epochs, {pruning}. Confirm: the best configuration of "
+        f"each arm by validation accuracy, on {sweep['confirm']['seeds']} fresh seeds that all arms share, one "
+        f"split. {RETRAINED[sweep['confirm']['retrain']]} with its 95 % "
+        f"t-interval; difference to {baseline} in points, paired over the seeds that both arms "
+        f"finished, with Bonferroni's simultaneous 95 % intervals and verdicts by Holm's paired t-tests (any false "
+        f"rejection: 5 %); an interval is cut at 0 where Holm alone rejects, and with such cuts all intervals and "
+        f"verdicts hold together at 90 %. The inference is over seeds, for the chosen configurations, on this "
+        f"test set. Trials are search + confirm: ok, pruned, failed (diverged included)."
+    )
+
+
+def _either(values: list[int]) -> str:
+    return str(values[0]) if len(values) == 1 else f"{values[0]} to {values[-1]}"
