@@ -96,12 +96,12 @@ def test_sam_takes_the_gradient_of_the_reference() -> None:
     torch.testing.assert_close(gradient_used(SAM(rho=0.0)), slope, rtol=1e-14, atol=0)
 
 
-def test_clipping_after_sam_cuts_the_descent_and_before_it_the_ascent() -> None:
-    """After it: the gradient of SAM at length 1. Before it: rho times a direction stays, so only the last is cut."""
+def test_clipping_cuts_the_gradient_of_sam_before_and_after_it_in_the_recipe() -> None:
+    """SAM's gradient at length 1, to rounding; with the gradient of plain descent it would be (0.2425, 0.9701)."""
     sam = HILL.double() * (1 + 0.05 * HILL.double() / HILL.double().norm())
     after = gradient_used(SAM(rho=0.05), GradientClipping(norm=1.0))
     torch.testing.assert_close(after, sam / sam.norm(), rtol=1e-12, atol=0)
-    # Clipped first, both gradients are cut; the ascent is along the same direction, by rho whatever its length.
+    # Clipped first, both gradients are cut; the ascent keeps its direction and its length rho.
     before = gradient_used(GradientClipping(norm=1.0), SAM(rho=0.05))
     torch.testing.assert_close(before, sam / sam.norm(), rtol=1e-12, atol=0)
 

@@ -176,6 +176,16 @@ def test_weight_decay_is_adamws_up_to_the_order_of_its_two_parts() -> None:
     torch.testing.assert_close(apart, rate**2 * strength * moved, rtol=1e-10, atol=1e-14)
 
 
+def test_weight_decay_is_l2_for_plain_descent_up_to_the_rate_squared() -> None:
+    """lr^2 * strength * gradient apart after one step, to rounding."""
+    start, gradient, ends = torch.tensor([1.0, -2.0]), torch.tensor([0.5, -3.0]), []
+    for method in (WeightDecay(strength=0.5), L2(strength=0.5)):
+        valley = Valley(torch.eye(2), start - gradient, start)
+        (last,) = descended(valley, [method], 1, SGD(learning_rate=0.1, momentum=0.0))
+        ends.append(last.state.params["weight"][0])
+    torch.testing.assert_close(ends[0] - ends[1], 0.1**2 * 0.5 * gradient.double(), rtol=1e-10, atol=1e-14)
+
+
 # L1 and elastic net
 
 
