@@ -23,8 +23,8 @@ class WeightDecay(Regularizer):
 
     Equal to L2 for plain gradient descent only, up to the learning rate squared. Biases and normalization
     parameters are free, unlike in torch's `AdamW(weight_decay=...)`, which also decays before its update
-    instead of after it: the two differ by the learning rate squared. Source: I. Loshchilov, F. Hutter, "Decoupled Weight Decay
-    Regularization" (ICLR 2019).
+    instead of after it: the two differ by the learning rate squared. Source: I. Loshchilov, F. Hutter,
+    "Decoupled Weight Decay Regularization" (ICLR 2019).
     """
 
     strength: Number = knob(
