@@ -53,7 +53,7 @@ class SGD(Optimizer):
         self, params: Tensors, grads: Tensors, moments: Moments, *, learning_rate: Number, step: int, lane: bool = False
     ) -> tuple[Tensors, Moments]:
         """Move params and velocities by one step."""
-        down = _like(params, -learning_rate)
+        down = -_like(params, learning_rate)
         for name, velocity in moments["velocity"].items():
             velocity.mul_(self.momentum).add_(grads[name])
             move = grads[name] + self.momentum * velocity if self.nesterov else velocity
@@ -85,7 +85,7 @@ class AdamW(Optimizer):
         """Move params and means by one step."""
         b1, b2 = self.beta1, self.beta2
         unbiased1, unbiased2 = 1 - b1 ** (step + 1), 1 - b2 ** (step + 1)
-        down = _like(params, -learning_rate / unbiased1)
+        down = -_like(params, learning_rate) / unbiased1
         for name, p in params.items():
             mean, square, grad = moments["mean"][name], moments["square"][name], grads[name]
             mean.mul_(b1).add_(grad * (1 - b1))
