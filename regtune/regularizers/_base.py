@@ -61,7 +61,7 @@ class Step:
     """
 
     noise: Noise
-    progress: float
+    progress: Number
     learning_rate: Number
     training: bool = True
     ends_epoch: bool = False
