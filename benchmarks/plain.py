@@ -33,7 +33,8 @@ class Block(nn.Module):
         y = self.norm2(self.conv2(self.norm1(self.conv1(x)).relu()))
         if self.missing:
             x = pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, self.missing // 2, self.missing // 2))
-        return (x + y).relu()
+        summed: Tensor = x + y
+        return summed.relu()
 
 
 class ResNet20(nn.Module):

@@ -77,10 +77,8 @@ def measure(case: Case, *, device: str, threads: int, rounds: int, steps: int) -
     net = case.net().to(device)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9)
     one_hot = torch.eye(10, device=device)
-    batches = [
-        (x.to(device), y.to(device))
-        for x, y in zip(torch.split(images, case.batch), torch.split(labels, case.batch), strict=True)
-    ]
+    pieces = zip(torch.split(images, case.batch), torch.split(labels, case.batch), strict=True)
+    batches = [(x.to(device), y.to(device)) for x, y in pieces]
     chosen = [batches[number % len(batches)] for number in range(steps)]
 
     def ours() -> None:
