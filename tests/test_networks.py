@@ -331,6 +331,18 @@ def test_a_block_activates_behind_the_sum_by_default_and_in_front_with_pre_activ
     torch.testing.assert_close(pre(x, straight), x + h)
 
 
+def test_the_first_block_of_a_stage_activates_before_the_fork() -> None:
+    net, x = started("resnet", depth=14, pre_activation=True), torch.randn(4, 16, 6, 6)
+    block = roughened(net.get_submodule("blocks.2"))
+    branch = block.get_submodule("branch")
+    start = normed(x, block.get_submodule("before.norm")).relu()
+    h = conv2d(start, branch.get_parameter("conv1.weight"), stride=2, padding=1)
+    h = conv2d(normed(h, branch.get_submodule("norm")).relu(), branch.get_parameter("conv2.weight"), padding=1)
+    torch.testing.assert_close(block(x, straight), pad(start[..., ::2, ::2], (0, 0, 0, 0, 0, 16)) + h)
+    shared = [n for n, _ in net.named_parameters() if "before.norm.weight" in n]
+    assert shared == [f"blocks.{number}.before.norm.weight" for number in (0, 2, 4)]
+
+
 def test_a_wide_block_that_changes_channels_activates_before_the_fork() -> None:
     net = started("wide_resnet", depth=10, width=2)
     block, x = roughened(net.get_submodule("blocks.1")), torch.randn(4, 32, 6, 6)
