@@ -81,7 +81,8 @@ class Objective:
         def bend(signal: Any, slot: Slot) -> Any:
             if isinstance(signal, Branch):
                 return recipe.bend(signal.counted(ran, slot.label), slot, steps)
-            taps[slot.label] = signal
+            if not slot.inner:
+                taps[slot.label] = signal
             # A step aside from the tap: a penalty's gradient is then added to that of all else together,
             # whatever a recipe bends here, and not to its parts in another order.
             return recipe.bend(signal.view_as(signal), slot, steps)

@@ -61,13 +61,15 @@ class Slot(nn.Module):
     `residual` slot is called with the module that is the branch of its block, and returns a `Branch`; where
     that module has slots of its own, `run` says how it is run, with a `bend` for them.
     `number` counts the slots of a kind from 1 in the order of the modules; `count` is how many exist.
-    `bounded` says that what flows there lies in [0, 1], as behind a sigmoid.
+    `bounded` says that what flows there lies in [0, 1], as behind a sigmoid; `inner` that the slot is part
+    of a residual branch, which may be left out, so that nothing can be made of its activations.
     """
 
-    def __init__(self, kind: SlotKind, *, bounded: bool = False) -> None:
+    def __init__(self, kind: SlotKind, *, bounded: bool = False, inner: bool = False) -> None:
         super().__init__()
         self.kind = kind
         self.bounded = bounded
+        self.inner = inner
         self.number = 0
         self.count = 0
 

@@ -91,7 +91,7 @@ class _Branch(nn.Module):
         self.first = nn.Identity() if first is None else first
         self.conv1 = style.conv(place.before, place.after, stride=place.stride)
         self.norm, self.activation = style.norm(place.after), style.act()
-        self.hidden = Slot("hidden", bounded=bounded(style.activation)) if hidden else None
+        self.hidden = Slot("hidden", bounded=bounded(style.activation), inner=True) if hidden else None
         self.conv2 = style.conv(place.after, place.after)
 
     def forward(self, x: Tensor, bend: Bend) -> Tensor:
