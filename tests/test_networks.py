@@ -295,7 +295,7 @@ def test_skipping_a_branch_has_the_bits_of_masking_it(name: str, knobs: Plain, m
 
 def test_activations_inside_branches_that_may_be_left_out_have_no_price() -> None:
     """Else a masked branch would have one and a skipped branch none."""
-    with pytest.raises(Refused, match="kl_sparsity.network: expected a hidden slot outside residual branches"):
+    with pytest.raises(Refused, match="expected a hidden slot outside residual branches"):
         trained(tiny_trial("wide_resnet", [row("kl_sparsity", searched("kl_sparsity"))]))
 
 
