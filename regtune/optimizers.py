@@ -1,4 +1,8 @@
-"""Optimizers as pure functions: (params, gradients, moments, step) -> (params, moments)."""
+"""Optimizers as functions: (params, gradients, moments, step) -> (params, moments).
+
+What is given is what is updated: the results are the tensors that came in, so that a step of a large
+network allocates nothing. Gradients are read only.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import abc
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from regtune.space import knob
 from regtune.state import Number, Tensors
@@ -25,9 +30,12 @@ class Optimizer(abc.ABC):
 
     @abc.abstractmethod
     def update(
-        self, params: Tensors, grads: Tensors, moments: Moments, *, learning_rate: Number, step: int
+        self, params: Tensors, grads: Tensors, moments: Moments, *, learning_rate: Number, step: int, lane: bool = False
     ) -> tuple[Tensors, Moments]:
-        """Return params and moments after step number `step` (from 0) at this learning rate."""
+        """Update params and moments in place, step number `step` (from 0), and return them.
+
+        `lane` says that this runs under vmap.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +50,15 @@ class SGD(Optimizer):
         return {"velocity": {name: torch.zeros_like(p) for name, p in params.items()}}
 
     def update(
-        self, params: Tensors, grads: Tensors, moments: Moments, *, learning_rate: Number, step: int
+        self, params: Tensors, grads: Tensors, moments: Moments, *, learning_rate: Number, step: int, lane: bool = False
     ) -> tuple[Tensors, Moments]:
-        """Return params and velocities after one step."""
-        mu = self.momentum
-        velocity = {name: mu * v + grads[name] for name, v in moments["velocity"].items()}
-        move = {n: grads[n] + mu * v for n, v in velocity.items()} if self.nesterov else velocity
-        return {n: p - learning_rate * move[n] for n, p in params.items()}, {"velocity": velocity}
+        """Move params and velocities by one step."""
+        down = -_like(params, learning_rate)
+        for name, velocity in moments["velocity"].items():
+            velocity.mul_(self.momentum).add_(grads[name])
+            move = grads[name] + self.momentum * velocity if self.nesterov else velocity
+            _add_product(params[name], move, down, lane=lane)
+        return params, moments
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,23 +77,36 @@ class AdamW(Optimizer):
 
     def start(self, params: Tensors) -> Moments:
         """Return zero means."""
-        zeros = {name: torch.zeros_like(p) for name, p in params.items()}
-        return {"mean": zeros, "square": dict(zeros)}
+        return {kind: {name: torch.zeros_like(p) for name, p in params.items()} for kind in ("mean", "square")}
 
     def update(
-        self, params: Tensors, grads: Tensors, moments: Moments, *, learning_rate: Number, step: int
+        self, params: Tensors, grads: Tensors, moments: Moments, *, learning_rate: Number, step: int, lane: bool = False
     ) -> tuple[Tensors, Moments]:
-        """Return params and means after one step."""
+        """Move params and means by one step."""
         b1, b2 = self.beta1, self.beta2
-        mean = {n: b1 * m + (1 - b1) * grads[n] for n, m in moments["mean"].items()}
-        square = {n: b2 * s + (1 - b2) * grads[n].square() for n, s in moments["square"].items()}
         unbiased1, unbiased2 = 1 - b1 ** (step + 1), 1 - b2 ** (step + 1)
-        moved = {
-            n: p * (1 - learning_rate * self.weight_decay)
-            - learning_rate * (mean[n] / unbiased1) / ((square[n] / unbiased2).sqrt() + self.eps)
-            for n, p in params.items()
-        }
-        return moved, {"mean": mean, "square": square}
+        down = -_like(params, learning_rate) / unbiased1
+        for name, p in params.items():
+            mean, square, grad = moments["mean"][name], moments["square"][name], grads[name]
+            mean.mul_(b1).add_(grad * (1 - b1))
+            square.mul_(b2).add_(grad.square() * (1 - b2))
+            p.mul_(1 - learning_rate * self.weight_decay)
+            _add_product(p, mean / ((square / unbiased2).sqrt() + self.eps), down, lane=lane)
+        return params, moments
+
+
+def _like(params: Tensors, number: Number) -> Tensor:
+    """Return a number as a 0-dim tensor of the kind that the weights are."""
+    first = next(iter(params.values()))
+    return torch.as_tensor(number, dtype=first.dtype, device=first.device)
+
+
+def _add_product(target: Tensor, a: Tensor, b: Tensor, *, lane: bool) -> None:
+    """Add a * b to the target in place, without room for the product where that can be."""
+    if lane:  # vmap has no rule for addcmul_
+        target.add_(a * b)
+    else:
+        target.addcmul_(a, b)
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "adamw": AdamW}

@@ -143,7 +143,12 @@ class Program:
         with torch.no_grad():
             optimizer = with_numbers(self.optimizer, knobs["optimizer"])
             params, moments = optimizer.update(
-                state.params, grads, state.moments, learning_rate=now.learning_rate, step=moment.step
+                state.params,
+                grads,
+                state.moments,
+                learning_rate=now.learning_rate,
+                step=moment.step,
+                lane=self.lifted,
             )
             updated = state._replace(params=params, moments=moments)
             return recipe.project(updated, steps), work.gradients[0]

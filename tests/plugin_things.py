@@ -51,3 +51,31 @@ class Endless(Regularizer):
 
     def schedule(self, progress: float) -> Number:
         return math.inf
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResidualNormNet(Network):
+    """Residual blocks with BatchNorm in their branches."""
+
+    blocks: int = knob(default=3, legal="[1, 100]", meaning="residual blocks")
+
+    def build(self, *, shape: tuple[int, int, int], classes: int) -> nn.Module:
+        return _ResidualNet(self.blocks, shape, classes)
+
+
+class _ResidualNet(nn.Module):
+    def __init__(self, blocks: int, shape: tuple[int, int, int], classes: int) -> None:
+        super().__init__()
+        self.normalize = Normalize(shape[0])
+        self.stem, self.head = nn.Linear(math.prod(shape), 8), nn.Linear(8, classes)
+        self.branches = nn.ModuleList(
+            nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 8)) for _ in range(blocks)
+        )
+        self.slots = nn.ModuleList(Slot("residual") for _ in range(blocks))
+
+    def forward(self, x: Tensor, bend: Bend) -> Tensor:
+        h: Tensor = self.stem(self.normalize(x).flatten(1))
+        for branch, slot in zip(self.branches, self.slots, strict=True):
+            h = (h + slot(branch, bend)(h)).relu()
+        logits: Tensor = self.head(h)
+        return logits

@@ -9,6 +9,8 @@ import pytest
 import torch
 from scipy import stats
 from torch import Tensor
+from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from regtune.build import load_data
 from regtune.data import Examples, Splits
@@ -218,6 +220,34 @@ def test_a_lane_has_the_bits_of_trials_alone(method: RandAugment | TrivialAugmen
 
     lane = torch.vmap(member)(seeds, x)
     assert all(torch.equal(lane[i], member(int(seeds[i]), x[i])) for i in range(4))
+
+
+class Calls(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    """Note the operations that make the host wait for a device, or whose result has a shape that depends on data."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.waits: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.name()
+        masks = name.startswith("aten::index") and any(
+            isinstance(a, Tensor) and a.dtype == torch.bool for a in pytree.tree_leaves(args[1:])
+        )
+        if masks or any(word in name for word in ("_local_scalar_dense", "nonzero", "masked_select", "unique")):
+            self.waits.append(name)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_nothing_waits_for_a_device(alone: bool) -> None:
+    x, y = torch.rand(32, 3, 8, 8), torch.zeros(32, 2)
+    seed, number = (1, 2) if alone else (torch.tensor(1), torch.tensor(2))
+    step = Step(noise=Noise(seed=seed, step=number), progress=0.0, learning_rate=0.1)
+    for method in (RandAugment(magnitude=torch.tensor(7.0)), TrivialAugment(p=torch.tensor(0.5))):
+        with Calls() as calls:
+            method.augment(x, y, step)
+        assert calls.waits == []
 
 
 def test_small_grey_digits_are_augmented() -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import torch
 from optuna.distributions import FloatDistribution
+from torch import Tensor
 
 from regtune.data import Splits
 from regtune.regularizers._base import Regularizer, Statistics, Step
@@ -49,8 +50,11 @@ class SWA(Regularizer):
             return step.memory
         counts = torch.as_tensor(self.start) <= step.progress
         count = step.memory[COUNT] + counts
-        share = torch.where(counts, 1 / count.clamp_min(1.0), 0.0)
-        mean = {n: torch.lerp(step.memory[n], p, share.to(p.dtype)) for n, p in state.params.items()}
+
+        def share(p: Tensor) -> Tensor:  # in the weight's own precision
+            return torch.where(counts, 1 / count.clamp_min(1.0).to(p.dtype), 0.0)
+
+        mean = {n: torch.lerp(step.memory[n], p, share(p)) for n, p in state.params.items()}
         return {**mean, COUNT: count}
 
     def evaluate(

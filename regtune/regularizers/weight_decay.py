@@ -21,10 +21,10 @@ from regtune.state import Number, State, weights
 class WeightDecay(Regularizer):
     """After each update w <- w (1 - learning rate * strength); neither momentum nor Adam sees it.
 
-    Equal to L2 for plain gradient descent only. Biases and normalization parameters are free, unlike in
-    torch's `AdamW(weight_decay=...)`, which also decays before its update instead of after it: the two
-    differ by learning rate squared. Source: I. Loshchilov, F. Hutter, "Decoupled Weight Decay
-    Regularization" (ICLR 2019).
+    Equal to L2 for plain gradient descent only, up to the learning rate squared. Biases and normalization
+    parameters are free, unlike in torch's `AdamW(weight_decay=...)`, which also decays before its update
+    instead of after it: the two differ by the learning rate squared. Source: I. Loshchilov, F. Hutter,
+    "Decoupled Weight Decay Regularization" (ICLR 2019).
     """
 
     strength: Number = knob(

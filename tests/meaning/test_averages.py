@@ -1,0 +1,146 @@
+"""Weights that are averages of those that train: EMA and SWA."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
+
+from regtune.build import load_data
+from regtune.lane import Lane
+from regtune.records import Plain, Trial
+from regtune.regularizers import EMA, SWA, Regularizer
+from regtune.state import State, Tensors
+from tests.meaning.tools import exact, in_float64, ordinary, same, step, trained
+
+PLUGINS = ("tests.plugin_things",)
+
+
+def followed(method: Regularizer, start: float, values: list[float], **fields: Any) -> Tensors:
+    """Return what a method remembers of one weight that takes these values."""
+    state = State({"w": torch.tensor([start], dtype=torch.float64)}, {}, {}, {})
+    memory = method.begin(state, load_data(in_float64()))
+    for value in values:
+        moved = state._replace(params={"w": torch.tensor([value], dtype=torch.float64)})
+        memory = method.remember(moved, step(memory=memory, **fields))
+    return memory
+
+
+def averaged_trial(row: Plain, **changes: Any) -> Trial:
+    network = {"name": "batch_norm_net"}
+    return dataclasses.replace(in_float64(recipe=(row,), network=network, plugins=PLUGINS), **changes)
+
+
+def val_loss(trial: Trial, model: nn.Module) -> float:
+    model.eval()
+    validation = load_data(trial).validation
+    with torch.no_grad():
+        return float(cross_entropy(model(validation.images.double()), validation.labels))
+
+
+def close(ours: Tensors, theirs: nn.Module, tolerance: float) -> None:
+    """Compare tensors by name with the parameters and buffers of an averaged plain network."""
+    reference = {name.removeprefix("module.net."): value for name, value in theirs.state_dict().items()}
+    assert ours
+    for name, value in ours.items():
+        torch.testing.assert_close(value, reference[name], rtol=0, atol=tolerance)
+
+
+# EMA
+
+
+def test_ema_of_the_published_steps() -> None:
+    """From 0 towards 1 with decay 0.9: 1 - 0.9^3 = 0.271 after three steps, to rounding in float64."""
+    memory = followed(exact(EMA(decay=0.9)), 0.0, [1.0, 1.0, 1.0])
+    assert memory["w"].item() == pytest.approx(0.271, rel=1e-12)
+
+
+def test_ema_is_torchs_average_over_a_training_and_is_what_is_evaluated() -> None:
+    """Weights and BatchNorm's statistics after 9 updates in float64: 1e-10. The first call of torch's copies.
+
+    The losses of the last epoch are those of the average; they are measured in float64, 1e-9.
+    """
+    trial = averaged_trial({"name": "ema", "decay": 0.875})
+    lane = trained(trial)
+    averages: list[AveragedModel] = []
+    mean_of = get_ema_multi_avg_fn(0.875)  # type: ignore[no-untyped-call]  # torch's
+
+    def begin(net: nn.Module) -> torch.optim.Optimizer:
+        averages.append(AveragedModel(net, multi_avg_fn=mean_of, use_buffers=True))
+        averages[0].update_parameters(net)
+        return torch.optim.SGD(net.parameters(), lr=0.125, momentum=0.875)
+
+    reference = ordinary(trial, begin, after=lambda net, update: averages[0].update_parameters(net))
+    params, buffers = lane.program.evaluated(lane.state, lane.knobs, 1.0, [])
+    close(params, averages[0], 1e-10)
+    close({n: b for n, b in buffers.items() if b.is_floating_point()}, averages[0], 1e-10)
+    assert same(lane.kept[0][0], params)
+    for name, p in reference.net.named_parameters():  # training goes on as without it
+        torch.testing.assert_close(lane.state.params[name], p.detach(), rtol=0, atol=1e-10)
+    last = lane.epochs[0][-1]
+    assert last.val_loss == pytest.approx(val_loss(trial, averages[0]), rel=1e-9)
+    assert last.val_loss != pytest.approx(val_loss(trial, reference), rel=1e-3)
+
+
+# SWA
+
+
+def test_swa_of_the_published_values() -> None:
+    """The mean of 1, 2, 3 at the ends of three epochs is 2; values within epochs, or before its time, are nothing."""
+    ends = followed(SWA(start=0.5), 9.0, [1.0, 2.0, 3.0], ends_epoch=True, progress=0.5)
+    assert ends["w"].item() == pytest.approx(2.0, rel=1e-15)
+    within = followed(SWA(start=0.5), 9.0, [1.0, 2.0, 3.0], ends_epoch=False, progress=0.5)
+    early = followed(SWA(start=0.5), 9.0, [1.0, 2.0, 3.0], ends_epoch=True, progress=0.49)
+    assert within["w"].item() == early["w"].item() == 0.0
+
+
+def test_swa_is_torchs_average_of_epoch_ends_with_batchnorms_statistics_taken_anew() -> None:
+    """Of 8 epochs with start 0.5 the last four count: weights to 1e-10 in float64, statistics by update_bn, 1e-10.
+
+    The same batches as update_bn's: full ones of the training pictures in their own order.
+    """
+    trial = averaged_trial({"name": "swa", "start": 0.5}, epochs=8)
+    lane = trained(trial)
+    averages: list[AveragedModel] = []
+
+    def begin(net: nn.Module) -> torch.optim.Optimizer:
+        averages.append(AveragedModel(net))
+        return torch.optim.SGD(net.parameters(), lr=0.125, momentum=0.875)
+
+    def after(net: nn.Module, update: int) -> None:
+        if update % 3 == 0 and update // 3 > 4:
+            averages[0].update_parameters(net)
+
+    reference = ordinary(trial, begin, after=after)
+    pictures = load_data(trial).train.images
+    update_bn([batch.double() for batch in torch.split(pictures, 16)], averages[0])
+    assert int(averages[0].n_averaged) == 4
+    params, buffers = lane.kept[0]
+    close(params, averages[0], 1e-10)
+    close({n: b for n, b in buffers.items() if n.startswith("norm.running")}, averages[0], 1e-10)
+    for name, p in reference.net.named_parameters():
+        torch.testing.assert_close(lane.state.params[name], p.detach(), rtol=0, atol=1e-10)
+    for name, b in reference.net.named_buffers():  # what trains keeps its own statistics
+        torch.testing.assert_close(lane.state.buffers[name], b, rtol=0, atol=1e-10)
+    last = lane.epochs[0][-1]
+    assert last.val_loss == pytest.approx(val_loss(trial, averages[0]), rel=1e-9)
+    assert last.val_loss != pytest.approx(val_loss(trial, reference), rel=1e-3)
+
+
+def test_before_its_time_swa_evaluates_the_weights_that_train() -> None:
+    """Four epochs of eight are those of the baseline bit for bit; the fifth is the first mean, of one epoch.
+
+    Its weights are still the same; BatchNorm's statistics taken anew already make another loss.
+    """
+    trial = averaged_trial({"name": "swa", "start": 0.5}, epochs=8)
+    averaged, plain = Lane((trial,)), Lane((dataclasses.replace(trial, recipe=()),))
+    for number, (ours, theirs) in enumerate(zip(averaged, plain, strict=True), start=1):
+        assert ours[0] is not None
+        assert theirs[0] is not None
+        assert (ours[0].val_loss == theirs[0].val_loss) == (number <= 4)
+        assert same(averaged.kept[0][0], plain.kept[0][0]) == (number <= 5)
