@@ -94,7 +94,8 @@ def test_a_sweep_with_a_plugin_on_ray(tmp_path: Path) -> None:
         [sys.executable, "-m", "regtune", "run", "witness.toml", "--plugin", "witness_plugin"],
         cwd=tmp_path, capture_output=True, text=True, check=True, timeout=300, env=os.environ | {"HOME": str(home)},
     )  # fmt: skip
-    splits = load_data(Sweep.read(tmp_path / "witness.toml", ("witness_plugin",)).arms[0].template)
+    (tmp_path / "plain.toml").write_text(SWEEP)
+    splits = load_data(Sweep.read(tmp_path / "plain.toml").arms[0].template)
     assert splits.test is not None
     shown, tested = pictures(tmp_path, "search"), hashes(splits.test)
     assert shown == hashes(splits.train) | hashes(splits.validation)

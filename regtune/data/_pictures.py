@@ -17,6 +17,7 @@ from regtune.errors import Refused
 
 PARTS = ("train", "test")
 _NAMED = 3  # bad files that a refusal names
+_BLOCK = 512  # bytes; a tar ends with two blocks of zeros
 _DAMAGE = (tarfile.TarError, EOFError, zlib.error, OSError)
 
 
@@ -43,6 +44,7 @@ def find_pictures(path: Path, where: str) -> list[Picture]:
         try:
             with tarfile.open(path) as tar:
                 names = [member.name for member in tar if member.isfile()]
+            _check_end(path)
         except _DAMAGE as error:
             raise Refused(f"{where}: {path} is damaged or half downloaded: {error}") from error
     elif path.is_dir():
@@ -88,6 +90,15 @@ def read_pictures(path: Path, pictures: list[Picture], *, side: int, colour: str
             f"mend or remove them"
         )
     return result
+
+
+def _check_end(path: Path) -> None:
+    """Raise EOFError for a plain tar that was cut off: between two files nothing else would tell."""
+    if path.suffix == ".tar":
+        with path.open("rb") as file:
+            file.seek(-_BLOCK, os.SEEK_END)
+            if file.read().strip(b"\0"):
+                raise EOFError("no end-of-archive mark")
 
 
 def _contents(path: Path, names: dict[str, int]) -> Iterator[tuple[str, bytes]]:

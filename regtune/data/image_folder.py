@@ -31,19 +31,26 @@ class ImageFolder(Own):
     def pool(self, place: Place) -> Pool:
         """Return all pictures; raises Refused for files that are none, by name."""
         path = place.below(self.path, self.where)
-        pictures = find_pictures(path, self.where)
-        originals = [path] if is_tar(path) else [path / picture.path for picture in pictures]
+        # A tar is one original; its contents are looked at only when they are read.
+        pictures = [] if is_tar(path) else find_pictures(path, self.where)
+        originals = [path / picture.path for picture in pictures] or [path]
         settings = {"path": self.path, "side": self.side, "colour": self.colour}
-        root = place.folder(self.where)
-        return cached(root, "image_folder", settings, originals, lambda: self._read(path, pictures))
+        return cached(
+            place.folder(self.where),
+            "image_folder",
+            settings,
+            originals,
+            lambda: self._read(path, pictures or find_pictures(path, self.where)),
+        )
 
     def _read(self, path: Path, pictures: list[Picture]) -> Pool:
         classes = sorted({picture.label for picture in pictures if picture.part == "train"})
         unknown = sorted({picture.label for picture in pictures} - set(classes))
         if unknown:
             raise Refused(f"{self.where}: expected the classes of train/ in test/ too, given {', '.join(unknown[:3])}")
-        images = torch.from_numpy(read_pictures(path, pictures, side=self.side, colour=self.colour, where=self.where))
-        labels = torch.tensor([classes.index(picture.label) for picture in pictures], dtype=torch.int64)
+        number = {label: place for place, label in enumerate(classes)}
+        read = read_pictures(path, pictures, side=self.side, colour=self.colour, where=self.where)
+        images, labels = torch.from_numpy(read), torch.tensor([number[picture.label] for picture in pictures])
         tested = sum(picture.part == "test" for picture in pictures)  # "test" sorts before "train"
         test = Examples.of(images=images[:tested], labels=labels[:tested]) if tested else None
         train = Examples.of(images=images[tested:], labels=labels[tested:])

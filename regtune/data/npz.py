@@ -49,9 +49,10 @@ class Npz(Own):
 
     def _arrays(self, file: Path) -> dict[str, NDArray[Any]]:
         try:
-            with np.load(file, allow_pickle=False) as opened:
-                if not isinstance(opened, np.lib.npyio.NpzFile):
-                    raise Refused(f"{self.where}: {file}: expected an .npz with arrays x and y, given a single array")
+            loaded = np.load(file, allow_pickle=False)
+            if not isinstance(loaded, np.lib.npyio.NpzFile):
+                raise Refused(f"{self.where}: {file}: expected an .npz with arrays x and y, given a single array")
+            with loaded as opened:
                 names = [name for name in ("x", "y", "x_test", "y_test") if name in opened.files]
                 missing = {"x", "y"} - set(names)
                 if missing:
