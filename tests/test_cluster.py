@@ -36,6 +36,7 @@ import hashlib
 import os
 from dataclasses import dataclass
 import torch
+from regtune.cluster.shipment import Shipment
 from regtune.regularizers import Regularizer
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,9 @@ class Witness(Regularizer):
     """Raises where a test split is in the process."""
 
     def prepare(self, net, data):
+        for shipment in [s for s in gc.get_objects() if isinstance(s, Shipment)]:
+            if any(array.flags.writeable or array.flags.owndata for array in shipment.sources):
+                raise RuntimeError("this process has a copy of the pictures")
         tensors = [t for t in gc.get_objects() if isinstance(t, torch.Tensor) and t.ndim]
         held = [t for t in tensors if len(t) == 37]
         seen = {hashlib.sha256(p.numpy().tobytes()).hexdigest() for t in tensors if t.ndim == 4 for p in t}

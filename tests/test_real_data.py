@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -78,7 +79,8 @@ def test_an_mlp_learns_mnist_from_2000_images(real_data: Place) -> None:
         batch=50,
         phase="confirm",
     )
-    *_, last = train(trial, data=load_data(trial, real_data))
+    optimizer = trial.optimizer | {"learning_rate": 0.03}
+    *_, last = train(dataclasses.replace(trial, optimizer=optimizer), data=load_data(trial, real_data))
     assert last.outcome is not None
     accuracy = last.outcome.metrics["test_accuracy"]
     assert accuracy is not None
