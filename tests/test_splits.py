@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import warnings
 from pathlib import Path
@@ -29,6 +30,10 @@ from tests.test_own_data import npz
 from tests.test_published_data import data_set
 
 FRESH = SWEEP.replace("seeds = 3", 'seeds = 3\nsplits = "fresh"')
+
+
+def hashes(examples: Examples) -> set[bytes]:
+    return {picture.numpy().tobytes() for picture in examples.images}
 
 
 def pool_of(count: int = 100, tested: int = 20) -> Pool:
@@ -142,6 +147,7 @@ def test_a_test_label_out_of_range_and_test_images_of_another_shape_are_refused(
 
 def test_fresh_splits_are_paired_over_arms_and_said(tmp_path: Path) -> None:
     path, place = own_sweep(tmp_path, FRESH), Place(root=tmp_path)
+    path.write_text(path.read_text().replace("[data]", '[data]\nlabel_noise = 0.25\npixels = "shuffled"'))
     sweep = Sweep.read(path)
     log = run(sweep, tmp_path / "results", in_process=True, place=place)
     rows = [row for row in read_log(log)[0] if row["event"] == "asked"]
@@ -152,18 +158,26 @@ def test_fresh_splits_are_paired_over_arms_and_said(tmp_path: Path) -> None:
     text = markdown(load(log))
     assert "each with a split into training and validation examples of its own, the same in all arms" in text
     assert "seeds and splits together" in text
+    assert (
+        "on npz own.npz, 48 training examples, each training label drawn anew with probability 0.25, shuffled" in text
+    )
     pool, searched = examine(sweep, place)
     shipped = Shipment.pack(pool).unpack()
     assert isinstance(shipped, Pool)
     trials = [Trial.from_plain(row["trial"]) for row in rows if row["cell"][1] == "confirm"]
     splits = [split_data(trial, shipped) for trial in trials]
-    assert len({tuple(s.train.index.tolist()) for s in splits}) == 3
+    assert len({tuple(s.train.labels.tolist()) for s in splits}) == 3
     for trial, split in zip(trials, splits, strict=True):
-        assert split.train.source is shipped.train.source
         assert split.train.images.equal(load_data(trial, place).train.images)
         assert split.test is not None
         assert searched.test is not None
-        assert split.test.images.equal(searched.test.images), "what search saw is never tested on"
+        assert split.test.labels.equal(searched.test.labels)
+        clean = dataclasses.replace(trial, data=trial.data | {"pixels": "true"})
+        plain, before = split_data(clean, shipped), examine(sweep, place).pool
+        assert plain.train.source is shipped.train.source
+        assert plain.test is not None
+        seen = split_data(dataclasses.replace(clean, data=clean.data | {"split_seed": 0}), before)
+        assert not hashes(plain.test) & (hashes(seen.train) | hashes(seen.validation)), "search saw no test picture"
 
 
 @pytest.mark.parametrize("name", ["digits", "synthetic"])

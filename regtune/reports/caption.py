@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from regtune.records import Plain
 from regtune.store import Results
 
 _AGAIN = "Each trial was then trained a second time, on train + validation,"
@@ -35,8 +36,8 @@ def caption(results: Results) -> str:
     fresh = sweep["confirm"].get("splits", "one")
     pruning = "each arm pruned against itself only" if sweep["search"]["prune"] else "none pruned"
     return (
-        f"Sweep {sweep['name']}: {template['network']['name']} on {template['data']['name']}, "
-        f"{template['data']['train']} training examples. Search: {_either(budgets)} trials per arm of at most "
+        f"Sweep {sweep['name']}: {template['network']['name']} on {_data(template['data'])}. "
+        f"Search: {_either(budgets)} trials per arm of at most "
         f"{template['epochs']} epochs, {pruning}. Confirm: the best configuration of "
         f"each arm by validation accuracy, on {sweep['confirm']['seeds']} fresh seeds that all arms share, "
         f"{SPLITS[fresh]}. {RETRAINED[sweep['confirm']['retrain']]} with its 95 % "
@@ -46,6 +47,16 @@ def caption(results: Results) -> str:
         f"verdicts hold together at 90 %. The inference is over {OVER[fresh]}. "
         f"Trials are search + confirm: ok, pruned, failed (diverged included)."
     )
+
+
+def _data(data: Plain) -> str:
+    """Say which data: a folder's name alone says nothing, and corrupted data must not pass for others."""
+    text = " ".join(filter(None, (data["name"], data.get("path")))) + f", {data['train']} training examples"
+    if data.get("label_noise"):
+        text += f", each training label drawn anew with probability {data['label_noise']:g}"
+    if data.get("pixels", "true") != "true":
+        text += f", {data['pixels']} pixels in all splits"
+    return text
 
 
 def _either(values: list[int]) -> str:
