@@ -11,14 +11,15 @@ from torch import Tensor
 from regtune.data import DATASETS, Dataset, Place, Pool, Splits, channel_statistics, checked, corrupted
 from regtune.errors import Refused, nearest, shown
 from regtune.networks import NETWORKS, Network, Normalize, fresh
+from regtune.objective import Arithmetic, Objective
 from regtune.optimizers import OPTIMIZERS, Optimizer
-from regtune.program import Knobs, Program, stacked
+from regtune.program import Knobs, Program
 from regtune.recipe import Recipe, numbers
 from regtune.records import Plain, Trial
 from regtune.regularizers import HOOKS, Regularizer, overrides
 from regtune.space import knobs as knobs_of
 from regtune.space import read_settings
-from regtune.state import State, Tensors
+from regtune.state import State, Tensors, stacked
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
@@ -55,6 +56,9 @@ def assemble(trials: Sequence[Trial], data: Splits | None, weights: tuple[Tensor
     if first.batch > len(splits.train):
         raise Refused(f"batch: expected at most the {len(splits.train)} training examples, given {first.batch}")
     splits = splits.to(device)
+    if first.channels_last and len(trials) > 1:
+        raise Refused("lane: expected trials with channels_last = false, a lane has a dimension more")
+    order = torch.channels_last
     seen, states = replace(splits, test=None), []
     for trial, recipe in zip(trials, recipes, strict=True):
         net = start_network(trial, splits)
@@ -63,6 +67,8 @@ def assemble(trials: Sequence[Trial], data: Splits | None, weights: tuple[Tensor
         params, buffers = weights or (dict(net.named_parameters()), dict(net.named_buffers()))
         params = {name: p.detach().clone() for name, p in params.items()}
         buffers = {name: b.detach().clone() for name, b in buffers.items()}
+        if first.channels_last:
+            params = {n: p.contiguous(memory_format=order) if p.ndim == 4 else p for n, p in params.items()}
         state = State(params, buffers, optimizers[0].start(params), {})
         states.append(state._replace(memory=recipe.begin(state, seen)))
     knobs: list[Knobs] = [
@@ -70,9 +76,15 @@ def assemble(trials: Sequence[Trial], data: Splits | None, weights: tuple[Tensor
         for o, r in zip(optimizers, recipes, strict=True)
     ]
     alone = len(trials) == 1
+    arithmetic = Arithmetic(autocast=first.autocast, channels_last=first.channels_last, compiled=first.compiled)
     return Parts(
         data=splits,
-        program=Program(net=net.train(), recipe=recipes[0], optimizer=optimizers[0], device=device, lifted=not alone),
+        program=Program(
+            objective=Objective(net=net.train(), lifted=not alone, arithmetic=arithmetic),
+            recipe=recipes[0],
+            optimizer=optimizers[0],
+            device=device,
+        ),
         recipes=recipes,
         knobs=knobs[0] if alone else stacked(knobs),
         seeds=first.seed if alone else torch.tensor([t.seed for t in trials], dtype=torch.int32, device=device),

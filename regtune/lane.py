@@ -11,14 +11,15 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from regtune.build import assemble
+from regtune.clock import Clock
 from regtune.course import Course
 from regtune.data import Examples, Splits, pixels
 from regtune.errors import Refused
 from regtune.measure import measure
 from regtune.noise import Noise
-from regtune.program import Moment, member
+from regtune.program import Moment
 from regtune.records import Epoch, Outcome, Trial, finite
-from regtune.state import State, Tensors
+from regtune.state import State, Tensors, member
 
 CLEAN_SUBSET = 1000  # training examples on which every epoch is measured
 
@@ -65,7 +66,9 @@ class Lane:
         number = max(len(epochs) for epochs in self.epochs) + 1
         moments = self.course.moments(number)
         rates = self.program.learning_rates(self.knobs, moments[0].progress)
-        objectives, branches, gradients = self._pass(number, moments)
+        clock = Clock(self.program.device)
+        objectives, branches, gradients = self._pass(number, moments, clock)
+        spent = clock.seconds()
         weights = self._evaluated((moments[-1].step + 1) / self.course.budget)
         val = self._measure(weights, self.data.validation)
         clean = self._measure(weights, self.data.train.first(CLEAN_SUBSET))
@@ -87,6 +90,7 @@ class Lane:
                 branches=branches,
                 gradients=gradients,
                 seconds=seconds,
+                data_share=spent["data"] / sum(spent.values()),
             )
             if not self.course.fixed:
                 epoch = dataclasses.replace(epoch, kept=recipe.keep([*self.epochs[k], epoch]))
@@ -121,7 +125,7 @@ class Lane:
         self.kept = saved["kept"]
         self.epochs = [[Epoch.from_plain(row) for row in rows] for rows in saved["epochs"]]
 
-    def _pass(self, number: int, moments: Sequence[Moment]) -> tuple[list[float], float, float]:
+    def _pass(self, number: int, moments: Sequence[Moment], clock: Clock) -> tuple[list[float], float, float]:
         """Train on full batches; return each member's mean objective; branches and gradients per update."""
         first, train = self.trials[0], self.data.train
         orders = torch.stack(
@@ -134,11 +138,13 @@ class Lane:
         eye = torch.eye(self.data.classes, dtype=self._dtype, device=self.program.device)
         total, branches, gradients = torch.zeros((), device=self.program.device), 0, 0
         for i, moment in enumerate(moments):
+            clock.mark("data")
             batch = index[..., i * first.batch : (i + 1) * first.batch]
             x, y = pixels(train.pictures(batch), self._dtype), eye[train.labels[batch]]
-            stepped = self.program.step(self.state, self.knobs, self._seeds, moment, x, y)
+            stepped = self.program.step(self.state, self.knobs, self._seeds, moment, x, y, clock)
             self.state, total = stepped.state, total + stepped.objective
             branches, gradients = branches + stepped.branches, gradients + stepped.gradients
+        clock.mark("end")
         means = [value.item() for value in (total / len(moments)).reshape(-1)]
         return means, branches / len(moments), gradients / len(moments)
 
@@ -182,7 +188,6 @@ class Lane:
         self, k: int, weights: tuple[Tensors, Tensors], split: str, examples: Examples
     ) -> dict[str, float | None]:
         """Measure one member's weights on a whole split."""
-        solo = dataclasses.replace(self.program, lifted=False)
         knobs = member(self.knobs, k) if self.program.lifted else self.knobs
-        ((accuracy, loss),) = measure(solo, *weights, knobs, examples)
+        ((accuracy, loss),) = measure(self.program.alone(), *weights, knobs, examples)
         return {f"{split}_accuracy": accuracy, f"{split}_loss": finite(loss)}

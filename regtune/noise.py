@@ -57,9 +57,16 @@ def _crc(site: str) -> int:
 _crc._dynamo_marked_constant = True  # type: ignore[attr-defined]  # functions take any attribute
 
 
-@lru_cache(maxsize=256)
 def _counter(count: int, device: torch.device) -> Tensor:
-    """0..count-1 as int32. Only ever read; cached because a step asks for the same few sizes."""
+    """0..count-1 as int32, only ever read."""
+    if torch.compiler.is_compiling():  # the compiler does not look into caches, and warns of them
+        return torch.arange(count, dtype=torch.int32, device=device)
+    return _kept_counter(count, device)
+
+
+@lru_cache(maxsize=256)
+def _kept_counter(count: int, device: torch.device) -> Tensor:
+    """Cached because a step asks for the same few sizes."""
     return torch.arange(count, dtype=torch.int32, device=device)
 
 

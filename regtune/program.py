@@ -6,25 +6,24 @@ dimension more; the functions are the same.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad_and_value
-from torch.utils._pytree import tree_map
 
-from regtune.networks import Branch, Slot
+from regtune.clock import Clock
 from regtune.noise import Noise
 from regtune.normalization import retaken
+from regtune.objective import Objective
 from regtune.optimizers import Optimizer
-from regtune.recipe import Recipe, Steps, with_numbers
+from regtune.recipe import Recipe, with_numbers
 from regtune.regularizers import Step
 from regtune.state import State, Tensors
 
-Tree = TypeVar("Tree")
 Knobs = dict[str, Any]  # {"optimizer": {name: tensor}, "recipe": [{name: tensor}, ...]}
 
 
@@ -40,10 +39,11 @@ class Moment:
 
 
 class Work(NamedTuple):
-    """What is noted down during a step: labels of the branches that ran, objectives at each gradient."""
+    """What is noted down during a step: labels of the branches that ran, objectives at each gradient, times."""
 
     branches: list[str]
     gradients: list[Tensor]
+    clock: Clock
 
 
 class Stepped(NamedTuple):
@@ -61,15 +61,41 @@ class Stepped(NamedTuple):
 class Program:
     """What all members of a lane share: the module, the kinds of methods, the optimizer's kind."""
 
-    net: nn.Module
+    objective: Objective
     recipe: Recipe
     optimizer: Optimizer
     device: torch.device
-    lifted: bool
 
-    def step(self, state: State, knobs: Knobs, seed: int | Tensor, moment: Moment, x: Tensor, y: Tensor) -> Stepped:
-        """Take one step: x [N, C, H, W] in [0, 1], y [N, classes]. The network updates its buffers in place."""
-        work = Work(branches=[], gradients=[])
+    @property
+    def net(self) -> nn.Module:
+        """The module; its own weights are never used."""
+        return self.objective.net
+
+    @property
+    def lifted(self) -> bool:
+        """Whether there is a member axis."""
+        return self.objective.lifted
+
+    def alone(self) -> Program:
+        """Return the program for one member by itself."""
+        return dataclasses.replace(self, objective=dataclasses.replace(self.objective, lifted=False))
+
+    def step(
+        self,
+        state: State,
+        knobs: Knobs,
+        seed: int | Tensor,
+        moment: Moment,
+        x: Tensor,
+        y: Tensor,
+        clock: Clock | None = None,
+    ) -> Stepped:
+        """Take one step: x [N, C, H, W] in [0, 1], y [N, classes].
+
+        State and buffers are updated in place. Augmentation is part of what `clock` is running for before;
+        the rest is its part "step".
+        """
+        work = Work(branches=[], gradients=[], clock=clock or Clock(self.device))
         one = functools.partial(self._step, moment, work)
         state, objective = (torch.vmap(one) if self.lifted else one)(state, knobs, seed, x, y)
         return Stepped(state, objective, len(work.branches), len(work.gradients))
@@ -129,14 +155,16 @@ class Program:
             ends_epoch=moment.ends_epoch,
         )
         steps = recipe.steps(now, state.memory, plain=None if self.lifted else self.recipe)
+        with torch.no_grad():
+            x, y = recipe.augment(x, y, steps)
+        work.clock.mark("step")
+        inner = recipe.steps(self._constant(now), state.memory) if self.objective.arithmetic.compiled else steps
 
         def gradient(params: Tensors) -> Tensors:
             # What is asked for beside the gradient at the weights that train leaves no trace in the buffers.
             buffers = {n: b.clone() for n, b in state.buffers.items()} if work.gradients else state.buffers
-            grads, objective = self._slope(
-                functools.partial(self._objective, recipe, steps, work, x, y), params, buffers
-            )
-            work.gradients.append(objective)
+            grads, value = self.objective.slope(recipe, inner, work.branches, (x, y), params, buffers)
+            work.gradients.append(value)
             return grads
 
         grads = recipe.descend(gradient, steps)(state.params)
@@ -153,53 +181,18 @@ class Program:
             updated = state._replace(params=params, moments=moments)
             return recipe.project(updated, steps), work.gradients[0]
 
-    def _slope(
-        self, objective: Callable[[Tensors, Tensors], Tensor], at: Tensors, buffers: Tensors
-    ) -> tuple[Tensors, Tensor]:
-        """Return gradients (0 for what the objective does not use) and the objective itself."""
-        if self.lifted:  # ordinary autograd does not work inside vmap; outside of it, it costs half as much
-            grads, value = grad_and_value(objective)(at, buffers)
-            return grads, value
-        params = {name: p.detach().requires_grad_() for name, p in at.items()}
-        value = objective(params, buffers)
-        found = torch.autograd.grad(value, list(params.values()), allow_unused=True, materialize_grads=True)
-        return dict(zip(params, found, strict=True)), value.detach()
-
-    def _objective(
-        self, recipe: Recipe, steps: Steps, work: Work, x: Tensor, y: Tensor, params: Tensors, buffers: Tensors
-    ) -> Tensor:
-        x, y = recipe.augment(x, y, steps)
-        taps: Tensors = {}
-
-        def bend(signal: Any, slot: Slot) -> Any:
-            if isinstance(signal, Branch):
-                return recipe.bend(signal.counted(work.branches, slot.label), slot, steps)
-            taps[slot.label] = signal
-            # A step aside from the tap: a penalty's gradient is then added to that of all else together,
-            # whatever a recipe bends here, and not to its parts in another order.
-            return recipe.bend(signal.view_as(signal), slot, steps)
-
-        logits = functional_call(self.net, (params, buffers), (x, bend))
-        likelihood = -(y * logits.log_softmax(-1)).sum(-1).mean()
-        seen = {"params": params, "inputs": x, "targets": y, "logits": logits, "taps": taps}
-        return torch.as_tensor(likelihood + recipe.penalty(steps, seen))
+    def _constant(self, now: Step) -> Step:
+        """Return a step whose numbers are tensors: a compiled program takes Python's for constants of its own."""
+        noise = now.noise
+        seed, step = (torch.as_tensor(n, dtype=torch.int32, device=self.device) for n in (noise.seed, noise.step))
+        return dataclasses.replace(
+            now,
+            noise=dataclasses.replace(noise, seed=seed, step=step),
+            progress=torch.as_tensor(now.progress, device=self.device),
+            ends_epoch=False,
+        )
 
     def _predict(self, params: Tensors, buffers: Tensors, knobs: Knobs, x: Tensor) -> Tensor:
         recipe = self._filled(knobs)
         steps = recipe.steps(Step(noise=self._still(), progress=1.0, learning_rate=0.0, training=False), {})
-        logits: Tensor = functional_call(
-            self.net, (params, buffers), (x, lambda signal, slot: recipe.bend(signal, slot, steps))
-        )
-        return logits
-
-
-def stacked(trees: list[Tree]) -> Tree:
-    """Return one tree whose tensors have a leading member axis."""
-    result: Tree = tree_map(lambda *leaves: torch.stack(leaves), *trees)
-    return result
-
-
-def member(tree: Tree, place: int) -> Tree:
-    """Return a copy of one member's part of a stacked tree."""
-    result: Tree = tree_map(lambda leaf: leaf[place].clone(), tree)
-    return result
+        return self.objective.forward(params, buffers, x, lambda signal, slot: recipe.bend(signal, slot, steps))

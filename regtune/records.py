@@ -48,6 +48,8 @@ class Trial:
     regularizer with its knobs; the empty tuple is the baseline. `optimizer` holds a `name`, its settings
     and the learning rate. `phase` decides whether the test split is opened ("confirm" only). `threads`
     is the number of CPU threads, `device` is "cpu" or "cuda", `dtype` is "float32" or "float64".
+    `autocast` computes the network in bfloat16 where that is safe, `channels_last` keeps pictures in that
+    order of memory, `compiled` has the network and its objective compiled.
     `retrain` is "none" or, in confirm, how the trial trains again on train + validation: for as many
     "updates", as many "epochs", or until the "loss" is matched, for `retrain_cap` epochs at most.
     `plugins` names the user's modules in which things of those names are found.
@@ -64,6 +66,9 @@ class Trial:
     threads: int = 1
     device: str = "cpu"
     dtype: str = "float32"
+    autocast: bool = False
+    channels_last: bool = False
+    compiled: bool = False
     retrain: Retrain = "none"
     retrain_cap: int = 100
     plugins: tuple[str, ...] = ()
@@ -119,7 +124,8 @@ class Epoch:
     step. `kept` is the number of the epoch that the recipe would keep if training ended here. `branches`
     and `gradients` are how many residual branches were really run and how many gradients evaluated, per
     update. `stage` is "retrain" in the second training of a trial that has one: the validation examples
-    are then training examples too. `seconds` is wall time. `outcome` is set on the last epoch only. None
+    are then training examples too. `seconds` is wall time, `data_share` the
+    share of it that batches and augmentation took of the updates alone. `outcome` is set on the last epoch only. None
     stands for a number that is not finite.
     """
 
@@ -135,6 +141,7 @@ class Epoch:
     branches: float = 0.0
     gradients: float = 1.0
     stage: Literal["train", "retrain"] = "train"
+    data_share: float = 0.0
     outcome: Outcome | None = None
 
     def plain(self) -> Plain:
@@ -148,5 +155,5 @@ class Epoch:
         return cls(**{**row, "outcome": Outcome(**outcome) if outcome else None})
 
     def numbers(self) -> Plain:
-        """Return what two runs of one trial must agree on: everything but the seconds."""
-        return {name: value for name, value in self.plain().items() if name != "seconds"}
+        """Return what two runs of one trial must agree on: everything but the times."""
+        return {name: value for name, value in self.plain().items() if name not in ("seconds", "data_share")}

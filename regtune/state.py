@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
+Tree = TypeVar("Tree")
 Tensors = dict[str, Tensor]
 Number = float | Tensor  # a knob: a float in files and specs, a float32 0-dim tensor inside `train`
 
@@ -30,3 +32,15 @@ def weights(params: Tensors) -> Tensors:
 def length(values: Tensors) -> Tensor:
     """Return the Euclidean length of all values together, never quite 0."""
     return torch.stack([value.square().sum() for value in values.values()]).sum().sqrt().clamp_min(1e-30)
+
+
+def stacked(trees: list[Tree]) -> Tree:
+    """Return one tree whose tensors have a leading member axis."""
+    result: Tree = tree_map(lambda *leaves: torch.stack(leaves), *trees)
+    return result
+
+
+def member(tree: Tree, place: int) -> Tree:
+    """Return a copy of one member's part of a stacked tree."""
+    result: Tree = tree_map(lambda leaf: leaf[place].clone(), tree)
+    return result

@@ -103,6 +103,9 @@ def _checked(file: SweepFile, plugins: tuple[str, ...], default_name: str) -> Sw
         threads=file.cluster.cpus_per_trial,
         device="cuda" if file.cluster.gpus_per_trial > 0 else "cpu",
         dtype=file.training.dtype,
+        autocast=file.training.autocast,
+        channels_last=file.training.channels_last,
+        compiled=file.training.compiled,
         plugins=modules,
     )
     if not file.arms:

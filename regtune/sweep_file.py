@@ -21,11 +21,14 @@ class _Table(BaseModel):
 
 
 class Training(_Table):
-    """`[training]`: what every trial shares."""
+    """`[training]`: what every trial shares. The last three are about speed: see `records.Trial`."""
 
     epochs: int = Field(ge=1, le=1_000_000)
     batch: int = Field(ge=1, le=10_000_000)
     dtype: str = Field(default="float32", pattern="^(float32|float64)$")
+    autocast: bool = False
+    channels_last: bool = False
+    compiled: bool = False
 
 
 class Search(_Table):

@@ -206,7 +206,6 @@ def test_a_member_under_vmap_draws_what_it_draws_alone(members: list[tuple[int, 
         torch.testing.assert_close(beta[place], noise.beta("x", 0.2, 0.2, shape), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.filterwarnings("ignore:Dynamo detected a call to a `functools.lru_cache`")
 @pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
 def test_a_compiled_program_draws_what_an_eager_one_does(backend: str) -> None:
     def draw(seed: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -11,7 +10,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from regtune.networks._initial import MEANING, SCHEMES, draw
 from regtune.noise import Noise
+from regtune.space import knob
 
 SlotKind = Literal["input", "hidden", "residual"]
 Bend = Callable[[Any, "Slot"], Any]
@@ -57,15 +58,18 @@ class Slot(nn.Module):
     """A named, empty place where a recipe may bend what flows through.
 
     An `input` or `hidden` slot is called with a tensor [N, ...] and returns one of the same shape. A
-    `residual` slot is called with the module that is the branch of its block, and returns a `Branch`.
+    `residual` slot is called with the module that is the branch of its block, and returns a `Branch`; where
+    that module has slots of its own, `run` says how it is run, with a `bend` for them.
     `number` counts the slots of a kind from 1 in the order of the modules; `count` is how many exist.
-    `bounded` says that what flows there lies in [0, 1], as behind a sigmoid.
+    `bounded` says that what flows there lies in [0, 1], as behind a sigmoid; `inner` that the slot is part
+    of a residual branch, which may be left out, so that nothing can be made of its activations.
     """
 
-    def __init__(self, kind: SlotKind, *, bounded: bool = False) -> None:
+    def __init__(self, kind: SlotKind, *, bounded: bool = False, inner: bool = False) -> None:
         super().__init__()
         self.kind = kind
         self.bounded = bounded
+        self.inner = inner
         self.number = 0
         self.count = 0
 
@@ -74,9 +78,9 @@ class Slot(nn.Module):
         """The name of the slot within its network: `hidden2`."""
         return f"{self.kind}{self.number}"
 
-    def forward(self, signal: Any, bend: Bend) -> Any:
+    def forward(self, signal: Any, bend: Bend, run: Callable[[Tensor], Tensor] | None = None) -> Any:
         """Return what the recipe makes of the signal."""
-        return bend(Branch(module=signal, run=signal) if self.kind == "residual" else signal, self)
+        return bend(Branch(module=signal, run=run or signal) if self.kind == "residual" else signal, self)
 
 
 class Normalize(nn.Module):
@@ -102,7 +106,12 @@ class Normalize(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class Network(abc.ABC):
-    """The base of every network family: a frozen value whose knobs are its settings."""
+    """The base of every network family: a frozen value whose knobs are its settings.
+
+    A family may give `init` another default: the scheme of its source.
+    """
+
+    init: str = knob(default="torch", legal=SCHEMES, meaning=MEANING)
 
     @abc.abstractmethod
     def build(self, *, shape: tuple[int, int, int], classes: int) -> nn.Module:
@@ -121,10 +130,9 @@ def slots(module: nn.Module) -> list[Slot]:
 def fresh(network: Network, *, shape: tuple[int, int, int], classes: int, seed: int) -> nn.Module:
     """Build a module and draw its initial weights from counter-based noise.
 
-    Linear and convolution layers as torch starts them, weights and biases uniform within
-    1 / sqrt(fan_in), but keyed by parameter name, so arms that share a network share its weights. What a
-    module sets up otherwise is kept; if it draws random numbers for that, they come from a generator
-    seeded with `seed`.
+    Linear and convolution layers by the scheme that the network names, keyed by parameter name, so arms that
+    share a network share its weights. What a module sets up otherwise is kept (normalization scales by 1 and
+    shifts by 0); if it draws random numbers for that, they come from a generator seeded with `seed`.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -133,11 +141,6 @@ def fresh(network: Network, *, shape: tuple[int, int, int], classes: int, seed: 
         places = [slot for slot in slots(module) if slot.kind == kind]
         for number, slot in enumerate(places, start=1):
             slot.number, slot.count = number, len(places)
-    noise = Noise(seed=seed).at("initial")
     with torch.no_grad():
-        for name, part in module.named_modules():
-            if isinstance(part, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
-                bound = 1 / math.sqrt(part.weight[0].numel())
-                for kind, value in part.named_parameters(recurse=False):
-                    value.copy_((2 * noise.uniform(f"{name}.{kind}", value.shape) - 1) * bound)
+        draw(module, network.init, Noise(seed=seed).at("initial"))
     return module

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from itertools import pairwise
 
-from torch import Tensor, nn
+from torch import nn
 
 from regtune.errors import Refused
-from regtune.networks._base import Bend, Network, Normalize, Slot
+from regtune.networks._activations import ACTIVATIONS
+from regtune.networks._base import Network
+from regtune.networks._dense import Dense
 from regtune.space import knob
-
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "relu": nn.ReLU,
-    "gelu": nn.GELU,
-    "silu": nn.SiLU,
-    "tanh": nn.Tanh,
-    "sigmoid": nn.Sigmoid,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +26,7 @@ class MLP(Network):
     widths: tuple[int, ...] = knob(default=(64, 64, 64), legal="[1, 1000000]", meaning="units of each hidden layer")
     activation: str = knob(default="relu", legal=tuple(ACTIVATIONS), meaning="hidden activation")
     residual: bool = knob(default=False, meaning="shortcuts around layers of equal width")
+    batch_norm: bool = knob(default=False, meaning="BatchNorm in front of every hidden activation")
 
     def build(self, *, shape: tuple[int, int, int], classes: int) -> nn.Module:
         """Return the module; raises Refused where no layer can have a shortcut."""
@@ -41,54 +35,11 @@ class MLP(Network):
                 f"network mlp.widths: residual needs two neighbouring layers of equal width, "
                 f"given {list(self.widths)}; repeat a width or set residual = false"
             )
-        return _MLP(self, shape, classes)
-
-
-class _MLP(nn.Module):
-    def __init__(self, settings: MLP, shape: tuple[int, int, int], classes: int) -> None:
-        super().__init__()
-        self.normalize = Normalize(shape[0])
-        self.input = Slot("input")
-        widths = (math.prod(shape), *settings.widths)
-        self.layers = nn.ModuleList(
-            _Layer(
-                before,
-                after,
-                ACTIVATIONS[settings.activation](),
-                shortcut=settings.residual and before == after and number > 0,
-            )
-            for number, (before, after) in enumerate(pairwise(widths))
+        return Dense(
+            shape=shape,
+            classes=classes,
+            widths=self.widths,
+            activation=self.activation,
+            batch_norm=self.batch_norm,
+            residual=self.residual,
         )
-        self.head = nn.Linear(widths[-1], classes)
-
-    def forward(self, x: Tensor, bend: Bend) -> Tensor:
-        h: Tensor = self.input(self.normalize(x).flatten(1), bend)
-        for layer in self.layers:
-            h = layer(h, bend)
-        logits: Tensor = self.head(h)
-        return logits
-
-
-class _Dense(nn.Linear):
-    """A linear layer with its activation."""
-
-    def __init__(self, before: int, after: int, activation: nn.Module) -> None:
-        super().__init__(before, after)
-        self.activation = activation
-
-    def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.activation(super().forward(x))
-        return y
-
-
-class _Layer(nn.Module):
-    def __init__(self, before: int, after: int, activation: nn.Module, *, shortcut: bool) -> None:
-        super().__init__()
-        self.linear = _Dense(before, after, activation)
-        self.residual = Slot("residual") if shortcut else None
-        self.hidden = Slot("hidden", bounded=isinstance(activation, nn.Sigmoid) and not shortcut)
-
-    def forward(self, x: Tensor, bend: Bend) -> Tensor:
-        h = self.linear(x) if self.residual is None else x + self.residual(self.linear, bend)(x)
-        bent: Tensor = self.hidden(h, bend)
-        return bent

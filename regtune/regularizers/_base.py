@@ -61,7 +61,7 @@ class Step:
     """
 
     noise: Noise
-    progress: float
+    progress: Number
     learning_rate: Number
     training: bool = True
     ends_epoch: bool = False
@@ -74,7 +74,8 @@ class Forward(Step):
     """What a penalty may see: a step and its forward pass.
 
     `inputs` [N, C, H, W] and `targets` [N, classes] as augmented, `logits` [N, classes], `taps` the
-    tensors [N, ...] that reached the input and hidden slots, by slot label, before any bending.
+    tensors [N, ...] that reached the input and hidden slots outside residual branches, by slot label, before
+    any bending.
     """
 
     params: Tensors

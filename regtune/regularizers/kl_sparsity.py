@@ -50,8 +50,14 @@ class KLSparsity(Regularizer):
     form: str = knob(default="squared", legal=("kl", "squared"), meaning="kl needs activations in [0, 1]")
 
     def check(self, net: nn.Module, data: Splits) -> None:
-        """Refuse the kl form where a hidden activation may leave [0, 1]."""
-        if self.form == "kl" and not all(slot.bounded for slot in slots(net) if slot.kind == "hidden"):
+        """Refuse networks without activations to price, and the kl form where one may leave [0, 1]."""
+        priced = [slot for slot in slots(net) if slot.kind == "hidden" and not slot.inner]
+        if not priced:
+            raise Refused(
+                "network: expected a hidden slot outside residual branches, given none; "
+                "take a network that has one, or leave this method out"
+            )
+        if self.form == "kl" and not all(slot.bounded for slot in priced):
             raise Refused(
                 "form: expected hidden activations in [0, 1] for 'kl', given a network where they may leave it; "
                 "set form = 'squared', or activation = 'sigmoid' without shortcuts in the network"

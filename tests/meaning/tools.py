@@ -19,6 +19,7 @@ from regtune.lane import Lane
 from regtune.networks import Branch, Slot
 from regtune.networks._base import SlotKind
 from regtune.noise import Noise
+from regtune.objective import Arithmetic, Objective
 from regtune.optimizers import SGD, Optimizer
 from regtune.program import Knobs, Moment, Program, Stepped
 from regtune.recipe import Recipe
@@ -131,7 +132,12 @@ def stepped(
     buffers = {name: b.detach().clone() for name, b in net.named_buffers()}
     state = State(params, buffers, optimizer.start(params), {})
     state = state._replace(memory=recipe.begin(state, load_data(small_trial())))
-    program = Program(net=net, recipe=recipe, optimizer=optimizer, device=CPU, lifted=False)
+    program = Program(
+        objective=Objective(net=net, lifted=False, arithmetic=Arithmetic()),
+        recipe=recipe,
+        optimizer=optimizer,
+        device=CPU,
+    )
     settings: Knobs = {"optimizer": {"learning_rate": optimizer.learning_rate}, "recipe": [{} for _ in methods]}
     for number in range(steps):
         result = program.step(state, settings, noise_seed, Moment(step=number, progress=number / steps), x, y)

@@ -1,0 +1,90 @@
+"""How a network is computed: bfloat16, channels-last, compiled. Each trains, and none changes what is meant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from regtune.errors import Refused
+from regtune.lane import Lane
+from regtune.regularizers import REGULARIZERS, overrides
+from regtune.training import train
+from tests.conftest import METHODS, row, searched, small_trial
+
+COMPILED = [name for name in METHODS if any(overrides(REGULARIZERS.all()[name], hook) for hook in ("bend", "penalty"))]
+
+
+def learned(**settings: Any) -> float:
+    """Return the validation accuracy after eight epochs; chance is a quarter."""
+    *_, last = train(small_trial(epochs=8, **settings))
+    assert last.outcome is not None
+    assert last.outcome.status == "ok"
+    assert last.val_accuracy is not None
+    return last.val_accuracy
+
+
+@pytest.mark.parametrize("setting", ["autocast", "channels_last"])
+def test_each_setting_trains(setting: str) -> None:
+    assert learned(**{setting: True}) > 0.6
+
+
+def test_autocast_computes_layers_in_bfloat16_and_keeps_weights_in_float32() -> None:
+    lane, plain = Lane((small_trial(autocast=True),)), Lane((small_trial(),))
+    kinds: list[torch.dtype] = []
+    lane.program.net.get_submodule("head").register_forward_hook(
+        lambda module, given, result: kinds.append(result.dtype)
+    )
+    (ours,), (theirs,) = next(lane), next(plain)
+    assert set(kinds) == {torch.bfloat16}
+    assert {p.dtype for p in lane.state.params.values()} == {torch.float32}
+    assert ours is not None
+    assert theirs is not None
+    assert ours.objective != theirs.objective
+    # bfloat16 has 8 bits: 0.4 % a rounding; a few of them in a row stay within 2 %.
+    assert ours.objective == pytest.approx(theirs.objective, rel=0.02)
+
+
+def test_a_lane_cannot_be_channels_last() -> None:
+    with pytest.raises(Refused, match="channels_last = false"):
+        Lane([small_trial(channels_last=True, seed=seed) for seed in (1, 2)])
+
+
+def test_a_compiled_step_is_one_graph_with_every_method_and_takes_the_same_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By the tracing half of the compiler, which decides what a graph is; the other half takes minutes."""
+    compilations, original = [], torch.compile
+
+    def traced(function: Any, *, fullgraph: bool, dynamic: bool) -> Any:
+        def counted(graph: torch.fx.GraphModule, inputs: list[Tensor]) -> Any:
+            compilations.append(graph)
+            return graph
+
+        return original(function, fullgraph=fullgraph, dynamic=dynamic, backend=counted)
+
+    recipe = [row(name, searched(name)) for name in COMPILED]
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "compile", traced)
+        ours = list(train(small_trial(recipe, epochs=2, compiled=True)))
+    theirs = list(train(small_trial(recipe, epochs=2)))
+    assert len(compilations) == 1
+    # One step from the same state agrees to 1e-6; six steps of this small network stay within 1e-4.
+    assert [e.objective for e in ours] == pytest.approx([e.objective for e in theirs], rel=1e-4)
+
+
+@pytest.mark.slow
+def test_a_compiled_trial_trains() -> None:
+    recipe = [row(name, searched(name)) for name in ("dropout", "mixup", "l2")]
+    assert learned(compiled=True, recipe=tuple(recipe)) > 0.4
+
+
+def test_the_share_of_data_is_measured() -> None:
+    plain, heavy = (
+        [e.data_share for e in train(small_trial(recipe, epochs=6))]
+        for recipe in ([], [row(name, searched(name)) for name in ("rand_augment", "cutmix", "random_erasing")])
+    )
+    assert all(0 < share < 1 for share in plain + heavy)
+    assert min(heavy) > min(plain)
