@@ -22,9 +22,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from sklearn.neural_network import MLPClassifier
 
+from regtune.build import load_data
 from regtune.cluster.run import run
 from regtune.data import Examples, Splits
-from regtune.data.digits import Digits
 from regtune.machine import describe
 from regtune.statistics import mean_interval
 from regtune.store import load
@@ -103,7 +103,7 @@ def main() -> None:
     """Run the three rows and print the table."""
     sweep = Sweep.read(FILE)
     template, space = sweep.arms[0].template, sweep.arms[0].space["optimizer.learning_rate"].__dict__
-    splits = Digits(train=template.data["train"], validation=template.data["validation"]).load()
+    splits = load_data(template)
     sgd = Sklearn(sweep, splits, solver="sgd", momentum=template.optimizer["momentum"], nesterovs_momentum=False)
     rows = {
         "scikit-learn, sgd": sgd.tune(space["low"], space["high"]),

@@ -62,7 +62,7 @@ def measure(case: Case, *, device: str, threads: int, rounds: int, steps: int) -
     count = case.batch * 4
     images = torch.rand((count, *case.shape), generator=generator)
     labels = torch.randint(0, 10, (count,), generator=generator)
-    examples = Examples(images=images, labels=labels)
+    examples = Examples.of(images=images, labels=labels)
     trial = Trial(
         data={"name": "synthetic"},
         network=case.network,

@@ -22,6 +22,11 @@ SweepFile = Annotated[Path, typer.Argument(help="a sweep file (TOML)", show_defa
 Plugin = Annotated[
     list[str] | None, typer.Option("--plugin", help="a module with your own regularizers, networks or data")
 ]
+DataFolder = Annotated[
+    Path | None,
+    typer.Option("--data", envvar="REGTUNE_DATA", help="folder below which data sets lie", show_default=False),
+]
+Download = Annotated[bool, typer.Option("--download", help="fetch a published data set that is missing")]
 ResultsFolder = Annotated[Path, typer.Option("--results", help="folder under which results are kept")]
 
 
@@ -32,42 +37,29 @@ def list_(
     plugin: Plugin = None,
 ) -> None:
     """Print the catalogue: regularizers, data sets, networks, optimizers."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
     from regtune import catalogue
     from regtune.errors import nearest
+    from regtune.listing import show_all
 
     if form not in ("table", "md"):
         raise Refused(f"--format: unknown format {form!r}{nearest(form, ('table', 'md'))}")
     if name is not None:
         print(catalogue.card(name, tuple(plugin or ())))
-        return
-    if form == "md":
+    elif form == "md":
         print(catalogue.markdown(), end="")
-        return
-    console = Console()
-    for headings, rows in (
-        (catalogue.HEADINGS, catalogue.regularizers(tuple(plugin or ()))),
-        (("kind", "name", "settings", "what it is"), catalogue.others(tuple(plugin or ()))),
-    ):
-        table = Table(show_lines=True)
-        for place, heading in enumerate(headings):
-            table.add_column(heading, no_wrap=place == 0 or heading == "name")
-        for row in rows:
-            table.add_row(*map(escape, row))
-        console.print(table)
+    else:
+        show_all(tuple(plugin or ()))
 
 
 @app.command()
-def check(sweep: SweepFile, plugin: Plugin = None) -> None:
+def check(sweep: SweepFile, plugin: Plugin = None, data: DataFolder = None, download: Download = False) -> None:
     """Check a sweep file and its data; start nothing."""
+    from regtune.data import Place
     from regtune.examine import examine
     from regtune.sweep import Sweep
 
     plan = Sweep.read(sweep, tuple(plugin or ()))
-    splits = examine(plan)
+    splits = examine(plan, Place(root=data, download=download)).splits
     test = len(splits.test) if splits.test is not None else 0
     print(
         f"{sweep}: ok, {len(plan.arms)} arms; {len(splits.train)} training, {len(splits.validation)} "
@@ -94,21 +86,24 @@ def run(
     in_process: Annotated[
         bool, typer.Option("--in-process", help="train here, one trial after the other, without Ray")
     ] = False,
+    data: DataFolder = None,
+    download: Download = False,
 ) -> None:
     """Run what is left of a sweep: search, confirm, table."""
     from rich.console import Console
 
     from regtune.cluster.run import run as run_sweep
+    from regtune.data import Place
     from regtune.display import Progress, live
     from regtune.reports.comparison import write_tables
     from regtune.sweep import Sweep
 
     loaded = Sweep.read(sweep, tuple(plugin or ()))
     console = Console()
-    progress = Progress(loaded)
+    progress, place = Progress(loaded), Place(root=data, download=download)
     try:
         with live(progress, console):
-            log = run_sweep(loaded, results, watch=progress.watch, in_process=in_process)
+            log = run_sweep(loaded, results, watch=progress.watch, in_process=in_process, place=place)
     except KeyboardInterrupt as error:
         print("regtune: interrupted; what is finished is kept, the same command goes on from there", file=sys.stderr)
         raise typer.Exit(130) from error
@@ -147,17 +142,21 @@ def trial(
     seed: Annotated[int, typer.Option(help="seed", min=0, max=2_000_000_000)] = 0,
     row: Annotated[str | None, typer.Option(help="a recorded trial: its id or arm/phase/number")] = None,
     plugin: Plugin = None,
+    data: DataFolder = None,
+    download: Download = False,
 ) -> None:
     """Train one trial here without Ray, or train a recorded one again and compare every number."""
     from regtune import single
+    from regtune.data import Place
 
+    place = Place(root=data, download=download)
     if source.is_dir() or source.suffix == ".jsonl":
         if row is None:
             raise Refused(f"{source}: a results folder needs --row with the id of a trial, or arm/phase/number")
-        raise typer.Exit(single.repeat(source, row))
+        raise typer.Exit(single.repeat(source, row, place))
     if row is not None:
         raise Refused(f"{source}: --row needs a results folder")
-    single.show(source, arm, setting or [], seed, tuple(plugin or ()))
+    single.show(source, arm, setting or [], seed, tuple(plugin or ()), place)
 
 
 @app.command()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from regtune.data import DATASETS, Splits, checked, pixels
+from regtune.data import DATASETS, Dataset, Place, Pool, Splits, channel_statistics, checked, corrupted
 from regtune.errors import Refused, nearest, shown
 from regtune.networks import NETWORKS, Network, Normalize, fresh
 from regtune.objective import Arithmetic, Objective
@@ -59,18 +59,18 @@ def assemble(trials: Sequence[Trial], data: Splits | None, weights: tuple[Tensor
     if first.channels_last and len(trials) > 1:
         raise Refused("lane: expected trials with channels_last = false, a lane has a dimension more")
     order = torch.channels_last
-    states = []
+    seen, states = replace(splits, test=None), []
     for trial, recipe in zip(trials, recipes, strict=True):
         net = start_network(trial, splits)
         recipe.check(net, splits, "recipe")
-        net = recipe.prepare(net, splits.without_test()).to(device=device, dtype=dtype)
+        net = recipe.prepare(net, seen).to(device=device, dtype=dtype)
         params, buffers = weights or (dict(net.named_parameters()), dict(net.named_buffers()))
         params = {name: p.detach().clone() for name, p in params.items()}
         buffers = {name: b.detach().clone() for name, b in buffers.items()}
         if first.channels_last:
             params = {n: p.contiguous(memory_format=order) if p.ndim == 4 else p for n, p in params.items()}
         state = State(params, buffers, optimizers[0].start(params), {})
-        states.append(state._replace(memory=recipe.begin(state, splits.without_test())))
+        states.append(state._replace(memory=recipe.begin(state, seen)))
     knobs: list[Knobs] = [
         {"optimizer": numbers(o, device), "recipe": [numbers(m, device) for _, m in r.methods]}
         for o, r in zip(optimizers, recipes, strict=True)
@@ -95,20 +95,33 @@ def assemble(trials: Sequence[Trial], data: Splits | None, weights: tuple[Tensor
 
 def start_network(trial: Trial, data: Splits) -> torch.nn.Module:
     """Return the module of a trial with its initial weights, its inputs normalized to the training data."""
-    images = data.train.images
-    channels, height, width = images.shape[1:]
+    channels, height, width = data.train.source.shape[1:]
     net = fresh(build_network(trial), shape=(channels, height, width), classes=data.classes, seed=trial.seed)
-    for part in net.modules():
-        if isinstance(part, Normalize):
-            part.fit(pixels(images, torch.float32).cpu())
+    layers = [part for part in net.modules() if isinstance(part, Normalize)]
+    if layers:
+        mean, std = channel_statistics(data.train)
+        for layer in layers:
+            layer.fit(mean, std)
     return net
 
 
-def load_data(trial: Trial) -> Splits:
-    """Return the splits of a trial's data set, test included."""
+def build_dataset(trial: Trial) -> Dataset:
+    """Return the data set value of a trial."""
     settings = {name: value for name, value in trial.data.items() if name != "name"}
     cls = DATASETS.find(trial.data["name"], "data.name", trial.plugins)
-    return checked(cls(**read_settings(cls, settings, "data")).load(), f"data {trial.data['name']}")
+    return cls(**read_settings(cls, settings, "data"))
+
+
+def load_data(trial: Trial, place: Place | None = None) -> Splits:
+    """Return the splits of a trial's data set, test included; `place` is what the environment says if not given."""
+    return split_data(trial, build_dataset(trial).pool(place or Place.from_environment()))
+
+
+def split_data(trial: Trial, pool: Pool) -> Splits:
+    """Return a trial's own splits of a pool that trials of other splits share; raises Refused."""
+    value = build_dataset(trial)
+    splits = checked(value.split(pool), f"data {trial.data['name']}")
+    return corrupted(splits, label_noise=value.label_noise, pixels=value.pixels, seed=value.split_seed)
 
 
 def build_network(trial: Trial) -> Network:

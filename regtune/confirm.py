@@ -53,6 +53,8 @@ class ConfirmBoard:
                 trial = self.sweep.arm(cell.arm).trial(params, seed=seed, phase="confirm")
                 again = self.sweep.confirm
                 trial = dataclasses.replace(trial, retrain=again.retrain, retrain_cap=again.retrain_cap)
+                if again.splits == "fresh":
+                    trial = dataclasses.replace(trial, data={**trial.data, "split_seed": seed})
                 return Asked(cell, trial, params)
         return None
 

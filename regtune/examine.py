@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
 
+import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from regtune.arms import Arm
-from regtune.build import load_data, start_network
-from regtune.data import Splits
+from regtune.build import build_dataset, split_data, start_network
+from regtune.data import Place, Pool, Splits
 from regtune.errors import Refused
 from regtune.recipe import Recipe
 from regtune.records import SWITCH, Plain
@@ -17,20 +20,31 @@ from regtune.regularizers import overrides
 from regtune.sweep import Sweep
 
 
-def examine(sweep: Sweep) -> Splits:
+class Examined(NamedTuple):
+    """The data of a sweep: all of them, and the splits of search."""
+
+    pool: Pool
+    splits: Splits
+
+
+def examine(sweep: Sweep, place: Place | None = None) -> Examined:
     """Load the data of a sweep and check that every arm can be trained on it.
 
-    Returns the splits, test included. Raises Refused: a batch larger than the training split, settings
+    `place` is what the environment says if not given. Returns pool and splits, test included. Raises
+    Refused: data that are missing, damaged or too few, a batch larger than the training split, settings
     that no network can be built from, a method whose slot the network does not place, knobs that make no
     sense for network and data at either end of their searched range, retraining to a loss without a best
     epoch.
     """
     template = sweep.arms[0].template
-    splits = load_data(template)
+    pool = build_dataset(template).pool(place or Place.from_environment())
+    splits = split_data(template, pool)
     if template.batch > len(splits.train):
         raise Refused(
             f"training.batch: expected at most the {len(splits.train)} training examples, given {template.batch}"
         )
+    if sweep.confirm.splits == "fresh":
+        _check_fresh(sweep, pool)
     net = start_network(template, splits)
     for arm in sweep.arms:
         for row in arm.template.recipe:
@@ -41,7 +55,19 @@ def examine(sweep: Sweep) -> Splits:
                 f"arms.{arm.name}: expected a method that keeps a best epoch in every recipe, confirm.retrain is "
                 f"'loss'; add early_stopping to base, or set retrain to 'updates' or 'epochs'"
             )
-    return splits
+    return Examined(pool, splits)
+
+
+def _check_fresh(sweep: Sweep, pool: Pool) -> None:
+    """Raise Refused where splits of their own would make test examples of what search saw."""
+    template = sweep.arms[0].template
+    data = build_dataset(template)
+    one, other = (data.split(pool).test, replace(data, split_seed=sweep.confirm_seed(0)).split(pool).test)
+    if one is None or other is None or one.source is not other.source or not torch.equal(one.index, other.index):
+        raise Refused(
+            f"confirm.splits: expected a data set whose test split is the same for every split_seed, that of "
+            f"{template.data['name']} is not, and search saw what 'fresh' would test on; set splits to 'one'"
+        )
 
 
 def corners(arm: Arm, row: Plain) -> Iterator[Plain]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from regtune.board import Asked
-from regtune.data import Splits
+from regtune.data import Pool, Splits
 from regtune.phase import Phase, failed
 from regtune.records import Epoch, Outcome
 from regtune.training import train
 
 
-def run_here(phase: Phase, data: Splits) -> None:
-    """Run what is left of a phase on these splits."""
+def run_here(phase: Phase, data: Splits | Pool) -> None:
+    """Run what is left of a phase on these splits, or on splits of this pool that each trial has for itself."""
     while (asked := phase.ask()) is not None:
         for step in _epochs(asked, data):
             if isinstance(step, Outcome):
@@ -21,7 +21,7 @@ def run_here(phase: Phase, data: Splits) -> None:
                 break
 
 
-def _epochs(asked: Asked, data: Splits) -> Iterator[Epoch | Outcome]:
+def _epochs(asked: Asked, data: Splits | Pool) -> Iterator[Epoch | Outcome]:
     """Yield the epochs of a trial, and how it ended if its own code raised."""
     epochs = train(asked.trial, data=data)
     while True:

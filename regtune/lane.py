@@ -71,7 +71,7 @@ class Lane:
         spent = clock.seconds()
         weights = self._evaluated((moments[-1].step + 1) / self.course.budget)
         val = self._measure(weights, self.data.validation)
-        clean = self._measure(weights, self._first_training_examples())
+        clean = self._measure(weights, self.data.train.first(CLEAN_SUBSET))
         seconds = time.perf_counter() - started
         result: list[Epoch | None] = []
         for k, recipe in enumerate(self.recipes):
@@ -127,20 +127,20 @@ class Lane:
 
     def _pass(self, number: int, moments: Sequence[Moment], clock: Clock) -> tuple[list[float], float, float]:
         """Train on full batches; return each member's mean objective; branches and gradients per update."""
-        first, images = self.trials[0], self.data.train.images
+        first, train = self.trials[0], self.data.train
         orders = torch.stack(
             [
-                Noise(seed=trial.seed, step=number, prefix="order/").permutation("epoch", len(images))
+                Noise(seed=trial.seed, step=number, prefix="order/").permutation("epoch", len(train))
                 for trial in self.trials
             ]
-        ).to(self.program.device)
+        ).to(train.index.device)
         index = orders if self.program.lifted else orders[0]
         eye = torch.eye(self.data.classes, dtype=self._dtype, device=self.program.device)
         total, branches, gradients = torch.zeros((), device=self.program.device), 0, 0
         for i, moment in enumerate(moments):
             clock.mark("data")
             batch = index[..., i * first.batch : (i + 1) * first.batch]
-            x, y = pixels(images[batch], self._dtype), eye[self.data.train.labels[batch]]
+            x, y = pixels(train.pictures(batch), self._dtype), eye[train.labels[batch]]
             stepped = self.program.step(self.state, self.knobs, self._seeds, moment, x, y, clock)
             self.state, total = stepped.state, total + stepped.objective
             branches, gradients = branches + stepped.branches, gradients + stepped.gradients
@@ -151,13 +151,9 @@ class Lane:
     def _measure(self, weights: tuple[Tensors, Tensors], examples: Examples) -> list[tuple[float, float]]:
         return measure(self.program, *weights, self.knobs, examples)
 
-    def _first_training_examples(self) -> Examples:
-        train = self.data.train
-        return Examples(images=train.images[:CLEAN_SUBSET], labels=train.labels[:CLEAN_SUBSET])
-
     def _evaluated(self, progress: float) -> tuple[Tensors, Tensors]:
         """Return the weights and buffers that the recipe has evaluated at this share of the budget."""
-        batches = torch.split(self.data.train.images, self.trials[0].batch)[: self.course.per_epoch]
+        batches = self.data.train.batches(self.trials[0].batch)[: self.course.per_epoch]
         return self.program.evaluated(self.state, self.knobs, progress, batches)
 
     def _copied(self, weights: tuple[Tensors, Tensors], k: int) -> tuple[Tensors, Tensors]:

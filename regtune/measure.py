@@ -18,7 +18,7 @@ def measure(
     dtype = next(iter(params.values())).dtype
     correct, loss = torch.zeros(()), torch.zeros(())
     program.net.eval()
-    for images, labels in zip(torch.split(examples.images, _ROWS), torch.split(examples.labels, _ROWS), strict=True):
+    for images, labels in examples.batches(_ROWS).labelled():
         logits = program.logits(params, buffers, knobs, pixels(images, dtype)).double().cpu()
         right = labels.cpu()
         chosen = logits.log_softmax(-1).gather(-1, right.expand(logits.shape[:-1])[..., None])[..., 0]

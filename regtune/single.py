@@ -10,6 +10,8 @@ from typing import Any
 from optuna.distributions import CategoricalDistribution
 
 from regtune.arms import Arm
+from regtune.build import load_data
+from regtune.data import Place
 from regtune.errors import Refused, nearest, shown
 from regtune.log import read_log
 from regtune.machine import describe, differences
@@ -22,7 +24,9 @@ from regtune.sweep import Sweep
 from regtune.training import train
 
 
-def show(path: Path, arm: str | None, settings: Sequence[str], seed: int, plugins: tuple[str, ...]) -> None:
+def show(
+    path: Path, arm: str | None, settings: Sequence[str], seed: int, plugins: tuple[str, ...], place: Place
+) -> None:
     """Train one trial of a sweep file and print its epochs.
 
     Searched knobs that `settings` ("method.knob=value") does not give take their defaults.
@@ -31,7 +35,7 @@ def show(path: Path, arm: str | None, settings: Sequence[str], seed: int, plugin
     chosen = sweep.arm(arm or sweep.baseline, "--arm")
     trial = read_trial(chosen, settings, seed)
     print(f"trial {trial.id}: arm {chosen.name}, recipe {list(trial.recipe)}, optimizer {trial.optimizer}, seed {seed}")
-    for epoch in train(trial):
+    for epoch in train(trial, data=load_data(trial, place)):
         print(line(epoch))
 
 
@@ -109,7 +113,7 @@ def line(epoch: Epoch) -> str:
     return text
 
 
-def repeat(folder: Path, row: str) -> int:
+def repeat(folder: Path, row: str, place: Place) -> int:
     """Train a recorded trial again and say whether every number of every epoch is identical.
 
     Returns the exit code: 0 if identical, 1 if not, 3 if the machine makes that no surprise.
@@ -122,7 +126,7 @@ def repeat(folder: Path, row: str) -> int:
         raise Refused(f"--row {row}: expected a trial with epochs, this one ended before its first")
     print(f"{cell}: {trial.id}, {len(recorded)} recorded epochs")
     differing = []
-    epochs = train(trial)
+    epochs = train(trial, data=load_data(trial, place))
     for then in recorded:  # a pruned trial would go on; only what is recorded is trained again
         epoch = next(epochs, None)
         now = epoch.numbers() if epoch else dict.fromkeys(then, "nothing")

@@ -42,13 +42,7 @@ class Interval:
         if match is None:
             raise ValueError(f"an interval is written like [0, 1), given {text!r}")
         left, low, high, right = match.groups()
-        return cls(
-            text=text,
-            low=float(low),
-            high=float(high),
-            low_open=left == "(",
-            high_open=right == ")",
-        )
+        return cls(text=text, low=float(low), high=float(high), low_open=left == "(", high_open=right == ")")
 
     def __contains__(self, value: float) -> bool:
         above = value > self.low if self.low_open else value >= self.low
@@ -61,8 +55,8 @@ class Knob:
     """The description of one setting.
 
     `kind` is int, float, bool, str or tuple (a list of numbers, each an `item`: int or float). `legal` is
-    an interval for numbers, the allowed words for strings. `off` is the value that the word "off" stands
-    for, if the setting has one; `neutral` is the value at which the method does nothing.
+    an interval for numbers, the allowed words for strings. `off` is the value that the word "off", or another
+    `word`, stands for, if the setting has one; `neutral` is the value at which the method does nothing.
     """
 
     name: str
@@ -72,6 +66,7 @@ class Knob:
     space: BaseDistribution | None
     meaning: str
     off: Any = None
+    word: str = OFF
     neutral: Any = None
     item: type = int
 
@@ -89,11 +84,11 @@ class Knob:
             text += f" in {self.legal.text}"
         elif self.legal:
             text = "one of " + ", ".join(map(repr, self.legal))
-        return text + (f' or "{OFF}"' if self.off is not None else "")
+        return text + (f' or "{self.word}"' if self.off is not None else "")
 
     def read(self, value: object, where: str) -> Any:
         """Return the checked Python value of a plain one; raises Refused, naming `where`."""
-        if self.off is not None and isinstance(value, str) and value == OFF:
+        if self.off is not None and isinstance(value, str) and value == self.word:
             return self.off
         if self.kind is not tuple:
             return self._item(value, self.kind, where)
@@ -104,7 +99,7 @@ class Knob:
     def plain(self, value: Any) -> Any:
         """Return the strict-JSON form of a value: the word "off" instead of infinity."""
         if self.off is not None and value == self.off:
-            return OFF
+            return self.word
         return list(value) if self.kind is tuple else value
 
     def _item(self, value: object, kind: type, where: str) -> Any:
@@ -131,6 +126,7 @@ def knob(
     legal: str | tuple[str, ...] | None = None,
     space: BaseDistribution | None = None,
     off: Any = None,
+    word: str = OFF,
     neutral: Any = None,
 ) -> Any:
     """Declare a knob as the default of a dataclass field; see `Knob` for the arguments."""
@@ -139,6 +135,7 @@ def knob(
         "space": space,
         "meaning": meaning,
         "off": off,
+        "word": word,
         "neutral": neutral,
     }
     return dataclasses.field(default=default, metadata={"knob": description})

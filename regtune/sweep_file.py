@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -51,12 +51,14 @@ class Confirm(_Table):
     """`[confirm]`: fresh seeds on which the best configuration of each arm is trained again.
 
     `retrain` has each of these trials train a second time, on train + validation, in the same way in all
-    arms: see `training.Training`. `retrain_cap` is how many epochs matching the loss may take.
+    arms: see `training.Training`. `retrain_cap` is how many epochs matching the loss may take. `splits` is
+    "one" for the split of search, "fresh" for one of its own for each seed, the same in all arms.
     """
 
     seeds: int = Field(default=10, ge=0, le=10_000)
     retrain: Retrain = "none"
     retrain_cap: int = Field(default=100, ge=1, le=1_000_000)
+    splits: Literal["one", "fresh"] = "one"
 
 
 class Cluster(_Table):

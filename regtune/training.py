@@ -13,20 +13,21 @@ from typing import Any, get_args
 
 import torch
 
-from regtune.build import load_data
+from regtune.build import load_data, split_data
 from regtune.course import Course
-from regtune.data import Splits, joined
+from regtune.data import Pool, Splits, joined
 from regtune.errors import Refused, nearest, shown
 from regtune.lane import Lane
 from regtune.records import Epoch, Outcome, Retrain, Trial
 from regtune.state import Tensors
 
 
-def train(trial: Trial, *, data: Splits | None = None, resume: bytes | None = None) -> Iterator[Epoch]:
+def train(trial: Trial, *, data: Splits | Pool | None = None, resume: bytes | None = None) -> Iterator[Epoch]:
     """Train one trial and yield an `Epoch` after each epoch, the last one with its `Outcome`.
 
-    `data` is what the trial's data set would load, if that is at hand already. `resume` is a
-    checkpoint of the same trial: the epochs after it are yielded, equal bit for bit to those of an
+    `data` is what `load_data(trial, place)` returns, or a pool of which the trial takes its own splits, if
+    that is at hand; else the data set is loaded from where REGTUNE_DATA says. `resume` is a checkpoint of
+    the same trial: the epochs after it are yielded, equal bit for bit to those of an
     uninterrupted run. Raises Refused for a trial that cannot be built.
     """
     return iter(Training(trial, data=data, resume=resume))
@@ -42,13 +43,14 @@ class Training:
     as it was on the training examples, for `retrain_cap` epochs at most.
     """
 
-    def __init__(self, trial: Trial, *, data: Splits | None = None, resume: bytes | None = None) -> None:
+    def __init__(self, trial: Trial, *, data: Splits | Pool | None = None, resume: bytes | None = None) -> None:
         ways = get_args(Retrain)
         if trial.retrain not in ways:
             raise Refused(f"retrain: unknown way {shown(trial.retrain)}{nearest(trial.retrain, ways)}")
         if trial.retrain != "none" and trial.phase != "confirm":
             raise Refused("retrain: expected a confirm trial, search chooses by validation; set retrain to 'none'")
         self.trial = trial
+        data = split_data(trial, data) if isinstance(data, Pool) else data
         self._data = load_data(trial) if data is None else data
         saved: dict[str, Any] = torch.load(io.BytesIO(resume), weights_only=True) if resume else {}
         self._first: Epoch | None = None  # the end of the first training, once it is over

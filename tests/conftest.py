@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from regtune.data import Place
 from regtune.optimizers import OPTIMIZERS
 from regtune.records import Plain, Trial
 from regtune.regularizers import REGULARIZERS, Regularizer
@@ -73,6 +75,19 @@ population = 1
 [confirm]
 seeds = 3
 """
+
+
+@pytest.fixture(scope="session")
+def real_data(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """Return a place with links to the real data of this machine, so that caches are written into the test's folder."""
+    beside = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+    source = Path(os.environ.get("REGTUNE_DATA") or beside)
+    if not source.is_dir():
+        pytest.skip(f"no real data: REGTUNE_DATA is not set, and {beside} is no folder")
+    root = tmp_path_factory.mktemp("real")
+    for path in source.iterdir():
+        (root / path.name).symlink_to(path.resolve())
+    return Place(root=root)
 
 
 @pytest.fixture

@@ -47,12 +47,12 @@ ORDER = [
     {"phase"},
     {"in_process"},
     {"cluster"},
-    {"display", "planned", "single"},
+    {"display", "listing", "planned", "single"},
     {"__main__"},
 ]
 NO_TORCH = set().union(*ORDER[: ORDER.index({"data"})]) - {"noise"} | {"ranges"}
 DRAWS = {"rand", "randn", "randint", "randperm", "bernoulli", "dropout"}
-LAZY = {"sklearn", "torchvision", "statsmodels"}
+LAZY = {"sklearn", "torchvision", "statsmodels", "PIL"}
 
 
 def room(file: Path) -> str:
@@ -118,7 +118,7 @@ def test_heavy_libraries_stay_in_their_rooms(file: Path) -> None:
     [
         ("regtune", ["torch", "ray", "pandas", "optuna"]),
         ("regtune.store, regtune.reports.comparison, regtune.statistics", ["torch", "ray", "sklearn", "statsmodels"]),
-        ("regtune.training, regtune.single, regtune.examine", ["ray", "sklearn", "torchvision"]),
+        ("regtune.training, regtune.single, regtune.examine", ["ray", "sklearn", "torchvision", "PIL"]),
         ("regtune.cluster.worker", ["sklearn", "torchvision", "statsmodels"]),
         ("regtune.__main__", ["torch", "ray", "pandas"]),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -17,7 +18,8 @@ import pytest
 
 from regtune.build import load_data
 from regtune.cluster.run import run
-from regtune.cluster.worker import Shipment
+from regtune.cluster.shipment import Shipment
+from regtune.data import Examples, Splits
 from regtune.log import read_log
 from regtune.reports.comparison import comparison
 from regtune.store import load
@@ -26,11 +28,15 @@ from tests.conftest import SWEEP, small_trial
 
 UNPRUNED = SWEEP.replace("population = 1", "prune = false")
 
-# `prepare` looks through its whole process for tensors as long as the test split (37).
+# `prepare` looks through its whole process for tensors as long as the test split (37), and notes down every picture
+# that any tensor of its process holds, by hash: splits share pictures, so lengths alone would say little.
 WITNESS = '''
 import gc
+import hashlib
+import os
 from dataclasses import dataclass
 import torch
+from regtune.cluster.shipment import Shipment
 from regtune.regularizers import Regularizer
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +44,14 @@ class Witness(Regularizer):
     """Raises where a test split is in the process."""
 
     def prepare(self, net, data):
-        held = [t for t in gc.get_objects() if isinstance(t, torch.Tensor) and t.ndim and len(t) == 37]
+        for shipment in [s for s in gc.get_objects() if isinstance(s, Shipment)]:
+            if any(array.flags.writeable or array.flags.owndata for array in shipment.sources):
+                raise RuntimeError("this process has a copy of the pictures")
+        tensors = [t for t in gc.get_objects() if isinstance(t, torch.Tensor) and t.ndim]
+        held = [t for t in tensors if len(t) == 37]
+        seen = {hashlib.sha256(p.numpy().tobytes()).hexdigest() for t in tensors if t.ndim == 4 for p in t}
+        with open(f"seen-{'confirm' if held else 'search'}-{os.getpid()}", "a") as file:
+            file.writelines(f"{one}\\n" for one in seen)
         if held:
             raise RuntimeError("this process holds the test split")
         return net
@@ -51,10 +64,24 @@ def command(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def hashes(examples: Examples) -> set[str]:
+    return {hashlib.sha256(picture.numpy().tobytes()).hexdigest() for picture in examples.images}
+
+
+def pictures(folder: Path, phase: str) -> set[str]:
+    """Return the hashes that witnesses of a phase have noted down."""
+    return {line for file in folder.glob(f"seen-{phase}-*") for line in file.read_text().splitlines()}
+
+
 def test_what_is_not_in_the_splits_does_not_travel() -> None:
     splits = load_data(small_trial())
-    assert Shipment.pack(splits.without_test()).test is None
-    back = Shipment.pack(splits).unpack()
+    searched = Shipment.pack(splits.without_test())
+    assert searched.parts["test"] is None
+    assert [len(source) for source in searched.sources] == [len(splits.train) + len(splits.validation)]
+    shipment = Shipment.pack(splits)
+    assert len(shipment.sources) == 1, "pictures that splits share travel once"
+    back = shipment.unpack()
+    assert isinstance(back, Splits)
     assert back.test is not None
     assert splits.test is not None
     assert back.test.images.equal(splits.test.images)
@@ -71,6 +98,13 @@ def test_a_sweep_with_a_plugin_on_ray(tmp_path: Path) -> None:
         [sys.executable, "-m", "regtune", "run", "witness.toml", "--plugin", "witness_plugin"],
         cwd=tmp_path, capture_output=True, text=True, check=True, timeout=300, env=os.environ | {"HOME": str(home)},
     )  # fmt: skip
+    (tmp_path / "plain.toml").write_text(SWEEP)
+    splits = load_data(Sweep.read(tmp_path / "plain.toml").arms[0].template)
+    assert splits.test is not None
+    shown, tested = pictures(tmp_path, "search"), hashes(splits.test)
+    assert shown == hashes(splits.train) | hashes(splits.validation)
+    assert not shown & tested
+    assert pictures(tmp_path, "confirm") == shown | tested
     results = load(tmp_path / "results" / "witness")
     status = Counter(results.trials[["arm", "phase", "status"]].itertuples(index=False, name=None))
     assert status["witness", "search", "ok"] + status["witness", "search", "pruned"] == 4

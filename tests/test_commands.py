@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from regtune.cluster.run import run as run_sweep
@@ -15,10 +17,11 @@ from regtune.sweep import Sweep
 from tests.conftest import METHODS, SWEEP
 
 
-def regtune(*words: object, folder: Path) -> subprocess.CompletedProcess[str]:
+def regtune(*words: object, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if name != "REGTUNE_DATA"} | variables
     return subprocess.run(
         [sys.executable, "-m", "regtune", *map(str, words)],
-        cwd=folder, capture_output=True, text=True, check=False, timeout=120,
+        cwd=folder, capture_output=True, text=True, check=False, timeout=120, env=environment,
     )  # fmt: skip
 
 
@@ -100,6 +103,29 @@ def test_a_trial_of_a_sweep_takes_knobs_by_hand(results: Path) -> None:
     assert "'alpha': 0.4" in done.stdout
     assert "epoch 6: val" in done.stdout
     assert "test_accuracy" not in done.stdout
+
+
+def test_data_lie_where_an_option_or_the_environment_says(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    x, y = np.zeros((120, 4, 4), dtype=np.uint8), np.arange(120) % 4
+    np.savez(folder / "own.npz", x=x, y=y)
+    text = SWEEP.partition("[network]")[2]
+    (tmp_path / "own.toml").write_text(f'[data]\nname = "npz"\npath = "own.npz"\nvalidation = 32\n[network]{text}')
+    done = regtune("check", "own.toml", "--data", "data", folder=tmp_path)
+    assert done.stdout == "own.toml: ok, 3 arms; 64 training, 32 validation, 24 test examples of 4 classes\n", (
+        done.stderr
+    )
+    refused = regtune("run", "own.toml", folder=tmp_path)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("regtune: data npz: expected a data folder; set REGTUNE_DATA or --data")
+    assert len(refused.stderr.splitlines()) == 1
+    assert regtune("trial", "own.toml", "--data", "data", folder=tmp_path).returncode == 0
+    ran = regtune("run", "own.toml", "--in-process", folder=tmp_path, REGTUNE_DATA="data")
+    assert ran.returncode == 0, ran.stderr
+    assert "mlp on npz, all training examples" in ran.stdout
+    row = ("trial", "results/own", "--row", "baseline/confirm/0")
+    assert regtune(*row, "--data", "data", folder=tmp_path).returncode == 0
 
 
 def test_init_writes_the_shipped_sweeps_and_keeps_what_is_there(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from regtune.build import load_data
 from regtune.data import Examples, Splits
-from regtune.data.digits import Digits
 from regtune.errors import Refused
 from regtune.noise import Noise
 from regtune.pictures import OPERATIONS, Draws, Operation, Ranges, augmented, draw, strengths
@@ -21,6 +21,7 @@ from regtune.pictures.apply import FAMILIES, dense, sorted_out
 from regtune.pictures.operations import SIGNED
 from regtune.regularizers import RandAugment, Step, TrivialAugment
 from regtune.regularizers.trivial_augment import WIDE
+from tests.conftest import small_trial
 
 SHAPES = [(1, 32, 32), (3, 32, 32), (3, 24, 36), (1, 28, 28), (3, 5, 8), (1, 4, 4), (3, 1, 3), (3, 2, 2)]
 MOVES = {Operation.Rotate, Operation.ShearX, Operation.ShearY, Operation.TranslateX, Operation.TranslateY}
@@ -250,7 +251,7 @@ def test_nothing_waits_for_a_device(alone: bool) -> None:
 
 
 def test_small_grey_digits_are_augmented() -> None:
-    images = Digits().load().train.images
+    images = load_data(small_trial(data={"name": "digits"})).train.images
     x = images.float() / 255 if images.dtype == torch.uint8 else images
     for method in (RandAugment(), TrivialAugment()):
         bent, _ = method.augment(x, torch.zeros(len(x), 10), next(steps(1)))
@@ -286,7 +287,7 @@ def test_double_and_half_precision_keep_their_type() -> None:
 
 def test_a_magnitude_beyond_its_scale_and_no_pictures_are_refused() -> None:
     def splits(*shape: int) -> Splits:
-        part = Examples(images=torch.zeros(2, *shape), labels=torch.zeros(2, dtype=torch.int64))
+        part = Examples.of(images=torch.zeros(2, *shape), labels=torch.zeros(2, dtype=torch.int64))
         return Splits(train=part, validation=part, test=None, classes=2)
 
     net = torch.nn.Identity()

@@ -14,8 +14,9 @@ from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-d
 
 from regtune.board import rungs
 from regtune.cluster.adapters import PhaseScheduler, PhaseSearcher
-from regtune.cluster.worker import Shipment, work
-from regtune.data import Splits
+from regtune.cluster.shipment import Shipment
+from regtune.cluster.worker import work
+from regtune.data import Pool, Splits
 from regtune.errors import Refused
 from regtune.phase import Phase
 from regtune.shelf import plugin_path
@@ -67,8 +68,8 @@ def local_ray(sweep: Sweep) -> Iterator[None]:
             ray.shutdown()
 
 
-def run_on_ray(phase: Phase, sweep: Sweep, data: Splits) -> None:
-    """Run what is left of a phase as Tune trials on the cluster that is up."""
+def run_on_ray(phase: Phase, sweep: Sweep, data: Splits | Pool) -> None:
+    """Run what is left of a phase as Tune trials on the cluster that is up; a pool is for splits of their own."""
     trainable = tune.with_parameters(
         work, shipment=Shipment.pack(data), rungs=rungs(sweep.training.epochs, sweep.search)
     )

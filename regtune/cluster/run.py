@@ -9,7 +9,7 @@ from pathlib import Path
 
 from regtune.board import SearchBoard
 from regtune.confirm import ConfirmBoard
-from regtune.data import Splits
+from regtune.data import Place, Pool, Splits
 from regtune.errors import Refused, shown
 from regtune.examine import examine
 from regtune.in_process import run_here
@@ -22,12 +22,19 @@ from regtune.sweep import Sweep
 Watch = Callable[[str, Plain], None]
 
 
-def run(sweep: Sweep, results: Path, *, watch: Watch = lambda event, row: None, in_process: bool = False) -> Path:
+def run(
+    sweep: Sweep,
+    results: Path,
+    *,
+    watch: Watch = lambda event, row: None,
+    in_process: bool = False,
+    place: Place | None = None,
+) -> Path:
     """Run what is left of a sweep and return the path of its log.
 
     `results` is the folder under which the sweep has its own, named after it. `watch` is called with
-    every event. With `in_process` trials run here one after the other, without Ray. Raises Refused if
-    the folder holds another sweep.
+    every event. With `in_process` trials run here one after the other, without Ray. `place` is where the
+    data lie, what the environment says if not given. Raises Refused if the folder holds another sweep.
     """
     path = results / sweep.name / "log.jsonl"
     with Log(path) as log:
@@ -38,21 +45,21 @@ def run(sweep: Sweep, results: Path, *, watch: Watch = lambda event, row: None, 
         confirm = Phase(board=ConfirmBoard(sweep, board), log=log, watch=watch) if search.done else None
         if confirm is not None and confirm.done:
             return path
-        data = examine(sweep)
+        pool, splits = examine(sweep, place)
         log.append("header", {**describe(), "sweep": sweep.plain()})
         with contextlib.ExitStack() as stack:
             if not in_process:
                 from regtune.cluster.local import local_ray
 
                 stack.enter_context(local_ray(sweep))
-            _run(search, sweep, data.without_test(), in_process=in_process)
+            _run(search, sweep, splits.without_test(), in_process=in_process)
             if confirm is None:
                 confirm = Phase(board=ConfirmBoard(sweep, board), log=log, watch=watch)
-            _run(confirm, sweep, data, in_process=in_process)
+            _run(confirm, sweep, pool if sweep.confirm.splits == "fresh" else splits, in_process=in_process)
     return path
 
 
-def _run(phase: Phase, sweep: Sweep, data: Splits, *, in_process: bool) -> None:
+def _run(phase: Phase, sweep: Sweep, data: Splits | Pool, *, in_process: bool) -> None:
     if phase.done:
         return
     if in_process:

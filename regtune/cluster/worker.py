@@ -4,52 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-import warnings
-from dataclasses import dataclass, fields
-from typing import Any
 
-import torch
-from numpy.typing import NDArray
 from ray import tune
 
-from regtune.data import Examples, Splits
+from regtune.cluster.shipment import Shipment
 from regtune.phase import failed
 from regtune.records import Epoch, Outcome, Plain, Trial
 from regtune.training import train
 
 SECONDS_BETWEEN_REPORTS = 1.0
 REPORT = "report"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shipment:
-    """Splits as numpy arrays: Ray's object store shares those between processes without a copy."""
-
-    train: tuple[NDArray[Any], NDArray[Any]]
-    validation: tuple[NDArray[Any], NDArray[Any]]
-    test: tuple[NDArray[Any], NDArray[Any]] | None
-    classes: int
-
-    @classmethod
-    def pack(cls, splits: Splits) -> Shipment:
-        """Return the arrays of splits; what is not in the splits does not travel."""
-        arrays = {
-            part: (examples.images.numpy(), examples.labels.numpy()) if examples else None
-            for part, examples in (("train", splits.train), ("validation", splits.validation), ("test", splits.test))
-        }
-        return cls(classes=splits.classes, **arrays)  # type: ignore[arg-type]  # only test may be None, as in Splits
-
-    def unpack(self) -> Splits:
-        """Return tensors over the shared arrays; they are read-only, and nothing writes to them."""
-        parts = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "classes"}
-        with warnings.catch_warnings():
-            # torch cannot mark a tensor read-only and warns; batches are copies taken by index.
-            warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-            splits = {
-                name: Examples(images=torch.from_numpy(p[0]), labels=torch.from_numpy(p[1])) if p else None
-                for name, p in parts.items()
-            }
-        return Splits(classes=self.classes, **splits)  # type: ignore[arg-type]  # as in pack
 
 
 def work(config: Plain, shipment: Shipment, rungs: tuple[int, ...]) -> None:

@@ -1,8 +1,27 @@
 """The shelf of data sets: one file = one data set -> tensors, split once and for all by a seed."""
 
-from regtune.data._base import Dataset, Examples, Splits, carve, checked, joined, pixels
+from regtune.data._base import Dataset
+from regtune.data._corrupt import corrupted
+from regtune.data._examples import Batches, Examples, joined, pixels
+from regtune.data._place import Place
+from regtune.data._splits import Pool, Splits, carve, checked
+from regtune.data._statistics import channel_statistics
 from regtune.shelf import Shelf
 
 DATASETS: Shelf[Dataset] = Shelf(package=__name__, base=Dataset, noun="data set")  # type: ignore[type-abstract]  # a shelf never instantiates its base
 
-__all__ = ["DATASETS", "Dataset", "Examples", "Splits", "carve", "checked", "joined", "pixels"]
+__all__ = [
+    "DATASETS",
+    "Batches",
+    "Dataset",
+    "Examples",
+    "Place",
+    "Pool",
+    "Splits",
+    "carve",
+    "channel_statistics",
+    "checked",
+    "corrupted",
+    "joined",
+    "pixels",
+]

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 import torch
 
-from regtune.data._base import Dataset, Examples, Splits, carve
+from regtune.data._base import Dataset
+from regtune.data._examples import Examples
+from regtune.data._place import Place
+from regtune.data._splits import Pool
 from regtune.space import knob
 
 
@@ -21,21 +24,13 @@ class Digits(Dataset):
     train: int = knob(default=200, legal="[10, 1700]", meaning="training examples")
     validation: int = knob(default=397, legal="[10, 1700]", meaning="validation examples")
 
-    def load(self) -> Splits:
-        """Return the splits; raises Refused where fewer than 10 examples are left for the test."""
+    def pool(self, place: Place) -> Pool:
+        """Return all digits."""
         from sklearn.datasets import load_digits  # costs two seconds at start-up, so only here
 
         raw = load_digits()
-        everything = Examples(
+        everything = Examples.of(
             images=torch.tensor(raw.images, dtype=torch.float32)[:, None] / 16,
             labels=torch.tensor(raw.target, dtype=torch.int64),
         )
-        rest = max(len(everything) - self.train - self.validation, 10)
-        train, validation, test = carve(
-            everything,
-            classes=10,
-            sizes=(self.train, self.validation, rest),
-            seed=self.split_seed,
-            where="data digits",
-        )
-        return Splits(train=train, validation=validation, test=test, classes=10)
+        return Pool(train=everything, test=None, classes=10)

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 import torch
 
-from regtune.data._base import Dataset, Examples, Splits, carve
+from regtune.data._base import Dataset
+from regtune.data._examples import Examples
+from regtune.data._place import Place
+from regtune.data._splits import Pool, Splits, carve
 from regtune.noise import Noise
 from regtune.space import knob
 
@@ -25,7 +28,12 @@ class Synthetic(Dataset):
     side: int = knob(default=4, legal="[1, 256]", meaning="height and width in pixels")
     noise: float = knob(default=0.3, legal="[0, 10]", meaning="standard deviation of the pixel noise")
 
-    def load(self) -> Splits:
+    def pool(self, place: Place) -> Pool:
+        """Return no examples: they are made with the splits, since a split seed makes pictures of its own."""
+        nothing = Examples.of(images=torch.zeros(0, 1, self.side, self.side), labels=torch.zeros(0, dtype=torch.int64))
+        return Pool(train=nothing, test=None, classes=self.classes)
+
+    def split(self, pool: Pool) -> Splits:
         """Return the splits."""
         draws = Noise(seed=self.split_seed)
         count = self.train + self.validation + self.test
@@ -34,10 +42,10 @@ class Synthetic(Dataset):
         speckle = draws.normal("speckle", (count, 1, self.side, self.side))
         images = (patterns[labels] + self.noise * speckle).clamp(0, 1)
         train, validation, test = carve(
-            Examples(images=images, labels=labels),
+            Examples.of(images=images, labels=labels),
             classes=self.classes,
             sizes=(self.train, self.validation, self.test),
             seed=self.split_seed,
-            where="data synthetic",
+            where=self.where,
         )
         return Splits(train=train, validation=validation, test=test, classes=self.classes)

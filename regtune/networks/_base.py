@@ -94,10 +94,10 @@ class Normalize(nn.Module):
         self.register_buffer("mean", torch.zeros(channels, 1, 1))
         self.register_buffer("std", torch.ones(channels, 1, 1))
 
-    def fit(self, images: Tensor) -> None:
-        """Take mean and standard deviation of images [N, C, H, W] in [0, 1]."""
-        self.mean.copy_(images.mean((0, 2, 3))[:, None, None])
-        self.std.copy_(images.std((0, 2, 3)).clamp_min(1e-6)[:, None, None])
+    def fit(self, mean: Tensor, std: Tensor) -> None:
+        """Take mean and standard deviation [C] of the training images in [0, 1]."""
+        self.mean.copy_(mean[:, None, None])
+        self.std.copy_(std.clamp_min(1e-6)[:, None, None])
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the normalized images, same shape."""

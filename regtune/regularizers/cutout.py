@@ -41,7 +41,7 @@ class Cutout(Regularizer):
 
     def check(self, net: nn.Module, data: Splits) -> None:
         """Refuse squares that hide every picture entirely."""
-        most = 2 * max(data.train.images.shape[2:])
+        most = 2 * max(data.train.source.shape[2:])
         if self.length >= most:
             raise Refused(f"length: expected less than {most} for these pictures, given {self.length}; lower length")
 

@@ -59,7 +59,7 @@ class RandAugment(Regularizer):
                 f"magnitude: expected at most {LAST[self.scale]} on this scale, given "
                 f'{float(self.magnitude):g}; lower it, or set scale = "torchvision", on which 30 is the end'
             )
-        check_channels(data.train.images)
+        check_channels(data.train.source)
 
     def augment(self, x: Tensor, y: Tensor, step: Step) -> tuple[Tensor, Tensor]:
         """Apply the operations one after the other; targets stay."""

@@ -40,7 +40,7 @@ class RandomCrop(Regularizer):
 
     def check(self, net: nn.Module, data: Splits) -> None:
         """Refuse windows without any picture, and more reflection than there is."""
-        side = min(data.train.images.shape[2:])
+        side = min(data.train.source.shape[2:])
         if self.padding >= side or self.padding != int(self.padding):
             raise Refused(
                 f"padding: expected a whole number below the {side} pixels of a side, given {self.padding}; lower it"

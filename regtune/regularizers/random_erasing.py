@@ -15,7 +15,7 @@ import torch
 from optuna.distributions import FloatDistribution
 from torch import Tensor, nn
 
-from regtune.data import Splits
+from regtune.data import Splits, channel_statistics
 from regtune.errors import Refused
 from regtune.pictures.boxes import between
 from regtune.regularizers._base import Regularizer, Step
@@ -55,9 +55,8 @@ class RandomErasing(Regularizer):
 
     def begin(self, state: State, data: Splits) -> Tensors:
         """Remember the mean colour [C, 1, 1] of the training pictures."""
-        images = data.train.images
-        mean = images.mean((0, 2, 3), dtype=torch.float32)[:, None, None]
-        return {"mean": mean / 255 if images.dtype == torch.uint8 else mean}
+        mean, _ = channel_statistics(data.train)
+        return {"mean": mean[:, None, None].to(data.train.labels.device)}
 
     def augment(self, x: Tensor, y: Tensor, step: Step) -> tuple[Tensor, Tensor]:
         """Overwrite a rectangle; targets stay."""

@@ -48,7 +48,7 @@ class TrivialAugment(Regularizer):
 
     def check(self, net: nn.Module, data: Splits) -> None:
         """Raise Refused if the data are no pictures."""
-        check_channels(data.train.images)
+        check_channels(data.train.source)
 
     def augment(self, x: Tensor, y: Tensor, step: Step) -> tuple[Tensor, Tensor]:
         """Apply one operation to the chosen examples; targets stay."""

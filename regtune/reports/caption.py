@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from regtune.records import Plain
 from regtune.store import Results
 
 _AGAIN = "Each trial was then trained a second time, on train + validation,"
@@ -15,6 +16,15 @@ RETRAINED = {
     "on the training examples (targets missed: trials that the cap on epochs ended before). Test accuracy in "
     "percent at the end of that",
 }
+SPLITS = {
+    "one": "one split",
+    "fresh": "each with a split into training and validation examples of its own, the same in all arms",
+}
+OVER = {
+    "one": "seeds, for the chosen configurations, on this test set",
+    "fresh": "seeds and splits together, for the chosen configurations, on this test set; training splits of the same "
+    "examples overlap, and for data drawn anew the intervals would be wider",
+}
 
 
 def caption(results: Results) -> str:
@@ -23,19 +33,30 @@ def caption(results: Results) -> str:
     baseline = next(iter(sweep["arms"]))
     template = sweep["arms"][baseline]["template"]
     budgets = sorted({row["trials"] for row in sweep["arms"].values()})
+    fresh = sweep["confirm"].get("splits", "one")
     pruning = "each arm pruned against itself only" if sweep["search"]["prune"] else "none pruned"
     return (
-        f"Sweep {sweep['name']}: {template['network']['name']} on {template['data']['name']}, "
-        f"{template['data']['train']} training examples. Search: {_either(budgets)} trials per arm of at most "
+        f"Sweep {sweep['name']}: {template['network']['name']} on {_data(template['data'])}. "
+        f"Search: {_either(budgets)} trials per arm of at most "
         f"{template['epochs']} epochs, {pruning}. Confirm: the best configuration of "
-        f"each arm by validation accuracy, on {sweep['confirm']['seeds']} fresh seeds that all arms share, one "
-        f"split. {RETRAINED[sweep['confirm']['retrain']]} with its 95 % "
+        f"each arm by validation accuracy, on {sweep['confirm']['seeds']} fresh seeds that all arms share, "
+        f"{SPLITS[fresh]}. {RETRAINED[sweep['confirm']['retrain']]} with its 95 % "
         f"t-interval; difference to {baseline} in points, paired over the seeds that both arms "
         f"finished, with Bonferroni's simultaneous 95 % intervals and verdicts by Holm's paired t-tests (any false "
         f"rejection: 5 %); an interval is cut at 0 where Holm alone rejects, and with such cuts all intervals and "
-        f"verdicts hold together at 90 %. The inference is over seeds, for the chosen configurations, on this "
-        f"test set. Trials are search + confirm: ok, pruned, failed (diverged included)."
+        f"verdicts hold together at 90 %. The inference is over {OVER[fresh]}. "
+        f"Trials are search + confirm: ok, pruned, failed (diverged included)."
     )
+
+
+def _data(data: Plain) -> str:
+    """Say which data: a folder's name alone says nothing, and corrupted data must not pass for others."""
+    text = " ".join(filter(None, (data["name"], data.get("path")))) + f", {data['train']} training examples"
+    if data.get("label_noise"):
+        text += f", each training label drawn anew with probability {data['label_noise']:g}"
+    if data.get("pixels", "true") != "true":
+        text += f", {data['pixels']} pixels in all splits"
+    return text
 
 
 def _either(values: list[int]) -> str:

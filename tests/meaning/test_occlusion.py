@@ -143,8 +143,8 @@ def test_random_erasing_writes_the_mean_colour_of_the_training_pictures(whole_nu
     images = torch.randint(0, 256, (20, 3, 32, 32), generator=generator, dtype=torch.uint8)
     images[:, 1] //= 4
     colour = images.numpy().mean((0, 2, 3)) / 255
-    train = Examples(images=images if whole_numbers else images / 255, labels=torch.zeros(20, dtype=torch.int64))
-    other = Examples(images=torch.zeros_like(train.images), labels=train.labels)
+    train = Examples.of(images=images if whole_numbers else images / 255, labels=torch.zeros(20, dtype=torch.int64))
+    other = Examples.of(images=torch.zeros_like(train.images), labels=train.labels)
     method = RandomErasing(p=1.0, value="mean")
     memory = method.begin(State({}, {}, {}, {}), Splits(train=train, validation=other, test=None, classes=2))
     new, _ = method.augment(torch.full((50, 3, 32, 32), -1.0), blank(50), step(memory=memory))

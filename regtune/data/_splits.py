@@ -1,0 +1,110 @@
+"""From a pool of examples to three splits: carved once and for all by a seed, checked, never copied."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from regtune.data._examples import Examples, joined
+from regtune.data._room import fits
+from regtune.errors import Refused
+from regtune.noise import Noise
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool:
+    """All examples of a data set, before they are split.
+
+    `test` are those that its makers have set aside as the test split; None where there is no such split,
+    and the test split is carved from `train` too.
+    """
+
+    train: Examples
+    test: Examples | None
+    classes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Splits:
+    """The parts of a data set. `test` is None wherever the test split must not be seen."""
+
+    train: Examples
+    validation: Examples
+    test: Examples | None
+    classes: int
+
+    def without_test(self) -> Splits:
+        """Return what search may see: neither the test examples nor, behind the others, their pictures."""
+        seen = replace(self, test=None)
+        if self.test is None or all(part.source is not self.test.source for part in (self.train, self.validation)):
+            return seen
+        both = joined(self.train, self.validation).compact()
+        count = len(self.train)
+        places = torch.arange(len(both))
+        return replace(seen, train=both.take(places[:count]), validation=both.take(places[count:]))
+
+    def to(self, device: torch.device) -> Splits:
+        """Return the splits for a device, their pictures on it if they fit."""
+        if device.type == "cpu":
+            return self
+        parts = [part for part in (self.train, self.validation, self.test) if part is not None]
+        resident = fits(sum(part.nbytes for part in parts), device)
+        train, validation, *rest = (part.to(device, resident=resident) for part in parts)
+        return replace(self, train=train, validation=validation, test=rest[0] if rest else None)
+
+
+def carve(everything: Examples, *, classes: int, sizes: tuple[int, ...], seed: int, where: str) -> list[Examples]:
+    """Cut examples into consecutive parts of the given sizes, each with the classes in proportion.
+
+    The order is a function of `seed` alone. Raises Refused where there are too few examples.
+    """
+    if sum(sizes) > len(everything):
+        raise Refused(
+            f"{where}: expected at most {len(everything)} examples in all, given {' + '.join(map(str, sizes))}; "
+            f"lower train or validation"
+        )
+    shuffled = Noise(seed=seed).permutation("split", len(everything))
+    labels = everything.labels[shuffled]
+    position = torch.zeros(len(everything), dtype=torch.float64)
+    for label in range(classes):
+        members = (labels == label).nonzero()[:, 0]
+        # Places of one class at equal distances in [0, 1): any stretch then holds its share of them.
+        position[members] = (torch.arange(len(members)).double() + 0.5) / max(len(members), 1)
+    order = shuffled[torch.argsort(position, stable=True)]
+    return [everything.take(part) for part in torch.split(order[: sum(sizes)], list(sizes))]
+
+
+def checked(splits: Splits, where: str) -> Splits:
+    """Return the splits of a data set if they are what a trial can be trained on; raises Refused."""
+    parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    for name, part in parts.items():
+        if part is None:
+            raise Refused(f"{where}: expected a {name} split, given none")
+        if not len(part):
+            raise Refused(f"{where}: expected {name} examples, given none; lower the sizes of the other splits")
+        _check_shapes(part.source, part.index, part.labels, f"{where}: expected {name}")
+        if not 0 <= int(part.labels.min()) <= int(part.labels.max()) < splits.classes:
+            raise Refused(
+                f"{where}: expected {name} labels from 0 to {splits.classes - 1}, "
+                f"given {int(part.labels.min())} to {int(part.labels.max())}"
+            )
+        if part.source.shape[1:] != splits.train.source.shape[1:]:
+            raise Refused(
+                f"{where}: expected {name} images of the training images' shape {list(splits.train.source.shape[1:])}, "
+                f"given {list(part.source.shape[1:])}"
+            )
+    labels = splits.train.labels
+    if int(labels.min()) == int(labels.max()):
+        raise Refused(f"{where}: expected training examples of two classes or more, all are of class {int(labels[0])}")
+    return splits
+
+
+def _check_shapes(source: Tensor, index: Tensor, labels: Tensor, expected: str) -> None:
+    sound = source.ndim == 4 and index.shape == labels.shape and labels.ndim == 1 and labels.dtype == torch.int64
+    if not sound or int(index.max()) >= len(source):
+        raise Refused(
+            f"{expected} images [N, C, H, W] and int64 labels [N], "
+            f"given {list(source.shape)} and {labels.dtype} {list(labels.shape)}"
+        )

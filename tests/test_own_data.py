@@ -1,0 +1,169 @@
+"""A user's own pictures and arrays, and what is refused of them in one line."""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from regtune.data import Place, Pool
+from regtune.data.image_folder import ImageFolder
+from regtune.data.npz import Npz
+from tests.originals import bytes_of, labels_of, packed, write_pictures
+from tests.test_published_data import refusal
+
+
+def folder_pool(root: Path, path: str = "own", **knobs: Any) -> Pool:
+    return ImageFolder(path=path, **knobs).pool(Place(root=root))
+
+
+def test_pictures_are_read_by_class_and_part(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "own")
+    pool = folder_pool(tmp_path, side=5)
+    assert pool.test is not None
+    assert pool.classes == 2
+    assert pool.train.labels.tolist() == [0] * 6 + [1] * 6, "cats before dogs"
+    assert pool.train.images[7].equal(torch.from_numpy(bytes_of(1, 5, 5, 3)).permute(2, 0, 1))
+    assert len(pool.test) == 12
+    assert pool.train.source is not pool.test.source
+
+
+@pytest.mark.parametrize(("ending", "start"), [(".tar", ""), (".tar.gz", "./"), (".tgz", "")])
+def test_a_tar_is_the_folder(ending: str, start: str, tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path / "own")
+    (folder / "train" / "cat" / ".DS_Store").write_text("hidden")
+    (folder / "README").write_text("beside")
+    tar = packed(folder, ending, start)
+    a, b = folder_pool(tmp_path), folder_pool(tmp_path, tar.name)
+    assert a.train.images.equal(b.train.images)
+    assert a.train.labels.equal(b.train.labels)
+
+
+def test_sizes_and_colours(tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path / "own")
+    file = folder / "train" / "cat" / "0.png"
+    with Image.open(file) as image:
+        expected = np.asarray(image.convert("L").resize((8, 8), Image.Resampling.BILINEAR))
+    pool = folder_pool(tmp_path, side=8, colour="grey")
+    assert pool.train.images.shape == (12, 1, 8, 8)
+    assert pool.train.images[0, 0].equal(torch.from_numpy(expected.copy()))
+    assert folder_pool(tmp_path, side=8).train.images.shape == (12, 3, 8, 8)
+
+
+def test_without_a_test_split_one_is_carved_that_no_seed_moves(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "own", count=30, parts=("train",))
+    pool = folder_pool(tmp_path)
+    parts = []
+    for seed in (0, 1):
+        splits = ImageFolder(path="own", validation=10, split_seed=seed, test_share=0.25).split(pool)
+        assert splits.test is not None
+        assert (len(splits.test), len(splits.validation), len(splits.train)) == (15, 10, 35)
+        everything = torch.cat([splits.test.index, splits.validation.index, splits.train.index])
+        assert sorted(everything.tolist()) == list(range(60))
+        parts.append(splits)
+    first, second = parts
+    assert first.test is not None
+    assert second.test is not None
+    assert first.test.index.equal(second.test.index)
+    assert not first.train.index.equal(second.train.index)
+
+
+def test_bad_pictures_are_refused_by_name(tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path / "own")
+    for place in range(4):
+        (folder / "train" / "dog" / f"bad{place}.jpg").write_text("no picture")
+    half = folder / "test" / "cat" / "1.png"
+    half.write_bytes(half.read_bytes()[:60])
+    for path in ("own", packed(folder).name):
+        said = refusal(ImageFolder(path=path), tmp_path)
+        assert "5 of 28 files are no pictures" in said
+        assert "test/cat/1.png, train/dog/bad0.jpg, train/dog/bad1.jpg and 2 more; mend or remove" in said
+
+
+def test_folders_and_tars_of_another_shape_are_refused(tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path / "own")
+    assert "data.path: expected a path below the data folder" in refusal(ImageFolder(), tmp_path)
+    for path in ("/own", "../own"):
+        assert "data.path: expected a path below" in refusal(ImageFolder(path=path), tmp_path)
+    assert "found nothing; correct data.path" in refusal(ImageFolder(path="owm"), tmp_path)
+    assert "found no such file" in refusal(ImageFolder(path="own/train"), tmp_path)
+    (folder / "train" / "loose.png").write_bytes(b"")
+    assert "given train/loose.png; move or remove" in refusal(ImageFolder(path="own"), tmp_path)
+    (folder / "train" / "loose.png").rename(tmp_path / "file.png")
+    assert "expected a folder, .tar" in refusal(ImageFolder(path="file.png"), tmp_path)
+    (folder / "test" / "bird").mkdir()
+    (folder / "test" / "cat" / "0.png").rename(folder / "test" / "bird" / "0.png")
+    assert "expected the classes of train/ in test/ too, given bird" in refusal(ImageFolder(path="own"), tmp_path)
+    for ending in (".tar", ".tar.gz"):
+        tar = packed(folder, ending)
+        tar.write_bytes(tar.read_bytes()[: tar.stat().st_size // 2])
+        assert f"{tar} is damaged or half downloaded" in refusal(ImageFolder(path=tar.name), tmp_path)
+    assert tarfile.is_tarfile(packed(folder))
+
+
+X: NDArray[np.uint8] = bytes_of(0, 12, 4, 4)
+
+
+def npz(root: Path, **arrays: Any) -> Npz:
+    np.savez(root / "own.npz", **arrays)
+    return Npz(path="own.npz", validation=2)
+
+
+@pytest.mark.parametrize("shape", [(12, 4, 5), (12, 1, 4, 5), (12, 3, 4, 5), (12, 4, 5, 3), (12, 4, 5, 1)])
+@pytest.mark.parametrize("kind", ["uint8", "float"])
+def test_arrays_of_every_shape(shape: tuple[int, ...], kind: str, tmp_path: Path) -> None:
+    raw = bytes_of(1, *shape)
+    value = npz(tmp_path, x=raw if kind == "uint8" else raw / 255, y=labels_of(12, 3))
+    pool = value.pool(Place(root=tmp_path))
+    first = raw[:, None] if raw.ndim == 3 else raw if shape[1] in (1, 3) else raw.transpose(0, 3, 1, 2)
+    expected = torch.from_numpy(np.ascontiguousarray(first))
+    assert pool.train.images.dtype == (torch.uint8 if kind == "uint8" else torch.float32)
+    torch.testing.assert_close(
+        pool.train.images.double(), expected / (1 if kind == "uint8" else 255.0), check_dtype=False
+    )
+    splits = value.split(pool)
+    assert splits.test is not None
+    assert len(splits.train) + len(splits.validation) + len(splits.test) == 12
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "no y": ({"x": X}, "expected arrays x and y, given ['x']"),
+    "too few labels": ({"x": X, "y": labels_of(11)}, "expected y as whole numbers [N], one for each image"),
+    "labels of no kind": ({"x": X, "y": labels_of(12) / 2}, "given float64 [12]"),
+    "labels in rows": ({"x": X, "y": labels_of(12)[:, None]}, "given int64 [12, 1]"),
+    "negative labels": ({"x": X, "y": labels_of(12) - 1}, "expected y from 0, given -1"),
+    "a gap": ({"x": X, "y": 2 * labels_of(12, 3)}, "every class from 0 to 4 in y, class 1 has no example"),
+    "a label far off": ({"x": X, "y": labels_of(12) * 10**9}, "number the classes from 0 without gaps"),
+    "flat images": ({"x": X.reshape(12, 16), "y": labels_of(12)}, "expected x as [N, H, W], [N, C, H, W]"),
+    "two channels": ({"x": bytes_of(0, 12, 2, 4, 4), "y": labels_of(12)}, "with 1 or 3 channels, given [12, 2, 4, 4]"),
+    "which axis": ({"x": bytes_of(0, 12, 3, 4, 3), "y": labels_of(12)}, "turn it with transpose"),
+    "integers": ({"x": X.astype(np.int32), "y": labels_of(12)}, "given int32; use astype"),
+    "floats to 255": ({"x": X.astype(np.float32), "y": labels_of(12)}, "divide it by 255"),
+    "not a number": ({"x": np.full((12, 4, 4), np.nan), "y": labels_of(12)}, "given nan to nan"),
+    "objects": ({"x": np.array([X, "a"], dtype=object), "y": labels_of(2)}, "expected arrays of numbers"),
+    "half a test": ({"x": X, "y": labels_of(12, 3), "x_test": X}, "given one of them; add the other"),
+    "nothing": ({"x": X[:0], "y": labels_of(0)}, "expected y as whole numbers"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_arrays_of_no_use_are_refused(case: str, tmp_path: Path) -> None:
+    arrays, words = REFUSED[case]
+    assert words in refusal(npz(tmp_path, **arrays), tmp_path)
+
+
+def test_files_that_are_no_npz_are_refused(tmp_path: Path) -> None:
+    value = npz(tmp_path, x=X, y=labels_of(12, 3))
+    file = tmp_path / "own.npz"
+    whole = file.read_bytes()
+    for content in (b"", b"nonsense", whole[: len(whole) // 2]):
+        file.write_bytes(content)
+        assert str(file) in refusal(value, tmp_path)
+    np.save(tmp_path / "one.npy", X)
+    assert "given a single array" in refusal(Npz(path="one.npy"), tmp_path)
