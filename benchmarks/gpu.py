@@ -28,7 +28,7 @@ def data_share(batch: int, device: str) -> float:
     generator = torch.Generator().manual_seed(0)
     count = batch * 16
     images = torch.randint(0, 256, (count, 3, 32, 32), generator=generator, dtype=torch.uint8)
-    examples = Examples(images=images, labels=torch.randint(0, 10, (count,), generator=generator))
+    examples = Examples.of(images=images, labels=torch.randint(0, 10, (count,), generator=generator))
     trial = Trial(
         data={"name": "synthetic"},
         network={"name": "resnet", "depth": 20},
