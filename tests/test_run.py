@@ -44,14 +44,14 @@ def numbers(rows: list[Plain]) -> Counter[str]:
     def plain(row: Plain) -> str:
         row = {name: value for name, value in row.items() if name != "time"}
         if row["event"] == "epoch":
-            row["epoch"] = row["epoch"] | {"seconds": 0}
+            row["epoch"] = row["epoch"] | {"seconds": 0, "data_share": 0}
         return json.dumps(row, sort_keys=True)
 
     return Counter(plain(row) for row in rows if row["event"] != "header")
 
 
 def without_seconds(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.drop(columns="seconds")
+    return frame.drop(columns=["seconds", "data_share"])
 
 
 @pytest.fixture(scope="module")

@@ -21,11 +21,14 @@ OPEN = ["missing", "running"]
 def comparison(results: Results) -> pd.DataFrame:
     """Return one row per arm, in the order of the sweep file.
 
-    Accuracies and differences are fractions, `seconds` is training time summed over trials. `n` counts
-    confirmed seeds; a difference is taken over the seeds that both arms finished.
+    Accuracies and differences are fractions, `seconds` is training time summed over trials, `data_share` the
+    share of an update that batches and augmentation took, the mean over epochs. `n` counts confirmed seeds; a
+    difference is taken over the seeds that both arms finished.
     """
     arms = list(results.sweep["arms"])
     trials = results.trials
+    timed = results.epochs.reindex(columns=["arm", "data_share"])  # older logs have no such column
+    shares = timed.groupby("arm")["data_share"].mean()
     confirmed = trials[(trials["phase"] == "confirm") & (trials["status"] == "ok")]
     scores = confirmed.pivot(index="number", columns="arm", values="test_accuracy")
     scores = scores.reindex(columns=arms).astype(float)
@@ -42,6 +45,7 @@ def comparison(results: Results) -> pd.DataFrame:
             | _counted(mine[mine["phase"] == "search"]["status"], "search")
             | _counted(mine[mine["phase"] == "confirm"]["status"], "confirm")
             | {"epochs": int(mine["epochs"].sum()), "seconds": float(mine["seconds"].sum())}
+            | {"data_share": float(shares.get(arm, math.nan))}
         )
     return pd.DataFrame(rows)
 
@@ -113,6 +117,7 @@ def formatted(frame: pd.DataFrame) -> pd.DataFrame:
             **({"missing": _two_phases(frame, "missing")} if _open(frame) else {}),
             "epochs": frame["epochs"],
             "seconds": [f"{value:.1f}" for value in frame["seconds"]],
+            "data %": [_number(100 * value, ".0f") for value in frame["data_share"]],
         }
     )
 
