@@ -44,7 +44,7 @@ def numbers(rows: list[Plain]) -> Counter[str]:
     def plain(row: Plain) -> str:
         row = {name: value for name, value in row.items() if name != "time"}
         if row["event"] == "epoch":
-            row["epoch"] = row["epoch"] | {"seconds": 0}
+            row["epoch"] = row["epoch"] | {"seconds": 0, "data_share": 0}
         return json.dumps(row, sort_keys=True)
 
     return Counter(plain(row) for row in rows if row["event"] != "header")
