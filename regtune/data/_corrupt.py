@@ -1,7 +1,8 @@
 """Labels and pictures made meaningless on purpose, after Zhang et al. (2017): can a network still fit them?
 
 Drawn once per split seed, so the same in every epoch and every arm. Whatever becomes of the pictures
-happens to all splits in the same way; noise in the labels is for the training split only.
+happens to all splits in the same way; noise in the labels is for the training split only, and accuracy
+and loss on that are then those of the noisy labels.
 """
 
 from __future__ import annotations
