@@ -66,7 +66,7 @@ def test_every_command_of_the_readme_runs(printed: dict[str, str]) -> None:
     assert "shrink_inputs" in printed["list --plugin"]
     assert "10 arms; 200 training, 397 validation, 1200 test" in printed["check my-sweeps/quickstart.toml"]
     assert "pruning after epochs: 6, 18" in printed["plan my-sweeps/quickstart.toml"]
-    assert "recipe [{'name': 'mixup', 'alpha': 0.4, 'per': 'batch'}]" in printed["trial my-sweeps/quickstart.toml"]
+    assert "recipe [{'name': 'mixup', 'per': 'batch', 'alpha': 0.4}]" in printed["trial my-sweeps/quickstart.toml"]
     assert printed["table results/quickstart"].startswith("arm,knobs,n,")
     assert "identical: every number of" in printed["trial results/quickstart"]
     assert "| shrink" in printed["run shrink.toml"]
