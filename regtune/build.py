@@ -56,14 +56,15 @@ def assemble(trials: Sequence[Trial], data: Splits | None, weights: tuple[Tensor
     if first.batch > len(splits.train):
         raise Refused(f"batch: expected at most the {len(splits.train)} training examples, given {first.batch}")
     splits = splits.to(device)
-    if first.channels_last and len(trials) > 1:
-        raise Refused("lane: expected trials with channels_last = false, a lane has a dimension more")
+    if (first.channels_last or first.compiled) and len(trials) > 1:
+        raise Refused("lane: expected trials with channels_last = false and compiled = false; train them one by one")
+    check_arithmetic(first)
     order = torch.channels_last
     seen, states = replace(splits, test=None), []
     for trial, recipe in zip(trials, recipes, strict=True):
         net = start_network(trial, splits)
         recipe.check(net, splits, "recipe")
-        net = recipe.prepare(net, seen).to(device=device, dtype=dtype)
+        net = recipe.prepare(net.to(device=device, dtype=dtype), seen).to(device=device, dtype=dtype)
         params, buffers = weights or (dict(net.named_parameters()), dict(net.named_buffers()))
         params = {name: p.detach().clone() for name, p in params.items()}
         buffers = {name: b.detach().clone() for name, b in buffers.items()}
@@ -91,6 +92,14 @@ def assemble(trials: Sequence[Trial], data: Splits | None, weights: tuple[Tensor
         state=states[0] if alone else stacked(states),
         dtype=dtype,
     )
+
+
+def check_arithmetic(trial: Trial) -> None:
+    """Raise Refused for settings of the arithmetic that exclude each other."""
+    if trial.autocast and trial.dtype != "float32":
+        raise Refused(
+            f"training.autocast: expected dtype = 'float32' beside it, given {trial.dtype!r}; drop one of them"
+        )
 
 
 def start_network(trial: Trial, data: Splits) -> torch.nn.Module:

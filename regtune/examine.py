@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from regtune.arms import Arm
-from regtune.build import build_dataset, split_data, start_network
+from regtune.build import build_dataset, check_arithmetic, split_data, start_network
 from regtune.data import Place, Pool, Splits
 from regtune.errors import Refused
 from regtune.recipe import Recipe
@@ -45,7 +46,10 @@ def examine(sweep: Sweep, place: Place | None = None) -> Examined:
         )
     if sweep.confirm.splits == "fresh":
         _check_fresh(sweep, pool)
+    check_arithmetic(template)
     net = start_network(template, splits)
+    if template.batch == 1 and any(isinstance(part, BatchNorm) for part in net.modules()):
+        raise Refused("training.batch: expected at least 2 for a network with BatchNorm, given 1; raise batch")
     for arm in sweep.arms:
         for row in arm.template.recipe:
             for corner in corners(arm, row):
@@ -62,7 +66,7 @@ def _check_fresh(sweep: Sweep, pool: Pool) -> None:
     """Raise Refused where splits of their own would make test examples of what search saw."""
     template = sweep.arms[0].template
     data = build_dataset(template)
-    one, other = (data.split(pool).test, replace(data, split_seed=sweep.confirm_seed(0)).split(pool).test)
+    one, other = (data.split(pool).test, replace(data, split_seed=data.split_seed + 1).split(pool).test)
     if one is None or other is None or one.source is not other.source or not torch.equal(one.index, other.index):
         raise Refused(
             f"confirm.splits: expected a data set whose test split is the same for every split_seed, that of "

@@ -23,14 +23,9 @@ def run_here(phase: Phase, data: Splits | Pool) -> None:
 
 def _epochs(asked: Asked, data: Splits | Pool) -> Iterator[Epoch | Outcome]:
     """Yield the epochs of a trial, and how it ended if its own code raised."""
-    epochs = train(asked.trial, data=data)
-    while True:
-        try:
-            epoch = next(epochs, None)
-        except Exception as error:
-            # Whatever a user's method raises ends its own trial; log and table carry the message.
-            yield failed(error)
-            return
-        if epoch is None:
-            return
-        yield epoch
+    try:
+        yield from train(asked.trial, data=data)
+    except Exception as error:
+        # Whatever a user's method raises, also while it is built, ends its own trial; log and table carry
+        # the message.
+        yield failed(error)

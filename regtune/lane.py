@@ -15,6 +15,7 @@ from regtune.clock import Clock
 from regtune.course import Course
 from regtune.data import Examples, Splits, pixels
 from regtune.errors import Refused
+from regtune.heap import keep_freed_memory
 from regtune.measure import measure
 from regtune.noise import Noise
 from regtune.program import Moment
@@ -43,6 +44,7 @@ class Lane:
         weights: tuple[Tensors, Tensors] | None = None,
     ) -> None:
         torch.set_num_threads(trials[0].threads)
+        keep_freed_memory()
         self.trials = tuple(trials)
         parts = assemble(self.trials, data, weights)
         self.data, self.program, self.recipes = parts.data, parts.program, parts.recipes
@@ -51,7 +53,8 @@ class Lane:
         whole = trials[0].epochs * per_epoch
         self.course = course or Course(budget=whole, updates=whole, per_epoch=per_epoch)
         self.epochs: list[list[Epoch]] = [[] for _ in trials]
-        self.kept: list[tuple[Tensors, Tensors]] = [self._copied(self._evaluated(0.0), k) for k in range(len(trials))]
+        begun = self._evaluated(0.0)
+        self.kept: list[tuple[Tensors, Tensors]] = [self._copied(begun, k) for k in range(len(trials))]
         if resume is not None:
             self._restore(resume)
 
@@ -69,7 +72,7 @@ class Lane:
         clock = Clock(self.program.device)
         objectives, branches, gradients = self._pass(number, moments, clock)
         spent = clock.seconds()
-        weights = self._evaluated((moments[-1].step + 1) / self.course.budget)
+        weights = self._evaluated(moments[-1].progress)
         val = self._measure(weights, self.data.validation)
         clean = self._measure(weights, self.data.train.first(CLEAN_SUBSET))
         seconds = time.perf_counter() - started

@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
-from torch.func import functional_call
+from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from regtune.data import pixels
+from regtune.networks import Bend
+from regtune.objective import Objective
 from regtune.state import Tensors
 
 
-def retaken(net: nn.Module, buffers: Tensors, batches: Sequence[Tensor], params: Tensors) -> Tensors:
+def retaken(objective: Objective, bend: Bend, buffers: Tensors, batches: Sequence[Tensor], params: Tensors) -> Tensors:
     """Return the buffers of a network whose running statistics are means over the given batches.
 
-    `batches` are images [N, C, H, W]; the forward passes are those of training without any
-    bending, as in `torch.optim.swa_utils.update_bn`. A network without BatchNorm keeps its buffers.
+    `batches` are images [N, C, H, W]; normalization layers work as in training, and `bend` is that of
+    evaluation, so that the statistics are those of the network that is evaluated.
+    `torch.optim.swa_utils.update_bn` bends as in training; without dropout the two are equal. A network
+    without BatchNorm keeps its buffers.
     """
-    layers = [part for part in net.modules() if isinstance(part, BatchNorm)]
+    layers = [part for part in objective.net.modules() if isinstance(part, BatchNorm)]
     if not layers:
         return buffers
     dtype = next(iter(params.values())).dtype
@@ -30,7 +33,7 @@ def retaken(net: nn.Module, buffers: Tensors, batches: Sequence[Tensor], params:
             for number, images in enumerate(batches, start=1):
                 for layer in layers:  # the first batch replaces what was there, the n-th counts 1 / n
                     layer.momentum = 1 / number
-                functional_call(net, (params, fresh), (pixels(images, dtype), lambda signal, slot: signal))
+                objective.forward(params, fresh, pixels(images, dtype), bend)
     finally:
         for layer, momentum in zip(layers, before, strict=True):
             layer.momentum = momentum

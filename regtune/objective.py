@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from torch.func import functional_call, grad_and_value
 from regtune.compiled import one_graph
 from regtune.networks import Bend, Branch, Slot
 from regtune.recipe import Recipe, Steps
+from regtune.regularizers import Step
 from regtune.state import Tensors
 
 
@@ -91,3 +93,19 @@ class Objective:
         likelihood = -(y * logits.log_softmax(-1)).sum(-1).mean()
         seen = {"params": params, "inputs": x, "targets": y, "logits": logits, "taps": taps}
         return torch.as_tensor(likelihood + recipe.penalty(steps, seen))
+
+
+def in_tensors(now: Step) -> Step:
+    """Return a step whose numbers are tensors: a compiled program takes Python's for constants of its own."""
+    noise = now.noise
+
+    def filled(number: float, dtype: torch.dtype) -> Tensor:  # a copy from the host would wait for a device
+        return torch.full((), number, dtype=dtype, device=noise.device)
+
+    seed, step = filled(int(noise.seed), torch.int32), filled(int(noise.step), torch.int32)
+    return dataclasses.replace(
+        now,
+        noise=dataclasses.replace(noise, seed=seed, step=step),
+        progress=filled(float(now.progress), torch.float32),
+        ends_epoch=False,
+    )

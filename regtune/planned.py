@@ -16,15 +16,18 @@ def planned(sweep: Sweep) -> Group:
     table.add_column("searched knobs", overflow="fold")
     for heading in ("search", "confirm", "epochs"):
         table.add_column(heading, justify="right")
-    epochs, total = sweep.training.epochs, 0
+    epochs, total, most = sweep.training.epochs, 0, 0
+    again = {"none": 0, "updates": epochs, "epochs": epochs, "loss": sweep.confirm.retrain_cap}[sweep.confirm.retrain]
     for arm in sweep.arms:
         trials = sweep.budget(arm) + sweep.confirm.seeds
         total += trials
+        mine = trials * epochs + sweep.confirm.seeds * again
+        most += mine
         searched = ", ".join(f"({path})" if path in arm.when else path for path in arm.space)
-        table.add_row(arm.name, searched, str(sweep.budget(arm)), str(sweep.confirm.seeds), str(trials * epochs))
+        table.add_row(arm.name, searched, str(sweep.budget(arm)), str(sweep.confirm.seeds), str(mine))
     lines = (
         ["in brackets: searched only in trials whose recipe has the method"] if any(a.when for a in sweep.arms) else []
     )
     places = ", ".join(map(str, rungs(epochs, sweep.search))) or "none"
-    lines.append(f"{total} trials, at most {total * epochs} epochs; pruning after epochs: {places}")
+    lines.append(f"{total} trials, at most {most} epochs; pruning after epochs: {places}")
     return Group(table, *lines)

@@ -16,9 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from regtune.clock import Clock
+from regtune.networks import Bend
 from regtune.noise import Noise
 from regtune.normalization import retaken
-from regtune.objective import Objective
+from regtune.objective import Objective, in_tensors
 from regtune.optimizers import Optimizer
 from regtune.recipe import Recipe, with_numbers
 from regtune.regularizers import Step
@@ -120,7 +121,7 @@ class Program:
             recipe = self._filled(knobs)
             now = Step(noise=self._still(), progress=progress, learning_rate=0.0, training=False)
             steps = recipe.steps(now, state.memory, plain=None if self.lifted else self.recipe)
-            statistics = functools.partial(retaken, self.net, state.buffers, batches)
+            statistics = functools.partial(retaken, self.objective, self._still_bend(recipe), state.buffers, batches)
             return recipe.evaluate(state.params, state.buffers, statistics, steps)
 
         with torch.no_grad():
@@ -158,7 +159,7 @@ class Program:
         with torch.no_grad():
             x, y = recipe.augment(x, y, steps)
         work.clock.mark("step")
-        inner = recipe.steps(self._constant(now), state.memory) if self.objective.arithmetic.compiled else steps
+        inner = recipe.steps(in_tensors(now), state.memory) if self.objective.arithmetic.compiled else steps
 
         def gradient(params: Tensors) -> Tensors:
             # What is asked for beside the gradient at the weights that train leaves no trace in the buffers.
@@ -181,18 +182,10 @@ class Program:
             updated = state._replace(params=params, moments=moments)
             return recipe.project(updated, steps), work.gradients[0]
 
-    def _constant(self, now: Step) -> Step:
-        """Return a step whose numbers are tensors: a compiled program takes Python's for constants of its own."""
-        noise = now.noise
-        seed, step = (torch.as_tensor(n, dtype=torch.int32, device=self.device) for n in (noise.seed, noise.step))
-        return dataclasses.replace(
-            now,
-            noise=dataclasses.replace(noise, seed=seed, step=step),
-            progress=torch.as_tensor(now.progress, device=self.device),
-            ends_epoch=False,
-        )
-
     def _predict(self, params: Tensors, buffers: Tensors, knobs: Knobs, x: Tensor) -> Tensor:
-        recipe = self._filled(knobs)
+        return self.objective.forward(params, buffers, x, self._still_bend(self._filled(knobs)))
+
+    def _still_bend(self, recipe: Recipe) -> Bend:
+        """Return how evaluation bends."""
         steps = recipe.steps(Step(noise=self._still(), progress=1.0, learning_rate=0.0, training=False), {})
-        return self.objective.forward(params, buffers, x, lambda signal, slot: recipe.bend(signal, slot, steps))
+        return lambda signal, slot: recipe.bend(signal, slot, steps)

@@ -66,7 +66,9 @@ def _range(k: Knob, value: dict[str, object], where: str) -> IntDistribution | F
     if "low" not in value or "high" not in value:
         raise Refused(f"{where}: a range needs low and high, given {shown(sorted(value))}")
     low, high = (k.read(value[end], f"{where}.{end}") for end in ("low", "high"))
-    log, step = value.get("log", False), value.get("step")
+    log = value.get("log", False)
+    # A knob that takes whole numbers only, say, keeps its step where a range is narrowed.
+    step = value.get("step", None if log is True else getattr(k.space, "step", None))
     if not isinstance(log, bool):
         raise Refused(f"{where}.log: expected true or false, given {shown(log)}")
     if not low < high or math.isinf(high):

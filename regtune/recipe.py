@@ -103,8 +103,11 @@ class Recipe:
         return net
 
     def begin(self, state: State, data: Splits) -> dict[str, Tensors]:
-        """Return what each method remembers at first, by site."""
-        return {site: method.begin(state, data) for site, method in self._by_hook["begin"]}
+        """Return what each method remembers at first, by site; copies, since weights are updated in place."""
+        return {
+            site: {name: value.clone() for name, value in method.begin(state, data).items()}
+            for site, method in self._by_hook["begin"]
+        }
 
     def augment(self, x: Tensor, y: Tensor, steps: Steps) -> tuple[Tensor, Tensor]:
         """Compose."""

@@ -30,8 +30,8 @@ def weights(params: Tensors) -> Tensors:
 
 
 def length(values: Tensors) -> Tensor:
-    """Return the Euclidean length of all values together, never quite 0."""
-    return torch.stack([value.square().sum() for value in values.values()]).sum().sqrt().clamp_min(1e-30)
+    """Return the Euclidean length of all values together, at least 1e-12: below, squares are 0 in float32."""
+    return torch.stack([value.square().sum() for value in values.values()]).sum().sqrt().clamp_min(1e-12)
 
 
 def stacked(trees: list[Tree]) -> Tree:

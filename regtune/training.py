@@ -40,7 +40,8 @@ class Training:
     after its first training has told for how long (I. Goodfellow et al., "Deep Learning" (2016),
     algorithms 7.2 and 7.3): from other initial weights for as many "updates" or as many "epochs" as lead
     to the epoch kept; or on from the weights kept, until the "loss" on the validation examples is as low
-    as it was on the training examples, for `retrain_cap` epochs at most.
+    as it was on the training examples, for `retrain_cap` epochs at most. In the last way the learning rate
+    is that with which the kept epoch began; momentum and what methods remember begin anew.
     """
 
     def __init__(self, trial: Trial, *, data: Splits | Pool | None = None, resume: bytes | None = None) -> None:
@@ -52,7 +53,7 @@ class Training:
         self.trial = trial
         data = split_data(trial, data) if isinstance(data, Pool) else data
         self._data = load_data(trial) if data is None else data
-        saved: dict[str, Any] = torch.load(io.BytesIO(resume), weights_only=True) if resume else {}
+        saved: dict[str, Any] = torch.load(io.BytesIO(resume), map_location="cpu", weights_only=True) if resume else {}
         self._first: Epoch | None = None  # the end of the first training, once it is over
         if "first" in saved:
             self._first = Epoch.from_plain(saved["first"])
@@ -101,7 +102,13 @@ class Training:
         course = Course(budget=self.trial.epochs * pace, updates=done, per_epoch=per_epoch, fixed=True)
         if mode == "loss":
             target = first.outcome.metrics["train_loss"]
-            course = dataclasses.replace(course, first=done, updates=self.trial.retrain_cap * per_epoch, target=target)
+            course = dataclasses.replace(
+                course,
+                first=done,
+                updates=self.trial.retrain_cap * per_epoch,
+                held=(first.outcome.kept - 1) / self.trial.epochs,
+                target=target,
+            )
         # A seed below 0 belongs to the second training of a trial: no trial of a sweep has it.
         again = dataclasses.replace(self.trial, seed=-1 - self.trial.seed, retrain="none")
         return Lane((again,), data=whole, course=course, weights=weights, resume=resume)

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from regtune.data import Splits
 from regtune.networks import Bend, Network, Normalize, Slot
 from regtune.regularizers import Regularizer
 from regtune.space import knob
-from regtune.state import Number
+from regtune.state import Number, State, Tensors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,3 +80,11 @@ class _ResidualNet(nn.Module):
             h = (h + slot(branch, bend)(h)).relu()
         logits: Tensor = self.head(h)
         return logits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forgetful(Regularizer):
+    """Fails before the first step."""
+
+    def begin(self, state: State, data: Splits) -> Tensors:
+        raise RuntimeError("nothing comes to mind")

@@ -47,9 +47,14 @@ def test_autocast_computes_layers_in_bfloat16_and_keeps_weights_in_float32() -> 
     assert ours.objective == pytest.approx(theirs.objective, rel=0.02)
 
 
-def test_a_lane_cannot_be_channels_last() -> None:
-    with pytest.raises(Refused, match="channels_last = false"):
-        Lane([small_trial(channels_last=True, seed=seed) for seed in (1, 2)])
+@pytest.mark.parametrize("setting", ["channels_last", "compiled"])
+def test_a_lane_cannot_be_channels_last_or_compiled(setting: str) -> None:
+    trials = []
+    for seed in (1, 2):
+        changes: dict[str, Any] = {"seed": seed, setting: True}
+        trials.append(small_trial(**changes))
+    with pytest.raises(Refused, match="channels_last = false and compiled = false"):
+        Lane(trials)
 
 
 def test_a_compiled_step_is_one_graph_with_every_method_and_takes_the_same_step(

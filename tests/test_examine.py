@@ -8,6 +8,7 @@ import pytest
 
 from regtune.errors import Refused
 from regtune.examine import examine
+from regtune.suggest import suggest
 from regtune.sweep import Sweep
 
 SWEEP = """
@@ -89,6 +90,26 @@ def test_what_makes_sense_is_not(method: str, network: str, tmp_path: Path) -> N
 def test_a_sigmoid_behind_a_shortcut_is_not_bounded(tmp_path: Path) -> None:
     said = check(tmp_path, "kl_sparsity = { form = 'kl' }", network="activation = 'sigmoid'\nresidual = true")
     assert "without shortcuts" in said
+
+
+def test_a_narrowed_range_of_whole_numbers_keeps_its_steps(tmp_path: Path) -> None:
+    assert check(tmp_path, "random_crop = { padding = { low = 1, high = 3 } }") == ""
+    arm = Sweep.read(tmp_path / "sweep.toml").arm("ours")
+    drawn = [suggest(arm.space, arm.when, [], "random", seed)["random_crop.padding"] for seed in range(20)]
+    assert {1.0, 2.0, 3.0} == set(drawn)
+
+
+def test_arithmetic_and_batches_that_exclude_each_other_are_refused(tmp_path: Path) -> None:
+    def said(training: str, network: str = "") -> str:
+        text = SWEEP.format(method="dropout = {}", network=network, base="", retrain="none")
+        path = tmp_path / "sweep.toml"
+        path.write_text(text.replace("batch = 16", training))
+        with pytest.raises(Refused) as refusal:
+            examine(Sweep.read(path))
+        return str(refusal.value)
+
+    assert "training.autocast: expected dtype = 'float32'" in said("batch = 16\nautocast = true\ndtype = 'float64'")
+    assert "training.batch: expected at least 2 for a network with BatchNorm" in said("batch = 1", "batch_norm = true")
 
 
 def test_a_block_cannot_be_made_up_for_that_never_runs(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from regtune.reports.comparison import comparison, markdown
 from regtune.store import load
 from regtune.sweep import Sweep
 from regtune.training import Training, train
-from tests.conftest import SWEEP, small_trial
+from tests.conftest import SWEEP, neutral, row, small_trial
 
 STOPPING = {"name": "early_stopping", "patience": 2, "monitor": "val_loss", "every": 1}
 
@@ -108,6 +108,26 @@ def test_the_early_stopped_loss_is_matched_from_the_weights_kept() -> None:
     assert second[0].train_loss is not None
     assert kept is not None
     assert second[0].train_loss < kept * 1.2 < first[0].train_loss  # type: ignore[operator]  # it is finite
+
+
+def test_matching_a_loss_goes_on_at_the_rate_of_the_kept_epoch() -> None:
+    """Whatever the schedule says of the end of the budget: at a rate of 0 nothing would ever be matched."""
+    cosine = {"name": "cosine_restarts", "lowest": 0.0}
+    trial = confirm_trial("loss", recipe=(STOPPING, cosine), epochs=6, retrain_cap=4)
+    first, second = stages(trial)
+    assert second
+    assert second[-1].outcome is not None
+    assert {e.learning_rate for e in second} == {first[second[-1].outcome.kept - 1].learning_rate}
+    assert second[0].learning_rate
+
+
+@pytest.mark.parametrize("name", ["swa", "ema", "l2_sp", "early_stopping"])
+@pytest.mark.parametrize("retrain", ["updates", "loss"])
+def test_neutral_methods_change_nothing_in_retraining(name: str, retrain: str) -> None:
+    changes = {"epochs": 12, "retrain_cap": 5}
+    base = confirm_trial(retrain, recipe=(STOPPING,), **changes)
+    ours = confirm_trial(retrain, recipe=(STOPPING, row(name, neutral(name))), **changes)
+    assert [e.numbers() for e in train(ours)] == [e.numbers() for e in train(base)]
 
 
 def test_a_loss_that_is_not_matched_is_reported() -> None:

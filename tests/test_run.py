@@ -195,3 +195,13 @@ def test_faults_end_their_own_trials_and_are_in_the_table(tmp_path: Path, monkey
     assert table.loc["faulty", "search_failed"] == 4
     assert table.loc["faulty", "n"] == 0
     assert table.loc["faulty", "verdict"] == "unresolved"
+
+
+def test_a_trial_that_fails_while_it_is_built_ends_itself_and_not_the_run(tmp_path: Path) -> None:
+    text = SWEEP.replace("mixup = { mixup = {} }", "forgetful = { forgetful = {} }")
+    (tmp_path / "forgetful.toml").write_text('plugins = ["tests.plugin_things"]\n' + text)
+    results = load(run(Sweep.read(tmp_path / "forgetful.toml"), tmp_path, in_process=True))
+    searched = results.trials[results.trials["phase"] == "search"]
+    assert set(searched[searched["arm"] == "forgetful"]["status"]) == {"failed"}
+    assert "RuntimeError: nothing comes to mind" in set(searched["message"])
+    assert set(searched[searched["arm"] == "baseline"]["status"]) <= {"ok", "pruned"}

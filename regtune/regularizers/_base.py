@@ -129,7 +129,10 @@ class Regularizer:
         return {}
 
     def remember(self, state: State, step: Step) -> Tensors:
-        """Return what the method remembers after an update, of the same names and shapes as at the start."""
+        """Return what the method remembers after an update, of the same names and shapes as at the start.
+
+        New tensors, or those of `step.memory`: never those of the state, which the next update changes.
+        """
         return step.memory
 
     def evaluate(

@@ -38,7 +38,7 @@ class EMA(Regularizer):
 
     def begin(self, state: State, data: Splits) -> Tensors:
         """Remember the initial weights and statistics."""
-        return {name: value.clone() for name, value in _averaged(state).items()}
+        return _averaged(state)
 
     def remember(self, state: State, step: Step) -> Tensors:
         """Move the mean towards the weights."""

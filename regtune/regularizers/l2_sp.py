@@ -38,7 +38,7 @@ class L2SP(Regularizer):
 
     def begin(self, state: State, data: Splits) -> Tensors:
         """Remember the weights before the first step."""
-        return {name: weight.clone() for name, weight in weights(state.params).items()}
+        return weights(state.params)
 
     def penalty(self, step: Forward) -> Number:
         """Return the price of the distance."""

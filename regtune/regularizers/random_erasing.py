@@ -54,7 +54,9 @@ class RandomErasing(Regularizer):
             )
 
     def begin(self, state: State, data: Splits) -> Tensors:
-        """Remember the mean colour [C, 1, 1] of the training pictures."""
+        """Remember the mean colour [C, 1, 1] of the training pictures, where it is what is written."""
+        if self.value == "random":
+            return {}
         mean, _ = channel_statistics(data.train)
         return {"mean": mean[:, None, None].to(data.train.labels.device)}
 

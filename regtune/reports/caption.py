@@ -36,11 +36,11 @@ def caption(results: Results) -> str:
     fresh = sweep["confirm"].get("splits", "one")
     pruning = "each arm pruned against itself only" if sweep["search"]["prune"] else "none pruned"
     return (
-        f"Sweep {sweep['name']}: {template['network']['name']} on {_data(template['data'])}. "
+        f"Sweep {sweep['name']}: {template['network']['name']} on {_data(template['data'], sweep['confirm'])}. "
         f"Search: {_either(budgets)} trials per arm of at most "
         f"{template['epochs']} epochs, {pruning}. Confirm: the best configuration of "
         f"each arm by validation accuracy, on {sweep['confirm']['seeds']} fresh seeds that all arms share, "
-        f"{SPLITS[fresh]}. {RETRAINED[sweep['confirm']['retrain']]} with its 95 % "
+        f"{SPLITS[fresh]}. {RETRAINED[sweep['confirm'].get('retrain', 'none')]} with its 95 % "
         f"t-interval; difference to {baseline} in points, paired over the seeds that both arms "
         f"finished, with Bonferroni's simultaneous 95 % intervals and verdicts by Holm's paired t-tests (any false "
         f"rejection: 5 %); an interval is cut at 0 where Holm alone rejects, and with such cuts all intervals and "
@@ -49,13 +49,17 @@ def caption(results: Results) -> str:
     )
 
 
-def _data(data: Plain) -> str:
+def _data(data: Plain, confirm: Plain) -> str:
     """Say which data: a folder's name alone says nothing, and corrupted data must not pass for others."""
     text = " ".join(filter(None, (data["name"], data.get("path")))) + f", {data['train']} training examples"
     if data.get("label_noise"):
         text += f", each training label drawn anew with probability {data['label_noise']:g}"
+        if confirm.get("retrain", "none") != "none":
+            text += " (those of the validation examples that join them are clean)"
     if data.get("pixels", "true") != "true":
         text += f", {data['pixels']} pixels in all splits"
+        if confirm.get("splits", "one") == "fresh":
+            text += ", drawn anew for each seed"
     return text
 
 

@@ -16,6 +16,7 @@ from regtune.lane import Lane
 from regtune.records import Plain, Trial
 from regtune.regularizers import EMA, SWA, Regularizer
 from regtune.state import State, Tensors
+from tests.conftest import small_trial
 from tests.meaning.tools import exact, in_float64, ordinary, same, step, trained
 
 PLUGINS = ("tests.plugin_things",)
@@ -144,3 +145,26 @@ def test_before_its_time_swa_evaluates_the_weights_that_train() -> None:
         assert theirs[0] is not None
         assert (ours[0].val_loss == theirs[0].val_loss) == (number <= 4)
         assert same(averaged.kept[0][0], plain.kept[0][0]) == (number <= 5)
+
+
+def test_swa_takes_the_statistics_of_the_network_that_is_evaluated() -> None:
+    """Beside stochastic depth, whose branches are scaled by their survival in evaluation and not in training.
+
+    One batch of all 48 training pictures: what a layer sees in evaluation has its running mean, up to the
+    variances, which are unbiased in evaluation and biased in training: 48 / 47, 2 % of a standard deviation
+    for each of the three layers before.
+    """
+    recipe: list[Plain] = [{"name": "swa", "start": 0.5}, {"name": "stochastic_depth", "p_last": 0.3}]
+    network = {"name": "mlp", "widths": [12, 12, 12, 12], "residual": True, "batch_norm": True}
+    lane = trained(small_trial(recipe, network=network, epochs=12, batch=48))
+    params, buffers = lane.kept[0]
+    inputs: dict[str, torch.Tensor] = {}
+    norms = {n: part for n, part in lane.program.net.named_modules() if isinstance(part, nn.BatchNorm1d)}
+    for name, part in norms.items():
+        part.register_forward_pre_hook(lambda module, given, name=name: inputs.update({name: given[0]}))
+    lane.program.net.eval()
+    lane.program.logits(params, buffers, lane.knobs, lane.data.train.images)
+    assert len(norms) == 4
+    for name, seen in inputs.items():
+        off = (buffers[f"{name}.running_mean"] - seen.mean(0)).abs() / seen.std(0)
+        assert float(off.max()) < 0.06

@@ -168,3 +168,16 @@ def test_both_passes_of_sam_see_the_same_noise() -> None:
     with_sam = trained(small_trial([*rows, {"name": "sam", "rho": 0.0}])).state.params
     without = trained(small_trial(rows)).state.params
     assert all(torch.equal(with_sam[name], p) for name, p in without.items())
+
+
+def test_sam_stays_within_its_ball_where_squares_of_the_gradient_vanish() -> None:
+    """In float32 squares below 1e-38 are 0; the shift must not be longer than rho for any gradient."""
+    seen: list[Tensors] = []
+
+    def gradient(params: Tensors) -> Tensors:
+        seen.append(params)
+        return {"weight": torch.full((3, 3), 1e-24)}
+
+    start = {"weight": torch.zeros(3, 3)}
+    SAM(rho=0.05).descend(gradient, step())(start)
+    assert float(seen[1]["weight"].norm()) <= 0.05
