@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from regtune.errors import Refused
 from regtune.lane import Lane
@@ -27,8 +27,30 @@ def learned(**settings: Any) -> float:
 
 
 @pytest.mark.parametrize("setting", ["autocast", "channels_last"])
-def test_each_setting_trains(setting: str) -> None:
-    assert learned(**{setting: True}) > 0.6
+@pytest.mark.parametrize("network", [{"name": "mlp", "widths": [12, 12]}, {"name": "resnet", "depth": 8}])
+def test_each_setting_trains(setting: str, network: dict[str, Any]) -> None:
+    assert learned(network=network, **{setting: True}) > 0.6
+
+
+def test_channels_last_is_how_weights_and_activations_of_convolutions_lie_in_memory() -> None:
+    network = {"name": "resnet", "depth": 8}
+    lane, plain = Lane((small_trial(network=network, channels_last=True),)), Lane((small_trial(network=network),))
+    seen: list[bool] = []
+    # Behind the first layer: the grey pictures that it sees have both orders at once.
+    _, *layers = [part for part in lane.program.net.modules() if isinstance(part, nn.Conv2d)]
+    for layer in layers:
+        layer.register_forward_hook(lambda part, given, made: seen.append(lies_last(made)))
+    (ours,), (theirs,) = next(lane), next(plain)
+    assert len(seen) > len(layers) == 6
+    assert all(seen)
+    assert all(lies_last(p) for p in lane.state.params.values() if p.ndim == 4)
+    assert ours is not None
+    assert theirs is not None
+    assert ours.objective == pytest.approx(theirs.objective, rel=1e-4)
+
+
+def lies_last(tensor: Tensor) -> bool:
+    return tensor.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_autocast_computes_layers_in_bfloat16_and_keeps_weights_in_float32() -> None:
