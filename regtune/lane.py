@@ -183,7 +183,9 @@ class Lane:
         metrics |= self._final(k, self.kept[k], "train", self.data.train)
         if self.data.test is not None:
             metrics |= self._final(k, self.kept[k], "test", self.data.test)
-            last = self._final(k, self._copied(weights, k), "test", self.data.test)
+            last = {name: metrics[name] for name in ("test_accuracy", "test_loss")}
+            if newest.kept != newest.number:
+                last = self._final(k, self._copied(weights, k), "test", self.data.test)
             metrics |= {f"{name}_last": value for name, value in last.items()}
         return Outcome(status="ok", kept=newest.kept, metrics=metrics)
 

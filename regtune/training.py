@@ -59,7 +59,9 @@ class Training:
             self._first = Epoch.from_plain(saved["first"])
             self._lane = self._second(None, resume=saved["lane"].numpy().tobytes())
         else:
-            self._lane = Lane((trial,), data=self._data, resume=resume)
+            # Where a second training follows for sure, only its end is tested.
+            again = trial.retrain in ("updates", "epochs")
+            self._lane = Lane((trial,), data=self._data.without_test() if again else self._data, resume=resume)
 
     def __iter__(self) -> Iterator[Epoch]:
         return self
