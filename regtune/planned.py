@@ -17,11 +17,10 @@ def planned(sweep: Sweep) -> Group:
     for heading in ("search", "confirm", "epochs"):
         table.add_column(heading, justify="right")
     epochs, total, most = sweep.training.epochs, 0, 0
-    again = {"none": 0, "updates": epochs, "epochs": epochs, "loss": sweep.confirm.retrain_cap}[sweep.confirm.retrain]
     for arm in sweep.arms:
         trials = sweep.budget(arm) + sweep.confirm.seeds
         total += trials
-        mine = trials * epochs + sweep.confirm.seeds * again
+        mine = sweep.budget(arm) * epochs + sweep.confirm.seeds * sweep.confirm_epochs
         most += mine
         searched = ", ".join(f"({path})" if path in arm.when else path for path in arm.space)
         table.add_row(arm.name, searched, str(sweep.budget(arm)), str(sweep.confirm.seeds), str(mine))

@@ -1,4 +1,4 @@
-"""The training step as pure functions of tensors, for one trial or, lifted by vmap, for a whole lane.
+"""The training step as functions of tensors, for one trial or, lifted by vmap, for a whole lane.
 
 With a member axis, every tensor of the state, the knobs, the seeds and the batch has one leading
 dimension more; the functions are the same.
@@ -93,8 +93,7 @@ class Program:
     ) -> Stepped:
         """Take one step: x [N, C, H, W] in [0, 1], y [N, classes].
 
-        State and buffers are updated in place. Augmentation is part of what `clock` is running for before;
-        the rest is its part "step".
+        State and buffers are updated in place. `clock` gets the mark "step" once the batch is augmented.
         """
         work = Work(branches=[], gradients=[], clock=clock or Clock(self.device))
         one = functools.partial(self._step, moment, work)

@@ -60,6 +60,13 @@ class Sweep(BaseModel):
             return self.search.trials
         return (self.search.trials_per_knob or 1) * max(len(arm.space), 1)
 
+    @property
+    def confirm_epochs(self) -> int:
+        """The epochs that a confirm trial takes at most, a second training included."""
+        once, confirm = self.training.epochs, self.confirm
+        again = {"none": 0, "updates": once, "epochs": once, "loss": confirm.retrain_cap}
+        return once + again[confirm.retrain]
+
     def search_seed(self, number: int) -> int:
         """Return the seed of the search trial of this number: the same in every arm."""
         return 2 * MAX_TRIALS * self.seed + number

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from regtune.data import Place
+from regtune.data import Place, Splits
+from regtune.lane import Lane
 from regtune.optimizers import OPTIMIZERS
 from regtune.records import Plain, Trial
 from regtune.regularizers import REGULARIZERS, Regularizer
 from regtune.space import knobs, plain_settings
+from regtune.state import Tensors
 
 METHODS = sorted(REGULARIZERS.all())
 MakeTrial = Callable[..., Trial]
@@ -46,6 +49,19 @@ def small_trial(recipe: Sequence[Plain] = (), optimizer: str = "sgd", **changes:
         "seed": 7,
     }
     return Trial(**(settings | {"recipe": tuple(recipe)} | changes))
+
+
+def trained(trial: Trial, data: Splits | None = None) -> Lane:
+    """Return the lane of a trial after its last epoch."""
+    lane = Lane((trial,), data=data)
+    for _ in lane:
+        pass
+    return lane
+
+
+def same(a: Tensors, b: Tensors) -> bool:
+    """Return whether two sets of tensors are equal bit for bit."""
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
 SWEEP = """

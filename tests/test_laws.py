@@ -24,24 +24,13 @@ from regtune.lane import Lane
 from regtune.noise import Noise
 from regtune.program import Program
 from regtune.recipe import Recipe, plain_method, read_method
-from regtune.records import Plain, Trial
+from regtune.records import Plain
 from regtune.regularizers import HOOKS, REGULARIZERS, Step, overrides
 from regtune.space import knobs
 from regtune.state import Tensors
-from tests.conftest import METHODS, neutral, row, searched, small_trial
+from tests.conftest import METHODS, neutral, row, same, searched, small_trial, trained
 
 every_method = pytest.mark.parametrize("name", METHODS)
-
-
-def trained(trial: Trial) -> Lane:
-    lane = Lane((trial,))
-    for _ in lane:
-        pass
-    return lane
-
-
-def same(a: Tensors, b: Tensors) -> bool:
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
 @every_method

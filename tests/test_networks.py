@@ -21,8 +21,7 @@ from regtune.networks._initial import SCHEMES
 from regtune.noise import Noise
 from regtune.records import Plain, Trial
 from regtune.space import read_settings
-from regtune.state import Tensors
-from tests.conftest import neutral, row, searched, small_trial
+from tests.conftest import neutral, row, same, searched, small_trial, trained
 
 TINY: dict[str, Plain] = {
     "convnet": {"channels": [4, 6]},
@@ -64,17 +63,6 @@ def tiny_trial(name: str, recipe: list[Plain] | None = None, **changes: Any) -> 
 def methods(name: str, setting: Any) -> list[Plain]:
     kinds = ["dropout", "mixup", *(["stochastic_depth"] if name in RESIDUAL else [])]
     return [row(kind, setting(kind)) for kind in kinds]
-
-
-def trained(trial: Trial) -> Lane:
-    lane = Lane((trial,))
-    for _ in lane:
-        pass
-    return lane
-
-
-def same(a: Tensors, b: Tensors) -> bool:
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
 def test_tiny_settings_cover_the_shelf() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from rich.console import Console
 
 from regtune.build import load_data
 from regtune.cluster.run import run
@@ -15,6 +16,7 @@ from regtune.data import joined
 from regtune.errors import Refused
 from regtune.lane import Lane
 from regtune.log import read_log
+from regtune.planned import planned
 from regtune.program import Program
 from regtune.records import Epoch, Trial
 from regtune.reports.comparison import comparison, markdown
@@ -169,6 +171,19 @@ def test_what_cannot_be_retrained_is_refused() -> None:
         next(train(small_trial(retrain="epochs")))
     with pytest.raises(Refused, match="unknown way 'epoch' \\(did you mean 'epochs'"):
         next(train(confirm_trial("epoch")))
+
+
+@pytest.mark.parametrize(("retrain", "most"), [("none", 6), ("updates", 12), ("epochs", 12), ("loss", 16)])
+def test_plan_and_display_count_the_second_training(retrain: str, most: int, tmp_path: Path) -> None:
+    """Three arms of 4 search trials of 6 epochs and 3 confirm trials; a cap of 10 epochs on matching a loss."""
+    path = tmp_path / "again.toml"
+    path.write_text(SWEEP.replace("seeds = 3", f'seeds = 3\nretrain = "{retrain}"\nretrain_cap = 10'))
+    sweep = Sweep.read(path)
+    assert sweep.confirm_epochs == most
+    console = Console(width=200)
+    with console.capture() as printed:
+        console.print(planned(sweep))
+    assert f"21 trials, at most {3 * (4 * 6 + 3 * most)} epochs" in printed.get()
 
 
 def test_a_sweep_with_retraining_says_so_in_its_table(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from regtune.lane import Lane
 from regtune.records import Plain, Trial
 from regtune.regularizers import EMA, SWA, Regularizer
 from regtune.state import State, Tensors
-from tests.conftest import small_trial
-from tests.meaning.tools import exact, in_float64, ordinary, same, step, trained
+from tests.conftest import same, small_trial, trained
+from tests.meaning.tools import exact, in_float64, ordinary, step
 
 PLUGINS = ("tests.plugin_things",)
 

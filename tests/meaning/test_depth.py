@@ -17,8 +17,8 @@ from regtune.noise import Noise
 from regtune.records import Plain, Trial
 from regtune.regularizers import StochasticDepth
 from regtune.state import State, Tensors
-from tests.conftest import small_trial
-from tests.meaning.tools import branch, same, slot, states, step, trained
+from tests.conftest import same, small_trial, trained
+from tests.meaning.tools import branch, slot, states, step
 
 PLUGINS = ("tests.plugin_things",)
 DEEP = {"name": "mlp", "widths": [4] * 55, "residual": True}  # 54 blocks, as ResNet-110 has them

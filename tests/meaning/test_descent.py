@@ -15,8 +15,8 @@ from regtune.optimizers import SGD
 from regtune.records import Plain
 from regtune.regularizers import SAM, GradientClipping, Regularizer
 from regtune.state import Tensors
-from tests.conftest import small_trial
-from tests.meaning.tools import Unbent, Valley, batches, descended, exact, in_float64, network, ordinary, step, trained
+from tests.conftest import small_trial, trained
+from tests.meaning.tools import Unbent, Valley, batches, descended, exact, in_float64, network, ordinary, step
 
 PLUGINS = ("tests.plugin_things",)
 HILL = torch.tensor([1.0, 4.0])  # L = 1/2 w' diag(1, 4) w

@@ -17,7 +17,7 @@ from regtune.optimizers import SGD, AdamW, Optimizer
 from regtune.regularizers import L1, L2, L2SP, ElasticNet, KLSparsity, MaxNorm, Regularizer, WeightDecay
 from regtune.state import State, Tensors
 from regtune.training import train
-from tests.conftest import small_trial
+from tests.conftest import same, small_trial, trained
 from tests.meaning.tools import (
     Valley,
     batches,
@@ -26,12 +26,10 @@ from tests.meaning.tools import (
     in_float64,
     minimum,
     ordinary,
-    same,
     seen,
     split_groups,
     states,
     step,
-    trained,
 )
 
 CURVATURE = torch.tensor([0.5, 1.0, 2.0, 4.0], dtype=torch.float64)

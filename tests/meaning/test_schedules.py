@@ -19,8 +19,7 @@ from regtune.regularizers import (
     Staircase,
     WarmUp,
 )
-from tests.conftest import small_trial
-from tests.meaning.tools import trained
+from tests.conftest import small_trial, trained
 
 
 def rates(method: Regularizer, steps: int = 12) -> list[float]:

@@ -15,8 +15,7 @@ from regtune.lane import Lane
 from regtune.recipe import Recipe
 from regtune.records import Epoch
 from regtune.regularizers import EarlyStopping
-from tests.conftest import small_trial
-from tests.meaning.tools import same
+from tests.conftest import same, small_trial
 
 TRACE = (0.50, 0.40, 0.42, 0.41, 0.39, 0.40, 0.41, 0.42)
 Trace = Sequence[float | None]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from regtune.build import load_data
-from regtune.data import Examples, Splits
+from regtune.data import Examples
 from regtune.lane import Lane
 from regtune.networks import Branch, Slot
 from regtune.networks._base import SlotKind
@@ -26,8 +26,8 @@ from regtune.recipe import Recipe
 from regtune.records import Trial
 from regtune.regularizers import Forward, Regularizer, Step
 from regtune.space import knobs
-from regtune.state import State, Tensors
-from tests.conftest import small_trial
+from regtune.state import State
+from tests.conftest import small_trial, trained
 
 CPU = torch.device("cpu")
 BLANK = torch.zeros(())
@@ -151,14 +151,6 @@ def minimum(net: Valley, methods: Sequence[Regularizer], *, rate: float, steps: 
     return last.state.params["weight"][0]
 
 
-def trained(trial: Trial, data: Splits | None = None) -> Lane:
-    """Return the lane of a trial after its last epoch."""
-    lane = Lane((trial,), data=data)
-    for _ in lane:
-        pass
-    return lane
-
-
 def states(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> list[State]:
     """Return a copy of the state after each update of a trial."""
     noted: list[State] = []
@@ -173,11 +165,6 @@ def states(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> list[State]:
         patch.setattr(Program, "step", spy)
         trained(trial)
     return noted
-
-
-def same(a: Tensors, b: Tensors) -> bool:
-    """Return whether two sets of tensors are equal bit for bit."""
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
 class Unbent(nn.Module):
