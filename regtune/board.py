@@ -41,6 +41,9 @@ class Board(Protocol):
     def ask(self) -> Asked | None:
         """Return the next trial, or None when every planned one was handed out."""
 
+    def expects(self, asked: Asked) -> bool:
+        """Return whether a trial that the log says was handed out is the one that belongs in its cell."""
+
     def asked_before(self, asked: Asked) -> None:
         """Take note of a trial that the log says was handed out."""
 
@@ -86,6 +89,10 @@ class SearchBoard:
             if cell.number not in self.arms[cell.arm].entries:
                 return self.arms[cell.arm].ask(cell)
         return None
+
+    def expects(self, asked: Asked) -> bool:
+        """Accept every trial: what was asked for is part of what later trials were chosen by."""
+        return True
 
     def asked_before(self, asked: Asked) -> None:
         """Take note of a trial that the log says was handed out."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from regtune.board import Asked, Decision, Entry, SearchBoard
-from regtune.records import Cell, Epoch, Outcome
+from regtune.records import Cell, Epoch, Outcome, Trial
 from regtune.sweep import Sweep
 
 
@@ -48,19 +48,24 @@ class ConfirmBoard:
         for cell in self.planned:
             if cell not in self._asked:
                 self._asked.add(cell)
-                params = self.chosen[cell.arm]
-                seed = self.sweep.confirm_seed(cell.number)
-                trial = self.sweep.arm(cell.arm).trial(params, seed=seed, phase="confirm")
-                again = self.sweep.confirm
-                trial = dataclasses.replace(trial, retrain=again.retrain, retrain_cap=again.retrain_cap)
-                if again.splits == "fresh":
-                    trial = dataclasses.replace(trial, data={**trial.data, "split_seed": seed})
-                return Asked(cell, trial, params)
+                return Asked(cell, self._trial(cell), self.chosen[cell.arm])
         return None
+
+    def expects(self, asked: Asked) -> bool:
+        """Return whether a trial is of the configuration that its arm has chosen now."""
+        return asked.trial.id == self._trial(asked.cell).id
 
     def asked_before(self, asked: Asked) -> None:
         """Take note of a trial that the log says was handed out."""
         self._asked.add(asked.cell)
+
+    def _trial(self, cell: Cell) -> Trial:
+        seed, terms = self.sweep.confirm_seed(cell.number), self.sweep.confirm
+        trial = self.sweep.arm(cell.arm).trial(self.chosen[cell.arm], seed=seed, phase="confirm")
+        trial = dataclasses.replace(trial, retrain=terms.retrain, retrain_cap=terms.retrain_cap)
+        if terms.splits == "fresh":
+            trial = dataclasses.replace(trial, data={**trial.data, "split_seed": seed})
+        return trial
 
     def tell(self, cell: Cell, epoch: Epoch) -> Decision:
         """Let every trial go on."""

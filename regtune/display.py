@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from regtune.phase import cell_of
+from regtune.lives import cell_of
 from regtune.records import Plain
 from regtune.sweep import Sweep
 
@@ -96,7 +96,7 @@ class Progress:
             for arm in self.sweep.arms:
                 search, confirm = self.tallies["search", arm.name], self.tallies["confirm", arm.name]
                 running = len(search.running) + len(confirm.running)
-                faults = sum(t.ended[s] for t in (search, confirm) for s in ("failed", "diverged"))
+                faults = sum(t.ended[s] for t in (search, confirm) for s in ("failed", "diverged", "lost"))
                 table.add_row(
                     arm.name,
                     f"{search.ended.total()}/{search.planned}",

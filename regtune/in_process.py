@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
 
-from regtune.board import Asked
+from regtune.attempt import Pace, attempt, in_words, is_fault
 from regtune.data import Pool, Splits
-from regtune.phase import Phase, failed
-from regtune.records import Epoch, Outcome
-from regtune.training import train
+from regtune.machine import where
+from regtune.phase import Phase
 
 
-def run_here(phase: Phase, data: Splits | Pool) -> None:
+def run_here(phase: Phase, data: Splits | Pool, pace: Pace) -> None:
     """Run what is left of a phase on these splits, or on splits of this pool that each trial has for itself."""
-    while (asked := phase.ask()) is not None:
-        for step in _epochs(asked, data):
-            if isinstance(step, Outcome):
-                phase.end(asked.cell, step)
-            elif phase.tell(asked.cell, [step]) == "stop":
+    here, pace = where(), dataclasses.replace(pace, report_seconds=0.0)
+    while (task := phase.ask()) is not None:
+        reports = attempt(task.trial, data, pace, task.resume.content if task.resume else None)
+        while True:
+            try:
+                report = next(reports, None)
+            except Exception as error:
+                if not is_fault(error):
+                    raise
+                phase.fault(task.cell, in_words(error))
                 break
-
-
-def _epochs(asked: Asked, data: Splits | Pool) -> Iterator[Epoch | Outcome]:
-    """Yield the epochs of a trial, and how it ended if its own code raised."""
-    try:
-        yield from train(asked.trial, data=data)
-    except Exception as error:
-        # Whatever a user's method raises, also while it is built, ends its own trial; log and table carry
-        # the message.
-        yield failed(error)
+            if report is None or phase.take(task.cell, report, here) == "stop":
+                phase.back(task.cell)
+                break

@@ -1,6 +1,7 @@
 """The log: `results/<sweep>/log.jsonl`, strict JSON lines, the only truth about a sweep.
 
-A row is written with one system call and is in the kernel's hands before anything acts on it, so a
+Every row ends in a checksum over itself and the rows before it, so a row that was changed, lost or
+doubled is seen. A row is written with one system call and is in the kernel's hands before anything acts on it, so a
 killed driver loses at most the row that it was writing: a torn last line, which is dropped.
 """
 
@@ -9,12 +10,16 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import threading
 import time
+import zlib
 from pathlib import Path
 from types import TracebackType
 
 from regtune.errors import Refused, shown
 from regtune.records import Plain
+
+SEAL = b',"crc":"'
 
 
 def read_log(path: Path) -> tuple[list[Plain], int]:
@@ -22,31 +27,46 @@ def read_log(path: Path) -> tuple[list[Plain], int]:
 
     Raises Refused for a damaged line that is not the last one: that is not how a crash looks.
     """
-    raw = path.read_bytes()
-    whole, newline, torn = raw.rpartition(b"\n")
-    rows = []
+    rows, torn, _ = _read(path)
+    return rows, torn
+
+
+def sealed(row: Plain, seal: int) -> tuple[bytes, int]:
+    """Return the line of a row, closed by a checksum over itself and all rows before it, and that checksum.
+
+    `seal` is the checksum of the row before, 0 for the first.
+    """
+    body = json.dumps(row, allow_nan=False, separators=(",", ":"))[:-1].encode()
+    seal = zlib.crc32(body, seal)
+    return body + SEAL + b'%08x"}\n' % seal, seal
+
+
+def _read(path: Path) -> tuple[list[Plain], int, int]:
+    """Return rows, bytes of a torn last line, and the checksum of the last row."""
+    whole, newline, torn = path.read_bytes().rpartition(b"\n")
+    rows, seal = [], 0
     for number, line in enumerate(whole.split(b"\n") if newline else [], start=1):
-        try:
-            row = json.loads(line, parse_constant=_no_number)
-        except (ValueError, RecursionError) as error:
+        body, _, end = line.rpartition(SEAL)
+        seal = zlib.crc32(body, seal)
+        if end != b'%08x"}' % seal:
             raise Refused(
-                f"{path}:{number}: expected a row of JSON, given {shown(line.decode(errors='replace'))}"
-            ) from error
-        if not isinstance(row, dict) or not isinstance(row.get("event"), str):
-            raise Refused(f"{path}:{number}: expected an event, given {shown(row)}")
-        rows.append(row)
-    return rows, len(torn)
-
-
-def _no_number(word: str) -> float:
-    raise ValueError(f"{word} is not JSON")
+                f"{path}:{number}: expected a row that regtune wrote, with its checksum, given "
+                f"{shown(line[:60].decode(errors='replace'))}; to go on from there, move it and all below away"
+            )
+        rows.append(json.loads(body + b"}"))
+    return rows, len(torn), seal
 
 
 class Log:
-    """The one writer of a log; a second one on the same file is refused while the first lives."""
+    """The one writer of a log; a second one on the same machine is refused while the first lives.
+
+    Several threads may append. A writer that finds more in the file than it wrote itself has lost its
+    place to another one (see `lease`) and writes nothing any more.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._lock = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
@@ -58,21 +78,36 @@ class Log:
             os.close(self._file)
             raise Refused(f"{path}: another regtune is writing this log; wait for it or stop it") from error
         try:
-            self.rows, self.torn = read_log(path)
+            self.reread()
         except Refused:
             os.close(self._file)
             raise
-        if self.torn:
-            os.ftruncate(self._file, os.fstat(self._file).st_size - self.torn)
+
+    def reread(self) -> None:
+        """Take what the file holds now as the rows so far."""
+        self.rows, self.torn, self._seal = _read(self.path)
+        self._size = os.fstat(self._file).st_size
+        self.newest = max((row["time"] for row in self.rows if "time" in row), default=0.0)
 
     def append(self, event: str, fields: Plain) -> None:
-        """Write one row; it is on its way to the disk when this returns."""
-        row = {"event": event, "time": round(time.time(), 3), **fields}
-        line = json.dumps(row, allow_nan=False, separators=(",", ":")).encode() + b"\n"
-        written = os.write(self._file, line)
-        if written != len(line):
-            os.ftruncate(self._file, os.fstat(self._file).st_size - written)
-            raise OSError(f"{self.path}: only {written} of {len(line)} bytes could be written; is the disk full?")
+        """Write one row; it is on its way to the disk when this returns.
+
+        A torn last line is cut off first. Raises Refused where another writer has taken over, OSError
+        where the row does not fit on the disk; then nothing of it is left.
+        """
+        with self._lock:
+            now = round(time.time(), 3)
+            line, seal = sealed({"event": event, "time": now, **fields}, self._seal)
+            if os.fstat(self._file).st_size != self._size:
+                raise Refused(f"{self.path}: another regtune has taken this sweep over; this one ends")
+            if self.torn:
+                os.ftruncate(self._file, self._size - self.torn)
+                self._size, self.torn = self._size - self.torn, 0
+            written = os.write(self._file, line)
+            if written != len(line):
+                os.ftruncate(self._file, self._size)
+                raise OSError(f"{self.path}: only {written} of {len(line)} bytes could be written; is the disk full?")
+            self._size, self._seal, self.newest = self._size + written, seal, now
 
     def __enter__(self) -> Log:
         return self

@@ -20,7 +20,7 @@ def describe() -> Plain:
         "regtune": __version__,
         "commit": _commit(),
         "python": platform.python_version(),
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": versions(),
         "machine": {
             "system": platform.system(),
             "architecture": platform.machine(),
@@ -29,6 +29,16 @@ def describe() -> Plain:
             "gpus": _printed("nvidia-smi", "--query-gpu=name", "--format=csv,noheader"),
         },
     }
+
+
+def versions() -> dict[str, str | None]:
+    """Return the versions of the packages that matter here, None for one that is missing."""
+    return {name: _version(name) for name in PACKAGES}
+
+
+def where() -> dict[str, str]:
+    """Return what an attempt at a trial says of the place it runs in."""
+    return {"host": platform.node(), "processor": _processor(), "torch": _version("torch") or "", "node": ""}
 
 
 def differences(then: Plain, now: Plain) -> list[str]:

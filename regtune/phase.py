@@ -1,126 +1,195 @@
 """A phase of a sweep: what goes between a board and whoever trains. It writes, then it acts.
 
-Also the way back: `Phase` starts by replaying its part of the log to the board. Trials that ended stay
-ended; one that was interrupted is handed out again, first, and its epochs that the log has already are
-neither written nor told twice.
+A phase begins with what its part of the log says (`lives`). Trials that ended stay ended; one that was
+interrupted is handed out again, first, with its newest checkpoint, and its epochs that the log has already
+are neither written nor told twice.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
-from regtune.board import Asked, Board, Decision
-from regtune.log import Log
+from regtune.attempt import Report
+from regtune.board import Board, Decision
+from regtune.checkpoints import Checkpoints, Saved
+from regtune.errors import Refused
+from regtune.limits import Spent
+from regtune.lives import Life, Lives, Watch, pruned, same_bits, unlike
 from regtune.records import Cell, Epoch, Outcome, Plain, Trial
 
 
+class Writer(Protocol):
+    """What a phase needs of a log."""
+
+    path: Path
+    rows: list[Plain]
+
+    def append(self, event: str, fields: Plain) -> None:
+        """Write one row."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A trial handed out: where it goes on from, None for its beginning, and the nodes where it met faults."""
+
+    cell: Cell
+    trial: Trial
+    resume: Saved | None
+    avoid: tuple[str, ...]
+
+
 class Phase:
-    """One phase under way. `watch` is called with every row, replayed or new, in order."""
+    """One phase under way. `watch` is called with every row that counts, replayed or new, in order.
+
+    A trial is handed out again after as many as `retries` faults of the machine. `spent` says when the
+    phase is to end early.
+    """
 
     def __init__(
-        self, *, board: Board, log: Log, watch: Callable[[str, Plain], None] = lambda event, row: None
+        self,
+        *,
+        board: Board,
+        log: Writer,
+        retries: int,
+        spent: Spent | None = None,
+        watch: Watch = lambda event, row: None,
     ) -> None:
-        self._board, self._log, self._watch = board, log, watch
-        self._told: Counter[Cell] = Counter()
-        self._known: dict[Cell, list[Plain]] = {}
-        self._ended: set[Cell] = set()
-        self._interrupted: dict[Cell, Asked] = {}
-        planned, doomed = set(board.planned), {}
-        for row in log.rows:
-            cell = cell_of(row)
-            if cell not in planned:
-                continue
-            if row["event"] == "asked":
-                asked = Asked(cell, Trial.from_plain(row["trial"]), row["params"])
-                self._interrupted[cell] = asked
-                board.asked_before(asked)
-            elif row["event"] == "epoch":
-                epoch = Epoch.from_plain(row["epoch"])
-                self._told[cell] += 1
-                self._known.setdefault(cell, []).append(epoch.numbers())
-                if board.tell(cell, epoch) == "stop":
-                    doomed[cell] = _pruned(epoch)
-                elif epoch.outcome is not None:
-                    doomed[cell] = epoch.outcome
-            elif row["event"] == "ended":
-                self._close(cell, Outcome(**row["outcome"]))
-                doomed.pop(cell, None)
-            watch(row["event"], row)
-        for cell, outcome in doomed.items():  # killed between the last epoch and the row that ends it
-            self.end(cell, outcome)
+        self._board, self._log, self._watch, self._retries, self._spent = board, log, watch, retries, spent
+        self._checkpoints = Checkpoints(log.path.parent / "checkpoints")
+        self._weights = Checkpoints(log.path.parent / "weights")
+        self._lives = Lives(board, log.rows, retries, watch)
+        self._waiting = dict.fromkeys(self._lives.open)  # handed out before, and in nobody's hands now
 
     @property
     def done(self) -> bool:
-        """Whether every planned trial has ended."""
-        return len(self._ended) == len(self._board.planned)
+        """Whether every planned trial has ended, or the limit was reached."""
+        return bool(self.closed) or len(self._lives.ended) == len(self._board.planned)
 
-    def ask(self) -> Asked | None:
+    @property
+    def closed(self) -> str:
+        """Why the trials that are left are not trained; empty where they are."""
+        return (
+            self._spent.over() if self._spent is not None and len(self._lives.ended) < len(self._board.planned) else ""
+        )
+
+    def settle(self) -> None:
+        """Write the ends that an earlier driver had decided and could not write any more."""
+        for cell, outcome in list(self._lives.doomed.items()):
+            self.end(cell, outcome)
+
+    def open(self) -> dict[Cell, int]:
+        """Return how many epochs the log has of each trial that was interrupted."""
+        return {cell: len(self._lives.open[cell].epochs) for cell in self._waiting}
+
+    def ask(self) -> Task | None:
         """Return the next trial to run, or None when there is none left to hand out."""
-        if self._interrupted:
-            return self._interrupted.pop(next(iter(self._interrupted)))
-        asked = self._board.ask()
-        if asked is not None:
-            self._write(
-                "asked",
-                asked.cell,
-                {"id": asked.trial.id, "params": dict(asked.params), "trial": asked.trial.plain()},
-            )
-        return asked
+        if self.closed:
+            return None
+        if self._waiting:
+            cell = next(iter(self._waiting))
+            del self._waiting[cell]
+        else:
+            asked = self._board.ask()
+            if asked is None:
+                return None
+            cell = asked.cell
+            row = {"id": asked.trial.id, "params": dict(asked.params), "trial": asked.trial.plain()}
+            self._write("asked", cell, row)
+            self._lives.open[cell] = Life(asked=asked)
+        life = self._lives.open[cell]
+        life.started = life.differs = False
+        avoid = tuple(dict.fromkeys(node for node in life.faults if node))
+        return Task(cell=cell, trial=life.asked.trial, resume=self._resume(cell, life), avoid=avoid)
 
-    def tell(self, cell: Cell, epochs: Iterable[Epoch]) -> Decision:
-        """Record epochs of a trial; return "stop" as soon as one of them decides that."""
+    def take(self, cell: Cell, report: Report, where: Mapping[str, str]) -> Decision:
+        """Record what an attempt reports; return "stop" where it is to end. `where` says on what it runs."""
+        if cell in self._lives.ended:
+            return "stop"
+        life = self._lives.open[cell]
+        if not life.started:
+            self._write("started", cell, {"where": dict(where), "after": len(life.epochs)})
+            life.started = True
+        decision = self._tell(cell, life, report.epochs, where)
+        life.where = where
+        if report.weights is not None:
+            self._weights.save(cell, report.weights)
+        if report.outcome is not None:
+            self.end(cell, report.outcome)
+        if report.checkpoint is not None and cell not in self._lives.ended:
+            self._save(cell, report.checkpoint)
+        return "stop" if self.closed else decision
+
+    def fault(self, cell: Cell, message: str) -> None:
+        """Record that a fault of the machine ended an attempt: the trial is handed out again, or lost."""
+        if cell in self._lives.ended:
+            return
+        life = self._lives.open[cell]
+        node = life.where.get("node", "") if life.started else ""
+        life.faults.append(node)
+        self._write("fault", cell, {"message": message, "node": node})
+        if len(life.faults) > self._retries:
+            text = f"lost to {len(life.faults)} faults of the machine (cluster.retries), the last: {message}"
+            self.end(cell, Outcome(status="lost", message=text))
+        else:
+            self._waiting[cell] = None
+
+    def back(self, cell: Cell) -> None:
+        """Take back a trial that nobody runs any more, if it has not ended."""
+        if cell not in self._lives.ended:
+            self._waiting[cell] = None
+
+    def end(self, cell: Cell, outcome: Outcome) -> None:
+        """Record how a trial ended; a second end of the same trial changes nothing."""
+        if cell not in self._lives.ended:
+            self._write("ended", cell, {"outcome": outcome.plain()})
+            self._lives.close(cell, outcome)
+            self._waiting.pop(cell, None)
+            self._checkpoints.drop(cell)
+
+    def _tell(self, cell: Cell, life: Life, epochs: Iterable[Epoch], where: Mapping[str, str]) -> Decision:
         for epoch in epochs:
-            if cell in self._ended:
-                return "stop"
-            if epoch.number <= self._told[cell]:
-                if epoch.numbers() != self._known[cell][epoch.number - 1]:
-                    self.end(cell, _unlike(epoch))
+            if epoch.number <= len(life.epochs):
+                if epoch.numbers() == life.epochs[epoch.number - 1] or life.differs:
+                    continue
+                if life.asked.trial.device == "cpu" and same_bits(where, life.where):
+                    self.end(cell, unlike(epoch))
                     return "stop"
+                self._write("differs", cell, {"epoch": epoch.number, "where": dict(where)})
+                life.differs = True
                 continue
-            self._told[cell] = epoch.number
+            life.epochs.append(epoch.numbers())
             self._write("epoch", cell, {"epoch": epoch.plain()})
+            if self._spent is not None:
+                self._spent.add(epoch)
             if self._board.tell(cell, epoch) == "stop":
-                self.end(cell, _pruned(epoch))
+                self.end(cell, pruned(epoch))
                 return "stop"
             if epoch.outcome is not None:
                 self.end(cell, epoch.outcome)
         return "go"
 
-    def end(self, cell: Cell, outcome: Outcome) -> None:
-        """Record how a trial ended; a second end of the same trial changes nothing."""
-        if cell not in self._ended:
-            self._write("ended", cell, {"outcome": outcome.plain()})
-            self._close(cell, outcome)
+    def _save(self, cell: Cell, checkpoint: Saved) -> None:
+        try:
+            self._checkpoints.save(cell, checkpoint)
+        except OSError as error:  # the trial goes on; only what it would go on from is older
+            warnings.warn(f"{self._checkpoints.path(cell)}: not written: {error.strerror or error}", stacklevel=2)
 
-    def _close(self, cell: Cell, outcome: Outcome) -> None:
-        self._ended.add(cell)
-        self._known.pop(cell, None)
-        self._interrupted.pop(cell, None)
-        self._board.end(cell, outcome)
+    def _resume(self, cell: Cell, life: Life) -> Saved | None:
+        """Return the newest checkpoint of a trial, None where it begins at the beginning."""
+        try:
+            saved = self._checkpoints.load(cell)
+        except Refused as error:
+            warnings.warn(f"{error}; the trial begins at its first epoch", stacklevel=2)
+            return None
+        if saved is None or saved.id != life.asked.trial.id or saved.epoch > len(life.epochs):
+            return None
+        return saved
 
     def _write(self, event: str, cell: Cell, fields: Plain) -> None:
         row = {"cell": list(cell), **fields}
         self._log.append(event, row)
         self._watch(event, row)
-
-
-def cell_of(row: Plain) -> Cell | None:
-    """Return the cell that a row of the log is about, None for the header."""
-    return Cell(*row["cell"]) if "cell" in row else None
-
-
-def _pruned(epoch: Epoch) -> Outcome:
-    message = f"after epoch {epoch.number} it was not among the best of its own arm"
-    return Outcome(status="pruned", message=message, kept=epoch.kept)
-
-
-def _unlike(epoch: Epoch) -> Outcome:
-    message = f"begun again it gave other numbers than the log has in epoch {epoch.number}: not the same trial here"
-    return Outcome(status="failed", message=message, kept=epoch.kept)
-
-
-def failed(error: Exception) -> Outcome:
-    """Return the outcome of a trial whose own code raised."""
-    text = " ".join(str(error).split())[:500]
-    return Outcome(status="failed", message=f"{type(error).__name__}: {text}")

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 Phase = Literal["search", "confirm"]
-Status = Literal["ok", "pruned", "diverged", "failed"]
+Status = Literal["ok", "pruned", "diverged", "failed", "lost"]
 Plain = dict[str, Any]
 Retrain = Literal["none", "updates", "epochs", "loss"]
 
@@ -93,7 +93,7 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a trial ended.
+    """How a trial ended: "ok", "pruned", "diverged", "failed" by its own fault, "lost" to faults of the machine.
 
     `kept` is the number of the epoch whose weights count. `metrics` are taken there, on clean data with
     hard labels in eval mode: `train_accuracy`, `train_loss` on the whole training split,

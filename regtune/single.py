@@ -158,13 +158,23 @@ def find(results: Results, row: str) -> Cell:
 
 
 def recorded_epochs(results: Results, cell: Cell) -> tuple[Plain, list[Plain]]:
-    """Return the header under which a cell was trained and its epochs without the seconds."""
-    header, then, epochs = results.header, results.header, []
+    """Return the header under which a cell was trained, with what its worker said of itself, and its epochs' numbers."""
+    header, then, epochs = results.header, results.header, list[Plain]()
     rows, _ = read_log(results.path / "log.jsonl")
     for row in rows:
         if row["event"] == "header":
             header = row
-        elif row["event"] == "epoch" and Cell(*row["cell"]) == cell:
-            then = header
+        if "cell" not in row or Cell(*row["cell"]) != cell:
+            continue
+        if row["event"] == "asked":
+            epochs = []
+        elif row["event"] == "started":
+            place = row["where"]
+            then = {
+                **header,
+                "packages": {**header["packages"], "torch": place["torch"]},
+                "machine": {**header["machine"], "processor": place["processor"]},
+            }
+        elif row["event"] == "epoch":
             epochs.append(Epoch.from_plain(row["epoch"]).numbers())
     return then, epochs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from regtune import lease
 from regtune.errors import Refused
 from regtune.log import read_log
 from regtune.records import Cell, Plain
@@ -31,10 +33,11 @@ METRICS = (
 class Results:
     """A log as frames.
 
-    `trials` has one row per planned cell: arm, phase, number, status (ok, pruned, diverged, failed,
-    running, missing), id, seed, params (knob values by path), epochs and seconds spent, kept, message,
-    and the metrics of `records.Outcome`. `epochs` has one row per epoch: arm, phase, number and the
-    fields of `records.Epoch`, whose own number is called `epoch`. `header` is the newest header.
+    `trials` has one row per planned cell: arm, phase, number, status (ok, pruned, diverged, failed, lost,
+    running, interrupted, missing), id, seed, params (knob values by path), epochs and seconds spent, kept,
+    message, faults of machines on the way, and the metrics of `records.Outcome`. `epochs` has one row per
+    epoch: arm, phase, number and the fields of `records.Epoch`, whose own number is called `epoch`. `header` is
+    the newest header, `notes` are sentences on how the sweep went.
     """
 
     path: Path
@@ -42,6 +45,7 @@ class Results:
     trials: pd.DataFrame
     epochs: pd.DataFrame
     plain_trials: dict[Cell, Plain]
+    notes: list[str]
 
     @property
     def sweep(self) -> Plain:
@@ -63,33 +67,59 @@ def load(path: str | Path) -> Results:
     headers = [row for row in rows if row["event"] == "header"]
     if not headers:
         raise Refused(f"{log}: expected a header, given a log without one; run the sweep again")
-    cells, epochs = _cells(headers[-1]["sweep"]), []
-    plain_trials: dict[Cell, Plain] = {}
+    cells, plain_trials = _cells(headers[-1]["sweep"]), dict[Cell, Plain]()
+    epochs: dict[Cell, list[Plain]] = {}
+    alive = lease.ends(rows) > time.time()
     for row in rows:
-        if row["event"] == "header":
+        if "cell" not in row:
             continue
         cell = Cell(*row["cell"])
-        entry = cells.setdefault(cell, _missing(cell))
         if row["event"] == "asked":
-            plain_trials[cell] = row["trial"]
-            entry |= {"status": "running", "id": row["id"], "seed": row["trial"]["seed"], "params": row["params"]}
-        elif row["event"] == "epoch":
-            epoch = row["epoch"]
-            entry["epochs"] = epoch["number"]
-            entry["seconds"] += epoch["seconds"]
-            if epoch.get("stage", "train") == "train":  # in retraining the validation examples are trained on
-                entry["val_accuracy"], entry["val_loss"] = epoch["val_accuracy"], epoch["val_loss"]
-            epochs.append({**dict(zip(Cell._fields, cell, strict=True)), **_epoch(epoch)})
-        elif row["event"] == "ended":
-            outcome = row["outcome"]
-            entry |= {name: outcome[name] for name in ("status", "message", "kept")} | outcome["metrics"]
+            # A cell of confirm is asked for again where its arm has another choice: the newest counts.
+            plain_trials[cell], epochs[cell], cells[cell] = row["trial"], [], _missing(cell)
+            seed = row["trial"]["seed"]
+            cells[cell] |= {"status": "running" if alive else "interrupted", "id": row["id"], "seed": seed}
+            cells[cell] |= {"params": row["params"]}
+        _note(cells[cell], row)
+        if row["event"] == "epoch":
+            epochs[cell].append({**dict(zip(Cell._fields, cell, strict=True)), **_epoch(row["epoch"])})
     return Results(
         path=log.parent,
         header=headers[-1],
         plain_trials=plain_trials,
-        epochs=pd.DataFrame(epochs),
+        epochs=pd.DataFrame([epoch for mine in epochs.values() for epoch in mine]),
         trials=pd.DataFrame(list(cells.values())),
+        notes=_notes(rows, cells),
     )
+
+
+def _note(entry: Plain, row: Plain) -> None:
+    """Enter into the row of a cell what a row of the log says of it."""
+    if row["event"] == "epoch":
+        epoch = row["epoch"]
+        entry["epochs"] = epoch["number"]
+        entry["seconds"] += epoch["seconds"]
+        if epoch.get("stage", "train") == "train":  # in retraining the validation examples are trained on
+            entry["val_accuracy"], entry["val_loss"] = epoch["val_accuracy"], epoch["val_loss"]
+    elif row["event"] == "fault":
+        entry["faults"] += 1
+    elif row["event"] == "ended":
+        outcome = row["outcome"]
+        entry |= {name: outcome[name] for name in ("status", "message", "kept")} | outcome["metrics"]
+
+
+def _notes(rows: list[Plain], cells: dict[Cell, Plain]) -> list[str]:
+    """Return what a reader of a table must know of how the sweep went, a sentence each."""
+    notes = []
+    limits = [row["message"] for row in rows if row["event"] == "limit"]
+    if limits and any(e["status"] in ("missing", "interrupted") for c, e in cells.items() if c.phase == "search"):
+        notes.append(f"Search ended early, since {limits[-1]}: arms may have had unequal budgets.")
+    if differing := {tuple(row["cell"]) for row in rows if row["event"] == "differs"}:
+        notes.append(
+            f"After an interruption {len(differing)} trials went on where they gave other bits than before; what is "
+            f"reported of them is from there."
+        )
+    return notes
 
 
 def _cells(sweep: Plain) -> dict[Cell, dict[str, Any]]:
@@ -110,6 +140,7 @@ def _missing(cell: Cell) -> dict[str, Any]:
         "seconds": 0.0,
         "kept": 0,
         "message": "",
+        "faults": 0,
         **dict.fromkeys(METRICS),
     }
 

@@ -20,6 +20,7 @@ STATES = {
     "pruned": TrialState.PRUNED,
     "diverged": TrialState.FAIL,
     "failed": TrialState.FAIL,
+    "lost": TrialState.FAIL,
 }
 
 

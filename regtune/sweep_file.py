@@ -52,20 +52,33 @@ class Confirm(_Table):
 
     `retrain` has each of these trials train a second time, on train + validation, in the same way in all
     arms: see `training.Training`. `retrain_cap` is how many epochs matching the loss may take. `splits` is
-    "one" for the split of search, "fresh" for one of its own for each seed, the same in all arms.
+    "one" for the split of search, "fresh" for one of its own for each seed, the same in all arms. `weights`
+    keeps those of every confirmed trial beside the log, for `regtune export`.
     """
 
     seeds: int = Field(default=10, ge=0, le=10_000)
     retrain: Retrain = "none"
     retrain_cap: int = Field(default=100, ge=1, le=1_000_000)
     splits: Literal["one", "fresh"] = "one"
+    weights: bool = True
 
 
 class Cluster(_Table):
-    """`[cluster]`: what one trial takes. With a share of a GPU it trains on "cuda", else on "cpu"."""
+    """`[cluster]`: what one trial takes, and what is done for it where machines fail.
+
+    With a share of a GPU it trains on "cuda", else on "cpu". `labels` are those that a node must have, as in
+    {"ray.io/accelerator-type" = "H100"}. After a fault of the machine a trial goes on from its newest
+    checkpoint, `retries` times at most; there is one every `checkpoint_seconds`. An attempt that takes longer
+    than `hours_per_trial` has failed. `pending` trials wait for nodes that an autoscaler may bring.
+    """
 
     cpus_per_trial: int = Field(default=1, ge=1, le=1024)
     gpus_per_trial: float = Field(default=0.0, ge=0, le=1)
+    labels: dict[str, str] = {}
+    retries: int = Field(default=3, ge=0, le=1000)
+    checkpoint_seconds: float = Field(default=60.0, ge=0)
+    hours_per_trial: float | None = Field(default=None, gt=0)
+    pending: int = Field(default=16, ge=1, le=10_000)
 
 
 class SweepFile(_Table):

@@ -92,6 +92,13 @@ class Training:
         torch.save({"first": self._first.plain(), "lane": torch.frombuffer(bytearray(lane), dtype=torch.uint8)}, buffer)
         return buffer.getvalue()
 
+    def weights(self) -> bytes:
+        """Return the weights that count and the buffers, on the CPU, readable with `weights_only=True`."""
+        params, buffers = self._lane.kept[0]
+        buffer = io.BytesIO()
+        torch.save({"params": _on_cpu(params), "buffers": _on_cpu(buffers)}, buffer)
+        return buffer.getvalue()
+
     def _second(self, weights: tuple[Tensors, Tensors] | None, resume: bytes | None = None) -> Lane:
         """Return the lane of the second training, from given weights or from fresh ones."""
         first, mode, batch = self._first, self.trial.retrain, self.trial.batch
@@ -137,3 +144,7 @@ class Training:
             outcome = Outcome(status=outcome.status, message=message, kept=first.outcome.kept, metrics=metrics)
         number = first.number + epoch.number
         return dataclasses.replace(epoch, number=number, kept=number, stage="retrain", outcome=outcome)
+
+
+def _on_cpu(tensors: Tensors) -> Tensors:
+    return {name: value.cpu() for name, value in tensors.items()}

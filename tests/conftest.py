@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 
 from regtune.data import Place, Splits
 from regtune.lane import Lane
+from regtune.log import sealed
 from regtune.optimizers import OPTIMIZERS
 from regtune.records import Plain, Trial
 from regtune.regularizers import REGULARIZERS, Regularizer
@@ -62,6 +63,16 @@ def trained(trial: Trial, data: Splits | None = None) -> Lane:
 def same(a: Tensors, b: Tensors) -> bool:
     """Return whether two sets of tensors are equal bit for bit."""
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def write_log(path: Path, rows: Iterable[Plain]) -> None:
+    """Write rows as a log has them, each with its checksum."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    seal, lines = 0, []
+    for row in rows:
+        line, seal = sealed(row, seal)
+        lines.append(line)
+    path.write_bytes(b"".join(lines))
 
 
 SWEEP = """

@@ -16,7 +16,8 @@ FILES = sorted(HOUSE.rglob("*.py"))
 ORDER = [
     {"__init__", "errors"},
     {"space", "shelf", "noise", "records"},
-    {"log", "machine", "shipped"},
+    {"log", "machine", "shipped", "checkpoints", "changes"},
+    {"lease"},
     {"store"},
     {"statistics"},
     {"reports"},
@@ -45,6 +46,7 @@ ORDER = [
     {"suggest"},
     {"board"},
     {"confirm"},
+    {"limits", "attempt", "lives"},
     {"phase"},
     {"in_process"},
     {"cluster"},

@@ -151,20 +151,21 @@ def test_a_driver_killed_on_ray_goes_on_and_ends_as_in_one_process(tmp_path: Pat
     pd.testing.assert_frame_equal(ours, theirs)
 
 
-def test_a_worker_that_dies_ends_its_trial_as_failed(tmp_path: Path) -> None:
+def test_a_trial_whose_workers_die_is_tried_again_and_then_lost(tmp_path: Path) -> None:
     (tmp_path / "deadly_plugin.py").write_text(
         "import os\nfrom dataclasses import dataclass\nfrom regtune.regularizers import Regularizer\n\n"
         "@dataclass(frozen=True, kw_only=True)\nclass Deadly(Regularizer):\n"
         '    """Ends its process."""\n\n    def prepare(self, net, data):\n        os._exit(1)\n'
     )
     sweep = SWEEP.replace("mixup = { mixup = {} }", "deadly = { deadly = {} }").replace("trials = 4", "trials = 2")
-    (tmp_path / "deadly.toml").write_text(sweep)
+    (tmp_path / "deadly.toml").write_text(sweep + "[cluster]\nretries = 1\n")
     done = command("run", "deadly.toml", "--plugin", "deadly_plugin", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     trials = load(tmp_path / "results" / "deadly").trials
     deadly = trials[(trials["arm"] == "deadly") & (trials["phase"] == "search")]
-    assert set(deadly["status"]) == {"failed"}
-    assert "its worker process ended" in deadly["message"].iloc[0]
+    assert set(deadly["status"]) == {"lost"}
+    assert set(deadly["faults"]) == {2}
+    assert deadly["message"].iloc[0].startswith("lost to 2 faults of the machine (cluster.retries), the last: ")
     assert set(trials[trials["arm"] == "baseline"]["status"]) <= {"ok", "pruned"}
 
 

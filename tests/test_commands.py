@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import pytest
 
 from regtune.cluster.run import run as run_sweep
 from regtune.sweep import Sweep
-from tests.conftest import METHODS, SWEEP
+from tests.conftest import METHODS, SWEEP, write_log
 
 
 def regtune(*words: object, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -68,20 +67,19 @@ def test_a_recorded_row_is_trained_again_identically(results: Path) -> None:
 
 def test_a_row_that_differs_is_told_apart_from_another_machine(results: Path) -> None:
     log = results / "results" / "small" / "log.jsonl"
-    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    rows, _ = read_log(log)
     for row in rows:
         if row["event"] == "epoch" and row["cell"] == ["dropout", "confirm", 0]:
             row["epoch"]["val_loss"] += 1e-9
     changed = results / "changed"
-    changed.mkdir()
-    (changed / "log.jsonl").write_text("\n".join(json.dumps(row) for row in rows) + "\n")
+    write_log(changed / "log.jsonl", rows)
     done = regtune("trial", "changed", "--row", "dropout/confirm/0", folder=results)
     assert done.returncode == 1
     assert "6 numbers differ, the first: epoch 1 val_loss" in done.stdout
     for row in rows:
-        if row["event"] == "header":
-            row["packages"]["torch"] = "1.0"
-    (changed / "log.jsonl").write_text("\n".join(json.dumps(row) for row in rows) + "\n")
+        if row["event"] == "started":
+            row["where"]["torch"] = "1.0"
+    write_log(changed / "log.jsonl", rows)
     done = regtune("trial", "changed", "--row", "dropout/confirm/0", folder=results)
     assert done.returncode == 3
     assert "not comparable bit for bit, because torch was 1.0, is" in done.stdout

@@ -7,11 +7,14 @@ from pathlib import Path
 
 from rich.console import Console
 
+from regtune.attempt import Report
 from regtune.board import SearchBoard
 from regtune.build import load_data
+from regtune.cluster.run import pace_of
 from regtune.display import Progress, live
 from regtune.in_process import run_here
 from regtune.log import Log
+from regtune.machine import where
 from regtune.phase import Phase
 from regtune.sweep import Sweep
 from regtune.training import train
@@ -31,13 +34,13 @@ def test_the_display_shows_a_search_under_way_and_again_after_a_restart(sweep_fi
     progress = Progress(sweep)
     assert "time left …" in drawn(progress)
     with Log(path) as log:
-        phase = Phase(board=SearchBoard(sweep), log=log, watch=progress.watch)
+        phase = Phase(board=SearchBoard(sweep), log=log, watch=progress.watch, retries=0)
         asked = phase.ask()
         assert asked is not None
-        phase.tell(asked.cell, [next(train(asked.trial, data=data))])
+        phase.take(asked.cell, Report(epochs=(next(train(asked.trial, data=data)),)), where())
         assert progress.tallies["search", "baseline"].running == {0}
         assert progress.seconds_left() is None
-        run_here(phase, data)
+        run_here(phase, data, pace_of(sweep))
     seconds = progress.seconds_left()
     assert seconds is not None
     assert seconds > 0
@@ -48,6 +51,6 @@ def test_the_display_shows_a_search_under_way_and_again_after_a_restart(sweep_fi
     assert max(map(len, text.splitlines())) <= 80
     again = Progress(sweep)
     with Log(path) as log:
-        Phase(board=SearchBoard(sweep), log=log, watch=again.watch)
+        Phase(board=SearchBoard(sweep), log=log, watch=again.watch, retries=0)
     assert again.tallies == progress.tallies
     assert again.seconds_left() is None, "the pace is that of this run"

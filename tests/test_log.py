@@ -95,7 +95,6 @@ def test_a_last_line_torn_at_any_byte_is_dropped_and_the_log_goes_on(tmp_path: P
         assert (len(read_log(path)[0]), read_log(path)[1]) == (2, end - whole)
         with Log(path) as log:
             assert (len(log.rows), log.torn) == (2, end - whole)
-            assert path.stat().st_size == whole
             log.append("row", {"after": end})
         assert fields(path) == [*ROWS[:2], {"after": end}]
 

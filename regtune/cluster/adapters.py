@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from regtune.attempt import Pace, in_words, overdue
+from regtune.cluster.nodes import Need, slots
+from regtune.cluster.parcel import Parcel
 from regtune.cluster.worker import read_report
 from regtune.phase import Phase
-from regtune.records import Cell, Outcome, Plain
+from regtune.records import Cell, Plain
+
+SECONDS_BETWEEN_LOOKS = 2.0  # at the nodes of the cluster
 
 
 class _NeverSaved:
@@ -22,25 +28,46 @@ class _NeverSaved:
 
 
 class PhaseSearcher(_NeverSaved, Searcher):
-    """Tune's source of configurations."""
+    """Tune's source of configurations: as many as the nodes have room for, and `pending` that wait for more."""
 
-    def __init__(self, phase: Phase) -> None:
+    def __init__(self, phase: Phase, need: Need, *, pending: int) -> None:
         super().__init__()
-        self._phase = phase
+        self._phase, self._need, self._pending = phase, need, pending
         self._cells: dict[str, Cell] = {}
+        self._looked, self._slots = -SECONDS_BETWEEN_LOOKS, dict[str, int]()
 
     def suggest(self, trial_id: str) -> Any:
         """Return the next trial as one string: Tune copies and flattens whatever else it gets."""
-        asked = self._phase.ask()
-        if asked is None:
-            return Searcher.FINISHED
-        self._cells[trial_id] = asked.cell
-        return {"cell": str(asked.cell), "trial": json.dumps(asked.trial.plain())}
+        if len(self._cells) >= sum(self.slots().values()) + self._pending:
+            return None  # later: what is asked for early knows less
+        task = self._phase.ask()
+        if task is None:
+            return Searcher.FINISHED if not self._cells else None  # one of those under way may come back
+        self._cells[trial_id] = task.cell
+        return {
+            "cell": str(task.cell),
+            "trial": json.dumps(task.trial.plain()),
+            "resume": Parcel(task.resume.content) if task.resume else None,
+            "avoid": list(task.avoid) if self.elsewhere(task.avoid) else [],
+        }
 
     def on_trial_complete(self, trial_id: str, result: Plain | None = None, error: bool = False) -> None:
-        """Close a trial whose worker died; all others have closed themselves."""
-        message = "its worker process ended before the trial did"
-        self._phase.end(self._cells[trial_id], Outcome(status="failed", message=message))
+        """Let go of a trial; one that has not ended is handed out again."""
+        self._phase.back(self._cells.pop(trial_id))
+
+    def cell(self, trial: TuneTrial) -> Cell:
+        """Return the cell of a trial."""
+        return self._cells[trial.trial_id]
+
+    def slots(self) -> dict[str, int]:
+        """Return how many trials fit on each node, as of a moment ago."""
+        if time.monotonic() - self._looked >= SECONDS_BETWEEN_LOOKS:
+            self._looked, self._slots = time.monotonic(), slots(self._need)
+        return self._slots
+
+    def elsewhere(self, avoid: list[str] | tuple[str, ...]) -> bool:
+        """Return whether there is a node for a trial beside those."""
+        return bool(avoid) and bool(self.slots().keys() - set(avoid))
 
     def save(self, checkpoint_path: str) -> None:
         """Save nothing: the log is the truth."""
@@ -50,18 +77,41 @@ class PhaseSearcher(_NeverSaved, Searcher):
 
 
 class PhaseScheduler(_NeverSaved, FIFOScheduler):
-    """Tune's judge: hands the epochs to the phase and passes its decision on."""
+    """Tune's judge: hands what an attempt reports to the phase and passes its decision on."""
 
-    def __init__(self, phase: Phase) -> None:
+    def __init__(self, phase: Phase, searcher: PhaseSearcher, pace: Pace) -> None:
         super().__init__()
-        self._phase = phase
+        self._phase, self._searcher, self._pace = phase, searcher, pace
+        self._looked = time.monotonic()
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: Plain) -> str:
-        """Record a bundle of epochs; stop the trial where the phase says so."""
-        arm, kind, number = trial.config["cell"].rsplit("/", 2)
-        cell = Cell(arm, kind, int(number))
-        epochs, outcome = read_report(result)
-        decision = self._phase.tell(cell, epochs)
-        if outcome is not None:
-            self._phase.end(cell, outcome)
+        """Record a report; stop the trial where the phase says so."""
+        trial.config["resume"] = None  # the worker has it; Tune would keep it to the end of the phase
+        found = read_report(result)
+        if found is None:
+            return str(TrialScheduler.CONTINUE)
+        decision = self._phase.take(self._searcher.cell(trial), *found)
         return str(TrialScheduler.STOP if decision == "stop" else TrialScheduler.CONTINUE)
+
+    def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
+        """Record that an attempt ended by a fault: its worker or node died, or it ran into its own limit."""
+        cell, limit = self._searcher.cell(trial), self._pace.trial_seconds
+        begun = trial.run_metadata.start_time
+        if limit is not None and begun is not None and time.time() - begun > limit:
+            self._phase.end(cell, overdue(limit))
+            return
+        error = trial.get_error()
+        self._phase.fault(cell, in_words(error) if error is not None else "its worker ended before the trial did")
+
+    def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:
+        """Return the next trial to start; now and then, see to those that cannot start any more."""
+        if time.monotonic() - self._looked >= SECONDS_BETWEEN_LOOKS:
+            self._looked = time.monotonic()
+            if self._phase.closed:
+                tune_controller.request_stop_experiment()
+            for trial in tune_controller.get_live_trials():
+                avoid = trial.config["avoid"]
+                if trial.status == TuneTrial.PENDING and avoid and not self._searcher.elsewhere(avoid):
+                    tune_controller.request_stop_trial(trial)  # the only other node is gone
+        chosen: TuneTrial | None = super().choose_trial_to_run(tune_controller)
+        return chosen

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-from regtune.board import SearchBoard
+from regtune import lease
+from regtune.attempt import Pace
+from regtune.board import SearchBoard, rungs
+from regtune.changes import added
 from regtune.confirm import ConfirmBoard
 from regtune.data import Place, Pool, Splits
-from regtune.errors import Refused, shown
+from regtune.errors import Refused
 from regtune.examine import examine
 from regtune.in_process import run_here
+from regtune.limits import Limit, Spent
+from regtune.lives import Watch
 from regtune.log import Log
 from regtune.machine import describe, differences
 from regtune.phase import Phase
-from regtune.records import Plain
 from regtune.sweep import Sweep
 
-Watch = Callable[[str, Plain], None]
+Launch = Callable[[Phase, Splits | Pool, Pace], None]
 
 
 def run(
@@ -27,77 +33,90 @@ def run(
     results: Path,
     *,
     watch: Watch = lambda event, row: None,
+    say: Callable[[str], None] = lambda text: None,
     in_process: bool = False,
+    address: str | None = None,
     place: Place | None = None,
+    limit: Limit | None = None,
 ) -> Path:
     """Run what is left of a sweep and return the path of its log.
 
     `results` is the folder under which the sweep has its own, named after it. `watch` is called with
-    every event. With `in_process` trials run here one after the other, without Ray. `place` is where the
-    data lie, what the environment says if not given. Raises Refused if the folder holds another sweep.
+    every event, `say` with what a user should know. With `in_process` trials run here one after the other,
+    without Ray; else on the cluster at `address` ("auto", or host:port), or on a Ray of their own on this
+    machine. `place` is where the data lie, what the environment says if not given. At a `limit` search ends,
+    and confirm takes what it has found. Raises Refused if the folder holds another sweep.
     """
     path = results / sweep.name / "log.jsonl"
     with Log(path) as log:
-        _check_same(log, sweep)
-        board = SearchBoard(sweep)
-        search = Phase(board=board, log=log, watch=watch)
-        # A phase replays its rows when it is made, so each is made once; confirm's choice needs all of search.
-        confirm = Phase(board=ConfirmBoard(sweep, board), log=log, watch=watch) if search.done else None
+        if log.torn:
+            say(f"{path}: the last line was torn off by a crash and is left out")
+        for text in check_same(log, sweep):
+            say(f"{path}: added: {text}")
+        spent = Spent(limit or Limit(), log.rows, sweep.cluster.gpus_per_trial)
+        board, retries = SearchBoard(sweep), sweep.cluster.retries
+        search = Phase(board=board, log=log, watch=watch, retries=retries, spent=spent)
+        # Confirm's choice needs all of search; a phase replays its rows when it is made, so each is made once.
+        confirm = _confirm(sweep, board, log, watch) if search.done else None
         if confirm is not None and confirm.done:
             return path
         pool, splits = examine(sweep, place)
-        log.append("header", {**describe(), "sweep": sweep.plain()})
-        with contextlib.ExitStack() as stack:
-            if not in_process:
-                from regtune.cluster.local import local_ray
-
-                stack.enter_context(local_ray(sweep))
-            _run(search, sweep, splits.without_test(), in_process=in_process)
-            if confirm is None:
-                confirm = Phase(board=ConfirmBoard(sweep, board), log=log, watch=watch)
-            _run(confirm, sweep, pool if sweep.confirm.splits == "fresh" else splits, in_process=in_process)
+        with lease.held(log, waiting=say), contextlib.ExitStack() as stack:
+            log.append("header", {**describe(), "sweep": sweep.plain()})
+            launch = run_here if in_process else _on_ray(sweep, address, stack, say)
+            _run(search, sweep, splits.without_test(), launch)
+            if search.closed:
+                log.append("limit", {"message": search.closed})
+                say(f"{search.closed}: confirm takes what search has found")
+            confirm = confirm or _confirm(sweep, board, log, watch)
+            _run(confirm, sweep, pool if sweep.confirm.splits == "fresh" else splits, launch)
     return path
 
 
-def _run(phase: Phase, sweep: Sweep, data: Splits | Pool, *, in_process: bool) -> None:
-    if phase.done:
-        return
-    if in_process:
-        run_here(phase, data)
-    else:
-        from regtune.cluster.local import run_on_ray
-
-        run_on_ray(phase, sweep, data)
-    if not phase.done:
-        raise RuntimeError("the phase ended before its trials had; run the same command again to go on")
-
-
-def _check_same(log: Log, sweep: Sweep) -> None:
-    """Raise Refused if the log is of a sweep that differs from this one."""
+def check_same(log: Log, sweep: Sweep) -> list[str]:
+    """Return in words what a sweep adds to that of a log; raises Refused if the two could not be compared."""
     headers = [row for row in log.rows if row["event"] == "header"]
     if not headers:
-        return
+        return []
     header = headers[-1]
-    changed = sorted(_flat(header["sweep"]).items() ^ _flat(sweep.plain()).items())
-    if changed:
-        paths = sorted({path for path, _ in changed})
-        raise Refused(
-            f"{log.path}: holds a sweep that differs in {shown(', '.join(paths), 300)}; "
-            f"give the changed sweep another name or move the folder away"
-        )
+    try:
+        more = added(header["sweep"], json.loads(json.dumps(sweep.plain())))
+    except Refused as error:
+        raise Refused(f"{log.path}: {error}") from error
     if unlike := differences(header, describe()):
         warnings.warn(f"{log.path}: goes on where other software or hardware began: {'; '.join(unlike)}", stacklevel=3)
+    return more
 
 
-def _flat(value: object, path: str = "") -> dict[str, str]:
-    """Return the leaves of nested tables and lists as text by path."""
-    if isinstance(value, dict):
-        items = [(str(key), part) for key, part in value.items()]
-    elif isinstance(value, list | tuple):
-        items = [(str(place), part) for place, part in enumerate(value)]
-    else:
-        return {path: repr(value)}
-    leaves: dict[str, str] = {}
-    for key, part in items:
-        leaves |= _flat(part, f"{path}.{key}" if path else key)
-    return leaves
+def pace_of(sweep: Sweep) -> Pace:
+    """Return when the trials of a sweep report."""
+    hours = sweep.cluster.hours_per_trial
+    return Pace(
+        rungs=rungs(sweep.training.epochs, sweep.search),
+        checkpoint_seconds=sweep.cluster.checkpoint_seconds,
+        trial_seconds=None if hours is None else 3600 * hours,
+        weights=sweep.confirm.weights,
+    )
+
+
+def _confirm(sweep: Sweep, board: SearchBoard, log: Log, watch: Watch) -> Phase:
+    return Phase(board=ConfirmBoard(sweep, board), log=log, watch=watch, retries=sweep.cluster.retries)
+
+
+def _on_ray(sweep: Sweep, address: str | None, stack: contextlib.ExitStack, say: Callable[[str], None]) -> Launch:
+    """Return what runs a phase on a cluster, which is left when the stack is."""
+    from regtune.cluster.connection import cluster
+    from regtune.cluster.tuning import run_on_ray
+
+    stack.enter_context(cluster(sweep, address, say))
+    return functools.partial(run_on_ray, sweep.cluster)
+
+
+def _run(phase: Phase, sweep: Sweep, data: Splits | Pool, launch: Launch) -> None:
+    """Run what is left of a phase."""
+    phase.settle()
+    if phase.done:
+        return
+    launch(phase, data, pace_of(sweep))
+    if not phase.done:
+        raise RuntimeError("the phase ended before its trials had; run the same command again to go on")

@@ -1,53 +1,83 @@
-"""The trial function that Ray Tune runs on a worker: train, and send epochs home in bundles."""
+"""The trial function that Ray Tune runs on a worker: train, and send reports home."""
 
 from __future__ import annotations
 
+import contextlib
+import faulthandler
 import json
-import time
+from collections.abc import Iterator, Mapping
 
+import ray
+import torch
 from ray import tune
 
+from regtune.attempt import Pace, Report, attempt
+from regtune.checkpoints import Saved
+from regtune.cluster.parcel import Parcel
 from regtune.cluster.shipment import Shipment
-from regtune.phase import failed
+from regtune.machine import where
 from regtune.records import Epoch, Outcome, Plain, Trial
-from regtune.training import train
 
-SECONDS_BETWEEN_REPORTS = 1.0
-REPORT = "report"
+REPORT, CHECKPOINT, WEIGHTS = "report", "checkpoint", "weights"
+GRACE = 1.1  # an attempt looks at its limit between epochs; one that hangs inside of one is ended a little later
 
 
-def work(config: Plain, shipment: Shipment, rungs: tuple[int, ...]) -> None:
+def work(config: Plain, shipment: Shipment, pace: Pace) -> None:
     """Train the trial of a Tune configuration.
 
-    Reports at each rung, where the driver decides, at the end, and at least every second or so between.
-    `tune.report` returns when the driver has answered; where it answers "stop", Tune ends this thread
-    by SystemExit inside it.
+    `tune.report` returns when the driver has written what it got and answered; where it answers "stop",
+    Tune ends this thread by SystemExit inside it. A fault of the machine is raised: Tune then ends this
+    process, and the phase hands the trial out again.
     """
-    bundle: list[Plain] = []
-    sent = time.monotonic()
+    trial = Trial.from_plain(json.loads(config["trial"]))
+    here = where() | {"node": ray.get_runtime_context().get_node_id()}
+    if trial.device == "cuda" and torch.cuda.is_available():
+        here["processor"] = torch.cuda.get_device_name()
+    resume = config["resume"].take() if config["resume"] else None
+    with _ended_after(pace.trial_seconds):
+        for report in attempt(trial, shipment.unpack(), pace, resume):
+            tune.report(_packed(report, here))
+
+
+@contextlib.contextmanager
+def _ended_after(seconds: float | None) -> Iterator[None]:
+    """End this process if the block takes longer, even where it hangs in code that is not Python's."""
+    if seconds is not None:
+        faulthandler.dump_traceback_later(GRACE * seconds, exit=True)
     try:
-        for epoch in train(Trial.from_plain(json.loads(config["trial"])), data=shipment.unpack()):
-            bundle.append(epoch.plain())
-            due = epoch.number in rungs or time.monotonic() - sent >= SECONDS_BETWEEN_REPORTS
-            if due and epoch.outcome is None:
-                _report(bundle)
-                bundle, sent = [], time.monotonic()
-    except Exception as error:
-        # Whatever a user's method raises ends its own trial; log and table carry the message.
-        _report(bundle, failed(error))
-    else:
-        _report(bundle)
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
-def _report(epochs: list[Plain], outcome: Outcome | None = None) -> None:
-    """Send a bundle as one string: Tune flattens tables and takes them apart."""
-    tune.report({REPORT: json.dumps({"epochs": epochs, "outcome": outcome.plain() if outcome else None})})
+def _packed(report: Report, here: Mapping[str, str]) -> Plain:
+    """Return a report as one string, and bytes beside it: Tune flattens tables and takes them apart."""
+    row = {
+        "epochs": [epoch.plain() for epoch in report.epochs],
+        "outcome": report.outcome.plain() if report.outcome else None,
+        "where": dict(here),
+    }
+    packed: Plain = {REPORT: json.dumps(row)}
+    for name, saved in ((CHECKPOINT, report.checkpoint), (WEIGHTS, report.weights)):
+        if saved is not None:
+            packed |= {name: Parcel(saved.content), f"{name}_of": json.dumps({"id": saved.id, "epoch": saved.epoch})}
+    return packed
 
 
-def read_report(result: Plain) -> tuple[list[Epoch], Outcome | None]:
-    """Return the epochs of a Tune result, and the outcome of a trial whose own code raised."""
+def read_report(result: Plain) -> tuple[Report, dict[str, str]] | None:
+    """Return what a Tune result reports, and on what it was trained; None for a result of Tune's own."""
     if REPORT not in result:
-        return [], None
-    report = json.loads(result[REPORT])
-    outcome = Outcome(**report["outcome"]) if report["outcome"] else None
-    return [Epoch.from_plain(row) for row in report["epochs"]], outcome
+        return None
+    row = json.loads(result[REPORT])
+    saved = {
+        name: Saved(content=result[name].take(), **json.loads(result[f"{name}_of"]))
+        for name in (CHECKPOINT, WEIGHTS)
+        if name in result
+    }
+    report = Report(
+        epochs=tuple(Epoch.from_plain(epoch) for epoch in row["epochs"]),
+        outcome=Outcome(**row["outcome"]) if row["outcome"] else None,
+        checkpoint=saved.get(CHECKPOINT),
+        weights=saved.get(WEIGHTS),
+    )
+    return report, row["where"]

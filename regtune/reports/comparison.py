@@ -14,8 +14,8 @@ from regtune.reports.wording import knobs_chosen
 from regtune.statistics import Comparison, compare, mean_interval
 from regtune.store import Results, load
 
-FAULTS = ["failed", "diverged"]
-OPEN = ["missing", "running"]
+FAULTS = ["failed", "diverged", "lost"]
+OPEN = ["missing", "running", "interrupted"]
 
 
 def comparison(results: Results) -> pd.DataFrame:
@@ -133,7 +133,7 @@ def _retrained(frame: pd.DataFrame) -> dict[str, list[str]]:
 
 
 def failures(results: Results) -> list[str]:
-    """Return one line per trial that failed or diverged."""
+    """Return one line per trial that failed, diverged or was lost."""
     bad = results.trials[results.trials["status"].isin(FAULTS)]
     return [f"{row.arm}/{row.phase}/{row.number} {row.status}: {row.message}" for row in bad.itertuples()]
 

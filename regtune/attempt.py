@@ -1,0 +1,104 @@
+"""An attempt at a trial: its epochs in bundles, its checkpoints on the way and the weights it ends with.
+
+The same on a worker of a cluster and in one's own process; who runs it sends the reports to a phase.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from regtune.checkpoints import Saved
+from regtune.data import Pool, Splits
+from regtune.records import Epoch, Outcome, Trial
+from regtune.training import Training
+
+# What another attempt may not meet again: memory that a neighbour took, a device that fell over, a full disk.
+FAULTS = (MemoryError, torch.OutOfMemoryError, torch.AcceleratorError)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """When an attempt reports: after the epochs in `rungs`, where the answer decides, and every `report_seconds`.
+
+    A checkpoint goes along every `checkpoint_seconds`; at the end of a confirm trial its weights, where
+    `weights` are wanted. After `trial_seconds` the attempt ends as failed.
+    """
+
+    rungs: tuple[int, ...]
+    report_seconds: float = 1.0
+    checkpoint_seconds: float
+    trial_seconds: float | None
+    weights: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What there is to tell of an attempt: new epochs, how it ended if its own code raised, bytes to keep."""
+
+    epochs: tuple[Epoch, ...] = ()
+    outcome: Outcome | None = None
+    checkpoint: Saved | None = None
+    weights: Saved | None = None
+
+
+def attempt(trial: Trial, data: Splits | Pool, pace: Pace, resume: bytes | None = None) -> Iterator[Report]:
+    """Train a trial, from a checkpoint if there is one.
+
+    What a user's method raises, also while it is built, is the trial's outcome; a fault of the machine is
+    raised, since another attempt may do better.
+    """
+    begun = reported = saved = time.monotonic()
+    bundle: list[Epoch] = []
+    try:
+        training = Training(trial, data=data, resume=resume)
+        for epoch in training:
+            bundle.append(epoch)
+            now = time.monotonic()
+            if epoch.outcome is not None:
+                break
+            if pace.trial_seconds is not None and now - begun > pace.trial_seconds:
+                yield Report(epochs=tuple(bundle), outcome=overdue(pace.trial_seconds, epoch.kept))
+                return
+            checkpoint = None
+            if now - saved >= pace.checkpoint_seconds:
+                checkpoint = Saved(id=trial.id, epoch=epoch.number, content=training.checkpoint())
+                saved = time.monotonic()
+            if checkpoint or epoch.number in pace.rungs or now - reported >= pace.report_seconds:
+                yield Report(epochs=tuple(bundle), checkpoint=checkpoint)
+                bundle, reported = [], time.monotonic()
+        ended = bundle[-1].outcome if bundle else None
+        if pace.weights and trial.phase == "confirm" and ended is not None and ended.status == "ok":
+            weights = Saved(id=trial.id, epoch=bundle[-1].number, content=training.weights())
+            yield Report(weights=weights)  # by itself: what comes last is held in memory to the end of the phase
+    except Exception as error:
+        if is_fault(error):
+            raise
+        yield Report(epochs=tuple(bundle), outcome=failed(error))
+    else:
+        yield Report(epochs=tuple(bundle))
+
+
+def is_fault(error: BaseException) -> bool:
+    """Return whether an error is the machine's rather than the trial's."""
+    return isinstance(error, FAULTS) or (isinstance(error, OSError) and error.errno == errno.ENOSPC)
+
+
+def failed(error: BaseException) -> Outcome:
+    """Return the outcome of a trial whose own code raised."""
+    return Outcome(status="failed", message=in_words(error))
+
+
+def overdue(seconds: float, kept: int = 0) -> Outcome:
+    """Return the outcome of a trial that took too long."""
+    message = f"it ran for longer than its limit of {seconds / 3600:.4g} h (cluster.hours_per_trial)"
+    return Outcome(status="failed", message=message, kept=kept)
+
+
+def in_words(error: BaseException) -> str:
+    """Return an error in one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"

@@ -1,0 +1,87 @@
+"""What a changed sweep file may change: it may add to a sweep, and not make its trials incomparable."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from regtune.errors import Refused, shown
+from regtune.records import Plain
+
+# What changes no number of a trial.
+FREE = (
+    "cluster.labels",
+    "cluster.retries",
+    "cluster.checkpoint_seconds",
+    "cluster.hours_per_trial",
+    "cluster.pending",
+    "confirm.weights",
+    "search.trials",  # what trials an arm gets is compared arm by arm
+    "search.trials_per_knob",
+)
+
+
+NOTHING = "nothing"
+MOST_SHOWN = 8
+
+
+class Change(NamedTuple):
+    """A setting by path, and what it was and is, in words."""
+
+    path: str
+    was: str
+    now: str
+
+    def __str__(self) -> str:
+        """Return the change in words."""
+        return f"{self.path}: {self.was} -> {self.now}"
+
+
+def added(before: Plain, after: Plain) -> list[str]:
+    """Return in words what the sweep `after` adds to the sweep `before` (both as `Sweep.plain()` has them).
+
+    More trials, more seeds and new arms add; terms of the cluster are free. Raises Refused with the list of
+    all other differences, since trials before and after them could not be compared.
+    """
+    more, refused = [], []
+    for change in sorted(_changes(before, after), key=lambda change: change.path.startswith("arms")):
+        parts = change.path.split(".")
+        grows = change.path == "confirm.seeds" or (parts[0] == "arms" and parts[2:] == ["trials"])
+        if ".".join(parts[:2]) in FREE:
+            continue
+        if parts[0] == "arms" and len(parts) == 2 and change.was == NOTHING:
+            more.append(f"new arm {parts[1]}")
+        elif grows and int(change.now) > int(change.was):
+            more.append(str(change))
+        else:
+            refused.append(change)
+    first, now_first = next(iter(before["arms"])), next(iter(after["arms"]))
+    if first != now_first and first in after["arms"]:
+        refused.append(Change("the first arm, which others are compared with", first, now_first))
+    if refused:
+        rest = f" and {len(refused) - MOST_SHOWN} more" if len(refused) > MOST_SHOWN else ""
+        raise Refused(
+            f"holds a sweep that differs in {'; '.join(map(str, refused[:MOST_SHOWN]))}{rest}; trials of the two "
+            f"could not be compared: give the changed sweep another name or move the folder away"
+        )
+    return more
+
+
+def _changes(before: object, after: object, path: str = "") -> list[Change]:
+    """Return the leaves in which two nested tables differ; a table that one side lacks is one leaf."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        found = []
+        for key in {**before, **after}:
+            inner = f"{path}.{key}" if path else str(key)
+            if key not in before or key not in after:
+                was, now = (_word(side[key]) if key in side else NOTHING for side in (before, after))
+                found.append(Change(inner, was, now))
+            else:
+                found += _changes(before[key], after[key], inner)
+        return found
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        return [c for n, (a, b) in enumerate(zip(before, after, strict=True)) for c in _changes(a, b, f"{path}.{n}")]
+    return [] if before == after else [Change(path, _word(before), _word(after))]
+
+
+def _word(value: object) -> str:
+    return str(value) if isinstance(value, str | int | float | bool) else shown(value, 60)

@@ -1,0 +1,69 @@
+"""Files of bytes beside the log: where trials under way go on from, and the weights that confirm kept.
+
+A file is one line of JSON, which says whose bytes these are and their checksum, and then the bytes. It is
+written under another name, forced to the disk and only then given its own, so there is never half a file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from regtune.errors import Refused
+from regtune.records import Cell
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saved:
+    """The bytes of a trial, by its id, after so many epochs."""
+
+    id: str
+    epoch: int
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """One folder with a file for each cell that has one."""
+
+    folder: Path
+
+    def path(self, cell: Cell) -> Path:
+        """Return where the bytes of a cell lie."""
+        return self.folder / f"{cell.arm}-{cell.phase}-{cell.number}"
+
+    def save(self, cell: Cell, saved: Saved) -> None:
+        """Write the bytes of a cell in place of older ones; they are on the disk when this returns."""
+        head = {"id": saved.id, "epoch": saved.epoch, "sha256": hashlib.sha256(saved.content).hexdigest()}
+        target = self.path(cell)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        half = target.with_name(f"{target.name}.half")
+        with half.open("wb") as file:
+            file.write(json.dumps(head).encode() + b"\n" + saved.content)
+            file.flush()
+            os.fsync(file.fileno())
+        half.replace(target)
+
+    def load(self, cell: Cell) -> Saved | None:
+        """Return the bytes of a cell, None where there are none. Raises Refused where they are damaged."""
+        path = self.path(cell)
+        try:
+            first, _, content = path.read_bytes().partition(b"\n")
+        except FileNotFoundError:
+            return None
+        try:
+            head = json.loads(first)
+            whole = head["sha256"] == hashlib.sha256(content).hexdigest()
+            saved = Saved(id=str(head["id"]), epoch=int(head["epoch"]), content=content)
+        except (ValueError, KeyError, TypeError, RecursionError):
+            whole = False
+        if not whole:
+            raise Refused(f"{path}: expected bytes with the checksum of their first line, given other ones")
+        return saved
+
+    def drop(self, cell: Cell) -> None:
+        """Remove the bytes of a cell."""
+        self.path(cell).unlink(missing_ok=True)

@@ -1,0 +1,110 @@
+"""The way to a Ray cluster: a private one on this machine, or one that runs already."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import ray
+from ray.exceptions import AuthenticationError
+
+import regtune
+from regtune.cluster.nodes import Need, check_versions, slots
+from regtune.cluster.settings import SETTINGS, environment
+from regtune.errors import Refused
+from regtune.shelf import plugin_path
+from regtune.sweep import Sweep
+
+JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set where a job was submitted: its own environment ships what is needed
+
+
+def cluster(sweep: Sweep, address: str | None, say: Callable[[str], None]) -> contextlib.AbstractContextManager[None]:
+    """Return the connection to the cluster at an address, or to a private one without."""
+    return _private(sweep) if address is None else _joined(sweep, address, say)
+
+
+@contextlib.contextmanager
+def _private(sweep: Sweep) -> Iterator[None]:
+    """Start Ray on this machine's loopback for one sweep.
+
+    The cluster is closed to others by a token that lives in this process and its children only. Raises
+    Refused where not even one trial fits.
+    """
+    present = _present_cpus()
+    if present < sweep.cluster.cpus_per_trial:
+        raise Refused(
+            f"cluster.cpus_per_trial: expected at most the {present} CPUs of this machine, "
+            f"given {sweep.cluster.cpus_per_trial}"
+        )
+    if sweep.cluster.labels:
+        raise Refused(
+            "cluster.labels: expected none on this machine alone; give --address of a cluster, or remove them"
+        )
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    with environment(SETTINGS | token):
+        ray.init(
+            address="local",
+            num_cpus=present,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="ERROR",
+            _node_ip_address="127.0.0.1",
+            runtime_env=_shipped(_plugins(sweep)),
+        )
+        try:
+            if sweep.cluster.gpus_per_trial > ray.cluster_resources().get("GPU", 0):
+                raise Refused("cluster.gpus_per_trial: expected 0, this machine has no GPU that Ray can see")
+            yield
+        finally:
+            ray.shutdown()
+
+
+@contextlib.contextmanager
+def _joined(sweep: Sweep, address: str, say: Callable[[str], None]) -> Iterator[None]:
+    """Join the cluster at "auto" or host:port for one sweep. Raises Refused where that cannot be done.
+
+    Its nodes need no regtune: this one travels with the sweep.
+    """
+    if "://" in address:
+        raise Refused(
+            f"--address: expected auto or host:port of a cluster that this machine belongs to, given {address}; "
+            f"from elsewhere use regtune submit"
+        )
+    shipped = [] if JOB in os.environ else [str(Path(regtune.__file__).parent), *_plugins(sweep)]
+    # Ray would otherwise decide by what it finds in the home directory.
+    mode = {"RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "token")}
+    with environment(SETTINGS | mode):
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR", runtime_env=_shipped(shipped))
+        except (ConnectionError, RuntimeError, ValueError, AuthenticationError) as error:
+            text = " ".join(str(error).split())[:300]
+            raise Refused(
+                f"--address {address}: expected a Ray cluster that lets this machine in, given: {text}"
+            ) from error
+        try:
+            need = Need.of(sweep.cluster)
+            check_versions(need)
+            if not slots(need):
+                say(f"--address {address}: no node has room for a trial yet; trials wait for one that has")
+            yield
+        finally:
+            ray.shutdown()
+
+
+def _present_cpus() -> int:
+    """Return the CPUs that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _plugins(sweep: Sweep) -> list[str]:
+    return [str(plugin_path(name)) for name in sweep.arms[0].template.plugins]
+
+
+def _shipped(modules: list[str]) -> dict[str, list[str]] | None:
+    """Return the runtime environment that carries modules to the workers."""
+    return {"py_modules": modules} if modules else None
