@@ -175,9 +175,9 @@ def test_the_head_keeps_no_trials_and_the_workers_are_cheap(name: str) -> None:
 @pytest.mark.parametrize("name", ["aws", "gcp"])
 def test_results_lie_on_the_heads_disk_not_in_its_container(name: str) -> None:
     config = read(f"{name}.yaml")
-    assert "-v /home/ubuntu/results:/home/ray/results" in config["docker"]["head_run_options"]
+    assert "-v /home/ubuntu/regtune-results:/home/ray/regtune-results" in config["docker"]["head_run_options"]
     assert config["auth"]["ssh_user"] == "ubuntu"
-    assert "mkdir -p ~/results" in config["initialization_commands"]
+    assert "mkdir -p ~/regtune-results" in config["initialization_commands"]
 
 
 # --- Kubernetes
