@@ -14,18 +14,20 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from regtune.cluster.run import run
+    from regtune.export import load_network
     from regtune.records import Trial
     from regtune.reports.comparison import comparison as table
     from regtune.store import load
     from regtune.sweep import Sweep
     from regtune.training import train
 
-__all__ = ["Sweep", "Trial", "load", "run", "table", "train"]
+__all__ = ["Sweep", "Trial", "load", "load_network", "run", "table", "train"]
 
 _HOMES = {
     "Sweep": ("regtune.sweep", "Sweep"),
     "Trial": ("regtune.records", "Trial"),
     "load": ("regtune.store", "load"),
+    "load_network": ("regtune.export", "load_network"),
     "run": ("regtune.cluster.run", "run"),
     "table": ("regtune.reports.comparison", "comparison"),
     "train": ("regtune.training", "train"),

@@ -77,11 +77,10 @@ def assemble(trials: Sequence[Trial], data: Splits | None, weights: tuple[Tensor
         for o, r in zip(optimizers, recipes, strict=True)
     ]
     alone = len(trials) == 1
-    arithmetic = Arithmetic(autocast=first.autocast, channels_last=first.channels_last, compiled=first.compiled)
     return Parts(
         data=splits,
         program=Program(
-            objective=Objective(net=net.train(), lifted=not alone, arithmetic=arithmetic),
+            objective=Objective(net=net.train(), lifted=not alone, arithmetic=arithmetic_of(first)),
             recipe=recipes[0],
             optimizer=optimizers[0],
             device=device,
@@ -92,6 +91,11 @@ def assemble(trials: Sequence[Trial], data: Splits | None, weights: tuple[Tensor
         state=states[0] if alone else stacked(states),
         dtype=dtype,
     )
+
+
+def arithmetic_of(trial: Trial) -> Arithmetic:
+    """Return how a trial's network is computed."""
+    return Arithmetic(autocast=trial.autocast, channels_last=trial.channels_last, compiled=trial.compiled)
 
 
 def check_arithmetic(trial: Trial) -> None:

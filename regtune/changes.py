@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from regtune.errors import Refused, shown
+from regtune.machine import describe, differences
 from regtune.records import Plain
 
 # What changes no number of a trial.
@@ -34,6 +39,23 @@ class Change(NamedTuple):
     def __str__(self) -> str:
         """Return the change in words."""
         return f"{self.path}: {self.was} -> {self.now}"
+
+
+def check_same(log: Path, rows: Sequence[Plain], sweep: Plain) -> list[str]:
+    """Return in words what a sweep (as `Sweep.plain()` has it) adds to that of a log with these rows.
+
+    Raises Refused if trials of the two could not be compared; warns where the machine is another one.
+    """
+    headers = [row for row in rows if row["event"] == "header"]
+    if not headers:
+        return []
+    try:
+        more = added(headers[-1]["sweep"], json.loads(json.dumps(sweep)))
+    except Refused as error:
+        raise Refused(f"{log}: {error}") from error
+    if unlike := differences(headers[-1], describe()):
+        warnings.warn(f"{log}: goes on where other software or hardware began: {'; '.join(unlike)}", stacklevel=3)
+    return more
 
 
 def added(before: Plain, after: Plain) -> list[str]:

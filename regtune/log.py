@@ -15,6 +15,7 @@ import time
 import zlib
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 from regtune.errors import Refused, shown
 from regtune.records import Plain
@@ -55,6 +56,21 @@ def _read(path: Path) -> tuple[list[Plain], int, int]:
             )
         rows.append(json.loads(body + b"}"))
     return rows, len(torn), seal
+
+
+class Writer(Protocol):
+    """What a phase of a sweep needs of a log."""
+
+    @property
+    def path(self) -> Path:
+        """Where the log lies."""
+
+    @property
+    def rows(self) -> list[Plain]:
+        """The rows that it held in the beginning."""
+
+    def append(self, event: str, fields: Plain) -> None:
+        """Write one row."""
 
 
 class Log:

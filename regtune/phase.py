@@ -10,8 +10,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
 
 from regtune.attempt import Report
 from regtune.board import Board, Decision
@@ -19,17 +17,8 @@ from regtune.checkpoints import Checkpoints, Saved
 from regtune.errors import Refused
 from regtune.limits import Spent
 from regtune.lives import Life, Lives, Watch, pruned, same_bits, unlike
+from regtune.log import Writer
 from regtune.records import Cell, Epoch, Outcome, Plain, Trial
-
-
-class Writer(Protocol):
-    """What a phase needs of a log."""
-
-    path: Path
-    rows: list[Plain]
-
-    def append(self, event: str, fields: Plain) -> None:
-        """Write one row."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,14 +56,17 @@ class Phase:
     @property
     def done(self) -> bool:
         """Whether every planned trial has ended, or the limit was reached."""
-        return bool(self.closed) or len(self._lives.ended) == len(self._board.planned)
+        return bool(self.closed) or len(self.ended) == len(self._board.planned)
 
     @property
     def closed(self) -> str:
         """Why the trials that are left are not trained; empty where they are."""
-        return (
-            self._spent.over() if self._spent is not None and len(self._lives.ended) < len(self._board.planned) else ""
-        )
+        return self._spent.over() if self._spent is not None and len(self.ended) < len(self._board.planned) else ""
+
+    @property
+    def ended(self) -> set[Cell]:
+        """The trials that have ended."""
+        return self._lives.ended
 
     def settle(self) -> None:
         """Write the ends that an earlier driver had decided and could not write any more."""
@@ -107,7 +99,7 @@ class Phase:
 
     def take(self, cell: Cell, report: Report, where: Mapping[str, str]) -> Decision:
         """Record what an attempt reports; return "stop" where it is to end. `where` says on what it runs."""
-        if cell in self._lives.ended:
+        if cell in self.ended:
             return "stop"
         life = self._lives.open[cell]
         if not life.started:
@@ -119,13 +111,13 @@ class Phase:
             self._weights.save(cell, report.weights)
         if report.outcome is not None:
             self.end(cell, report.outcome)
-        if report.checkpoint is not None and cell not in self._lives.ended:
+        if report.checkpoint is not None and cell not in self.ended:
             self._save(cell, report.checkpoint)
         return "stop" if self.closed else decision
 
     def fault(self, cell: Cell, message: str) -> None:
         """Record that a fault of the machine ended an attempt: the trial is handed out again, or lost."""
-        if cell in self._lives.ended:
+        if cell in self.ended:
             return
         life = self._lives.open[cell]
         node = life.where.get("node", "") if life.started else ""
@@ -139,12 +131,12 @@ class Phase:
 
     def back(self, cell: Cell) -> None:
         """Take back a trial that nobody runs any more, if it has not ended."""
-        if cell not in self._lives.ended:
+        if cell not in self.ended:
             self._waiting[cell] = None
 
     def end(self, cell: Cell, outcome: Outcome) -> None:
         """Record how a trial ended; a second end of the same trial changes nothing."""
-        if cell not in self._lives.ended:
+        if cell not in self.ended:
             self._write("ended", cell, {"outcome": outcome.plain()})
             self._lives.close(cell, outcome)
             self._waiting.pop(cell, None)

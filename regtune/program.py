@@ -102,7 +102,7 @@ class Program:
 
     def logits(self, params: Tensors, buffers: Tensors, knobs: Knobs, x: Tensor) -> Tensor:
         """Return the logits in eval mode; without a member axis in x, all members see the same x."""
-        forward = torch.vmap(self._predict, in_dims=(0, 0, 0, None)) if self.lifted else self._predict
+        forward = torch.vmap(self.predict, in_dims=(0, 0, 0, None)) if self.lifted else self.predict
         with torch.no_grad():
             result: Tensor = forward(params, buffers, knobs, x)
         return result
@@ -181,7 +181,8 @@ class Program:
             updated = state._replace(params=params, moments=moments)
             return recipe.project(updated, steps), work.gradients[0]
 
-    def _predict(self, params: Tensors, buffers: Tensors, knobs: Knobs, x: Tensor) -> Tensor:
+    def predict(self, params: Tensors, buffers: Tensors, knobs: Knobs, x: Tensor) -> Tensor:
+        """Return the logits in eval mode, differentiable, of one member."""
         return self.objective.forward(params, buffers, x, self._still_bend(self._filled(knobs)))
 
     def _still_bend(self, recipe: Recipe) -> Bend:

@@ -158,7 +158,7 @@ def find(results: Results, row: str) -> Cell:
 
 
 def recorded_epochs(results: Results, cell: Cell) -> tuple[Plain, list[Plain]]:
-    """Return the header under which a cell was trained, with what its worker said of itself, and its epochs' numbers."""
+    """Return the header under which a cell was trained, where its worker was, and the numbers of its epochs."""
     header, then, epochs = results.header, results.header, list[Plain]()
     rows, _ = read_log(results.path / "log.jsonl")
     for row in rows:

@@ -93,10 +93,15 @@ class Training:
         return buffer.getvalue()
 
     def weights(self) -> bytes:
-        """Return the weights that count and the buffers, on the CPU, readable with `weights_only=True`."""
+        """Return the weights that count and what they are weights of, readable with `weights_only=True`.
+
+        `params` and `buffers` by name, on the CPU; the `shape` [C, H, W] of a picture; the number of `classes`.
+        """
         params, buffers = self._lane.kept[0]
+        content = {"params": _on_cpu(params), "buffers": _on_cpu(buffers)}
+        shape = list(self._data.train.source.shape[1:])
         buffer = io.BytesIO()
-        torch.save({"params": _on_cpu(params), "buffers": _on_cpu(buffers)}, buffer)
+        torch.save(content | {"shape": shape, "classes": self._data.classes}, buffer)
         return buffer.getvalue()
 
     def _second(self, weights: tuple[Tensors, Tensors] | None, resume: bytes | None = None) -> Lane:

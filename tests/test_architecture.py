@@ -16,8 +16,8 @@ FILES = sorted(HOUSE.rglob("*.py"))
 ORDER = [
     {"__init__", "errors"},
     {"space", "shelf", "noise", "records"},
-    {"log", "machine", "shipped", "checkpoints", "changes"},
-    {"lease"},
+    {"log", "machine", "shipped", "checkpoints"},
+    {"lease", "changes"},
     {"store"},
     {"statistics"},
     {"reports"},
@@ -50,7 +50,7 @@ ORDER = [
     {"phase"},
     {"in_process"},
     {"cluster"},
-    {"display", "listing", "planned", "single"},
+    {"display", "export", "forecast", "listing", "planned", "single"},
     {"__main__"},
 ]
 NO_TORCH = set().union(*ORDER[: ORDER.index({"data"})]) - {"noise"} | {"ranges"}

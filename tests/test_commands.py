@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from regtune.cluster.run import run as run_sweep
+from regtune.log import read_log
 from regtune.sweep import Sweep
 from tests.conftest import METHODS, SWEEP, write_log
 

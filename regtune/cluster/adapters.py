@@ -11,8 +11,8 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from regtune.attempt import Pace, in_words, overdue
+from regtune.cluster.cargo import Cargo
 from regtune.cluster.nodes import Need, slots
-from regtune.cluster.parcel import Parcel
 from regtune.cluster.worker import read_report
 from regtune.phase import Phase
 from regtune.records import Cell, Plain
@@ -47,7 +47,7 @@ class PhaseSearcher(_NeverSaved, Searcher):
         return {
             "cell": str(task.cell),
             "trial": json.dumps(task.trial.plain()),
-            "resume": Parcel(task.resume.content) if task.resume else None,
+            "resume": Cargo(task.resume.content) if task.resume else None,
             "avoid": list(task.avoid) if self.elsewhere(task.avoid) else [],
         }
 

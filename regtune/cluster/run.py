@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 from regtune import lease
 from regtune.attempt import Pace
 from regtune.board import SearchBoard, rungs
-from regtune.changes import added
+from regtune.changes import check_same
 from regtune.confirm import ConfirmBoard
 from regtune.data import Place, Pool, Splits
-from regtune.errors import Refused
 from regtune.examine import examine
 from regtune.in_process import run_here
 from regtune.limits import Limit, Spent
 from regtune.lives import Watch
 from regtune.log import Log
-from regtune.machine import describe, differences
+from regtune.machine import describe
 from regtune.phase import Phase
 from regtune.sweep import Sweep
 
@@ -51,7 +48,7 @@ def run(
     with Log(path) as log:
         if log.torn:
             say(f"{path}: the last line was torn off by a crash and is left out")
-        for text in check_same(log, sweep):
+        for text in check_same(path, log.rows, sweep.plain()):
             say(f"{path}: added: {text}")
         spent = Spent(limit or Limit(), log.rows, sweep.cluster.gpus_per_trial)
         board, retries = SearchBoard(sweep), sweep.cluster.retries
@@ -73,21 +70,6 @@ def run(
     return path
 
 
-def check_same(log: Log, sweep: Sweep) -> list[str]:
-    """Return in words what a sweep adds to that of a log; raises Refused if the two could not be compared."""
-    headers = [row for row in log.rows if row["event"] == "header"]
-    if not headers:
-        return []
-    header = headers[-1]
-    try:
-        more = added(header["sweep"], json.loads(json.dumps(sweep.plain())))
-    except Refused as error:
-        raise Refused(f"{log.path}: {error}") from error
-    if unlike := differences(header, describe()):
-        warnings.warn(f"{log.path}: goes on where other software or hardware began: {'; '.join(unlike)}", stacklevel=3)
-    return more
-
-
 def pace_of(sweep: Sweep) -> Pace:
     """Return when the trials of a sweep report."""
     hours = sweep.cluster.hours_per_trial
@@ -105,7 +87,7 @@ def _confirm(sweep: Sweep, board: SearchBoard, log: Log, watch: Watch) -> Phase:
 
 def _on_ray(sweep: Sweep, address: str | None, stack: contextlib.ExitStack, say: Callable[[str], None]) -> Launch:
     """Return what runs a phase on a cluster, which is left when the stack is."""
-    from regtune.cluster.connection import cluster
+    from regtune.cluster.joining import cluster
     from regtune.cluster.tuning import run_on_ray
 
     stack.enter_context(cluster(sweep, address, say))

@@ -13,7 +13,7 @@ from ray import tune
 
 from regtune.attempt import Pace, Report, attempt
 from regtune.checkpoints import Saved
-from regtune.cluster.parcel import Parcel
+from regtune.cluster.cargo import Cargo
 from regtune.cluster.shipment import Shipment
 from regtune.machine import where
 from regtune.records import Epoch, Outcome, Plain, Trial
@@ -60,7 +60,7 @@ def _packed(report: Report, here: Mapping[str, str]) -> Plain:
     packed: Plain = {REPORT: json.dumps(row)}
     for name, saved in ((CHECKPOINT, report.checkpoint), (WEIGHTS, report.weights)):
         if saved is not None:
-            packed |= {name: Parcel(saved.content), f"{name}_of": json.dumps({"id": saved.id, "epoch": saved.epoch})}
+            packed |= {name: Cargo(saved.content), f"{name}_of": json.dumps({"id": saved.id, "epoch": saved.epoch})}
     return packed
 
 

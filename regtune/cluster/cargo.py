@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Parcel:
+class Cargo:
     """Bytes that Tune can hold and print without a look inside: it writes whatever it handles into its messages."""
 
     def __init__(self, content: bytes) -> None:

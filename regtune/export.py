@@ -1,0 +1,116 @@
+"""The weights that confirm kept, as a file, and the network that it loads as: `regtune export`."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from regtune.build import arithmetic_of, build_network, build_optimizer
+from regtune.checkpoints import Checkpoints
+from regtune.errors import Refused, shown
+from regtune.networks import fresh
+from regtune.objective import Objective
+from regtune.program import Program
+from regtune.recipe import Recipe, numbers
+from regtune.records import Cell, Trial
+from regtune.state import Tensors
+from regtune.store import Results
+
+SNIPPET = '''"""Loads the network of {cell} of the sweep {sweep}: kept epoch {kept}, test accuracy {test}."""
+
+import torch
+
+from regtune import load_network
+
+net = load_network("{file}")
+pictures = torch.zeros(1, {shape})  # in [0, 1]; the network normalizes them itself
+print(net(pictures).softmax(-1))  # [N, {classes}]
+'''
+
+
+class Exported(nn.Module):
+    """A trained network as its trial evaluated it, with what the recipe does in evaluation.
+
+    `net` is the network itself. Calling this module with float pictures [N, C, H, W] in [0, 1] returns
+    logits [N, classes].
+    """
+
+    def __init__(self, net: nn.Module, trial: Trial) -> None:
+        super().__init__()
+        self.net = net.eval()
+        recipe, optimizer = Recipe.read(trial.recipe, trial.plugins), build_optimizer(trial)
+        cpu = torch.device("cpu")
+        self._knobs = {"optimizer": {}, "recipe": [numbers(method, cpu) for _, method in recipe.methods]}
+        objective = Objective(net=self.net, lifted=False, arithmetic=arithmetic_of(trial))
+        self._program = Program(objective=objective, recipe=recipe, optimizer=optimizer, device=cpu)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Return logits [N, classes] of pictures [N, C, H, W] in [0, 1]."""
+        params: Tensors = dict(self.net.named_parameters())
+        buffers: Tensors = dict(self.net.named_buffers())
+        return self._program.predict(params, buffers, self._knobs, pictures)
+
+
+def export(results: Results, arm: str, number: int | None, folder: Path) -> list[Path]:
+    """Write the kept weights of a confirmed trial of an arm and a script that loads them; return both paths.
+
+    That is the trial of that number, or the one with the best validation accuracy (ties: the lower loss,
+    then the lower number); never chosen by test. Raises Refused where there is none.
+    """
+    row = _chosen(results, arm, number)
+    cell = Cell(arm, "confirm", int(row["number"]))
+    saved = Checkpoints(results.path / "weights").load(cell)
+    if saved is None or saved.id != row["id"]:
+        raise Refused(f"{results.path}: expected weights of {cell}, given none; confirm.weights was off, run it again")
+    content = torch.load(io.BytesIO(saved.content), weights_only=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    weights, script = folder / f"{arm}.pt", folder / f"load_{arm.replace('-', '_')}.py"
+    torch.save({**content, "trial": json.dumps(results.plain_trials[cell])}, weights)
+    script.write_text(
+        SNIPPET.format(
+            cell=cell,
+            sweep=results.sweep["name"],
+            kept=row["kept"],
+            test=row["test_accuracy"],
+            file=weights.name,
+            shape=", ".join(map(str, content["shape"])),
+            classes=content["classes"],
+        ),
+        encoding="utf-8",
+    )
+    return [weights, script]
+
+
+def load_network(path: str | Path) -> Exported:
+    """Return the network of a file that `regtune export` wrote, in eval mode on the CPU; raises Refused."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        trial = Trial.from_plain(json.loads(content["trial"]))
+    except OSError as error:
+        raise Refused(f"{path}: expected a file of regtune export, given {error.strerror or error}") from error
+    except Exception as error:  # torch raises many kinds for a file that is not its own
+        raise Refused(f"{path}: expected a file of regtune export, given another: {shown(str(error), 100)}") from error
+    shape: Any = tuple(content["shape"])
+    net = fresh(build_network(trial), shape=shape, classes=content["classes"], seed=trial.seed)
+    state = {**content["params"], **content["buffers"]}
+    if state.keys() != net.state_dict().keys():
+        raise Refused(f"{path}: expected the parameters of {trial.network['name']}, given others: a method added some")
+    net.load_state_dict(state)
+    return Exported(net, trial)
+
+
+def _chosen(results: Results, arm: str, number: int | None) -> dict[str, Any]:
+    trials = results.trials
+    ended = trials[(trials["arm"] == arm) & (trials["phase"] == "confirm") & (trials["status"] == "ok")]
+    if number is not None:
+        ended = ended[ended["number"] == number]
+    if not len(ended):
+        which = "a confirmed trial" if number is None else f"a confirmed trial of number {number}"
+        raise Refused(f"--arm {arm}: expected an arm with {which} that ended ok, given none in {results.path}")
+    ranked = ended.sort_values(["val_accuracy", "val_loss", "number"], ascending=[False, True, True])
+    return {str(name): value for name, value in ranked.iloc[0].items()}

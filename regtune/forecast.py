@@ -1,0 +1,61 @@
+"""What a run would do with the results that are there: `regtune run --dry-run`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Group
+from rich.table import Table
+
+from regtune.board import SearchBoard
+from regtune.changes import check_same
+from regtune.confirm import ConfirmBoard
+from regtune.log import read_log
+from regtune.phase import Phase
+from regtune.records import Plain
+from regtune.sweep import Sweep
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Read:
+    """A log that is only read; a phase writes when it is asked for trials, and this one never is."""
+
+    path: Path
+    rows: list[Plain]
+
+    def append(self, event: str, fields: Plain) -> None:
+        """Raise: nothing is written in a dry run."""
+        raise RuntimeError(f"a dry run wrote {event}")
+
+
+def forecast(sweep: Sweep, results: Path) -> Group:
+    """Return what is done and what is left of a sweep, ready to print; raises Refused as a run would."""
+    path = results / sweep.name / "log.jsonl"
+    rows, torn = read_log(path) if path.exists() else ([], 0)
+    log, retries = _Read(path=path, rows=rows), sweep.cluster.retries
+    lines = [f"added: {text}" for text in check_same(path, rows, sweep.plain())]
+    lines += ["the last line of the log was torn off by a crash and is left out"] if torn else []
+    board = SearchBoard(sweep)
+    search = Phase(board=board, log=log, retries=retries)
+    # Before search is over, the choice of an arm may still change, and with it what is left of confirm.
+    confirm = Phase(board=ConfirmBoard(sweep, board), log=log, retries=retries) if search.done else None
+    table = Table(title=f"{path}: nothing was started", title_justify="left")
+    table.add_column("arm", no_wrap=True)
+    for heading in ("search done", "go on", "to train", "confirm done", "go on", "to train"):
+        table.add_column(heading, justify="right")
+    for arm in sweep.arms:
+        counts = [*_counts(search, arm.name, sweep.budget(arm)), *_counts(confirm, arm.name, sweep.confirm.seeds)]
+        table.add_row(arm.name, *map(str, counts))
+    interrupted = [pair for phase in (search, confirm) if phase for pair in phase.open().items()]
+    lines += [f"{cell} goes on; the log has {epochs} of its epochs" for cell, epochs in interrupted]
+    return Group(*lines, table)
+
+
+def _counts(phase: Phase | None, arm: str, planned: int) -> tuple[int, int, int]:
+    """Return how many trials of an arm have ended, go on, and are still to be begun."""
+    if phase is None:
+        return 0, 0, planned
+    ended = sum(cell.arm == arm for cell in phase.ended)
+    begun = sum(cell.arm == arm for cell in phase.open())
+    return ended, begun, planned - ended - begun
