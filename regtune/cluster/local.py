@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 import ray
 from ray import tune
-from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]  # compiled, no stubs
 
 from regtune.board import rungs
 from regtune.cluster.adapters import PhaseScheduler, PhaseSearcher
+from regtune.cluster.environment import environment
 from regtune.cluster.shipment import Shipment
 from regtune.cluster.worker import work
 from regtune.data import Pool, Splits
@@ -49,7 +49,7 @@ def local_ray(sweep: Sweep) -> Iterator[None]:
             f"given {sweep.cluster.cpus_per_trial}"
         )
     token = {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    with _environment(SETTINGS | token | {"TUNE_MAX_PENDING_TRIALS_PG": str(slots + 1)}):
+    with environment(SETTINGS | token | {"TUNE_MAX_PENDING_TRIALS_PG": str(slots + 1)}):
         ray.init(
             address="local",
             num_cpus=present,
@@ -98,25 +98,3 @@ def _shipped(sweep: Sweep) -> dict[str, list[str]] | None:
     """Return the runtime environment that carries the sweep's plugin modules to the workers."""
     files = [str(plugin_path(name)) for name in sweep.arms[0].template.plugins]
     return {"py_modules": files} if files else None
-
-
-@contextlib.contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    _reread()
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-        _reread()
-
-
-def _reread() -> None:
-    """Let Ray see the environment again: it reads its auth settings once, when it is imported."""
-    Config.initialize("")
-    AuthenticationTokenLoader.instance().reset_cache()
