@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from regtune.errors import Refused
+from regtune.options import DataFolder, Download, Plugin, ResultsFolder, SweepFile
 
 # Rooms are imported inside the commands: torch, ray and pandas cost seconds, and `table` needs no torch.
 
@@ -18,16 +19,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-SweepFile = Annotated[Path, typer.Argument(help="a sweep file (TOML)", show_default=False)]
-Plugin = Annotated[
-    list[str] | None, typer.Option("--plugin", help="a module with your own regularizers, networks or data")
-]
-DataFolder = Annotated[
-    Path | None,
-    typer.Option("--data", envvar="REGTUNE_DATA", help="folder below which data sets lie", show_default=False),
-]
-Download = Annotated[bool, typer.Option("--download", help="fetch a published data set that is missing")]
-ResultsFolder = Annotated[Path, typer.Option("--results", help="folder under which results are kept")]
 
 
 @app.command("list")
@@ -97,16 +88,17 @@ def run(
     from regtune.display import Progress, live
     from regtune.reports.comparison import write_tables
     from regtune.sweep import Sweep
+    from regtune.termination import Terminated, sigterm_interrupts
 
     loaded = Sweep.read(sweep, tuple(plugin or ()))
     console = Console()
     progress, place = Progress(loaded), Place(root=data, download=download)
     try:
-        with live(progress, console):
+        with sigterm_interrupts(), live(progress, console):
             log = run_sweep(loaded, results, watch=progress.watch, in_process=in_process, place=place)
     except KeyboardInterrupt as error:
         print("regtune: interrupted; what is finished is kept, the same command goes on from there", file=sys.stderr)
-        raise typer.Exit(130) from error
+        raise typer.Exit(143 if isinstance(error, Terminated) else 130) from error
     confirmed = write_tables(log.parent)
     print(f"\n{(log.parent / 'table.md').read_text(encoding='utf-8')}")
     print(f"written: {log.parent}/table.md, table.csv, log.jsonl")

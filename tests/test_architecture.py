@@ -26,7 +26,7 @@ ORDER = [
     {"pictures"},
     {"regularizers"},
     {"recipe", "optimizers"},
-    {"clock", "compiled", "heap"},
+    {"clock", "compiled", "heap", "termination"},
     {"objective"},
     {"normalization"},
     {"program"},
@@ -49,6 +49,7 @@ ORDER = [
     {"in_process"},
     {"cluster"},
     {"display", "listing", "planned", "single"},
+    {"options"},
     {"__main__"},
 ]
 NO_TORCH = set().union(*ORDER[: ORDER.index({"data"})]) - {"noise"} | {"ranges"}

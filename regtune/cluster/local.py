@@ -21,6 +21,7 @@ from regtune.errors import Refused
 from regtune.phase import Phase
 from regtune.shelf import plugin_path
 from regtune.sweep import Sweep
+from regtune.termination import sigterm_kept
 
 SETTINGS = {
     "RAY_AUTH_MODE": "token",  # Ray would otherwise decide by what it finds in the home directory
@@ -50,15 +51,16 @@ def local_ray(sweep: Sweep) -> Iterator[None]:
         )
     token = {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
     with environment(SETTINGS | token | {"TUNE_MAX_PENDING_TRIALS_PG": str(slots + 1)}):
-        ray.init(
-            address="local",
-            num_cpus=present,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level="ERROR",
-            _node_ip_address="127.0.0.1",
-            runtime_env=_shipped(sweep),
-        )
+        with sigterm_kept():
+            ray.init(
+                address="local",
+                num_cpus=present,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level="ERROR",
+                _node_ip_address="127.0.0.1",
+                runtime_env=_shipped(sweep),
+            )
         try:
             share = sweep.cluster.gpus_per_trial
             if share > ray.cluster_resources().get("GPU", 0):
