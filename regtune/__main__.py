@@ -77,6 +77,7 @@ def run(
     in_process: Annotated[
         bool, typer.Option("--in-process", help="train here, one trial after the other, without Ray")
     ] = False,
+    address: Annotated[str | None, typer.Option("--address", help="a Ray cluster that is up, or auto")] = None,
     data: DataFolder = None,
     download: Download = False,
 ) -> None:
@@ -95,7 +96,7 @@ def run(
     progress, place = Progress(loaded), Place(root=data, download=download)
     try:
         with sigterm_interrupts(), live(progress, console):
-            log = run_sweep(loaded, results, watch=progress.watch, in_process=in_process, place=place)
+            log = run_sweep(loaded, results, watch=progress.watch, in_process=in_process, place=place, address=address)
     except KeyboardInterrupt as error:
         print("regtune: interrupted; what is finished is kept, the same command goes on from there", file=sys.stderr)
         raise typer.Exit(143 if isinstance(error, Terminated) else 130) from error

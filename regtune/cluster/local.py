@@ -70,6 +70,19 @@ def local_ray(sweep: Sweep) -> Iterator[None]:
             ray.shutdown()
 
 
+@contextlib.contextmanager
+def ray_at(address: str, sweep: Sweep) -> Iterator[None]:
+    """Use a cluster that is up."""
+    settings = {name: value for name, value in SETTINGS.items() if name != "RAY_AUTH_MODE"}
+    with environment(settings):
+        with sigterm_kept():
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR", runtime_env=_shipped(sweep))
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
 def run_on_ray(phase: Phase, sweep: Sweep, data: Splits | Pool) -> None:
     """Run what is left of a phase as Tune trials on the cluster that is up; a pool is for splits of their own."""
     trainable = tune.with_parameters(

@@ -29,6 +29,7 @@ def run(
     watch: Watch = lambda event, row: None,
     in_process: bool = False,
     place: Place | None = None,
+    address: str | None = None,
 ) -> Path:
     """Run what is left of a sweep and return the path of its log.
 
@@ -49,9 +50,9 @@ def run(
         log.append("header", {**describe(), "sweep": sweep.plain()})
         with contextlib.ExitStack() as stack:
             if not in_process:
-                from regtune.cluster.local import local_ray
+                from regtune.cluster.local import local_ray, ray_at
 
-                stack.enter_context(local_ray(sweep))
+                stack.enter_context(ray_at(address, sweep) if address else local_ray(sweep))
             _run(search, sweep, splits.without_test(), in_process=in_process)
             if confirm is None:
                 confirm = Phase(board=ConfirmBoard(sweep, board), log=log, watch=watch)
