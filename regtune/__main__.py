@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from regtune.errors import Refused
+from regtune.jobs_commands import app as jobs
 from regtune.options import DataFolder, Download, Plugin, ResultsFolder, SweepFile
 
 # Rooms are imported inside the commands: torch, ray and pandas cost seconds, and `table` needs no torch.
@@ -19,6 +20,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(jobs)
 
 
 @app.command("list")

@@ -50,6 +50,7 @@ ORDER = [
     {"cluster"},
     {"display", "listing", "planned", "single"},
     {"options"},
+    {"jobs_commands"},
     {"__main__"},
 ]
 NO_TORCH = set().union(*ORDER[: ORDER.index({"data"})]) - {"noise"} | {"ranges"}
