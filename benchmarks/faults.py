@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import random
 import secrets
 import signal
 import subprocess
@@ -20,6 +19,8 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+
+import numpy as np
 
 SWEEP = """
 data = { name = "digits", train = 200, validation = 397 }
@@ -57,7 +58,7 @@ def main() -> None:
     os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0"}
     from ray.cluster_utils import Cluster
 
-    draws, done = random.Random(0), Counter[str]()
+    draws, done = np.random.default_rng(0), Counter[str]()
     with tempfile.TemporaryDirectory(prefix="regtune-faults-") as name:
         folder = Path(name)
         (folder / "faults.toml").write_text(SWEEP.replace("COUNT", str(given.trials)))
@@ -76,9 +77,9 @@ def main() -> None:
                         continue
                     kind = faults.pop()
                     if kind == "worker":
-                        os.kill(draws.choice(running), signal.SIGKILL)
+                        os.kill(int(draws.choice(running)), signal.SIGKILL)
                     else:
-                        cluster.remove_node(nodes.pop(draws.randrange(2)), allow_graceful=False)
+                        cluster.remove_node(nodes.pop(int(draws.integers(2))), allow_graceful=False)
                         nodes.append(cluster.add_node(num_cpus=1))
                     done[kind] += 1
             print((folder / "out.txt").read_text()[-1500:])

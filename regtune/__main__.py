@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
+from regtune.commands import jobs, results, sweeps
+from regtune.commands.options import Plugin
 from regtune.errors import Refused
-
-# Rooms are imported inside the commands: torch, ray and pandas cost seconds, and `table` needs no torch.
 
 app = typer.Typer(
     help="Which regularizer, at which strength, is worth it for my network on my data?",
@@ -18,16 +18,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-SweepFile = Annotated[Path, typer.Argument(help="a sweep file (TOML)", show_default=False)]
-Plugin = Annotated[
-    list[str] | None, typer.Option("--plugin", help="a module with your own regularizers, networks or data")
-]
-DataFolder = Annotated[
-    Path | None,
-    typer.Option("--data", envvar="REGTUNE_DATA", help="folder below which data sets lie", show_default=False),
-]
-Download = Annotated[bool, typer.Option("--download", help="fetch a published data set that is missing")]
-ResultsFolder = Annotated[Path, typer.Option("--results", help="folder under which results are kept")]
+for part in (sweeps, results, jobs):
+    app.add_typer(part.app)
 
 
 @app.command("list")
@@ -49,114 +41,6 @@ def list_(
         print(catalogue.markdown(), end="")
     else:
         show_all(tuple(plugin or ()))
-
-
-@app.command()
-def check(sweep: SweepFile, plugin: Plugin = None, data: DataFolder = None, download: Download = False) -> None:
-    """Check a sweep file and its data; start nothing."""
-    from regtune.data import Place
-    from regtune.examine import examine
-    from regtune.sweep import Sweep
-
-    plan = Sweep.read(sweep, tuple(plugin or ()))
-    splits = examine(plan, Place(root=data, download=download)).splits
-    test = len(splits.test) if splits.test is not None else 0
-    print(
-        f"{sweep}: ok, {len(plan.arms)} arms; {len(splits.train)} training, {len(splits.validation)} "
-        f"validation, {test} test examples of {splits.classes} classes"
-    )
-
-
-@app.command()
-def plan(sweep: SweepFile, plugin: Plugin = None) -> None:
-    """Print what a sweep would do: arms, searched knobs, trials, epochs, rungs."""
-    from rich.console import Console
-
-    from regtune.planned import planned
-    from regtune.sweep import Sweep
-
-    Console().print(planned(Sweep.read(sweep, tuple(plugin or ()))))
-
-
-@app.command()
-def run(
-    sweep: SweepFile,
-    plugin: Plugin = None,
-    results: ResultsFolder = Path("results"),
-    in_process: Annotated[
-        bool, typer.Option("--in-process", help="train here, one trial after the other, without Ray")
-    ] = False,
-    data: DataFolder = None,
-    download: Download = False,
-) -> None:
-    """Run what is left of a sweep: search, confirm, table."""
-    from rich.console import Console
-
-    from regtune.cluster.run import run as run_sweep
-    from regtune.data import Place
-    from regtune.display import Progress, live
-    from regtune.reports.comparison import write_tables
-    from regtune.sweep import Sweep
-
-    loaded = Sweep.read(sweep, tuple(plugin or ()))
-    console = Console()
-    progress, place = Progress(loaded), Place(root=data, download=download)
-    try:
-        with live(progress, console):
-            log = run_sweep(loaded, results, watch=progress.watch, in_process=in_process, place=place)
-    except KeyboardInterrupt as error:
-        print("regtune: interrupted; what is finished is kept, the same command goes on from there", file=sys.stderr)
-        raise typer.Exit(130) from error
-    confirmed = write_tables(log.parent)
-    print(f"\n{(log.parent / 'table.md').read_text(encoding='utf-8')}")
-    print(f"written: {log.parent}/table.md, table.csv, log.jsonl")
-    if loaded.confirm.seeds and not confirmed:
-        print("regtune: no arm has a confirmed trial; the messages above say why", file=sys.stderr)
-        raise typer.Exit(1)
-
-
-@app.command()
-def table(
-    results: Annotated[Path, typer.Argument(help="a results folder", show_default=False)],
-    form: Annotated[str, typer.Option("--format", help="md or csv")] = "md",
-) -> None:
-    """Print the comparison table of a results folder."""
-    from regtune.errors import nearest
-    from regtune.reports.comparison import comparison, markdown
-    from regtune.store import load
-
-    if form not in ("md", "csv"):
-        raise Refused(f"--format: unknown format {form!r}{nearest(form, ('md', 'csv'))}")
-    loaded = load(results)
-    text = markdown(loaded) if form == "md" else comparison(loaded).to_csv(index=False)
-    sys.stdout.write(text)
-
-
-@app.command()
-def trial(
-    source: Annotated[Path, typer.Argument(help="a sweep file or a results folder", show_default=False)],
-    arm: Annotated[str | None, typer.Option(help="arm of the sweep file; the first if not given")] = None,
-    setting: Annotated[
-        list[str] | None, typer.Option("--set", help="a knob, as in mixup.alpha=0.4; may be repeated")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="seed", min=0, max=2_000_000_000)] = 0,
-    row: Annotated[str | None, typer.Option(help="a recorded trial: its id or arm/phase/number")] = None,
-    plugin: Plugin = None,
-    data: DataFolder = None,
-    download: Download = False,
-) -> None:
-    """Train one trial here without Ray, or train a recorded one again and compare every number."""
-    from regtune import single
-    from regtune.data import Place
-
-    place = Place(root=data, download=download)
-    if source.is_dir() or source.suffix == ".jsonl":
-        if row is None:
-            raise Refused(f"{source}: a results folder needs --row with the id of a trial, or arm/phase/number")
-        raise typer.Exit(single.repeat(source, row, place))
-    if row is not None:
-        raise Refused(f"{source}: --row needs a results folder")
-    single.show(source, arm, setting or [], seed, tuple(plugin or ()), place)
 
 
 @app.command()

@@ -19,6 +19,8 @@ from regtune.records import Plain
 from regtune.sweep import Sweep
 
 REFRESHES_PER_SECOND = 4
+SECONDS_BETWEEN_LINES = 30.0
+SECONDS_BETWEEN_LOOKS = 0.5
 
 
 @dataclass(kw_only=True)
@@ -108,12 +110,60 @@ class Progress:
                     f"{confirm.ended.total()}/{confirm.planned}",
                 )
             left = self.seconds_left()
-        clock = "…" if left is None else f"{int(left) // 60}:{int(left) % 60:02d}"
-        return Group(table, Text(f"time left {clock}", style="dim"))
+        return Group(table, Text(f"time left {_clock(left)}", style="dim"))
+
+    def line(self) -> str:
+        """Return the state in one line, as logs of runs without a terminal have it."""
+        with self._lock:
+            done = {phase: self._sum(phase) for phase in ("search", "confirm")}
+            faults = sum(t.ended[status] for t in self.tallies.values() for status in ("failed", "diverged"))
+            left = self.seconds_left()
+        counts = ", ".join(f"{phase} {ended}/{planned}" for phase, (ended, planned) in done.items())
+        return f"{counts}, failed {faults}, time left {_clock(left)}"
+
+    def searched(self) -> bool:
+        """Whether every trial of search has ended."""
+        with self._lock:
+            ended, planned = self._sum("search")
+        return ended == planned
+
+    def _sum(self, phase: str) -> tuple[int, int]:
+        tallies = [tally for (of, _), tally in self.tallies.items() if of == phase]
+        return sum(tally.ended.total() for tally in tallies), sum(tally.planned for tally in tallies)
+
+
+def _clock(seconds: float | None) -> str:
+    return "…" if seconds is None else f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
 @contextlib.contextmanager
-def live(progress: Progress, console: Console) -> Iterator[None]:
-    """Show the progress while the block runs; a console that is no terminal gets the last state."""
-    with Live(progress, console=console, refresh_per_second=REFRESHES_PER_SECOND):
+def live(progress: Progress, console: Console, seconds: float = SECONDS_BETWEEN_LINES) -> Iterator[None]:
+    """Show the progress while the block runs.
+
+    A terminal has it live. Anything else gets a plain line now and then and when a phase ends, and the last
+    state as a table.
+    """
+    if console.is_terminal:
+        with Live(progress, console=console, refresh_per_second=REFRESHES_PER_SECOND):
+            yield
+        return
+    over = threading.Event()
+    writer = threading.Thread(target=_write_lines, args=(progress, console, seconds, over), daemon=True)
+    writer.start()
+    try:
         yield
+    finally:
+        over.set()
+        writer.join()
+        console.print(progress)
+
+
+def _write_lines(progress: Progress, console: Console, seconds: float, over: threading.Event) -> None:
+    """Print a line every so many seconds, when search ends, and when all is over."""
+    printed, searched = time.monotonic(), progress.searched()
+    while not over.wait(min(seconds, SECONDS_BETWEEN_LOOKS)):
+        ends_now = not searched and progress.searched()
+        if ends_now or time.monotonic() - printed >= seconds:
+            print(progress.line(), file=console.file, flush=True)
+            printed, searched = time.monotonic(), searched or ends_now
+    print(progress.line(), file=console.file, flush=True)

@@ -27,7 +27,7 @@ ORDER = [
     {"pictures"},
     {"regularizers"},
     {"recipe", "optimizers"},
-    {"clock", "compiled", "heap"},
+    {"clock", "compiled", "heap", "termination"},
     {"objective"},
     {"normalization"},
     {"program"},
@@ -51,6 +51,7 @@ ORDER = [
     {"in_process"},
     {"cluster"},
     {"display", "export", "forecast", "listing", "planned", "single"},
+    {"commands"},
     {"__main__"},
 ]
 NO_TORCH = set().union(*ORDER[: ORDER.index({"data"})]) - {"noise"} | {"ranges"}

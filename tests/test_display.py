@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from pathlib import Path
 
 from rich.console import Console
@@ -49,8 +50,29 @@ def test_the_display_shows_a_search_under_way_and_again_after_a_restart(sweep_fi
     assert "3/4" in text
     assert text.count("4/4") == 2
     assert max(map(len, text.splitlines())) <= 80
+    assert text.startswith("search 11/12, confirm 0/9, failed 0, time left ")
     again = Progress(sweep)
     with Log(path) as log:
         Phase(board=SearchBoard(sweep), log=log, watch=again.watch, retries=0)
     assert again.tallies == progress.tallies
     assert again.seconds_left() is None, "the pace is that of this run"
+
+
+def test_without_a_terminal_there_is_a_line_now_and_then_and_when_a_phase_ends(sweep_file: Path) -> None:
+    progress, console = Progress(Sweep.read(sweep_file)), Console(file=io.StringIO(), width=80)
+
+    def end(phase: str, number: int) -> None:
+        for arm in ("baseline", "dropout", "mixup"):
+            progress.watch("ended", {"cell": [arm, phase, number], "outcome": {"status": "ok"}})
+
+    with live(progress, console, seconds=1.0):
+        for number in range(4):
+            end("search", number)
+        time.sleep(2.5)
+        end("confirm", 0)
+    lines, _, table = console.file.getvalue().partition("regtune · small")  # type: ignore[attr-defined]  # a StringIO
+    *earlier, last = lines.splitlines()
+    assert set(earlier) == {"search 12/12, confirm 0/9, failed 0, time left …"}
+    assert len(earlier) >= 2, "one when search ended and one a second later"
+    assert last == "search 12/12, confirm 3/9, failed 0, time left …"
+    assert "4/4" in table

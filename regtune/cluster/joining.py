@@ -12,12 +12,24 @@ import ray
 from ray.exceptions import AuthenticationError
 
 import regtune
+from regtune.cluster.environment import environment
 from regtune.cluster.nodes import Need, check_versions, slots
-from regtune.cluster.settings import SETTINGS, environment
 from regtune.errors import Refused
 from regtune.shelf import plugin_path
 from regtune.sweep import Sweep
+from regtune.termination import sigterm_kept
 
+SETTINGS = {
+    "RAY_AIR_NEW_OUTPUT": "0",  # the newer reporter prints boxes even when asked to be silent
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # else Ctrl-C would end search quietly and confirm would begin
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a trial without a GPU sees none
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # our log is the truth; Tune's snapshots are never read
+    "TUNE_MAX_PENDING_TRIALS_PG": "10000",  # how many wait is decided by PhaseSearcher
+    "TUNE_FORCE_TRIAL_CLEANUP_S": "10",  # a worker that does not end when asked is killed
+}
 JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set where a job was submitted: its own environment ships what is needed
 
 
@@ -45,15 +57,16 @@ def _private(sweep: Sweep) -> Iterator[None]:
         )
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     with environment(SETTINGS | token):
-        ray.init(
-            address="local",
-            num_cpus=present,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level="ERROR",
-            _node_ip_address="127.0.0.1",
-            runtime_env=_shipped(_plugins(sweep)),
-        )
+        with sigterm_kept():
+            ray.init(
+                address="local",
+                num_cpus=present,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level="ERROR",
+                _node_ip_address="127.0.0.1",
+                runtime_env=_shipped(_plugins(sweep)),
+            )
         try:
             if sweep.cluster.gpus_per_trial > ray.cluster_resources().get("GPU", 0):
                 raise Refused("cluster.gpus_per_trial: expected 0, this machine has no GPU that Ray can see")
@@ -78,7 +91,8 @@ def _joined(sweep: Sweep, address: str, say: Callable[[str], None]) -> Iterator[
     mode = {"RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "token")}
     with environment(SETTINGS | mode):
         try:
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR", runtime_env=_shipped(shipped))
+            with sigterm_kept():
+                ray.init(address=address, log_to_driver=False, logging_level="ERROR", runtime_env=_shipped(shipped))
         except (ConnectionError, RuntimeError, ValueError, AuthenticationError) as error:
             text = " ".join(str(error).split())[:300]
             raise Refused(

@@ -1,0 +1,115 @@
+"""The commands for sweeps on a cluster: submit, status, logs, stop."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from regtune.commands.options import Download, Plugin, SweepFile
+
+if TYPE_CHECKING:
+    from regtune.cluster.jobs import Job
+
+app = typer.Typer()
+Address = Annotated[str, typer.Option("--address", help="the job server of the cluster's head, as Ray's dashboard")]
+Json = Annotated[bool, typer.Option("--json", help="print JSON")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="the id that submit printed", show_default=False)]
+DASHBOARD = "http://127.0.0.1:8265"
+
+
+@app.command()
+def submit(
+    sweep: SweepFile,
+    plugin: Plugin = None,
+    address: Address = DASHBOARD,
+    results: Annotated[
+        str, typer.Option("--results", help="folder on the cluster's head node under which results are kept")
+    ] = "~/regtune-results",
+    data: Annotated[
+        str | None, typer.Option("--data", help="folder on the cluster below which data sets lie", show_default=False)
+    ] = None,
+    download: Download = False,
+    as_json: Json = False,
+) -> None:
+    """Check a sweep and hand it to a Ray cluster; it runs there, whatever happens here."""
+    from regtune.cluster.connection import check_version, connect
+    from regtune.cluster.jobs import submit as submit_sweep
+    from regtune.cluster.parcel import check_folder
+    from regtune.sweep import Sweep
+
+    check_folder("--results", results)
+    if data is not None:
+        check_folder("--data", data)
+    loaded = Sweep.read(sweep, tuple(plugin or ()))
+    with connect(address) as client:
+        check_version(client, address)
+        job, new = submit_sweep(client, loaded, sweep, results=results, data=data, download=download)
+    if as_json:
+        print(json.dumps({**dataclasses.asdict(job), "submitted": new}))
+        return
+    print(f"{job.id}: {'submitted' if new else f'already {job.state}, nothing submitted'}")
+    print(f"results: {job.results} on the head node")
+    print(f"regtune logs {job.id} --follow --address {address}")
+
+
+@app.command()
+def status(
+    name: Annotated[str | None, typer.Argument(metavar="[ID]", help="a job; all of them if not given")] = None,
+    address: Address = DASHBOARD,
+    as_json: Json = False,
+) -> None:
+    """Print how a job is doing, or all jobs of regtune on the cluster."""
+    from regtune.cluster.connection import connect
+    from regtune.cluster.jobs import find, jobs, log, progress
+
+    with connect(address) as client:
+        if name is None:
+            found = jobs(client)
+            if as_json:
+                print(json.dumps({"jobs": [dataclasses.asdict(job) for job in found]}))
+            else:
+                for job in found:
+                    print(_line(job))
+            return
+        job, newest = find(client, name), progress(log(client, name))
+    if as_json:
+        print(json.dumps({**dataclasses.asdict(job), "progress": newest}))
+    else:
+        print(_line(job))
+        print(f"progress: {newest or 'none yet'}")
+        print(f"results: {job.results} on the head node")
+
+
+@app.command()
+def logs(
+    name: Id,
+    follow: Annotated[bool, typer.Option("--follow", help="go on until the job ends")] = False,
+    address: Address = DASHBOARD,
+    as_json: Json = False,
+) -> None:
+    """Print what a job has printed."""
+    from regtune.cluster import jobs
+    from regtune.cluster.connection import connect
+
+    with connect(address) as client:
+        for line in jobs.follow(client, name) if follow else jobs.log(client, name):
+            print(json.dumps({"line": line}) if as_json else line, flush=True)
+
+
+@app.command()
+def stop(name: Id, address: Address = DASHBOARD, as_json: Json = False) -> None:
+    """Stop a job; submitted again, its sweep goes on from its log."""
+    from regtune.cluster.connection import connect
+    from regtune.cluster.jobs import stop as stop_job
+
+    with connect(address) as client:
+        job = stop_job(client, name)
+    print(json.dumps(dataclasses.asdict(job)) if as_json else _line(job))
+
+
+def _line(job: Job) -> str:
+    message = f": {job.message}" if job.state == "failed" and job.message else ""
+    return f"{job.id}: {job.state}{message}"

@@ -1,0 +1,19 @@
+"""What several commands ask for: arguments and options with their help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+SweepFile = Annotated[Path, typer.Argument(help="a sweep file (TOML)", show_default=False)]
+Plugin = Annotated[
+    list[str] | None, typer.Option("--plugin", help="a module with your own regularizers, networks or data")
+]
+DataFolder = Annotated[
+    Path | None,
+    typer.Option("--data", envvar="REGTUNE_DATA", help="folder below which data sets lie", show_default=False),
+]
+Download = Annotated[bool, typer.Option("--download", help="fetch a published data set that is missing")]
+ResultsFolder = Annotated[Path, typer.Option("--results", help="folder under which results are kept")]

@@ -1,0 +1,79 @@
+"""The commands for a results folder: table, export; and trial, which takes either."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from regtune.commands.options import DataFolder, Download, Plugin
+from regtune.errors import Refused
+
+app = typer.Typer()
+
+
+@app.command()
+def table(
+    results: Annotated[Path, typer.Argument(help="a results folder", show_default=False)],
+    form: Annotated[str, typer.Option("--format", help="md or csv")] = "md",
+) -> None:
+    """Print the comparison table of a results folder."""
+    from regtune.errors import nearest
+    from regtune.reports.comparison import comparison, markdown
+    from regtune.store import load
+
+    if form not in ("md", "csv"):
+        raise Refused(f"--format: unknown format {form!r}{nearest(form, ('md', 'csv'))}")
+    loaded = load(results)
+    text = markdown(loaded) if form == "md" else comparison(loaded).to_csv(index=False)
+    sys.stdout.write(text)
+
+
+@app.command()
+def export(
+    results: Annotated[Path, typer.Argument(help="a results folder", show_default=False)],
+    arm: Annotated[str, typer.Option(help="the arm whose network is wanted", show_default=False)],
+    number: Annotated[
+        int | None, typer.Option(help="of the confirmed trial; the best by validation if not given")
+    ] = None,
+    to: Annotated[Path, typer.Option("--to", help="folder to write into")] = Path(),
+) -> None:
+    """Write the weights that a confirmed trial kept, and a few lines of Python that load them."""
+    from regtune.errors import nearest
+    from regtune.export import export as export_weights
+    from regtune.store import load
+
+    loaded = load(results)
+    if arm not in loaded.sweep["arms"]:
+        raise Refused(f"--arm: unknown arm {arm!r}{nearest(arm, loaded.sweep['arms'])}")
+    for path in export_weights(loaded, arm, number, to):
+        print(f"wrote {path}")
+
+
+@app.command()
+def trial(
+    source: Annotated[Path, typer.Argument(help="a sweep file or a results folder", show_default=False)],
+    arm: Annotated[str | None, typer.Option(help="arm of the sweep file; the first if not given")] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", help="a knob, as in mixup.alpha=0.4; may be repeated")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="seed", min=0, max=2_000_000_000)] = 0,
+    row: Annotated[str | None, typer.Option(help="a recorded trial: its id or arm/phase/number")] = None,
+    plugin: Plugin = None,
+    data: DataFolder = None,
+    download: Download = False,
+) -> None:
+    """Train one trial here without Ray, or train a recorded one again and compare every number."""
+    from regtune import single
+    from regtune.data import Place
+
+    place = Place(root=data, download=download)
+    if source.is_dir() or source.suffix == ".jsonl":
+        if row is None:
+            raise Refused(f"{source}: a results folder needs --row with the id of a trial, or arm/phase/number")
+        raise typer.Exit(single.repeat(source, row, place))
+    if row is not None:
+        raise Refused(f"{source}: --row needs a results folder")
+    single.show(source, arm, setting or [], seed, tuple(plugin or ()), place)

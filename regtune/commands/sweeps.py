@@ -1,0 +1,102 @@
+"""The commands for a sweep file: check, plan, run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from regtune.commands.options import DataFolder, Download, Plugin, ResultsFolder, SweepFile
+
+app = typer.Typer()
+
+
+@app.command()
+def check(sweep: SweepFile, plugin: Plugin = None, data: DataFolder = None, download: Download = False) -> None:
+    """Check a sweep file and its data; start nothing."""
+    from regtune.data import Place
+    from regtune.examine import examine
+    from regtune.sweep import Sweep
+
+    plan = Sweep.read(sweep, tuple(plugin or ()))
+    splits = examine(plan, Place(root=data, download=download)).splits
+    test = len(splits.test) if splits.test is not None else 0
+    print(
+        f"{sweep}: ok, {len(plan.arms)} arms; {len(splits.train)} training, {len(splits.validation)} "
+        f"validation, {test} test examples of {splits.classes} classes"
+    )
+
+
+@app.command()
+def plan(sweep: SweepFile, plugin: Plugin = None) -> None:
+    """Print what a sweep would do: arms, searched knobs, trials, epochs, rungs."""
+    from rich.console import Console
+
+    from regtune.planned import planned
+    from regtune.sweep import Sweep
+
+    Console().print(planned(Sweep.read(sweep, tuple(plugin or ()))))
+
+
+@app.command()
+def run(
+    sweep: SweepFile,
+    plugin: Plugin = None,
+    results: ResultsFolder = Path("results"),
+    in_process: Annotated[
+        bool, typer.Option("--in-process", help="train here, one trial after the other, without Ray")
+    ] = False,
+    address: Annotated[
+        str | None, typer.Option("--address", help="a Ray cluster that this machine belongs to: auto, or host:port")
+    ] = None,
+    max_hours: Annotated[
+        float | None, typer.Option("--max-hours", help="search ends after so many hours", min=0)
+    ] = None,
+    max_gpu_hours: Annotated[
+        float | None, typer.Option("--max-gpu-hours", help="search ends after so many GPU-hours of trials", min=0)
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be done; start nothing")] = False,
+    data: DataFolder = None,
+    download: Download = False,
+) -> None:
+    """Run what is left of a sweep: search, confirm, table."""
+    from rich.console import Console
+
+    from regtune.cluster.run import run as run_sweep
+    from regtune.data import Place
+    from regtune.display import Progress, live
+    from regtune.forecast import forecast
+    from regtune.limits import Limit
+    from regtune.reports.comparison import write_tables
+    from regtune.sweep import Sweep
+    from regtune.termination import Terminated, sigterm_interrupts
+
+    loaded = Sweep.read(sweep, tuple(plugin or ()))
+    console = Console()
+    if dry_run:
+        console.print(forecast(loaded, results))
+        return
+    progress, place = Progress(loaded), Place(root=data, download=download)
+    try:
+        with sigterm_interrupts(), live(progress, console):
+            log = run_sweep(
+                loaded,
+                results,
+                watch=progress.watch,
+                say=lambda text: console.print(f"regtune: {text}", style="dim", soft_wrap=True),
+                in_process=in_process,
+                address=address,
+                place=place,
+                limit=Limit(hours=max_hours, gpu_hours=max_gpu_hours),
+            )
+    except KeyboardInterrupt as error:
+        print("regtune: interrupted; what is finished is kept, the same command goes on from there", file=sys.stderr)
+        raise typer.Exit(143 if isinstance(error, Terminated) else 130) from error
+    confirmed = write_tables(log.parent)
+    print(f"\n{(log.parent / 'table.md').read_text(encoding='utf-8')}")
+    print(f"written: {log.parent}/table.md, table.csv, log.jsonl")
+    if loaded.confirm.seeds and not confirmed:
+        print("regtune: no arm has a confirmed trial; the messages above say why", file=sys.stderr)
+        raise typer.Exit(1)
