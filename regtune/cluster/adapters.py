@@ -100,7 +100,7 @@ class PhaseScheduler(_NeverSaved, FIFOScheduler):
         if limit is not None and begun is not None and time.time() - begun > limit:
             self._phase.end(cell, overdue(limit))
             return
-        error = trial.get_error()
+        error = trial.get_pickled_error()
         self._phase.fault(cell, in_words(error) if error is not None else "its worker ended before the trial did")
 
     def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:
