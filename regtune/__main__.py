@@ -88,6 +88,9 @@ def run(
     ] = False,
     data: DataFolder = None,
     download: Download = False,
+    optuna_storage: Annotated[
+        str | None, typer.Option(help="copy search into this Optuna storage, as sqlite:///search.db", metavar="URL")
+    ] = None,
 ) -> None:
     """Run what is left of a sweep: search, confirm, table."""
     from rich.console import Console
@@ -95,15 +98,17 @@ def run(
     from regtune.cluster.run import run as run_sweep
     from regtune.data import Place
     from regtune.display import Progress, live
+    from regtune.mirror import Mirror
     from regtune.reports.comparison import write_tables
     from regtune.sweep import Sweep
 
     loaded = Sweep.read(sweep, tuple(plugin or ()))
     console = Console()
     progress, place = Progress(loaded), Place(root=data, download=download)
+    watch = Mirror(loaded, optuna_storage).beside(progress.watch) if optuna_storage else progress.watch
     try:
         with live(progress, console):
-            log = run_sweep(loaded, results, watch=progress.watch, in_process=in_process, place=place)
+            log = run_sweep(loaded, results, watch=watch, in_process=in_process, place=place)
     except KeyboardInterrupt as error:
         print("regtune: interrupted; what is finished is kept, the same command goes on from there", file=sys.stderr)
         raise typer.Exit(130) from error

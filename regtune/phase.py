@@ -40,7 +40,7 @@ class Phase:
                 self._told[cell] += 1
                 self._known.setdefault(cell, []).append(epoch.numbers())
                 if board.tell(cell, epoch) == "stop":
-                    doomed[cell] = _pruned(epoch)
+                    doomed[cell] = _pruned(epoch, board.why)
                 elif epoch.outcome is not None:
                     doomed[cell] = epoch.outcome
             elif row["event"] == "ended":
@@ -81,7 +81,7 @@ class Phase:
             self._told[cell] = epoch.number
             self._write("epoch", cell, {"epoch": epoch.plain()})
             if self._board.tell(cell, epoch) == "stop":
-                self.end(cell, _pruned(epoch))
+                self.end(cell, _pruned(epoch, self._board.why))
                 return "stop"
             if epoch.outcome is not None:
                 self.end(cell, epoch.outcome)
@@ -110,9 +110,8 @@ def cell_of(row: Plain) -> Cell | None:
     return Cell(*row["cell"]) if "cell" in row else None
 
 
-def _pruned(epoch: Epoch) -> Outcome:
-    message = f"after epoch {epoch.number} it was not among the best of its own arm"
-    return Outcome(status="pruned", message=message, kept=epoch.kept)
+def _pruned(epoch: Epoch, why: str) -> Outcome:
+    return Outcome(status="pruned", message=f"after epoch {epoch.number} {why}", kept=epoch.kept)
 
 
 def _unlike(epoch: Epoch) -> Outcome:

@@ -65,6 +65,7 @@ def load(path: str | Path) -> Results:
         raise Refused(f"{log}: expected a header, given a log without one; run the sweep again")
     cells, epochs = _cells(headers[-1]["sweep"]), []
     plain_trials: dict[Cell, Plain] = {}
+    measured: dict[tuple[Cell, int], Plain] = {}
     for row in rows:
         if row["event"] == "header":
             continue
@@ -78,7 +79,8 @@ def load(path: str | Path) -> Results:
             entry["epochs"] = epoch["number"]
             entry["seconds"] += epoch["seconds"]
             if epoch.get("stage", "train") == "train":  # in retraining the validation examples are trained on
-                entry["val_accuracy"], entry["val_loss"] = epoch["val_accuracy"], epoch["val_loss"]
+                measured[cell, epoch["number"]] = epoch
+                entry |= {name: measured[cell, epoch["kept"]][name] for name in ("val_accuracy", "val_loss")}
             epochs.append({**dict(zip(Cell._fields, cell, strict=True)), **_epoch(epoch)})
         elif row["event"] == "ended":
             outcome = row["outcome"]

@@ -12,13 +12,13 @@ import ray
 from ray import tune
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]  # compiled, no stubs
 
-from regtune.board import rungs
 from regtune.cluster.adapters import PhaseScheduler, PhaseSearcher
 from regtune.cluster.shipment import Shipment
 from regtune.cluster.worker import work
 from regtune.data import Pool, Splits
 from regtune.errors import Refused
 from regtune.phase import Phase
+from regtune.pruners import rungs
 from regtune.shelf import plugin_path
 from regtune.sweep import Sweep
 
