@@ -23,7 +23,9 @@ from tests.conftest import SWEEP
 from tests.curves import recorded
 from tests.test_board import epoch, finished
 
-EPOCHS, TRIALS, SAMPLERS = 6, 5, ("tpe", "random", "qmc", "grid")
+SAMPLERS = ("tpe", "random", "qmc", "grid")
+EPOCHS = 4
+TRIALS = 9  # TPE learns from the sixth on
 PRUNERS = (
     'pruner = "asha"\nfactor = 1.5\npopulation = 1',
     'pruner = "asha"\nfactor = 2.0\npopulation = 2',
@@ -63,7 +65,8 @@ class Driver:
 
 
 def sweep_of(folder: Path, seed: int) -> Sweep:
-    text = SWEEP.replace("trials = 4", f"trials = {TRIALS}").replace('"random"', f'"{SAMPLERS[seed % 4]}"')
+    text = SWEEP.replace("trials = 4", f"trials = {TRIALS}").replace("epochs = 6", f"epochs = {EPOCHS}")
+    text = text.replace('"random"', f'"{SAMPLERS[seed % 4]}"')
     text = text.replace("population = 1", PRUNERS[seed // 4 % 4]).replace("[data]", f"seed = {seed}\n[data]", 1)
     if seed % 3 == 0:
         text = text.replace("dropout = { dropout = {} }", COCKTAIL)
