@@ -43,7 +43,7 @@ class Search(_Table):
     trials: int | None = Field(default=None, ge=1, le=MAX_TRIALS)
     trials_per_knob: int | None = Field(default=None, ge=1, le=1000)
     sampler: str = "tpe"
-    levels: int = Field(default=3, ge=2, le=1000)
+    levels: int = Field(default=3, ge=2, le=100)
     pruner: Literal["asha", "epochs", "none"] = "asha"
     stop_after: int | None = Field(default=None, ge=1)
     grace: float = Field(default=0.2, ge=0.2, le=1)
