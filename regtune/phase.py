@@ -157,7 +157,7 @@ class Phase:
             if self._spent is not None:
                 self._spent.add(epoch)
             if self._board.tell(cell, epoch) == "stop":
-                self.end(cell, pruned(epoch))
+                self.end(cell, pruned(epoch, self._board.why))
                 return "stop"
             if epoch.outcome is not None:
                 self.end(cell, epoch.outcome)

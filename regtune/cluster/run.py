@@ -9,7 +9,7 @@ from pathlib import Path
 
 from regtune import lease
 from regtune.attempt import Pace
-from regtune.board import SearchBoard, rungs
+from regtune.board import SearchBoard
 from regtune.changes import check_same
 from regtune.confirm import ConfirmBoard
 from regtune.data import Place, Pool, Splits
@@ -20,6 +20,7 @@ from regtune.lives import Watch, cell_of
 from regtune.log import Log
 from regtune.machine import describe
 from regtune.phase import Phase
+from regtune.pruners import rungs
 from regtune.records import Plain
 from regtune.sweep import Sweep
 
