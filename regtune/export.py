@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from regtune.build import arithmetic_of, build_network, build_optimizer
+from regtune.build import DTYPES, arithmetic_of, build_network, build_optimizer
 from regtune.checkpoints import Checkpoints
 from regtune.errors import Refused, shown
 from regtune.networks import fresh
@@ -53,7 +53,8 @@ class Exported(nn.Module):
         """Return logits [N, classes] of pictures [N, C, H, W] in [0, 1]."""
         params: Tensors = dict(self.net.named_parameters())
         buffers: Tensors = dict(self.net.named_buffers())
-        return self._program.predict(params, buffers, self._knobs, pictures)
+        dtype = next(iter(params.values())).dtype
+        return self._program.predict(params, buffers, self._knobs, pictures.to(dtype))
 
 
 def export(results: Results, arm: str, number: int | None, folder: Path) -> list[Path]:
@@ -66,7 +67,10 @@ def export(results: Results, arm: str, number: int | None, folder: Path) -> list
     cell = Cell(arm, "confirm", int(row["number"]))
     saved = Checkpoints(results.path / "weights").load(cell)
     if saved is None or saved.id != row["id"]:
-        raise Refused(f"{results.path}: expected weights of {cell}, given none; confirm.weights was off, run it again")
+        raise Refused(
+            f"{results.path}: expected weights of {cell}, given none; were they not kept, set confirm.weights to true "
+            f"and run the sweep under another name"
+        )
     content = torch.load(io.BytesIO(saved.content), weights_only=True)
     folder.mkdir(parents=True, exist_ok=True)
     weights, script = folder / f"{arm}.pt", folder / f"load_{arm.replace('-', '_')}.py"
@@ -100,7 +104,7 @@ def load_network(path: str | Path) -> Exported:
     state = {**content["params"], **content["buffers"]}
     if state.keys() != net.state_dict().keys():
         raise Refused(f"{path}: expected the parameters of {trial.network['name']}, given others: a method added some")
-    net.load_state_dict(state)
+    net.to(DTYPES[trial.dtype]).load_state_dict(state)
     return Exported(net, trial)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from dataclasses import dataclass
@@ -80,9 +81,14 @@ def load(path: str | Path) -> Results:
             seed = row["trial"]["seed"]
             cells[cell] |= {"status": "running" if alive else "interrupted", "id": row["id"], "seed": seed}
             cells[cell] |= {"params": row["params"]}
+        elif row["event"] == "started" and cells[cell]["status"] == "lost":  # tried again, with more retries
+            cells[cell] |= {"status": "running" if alive else "interrupted", "message": ""}
         _note(cells[cell], row)
         if row["event"] == "epoch":
             epochs[cell].append({**dict(zip(Cell._fields, cell, strict=True)), **_epoch(row["epoch"])})
+    for cell in _outdated(cells):
+        cells[cell], epochs[cell] = _missing(cell), []
+        del plain_trials[cell]
     return Results(
         path=log.parent,
         header=headers[-1],
@@ -106,6 +112,26 @@ def _note(entry: Plain, row: Plain) -> None:
     elif row["event"] == "ended":
         outcome = row["outcome"]
         entry |= {name: outcome[name] for name in ("status", "message", "kept")} | outcome["metrics"]
+
+
+def _outdated(cells: dict[Cell, Plain]) -> list[Cell]:
+    """Return the confirmed cells whose configuration is no longer their arm's choice: they are to be asked for again.
+
+    They must not be taken for trials of the new choice, beside which they stand while a sweep is extended.
+    """
+
+    def rank(entry: Plain) -> tuple[float, float, int]:  # as `confirm.choose` has it
+        loss = entry["val_loss"]
+        return -(entry["val_accuracy"] or 0.0), math.inf if loss is None else loss, entry["number"]
+
+    choices: dict[str, Plain] = {}
+    for entry in sorted((e for c, e in cells.items() if c.phase == "search" and e["status"] == "ok"), key=rank):
+        choices.setdefault(entry["arm"], entry["params"])
+    return [
+        cell
+        for cell, entry in cells.items()
+        if cell.phase == "confirm" and entry["id"] and entry["params"] != choices.get(cell.arm, entry["params"])
+    ]
 
 
 def _notes(rows: list[Plain], cells: dict[Cell, Plain]) -> list[str]:
