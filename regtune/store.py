@@ -140,10 +140,11 @@ def _notes(rows: list[Plain], cells: dict[Cell, Plain]) -> list[str]:
     limits = [row["message"] for row in rows if row["event"] == "limit"]
     if limits and any(e["status"] in ("missing", "interrupted") for c, e in cells.items() if c.phase == "search"):
         notes.append(f"Search ended early, since {limits[-1]}: arms may have had unequal budgets.")
-    if differing := {tuple(row["cell"]) for row in rows if row["event"] == "differs"}:
+    if differing := len({tuple(row["cell"]) for row in rows if row["event"] == "differs"}):
+        trials = "1 trial" if differing == 1 else f"{differing} trials"
         notes.append(
-            f"After an interruption {len(differing)} trials went on where they gave other bits than before; what is "
-            f"reported of them is from there."
+            f"After an interruption {trials} went on with other bits than before, as on another processor; what is "
+            f"reported is from there."
         )
     return notes
 
