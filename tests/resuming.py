@@ -14,7 +14,7 @@ from regtune.cluster.run import run
 from regtune.lives import Watch
 from regtune.log import read_log
 from regtune.records import Cell, Epoch, Plain
-from regtune.store import load
+from regtune.store import Results, load
 from regtune.sweep import Sweep
 from regtune.training import Training
 
@@ -97,6 +97,12 @@ def trained_epochs(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, 
 
 def rows_of(log: Path, event: str) -> list[Plain]:
     return [row for row in read_log(log)[0] if row["event"] == event]
+
+
+def by_cell(results: Results) -> dict[Cell, dict[str, Any]]:
+    """Return the rows of trials by their cells."""
+    rows = results.trials.to_dict("records")
+    return {Cell(row["arm"], row["phase"], row["number"]): {str(k): v for k, v in row.items()} for row in rows}
 
 
 def table_of_trials(log: Path) -> pd.DataFrame:

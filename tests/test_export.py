@@ -1,4 +1,4 @@
-"""An exported network is the one that was tested: the same accuracy, digit for digit."""
+"""An exported network is the one that was tested: the same accuracy and loss, digit for digit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from regtune.errors import Refused
 from regtune.export import export
 from regtune.records import Cell, Trial
 from regtune.store import Results, load
-from tests.resuming import SMALL, ran
+from tests.resuming import SMALL, by_cell, ran
 
 KEPT = (
     SMALL.replace("weights = false", "")
@@ -48,28 +48,32 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     return load(ran(tmp_path_factory.mktemp("bent"), BENT).parent)
 
 
-def accuracy(results: Results, cell: Cell, weights: Path) -> float:
-    """Return the test accuracy of an exported network, as its user would compute it."""
+def measured(results: Results, cell: Cell, weights: Path) -> tuple[float, float]:
+    """Return test accuracy and loss of an exported network, as its user would compute them."""
     test = load_data(Trial.from_plain(results.plain_trials[cell])).test
     assert test is not None
-    net, right = load_network(weights), 0
+    net, right, loss = load_network(weights), 0, 0.0
     dtype = next(net.parameters()).dtype
     for images, labels in test.batches(256).labelled():
-        right += int((net(pixels(images, dtype)).argmax(-1) == labels).sum())
-    return right / len(test)
+        logits = net(pixels(images, dtype)).detach().double()
+        right += int((logits.argmax(-1) == labels).sum())
+        loss -= logits.log_softmax(-1).gather(-1, labels[:, None]).sum().item()
+    return right / len(test), loss / len(test)
 
 
-def recorded(results: Results, cell: Cell) -> float:
-    trials = results.trials.set_index(["arm", "phase", "number"])
-    return float(trials.loc[cell, "test_accuracy"])
+def recorded(results: Results, cell: Cell) -> tuple[float, float]:
+    row = by_cell(results)[cell]
+    return row["test_accuracy"], row["test_loss"]
 
 
 @pytest.mark.parametrize("arm", ["baseline", "dropout-at-test", "depth", "ema", "stopped"])
-def test_an_exported_network_has_the_recorded_test_accuracy(results: Results, arm: str, tmp_path: Path) -> None:
+def test_an_exported_network_has_the_recorded_test_accuracy_and_loss(
+    results: Results, arm: str, tmp_path: Path
+) -> None:
     for number in range(3):
         weights, _ = export(results, arm, number, tmp_path / str(number))
         cell = Cell(arm, "confirm", number)
-        assert accuracy(results, cell, weights) == recorded(results, cell)
+        assert measured(results, cell, weights) == recorded(results, cell)
 
 
 @pytest.mark.parametrize("text", [pytest.param(NORMED, id="norm-and-float64"), pytest.param(TWICE, id="retrained")])
@@ -78,11 +82,11 @@ def test_networks_of_other_kinds_have_theirs(text: str, tmp_path: Path) -> None:
     for arm in results.sweep["arms"]:
         weights, _ = export(results, arm, 0, tmp_path)
         cell = Cell(arm, "confirm", 0)
-        assert accuracy(results, cell, weights) == recorded(results, cell)
+        assert measured(results, cell, weights) == recorded(results, cell)
 
 
 def test_what_a_recipe_does_in_evaluation_is_part_of_the_network(results: Results, tmp_path: Path) -> None:
-    """Without it the logits are others: the accuracies above do not agree by chance."""
+    """Without it the logits are others: the numbers above do not agree by chance."""
     pictures = torch.rand(8, 1, 4, 4, generator=torch.Generator().manual_seed(1))
     for arm, bends in (("baseline", False), ("dropout-at-test", True), ("depth", True)):
         exported = load_network(export(results, arm, 0, tmp_path)[0])
@@ -100,7 +104,7 @@ def test_what_it_says_of_a_picture_depends_on_no_neighbour(results: Results, tmp
 def test_the_script_loads_it_in_a_process_of_its_own(results: Results, tmp_path: Path) -> None:
     weights, script = export(results, "dropout-at-test", 1, tmp_path)
     assert (weights.name, script.name) == ("dropout-at-test.pt", "load_dropout_at_test.py")
-    test = recorded(results, Cell("dropout-at-test", "confirm", 1))
+    test, _ = recorded(results, Cell("dropout-at-test", "confirm", 1))
     assert f"dropout-at-test/confirm/1 of the sweep small: kept epoch 4, test accuracy {test}." in script.read_text()
     done = subprocess.run([sys.executable, script.name], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
