@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -55,7 +56,7 @@ def attempt(trial: Trial, data: Splits | Pool, pace: Pace, resume: bytes | None 
     begun = reported = saved = time.monotonic()
     bundle: list[Epoch] = []
     try:
-        training = Training(trial, data=data, resume=resume)
+        training = _begun(trial, data, resume)
         for epoch in training:
             bundle.append(epoch)
             now = time.monotonic()
@@ -81,6 +82,18 @@ def attempt(trial: Trial, data: Splits | Pool, pace: Pace, resume: bytes | None 
         yield Report(epochs=tuple(bundle), outcome=failed(error))
     else:
         yield Report(epochs=tuple(bundle))
+
+
+def _begun(trial: Trial, data: Splits | Pool, resume: bytes | None) -> Training:
+    """Return a training that goes on from a checkpoint, or begins where another version wrote what is none here."""
+    try:
+        return Training(trial, data=data, resume=resume)
+    except Exception as error:
+        if resume is None or is_fault(error):
+            raise
+        text = f"trial {trial.id}: its checkpoint cannot be read ({in_words(error)}); it begins at its first epoch"
+        warnings.warn(text, stacklevel=2)
+        return Training(trial, data=data)
 
 
 def is_fault(error: BaseException) -> bool:

@@ -14,8 +14,9 @@ from typing import Any, Literal, NamedTuple, Protocol
 from optuna.trial import FrozenTrial
 
 from regtune.arms import Arm
+from regtune.choice import finishes
 from regtune.pruners import PRUNERS
-from regtune.records import Cell, Epoch, Outcome, Trial, finishes
+from regtune.records import Cell, Epoch, Outcome, Trial
 from regtune.samplers import SAMPLERS, Question, frozen
 from regtune.sweep import Sweep
 

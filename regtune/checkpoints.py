@@ -40,12 +40,16 @@ class Checkpoints:
         head = {"id": saved.id, "epoch": saved.epoch, "sha256": hashlib.sha256(saved.content).hexdigest()}
         target = self.path(cell)
         self.folder.mkdir(parents=True, exist_ok=True)
-        half = target.with_name(f"{target.name}.half")
-        with half.open("wb") as file:
-            file.write(json.dumps(head).encode() + b"\n" + saved.content)
-            file.flush()
-            os.fsync(file.fileno())
-        half.replace(target)
+        half = self._half(cell)
+        try:
+            with half.open("wb") as file:
+                file.write(json.dumps(head).encode() + b"\n" + saved.content)
+                file.flush()
+                os.fsync(file.fileno())
+            half.replace(target)
+        except OSError:
+            half.unlink(missing_ok=True)  # on a full disk it would take the place that the log needs
+            raise
 
     def load(self, cell: Cell) -> Saved | None:
         """Return the bytes of a cell, None where there are none. Raises Refused where they are damaged."""
@@ -65,5 +69,9 @@ class Checkpoints:
         return saved
 
     def drop(self, cell: Cell) -> None:
-        """Remove the bytes of a cell."""
+        """Remove the bytes of a cell, and what a killed driver left half written."""
         self.path(cell).unlink(missing_ok=True)
+        self._half(cell).unlink(missing_ok=True)
+
+    def _half(self, cell: Cell) -> Path:
+        return self.path(cell).with_name(f"{self.path(cell).name}.half")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from regtune.board import Asked, Decision, Entry, SearchBoard
-from regtune.records import Cell, Epoch, Outcome, Trial, finishes
+from regtune.choice import finishes, rank
+from regtune.records import Cell, Epoch, Outcome, Trial
 from regtune.sweep import Sweep
 
 
@@ -19,13 +19,8 @@ def choose(entries: Mapping[int, Entry], pruner: str) -> int | None:
     them after the same epochs, among all: at the epoch kept by then. Ties go to the lower negative
     log-likelihood, then to the lower number.
     """
-
-    def rank(number: int) -> tuple[float, float, int]:
-        accuracy, loss = _kept(entries[number])
-        return (-(accuracy or 0.0), math.inf if loss is None else loss, number)
-
     ended = [n for n, e in entries.items() if e.outcome and e.outcome.status in finishes(pruner)]
-    return min(ended, key=rank, default=None)
+    return min(ended, key=lambda number: rank(*_kept(entries[number]), number), default=None)
 
 
 def _kept(entry: Entry) -> tuple[float | None, float | None]:

@@ -10,14 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from regtune.build import arithmetic_of, build_network, build_optimizer
+from regtune.build import DTYPES, arithmetic_of, build_network, build_optimizer
 from regtune.checkpoints import Checkpoints
+from regtune.choice import ranked
 from regtune.errors import Refused, shown
 from regtune.networks import fresh
 from regtune.objective import Objective
 from regtune.program import Program
 from regtune.recipe import Recipe, numbers
-from regtune.records import Cell, Trial
+from regtune.records import Cell, Plain, Trial
 from regtune.state import Tensors
 from regtune.store import Results
 
@@ -53,7 +54,8 @@ class Exported(nn.Module):
         """Return logits [N, classes] of pictures [N, C, H, W] in [0, 1]."""
         params: Tensors = dict(self.net.named_parameters())
         buffers: Tensors = dict(self.net.named_buffers())
-        return self._program.predict(params, buffers, self._knobs, pictures)
+        dtype = next(iter(params.values())).dtype
+        return self._program.predict(params, buffers, self._knobs, pictures.to(dtype))
 
 
 def export(results: Results, arm: str, number: int | None, folder: Path) -> list[Path]:
@@ -66,7 +68,10 @@ def export(results: Results, arm: str, number: int | None, folder: Path) -> list
     cell = Cell(arm, "confirm", int(row["number"]))
     saved = Checkpoints(results.path / "weights").load(cell)
     if saved is None or saved.id != row["id"]:
-        raise Refused(f"{results.path}: expected weights of {cell}, given none; confirm.weights was off, run it again")
+        raise Refused(
+            f"{results.path}: expected weights of {cell}, given none; were they not kept, set confirm.weights to true "
+            f"and run the sweep under another name"
+        )
     content = torch.load(io.BytesIO(saved.content), weights_only=True)
     folder.mkdir(parents=True, exist_ok=True)
     weights, script = folder / f"{arm}.pt", folder / f"load_{arm.replace('-', '_')}.py"
@@ -100,17 +105,16 @@ def load_network(path: str | Path) -> Exported:
     state = {**content["params"], **content["buffers"]}
     if state.keys() != net.state_dict().keys():
         raise Refused(f"{path}: expected the parameters of {trial.network['name']}, given others: a method added some")
-    net.load_state_dict(state)
+    net.to(DTYPES[trial.dtype]).load_state_dict(state)
     return Exported(net, trial)
 
 
-def _chosen(results: Results, arm: str, number: int | None) -> dict[str, Any]:
+def _chosen(results: Results, arm: str, number: int | None) -> Plain:
     trials = results.trials
-    ended = trials[(trials["arm"] == arm) & (trials["phase"] == "confirm") & (trials["status"] == "ok")]
-    if number is not None:
-        ended = ended[ended["number"] == number]
-    if not len(ended):
+    mine = trials[(trials["arm"] == arm) & (trials["phase"] == "confirm") & (trials["status"] == "ok")]
+    rows: list[Plain] = [{str(name): value for name, value in row.items()} for row in mine.to_dict("records")]
+    ended = [row for row in rows if number is None or row["number"] == number]
+    if not ended:
         which = "a confirmed trial" if number is None else f"a confirmed trial of number {number}"
         raise Refused(f"--arm {arm}: expected an arm with {which} that ended ok, given none in {results.path}")
-    ranked = ended.sort_values(["val_accuracy", "val_loss", "number"], ascending=[False, True, True])
-    return {str(name): value for name, value in ranked.iloc[0].items()}
+    return ranked(ended)[0]

@@ -39,13 +39,15 @@ def forecast(sweep: Sweep, results: Path) -> Group:
     board = SearchBoard(sweep)
     search = Phase(board=board, log=log, retries=retries)
     # Before search is over, the choice of an arm may still change, and with it what is left of confirm.
-    confirm = Phase(board=ConfirmBoard(sweep, board), log=log, retries=retries) if search.done else None
+    choices = ConfirmBoard(sweep, board) if search.done else None
+    confirm = Phase(board=choices, log=log, retries=retries) if choices else None
     table = Table(title=f"{path}: nothing was started", title_justify="left")
     table.add_column("arm", no_wrap=True)
     for heading in ("search done", "go on", "to train", "confirm done", "go on", "to train"):
         table.add_column(heading, justify="right")
     for arm in sweep.arms:
-        counts = [*_counts(search, arm.name, sweep.budget(arm)), *_counts(confirm, arm.name, sweep.confirm.seeds)]
+        seeds = sweep.confirm.seeds if choices is None or arm.name in choices.chosen else 0
+        counts = [*_counts(search, arm.name, sweep.budget(arm)), *_counts(confirm, arm.name, seeds)]
         table.add_row(arm.name, *map(str, counts))
     interrupted = [pair for phase in (search, confirm) if phase for pair in phase.open().items()]
     lines += [f"{cell} goes on; the log has {epochs} of its epochs" for cell, epochs in interrupted]

@@ -18,13 +18,14 @@ Watch = Callable[[str, Plain], None]
 class Life:
     """What is known of a trial that has not ended: its epochs so far, where it was trained, what befell it.
 
-    `started` says whether the attempt under way has reported, `differs` whether it gave other numbers than
-    an earlier one, `faults` has the node of each fault, "" for an unknown one.
+    `been` has the place of every attempt that reported, the newest last. `started` says whether the attempt
+    under way has reported, `differs` whether it gave other numbers than an earlier one, `faults` has the node
+    of each fault, "" for an unknown one.
     """
 
     asked: Asked
     epochs: list[Plain] = field(default_factory=list)
-    where: Mapping[str, str] = field(default_factory=dict)
+    been: list[Mapping[str, str]] = field(default_factory=list)
     started: bool = False
     differs: bool = False
     faults: list[str] = field(default_factory=list)
@@ -69,7 +70,7 @@ class Lives:
             return False
         life = self.open[cell]
         if row["event"] == "started":
-            life.where = row["where"]
+            life.been.append(row["where"])
         elif row["event"] == "epoch":
             epoch = Epoch.from_plain(row["epoch"])
             life.epochs.append(epoch.numbers())

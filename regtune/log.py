@@ -28,7 +28,7 @@ def read_log(path: Path) -> tuple[list[Plain], int]:
 
     Raises Refused for a damaged line that is not the last one: that is not how a crash looks.
     """
-    rows, torn, _ = _read(path)
+    rows, torn, _ = _parsed(path, path.read_bytes())
     return rows, torn
 
 
@@ -42,9 +42,9 @@ def sealed(row: Plain, seal: int) -> tuple[bytes, int]:
     return body + SEAL + b'%08x"}\n' % seal, seal
 
 
-def _read(path: Path) -> tuple[list[Plain], int, int]:
+def _parsed(path: Path, content: bytes) -> tuple[list[Plain], int, int]:
     """Return rows, bytes of a torn last line, and the checksum of the last row."""
-    whole, newline, torn = path.read_bytes().rpartition(b"\n")
+    whole, newline, torn = content.rpartition(b"\n")
     rows, seal = [], 0
     for number, line in enumerate(whole.split(b"\n") if newline else [], start=1):
         body, _, end = line.rpartition(SEAL)
@@ -101,8 +101,9 @@ class Log:
 
     def reread(self) -> None:
         """Take what the file holds now as the rows so far."""
-        self.rows, self.torn, self._seal = _read(self.path)
-        self._size = os.fstat(self._file).st_size
+        content = self.path.read_bytes()
+        self.rows, self.torn, self._seal = _parsed(self.path, content)
+        self._size = len(content)  # and not what the file has by now: another writer's rows are no rows of ours
         self.newest = max((row["time"] for row in self.rows if "time" in row), default=0.0)
 
     def append(self, event: str, fields: Plain) -> None:

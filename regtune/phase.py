@@ -69,9 +69,11 @@ class Phase:
         return self._lives.ended
 
     def settle(self) -> None:
-        """Write the ends that an earlier driver had decided and could not write any more."""
+        """Do what an earlier driver had decided and could not do any more: write ends, drop checkpoints."""
         for cell, outcome in list(self._lives.doomed.items()):
             self.end(cell, outcome)
+        for cell in self.ended:
+            self._checkpoints.drop(cell)
 
     def open(self) -> dict[Cell, int]:
         """Return how many epochs the log has of each trial that was interrupted."""
@@ -105,8 +107,8 @@ class Phase:
         if not life.started:
             self._write("started", cell, {"where": dict(where), "after": len(life.epochs)})
             life.started = True
+            life.been.append(where)
         decision = self._tell(cell, life, report.epochs, where)
-        life.where = where
         if report.weights is not None:
             self._weights.save(cell, report.weights)
         if report.outcome is not None:
@@ -146,7 +148,7 @@ class Phase:
             if epoch.number <= len(life.epochs):
                 if epoch.numbers() == life.epochs[epoch.number - 1] or life.differs:
                     continue
-                if life.asked.trial.device == "cpu" and same_bits(where, life.where):
+                if life.asked.trial.device == "cpu" and all(same_bits(where, place) for place in life.been):
                     self.end(cell, unlike(epoch))
                     return "stop"
                 self._write("differs", cell, {"epoch": epoch.number, "where": dict(where)})
@@ -176,7 +178,14 @@ class Phase:
         except Refused as error:
             warnings.warn(f"{error}; the trial begins at its first epoch", stacklevel=2)
             return None
-        if saved is None or saved.id != life.asked.trial.id or saved.epoch > len(life.epochs):
+        if saved is None or saved.id != life.asked.trial.id:
+            return None
+        if saved.epoch > len(life.epochs):  # the log lost rows, as when a machine loses power
+            warnings.warn(
+                f"{self._checkpoints.path(cell)}: expected at most the {len(life.epochs)} epochs that the log has, "
+                f"given {saved.epoch}; the trial begins at its first epoch",
+                stacklevel=2,
+            )
             return None
         return saved
 

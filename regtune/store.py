@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from regtune import lease
+from regtune.choice import finishes, ranked
 from regtune.errors import Refused
 from regtune.log import read_log
 from regtune.records import Cell, Plain
@@ -37,7 +38,8 @@ class Results:
     running, interrupted, missing), id, seed, params (knob values by path), epochs and seconds spent, kept,
     message, faults of machines on the way, and the metrics of `records.Outcome`. `epochs` has one row per
     epoch: arm, phase, number and the fields of `records.Epoch`, whose own number is called `epoch`. `header` is
-    the newest header, `notes` are sentences on how the sweep went.
+    the newest header, `chosen` has the knobs that confirm takes of each arm with a choice, `notes` are sentences on
+    how the sweep went.
     """
 
     path: Path
@@ -45,6 +47,7 @@ class Results:
     trials: pd.DataFrame
     epochs: pd.DataFrame
     plain_trials: dict[Cell, Plain]
+    chosen: dict[str, Plain]
     notes: list[str]
 
     @property
@@ -80,15 +83,22 @@ def load(path: str | Path) -> Results:
             seed = row["trial"]["seed"]
             cells[cell] |= {"status": "running" if alive else "interrupted", "id": row["id"], "seed": seed}
             cells[cell] |= {"params": row["params"]}
+        elif row["event"] == "started" and cells[cell]["status"] == "lost":  # tried again, with more retries
+            cells[cell] |= {"status": "running" if alive else "interrupted", "message": ""}
         _note(cells[cell], row, epochs[cell])
         if row["event"] == "epoch":
             epochs[cell].append({**dict(zip(Cell._fields, cell, strict=True)), **_epoch(row["epoch"])})
+    choices = _choices(cells, headers[-1]["sweep"])
+    for cell in _outdated(cells, choices):
+        cells[cell], epochs[cell] = _missing(cell), []
+        del plain_trials[cell]
     return Results(
         path=log.parent,
         header=headers[-1],
         plain_trials=plain_trials,
         epochs=pd.DataFrame([epoch for mine in epochs.values() for epoch in mine]),
         trials=pd.DataFrame(list(cells.values())),
+        chosen=choices,
         notes=_notes(rows, cells),
     )
 
@@ -109,16 +119,35 @@ def _note(entry: Plain, row: Plain, before: list[Plain]) -> None:
         entry |= {name: outcome[name] for name in ("status", "message", "kept")} | outcome["metrics"]
 
 
+def _choices(cells: dict[Cell, Plain], sweep: Plain) -> dict[str, Plain]:
+    """Return the knobs of each arm's best search trial, those that confirm takes."""
+    may = finishes(sweep["search"].get("pruner", "asha"))
+    choices: dict[str, Plain] = {}
+    for entry in ranked(entry for cell, entry in cells.items() if cell.phase == "search" and entry["status"] in may):
+        choices.setdefault(entry["arm"], entry["params"])
+    return choices
+
+
+def _outdated(cells: dict[Cell, Plain], choices: dict[str, Plain]) -> list[Cell]:
+    """Return the confirmed cells whose configuration is no longer their arm's choice: they are to be asked for again.
+
+    They must not be taken for trials of the new choice, beside which they stand while a sweep is extended.
+    """
+    confirmed = [(cell, entry) for cell, entry in cells.items() if cell.phase == "confirm" and entry["id"]]
+    return [cell for cell, entry in confirmed if entry["params"] != choices.get(cell.arm, entry["params"])]
+
+
 def _notes(rows: list[Plain], cells: dict[Cell, Plain]) -> list[str]:
     """Return what a reader of a table must know of how the sweep went, a sentence each."""
     notes = []
     limits = [row["message"] for row in rows if row["event"] == "limit"]
     if limits and any(e["status"] in ("missing", "interrupted") for c, e in cells.items() if c.phase == "search"):
         notes.append(f"Search ended early, since {limits[-1]}: arms may have had unequal budgets.")
-    if differing := {tuple(row["cell"]) for row in rows if row["event"] == "differs"}:
+    if differing := len({tuple(row["cell"]) for row in rows if row["event"] == "differs"}):
+        trials = "1 trial" if differing == 1 else f"{differing} trials"
         notes.append(
-            f"After an interruption {len(differing)} trials went on where they gave other bits than before; what is "
-            f"reported of them is from there."
+            f"After an interruption {trials} went on with other bits than before, as on another processor; what is "
+            f"reported is from there."
         )
     return notes
 

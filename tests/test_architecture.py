@@ -16,7 +16,7 @@ FILES = sorted(HOUSE.rglob("*.py"))
 ORDER = [
     {"__init__", "errors"},
     {"space", "shelf", "noise", "records"},
-    {"log", "machine", "shipped", "checkpoints"},
+    {"log", "machine", "shipped", "checkpoints", "choice"},
     {"lease", "changes"},
     {"store"},
     {"statistics"},

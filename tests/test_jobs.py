@@ -32,7 +32,7 @@ from regtune.sweep import Sweep
 from tests.conftest import SWEEP
 
 TOKEN = "0123456789abcdef" * 4
-UNPRUNED = SWEEP.replace("population = 1", "prune = false")
+UNPRUNED = SWEEP.replace("population = 1", 'pruner = "none"')
 
 # Notes down which regtune its worker runs.
 WITNESS = '''

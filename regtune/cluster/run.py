@@ -57,8 +57,10 @@ def run(
         watch = _telling(watch, say)
         search = Phase(board=board, log=log, watch=watch, retries=retries, spent=spent)
         # Confirm's choice needs all of search; a phase replays its rows when it is made, so each is made once.
-        confirm = _confirm(sweep, board, log, watch) if search.done else None
+        confirm = _confirm(sweep, board, log, watch) if search.done and not search.closed else None
         if confirm is not None and confirm.done:
+            search.settle()
+            confirm.settle()
             return path
         pool, splits = examine(sweep, place)
         with lease.held(log, waiting=say), contextlib.ExitStack() as stack:

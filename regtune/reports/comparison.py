@@ -9,7 +9,6 @@ from typing import Any
 
 import pandas as pd
 
-from regtune.records import finishes
 from regtune.reports.caption import caption
 from regtune.reports.wording import knobs_chosen
 from regtune.statistics import Comparison, compare, mean_interval
@@ -40,7 +39,7 @@ def comparison(results: Results) -> pd.DataFrame:
         mine = trials[trials["arm"] == arm]
         rows.append(
             {"arm": arm}
-            | {"knobs": json.dumps(_chosen(mine, results.sweep["search"].get("pruner", "asha")))}
+            | {"knobs": json.dumps(results.chosen.get(arm, {}))}
             | _confirmed(confirmed[confirmed["arm"] == arm])
             | _difference(compared.get(arm))
             | _counted(mine[mine["phase"] == "search"]["status"], "search")
@@ -49,15 +48,6 @@ def comparison(results: Results) -> pd.DataFrame:
             | {"data_share": float(shares.get(arm, math.nan))}
         )
     return pd.DataFrame(rows)
-
-
-def _chosen(mine: pd.DataFrame, pruner: str) -> dict[str, Any]:
-    """Return the knobs of an arm's best search trial, those that confirm takes."""
-    ended = mine[(mine["phase"] == "search") & mine["status"].isin(finishes(pruner))]
-    if not len(ended):
-        return {}
-    ranked = ended.sort_values(["val_accuracy", "val_loss", "number"], ascending=[False, True, True])
-    return dict(ranked["params"].iloc[0])
 
 
 def _confirmed(final: pd.DataFrame) -> dict[str, Any]:
