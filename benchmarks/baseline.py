@@ -89,7 +89,7 @@ class Sklearn:
 
 def ours(sweep: Sweep) -> Row:
     """Run the baseline arm of a sweep as the peers are run: random sampler, nothing pruned."""
-    search = sweep.search.model_copy(update={"sampler": "random", "prune": False})
+    search = sweep.search.model_copy(update={"sampler": "random", "pruner": "none"})
     alone = sweep.model_copy(update={"arms": sweep.arms[:1], "search": search})
     with tempfile.TemporaryDirectory(prefix="regtune-benchmark-") as folder:
         trials = load(run(alone, Path(folder), in_process=True)).trials

@@ -36,7 +36,7 @@ network = { name = "mlp", widths = [12, 12], residual = true }
 optimizer = { learning_rate = { low = 0.001, high = 0.3, log = true } }
 training = { epochs = 6, batch = 16 }
 arms = { baseline = {}, dropout = { dropout = {} }, mixup = { mixup = {} } }
-search = { trials = SEARCH, sampler = "random", population = 1, prune = PRUNE }
+search = { trials = SEARCH, sampler = "random", population = 1, pruner = "PRUNER" }
 confirm = { seeds = CONFIRM }
 cluster = { checkpoint_seconds = 0 }
 """
@@ -203,7 +203,7 @@ def main() -> None:
         folders = {kind: Path(name) / kind for kind in ("whole", "killed")}
         for folder in folders.values():
             folder.mkdir()
-            (folder / "kills.toml").write_text(text.replace("PRUNE", str(given.pruned).lower()))
+            (folder / "kills.toml").write_text(text.replace("PRUNER", "asha" if given.pruned else "none"))
         logs = {kind: folder / "results" / "kills" / "log.jsonl" for kind, folder in folders.items()}
         begun = time.monotonic()
         if killed(driver(folders["whole"], "", 0, 0.0), logs["whole"], 0, 0.0):

@@ -1,26 +1,23 @@
 """The board: which trial comes next, and which one goes on. Starts no ray.
 
-`SearchBoard` holds for each arm an Optuna study and Ray's own AsyncHyperBandScheduler, so an arm is
-searched and pruned against itself only. What it says is a function of what it was told so far: a board
-rebuilt by telling it the same things again answers the same.
+`SearchBoard` holds for each arm its trials and a pruner of its own, so an arm is searched and pruned against
+itself only. What it says is a function of what it was told so far: a board rebuilt by telling it the same
+things again answers the same.
 """
 
 from __future__ import annotations
 
-import math
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
 from optuna.trial import FrozenTrial
-from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
 from regtune.arms import Arm
-from regtune.records import Cell, Epoch, Outcome, Trial
-from regtune.suggest import frozen, suggest
+from regtune.pruners import PRUNERS
+from regtune.records import Cell, Epoch, Outcome, Trial, finishes
+from regtune.samplers import SAMPLERS, Question, frozen
 from regtune.sweep import Sweep
-from regtune.sweep_file import Search
 
 Decision = Literal["go", "stop"]
 
@@ -34,9 +31,10 @@ class Asked(NamedTuple):
 
 
 class Board(Protocol):
-    """What a phase of a sweep needs to know of a board."""
+    """What a phase of a sweep needs to know of a board; `why` is the reason where `tell` says "stop"."""
 
     planned: Sequence[Cell]
+    why: str
 
     def ask(self) -> Asked | None:
         """Return the next trial, or None when every planned one was handed out."""
@@ -54,22 +52,6 @@ class Board(Protocol):
         """Take note of how a trial ended."""
 
 
-def rungs(epochs: int, search: Search) -> tuple[int, ...]:
-    """Return the epochs after which a search trial may be pruned."""
-    if not search.prune:
-        return ()
-    found, k = [], 0
-    while (milestone := math.ceil(grace_epochs(epochs, search) * search.factor**k)) < epochs:
-        found.append(milestone)
-        k += 1
-    return tuple(found)
-
-
-def grace_epochs(epochs: int, search: Search) -> int:
-    """Return the epochs that every trial gets before the first rung."""
-    return max(1, math.ceil(search.grace * epochs))
-
-
 class SearchBoard:
     """Arms take turns: trial 0 of every arm, then trial 1 of every arm, and so on."""
 
@@ -82,12 +64,16 @@ class SearchBoard:
             for arm in sweep.arms
             if number < sweep.budget(arm)
         ]
+        self.why = PRUNERS[sweep.search.pruner].why
+        self._turn = 0  # every planned trial before it was handed out
 
     def ask(self) -> Asked | None:
         """Return the next trial in turn."""
-        for cell in self.planned:
+        while self._turn < len(self.planned):
+            cell = self.planned[self._turn]
             if cell.number not in self.arms[cell.arm].entries:
                 return self.arms[cell.arm].ask(cell)
+            self._turn += 1
         return None
 
     def expects(self, asked: Asked) -> bool:
@@ -120,57 +106,49 @@ class Entry:
 
 
 class ArmBoard:
-    """The study and the bracket of one arm."""
+    """The trials of one arm, its sampler and its pruner."""
 
     def __init__(self, *, arm: Arm, sweep: Sweep) -> None:
         self.arm, self.sweep = arm, sweep
         self.entries: dict[int, Entry] = {}
-        self._epochs = sweep.training.epochs
-        self._asha = AsyncHyperBandScheduler(
-            time_attr="epoch",
-            metric="score",
-            mode="max",
-            max_t=self._epochs,
-            grace_period=grace_epochs(self._epochs, sweep.search),
-            reduction_factor=sweep.search.factor,
-            stop_last_trials=False,
-        )
+        self._sampler = SAMPLERS.find(sweep.search.sampler, "search.sampler", arm.template.plugins)
+        self._pruner = PRUNERS[sweep.search.pruner](sweep.training.epochs, sweep.search)
+        self._ended: dict[int, FrozenTrial] = {}  # what an ended trial is to Optuna changes no more
 
     def ask(self, cell: Cell) -> Asked:
         """Return a new trial of this arm."""
-        seed = zlib.crc32(f"{self.sweep.name}/{self.sweep.seed}/{self.arm.name}/{cell.number}".encode())
-        params = suggest(self.arm.space, self.arm.when, self._history(), self.sweep.search.sampler, seed)
+        question = Question(
+            space=self.arm.space,
+            when=self.arm.when,
+            stream=f"{self.sweep.name}/{self.sweep.seed}/{self.arm.name}",
+            number=cell.number,
+            history=self._history,
+            levels=self.sweep.search.levels,
+        )
+        params = self._sampler().sample(question)
         trial = self.arm.trial(params, seed=self.sweep.search_seed(cell.number), phase="search")
         self.entries[cell.number] = Entry(params=params)
         return Asked(cell, trial, params)
 
     def tell(self, number: int, epoch: Epoch) -> Decision:
-        """Record an epoch; at a rung with enough trials on it, Ray's ASHA decides."""
+        """Record an epoch; the arm's pruner decides."""
         entry = self.entries[number]
         entry.epochs.append(epoch)
         kept = entry.epochs[epoch.kept - 1]
         entry.scores.append(kept.val_accuracy if kept.val_accuracy is not None else 0.0)
-        if not self.sweep.search.prune or epoch.outcome is not None:
-            return "go"
-        handle: Any = _Handle(str(number))
-        if epoch.number == 1:
-            self._asha.on_trial_add(None, handle)  # ASHA uses no controller, and of the trial its id
-        action = self._asha.on_trial_result(None, handle, {"epoch": epoch.number, "score": entry.scores[-1]})
-        if action != TrialScheduler.STOP:
-            return "go"
-        others = sum(len(e.epochs) >= epoch.number for n, e in self.entries.items() if n != number)
-        return "stop" if others >= self.sweep.search.population else "go"
+        return "stop" if self._pruner.ends(number, epoch, entry.scores[-1]) else "go"
 
     def _history(self) -> list[FrozenTrial]:
         """Return the arm's trials so far as Optuna sees them, in the order of their numbers."""
         return [
-            frozen(e.params, e.scores, e.outcome.status if e.outcome else None, self.arm.space)
-            for _, e in sorted(self.entries.items())
+            self._ended.get(number) or self._frozen(number, entry) for number, entry in sorted(self.entries.items())
         ]
 
-
-@dataclass(frozen=True)
-class _Handle:
-    """The only thing that ASHA asks of a trial."""
-
-    trial_id: str
+    def _frozen(self, number: int, entry: Entry) -> FrozenTrial:
+        status = entry.outcome.status if entry.outcome else None
+        if status in finishes(self.sweep.search.pruner):
+            status = "ok"
+        made = frozen(number, entry.params, entry.scores, status, self.arm.space)
+        if status is not None:
+            self._ended[number] = made
+        return made

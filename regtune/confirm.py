@@ -8,34 +8,44 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from regtune.board import Asked, Decision, Entry, SearchBoard
-from regtune.records import Cell, Epoch, Outcome, Trial
+from regtune.records import Cell, Epoch, Outcome, Trial, finishes
 from regtune.sweep import Sweep
 
 
-def choose(entries: Mapping[int, Entry]) -> int | None:
-    """Return the number of an arm's best trial, None if no trial ended ok.
+def choose(entries: Mapping[int, Entry], pruner: str) -> int | None:
+    """Return the number of an arm's best trial, None if no trial ended well.
 
-    The best validation accuracy at the kept epoch among unpruned trials; ties go to the lower negative
+    The best validation accuracy at the kept epoch among unpruned trials, or, where the pruner stops all of
+    them after the same epochs, among all: at the epoch kept by then. Ties go to the lower negative
     log-likelihood, then to the lower number.
     """
 
     def rank(number: int) -> tuple[float, float, int]:
-        metrics = ended[number].metrics
-        accuracy, loss = metrics["val_accuracy"], metrics["val_loss"]
+        accuracy, loss = _kept(entries[number])
         return (-(accuracy or 0.0), math.inf if loss is None else loss, number)
 
-    ended = {n: e.outcome for n, e in entries.items() if e.outcome and e.outcome.status == "ok"}
+    ended = [n for n, e in entries.items() if e.outcome and e.outcome.status in finishes(pruner)]
     return min(ended, key=rank, default=None)
+
+
+def _kept(entry: Entry) -> tuple[float | None, float | None]:
+    """Return validation accuracy and loss at the epoch that a trial kept."""
+    if entry.outcome is not None and entry.outcome.status == "ok":
+        return entry.outcome.metrics["val_accuracy"], entry.outcome.metrics["val_loss"]
+    kept = entry.epochs[entry.epochs[-1].kept - 1]
+    return kept.val_accuracy, kept.val_loss
 
 
 class ConfirmBoard:
     """Hands out seed 0 of every arm, then seed 1 of every arm, and so on; stops nobody."""
 
+    why = "nothing ends it"
+
     def __init__(self, sweep: Sweep, search: SearchBoard) -> None:
         self.sweep = sweep
         self.chosen: dict[str, Mapping[str, Any]] = {}
         for name, board in search.arms.items():
-            number = choose(board.entries)
+            number = choose(board.entries, sweep.search.pruner)
             if number is not None:
                 self.chosen[name] = board.entries[number].params
         self.planned: Sequence[Cell] = [

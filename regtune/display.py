@@ -85,7 +85,7 @@ class Progress:
         if self._started is None or self._epochs_now < 20:
             return None
         pace = self._epochs_now / max(time.monotonic() - self._started, 1e-9)
-        most = {"search": self.sweep.training.epochs, "confirm": self.sweep.confirm_epochs}
+        most = {"search": self.sweep.search_epochs, "confirm": self.sweep.confirm_epochs}
         return sum(tally.epochs_left(most[phase]) for (phase, _), tally in self.tallies.items()) / pace
 
     def __rich__(self) -> Group:

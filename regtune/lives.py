@@ -74,7 +74,7 @@ class Lives:
             epoch = Epoch.from_plain(row["epoch"])
             life.epochs.append(epoch.numbers())
             if self._board.tell(cell, epoch) == "stop":
-                self.doomed[cell] = pruned(epoch)
+                self.doomed[cell] = pruned(epoch, self._board.why)
             elif epoch.outcome is not None:
                 self.doomed[cell] = epoch.outcome
         elif row["event"] == "fault":
@@ -92,10 +92,9 @@ def cell_of(row: Plain) -> Cell | None:
     return Cell(*row["cell"]) if "cell" in row else None
 
 
-def pruned(epoch: Epoch) -> Outcome:
+def pruned(epoch: Epoch, why: str) -> Outcome:
     """Return the outcome of a trial that was stopped after an epoch."""
-    message = f"after epoch {epoch.number} it was not among the best of its own arm"
-    return Outcome(status="pruned", message=message, kept=epoch.kept)
+    return Outcome(status="pruned", message=f"after epoch {epoch.number} {why}", kept=epoch.kept)
 
 
 def same_bits(one: Mapping[str, str], other: Mapping[str, str]) -> bool:

@@ -115,12 +115,11 @@ class Phase:
             self._save(cell, report.checkpoint)
         return "stop" if self.closed else decision
 
-    def fault(self, cell: Cell, message: str) -> None:
-        """Record that a fault of the machine ended an attempt: the trial is handed out again, or lost."""
+    def fault(self, cell: Cell, message: str, node: str = "") -> None:
+        """Record that a fault of the machine ended an attempt on a node: the trial is handed out again, or lost."""
         if cell in self.ended:
             return
         life = self._lives.open[cell]
-        node = life.where.get("node", "") if life.started else ""
         life.faults.append(node)
         self._write("fault", cell, {"message": message, "node": node})
         if len(life.faults) > self._retries:
@@ -158,7 +157,7 @@ class Phase:
             if self._spent is not None:
                 self._spent.add(epoch)
             if self._board.tell(cell, epoch) == "stop":
-                self.end(cell, pruned(epoch))
+                self.end(cell, pruned(epoch, self._board.why))
                 return "stop"
             if epoch.outcome is not None:
                 self.end(cell, epoch.outcome)

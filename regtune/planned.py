@@ -5,7 +5,8 @@ from __future__ import annotations
 from rich.console import Group
 from rich.table import Table
 
-from regtune.board import rungs
+from regtune.pruners import rungs
+from regtune.samplers.grid import grid_size
 from regtune.sweep import Sweep
 
 
@@ -14,19 +15,22 @@ def planned(sweep: Sweep) -> Group:
     table = Table(title="trials of each arm, and its epochs at most", title_justify="left")
     table.add_column("arm", no_wrap=True)
     table.add_column("searched knobs", overflow="fold")
-    for heading in ("search", "confirm", "epochs"):
+    grid = sweep.search.sampler == "grid"
+    for heading in ("search", *(("grid points",) if grid else ()), "confirm", "epochs"):
         table.add_column(heading, justify="right")
-    epochs, total, most = sweep.training.epochs, 0, 0
+    total, most = 0, 0
     for arm in sweep.arms:
         trials = sweep.budget(arm) + sweep.confirm.seeds
         total += trials
-        mine = sweep.budget(arm) * epochs + sweep.confirm.seeds * sweep.confirm_epochs
+        mine = sweep.budget(arm) * sweep.search_epochs + sweep.confirm.seeds * sweep.confirm_epochs
         most += mine
         searched = ", ".join(f"({path})" if path in arm.when else path for path in arm.space)
-        table.add_row(arm.name, searched, str(sweep.budget(arm)), str(sweep.confirm.seeds), str(mine))
+        points = [f"{grid_size(arm.space, arm.when, sweep.search.levels):,}"] if grid else []
+        table.add_row(arm.name, searched, str(sweep.budget(arm)), *points, str(sweep.confirm.seeds), str(mine))
     lines = (
         ["in brackets: searched only in trials whose recipe has the method"] if any(a.when for a in sweep.arms) else []
     )
-    places = ", ".join(map(str, rungs(epochs, sweep.search))) or "none"
-    lines.append(f"{total} trials, at most {most} epochs; pruning after epochs: {places}")
+    places = ", ".join(map(str, rungs(sweep.training.epochs, sweep.search))) or "none"
+    end = "every search trial stops after epoch" if sweep.search.pruner == "epochs" else "pruning after epochs"
+    lines.append(f"{total} trials, at most {most} epochs; {end}: {places}")
     return Group(table, *lines)

@@ -23,6 +23,11 @@ ONE_OF = "one_of"
 NONE = "none"
 
 
+def finishes(pruner: str) -> frozenset[Status]:
+    """Return how a search trial ends that confirm may choose; where all are stopped alike, to be is no fault."""
+    return frozenset({"ok", "pruned"} if pruner == "epochs" else {"ok"})
+
+
 def finite(value: float) -> float | None:
     """Return the number, or None where JSON has no word for it (infinity, not a number)."""
     return value if math.isfinite(value) else None

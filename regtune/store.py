@@ -80,7 +80,7 @@ def load(path: str | Path) -> Results:
             seed = row["trial"]["seed"]
             cells[cell] |= {"status": "running" if alive else "interrupted", "id": row["id"], "seed": seed}
             cells[cell] |= {"params": row["params"]}
-        _note(cells[cell], row)
+        _note(cells[cell], row, epochs[cell])
         if row["event"] == "epoch":
             epochs[cell].append({**dict(zip(Cell._fields, cell, strict=True)), **_epoch(row["epoch"])})
     return Results(
@@ -93,14 +93,15 @@ def load(path: str | Path) -> Results:
     )
 
 
-def _note(entry: Plain, row: Plain) -> None:
-    """Enter into the row of a cell what a row of the log says of it."""
+def _note(entry: Plain, row: Plain, before: list[Plain]) -> None:
+    """Enter into the row of a cell what a row of the log says of it; `before` are its earlier epochs."""
     if row["event"] == "epoch":
         epoch = row["epoch"]
         entry["epochs"] = epoch["number"]
         entry["seconds"] += epoch["seconds"]
         if epoch.get("stage", "train") == "train":  # in retraining the validation examples are trained on
-            entry["val_accuracy"], entry["val_loss"] = epoch["val_accuracy"], epoch["val_loss"]
+            kept = epoch if epoch["kept"] == epoch["number"] else before[epoch["kept"] - 1]
+            entry["val_accuracy"], entry["val_loss"] = kept["val_accuracy"], kept["val_loss"]
     elif row["event"] == "fault":
         entry["faults"] += 1
     elif row["event"] == "ended":

@@ -15,6 +15,7 @@ from regtune.networks import NETWORKS
 from regtune.optimizers import OPTIMIZERS
 from regtune.ranges import read_searched
 from regtune.records import Plain, Trial
+from regtune.samplers import SAMPLERS
 from regtune.shelf import Shelf, fingerprint
 from regtune.space import knobs, plain_settings, read_settings
 from regtune.sweep_file import MAX_TRIALS, Cluster, Confirm, Search, SweepFile, Training, read_file
@@ -61,6 +62,11 @@ class Sweep(BaseModel):
         return (self.search.trials_per_knob or 1) * max(len(arm.space), 1)
 
     @property
+    def search_epochs(self) -> int:
+        """The epochs that a search trial takes at most."""
+        return self.search.stop_after or self.training.epochs
+
+    @property
     def confirm_epochs(self) -> int:
         """The epochs that a confirm trial takes at most, a second training included."""
         once, confirm = self.training.epochs, self.confirm
@@ -97,8 +103,7 @@ class Sweep(BaseModel):
 
 def _checked(file: SweepFile, plugins: tuple[str, ...], default_name: str) -> Sweep:
     modules = tuple(dict.fromkeys([*file.plugins, *plugins]))
-    if (file.search.trials is None) == (file.search.trials_per_knob is None):
-        raise Refused("search: expected one of trials and trials_per_knob, given both or none")
+    SAMPLERS.find(file.search.sampler, "search.sampler", modules)
     optimizer, optimizer_space = _optimizer(file.optimizer)
     template = Trial(
         data=_named(DATASETS, file.data, "data", modules),

@@ -32,16 +32,20 @@ class Training(_Table):
 
 
 class Search(_Table):
-    """`[search]`: trials per arm or per searched knob, the sampler, and when a trial may be pruned.
+    """`[search]`: trials per arm or per searched knob, where their knobs come from, and which end early.
 
-    `grace` is the share of the epochs before the first rung, `factor` the ratio between rungs and the
-    share that goes on, `population` the trials a rung must have seen before it prunes.
+    `sampler` is the name of a file in `samplers`; `levels` are the values of a range on its grid. `pruner` is
+    one of `pruners`: for "asha", `grace` is the share of the epochs before the first rung, `factor` the ratio
+    between rungs and the share that goes on, `population` the trials a rung must have seen before it prunes;
+    for "epochs", `stop_after` is the number of epochs that every trial gets.
     """
 
     trials: int | None = Field(default=None, ge=1, le=MAX_TRIALS)
     trials_per_knob: int | None = Field(default=None, ge=1, le=1000)
-    sampler: str = Field(default="tpe", pattern="^(tpe|random)$")
-    prune: bool = True
+    sampler: str = "tpe"
+    levels: int = Field(default=3, ge=2, le=100)
+    pruner: Literal["asha", "epochs", "none"] = "asha"
+    stop_after: int | None = Field(default=None, ge=1)
     grace: float = Field(default=0.2, ge=0.2, le=1)
     factor: float = Field(default=3.0, ge=1.1, le=100)
     population: int = Field(default=3, ge=1, le=MAX_TRIALS)
@@ -102,11 +106,27 @@ def read_file(source: Path) -> SweepFile:
     """Return the contents of a sweep file; raises Refused in one line with path, expectation and value."""
     raw = _parse(source)
     try:
-        return SweepFile.model_validate(raw)
+        file = SweepFile.model_validate(raw)
     except ValidationError as error:
         faults = error.errors(include_url=False)
         # A misspelt name is an unknown setting and a missing one; the first says more.
         raise Refused(_one_line(min(faults, key=lambda fault: fault["type"] != "extra_forbidden"))) from error
+    _check_together(file.search, file.training.epochs)
+    return file
+
+
+def _check_together(search: Search, epochs: int) -> None:
+    """Raise Refused for settings of search that do not go together."""
+    if (search.trials is None) == (search.trials_per_knob is None):
+        raise Refused("search: expected one of trials and trials_per_knob, given both or none")
+    if (search.pruner == "epochs") != (search.stop_after is not None):
+        given = "nothing" if search.stop_after is None else search.stop_after
+        raise Refused(
+            f'search.stop_after: expected with pruner = "epochs" and only there, given {given} '
+            f'with pruner = "{search.pruner}"'
+        )
+    if search.stop_after is not None and search.stop_after > epochs:
+        raise Refused(f"search.stop_after: expected a number in [1, {epochs}], the epochs, given {search.stop_after}")
 
 
 def _parse(source: Path) -> dict[str, Any]:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial
 
 from regtune.data import Place, Splits
 from regtune.lane import Lane
 from regtune.log import sealed
+from regtune.methods import Condition
 from regtune.optimizers import OPTIMIZERS
 from regtune.records import Plain, Trial
 from regtune.regularizers import REGULARIZERS, Regularizer
+from regtune.samplers import SAMPLERS, Question
 from regtune.space import knobs, plain_settings
 from regtune.state import Tensors
 
@@ -73,6 +77,21 @@ def write_log(path: Path, rows: Iterable[Plain]) -> None:
         line, seal = sealed(row, seal)
         lines.append(line)
     path.write_bytes(b"".join(lines))
+
+
+def question(
+    space: Mapping[str, BaseDistribution],
+    when: Mapping[str, Condition] | None = None,
+    told: Sequence[FrozenTrial] = (),
+    number: int = 0,
+    **changes: Any,
+) -> Question:
+    """Return what a sampler is asked for a trial of an arm, after these trials."""
+    return Question(space=space, when=when or {}, stream="sweep/0/arm", number=number, history=lambda: told, **changes)
+
+
+def suggested(sampler: str, asked: Question) -> dict[str, Any]:
+    return SAMPLERS.all()[sampler]().sample(asked)
 
 
 SWEEP = """

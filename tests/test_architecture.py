@@ -41,16 +41,17 @@ ORDER = [
     {"groups"},
     {"arms"},
     {"sweep_file"},
+    {"samplers"},
     {"sweep"},
     {"examine"},
-    {"suggest"},
+    {"pruners"},
     {"board"},
     {"confirm"},
     {"limits", "attempt", "lives"},
     {"phase"},
     {"in_process"},
     {"cluster"},
-    {"display", "export", "forecast", "listing", "planned", "single"},
+    {"display", "export", "forecast", "listing", "mirror", "planned", "single"},
     {"commands"},
     {"__main__"},
 ]
@@ -110,7 +111,7 @@ def test_heavy_libraries_stay_in_their_rooms(file: Path) -> None:
     assert not at_start & LAZY
     if room(file) in NO_TORCH:
         assert "torch" not in everywhere
-    if room(file) == "board":
+    if room(file) == "pruners":
         rays = [module for module in imports(file, top_level_only=False) if module.startswith("ray")]
         assert rays == ["ray.tune.schedulers"]
     elif room(file) != "cluster":

@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ray.tune.schedulers import AsyncHyperBandScheduler
 
-from regtune.board import Asked, Entry, SearchBoard, rungs
+from regtune.board import Asked, Entry, SearchBoard
 from regtune.confirm import ConfirmBoard, choose
+from regtune.pruners import rungs
 from regtune.records import Cell, Epoch, Outcome
+from regtune.samplers import SAMPLERS
 from regtune.sweep import Sweep
 from tests.conftest import SWEEP
 
@@ -129,7 +131,7 @@ def test_an_arm_is_pruned_against_itself_only(tmp_path: Path) -> None:
         assert [board.tell(cell, epoch(e, accuracy)) for e in range(1, 7)][-1] == "go"
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random"])
+@pytest.mark.parametrize("sampler", sorted(SAMPLERS.all()))
 def test_a_board_rebuilt_from_any_prefix_answers_as_the_live_one(tmp_path: Path, sampler: str) -> None:
     sweep, draws = sweep_of(tmp_path, trials=14, sampler=sampler), random.Random(3)
     live, told = SearchBoard(sweep), list[tuple[str, Any]]()
@@ -158,10 +160,10 @@ def test_the_best_unpruned_trial_is_chosen_and_ties_are_broken() -> None:
         outcome = Outcome(status=status, metrics={"val_accuracy": accuracy, "val_loss": loss})  # type: ignore[arg-type]  # plain words in tests
         return Entry(params={}, outcome=outcome)
 
-    assert choose({0: entry(0.8, 0.5), 1: entry(0.9, 0.5), 2: entry(0.99, 0.1, "pruned")}) == 1
-    assert choose({0: entry(0.9, 0.5), 1: entry(0.9, 0.4)}) == 1
-    assert choose({0: entry(0.9, 0.4), 1: entry(0.9, 0.4)}) == 0
-    assert choose({0: entry(0.9, 0.4, "failed"), 1: Entry(params={})}) is None
+    assert choose({0: entry(0.8, 0.5), 1: entry(0.9, 0.5), 2: entry(0.99, 0.1, "pruned")}, "asha") == 1
+    assert choose({0: entry(0.9, 0.5), 1: entry(0.9, 0.4)}, "asha") == 1
+    assert choose({0: entry(0.9, 0.4), 1: entry(0.9, 0.4)}, "asha") == 0
+    assert choose({0: entry(0.9, 0.4, "failed"), 1: Entry(params={})}, "asha") is None
 
 
 def test_confirm_hands_out_seed_by_seed_with_the_chosen_knobs(tmp_path: Path) -> None:

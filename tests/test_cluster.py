@@ -26,7 +26,7 @@ from regtune.store import load
 from regtune.sweep import Sweep
 from tests.conftest import SWEEP, small_trial
 
-UNPRUNED = SWEEP.replace("population = 1", "prune = false")
+UNPRUNED = SWEEP.replace("population = 1", 'pruner = "none"')
 
 # `prepare` looks through its whole process for tensors as long as the test split (37), and notes down every picture
 # that any tensor of its process holds, by hash: splits share pictures, so lengths alone would say little.

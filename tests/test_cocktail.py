@@ -26,11 +26,11 @@ from regtune.log import read_log
 from regtune.recipe import Recipe
 from regtune.records import Epoch, Outcome
 from regtune.reports.comparison import comparison, markdown
+from regtune.samplers import frozen
 from regtune.shipped import sweep_files
 from regtune.store import load
-from regtune.suggest import frozen, suggest
 from regtune.sweep import Sweep
-from tests.conftest import SWEEP
+from tests.conftest import SWEEP, question, suggested
 
 COCKTAIL = """{
   l2 = { switch = true },
@@ -40,6 +40,7 @@ COCKTAIL = """{
   decay = { one_of = { exponential_decay = {}, linear_decay = {} }, none = false },
   early_stopping = {},
 }"""
+ALL = ["grid", "qmc", "random", "tpe"]
 
 
 def inline(table: str) -> str:
@@ -85,17 +86,18 @@ def history(arm: Arm, count: int, seed: int, sampler: str = "tpe") -> list[optun
     """Return trials as an arm's board would have them, each suggested from those before it."""
     draws, trials = random.Random(seed), list[optuna.trial.FrozenTrial]()
     for number in range(count):
-        params = suggest(arm.space, arm.when, trials, sampler, seed + number)
+        params = suggested(sampler, question(arm.space, arm.when, trials, seed + number))
         status: Any = draws.choice(["ok", "ok", "pruned", "diverged", None])
-        trials.append(frozen(params, [draws.random() for _ in range(draws.randint(1, 3))], status, arm.space))
+        trials.append(frozen(number, params, [draws.random() for _ in range(draws.randint(1, 3))], status, arm.space))
     return trials
 
 
 @settings(max_examples=40, deadline=None)
-@given(seed=st.integers(0, 10**6), count=st.integers(0, 25), sampler=st.sampled_from(["tpe", "random"]))
+@given(seed=st.integers(0, 10**6), count=st.integers(0, 25), sampler=st.sampled_from(ALL))
 def test_what_is_suggested_is_every_knob_in_play_and_no_other(arm: Arm, seed: int, count: int, sampler: str) -> None:
     told = history(arm, count, seed, sampler)
-    params = suggest(arm.space, arm.when, told, sampler, seed)
+    asked = question(arm.space, arm.when, told, seed)
+    params = suggested(sampler, asked)
     in_play = {path for path in arm.space if path not in arm.when or arm.when[path].met(params)}
     assert set(params) == in_play
     assert list(params) == [path for path in arm.space if path in in_play], "in the order of the file"
@@ -109,7 +111,7 @@ def test_what_is_suggested_is_every_knob_in_play_and_no_other(arm: Arm, seed: in
     assert len(chosen & {"exponential_decay", "linear_decay"}) == 1
     assert len(chosen & {"mixup", "label_smoothing"}) == (params["mixing.one_of"] != "none")
     assert {m for m in ("l2", "dropout", "max_norm") if params[f"{m}.switch"]} == chosen & {"l2", "dropout", "max_norm"}
-    assert suggest(arm.space, arm.when, told, sampler, seed) == params
+    assert suggested(sampler, asked) == params
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random"])
@@ -124,18 +126,19 @@ def test_a_plain_arm_gets_what_optuna_s_define_and_run_would_give_it(sampler: st
     }
     told = list[optuna.trial.FrozenTrial]()
     for number in range(30):
+        asked = question(space, told=told, number=number)
         if sampler == "random":
-            chosen: optuna.samplers.BaseSampler = optuna.samplers.RandomSampler(seed=number)
+            chosen: optuna.samplers.BaseSampler = optuna.samplers.RandomSampler(seed=asked.seed)
         else:
             chosen = optuna.samplers.TPESampler(
-                n_startup_trials=5, n_ei_candidates=24, multivariate=True, constant_liar=True, seed=number
+                n_startup_trials=5, n_ei_candidates=24, multivariate=True, constant_liar=True, seed=asked.seed
             )
         study = optuna.create_study(direction="maximize", sampler=chosen)
         study.add_trials(told)
-        params = suggest(space, {}, told, sampler, number)
+        params = suggested(sampler, asked)
         assert params == study.ask(dict(space)).params
         assert list(params) == list(space)
-        told.append(frozen(params, [params["a.rate"]], "ok" if number % 3 else None, space))
+        told.append(frozen(number, params, [params["a.rate"]], "ok" if number % 3 else None, space))
 
 
 def test_optuna_says_nothing(arm: Arm, capfd: pytest.CaptureFixture[str]) -> None:
@@ -147,9 +150,9 @@ def test_tpe_learns_which_of_a_group_is_better(arm: Arm) -> None:
     """Trials with mixup score higher: the later half has it more often than one of three choices would be."""
     told = list[optuna.trial.FrozenTrial]()
     for number in range(60):
-        params = suggest(arm.space, arm.when, told, "tpe", number)
+        params = suggested("tpe", question(arm.space, arm.when, told, number))
         score = 0.9 - 0.1 * abs(params["mixup.alpha"] - 0.3) if params["mixing.one_of"] == "mixup" else 0.3
-        told.append(frozen(params, [score], "ok", arm.space))
+        told.append(frozen(number, params, [score], "ok", arm.space))
     later = Counter(trial.params["mixing.one_of"] for trial in told[30:])
     assert later["mixup"] > 15
 
@@ -180,7 +183,7 @@ def epoch(number: int, accuracy: float, outcome: Outcome | None) -> Epoch:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random"])
+@pytest.mark.parametrize("sampler", ALL)
 def test_a_board_rebuilt_from_what_was_told_asks_as_the_live_one(tmp_path: Path, sampler: str) -> None:
     sweep, draws = sweep_of(tmp_path, trials=14, sampler=sampler), random.Random(3)
     live, told = SearchBoard(sweep), list[tuple[str, Any]]()
@@ -209,7 +212,7 @@ def test_a_board_rebuilt_from_what_was_told_asks_as_the_live_one(tmp_path: Path,
 
 
 def test_a_sweep_with_a_cocktail_runs_confirms_and_is_readable(tmp_path: Path) -> None:
-    sweep = sweep_of(tmp_path, trials=8, sampler="tpe", prune=False)
+    sweep = sweep_of(tmp_path, trials=8, sampler="tpe", pruner="none")
     log = run(sweep, tmp_path, in_process=True)
     results = load(log)
     trials = results.trials[results.trials["arm"] == "cocktail"]
@@ -228,7 +231,7 @@ def test_a_sweep_with_a_cocktail_runs_confirms_and_is_readable(tmp_path: Path) -
     assert f"mixing={best['params']['mixing.one_of']}, " in line
     assert "switch" not in line and "one_of" not in line
     before = log.read_bytes()
-    run(sweep_of(tmp_path, trials=8, sampler="tpe", prune=False), tmp_path, in_process=True)
+    run(sweep_of(tmp_path, trials=8, sampler="tpe", pruner="none"), tmp_path, in_process=True)
     assert log.read_bytes() == before
 
 

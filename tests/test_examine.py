@@ -8,8 +8,8 @@ import pytest
 
 from regtune.errors import Refused
 from regtune.examine import examine
-from regtune.suggest import suggest
 from regtune.sweep import Sweep
+from tests.conftest import question, suggested
 
 SWEEP = """
 [data]
@@ -95,7 +95,9 @@ def test_a_sigmoid_behind_a_shortcut_is_not_bounded(tmp_path: Path) -> None:
 def test_a_narrowed_range_of_whole_numbers_keeps_its_steps(tmp_path: Path) -> None:
     assert check(tmp_path, "random_crop = { padding = { low = 1, high = 3 } }") == ""
     arm = Sweep.read(tmp_path / "sweep.toml").arm("ours")
-    drawn = [suggest(arm.space, arm.when, [], "random", seed)["random_crop.padding"] for seed in range(20)]
+    drawn = [
+        suggested("random", question(arm.space, arm.when, number=seed))["random_crop.padding"] for seed in range(20)
+    ]
     assert {1.0, 2.0, 3.0} == set(drawn)
 
 

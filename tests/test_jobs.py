@@ -90,14 +90,17 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
         "--ray-client-server-port", client, "--dashboard-agent-listen-port", agent,
     ]  # fmt: skip
     log = (home / "head.log").open("w")
-    with log, subprocess.Popen(words, cwd=home, env=variables, stdout=log, stderr=log, start_new_session=True) as ray:
+    with (
+        log,
+        subprocess.Popen(words, cwd=home, env=variables, stdout=log, stderr=log, start_new_session=True) as process,
+    ):
         deadline = time.monotonic() + 90
         while not answers(dashboard):
-            assert ray.poll() is None and time.monotonic() < deadline, (home / "head.log").read_text()
+            assert process.poll() is None and time.monotonic() < deadline, (home / "head.log").read_text()
             time.sleep(0.2)
         yield Head(address=f"http://127.0.0.1:{dashboard}", home=home, scratch=scratch)
-        ray.terminate()
-        ray.wait(timeout=60)
+        process.terminate()
+        process.wait(timeout=60)
     shutil.rmtree(scratch, ignore_errors=True)
 
 
@@ -106,7 +109,8 @@ def call(head: Head, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callabl
     """Return a function that runs a command with --json against the head and reads its answer."""
     monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
     monkeypatch.setenv("RAY_ADDRESS", "http://127.0.0.1:1")  # --address counts, not this
-    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
 
@@ -161,7 +165,8 @@ def test_a_job_that_was_stopped_goes_on_when_it_is_submitted_again(
         time.sleep(0.1)
     stopped = call("stop", name)
     assert stopped["state"] == "stopped"
-    assert call("stop", name) == stopped, "there is nothing left to stop"
+    again = call("stop", name)
+    assert again == stopped, "there is nothing left to stop"
     said = call("logs", name)["lines"][-1]
     assert said == "regtune: interrupted; what is finished is kept, the same command goes on from there"
     rows, torn = read_log(log)
@@ -180,9 +185,24 @@ def test_a_job_that_was_stopped_goes_on_when_it_is_submitted_again(
     assert set(ends.values()) == set(epochs.values()) == {1}, "no trial was trained twice"
 
 
+def test_a_job_that_failed_says_why(call: Callable[..., dict[str, Any]], head: Head, tmp_path: Path) -> None:
+    text = SWEEP.partition("[network]")[2]
+    path = tmp_path / "own.toml"
+    path.write_text(f'[data]\nname = "npz"\npath = "own.npz"\nvalidation = 32\n[network]{text}')
+    name = call("submit", "own.toml", "--data", "/nowhere")["id"]
+    call("logs", name, "--follow")
+    failed = call("status", name)
+    assert failed["state"] == "failed"
+    assert failed["message"].startswith("regtune: data npz: ")
+    assert failed["progress"] == "search 0/12, confirm 0/9, failed 0, time left …"
+    line = CliRunner().invoke(app, ("status", name, "--address", head.address)).stdout.splitlines()[0]
+    assert line == f"{name}: failed: {failed['message']}"
+
+
 def test_an_unknown_job_and_another_ray_are_refused(
     call: Callable[..., dict[str, Any]], sweep_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert "jobs" in call("status")
     with pytest.raises(Refused, match=r"^ID: unknown job 'regtune-nix'"):
         call("status", "regtune-nix")
     monkeypatch.setattr(connection, "cluster_version", lambda client: "2.59.0")
@@ -204,8 +224,8 @@ def test_an_unknown_job_and_another_ray_are_refused(
 def test_without_the_token_nothing_is_answered(
     head: Head, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], said: str
 ) -> None:
-    for name in [name for name in os.environ if name.startswith("RAY_")]:
-        monkeypatch.delenv(name)
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
     for name, value in ({"HOME": str(tmp_path)} | variables).items():
         monkeypatch.setenv(name, value)
     result = CliRunner().invoke(app, ("status", "--address", head.address))

@@ -59,7 +59,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Return a sweep file without pruning and the log of its undisturbed run."""
     folder = tmp_path_factory.mktemp("undisturbed")
     path = folder / "small.toml"
-    path.write_text(SWEEP.replace("population = 1", "prune = false"))
+    path.write_text(SWEEP.replace("population = 1", 'pruner = "none"'))
     return path, run(Sweep.read(path), folder, in_process=True)
 
 

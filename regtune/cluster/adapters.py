@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from regtune.attempt import Pace, in_words, overdue
+from regtune.attempt import Pace, overdue
 from regtune.cluster.cargo import Cargo
-from regtune.cluster.nodes import Need, slots
+from regtune.cluster.nodes import Need, node_of, slots
 from regtune.cluster.worker import read_report
 from regtune.phase import Phase
 from regtune.records import Cell, Plain
@@ -104,8 +105,7 @@ class PhaseScheduler(_NeverSaved, FIFOScheduler):
         if limit is not None and begun is not None and time.time() - begun > limit:
             self._phase.end(cell, overdue(limit))
             return
-        error = trial.get_pickled_error()
-        self._phase.fault(cell, in_words(error) if error is not None else "its worker ended before the trial did")
+        self._phase.fault(cell, _last_words(trial), node_of(trial.temporary_state.ray_actor))
 
     def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:
         """Return the next trial to start; now and then, see to those that cannot start any more."""
@@ -134,3 +134,11 @@ class PhaseScheduler(_NeverSaved, FIFOScheduler):
                 if actor is None or not inner._actor_manager.is_actor_started(actor):
                     return trial
         return None
+
+
+def _last_words(trial: TuneTrial) -> str:
+    """Return in one line what Tune wrote of the error that ended an attempt."""
+    path = Path(trial.error_file or "")
+    lines = [line.strip() for line in path.read_text().splitlines() if line.strip()] if path.is_file() else []
+    said = [line for line in lines if line.startswith("The actor is dead because")] or lines[-1:]
+    return said[0][:200] if said else "its worker ended before the trial did"

@@ -56,7 +56,7 @@ def check_version(client: JobSubmissionClient, address: str) -> None:
 
 
 def cluster_version(client: JobSubmissionClient) -> str:
-    """Return the version of Ray that the cluster runs."""
+    """Return the version of Ray that the cluster runs; the client's own `get_version` is that of the interface."""
     return str(client._do_request("GET", "/api/version").json()["ray_version"])
 
 

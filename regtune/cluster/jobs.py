@@ -96,12 +96,12 @@ def stop(client: JobSubmissionClient, name: str) -> Job:
     job = find(client, name)
     if job.over:
         return job
-    client.stop_job(name)
     deadline = time.monotonic() + 2 * SECONDS_TO_STOP
     while time.monotonic() < deadline:
+        client.stop_job(name)  # each time anew: a job that is being set up does not hear it yet
+        time.sleep(0.3)
         if (job := find(client, name)).over:
             return job
-        time.sleep(0.2)
     raise Refused(f"ID: {name} was asked to stop and is still {job.state}; ask for its status later")
 
 

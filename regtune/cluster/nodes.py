@@ -46,6 +46,13 @@ def slots(need: Need) -> dict[str, int]:
     return {node: count for node, count in counts.items() if count}
 
 
+def node_of(actor: Any) -> str:
+    """Return the id of the node that an actor runs on or ran on, "" where Ray does not know."""
+    # Private, and the only place where Ray says it of an actor that is dead.
+    row = ray._private.state.actors(actor._actor_id.hex()) if actor is not None else {}
+    return str(row.get("Address", {}).get("NodeID", ""))
+
+
 def check_versions(need: Need) -> None:
     """Raise Refused if a node for trials has other versions than this driver of what decides their numbers."""
     ours = described()

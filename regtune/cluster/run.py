@@ -9,17 +9,19 @@ from pathlib import Path
 
 from regtune import lease
 from regtune.attempt import Pace
-from regtune.board import SearchBoard, rungs
+from regtune.board import SearchBoard
 from regtune.changes import check_same
 from regtune.confirm import ConfirmBoard
 from regtune.data import Place, Pool, Splits
 from regtune.examine import examine
 from regtune.in_process import run_here
 from regtune.limits import Limit, Spent
-from regtune.lives import Watch
+from regtune.lives import Watch, cell_of
 from regtune.log import Log
 from regtune.machine import describe
 from regtune.phase import Phase
+from regtune.pruners import rungs
+from regtune.records import Plain
 from regtune.sweep import Sweep
 
 Launch = Callable[[Phase, Splits | Pool, Pace], None]
@@ -52,6 +54,7 @@ def run(
             say(f"{path}: added: {text}")
         spent = Spent(limit or Limit(), log.rows, sweep.cluster.gpus_per_trial)
         board, retries = SearchBoard(sweep), sweep.cluster.retries
+        watch = _telling(watch, say)
         search = Phase(board=board, log=log, watch=watch, retries=retries, spent=spent)
         # Confirm's choice needs all of search; a phase replays its rows when it is made, so each is made once.
         confirm = _confirm(sweep, board, log, watch) if search.done else None
@@ -68,6 +71,17 @@ def run(
             confirm = confirm or _confirm(sweep, board, log, watch)
             _run(confirm, sweep, pool if sweep.confirm.splits == "fresh" else splits, launch)
     return path
+
+
+def _telling(watch: Watch, say: Callable[[str], None]) -> Watch:
+    """Return a watcher that also says what befell a trial: a table tells only how it ended."""
+
+    def told(event: str, row: Plain) -> None:
+        if event == "fault" and "time" not in row:  # a row that is replayed has one
+            say(f"{cell_of(row)}: {row['message']}")
+        watch(event, row)
+
+    return told
 
 
 def pace_of(sweep: Sweep) -> Pace:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 from ray import tune
@@ -42,9 +45,22 @@ def run_on_ray(terms: Cluster, phase: Phase, data: Splits | Pool, pace: Pace, *,
             run_config=tune.RunConfig(name="phase", storage_path=scratch, verbose=0),
         )
         try:
-            tuner.fit()
+            with _quiet():
+                tuner.fit()
         except tune.TuneError as error:
             raise _cause(error) from error
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Tune's tracebacks off the screen: what befalls a trial is in the log, in one line."""
+    logger = logging.getLogger("ray.tune")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _resources(need: Need, config: Plain) -> PlacementGroupFactory:

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from regtune.cluster.jobs import Job
 
 app = typer.Typer()
-Address = Annotated[str, typer.Option("--address", help="the job server of the cluster's head, as Ray's dashboard")]
+Address = Annotated[
+    str,
+    typer.Option("--address", envvar="RAY_API_SERVER_ADDRESS", help="where the head's dashboard and job server is"),
+]
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="the id that submit printed", show_default=False)]
 DASHBOARD = "http://127.0.0.1:8265"
@@ -71,8 +74,7 @@ def status(
             if as_json:
                 print(json.dumps({"jobs": [dataclasses.asdict(job) for job in found]}))
             else:
-                for job in found:
-                    print(_line(job))
+                print("\n".join(map(_line, found)) or "no jobs of regtune on this cluster")
             return
         job, newest = find(client, name), progress(log(client, name))
     if as_json:
@@ -111,5 +113,5 @@ def stop(name: Id, address: Address = DASHBOARD, as_json: Json = False) -> None:
 
 
 def _line(job: Job) -> str:
-    message = f": {job.message}" if job.state == "failed" and job.message else ""
+    message = f": {job.message}" if job.state in ("pending", "failed") and job.message else ""
     return f"{job.id}: {job.state}{message}"

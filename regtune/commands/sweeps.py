@@ -57,6 +57,9 @@ def run(
     max_gpu_hours: Annotated[
         float | None, typer.Option("--max-gpu-hours", help="search ends after so many GPU-hours of trials", min=0)
     ] = None,
+    optuna_storage: Annotated[
+        str | None, typer.Option(help="copy search into this Optuna storage, as sqlite:///search.db", metavar="URL")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be done; start nothing")] = False,
     data: DataFolder = None,
     download: Download = False,
@@ -69,6 +72,7 @@ def run(
     from regtune.display import Progress, live
     from regtune.forecast import forecast
     from regtune.limits import Limit
+    from regtune.mirror import Mirror
     from regtune.reports.comparison import write_tables
     from regtune.sweep import Sweep
     from regtune.termination import Terminated, sigterm_interrupts
@@ -79,12 +83,13 @@ def run(
         console.print(forecast(loaded, results))
         return
     progress, place = Progress(loaded), Place(root=data, download=download)
+    watch = Mirror(loaded, optuna_storage).beside(progress.watch) if optuna_storage else progress.watch
     try:
         with sigterm_interrupts(), live(progress, console):
             log = run_sweep(
                 loaded,
                 results,
-                watch=progress.watch,
+                watch=watch,
                 say=lambda text: console.print(f"regtune: {text}", style="dim", soft_wrap=True),
                 in_process=in_process,
                 address=address,

@@ -34,11 +34,10 @@ def caption(results: Results) -> str:
     template = sweep["arms"][baseline]["template"]
     budgets = sorted({row["trials"] for row in sweep["arms"].values()})
     fresh = sweep["confirm"].get("splits", "one")
-    pruning = "each arm pruned against itself only" if sweep["search"]["prune"] else "none pruned"
     return (
         f"Sweep {sweep['name']}: {template['network']['name']} on {_data(template['data'], sweep['confirm'])}. "
         f"Search: {_either(budgets)} trials per arm of at most "
-        f"{template['epochs']} epochs, {pruning}. Confirm: the best configuration of "
+        f"{template['epochs']} epochs, {_pruning(sweep['search'])}. Confirm: the best configuration of "
         f"each arm by validation accuracy, on {sweep['confirm']['seeds']} fresh seeds that all arms share, "
         f"{SPLITS[fresh]}. {RETRAINED[sweep['confirm'].get('retrain', 'none')]} with its 95 % "
         f"t-interval; difference to {baseline} in points, paired over the seeds that both arms "
@@ -48,6 +47,14 @@ def caption(results: Results) -> str:
         f"Trials are search + confirm: ok, pruned, failed (diverged and lost included)."
         f"{''.join(f' {note}' for note in results.notes)}"
     )
+
+
+def _pruning(search: Plain) -> str:
+    """Say which search trials ended early; logs from before there were names say only whether any could."""
+    pruner = search.get("pruner") or ("asha" if search.get("prune", True) else "none")
+    if pruner == "epochs":
+        return f"every one stopped after {search['stop_after']} and judged there"
+    return "each arm pruned against itself only" if pruner == "asha" else "none pruned"
 
 
 def _data(data: Plain, confirm: Plain) -> str:

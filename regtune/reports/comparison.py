@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from regtune.records import finishes
 from regtune.reports.caption import caption
 from regtune.reports.wording import knobs_chosen
 from regtune.statistics import Comparison, compare, mean_interval
@@ -39,7 +40,7 @@ def comparison(results: Results) -> pd.DataFrame:
         mine = trials[trials["arm"] == arm]
         rows.append(
             {"arm": arm}
-            | {"knobs": json.dumps(_chosen(mine))}
+            | {"knobs": json.dumps(_chosen(mine, results.sweep["search"].get("pruner", "asha")))}
             | _confirmed(confirmed[confirmed["arm"] == arm])
             | _difference(compared.get(arm))
             | _counted(mine[mine["phase"] == "search"]["status"], "search")
@@ -50,9 +51,9 @@ def comparison(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _chosen(mine: pd.DataFrame) -> dict[str, Any]:
-    """Return the knobs of an arm's best unpruned search trial, those that confirm takes."""
-    ended = mine[(mine["phase"] == "search") & (mine["status"] == "ok")]
+def _chosen(mine: pd.DataFrame, pruner: str) -> dict[str, Any]:
+    """Return the knobs of an arm's best search trial, those that confirm takes."""
+    ended = mine[(mine["phase"] == "search") & mine["status"].isin(finishes(pruner))]
     if not len(ended):
         return {}
     ranked = ended.sort_values(["val_accuracy", "val_loss", "number"], ascending=[False, True, True])

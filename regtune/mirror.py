@@ -1,0 +1,146 @@
+"""A copy of a sweep's search in an Optuna storage, for those who like to look at it in optuna-dashboard.
+
+The log is the truth: nothing is ever read back from the copy but which trials it has. A storage that fails
+while the sweep runs costs the copy, not the sweep.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import optuna
+from optuna.storages import BaseStorage, get_storage
+from optuna.trial import FrozenTrial
+
+from regtune.errors import Refused, shown
+from regtune.lives import cell_of
+from regtune.records import Cell, Plain
+from regtune.samplers import frozen
+from regtune.sweep import Sweep
+
+SWEEP = "regtune sweep"  # the attribute of a study that says whose it is
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Running:
+    """What is known of a trial before its end."""
+
+    id: str
+    params: Plain
+    since: datetime
+    epochs: list[Plain] = field(default_factory=list)
+
+
+class Mirror:
+    """Adds every search trial that has ended to the study `<sweep>/<arm>`; raises Refused at the start only.
+
+    Its attributes `cell` and `id` say which trial of the log one in a study is; those that are there
+    already are not added again.
+    """
+
+    def __init__(self, sweep: Sweep, url: str) -> None:
+        self._spaces = {arm.name: arm.space for arm in sweep.arms}
+        self._running: dict[Cell, _Running] = {}
+        self._waiting: list[tuple[Cell, FrozenTrial]] = []
+        self._warned = False
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        try:
+            storage = get_storage(url)
+            self._studies = {arm.name: _study(storage, sweep, arm.name) for arm in sweep.arms}
+            self._present = {
+                (trial.user_attrs.get("cell"), trial.user_attrs.get("id"))
+                for study in self._studies.values()
+                for trial in study.get_trials(deepcopy=False)
+            }
+        except Refused:
+            raise
+        except Exception as error:  # what a storage raises depends on its driver
+            raise Refused(
+                f"--optuna-storage: expected a storage that Optuna can open, as sqlite:///search.db, "
+                f"given {_without_password(url)}: {_said(error)}"
+            ) from error
+
+    def beside(self, other: Callable[[str, Plain], None]) -> Callable[[str, Plain], None]:
+        """Return a watch that hands every event to another one and to this mirror."""
+
+        def watch(event: str, row: Plain) -> None:
+            other(event, row)
+            self.watch(event, row)
+
+        return watch
+
+    def watch(self, event: str, row: Plain) -> None:
+        """Take one event, replayed or new; at the end of a trial add what the study does not have."""
+        cell = cell_of(row)
+        if cell is not None and cell.phase == "search":
+            if event == "asked":
+                self._running[cell] = _Running(id=row["id"], params=row["params"], since=_time(row))
+            elif event == "epoch":
+                self._running[cell].epochs.append(row["epoch"])
+            elif event == "ended":
+                running = self._running.pop(cell)
+                if (str(cell), running.id) not in self._present:
+                    self._waiting.append((cell, self._trial(cell, running, row)))
+        if event == "ended":  # a storage that is slow to fail is not tried with every epoch
+            self._add()
+
+    def _trial(self, cell: Cell, running: _Running, row: Plain) -> FrozenTrial:
+        scores = [running.epochs[epoch["kept"] - 1]["val_accuracy"] or 0.0 for epoch in running.epochs]
+        trial = frozen(cell.number, running.params, scores, row["outcome"]["status"], self._spaces[cell.arm])
+        trial.datetime_start, trial.datetime_complete = running.since, _time(row)
+        for name, value in {"cell": str(cell), "id": running.id, "message": row["outcome"]["message"]}.items():
+            trial.set_user_attr(name, value)
+        return trial
+
+    def _add(self) -> None:
+        while self._waiting:
+            cell, trial = self._waiting[0]
+            try:
+                self._studies[cell.arm].add_trial(trial)
+            except Exception as error:  # as above, and the sweep goes on whatever it is
+                if not self._warned:
+                    warnings.warn(
+                        f"--optuna-storage: {cell} could not be added, it is tried again when the next trial ends: "
+                        f"{_said(error)}",
+                        stacklevel=2,
+                    )
+                self._warned = True
+                return
+            self._waiting.pop(0)
+
+
+def _study(storage: BaseStorage, sweep: Sweep, arm: str) -> optuna.Study:
+    """Return the study of an arm, made if there is none; raises Refused for that of another sweep."""
+    name = f"{sweep.name}/{arm}"
+    study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
+    plain = sweep.plain()
+    # The arm as it is: more trials, and other arms beside it, leave the study its own.
+    content = {name: plain["arms"][arm][name] for name in ("template", "space")} | {"seed": sweep.seed}
+    mine = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+    if SWEEP not in study.user_attrs and not study.get_trials(deepcopy=False):
+        study.set_user_attr(SWEEP, mine)
+    elif study.user_attrs.get(SWEEP) != mine:
+        raise Refused(
+            f"--optuna-storage: expected a storage without study {shown(name)} or with this sweep's, given another's; "
+            f"name another storage or give the sweep another name"
+        )
+    return study
+
+
+def _time(row: Plain) -> datetime:
+    """Return when an event was: a replayed row says it, a new one is now."""
+    return datetime.fromtimestamp(row["time"]) if "time" in row else datetime.now()
+
+
+def _without_password(url: str) -> str:
+    return shown(re.sub(r"//[^/]*@", "//…@", url))
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

@@ -1,0 +1,119 @@
+"""Pruners: which search trials end early. To add one, write a class here, name it in PRUNERS and in
+`sweep_file.Search`.
+
+A pruner belongs to one arm, so an arm is pruned against itself only. What it says is a function of the
+epochs that it was told, in their order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
+
+from regtune.records import Epoch
+from regtune.sweep_file import Search
+
+
+class Pruner(Protocol):
+    """Judges the trials of one arm. `why` is what the log says of a trial that it ended."""
+
+    why: ClassVar[str]
+
+    def __init__(self, epochs: int, search: Search) -> None: ...
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """The epochs after which a trial may be ended: workers report there."""
+
+    def ends(self, number: int, epoch: Epoch, score: float) -> bool:
+        """Take an epoch of a trial, its validation accuracy at the epoch kept, and say whether it ends here."""
+
+
+class Unpruned:
+    """Nobody ends early."""
+
+    why: ClassVar[str] = "nothing ends it"
+    rungs: tuple[int, ...] = ()
+
+    def __init__(self, epochs: int, search: Search) -> None: ...
+
+    def ends(self, number: int, epoch: Epoch, score: float) -> bool:
+        """Let every trial go on."""
+        return False
+
+
+class AfterEpochs:
+    """Every trial ends after the same few epochs, good or bad. Source: R. Egele et al., "The Unreasonable
+    Effectiveness Of Early Discarding After One Epoch In Neural Network Hyperparameter Optimization" (2023).
+    """
+
+    why: ClassVar[str] = "every search trial is stopped, good or bad"
+
+    def __init__(self, epochs: int, search: Search) -> None:
+        self.rungs = (search.stop_after or epochs,)
+
+    def ends(self, number: int, epoch: Epoch, score: float) -> bool:
+        """Say whether the epochs are up."""
+        return epoch.outcome is None and epoch.number >= self.rungs[0]
+
+
+class Asha:
+    """Ray's own AsyncHyperBandScheduler, with a minimum population. Source: L. Li et al., "A System for Massively
+    Parallel Hyperparameter Tuning" (2020).
+    """
+
+    why: ClassVar[str] = "it was not among the best of its own arm"
+
+    def __init__(self, epochs: int, search: Search) -> None:
+        self._epochs, self._search = epochs, search
+        self._grace = max(1, math.ceil(search.grace * epochs))
+        self._reached: Counter[int] = Counter()
+        self._asha = AsyncHyperBandScheduler(
+            time_attr="epoch",
+            metric="score",
+            mode="max",
+            max_t=epochs,
+            grace_period=self._grace,
+            reduction_factor=search.factor,
+            stop_last_trials=False,
+        )
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """The first after the grace, each later one `factor` times as far."""
+        found, k = [], 0
+        while (milestone := math.ceil(self._grace * self._search.factor**k)) < self._epochs:
+            found.append(milestone)
+            k += 1
+        return tuple(found)
+
+    def ends(self, number: int, epoch: Epoch, score: float) -> bool:
+        """At a rung with enough trials on it, let Ray's ASHA decide."""
+        self._reached[epoch.number] += 1
+        if epoch.outcome is not None:
+            return False
+        handle: Any = _Handle(str(number))
+        if epoch.number == 1:
+            self._asha.on_trial_add(None, handle)  # ASHA uses no controller, and of the trial its id
+        action = self._asha.on_trial_result(None, handle, {"epoch": epoch.number, "score": score})
+        return bool(action == TrialScheduler.STOP and self._reached[epoch.number] > self._search.population)
+
+
+@dataclass(frozen=True)
+class _Handle:
+    """The only thing that ASHA asks of a trial."""
+
+    trial_id: str
+
+
+PRUNERS: Mapping[str, type[Pruner]] = {"asha": Asha, "epochs": AfterEpochs, "none": Unpruned}
+
+
+def rungs(epochs: int, search: Search) -> tuple[int, ...]:
+    """Return the epochs after which a search trial may end early."""
+    return PRUNERS[search.pruner](epochs, search).rungs

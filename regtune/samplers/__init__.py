@@ -1,0 +1,13 @@
+"""The shelf of samplers: where the knobs of the next search trial of an arm come from.
+
+One file is one sampler. To add one, write a class that extends `Sampler` in a file of its own, here or in
+a plugin module; sweep files then know it as `[search] sampler = "<class name in snake case>"`.
+"""
+
+from regtune.samplers._base import Question, Sampler
+from regtune.samplers._history import frozen
+from regtune.shelf import Shelf
+
+SAMPLERS: Shelf[Sampler] = Shelf(package=__name__, base=Sampler, noun="sampler")  # type: ignore[type-abstract]  # a shelf never instantiates its base
+
+__all__ = ["SAMPLERS", "Question", "Sampler", "frozen"]

@@ -1,0 +1,59 @@
+"""What a sampler is asked, and what it answers."""
+
+from __future__ import annotations
+
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial
+
+from regtune.methods import Condition
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """Which values shall the `number`-th trial of an arm have for its knobs?
+
+    `space` and `when` are the arm's: knobs by path, and the conditions of those that have one. `stream` names
+    sweep, seed and arm: what is drawn differs where it differs. `history` returns the trials with lower
+    numbers, as Optuna sees them; it is a call because most samplers need none. `levels` is for the grid.
+    """
+
+    space: Mapping[str, BaseDistribution]
+    when: Mapping[str, Condition]
+    stream: str
+    number: int
+    history: Callable[[], Sequence[FrozenTrial]]
+    levels: int = 3
+
+    @property
+    def seed(self) -> int:
+        """A seed for this trial alone."""
+        return zlib.crc32(f"{self.stream}/{self.number}".encode())
+
+    def answered(self, draw: Callable[[str], Any]) -> dict[str, Any]:
+        """Return a value for every knob that is in play, in the order of the file.
+
+        A knob that has a condition gets one only where the values of the others meet it. `draw` returns the
+        value of a path; choices, which have no condition, are drawn first.
+        """
+        params: dict[str, Any] = {}
+        for path in sorted(self.space, key=lambda p: p in self.when):
+            if path not in self.when or self.when[path].met(params):
+                params[path] = draw(path)
+        return {path: params[path] for path in self.space if path in params}
+
+
+class Sampler(ABC):
+    """Answers from the question and nothing else: it is made anew for every call and remembers nothing.
+
+    So a suggestion is a function of the log so far, and a driver that was killed goes on as if it had not been.
+    """
+
+    @abstractmethod
+    def sample(self, question: Question) -> dict[str, Any]:
+        """Return values, plain and by path, for the knobs that are in play."""

@@ -1,0 +1,31 @@
+"""Sobol points: a random search that leaves no large holes. Source: A. Owen, "Scrambling Sobol' and
+Niederreiter-Xing Points" (1998).
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+from regtune.samplers._base import Question, Sampler
+from regtune.samplers._unit import value_at
+
+
+class Qmc(Sampler):
+    """Trial i takes point i of the arm's scrambled Sobol sequence, by index: nothing has to be remembered.
+
+    Every knob has a dimension of its own, also one that is out of play in some trials: there its coordinate
+    is left aside.
+    """
+
+    def sample(self, question: Question) -> dict[str, Any]:
+        """Take the point of this number."""
+        from scipy.stats.qmc import Sobol  # it costs a second, and the other samplers need none of it
+
+        if not question.space:
+            return {}
+        engine = Sobol(len(question.space), scramble=True, rng=zlib.crc32(question.stream.encode()))
+        if question.number:  # scipy has its first point before it is drawn, and cannot go forward by none
+            engine.fast_forward(question.number)
+        point = dict(zip(question.space, engine.random(1)[0].tolist(), strict=True))
+        return question.answered(lambda path: value_at(question.space[path], point[path]))

@@ -1,0 +1,18 @@
+"""Random search: every trial is drawn anew. Source: J. Bergstra, Y. Bengio, JMLR 13 (2012)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import optuna
+
+from regtune.samplers._base import Question, Sampler
+from regtune.samplers._history import ask_optuna
+
+
+class Random(Sampler):
+    """Optuna's random sampler. It looks at no history, so it is given none."""
+
+    def sample(self, question: Question) -> dict[str, Any]:
+        """Draw."""
+        return ask_optuna(question, optuna.samplers.RandomSampler(seed=question.seed), history=())

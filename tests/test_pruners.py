@@ -1,0 +1,173 @@
+"""Pruners: ASHA is Ray's, call by call; stopping all after a few epochs chooses at that point."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ray.tune.schedulers import AsyncHyperBandScheduler
+from rich.console import Console
+
+from regtune.board import Entry, SearchBoard
+from regtune.cluster.run import run
+from regtune.confirm import choose
+from regtune.display import Progress
+from regtune.planned import planned
+from regtune.pruners import PRUNERS, rungs
+from regtune.records import Cell, Outcome
+from regtune.reports.comparison import comparison, markdown
+from regtune.store import Results, load
+from regtune.sweep import Sweep
+from tests.conftest import SWEEP
+from tests.curves import recorded
+from tests.test_board import EPOCHS, epoch, finished, sweep_of
+
+
+class Named:
+    def __init__(self, name: str) -> None:
+        self.trial_id = name
+
+
+@pytest.mark.parametrize(("arms", "factor"), [(1, 3.0), (1, 2.0), (3, 3.0), (3, 2.5)])
+def test_decisions_on_1000_recorded_curves_are_those_of_rays_asha_call_by_call(
+    tmp_path: Path, arms: int, factor: float
+) -> None:
+    """Eight trials run at a time, in a random order; with several arms, one such scheduler for each."""
+    curves, draws = recorded(), random.Random(arms)
+    assert (len(curves), {len(curve) for curve in curves}) == (1000, {EPOCHS})
+    sweep = sweep_of(tmp_path, trials=-(-1000 // arms), population=1, factor=factor)
+    board = SearchBoard(sweep.model_copy(update={"arms": sweep.arms[:arms]}))
+    peers = {
+        arm: AsyncHyperBandScheduler(
+            time_attr="epoch", metric="score", mode="max", max_t=EPOCHS, grace_period=6,
+            reduction_factor=factor, stop_last_trials=False,
+        )
+        for arm in board.arms
+    }  # fmt: skip
+    left = draws.sample(curves, len(curves))
+    running: dict[Cell, tuple[list[float], int]] = {}
+    decisions = Counter[tuple[str, int]]()
+    while left or running:
+        while left and len(running) < 8:
+            asked = board.ask()
+            assert asked is not None
+            running[asked.cell] = left.pop(), 0
+            peers[asked.cell.arm].on_trial_add(None, Named(str(asked.cell)))
+        cell = draws.choice(list(running))
+        curve, done = running[cell]
+        score, number, last = curve[done], done + 1, done + 1 == EPOCHS
+        ours = board.tell(cell, epoch(number, score, finished(score) if last else None))
+        theirs = peers[cell.arm].on_trial_result(None, Named(str(cell)), {"epoch": number, "score": score})
+        decisions[ours, number] += 1
+        running[cell] = curve, number
+        if last:
+            assert ours == "go"
+        else:
+            assert ours == ("stop" if theirs == "STOP" else "go")
+        if last or ours == "stop":
+            board.end(cell, finished(score) if last else Outcome(status="pruned"))
+            del running[cell]
+    stopped = {number: count for (decision, number), count in decisions.items() if decision == "stop"}
+    assert set(stopped) == set(rungs(EPOCHS, sweep.search)) and sum(stopped.values()) > 500
+
+
+def test_workers_report_where_a_trial_may_end(tmp_path: Path) -> None:
+    assert rungs(27, sweep_of(tmp_path, pruner="asha").search) == (6, 18)
+    assert rungs(27, sweep_of(tmp_path, pruner="none").search) == ()
+    assert rungs(27, sweep_of(tmp_path, pruner="epochs", stop_after=4).search) == (4,)
+
+
+# Every search trial is stopped after a few epochs.
+
+
+def early(folder: Path, **search: Any) -> Sweep:
+    text = SWEEP.replace(
+        "baseline = {}", "baseline = {}\ndecay = { linear_decay = {} }\nstopping = { early_stopping = {} }"
+    )
+    for name, value in {"pruner": "epochs", "stop_after": 2, **search}.items():
+        text = text.replace("[confirm]", f"{name} = {json.dumps(value)}\n[confirm]")
+    path = folder / "early.toml"
+    path.write_text(text)
+    return Sweep.read(path)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    folder = tmp_path_factory.mktemp("early")
+    return load(run(early(folder), folder, in_process=True))
+
+
+def test_every_search_trial_ends_there_as_pruned_and_says_so(results: Results) -> None:
+    searched = results.trials[results.trials["phase"] == "search"]
+    assert len(searched) == 20
+    assert set(searched["status"]) == {"pruned"}
+    assert set(searched["epochs"]) == {2}
+    assert set(searched["message"]) == {"after epoch 2 every search trial is stopped, good or bad"}
+
+
+def test_the_epochs_before_are_those_of_the_whole_budget(results: Results, tmp_path: Path) -> None:
+    """Learning-rate schedules too: every number is that of the trial that goes on."""
+    file = tmp_path / "early.toml"
+    early(tmp_path)
+    file.write_text(file.read_text().replace('pruner = "epochs"', 'pruner = "none"').replace("stop_after = 2", ""))
+    whole = load(run(Sweep.read(file), tmp_path, in_process=True)).epochs
+    both = results.epochs.merge(whole, on=["arm", "phase", "number", "epoch"])
+    both = both[both["phase"] == "search"]
+    assert len(both) == 40
+    for name in ("learning_rate", "objective", "val_loss", "kept"):
+        assert (both[f"{name}_x"] == both[f"{name}_y"]).all()
+
+
+def test_confirm_takes_the_best_at_that_point_and_trains_it_in_full(results: Results) -> None:
+    confirmed = results.trials[results.trials["phase"] == "confirm"]
+    assert set(confirmed["epochs"]) <= {6} | set(confirmed[confirmed["arm"] == "stopping"]["epochs"])
+    assert len(confirmed) == 15
+    table = dict(comparison(results)[["arm", "knobs"]].to_numpy().tolist())
+    for arm, trials in results.trials.groupby("arm"):
+        searched = dict(trials[trials["phase"] == "search"][["number", "params"]].to_numpy().tolist())
+        curves = results.epochs[(results.epochs["arm"] == arm) & (results.epochs["phase"] == "search")]
+        kept = {n: curve.set_index("epoch").loc[curve["kept"].iloc[-1]] for n, curve in curves.groupby("number")}
+        best = min(kept, key=lambda n: (-kept[n]["val_accuracy"], kept[n]["val_loss"], n))
+        assert all(params == searched[best] for params in trials[trials["phase"] == "confirm"]["params"])
+        assert json.loads(table[arm]) == searched[best]
+
+
+def test_tables_and_plans_name_the_pruner(results: Results, tmp_path: Path) -> None:
+    assert "4 trials per arm of at most 6 epochs, every one stopped after 2 and judged there." in markdown(results)
+    console = Console(record=True, width=200)
+    console.print(planned(early(tmp_path)))
+    said = console.export_text()
+    assert "35 trials, at most 130 epochs; every search trial stops after epoch: 2" in said
+    assert Progress(early(tmp_path)).sweep.search_epochs == 2
+
+
+def test_the_best_at_the_kept_epoch_is_chosen_and_ties_are_broken() -> None:
+    def entry(*accuracies: float, kept: int, loss: float = 0.5, status: str = "pruned") -> Entry:
+        epochs = [epoch(number, accuracy) for number, accuracy in enumerate(accuracies, start=1)]
+        epochs = [type(e)(**{**vars(e), "kept": min(kept, e.number), "val_loss": loss}) for e in epochs]
+        outcome = Outcome(status=status, metrics={"val_accuracy": accuracies[kept - 1], "val_loss": loss})  # type: ignore[arg-type]  # plain words in tests
+        return Entry(params={}, epochs=epochs, outcome=outcome if status == "ok" else Outcome(status="pruned"))
+
+    assert choose({0: entry(0.8, 0.7, kept=1), 1: entry(0.1, 0.79, kept=2)}, "epochs") == 0
+    assert choose({0: entry(0.8, kept=1), 1: entry(0.9, kept=1, status="ok")}, "epochs") == 1
+    assert choose({0: entry(0.8, kept=1, loss=0.6), 1: entry(0.8, kept=1)}, "epochs") == 1
+    assert choose({0: entry(0.8, kept=1), 1: entry(0.8, kept=1)}, "epochs") == 0
+    assert choose({0: entry(0.8, kept=1), 1: entry(0.1, kept=1, status="ok")}, "asha") == 1
+    assert choose({0: entry(0.8, kept=1)}, "none") is None
+    assert choose({0: Entry(params={}, outcome=Outcome(status="failed"))}, "epochs") is None
+
+
+def test_a_stop_at_the_last_epoch_is_the_end(tmp_path: Path) -> None:
+    log = run(early(tmp_path, stop_after=6), tmp_path, in_process=True)
+    searched = load(log).trials.query("phase == 'search'")
+    assert set(searched["status"]) == {"ok"}
+
+
+def test_each_pruner_of_a_sweep_file_exists() -> None:
+    from regtune.sweep_file import Search
+
+    assert set(PRUNERS) == set(Search.model_fields["pruner"].annotation.__args__)  # type: ignore[union-attr]  # a Literal has them

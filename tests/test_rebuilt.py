@@ -1,0 +1,138 @@
+"""A board rebuilt from any prefix of a log asks and decides as the live one did there.
+
+The logs are those of made-up sweeps over recorded curves: all samplers and pruners, arms with and without
+conditions, three trials at a time in a random order, some that fail or diverge.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from regtune.attempt import Report
+from regtune.board import SearchBoard
+from regtune.phase import Phase
+from regtune.records import Cell, Epoch, Outcome, Plain
+from regtune.sweep import Sweep
+from tests.conftest import SWEEP
+from tests.curves import recorded
+from tests.test_board import epoch, finished
+
+SAMPLERS = ("tpe", "random", "qmc", "grid")
+EPOCHS = 4
+TRIALS = 9  # TPE learns from the sixth on
+PRUNERS = (
+    'pruner = "asha"\nfactor = 1.5\npopulation = 1',
+    'pruner = "asha"\nfactor = 2.0\npopulation = 2',
+    'pruner = "epochs"\nstop_after = 3',
+    'pruner = "none"',
+)
+COCKTAIL = "dropout = { dropout = { switch = true }, mixing = { one_of = { mixup = {}, label_smoothing = {} } } }"
+
+
+class Memory:
+    """A log that is a list; rows go through JSON as they do in a file. Where an attempt runs is left out."""
+
+    path = Path("log.jsonl")
+
+    def __init__(self, rows: list[Plain]) -> None:
+        self.rows = rows
+
+    def append(self, event: str, fields: Plain) -> None:
+        if event != "started":
+            self.rows.append(json.loads(json.dumps({"event": event, **fields}, allow_nan=False)))
+
+
+class Driver:
+    """A search phase over a log."""
+
+    def __init__(self, sweep: Sweep, rows: list[Plain]) -> None:
+        self.board = SearchBoard(sweep)
+        self.log = Memory(rows)
+        self.phase = Phase(board=self.board, log=self.log, retries=0)
+        self.phase.settle()
+
+    def tell(self, cell: Cell, told: Epoch) -> str:
+        return self.phase.take(cell, Report(epochs=(told,)), {})
+
+    def next_ask(self) -> Any:
+        """Return what the board would hand out next, and have it not handed out."""
+        asked = self.board.ask()
+        if asked is None:
+            return None
+        del self.board.arms[asked.cell.arm].entries[asked.cell.number]
+        return asked.cell, asked.trial.id, dict(asked.params)
+
+
+def sweep_of(folder: Path, seed: int) -> Sweep:
+    text = SWEEP.replace("trials = 4", f"trials = {TRIALS}").replace("epochs = 6", f"epochs = {EPOCHS}")
+    text = text.replace('"random"', f'"{SAMPLERS[seed % 4]}"')
+    text = text.replace("population = 1", PRUNERS[seed // 4 % 4]).replace("[data]", f"seed = {seed}\n[data]", 1)
+    if seed % 3 == 0:
+        text = text.replace("dropout = { dropout = {} }", COCKTAIL)
+    path = folder / "rebuilt.toml"
+    path.write_text(text)
+    return Sweep.read(path)
+
+
+def played(sweep: Sweep, seed: int) -> tuple[list[Plain], dict[int, Any], dict[int, str]]:
+    """Return the rows of a live search, what it would ask after so many rows, and what it decided at a row."""
+    draws, live = random.Random(seed), Driver(sweep, [])
+    asks, decisions = {0: live.next_ask()}, dict[int, str]()
+    running: dict[Cell, list[float]] = {}
+    while not live.phase.done:
+        cell = draws.choice(list(running)) if running else None
+        if len(running) < 3 and (asked := live.phase.ask()) is not None:
+            running[asked.cell] = draws.choice(recorded())[:: draws.choice((1, 2, 4))][:EPOCHS]
+        elif cell is not None and draws.random() < 0.02:
+            live.phase.end(cell, Outcome(status="failed", message="its worker died"))
+            del running[cell]
+        elif cell is not None:
+            number = EPOCHS - len(running[cell]) + 1
+            score, place = running[cell].pop(0), len(live.log.rows)
+            diverged = Outcome(status="diverged", message="not a number") if draws.random() < 0.02 else None
+            outcome = diverged or (finished(score) if number == EPOCHS else None)
+            decisions[place] = live.tell(cell, epoch(number, score, outcome))
+            if decisions[place] == "stop" or outcome is not None:
+                del running[cell]
+        asks[len(live.log.rows)] = live.next_ask()
+    return live.log.rows, asks, decisions
+
+
+def check(sweep: Sweep, seed: int) -> Counter[str]:
+    """Rebuild from every prefix of one log and compare; return what the log held."""
+    rows, asks, decisions = played(sweep, seed)
+    for count in range(len(rows) + 1):
+        rebuilt = Driver(sweep, rows[:count])
+        # Where the driver was killed between an epoch and the row of the end that follows, the end is made up for.
+        assert rebuilt.next_ask() == (asks[count] if count in asks else asks[count + 1])
+        if count in decisions:
+            row = rows[count]
+            decided = rebuilt.tell(Cell(*row["cell"]), Epoch.from_plain(row["epoch"]))
+            assert decided == decisions[count]
+            after = len(rebuilt.log.rows)
+            assert rebuilt.log.rows == rows[:after]
+            assert rebuilt.next_ask() == asks[after]
+    held = Counter(row["outcome"]["status"] for row in rows if row["event"] == "ended")
+    return held + Counter({"prefixes": len(rows) + 1})
+
+
+def test_every_prefix_of_16_logs(tmp_path: Path) -> None:
+    """One log of every sampler with every pruner."""
+    held = Counter[str]()
+    for seed in range(16):
+        held += check(sweep_of(tmp_path, seed), seed)
+    assert held["ok"] > 50 and held["pruned"] > 50 and held["diverged"] and held["failed"]
+
+
+@pytest.mark.slow
+def test_every_prefix_of_200_logs(tmp_path: Path) -> None:
+    held = Counter[str]()
+    for seed in range(16, 216):
+        held += check(sweep_of(tmp_path, seed), seed)
+    assert held["prefixes"] > 10_000 and held["diverged"] > 50 and held["failed"] > 50
