@@ -168,7 +168,8 @@ def compared(folder: Path, whole: Path, counts: Counter[str]) -> bool:
     planned = sum(row["event"] == "ended" for row in read_log(whole)[0])
     resumed = sum(bool(row["after"]) for row in rows if row["event"] == "started")
     print(f"  {dict(counts)}")
-    print(f"  {sum(row['event'] == 'header' for row in rows)} headers, {len(epochs)} epochs, {resumed} went on amid a trial")
+    headers = sum(row["event"] == "header" for row in rows)
+    print(f"  {headers} headers, {len(epochs)} epochs, {resumed} went on amid a trial")
     status = Counter(row["outcome"]["status"] for row in rows if row["event"] == "ended")
     results = [
         check("the table is the undisturbed one's", table(folder) == table(whole)),

@@ -125,7 +125,10 @@ def main() -> None:
     given = parser.parse_args()
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     watch, profile = Watch(), cProfile.Profile()
-    with tempfile.TemporaryDirectory(prefix="regtune-overhead-") as name, environment(SETTINGS | token | {"RAY_worker_niceness": "0"}):
+    with (
+        tempfile.TemporaryDirectory(prefix="regtune-overhead-") as name,
+        environment(SETTINGS | token | {"RAY_worker_niceness": "0"}),
+    ):
         file, text = Path(name) / "overhead.toml", SWEEP.replace("REPORTS", str(REPORTS))
         file.write_text(text.replace("COUNT", str(given.trials // 2)).replace("SAMPLER", given.sampler))
         sweep, path = Sweep.read(file), Path(name) / "log.jsonl"
@@ -145,9 +148,7 @@ def main() -> None:
                 trainable = functools.partial(stand_in, late=given.late)
                 if given.profile:
                     profile.enable()
-                run_on_ray(
-                    sweep.cluster, phase, splits.without_test(), pace_of(sweep), trainable=trainable
-                )
+                run_on_ray(sweep.cluster, phase, splits.without_test(), pace_of(sweep), trainable=trainable)
                 profile.disable()
                 wall, busy = time.perf_counter() - begun, time.process_time() - busy
         finally:

@@ -41,7 +41,9 @@ Damage = Callable[[bytes], bytes]
 Kind = tuple[Any, ...]  # one of the functions below and what it takes: hypothesis prints those
 PLACE = st.floats(0, 1, exclude_max=True)
 SPAN = st.sampled_from([1, 2, 3, 17, 200]) | st.integers(1, 2000)
-NOISE = st.binary(min_size=1, max_size=20) | st.sampled_from([b"\0" * 4096, b"\n", b"\r\n", b"{", b"}", b'"', b"\xef\xbb\xbf"])
+NOISE = st.binary(min_size=1, max_size=20) | st.sampled_from(
+    [b"\0" * 4096, b"\n", b"\r\n", b"{", b"}", b'"', b"\xef\xbb\xbf"]
+)
 
 
 def at(place: float, length: int) -> int:
@@ -191,7 +193,9 @@ WORDS = st.one_of(
     st.tuples(st.just(replace), st.just(KEY), PLACE, KEYS),
     st.tuples(st.just(add), PLACE, KEYS, VALUES),
 )
-SOURCES = [(Path(__file__).parent.parent / "sweeps" / f"{name}.toml").read_bytes() for name in ("quickstart", "cocktail")]
+SOURCES = [
+    (Path(__file__).parent.parent / "sweeps" / f"{name}.toml").read_bytes() for name in ("quickstart", "cocktail")
+]
 SOURCES.append(SWEEP.encode())
 
 
