@@ -307,9 +307,9 @@ def test_a_damaged_log_is_refused_in_one_line_or_recovered(
         assert torn == len(before.rpartition(b"\n")[2])
         forecast(sweep, tmp_path)
         if any(row["event"] == "header" for row in found):
-            trials = load(path).trials.set_index(["arm", "phase", "number"])
-            for cell, outcome in ends(found).items():
-                assert trials.loc[cell, "status"] == outcome["status"]
+            columns = load(path).trials[["arm", "phase", "number", "status"]]
+            status = {tuple(cell): word for *cell, word in columns.itertuples(index=False, name=None)}
+            assert all(status[cell] == outcome["status"] for cell, outcome in ends(found).items())
         else:
             with pytest.raises(Refused, match="expected a header"):
                 load(path)
