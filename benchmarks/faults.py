@@ -83,12 +83,12 @@ def main() -> None:
                         nodes.append(cluster.add_node(num_cpus=1))
                     done[kind] += 1
             print((folder / "out.txt").read_text()[-1500:])
-            report(folder / "results" / "faults", done, time.monotonic() - begun)
+            report(folder / "results" / "faults", 2 * given.trials + 12, done, time.monotonic() - begun)
         finally:
             cluster.shutdown()
 
 
-def report(results: Path, done: Counter[str], seconds: float) -> None:
+def report(results: Path, planned: int, done: Counter[str], seconds: float) -> None:
     """Print what the log says."""
     from regtune.log import read_log
 
@@ -98,9 +98,12 @@ def report(results: Path, done: Counter[str], seconds: float) -> None:
     status = Counter(row["outcome"]["status"] for row in rows if row["event"] == "ended")
     resumed = [row["after"] for row in rows if row["event"] == "started" and row["after"]]
     faults = Counter(row["message"].split("(")[0][:60] for row in rows if row["event"] == "fault")
+    whole = set(status) <= {"ok", "pruned"} and set(ends.values()) == set(epochs.values()) == {1}
     print(f"{seconds:.0f} s; killed: {dict(done)}; faults in the log: {sum(faults.values())} {dict(faults)}")
     print(f"ended: {dict(status)}, each once: {set(ends.values()) == {1}}")
     print(f"{len(epochs)} epochs, each once: {set(epochs.values()) == {1}}; {len(resumed)} attempts went on: {resumed}")
+    if not whole or len(ends) != planned:
+        raise SystemExit(f"expected {planned} trials that ended ok or pruned, each epoch once")
 
 
 if __name__ == "__main__":

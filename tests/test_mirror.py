@@ -38,8 +38,9 @@ def test_every_search_trial_is_in_the_storage_as_the_log_has_it(sweep_file: Path
     sweep, url, events = Sweep.read(sweep_file), url_in(tmp_path), list[str]()
     watch = Mirror(sweep, url).beside(lambda event, row: events.append(event))
     rows = read_log(run(sweep, tmp_path, watch=watch, in_process=True))[0]
-    seen = [row["event"] for row in rows if "cell" in row]
-    assert events == seen, "the other watch saw all but what is about the whole sweep"
+    assert events == [row["event"] for row in rows if "cell" in row], (
+        "the other watch saw all but what is about the whole sweep"
+    )
     asked = {tuple(row["cell"]): row for row in rows if row["event"] == "asked"}
     ended = {tuple(row["cell"]): row["outcome"] for row in rows if row["event"] == "ended"}
     states = {"ok": TrialState.COMPLETE, "pruned": TrialState.PRUNED}

@@ -105,7 +105,9 @@ class PhaseScheduler(_NeverSaved, FIFOScheduler):
         if limit is not None and begun is not None and time.time() - begun > limit:
             self._phase.end(cell, overdue(limit))
             return
-        self._phase.fault(cell, _last_words(trial), node_of(trial.temporary_state.ray_actor))
+        path = Path(trial.error_file or "")
+        text = path.read_text() if path.is_file() else ""
+        self._phase.fault(cell, _last_words(text), node_of(text))
 
     def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:
         """Return the next trial to start; now and then, see to those that cannot start any more."""
@@ -136,9 +138,8 @@ class PhaseScheduler(_NeverSaved, FIFOScheduler):
         return None
 
 
-def _last_words(trial: TuneTrial) -> str:
+def _last_words(text: str) -> str:
     """Return in one line what Tune wrote of the error that ended an attempt."""
-    path = Path(trial.error_file or "")
-    lines = [line.strip() for line in path.read_text().splitlines() if line.strip()] if path.is_file() else []
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     said = [line for line in lines if line.startswith("The actor is dead because")] or lines[-1:]
     return said[0][:200] if said else "its worker ended before the trial did"

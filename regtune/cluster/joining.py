@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from ray.exceptions import AuthenticationError
 import regtune
 from regtune.cluster.environment import environment
 from regtune.cluster.nodes import Need, check_versions, slots
-from regtune.errors import Refused
+from regtune.errors import Refused, shown
 from regtune.shelf import plugin_path
 from regtune.sweep import Sweep
 from regtune.termination import sigterm_kept
@@ -31,6 +32,7 @@ SETTINGS = {
     "TUNE_MAX_PENDING_TRIALS_PG": "10000",  # how many wait is decided by PhaseSearcher
     "TUNE_FORCE_TRIAL_CLEANUP_S": "10",  # a worker that does not end when asked is killed
 }
+SECONDS_TO_CONNECT = 10.0
 JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set where a job was submitted: its own environment ships what is needed
 
 
@@ -102,6 +104,7 @@ def _joined(sweep: Sweep, address: str, say: Callable[[str], None]) -> Iterator[
             f"from elsewhere use regtune submit"
         )
     shipped = [] if JOB in os.environ else [str(Path(regtune.__file__).parent), *_plugins(sweep)]
+    _check_reachable(address)
     # Ray would otherwise decide by what it finds in the home directory.
     mode = {"RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "token")}
     with environment(SETTINGS | mode):
@@ -121,6 +124,22 @@ def _joined(sweep: Sweep, address: str, say: Callable[[str], None]) -> Iterator[
             yield
         finally:
             ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Raise Refused where nothing listens: Ray would try for minutes."""
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise Refused(f"--address: expected auto or host:port, given {shown(address)}")
+    try:
+        socket.create_connection((host, int(port)), timeout=SECONDS_TO_CONNECT).close()
+    except (OSError, OverflowError) as error:
+        raise Refused(
+            f"--address {address}: expected a Ray cluster, given {error}"
+            f"; is its head up (ray start --head), and the port that of its GCS (6379)?"
+        ) from error
 
 
 def _present_cpus() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,10 +47,11 @@ def slots(need: Need) -> dict[str, int]:
     return {node: count for node, count in counts.items() if count}
 
 
-def node_of(actor: Any) -> str:
-    """Return the id of the node that an actor runs on or ran on, "" where Ray does not know."""
+def node_of(error: str) -> str:
+    """Return the id of the node that the actor of an error's text ran on, "" where that is not known."""
+    actor = re.search("actor_id[:=] ?([0-9a-f]{32})", error)
     # Private, and the only place where Ray says it of an actor that is dead.
-    row = ray._private.state.actors(actor._actor_id.hex()) if actor is not None else {}
+    row = ray._private.state.actors(actor[1]) if actor else {}
     return str(row.get("Address", {}).get("NodeID", ""))
 
 

@@ -1,0 +1,185 @@
+"""Faults on real Ray: workers that die, hang or run out of memory, nodes that go, nodes that were started by hand."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from regtune.cluster.nodes import Need
+from regtune.cluster.run import run
+from regtune.log import read_log
+from regtune.records import Plain
+from regtune.reports.comparison import comparison
+from regtune.store import load
+from regtune.sweep import Sweep
+from tests.conftest import SWEEP
+from tests.test_jobs import free_ports
+
+TOKEN = "fedcba9876543210" * 4
+# What befalls a trial once, at the first call in the middle of its training that finds no file `struck`.
+SHAKY = '''
+import ctypes
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from regtune.regularizers import Regularizer
+from regtune.space import knob
+
+@dataclass(frozen=True, kw_only=True)
+class Shaky(Regularizer):
+    """Changes nothing, and once ends badly."""
+
+    how: str = knob(default="killed", legal=("killed", "memory", "hangs"), meaning="how it ends")
+
+    def schedule(self, progress):
+        struck = Path("FOLDER/struck")
+        if progress > 0.6 and not struck.exists():
+            struck.touch()
+            if self.how == "killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+            if self.how == "memory":
+                raise MemoryError("no more of it")
+            ctypes.PyDLL(None).sleep(1000)  # in C, and nobody else gets the interpreter
+        return 1.0
+'''
+
+
+def prepared(folder: Path, how: str, cluster: str) -> Path:
+    """Return a sweep file with an arm that is shaky."""
+    (folder / "shaky_plugin.py").write_text(SHAKY.replace("FOLDER", str(folder)))
+    text = SWEEP.replace("mixup = { mixup = {} }", f'shaky = {{ shaky = {{ how = "{how}" }} }}')
+    text = text.replace("population = 1", 'pruner = "none"').replace("trials = 4", "trials = 2")
+    path = folder / "shaky.toml"
+    path.write_text('plugins = ["shaky_plugin"]\n' + text + f"[cluster]\n{cluster}\n")
+    return path
+
+
+def regtune(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "regtune", *words], cwd=folder, capture_output=True, text=True, check=False, timeout=400
+    )
+
+
+def rows_of(folder: Path, event: str) -> list[Plain]:
+    rows, _ = read_log(folder / "results" / "shaky" / "log.jsonl")
+    return [row for row in rows if row["event"] == event]
+
+
+@pytest.mark.parametrize(("how", "said"), [("killed", "The actor is dead because"), ("memory", "MemoryError: no more")])
+def test_a_trial_goes_on_from_its_checkpoint_after_a_fault(how: str, said: str, tmp_path: Path) -> None:
+    path = prepared(tmp_path, how, "checkpoint_seconds = 0")
+    done = regtune("run", "shaky.toml", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+    (fault,) = rows_of(tmp_path, "fault")
+    assert fault["message"].startswith(said)
+    assert fault["node"]
+    attempts = [row["after"] for row in rows_of(tmp_path, "started") if row["cell"] == fault["cell"]]
+    assert attempts[0] == 0 and attempts[-1] == 3, "the fourth of six epochs was under way"
+    sys.path.insert(0, str(tmp_path))
+    try:
+        here = run(Sweep.read(path), tmp_path / "here", in_process=True)  # `struck` is there, so nothing happens
+    finally:
+        sys.path.remove(str(tmp_path))
+        sys.modules.pop("shaky_plugin", None)
+    tables = (comparison(load(p)) for p in (tmp_path / "results" / "shaky", here))
+    ours, theirs = (table.drop(columns=["seconds", "data_share"]) for table in tables)
+    pd.testing.assert_frame_equal(ours, theirs)
+
+
+def test_a_trial_that_hangs_in_c_ends_as_failed(tmp_path: Path) -> None:
+    prepared(tmp_path, "hangs", "hours_per_trial = 0.001")
+    done = regtune("run", "shaky.toml", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    trials = load(tmp_path / "results" / "shaky").trials
+    failed = trials[trials["status"] == "failed"]
+    assert failed["message"].to_list() == ["it ran for longer than its limit of 0.001 h (cluster.hours_per_trial)"]
+    assert not rows_of(tmp_path, "fault"), "what is the trial's own is not tried again"
+
+
+@pytest.fixture
+def by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Start a head without room for trials and two nodes with labels, each by `ray start`; return the address."""
+    scratch = Path(tempfile.mkdtemp(prefix="rt-", dir="/tmp"))  # sockets need a short path
+    for name, value in {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN, "RAY_USAGE_STATS_ENABLED": "0"}.items():
+        monkeypatch.setenv(name, value)
+    (port,) = free_ports(1)
+    address, ray = f"127.0.0.1:{port}", str(Path(sys.executable).parent / "ray")
+    common = [ray, "start", "--block", "--node-ip-address", "127.0.0.1"]
+    head = [*common, "--head", "--port", port, "--num-cpus", "0", "--include-dashboard", "false"]
+    kinds = ["wanted", "wanted", "other"]
+    nodes = [[*common, "--address", address, "--num-cpus", "1", "--labels", f"kind={kind}"] for kind in kinds]
+    started = []
+    with (tmp_path / "ray.log").open("w") as log:
+        for words in ([*head, "--temp-dir", str(scratch)], *nodes):
+            started.append(subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True))
+            time.sleep(4 if "--head" in words else 0)  # the others ask it for its address once
+        yield address
+        for process in reversed(started):
+            process.terminate()
+            process.wait(timeout=60)
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+def test_a_sweep_on_nodes_started_by_hand_keeps_to_its_labels_and_tries_again_elsewhere(
+    by_hand: str, tmp_path: Path
+) -> None:
+    """regtune and the plugin travel to the nodes, whose own Python path has neither."""
+    prepared(tmp_path, "killed", 'checkpoint_seconds = 0\nlabels = { kind = "wanted" }')
+    done = regtune("run", "shaky.toml", "--address", by_hand, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    trials = load(tmp_path / "results" / "shaky").trials
+    assert set(trials["status"]) == {"ok"}
+    (fault,) = rows_of(tmp_path, "fault")
+    started = [row["where"]["node"] for row in rows_of(tmp_path, "started")]
+    assert len(set(started)) <= 2, "the third node has another label"
+    again = [row["where"]["node"] for row in rows_of(tmp_path, "started") if row["cell"] == fault["cell"]][-1]
+    assert again != fault["node"]
+
+
+def test_an_address_where_no_cluster_is_is_refused_in_one_line(tmp_path: Path) -> None:
+    prepared(tmp_path, "killed", "")
+    for address, said in (("ray://127.0.0.1:1", "use regtune submit"), ("127.0.0.1:1", "expected a Ray cluster")):
+        done = regtune("run", "shaky.toml", "--address", address, folder=tmp_path)
+        assert done.returncode == 2
+        assert said in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_workers_and_nodes_killed_under_load_lose_no_trial() -> None:
+    """Three nodes of `ray.cluster_utils.Cluster`; the benchmark says what it expects, this runs a short one."""
+    script = Path(__file__).parent.parent / "benchmarks" / "faults.py"
+    words = [sys.executable, str(script), "--workers", "2", "--nodes", "1", "--trials", "3", "--seconds", "4"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=400)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "'node': 1" in done.stdout and "'worker': 2" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("cpus", "gpus", "labels", "fits"),
+    [
+        (1, 0.0, {}, 8),
+        (3, 0.0, {}, 2),
+        (1, 1.0, {}, 2),
+        (1, 0.25, {}, 8),
+        (1, 1 / 3, {}, 6),
+        (1, 0.4, {}, 4),
+        (1, 0.0, {"kind": "H100"}, 8),
+        (1, 0.0, {"kind": "A100"}, 0),
+        (9, 0.0, {}, 0),
+    ],
+)
+def test_how_many_trials_fit_on_a_node(cpus: int, gpus: float, labels: dict[str, str], fits: int) -> None:
+    node: Plain = {"Alive": True, "Labels": {"kind": "H100"}, "Resources": {"CPU": 8.0, "GPU": 2.0}}
+    need = Need(cpus=cpus, gpus=gpus, labels=tuple(labels.items()))
+    assert need.fits(node) == fits
+    assert need.fits(node | {"Alive": False}) == 0
