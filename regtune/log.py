@@ -49,13 +49,26 @@ def _parsed(path: Path, content: bytes) -> tuple[list[Plain], int, int]:
     for number, line in enumerate(whole.split(b"\n") if newline else [], start=1):
         body, _, end = line.rpartition(SEAL)
         seal = zlib.crc32(body, seal)
-        if end != b'%08x"}' % seal:
+        row = _row(body) if end == b'%08x"}' % seal else None
+        if row is None:
             raise Refused(
                 f"{path}:{number}: expected a row that regtune wrote, with its checksum, given "
                 f"{shown(line[:60].decode(errors='replace'))}; to go on from there, move it and all below away"
             )
-        rows.append(json.loads(body + b"}"))
+        rows.append(row)
     return rows, len(torn), seal
+
+
+def _row(body: bytes) -> Plain | None:
+    """Return the row of a line without its seal, None for what is not exactly one row.
+
+    The checksum goes through all rows as if they were one: it does not see where one ends and the next begins.
+    """
+    try:
+        row: Plain = json.loads(body + b"}")
+    except ValueError:
+        return None
+    return row
 
 
 class Writer(Protocol):

@@ -60,6 +60,10 @@ class PhaseSearcher(_NeverSaved, Searcher):
         """Return the cell of a trial."""
         return self._cells[trial.trial_id]
 
+    def in_order(self) -> list[str]:
+        """Return Tune's ids of the trials that were handed out and have not come back, the longest waiting first."""
+        return list(self._cells)
+
     def slots(self) -> dict[str, int]:
         """Return how many trials fit on each node, as of a moment ago."""
         if time.monotonic() - self._looked >= SECONDS_BETWEEN_LOOKS:
@@ -115,8 +119,23 @@ class PhaseScheduler(_NeverSaved, FIFOScheduler):
                 avoid = trial.config["avoid"]
                 if trial.status == TuneTrial.PENDING and avoid and not self._searcher.elsewhere(avoid):
                     tune_controller.request_stop_trial(trial)  # the only other node is gone
-        chosen: TuneTrial | None = super().choose_trial_to_run(tune_controller)
-        return chosen
+        return self._without_worker(tune_controller)
+
+    def _without_worker(self, tune_controller: Any) -> TuneTrial | None:
+        """Return the longest waiting trial for which no worker is starting; it gets one that is free, if there is one.
+
+        Tune's own choice is the longest waiting of all, and ends the worker that is starting for it: where trials are
+        shorter than the start of a worker, the first worker takes them all and no other ever begins.
+        """
+        inner = tune_controller._tune_controller  # what a scheduler is given does not show who has a worker
+        waiting = {t.trial_id: t for t in tune_controller.get_live_trials() if t.status == TuneTrial.PENDING}
+        for trial_id in self._searcher.in_order():
+            trial = waiting.get(trial_id)
+            if trial is not None:
+                actor = inner._trial_to_actor.get(trial)
+                if actor is None or not inner._actor_manager.is_actor_started(actor):
+                    return trial
+        return None
 
 
 def _last_words(text: str) -> str:

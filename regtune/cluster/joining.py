@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import ray
+from ray._private import ray_constants
 from ray.exceptions import AuthenticationError
 
 import regtune
@@ -59,7 +60,7 @@ def _private(sweep: Sweep) -> Iterator[None]:
         )
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     with environment(SETTINGS | token):
-        with sigterm_kept():
+        with sigterm_kept(), _on_loopback():
             ray.init(
                 address="local",
                 num_cpus=present,
@@ -75,6 +76,20 @@ def _private(sweep: Sweep) -> Iterator[None]:
             yield
         finally:
             ray.shutdown()
+
+
+@contextlib.contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Have a Ray that starts here listen to this machine only.
+
+    Ray turns 127.0.0.1 into the address that other machines see, and has its servers listen there; not on macOS and
+    Windows, and not where it is told that this is one of those.
+    """
+    before, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 @contextlib.contextmanager

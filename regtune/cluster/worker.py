@@ -36,7 +36,7 @@ def work(config: Plain, shipment: Shipment, pace: Pace) -> None:
     resume = config["resume"].take() if config["resume"] else None
     with _ended_after(pace.trial_seconds):
         for report in attempt(trial, shipment.unpack(), pace, resume):
-            tune.report(_packed(report, here))
+            tune.report(packed(report, here))
 
 
 @contextlib.contextmanager
@@ -50,7 +50,7 @@ def _ended_after(seconds: float | None) -> Iterator[None]:
         faulthandler.cancel_dump_traceback_later()
 
 
-def _packed(report: Report, here: Mapping[str, str]) -> Plain:
+def packed(report: Report, here: Mapping[str, str]) -> Plain:
     """Return a report as one string, and bytes beside it: Tune flattens tables and takes them apart."""
     row = {
         "epochs": [epoch.plain() for epoch in report.epochs],
