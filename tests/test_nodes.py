@@ -118,11 +118,14 @@ def by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     head = [*common, "--head", "--port", port, "--num-cpus", "0", "--include-dashboard", "false"]
     kinds = ["wanted", "wanted", "other"]
     nodes = [[*common, "--address", address, "--num-cpus", "1", "--labels", f"kind={kind}"] for kind in kinds]
-    started = []
-    with (tmp_path / "ray.log").open("w") as log:
+    started, said = [], tmp_path / "ray.log"
+    with said.open("w") as log:
         for words in ([*head, "--temp-dir", str(scratch)], *nodes):
             started.append(subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True))
-            time.sleep(4 if "--head" in words else 0)  # the others ask it for its address once
+            deadline = time.monotonic() + 60
+            while said.read_text().count("Ray runtime started") < len(started):
+                assert time.monotonic() < deadline, said.read_text()
+                time.sleep(0.1)
         yield address
         for process in reversed(started):
             process.terminate()
