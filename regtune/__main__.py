@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -60,9 +61,22 @@ def init(
             print(f"wrote {target}")
 
 
+def _show(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Print a warning in one line, without its place in regtune's source."""
+    print(f"regtune: {message}", file=file or sys.stderr)
+
+
 def main() -> None:
     """Run the command line; a refusal is one line and exit code 2."""
     sys.path.append(str(Path.cwd()))  # plugins are looked for where the user stands
+    warnings.showwarning = _show
     try:
         app()
     except Refused as error:

@@ -116,7 +116,7 @@ class Progress:
         """Return the state in one line, as logs of runs without a terminal have it."""
         with self._lock:
             done = {phase: self._sum(phase) for phase in ("search", "confirm")}
-            faults = sum(t.ended[status] for t in self.tallies.values() for status in ("failed", "diverged"))
+            faults = sum(t.ended[status] for t in self.tallies.values() for status in ("failed", "diverged", "lost"))
             left = self.seconds_left()
         counts = ", ".join(f"{phase} {ended}/{planned}" for phase, (ended, planned) in done.items())
         return f"{counts}, failed {faults}, time left {_clock(left)}"

@@ -37,10 +37,13 @@ def held(log: Log, *, seconds: float = SECONDS, waiting: Callable[[str], None] =
     renewal.start()
     try:
         yield
-    finally:
+    except KeyboardInterrupt:
+        _end(log, mine, over, renewal)
+        raise
+    except BaseException:  # what failed may be the log itself: the lease runs out
         over.set()
-        renewal.join()
-    log.append("lease", {**mine, "seconds": 0.0})  # a driver that fails does not come here: its lease runs out
+        raise
+    _end(log, mine, over, renewal)
 
 
 def ends(rows: Sequence[Plain]) -> float:
@@ -53,6 +56,12 @@ def here() -> str:
     """Return this machine's name and the boot it runs under: containers of one machine share the latter."""
     boot = Path("/proc/sys/kernel/random/boot_id")
     return f"{socket.gethostname()} {boot.read_text().strip() if boot.exists() else ''}".strip()
+
+
+def _end(log: Log, mine: Plain, over: threading.Event, renewal: threading.Thread) -> None:
+    over.set()
+    renewal.join()
+    log.append("lease", {**mine, "seconds": 0.0})
 
 
 def _wait(log: Log, waiting: Callable[[str], None]) -> None:

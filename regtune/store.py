@@ -143,6 +143,8 @@ def _notes(rows: list[Plain], cells: dict[Cell, Plain]) -> list[str]:
     limits = [row["message"] for row in rows if row["event"] == "limit"]
     if limits and any(e["status"] in ("missing", "interrupted") for c, e in cells.items() if c.phase == "search"):
         notes.append(f"Search ended early, since {limits[-1]}: arms may have had unequal budgets.")
+    if lost := sum(entry["status"] == "lost" for entry in cells.values()):
+        notes.append(f"Lost to faults of machines, and counted as failed: {lost}.")
     if differing := len({tuple(row["cell"]) for row in rows if row["event"] == "differs"}):
         trials = "1 trial" if differing == 1 else f"{differing} trials"
         notes.append(

@@ -13,6 +13,7 @@ from regtune.board import SearchBoard
 from regtune.changes import check_same
 from regtune.confirm import ConfirmBoard
 from regtune.data import Place, Pool, Splits
+from regtune.errors import Refused
 from regtune.examine import examine
 from regtune.in_process import run_here
 from regtune.limits import Limit, Spent
@@ -46,6 +47,8 @@ def run(
     machine. `place` is where the data lie, what the environment says if not given. At a `limit` search ends,
     and confirm takes what it has found. Raises Refused if the folder holds another sweep.
     """
+    if limit is not None and limit.gpu_hours is not None and not sweep.cluster.gpus_per_trial:
+        raise Refused("--max-gpu-hours: expected a sweep with cluster.gpus_per_trial above 0; --max-hours counts here")
     path = results / sweep.name / "log.jsonl"
     with Log(path) as log:
         if log.torn:

@@ -44,7 +44,7 @@ def caption(results: Results) -> str:
         f"finished, with Bonferroni's simultaneous 95 % intervals and verdicts by Holm's paired t-tests (any false "
         f"rejection: 5 %); an interval is cut at 0 where Holm alone rejects, and with such cuts all intervals and "
         f"verdicts hold together at 90 %. The inference is over {OVER[fresh]}. "
-        f"Trials are search + confirm: ok, pruned, failed (diverged and lost included)."
+        f"Trials are search + confirm: ok, pruned, failed (diverged included)."
         f"{''.join(f' {note}' for note in results.notes)}"
     )
 
