@@ -73,7 +73,8 @@ class Cluster(_Table):
     With a share of a GPU it trains on "cuda", else on "cpu". `labels` are those that a node must have, as in
     {"ray.io/accelerator-type" = "H100"}. After a fault of the machine a trial goes on from its newest
     checkpoint, `retries` times at most; there is one every `checkpoint_seconds`. An attempt that takes longer
-    than `hours_per_trial` has failed. `pending` trials wait for nodes that an autoscaler may bring.
+    than `hours_per_trial` has failed. `pending` trials wait for nodes that an autoscaler may bring: with more of
+    them nodes come faster, and a sampler that learns knows less of each.
     """
 
     cpus_per_trial: int = Field(default=1, ge=1, le=1024)
@@ -82,7 +83,7 @@ class Cluster(_Table):
     retries: int = Field(default=3, ge=0, le=1000)
     checkpoint_seconds: float = Field(default=60.0, ge=0)
     hours_per_trial: float | None = Field(default=None, gt=0)
-    pending: int = Field(default=16, ge=1, le=10_000)
+    pending: int = Field(default=4, ge=1, le=10_000)
 
 
 class SweepFile(_Table):

@@ -110,7 +110,9 @@ def _on_ray(sweep: Sweep, address: str | None, stack: contextlib.ExitStack, say:
     from regtune.cluster.tuning import run_on_ray
 
     stack.enter_context(cluster(sweep, address, say))
-    return functools.partial(run_on_ray, sweep.cluster)
+    # Here no node will come, and what is asked for before its turn was chosen without the results until then.
+    terms = sweep.cluster if address else sweep.cluster.model_copy(update={"pending": 1})
+    return functools.partial(run_on_ray, terms)
 
 
 def _run(phase: Phase, sweep: Sweep, data: Splits | Pool, launch: Launch) -> None:
