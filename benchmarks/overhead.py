@@ -160,7 +160,7 @@ def main() -> None:
     print(f"{given.trials} trials of {REPORTS} reports, {given.sampler}, {SLOTS} slots, load {os.getloadavg()}")
     print(f"wall {wall:.1f} s = {wall / ideal:.3f} x the ideal {ideal:.0f} s; CPU of the driver {busy:.1f} s")
     if given.trials > EARLY:
-        rest = (watch.times[max(watch.times)] - watch.times[EARLY]) / (max(watch.times) - EARLY)
+        rest = (begun + wall - watch.times[EARLY]) / (given.trials - EARLY)
         print(f"after the first {EARLY}: {rest * SLOTS:.3f} s a trial of {REPORTS * SECONDS:.1f} s")
     late = ", ".join(f"{memory:.0f} after {count}" for count, memory in watch.memory.items())
     print(f"driver memory in MB: {before:.0f} at first, {late}")
