@@ -68,6 +68,11 @@ class Phase:
         """The trials that have ended."""
         return self._lives.ended
 
+    @property
+    def settled(self) -> bool:
+        """Whether every end that was decided is in the log."""
+        return not self._lives.doomed
+
     def settle(self) -> None:
         """Do what an earlier driver had decided and could not do any more: write ends, drop checkpoints."""
         for cell, outcome in list(self._lives.doomed.items()):

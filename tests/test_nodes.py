@@ -158,6 +158,7 @@ def test_an_address_where_no_cluster_is_is_refused_in_one_line(tmp_path: Path) -
         assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_workers_and_nodes_killed_under_load_lose_no_trial() -> None:
     """Three nodes of `ray.cluster_utils.Cluster`; the benchmark says what it expects, this runs a short one."""
     script = Path(__file__).parent.parent / "benchmarks" / "faults.py"

@@ -51,7 +51,7 @@ def run(words: list[str], where: Path) -> str:
 
 @pytest.fixture(scope="module")
 def printed(folder: Path) -> dict[str, str]:
-    """Run every command of the README in order; return what each printed, by its first words."""
+    """Run every command of the README in order; return what the first of each kind printed, by its first words."""
     done = []
     for block in blocks("bash"):
         for words in commands(block):
@@ -59,7 +59,7 @@ def printed(folder: Path) -> dict[str, str]:
                 assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
             else:
                 done.append((words, run(words, folder)))
-    return {" ".join(words[1:3]): text for words, text in done}
+    return {" ".join(words[1:3]): text for words, text in reversed(done)}
 
 
 def test_every_command_of_the_readme_runs(printed: dict[str, str]) -> None:
@@ -70,6 +70,7 @@ def test_every_command_of_the_readme_runs(printed: dict[str, str]) -> None:
     assert printed["table results/quickstart"].startswith("arm,knobs,n,")
     assert "identical: every number of" in printed["trial results/quickstart"]
     assert "| shrink" in printed["run shrink.toml"]
+    assert "wrote net/baseline.pt" in printed["export results/quickstart"]
 
 
 @pytest.mark.usefixtures("printed")
