@@ -62,10 +62,11 @@ def run(
         # Confirm's choice needs all of search; a phase replays its rows when it is made, so each is made once.
         confirm = _confirm(sweep, board, log, watch) if search.done and not search.closed else None
         if confirm is not None and confirm.done:
-            if log.torn or not confirm.settled or not search.settled:
-                with lease.held(log, waiting=say):  # a driver was killed inside the last row that there was to write
-                    search.settle()
-                    confirm.settle()
+            # A driver may have been killed inside the last row that there was to write, or before it.
+            writes = bool(log.torn) or not (search.settled and confirm.settled)
+            with lease.held(log, waiting=say) if writes else contextlib.nullcontext():
+                search.settle()
+                confirm.settle()
             return path
         pool, splits = examine(sweep, place)
         with lease.held(log, waiting=say), contextlib.ExitStack() as stack:
