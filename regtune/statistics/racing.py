@@ -24,6 +24,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from regtune.records import Plain
 from regtune.statistics.comparisons import Comparison, comparison, holm, p_value
 from regtune.statistics.pairs import against
 
@@ -42,6 +43,11 @@ class Race:
     first: int
     most: int
     level: float = 0.95
+
+    @classmethod
+    def of(cls, confirm: Plain) -> Race | None:
+        """Return the race that the `[confirm]` of a sweep asks for, as the sweep or a log has it; None for none."""
+        return cls(first=confirm["first"], most=confirm["seeds"]) if confirm.get("racing") else None
 
     @cached_property
     def looks(self) -> tuple[int, ...]:
