@@ -32,13 +32,19 @@ class Asked(NamedTuple):
 
 
 class Board(Protocol):
-    """What a phase of a sweep needs to know of a board; `why` is the reason where `tell` says "stop"."""
+    """What a phase of a sweep needs to know of a board; `why` is the reason where `tell` says "stop".
+
+    `planned` may grow when a trial ends, and has every cell that was handed out.
+    """
 
     planned: Sequence[Cell]
     why: str
 
     def ask(self) -> Asked | None:
         """Return the next trial, or None when every planned one was handed out."""
+
+    def knows(self, cell: Cell) -> bool:
+        """Return whether a cell is planned, or could be later."""
 
     def expects(self, asked: Asked) -> bool:
         """Return whether a trial that the log says was handed out is the one that belongs in its cell."""
@@ -65,6 +71,7 @@ class SearchBoard:
             for arm in sweep.arms
             if number < sweep.budget(arm)
         ]
+        self._known = frozenset(self.planned)
         self.why = PRUNERS[sweep.search.pruner].why
         self._turn = 0  # every planned trial before it was handed out
 
@@ -76,6 +83,10 @@ class SearchBoard:
                 return self.arms[cell.arm].ask(cell)
             self._turn += 1
         return None
+
+    def knows(self, cell: Cell) -> bool:
+        """Return whether a cell is planned."""
+        return cell in self._known
 
     def expects(self, asked: Asked) -> bool:
         """Accept every trial: what was asked for is part of what later trials were chosen by."""

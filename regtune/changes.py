@@ -61,13 +61,15 @@ def check_same(log: Path, rows: Sequence[Plain], sweep: Plain) -> list[str]:
 def added(before: Plain, after: Plain) -> list[str]:
     """Return in words what the sweep `after` adds to the sweep `before` (both as `Sweep.plain()` has them).
 
-    More trials, more seeds and new arms add; terms of the cluster are free. Raises Refused with the list of
+    More trials, more seeds and new arms add; terms of the cluster are free. A race has split its error over the
+    seeds that it may take at most, so there more seeds are refused. Raises Refused with the list of
     all other differences, since trials before and after them could not be compared.
     """
     more, refused = [], []
     for change in sorted(_changes(before, after), key=lambda change: change.path.startswith("arms")):
         parts = change.path.split(".")
-        grows = change.path == "confirm.seeds" or (parts[0] == "arms" and parts[2:] == ["trials"])
+        seeds = change.path == "confirm.seeds" and not after["confirm"].get("racing")
+        grows = seeds or (parts[0] == "arms" and parts[2:] == ["trials"])
         if ".".join(parts[:2]) in FREE:
             continue
         if parts[0] == "arms" and len(parts) == 2 and change.was == NOTHING:

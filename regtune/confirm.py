@@ -9,6 +9,7 @@ from typing import Any
 from regtune.board import Asked, Decision, Entry, SearchBoard
 from regtune.choice import finishes, rank
 from regtune.records import Cell, Epoch, Outcome, Trial
+from regtune.statistics.racing import Race
 from regtune.sweep import Sweep
 
 
@@ -32,7 +33,10 @@ def _kept(entry: Entry) -> tuple[float | None, float | None]:
 
 
 class ConfirmBoard:
-    """Hands out seed 0 of every arm, then seed 1 of every arm, and so on; stops nobody."""
+    """Hands out seed 0 of every arm, then seed 1 of every arm, and so on; stops nobody.
+
+    In a race `planned` grows when all that is planned has ended and the race asks for more.
+    """
 
     why = "nothing ends it"
 
@@ -43,10 +47,24 @@ class ConfirmBoard:
             number = choose(board.entries, sweep.search.pruner)
             if number is not None:
                 self.chosen[name] = board.entries[number].params
-        self.planned: Sequence[Cell] = [
-            Cell(name, "confirm", number) for number in range(sweep.confirm.seeds) for name in self.chosen
-        ]
+        self._race = Race.of(sweep.confirm.model_dump())
+        self._ended: dict[str, dict[int, float | None] | None] = {
+            arm.name: {} if arm.name in self.chosen else None for arm in sweep.arms
+        }
+        self._over: set[Cell] = set()
         self._asked: set[Cell] = set()
+        self.planned: Sequence[Cell] = []
+        self._plan(self._race.seeds(self._ended) if self._race else dict.fromkeys(self.chosen, sweep.confirm.seeds))
+
+    def _plan(self, seeds: Mapping[str, int]) -> None:
+        """Plan so many seeds for each arm, seed by seed, beside what is planned already."""
+        cells = [
+            Cell(name, "confirm", number)
+            for number in range(max(seeds.values(), default=0))
+            for name in self.chosen
+            if number < seeds[name]
+        ]
+        self.planned = list(dict.fromkeys([*self.planned, *cells]))
 
     def ask(self) -> Asked | None:
         """Return the next trial in turn."""
@@ -56,6 +74,10 @@ class ConfirmBoard:
                 return Asked(cell, self._trial(cell), self.chosen[cell.arm])
         return None
 
+    def knows(self, cell: Cell) -> bool:
+        """Return whether a cell is planned, or a race could ask for it."""
+        return cell.phase == "confirm" and cell.arm in self.chosen and cell.number < self.sweep.confirm.seeds
+
     def expects(self, asked: Asked) -> bool:
         """Return whether a trial is of the configuration that its arm has chosen now."""
         return asked.trial.id == self._trial(asked.cell).id
@@ -63,6 +85,9 @@ class ConfirmBoard:
     def asked_before(self, asked: Asked) -> None:
         """Take note of a trial that the log says was handed out."""
         self._asked.add(asked.cell)
+        # In a race an earlier driver may know of a look that is open now: a lost trial in it is tried again.
+        if self._race and asked.cell not in self.planned:
+            self.planned = [*self.planned, asked.cell]
 
     def _trial(self, cell: Cell) -> Trial:
         seed, terms = self.sweep.confirm_seed(cell.number), self.sweep.confirm
@@ -77,4 +102,11 @@ class ConfirmBoard:
         return "go"
 
     def end(self, cell: Cell, outcome: Outcome) -> None:
-        """Need to know nothing of how a trial ended."""
+        """Take note of a score; nothing but a race needs it."""
+        mine = self._ended[cell.arm]
+        if self._race is None or mine is None:
+            return
+        mine[cell.number] = outcome.metrics.get("test_accuracy") if outcome.status == "ok" else None
+        self._over.add(cell)
+        if len(self._over) == len(self.planned):  # a look waits for all its trials
+            self._plan(self._race.seeds(self._ended))

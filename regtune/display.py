@@ -49,6 +49,8 @@ class Progress:
 
     def __init__(self, sweep: Sweep) -> None:
         self.sweep = sweep
+        # Of a race it is known only at its end how many seeds it takes.
+        self._most = "at most " if sweep.confirm.racing else ""
         self._lock = threading.Lock()
         self._epochs_of: Counter[object] = Counter()
         self._started: float | None = None
@@ -107,10 +109,10 @@ class Progress:
                     str(search.ended["pruned"]),
                     Text(str(faults), style="bold red") if faults else "0",
                     f"{100 * search.best:.1f}" if search.best is not None else "",
-                    f"{confirm.ended.total()}/{confirm.planned}",
+                    f"{confirm.ended.total()}/{self._most}{confirm.planned}",
                 )
             left = self.seconds_left()
-        return Group(table, Text(f"time left {_clock(left)}", style="dim"))
+        return Group(table, Text(f"time left {self._most}{_clock(left)}", style="dim"))
 
     def line(self) -> str:
         """Return the state in one line, as logs of runs without a terminal have it."""
@@ -118,8 +120,9 @@ class Progress:
             done = {phase: self._sum(phase) for phase in ("search", "confirm")}
             faults = sum(t.ended[status] for t in self.tallies.values() for status in ("failed", "diverged", "lost"))
             left = self.seconds_left()
-        counts = ", ".join(f"{phase} {ended}/{planned}" for phase, (ended, planned) in done.items())
-        return f"{counts}, failed {faults}, time left {_clock(left)}"
+        most = {"search": "", "confirm": self._most}
+        counts = ", ".join(f"{phase} {ended}/{most[phase]}{planned}" for phase, (ended, planned) in done.items())
+        return f"{counts}, failed {faults}, time left {self._most}{_clock(left)}"
 
     def searched(self) -> bool:
         """Whether every trial of search has ended."""

@@ -46,11 +46,13 @@ def forecast(sweep: Sweep, results: Path) -> Group:
     for heading in ("search done", "go on", "to train", "confirm done", "go on", "to train"):
         table.add_column(heading, justify="right")
     for arm in sweep.arms:
-        seeds = sweep.confirm.seeds if choices is None or arm.name in choices.chosen else 0
+        seeds = sum(cell.arm == arm.name for cell in choices.planned) if choices else sweep.confirm.seeds
         counts = [*_counts(search, arm.name, sweep.budget(arm)), *_counts(confirm, arm.name, seeds)]
         table.add_row(arm.name, *map(str, counts))
     interrupted = [pair for phase in (search, confirm) if phase for pair in phase.open().items()]
     lines += [f"{cell} goes on; the log has {epochs} of its epochs" for cell, epochs in interrupted]
+    if sweep.confirm.racing:
+        lines.append(f"confirm races: up to {sweep.confirm.seeds} seeds an arm, more than planned only where needed")
     return Group(*lines, table)
 
 

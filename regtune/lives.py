@@ -44,10 +44,9 @@ class Lives:
         self.doomed: dict[Cell, Outcome] = {}
         # Where search went on, an arm may have another choice, and its cells of confirm were asked for again.
         newest = {cell_of(row): place for place, row in enumerate(rows) if row["event"] == "asked"}
-        planned = set(board.planned)
         for place, row in enumerate(rows):
             cell = cell_of(row)
-            if cell in planned and place >= newest.get(cell, 0) and self._replay(cell, row):
+            if cell is not None and board.knows(cell) and place >= newest.get(cell, 0) and self._replay(cell, row):
                 watch(row["event"], row)
 
     def close(self, cell: Cell, outcome: Outcome) -> None:

@@ -35,8 +35,9 @@ class Results:
     """A log as frames.
 
     `trials` has one row per planned cell: arm, phase, number, status (ok, pruned, diverged, failed, lost,
-    running, interrupted, missing), id, seed, params (knob values by path), epochs and seconds spent, kept,
-    message, faults of machines on the way, and the metrics of `records.Outcome`. `epochs` has one row per
+    running, interrupted, missing, or spared: a race needed it no more), id, seed, params (knob values by path),
+    epochs and seconds spent, kept, message, faults of machines on the way, and the metrics of
+    `records.Outcome`. `epochs` has one row per
     epoch: arm, phase, number and the fields of `records.Epoch`, whose own number is called `epoch`. `header` is
     the newest header, `chosen` has the knobs that confirm takes of each arm with a choice, `notes` are sentences on
     how the sweep went.
@@ -92,6 +93,11 @@ def load(path: str | Path) -> Results:
     for cell in _outdated(cells, choices):
         cells[cell], epochs[cell] = _missing(cell), []
         del plain_trials[cell]
+    if headers[-1]["sweep"]["confirm"].get("racing"):
+        from regtune.statistics.entered import spared  # scipy costs time, and few sweeps race
+
+        for cell in spared(cells, headers[-1]["sweep"], choices):
+            cells[cell]["status"] = "spared"
     return Results(
         path=log.parent,
         header=headers[-1],

@@ -97,7 +97,9 @@ class Sweep(BaseModel):
                 for arm in self.arms
             },
             "plugins": {name: fingerprint(name) for name in self.arms[0].template.plugins},
-            **{part: getattr(self, part).model_dump() for part in ("training", "search", "confirm", "cluster")},
+            **{part: getattr(self, part).model_dump() for part in ("training", "search", "cluster")},
+            # Terms of a race likewise.
+            "confirm": self.confirm.model_dump(exclude=set() if self.confirm.racing else {"racing", "first"}),
         }
 
 

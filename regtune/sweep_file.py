@@ -57,7 +57,8 @@ class Confirm(_Table):
     `retrain` has each of these trials train a second time, on train + validation, in the same way in all
     arms: see `training.Training`. `retrain_cap` is how many epochs matching the loss may take. `splits` is
     "one" for the split of search, "fresh" for one of its own for each seed, the same in all arms. `weights`
-    keeps those of every confirmed trial beside the log, for `regtune export`.
+    keeps those of every confirmed trial beside the log, for `regtune export`. With `racing` every arm gets `first`
+    seeds, and then, up to `seeds`, those whose difference to the baseline is not resolved: see `statistics.racing`.
     """
 
     seeds: int = Field(default=10, ge=0, le=10_000)
@@ -65,6 +66,8 @@ class Confirm(_Table):
     retrain_cap: int = Field(default=100, ge=1, le=1_000_000)
     splits: Literal["one", "fresh"] = "one"
     weights: bool = True
+    racing: bool = False
+    first: int = Field(default=5, ge=3, le=10_000)
 
 
 class Cluster(_Table):
@@ -113,6 +116,11 @@ def read_file(source: Path) -> SweepFile:
         # A misspelt name is an unknown setting and a missing one; the first says more.
         raise Refused(_one_line(min(faults, key=lambda fault: fault["type"] != "extra_forbidden"))) from error
     _check_together(file.search, file.training.epochs)
+    if file.confirm.racing and file.confirm.seeds < file.confirm.first:
+        raise Refused(
+            f"confirm.seeds: expected at least confirm.first, {file.confirm.first}, with racing, "
+            f"given {file.confirm.seeds}"
+        )
     return file
 
 

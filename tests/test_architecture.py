@@ -18,8 +18,8 @@ ORDER = [
     {"space", "shelf", "noise", "records"},
     {"log", "machine", "shipped", "checkpoints", "choice"},
     {"lease", "changes"},
-    {"store"},
     {"statistics"},
+    {"store"},
     {"reports"},
     {"data"},
     {"networks"},
@@ -57,7 +57,7 @@ ORDER = [
 ]
 NO_TORCH = set().union(*ORDER[: ORDER.index({"data"})]) - {"noise"} | {"ranges"}
 DRAWS = {"rand", "randn", "randint", "randperm", "bernoulli", "dropout"}
-LAZY = {"sklearn", "torchvision", "statsmodels", "PIL"}
+LAZY = {"sklearn", "torchvision", "statsmodels", "scikit_posthocs", "matplotlib", "PIL"}
 
 
 def room(file: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from regtune.records import Plain
+from regtune.statistics.racing import Race
 from regtune.store import Results
 
 _AGAIN = "Each trial was then trained a second time, on train + validation,"
@@ -38,12 +39,12 @@ def caption(results: Results) -> str:
         f"Sweep {sweep['name']}: {template['network']['name']} on {_data(template['data'], sweep['confirm'])}. "
         f"Search: {_either(budgets)} trials per arm of at most "
         f"{template['epochs']} epochs, {_pruning(sweep['search'])}. Confirm: the best configuration of "
-        f"each arm by validation accuracy, on {sweep['confirm']['seeds']} fresh seeds that all arms share, "
+        f"each arm by validation accuracy, on {_seeds(sweep['confirm'])} fresh seeds that all arms share, "
         f"{SPLITS[fresh]}. {RETRAINED[sweep['confirm'].get('retrain', 'none')]} with its 95 % "
         f"t-interval; difference to {baseline} in points, paired over the seeds that both arms "
         f"finished, with Bonferroni's simultaneous 95 % intervals and verdicts by Holm's paired t-tests (any false "
         f"rejection: 5 %); an interval is cut at 0 where Holm alone rejects, and with such cuts all intervals and "
-        f"verdicts hold together at 90 %. The inference is over {OVER[fresh]}. "
+        f"verdicts hold together at 90 %.{_raced(sweep['confirm'])} The inference is over {OVER[fresh]}. "
         f"Trials are search + confirm: ok, pruned, failed (diverged included)."
         f"{''.join(f' {note}' for note in results.notes)}"
     )
@@ -55,6 +56,23 @@ def _pruning(search: Plain) -> str:
     if pruner == "epochs":
         return f"every one stopped after {search['stop_after']} and judged there"
     return "each arm pruned against itself only" if pruner == "asha" else "none pruned"
+
+
+def _seeds(confirm: Plain) -> str:
+    return f"{confirm['first']} to {confirm['seeds']}" if confirm.get("racing") else str(confirm["seeds"])
+
+
+def _raced(confirm: Plain) -> str:
+    """Say what a race did to means, intervals and p-values; empty without one."""
+    race = Race.of(confirm)
+    if race is None:
+        return ""
+    looks = ", ".join(map(str, race.looks))
+    return (
+        f" Racing: after {looks} seeds only the baseline and arms not yet resolved against it went on, the error split "
+        f"over these looks in proportion to the seeds that each adds; p-values and intervals are by that split, and "
+        f"means after racing lean outward."
+    )
 
 
 def _data(data: Plain, confirm: Plain) -> str:

@@ -10,8 +10,9 @@ from typing import Any
 import pandas as pd
 
 from regtune.reports.caption import caption
+from regtune.reports.verdicts import against_baseline
 from regtune.reports.wording import knobs_chosen
-from regtune.statistics import Comparison, compare, mean_interval
+from regtune.statistics import Comparison, mean_interval
 from regtune.store import Results, load
 
 FAULTS = ["failed", "diverged", "lost"]
@@ -30,10 +31,7 @@ def comparison(results: Results) -> pd.DataFrame:
     timed = results.epochs.reindex(columns=["arm", "data_share"])  # older logs have no such column
     shares = timed.groupby("arm")["data_share"].mean()
     confirmed = trials[(trials["phase"] == "confirm") & (trials["status"] == "ok")]
-    scores = confirmed.pivot(index="number", columns="arm", values="test_accuracy")
-    scores = scores.reindex(columns=arms).astype(float)
-    baseline, *others = arms
-    compared = compare({arm: (scores[arm] - scores[baseline]).dropna().to_list() for arm in others})
+    compared = against_baseline(results)
     rows = []
     for arm in arms:
         mine = trials[trials["arm"] == arm]

@@ -1,0 +1,21 @@
+"""What the numbers can and cannot tell: intervals, paired comparisons, verdicts, ranks. One idea a file."""
+
+from __future__ import annotations
+
+from regtune.statistics.comparisons import Comparison, Verdict, compare
+from regtune.statistics.intervals import MeanInterval, bca_interval, mean_interval
+from regtune.statistics.pairs import against, every_pair
+from regtune.statistics.preference import Preference, preference
+
+__all__ = [
+    "Comparison",
+    "MeanInterval",
+    "Preference",
+    "Verdict",
+    "against",
+    "bca_interval",
+    "compare",
+    "every_pair",
+    "mean_interval",
+    "preference",
+]

@@ -1,0 +1,115 @@
+"""Paired comparisons of several arms at once: simultaneous intervals, Holm's p-values, verdicts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from regtune.statistics.further import further_seeds
+from regtune.statistics.intervals import constant, half_width, mean_of, sd_of
+
+Verdict = Literal["better", "worse", "unresolved"]
+FEWEST = 3  # seeds below which no p-value and no verdict is given
+Key = TypeVar("Key")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """A paired difference with its simultaneous interval, p as it is and Holm-adjusted, and the verdict.
+
+    NaN where the data allow no interval or no p; `note` then says why. `sd` is that of the differences (n - 1),
+    `alpha` the probability with which this interval alone may miss.
+    """
+
+    n: int
+    mean: float
+    sd: float
+    low: float
+    high: float
+    p: float
+    p_holm: float
+    verdict: Verdict
+    alpha: float
+    note: str
+
+    @property
+    def further(self) -> float:
+        """How many more seeds would resolve what is unresolved, see `further.further_seeds`; NaN where resolved."""
+        if self.verdict != "unresolved" or self.note:
+            return math.nan
+        return further_seeds(n=self.n, mean=self.mean, sd=self.sd, alpha=self.alpha)
+
+
+def compare(differences: Mapping[Key, Sequence[float]], *, level: float = 0.95) -> dict[Key, Comparison]:
+    """Compare pairs of arms, each given by its paired differences (first - second) over the same seeds.
+
+    Verdicts are Holm's on paired t-tests: the chance of rejecting any true equality is at most
+    1 - level (S. Holm, 1979); the sign is that of the mean. Intervals are Bonferroni's, simultaneous at
+    `level` as long as none is cut: where Holm resolves what Bonferroni alone would not, the interval is
+    cut at 0, so that verdict and interval always agree ("better" if it lies above 0, "worse" if below,
+    else "unresolved"). Together they hold with at least 1 - 2 (1 - level), the union bound. Fewer than
+    three differences, or differences that are all equal, resolve nothing and get no interval and no p; they
+    count among the comparisons all the same.
+    """
+    arrays = {key: np.asarray(values, dtype=float) for key, values in differences.items()}
+    ps = {key: p_value(array) for key, array in arrays.items()}
+    adjusted, each = holm(ps), (1 - level) / max(len(arrays), 1)
+    return {
+        key: comparison(array, p=ps[key], p_holm=adjusted[key], interval_alpha=each, family_alpha=1 - level)
+        for key, array in arrays.items()
+    }
+
+
+def comparison(
+    array: NDArray[np.float64], *, p: float, p_holm: float, interval_alpha: float, family_alpha: float
+) -> Comparison:
+    """Return what is said of one pair, given its p-values, what its own interval may miss and what the family may."""
+    mean, note = mean_of(array), why_not(array)
+    half = half_width(array, interval_alpha) if not note else math.nan
+    low, high = mean - half, mean + half
+    verdict: Verdict = "unresolved"
+    if p_holm <= family_alpha:
+        verdict = "better" if mean > 0 else "worse"
+        low, high = (max(low, 0.0), high) if mean > 0 else (low, min(high, 0.0))
+    return Comparison(
+        n=len(array),
+        mean=mean,
+        sd=sd_of(array),
+        low=low,
+        high=high,
+        p=p,
+        p_holm=p_holm,
+        verdict=verdict,
+        alpha=interval_alpha,
+        note=note,
+    )
+
+
+def why_not(array: NDArray[np.float64]) -> str:
+    """Return why differences allow no test; empty where they allow one."""
+    if len(array) < FEWEST:
+        return f"fewer than {FEWEST} seeds that both finished"
+    if constant(array):
+        return "all differences are equal" if array.any() else "identical scores"
+    return ""
+
+
+def p_value(array: NDArray[np.float64]) -> float:
+    """Return the two-sided p-value of a paired t-test; NaN where the data allow none."""
+    return math.nan if why_not(array) else float(stats.ttest_1samp(array, 0.0).pvalue)
+
+
+def holm(ps: Mapping[Key, float]) -> dict[Key, float]:
+    """Return Holm's adjusted p-values; a p that is NaN stays so, and counts as 1 for the others."""
+    from statsmodels.stats.multitest import multipletests  # costs a second at start-up, so only here
+
+    if not ps:
+        return {}
+    adjusted = multipletests([1.0 if math.isnan(p) else p for p in ps.values()], method="holm")[1]
+    return {key: math.nan if math.isnan(p) else float(a) for (key, p), a in zip(ps.items(), adjusted, strict=True)}

@@ -1,0 +1,38 @@
+"""What a race starts from and what it spared, read off the rows of `store.Results.trials`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from regtune.records import Cell, Plain
+from regtune.statistics.racing import Race
+
+ENDS = ("ok", "failed", "diverged", "lost")
+
+
+def ended_of(
+    rows: Iterable[Plain], arms: Iterable[str], confirmed: Collection[str]
+) -> dict[str, dict[int, float | None] | None]:
+    """Return by arm and seed the test accuracy of every confirm trial that has ended, None where it has none.
+
+    The arms keep their order, the baseline first; one that is not among those `confirmed` is None altogether.
+    """
+    ended: dict[str, dict[int, float | None] | None] = {arm: {} if arm in confirmed else None for arm in arms}
+    for row in rows:
+        mine = ended.get(row["arm"])
+        if mine is not None and row["phase"] == "confirm" and row["status"] in ENDS:
+            mine[row["number"]] = row["test_accuracy"] if row["status"] == "ok" else None
+    return ended
+
+
+def spared(cells: Mapping[Cell, Plain], sweep: Plain, confirmed: Collection[str]) -> list[Cell]:
+    """Return the cells of confirm that a race which is over did not ask for; none while it is not, or without one."""
+    race = Race.of(sweep["confirm"])
+    if race is None:
+        return []
+    ended = ended_of(cells.values(), sweep["arms"], confirmed)
+    seeds = race.seeds(ended)
+    if any(number not in (ended[arm] or {}) for arm, count in seeds.items() for number in range(count)):
+        return []
+    mine = [cell for cell in cells if cell.phase == "confirm" and cell.arm in seeds]
+    return [cell for cell in mine if cells[cell]["status"] == "missing" and cell.number >= seeds[cell.arm]]

@@ -1,0 +1,78 @@
+"""A mean and how sure it is: the t-interval, and the BCa bootstrap where there are seeds enough."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+FEWEST_FOR_BCA = 20  # seeds; below, BCa intervals cover too little
+RESAMPLES = 9_999
+ROUNDING = 1e-12  # of sums and quotients of scores; accuracies differ by one example, which is far more
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanInterval:
+    """A mean, the standard deviation (n - 1) and an interval; NaN where the data support none."""
+
+    n: int
+    mean: float
+    sd: float
+    low: float
+    high: float
+
+
+def mean_interval(values: Sequence[float], *, level: float = 0.95) -> MeanInterval:
+    """Return the mean and its t-interval at `level`.
+
+    Two values at least, and not all equal: an interval of width 0 would claim certainty.
+    """
+    array = np.asarray(values, dtype=float)
+    half = half_width(array, 1 - level)
+    mean = mean_of(array)
+    return _interval(array, mean - half, mean + half)
+
+
+def bca_interval(values: Sequence[float], *, level: float = 0.95) -> MeanInterval:
+    """Return the mean and its bias-corrected and accelerated bootstrap interval (B. Efron, 1987) at `level`.
+
+    From 20 values on; below that, and where all are equal, its ends are NaN. The same values give the same
+    interval: the resamples are those of one seed.
+    """
+    array = np.asarray(values, dtype=float)
+    if len(array) < FEWEST_FOR_BCA or constant(array):
+        return _interval(array, math.nan, math.nan)
+    draws = np.random.default_rng(0)
+    found = stats.bootstrap((array,), np.mean, confidence_level=level, n_resamples=RESAMPLES, method="BCa", rng=draws)
+    low, high = found.confidence_interval
+    return _interval(array, float(low), float(high))
+
+
+def mean_of(array: NDArray[np.float64]) -> float:
+    """Return the mean, NaN of nothing."""
+    return float(array.mean()) if len(array) else math.nan
+
+
+def sd_of(array: NDArray[np.float64]) -> float:
+    """Return the standard deviation (n - 1), NaN of fewer than two."""
+    return float(array.std(ddof=1)) if len(array) > 1 else math.nan
+
+
+def half_width(array: NDArray[np.float64], alpha: float) -> float:
+    """Return half the width of the t-interval that misses with probability `alpha`, NaN where there is none."""
+    if len(array) < 2 or constant(array):
+        return math.nan
+    return float(stats.t.ppf(1 - alpha / 2, len(array) - 1) * stats.sem(array))
+
+
+def constant(array: NDArray[np.float64]) -> bool:
+    """Return whether all values are equal but for rounding: 0.9 - 0.8 is not quite 0.7 - 0.6."""
+    return bool(np.ptp(array) <= ROUNDING * max(1.0, float(np.abs(array).max())))
+
+
+def _interval(array: NDArray[np.float64], low: float, high: float) -> MeanInterval:
+    return MeanInterval(n=len(array), mean=mean_of(array), sd=sd_of(array), low=low, high=high)

@@ -1,0 +1,139 @@
+"""Racing: who gets seeds next, what is said in the end, and that looking often does not cheat."""
+
+from __future__ import annotations
+
+import gc
+import math
+import random
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from regtune.statistics import compare
+from regtune.statistics.racing import Race
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_collections() -> Iterator[None]:
+    """statsmodels collects garbage in every call, 50 ms and more in a process with pytest in it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gc, "collect", lambda: 0)
+        yield
+
+
+Full = dict[str, dict[int, float | None]]
+
+
+def drawn(seed: int, gaps: dict[str, float], most: int, sd: float = 0.13) -> Full:
+    draws = np.random.default_rng(seed)
+    return {arm: dict(enumerate((gap + sd * draws.standard_normal(most)).tolist())) for arm, gap in gaps.items()}
+
+
+def run(race: Race, full: Full) -> Full:
+    """Race to the end: hand out what is asked for until nothing more is."""
+    ended: Full = {arm: {} for arm in full}
+    while True:
+        asked = {arm: {n: full[arm][n] for n in range(count)} for arm, count in race.seeds(ended).items()}
+        if asked == ended:
+            return ended
+        ended = asked
+
+
+def test_looks_grow_and_spend_the_error_once() -> None:
+    assert Race(first=5, most=40).looks == (5, 7, 10, 14, 20, 28, 40)
+    assert Race(first=5, most=10).looks == (5, 7, 10)
+    assert Race(first=5, most=5).looks == Race(first=9, most=5).looks == (5,)
+    for first, most in ((3, 100), (5, 10), (2, 10_000)):
+        race = Race(first=first, most=most)
+        assert race.looks[-1] == most
+        assert list(race.looks) == sorted(set(race.looks))
+        assert sum(race.shares) == pytest.approx(1)
+
+
+def test_seeds_go_to_what_is_not_resolved() -> None:
+    full = drawn(1, {"base": 0.0, "far": 2.0, "near": 0.05, "twin": 0.0}, 20)
+    ended = run(Race(first=5, most=20), full)
+    assert len(ended["far"]) < 10
+    assert {arm: len(ended[arm]) for arm in ("base", "near", "twin")} == {"base": 20, "near": 20, "twin": 20}
+    results = Race(first=5, most=20).compare(ended)
+    assert (results["far"].verdict, results["twin"].verdict) == ("better", "unresolved")
+    assert results["far"].n == len(ended["far"])
+
+
+def test_all_resolved_is_the_end() -> None:
+    ended = run(Race(first=5, most=100), drawn(2, {"base": 0.0, "up": 2.0, "down": -2.0}, 100))
+    assert {len(scores) for scores in ended.values()} <= {5, 7, 10, 14}
+    verdicts = {arm: result.verdict for arm, result in Race(first=5, most=100).compare(ended).items()}
+    assert verdicts == {"up": "better", "down": "worse"}
+
+
+def test_one_look_is_no_race() -> None:
+    full = drawn(3, {"base": 0.0, "a": 0.1, "b": 0.5}, 8)
+    ours = Race(first=8, most=8).compare(full)
+    theirs = compare({arm: [full[arm][n] - full["base"][n] for n in range(8)] for arm in ("a", "b")})  # type: ignore[operator]  # all have scores here
+    assert ours == theirs
+
+
+def test_the_sequential_p_is_the_least_p_over_its_share_and_the_interval_that_of_the_newest_look() -> None:
+    race, full = Race(first=5, most=10), drawn(4, {"base": 0.0, "a": 0.03}, 10)
+    values = np.array([full["a"][n] - full["base"][n] for n in range(10)])  # type: ignore[operator]  # all have scores here
+    by_look = [stats.ttest_1samp(values[:n], 0.0).pvalue / w for n, w in zip((5, 7, 10), (0.5, 0.2, 0.3), strict=True)]
+    signs = [np.sign(values[:n].mean()) for n in (5, 7, 10)]
+    result = race.compare(full)["a"]
+    assert result.p == pytest.approx(min(1, *(p for p, s in zip(by_look, signs, strict=True) if s == signs[-1])))
+    assert result.low == pytest.approx(values.mean() - stats.t.ppf(1 - 0.05 * 0.3 / 2, 9) * stats.sem(values))
+
+
+accuracy = st.one_of(st.none(), st.integers(352, 359).map(lambda right: right / 359))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    table=st.lists(st.lists(accuracy, min_size=12, max_size=12), min_size=2, max_size=4),
+    order=st.randoms(use_true_random=False),  # in which trials end
+)
+def test_decisions_are_a_function_of_what_ended_and_never_taken_back(
+    table: list[list[float | None]], order: random.Random
+) -> None:
+    """Trials end one by one in any order: what is asked for grows, ends where it ends, and agrees with intervals."""
+    race = Race(first=3, most=12)
+    full = {f"arm{k}": dict(enumerate(scores)) for k, scores in enumerate(table)}
+    ended: Full = {arm: {} for arm in full}
+    asked = race.seeds(ended)
+    while open_ := [(arm, n) for arm, count in asked.items() for n in range(count) if n not in ended[arm]]:
+        arm, number = order.choice(open_)
+        ended[arm][number] = full[arm][number]
+        now = race.seeds(ended)
+        assert all(now[arm] >= asked[arm] for arm in now)
+        asked = now
+    assert ended == run(race, full)
+    for result in race.compare(ended).values():
+        assert (result.verdict == "better") == (result.low >= 0 and result.p_holm <= 0.05)
+        assert (result.verdict == "worse") == (result.high <= 0 and result.p_holm <= 0.05)
+        if result.verdict == "unresolved" and not math.isnan(result.low):
+            assert result.low <= 0 <= result.high
+
+
+def test_arms_without_scores_stop_nobody() -> None:
+    race = Race(first=3, most=6)
+    failed: dict[int, float | None] = dict.fromkeys(range(6))
+    fine = dict[int, float | None](enumerate([0.9, 0.91, 0.92, 0.9, 0.93, 0.9]))
+    assert race.seeds({"base": fine, "failed": failed}) == {"base": 6, "failed": 6}
+    assert race.compare({"base": fine, "failed": failed})["failed"].note == "fewer than 3 seeds that both finished"
+    assert race.seeds({"base": None, "a": fine}) == {"a": 3}
+    assert race.seeds({"base": fine, "a": None}) == {"base": 3}
+    assert race.compare({"base": fine, "a": None})["a"].verdict == "unresolved"
+    assert race.seeds({"base": fine}) == {"base": 3}
+    assert race.compare({"base": fine}) == {}
+
+
+def test_an_arm_that_is_not_confirmed_counts_among_the_comparisons() -> None:
+    full = drawn(5, {"base": 0.0, "a": 0.3}, 6)
+    race = Race(first=6, most=6)
+    alone, beside = race.compare(full)["a"], race.compare({**full, "none": None})["a"]
+    assert beside.p == alone.p
+    assert beside.p_holm == pytest.approx(2 * alone.p_holm)
