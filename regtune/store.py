@@ -12,8 +12,9 @@ import pandas as pd
 
 from regtune import lease
 from regtune.choice import finishes, ranked
+from regtune.epochs import EpochTable
 from regtune.errors import Refused
-from regtune.log import read_log
+from regtune.log import Reading
 from regtune.records import Cell, Plain
 
 METRICS = (
@@ -61,62 +62,82 @@ def load(path: str | Path) -> Results:
     """Read a results folder or its log; raises Refused where there is none."""
     log = Path(path)
     log = log / "log.jsonl" if log.is_dir() else log
+    story = _Story()
     try:
-        rows, torn = read_log(log)
+        with log.open("rb") as file:
+            reading = Reading(log, file)
+            for row in reading:
+                story.take(row)
     except OSError as error:
         raise Refused(f"{log}: expected a results folder with a log.jsonl, given {error.strerror or error}") from error
-    if torn:
+    if reading.torn:
         warnings.warn(f"{log}: the last line was torn off by a crash and is left out", stacklevel=2)
-    headers = [row for row in rows if row["event"] == "header"]
+    headers = [row for row in story.rows if row["event"] == "header"]
     if not headers:
         raise Refused(f"{log}: expected a header, given a log without one; run the sweep again")
-    cells, plain_trials = _cells(headers[-1]["sweep"]), dict[Cell, Plain]()
-    epochs: dict[Cell, list[Plain]] = {}
-    alive = lease.ends(rows) > time.time()
-    for row in rows:
-        if "cell" not in row:
-            continue
-        cell = Cell(*row["cell"])
-        if row["event"] == "asked":
-            # A cell of confirm is asked for again where its arm has another choice: the newest counts.
-            plain_trials[cell], epochs[cell], cells[cell] = row["trial"], [], _missing(cell)
-            seed = row["trial"]["seed"]
-            cells[cell] |= {"status": "running" if alive else "interrupted", "id": row["id"], "seed": seed}
-            cells[cell] |= {"params": row["params"]}
-        elif row["event"] == "started" and cells[cell]["status"] == "lost":  # tried again, with more retries
-            cells[cell] |= {"status": "running" if alive else "interrupted", "message": ""}
-        _note(cells[cell], row, epochs[cell])
-        if row["event"] == "epoch":
-            epochs[cell].append({**dict(zip(Cell._fields, cell, strict=True)), **_epoch(row["epoch"])})
+    cells = _cells(headers[-1]["sweep"]) | story.cells
+    if lease.ends([*story.rows, story.newest]) <= time.time():
+        for entry in cells.values():
+            entry["status"] = "interrupted" if entry["status"] == "running" else entry["status"]
     choices = _choices(cells, headers[-1]["sweep"])
     for cell in _outdated(cells, choices):
-        cells[cell], epochs[cell] = _missing(cell), []
-        del plain_trials[cell]
+        cells[cell] = _missing(cell)
+        del story.plain_trials[cell], story.runs[cell]
     return Results(
         path=log.parent,
         header=headers[-1],
-        plain_trials=plain_trials,
-        epochs=pd.DataFrame([epoch for mine in epochs.values() for epoch in mine]),
+        plain_trials=story.plain_trials,
+        epochs=story.epochs.frame(list(story.runs.values())),
         trials=pd.DataFrame(list(cells.values())),
         chosen=choices,
-        notes=_notes(rows, cells),
+        notes=_notes(story.rows, cells),
     )
 
 
-def _note(entry: Plain, row: Plain, before: list[Plain]) -> None:
-    """Enter into the row of a cell what a row of the log says of it; `before` are its earlier epochs."""
-    if row["event"] == "epoch":
-        epoch = row["epoch"]
+class _Story:
+    """What a log says of each cell, taken row by row. `rows` are all but those of epochs, `newest` the last row."""
+
+    def __init__(self) -> None:
+        self.rows: list[Plain] = []
+        self.cells: dict[Cell, Plain] = {}
+        self.plain_trials: dict[Cell, Plain] = {}
+        self.runs: dict[Cell, int] = {}
+        self.epochs = EpochTable()
+        self.newest: Plain = {}
+
+    def take(self, row: Plain) -> None:
+        """Take the next row."""
+        self.newest = row
+        if row["event"] == "epoch":
+            self._epoch(row)
+            return
+        self.rows.append(row)
+        if "cell" not in row:
+            return
+        cell = Cell(*row["cell"])
+        if row["event"] == "asked":
+            # A cell of confirm is asked for again where its arm has another choice: the newest counts.
+            self.plain_trials[cell], self.runs[cell] = row["trial"], self.epochs.begin(cell)
+            asked = {"status": "running", "id": row["id"], "seed": row["trial"]["seed"], "params": row["params"]}
+            self.cells[cell] = _missing(cell) | asked
+        elif row["event"] == "started" and self.cells[cell]["status"] == "lost":  # tried again, with more retries
+            self.cells[cell] |= {"status": "running", "message": ""}
+        elif row["event"] == "fault":
+            self.cells[cell]["faults"] += 1
+        elif row["event"] == "ended":
+            outcome = row["outcome"]
+            fields = {name: outcome[name] for name in ("status", "message", "kept")}
+            self.cells[cell] |= fields | outcome["metrics"]
+
+    def _epoch(self, row: Plain) -> None:
+        cell: Any = tuple(row["cell"])  # equal to the Cell, and made in a third of the time
+        entry, epoch = self.cells[cell], row["epoch"]
+        self.epochs.add(self.runs[cell], epoch)
         entry["epochs"] = epoch["number"]
         entry["seconds"] += epoch["seconds"]
-        if epoch.get("stage", "train") == "train":  # in retraining the validation examples are trained on
-            kept = epoch if epoch["kept"] == epoch["number"] else before[epoch["kept"] - 1]
-            entry["val_accuracy"], entry["val_loss"] = kept["val_accuracy"], kept["val_loss"]
-    elif row["event"] == "fault":
-        entry["faults"] += 1
-    elif row["event"] == "ended":
-        outcome = row["outcome"]
-        entry |= {name: outcome[name] for name in ("status", "message", "kept")} | outcome["metrics"]
+        # In retraining the validation examples are trained on. An epoch that is not kept keeps what was kept before.
+        if epoch["kept"] == epoch["number"] and epoch.get("stage", "train") == "train":
+            entry["val_accuracy"], entry["val_loss"] = epoch["val_accuracy"], epoch["val_loss"]
 
 
 def _choices(cells: dict[Cell, Plain], sweep: Plain) -> dict[str, Plain]:
@@ -175,9 +196,3 @@ def _missing(cell: Cell) -> dict[str, Any]:
         "faults": 0,
         **dict.fromkeys(METRICS),
     }
-
-
-def _epoch(row: Plain) -> Plain:
-    """Return an epoch's fields with its number under another name than the cell's."""
-    fields = {name: value for name, value in row.items() if name not in ("number", "outcome")}
-    return {"epoch": row["number"], **fields}

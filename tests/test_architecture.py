@@ -17,7 +17,7 @@ ORDER = [
     {"__init__", "errors"},
     {"space", "shelf", "noise", "records"},
     {"log", "machine", "shipped", "checkpoints", "choice"},
-    {"lease", "changes"},
+    {"lease", "changes", "epochs"},
     {"store"},
     {"statistics"},
     {"reports"},
