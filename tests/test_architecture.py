@@ -16,8 +16,9 @@ FILES = sorted(HOUSE.rglob("*.py"))
 ORDER = [
     {"__init__", "errors"},
     {"space", "shelf", "noise", "records"},
-    {"log", "machine", "shipped", "checkpoints", "choice"},
+    {"log", "machine", "shipped", "checkpoints", "choice", "bits"},
     {"lease", "changes", "epochs"},
+    {"story"},
     {"store"},
     {"statistics"},
     {"reports"},
