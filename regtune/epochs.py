@@ -25,6 +25,11 @@ class EpochTable:
         self._rows: list[tuple[Any, ...]] = []
         self._packed: list[dict[str, np.ndarray]] = []
 
+    @property
+    def runs(self) -> int:
+        """How many runs were begun."""
+        return len(self._cells)
+
     def begin(self, cell: Cell) -> int:
         """Return the number of a new run."""
         self._cells.append(cell)
@@ -45,7 +50,7 @@ class EpochTable:
         The epoch's own number is called `epoch`.
         """
         self._pack()
-        if not self._packed:
+        if not self._packed or not runs:
             return pd.DataFrame()
         place = np.full(len(self._cells), -1)
         place[list(runs)] = np.arange(len(runs))

@@ -26,7 +26,8 @@ class Results:
     running, interrupted, missing), id, seed, params (knob values by path), epochs and seconds spent, kept,
     message, faults of machines on the way, the metrics of `records.Outcome`, and `gap`, train minus test accuracy
     at the kept epoch. `epochs` has one row per
-    epoch: arm, phase, number and the fields of `records.Epoch`, whose own number is called `epoch`. `header` is
+    epoch: arm, phase, number and the fields of `records.Epoch`, whose own number is called `epoch`; `superseded` has
+    the epochs of trials that no longer count, since the choice of their arm is another by now. `header` is
     the newest header, `chosen` has the knobs that confirm takes of each arm with a choice, `notes` are sentences on
     how the sweep went.
     """
@@ -35,6 +36,7 @@ class Results:
     header: Plain
     trials: pd.DataFrame
     epochs: pd.DataFrame
+    superseded: pd.DataFrame
     plain_trials: dict[Cell, Plain]
     chosen: dict[str, Plain]
     notes: list[str]
@@ -76,6 +78,7 @@ def load(path: str | Path) -> Results:
         header=headers[-1],
         plain_trials=story.plain_trials,
         epochs=story.epochs.frame(list(story.runs.values())),
+        superseded=story.epochs.frame(sorted(set(range(story.epochs.runs)) - set(story.runs.values()))),
         trials=_with_gap(pd.DataFrame(list(cells.values()))),
         chosen=choices,
         notes=_notes(story.rows, cells),

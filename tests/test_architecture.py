@@ -20,7 +20,7 @@ ORDER = [
     {"lease", "changes", "epochs"},
     {"story"},
     {"store"},
-    {"statistics"},
+    {"statistics", "ledger"},
     {"reports"},
     {"data"},
     {"networks"},
@@ -123,7 +123,10 @@ def test_heavy_libraries_stay_in_their_rooms(file: Path) -> None:
     ("module", "absent"),
     [
         ("regtune", ["torch", "ray", "pandas", "optuna"]),
-        ("regtune.store, regtune.reports.comparison, regtune.statistics", ["torch", "ray", "sklearn", "statsmodels"]),
+        (
+            "regtune.store, regtune.reports.comparison, regtune.statistics, regtune.ledger",
+            ["torch", "ray", "sklearn", "statsmodels"],
+        ),
         ("regtune.training, regtune.single, regtune.examine", ["ray", "sklearn", "torchvision", "PIL"]),
         ("regtune.cluster.worker", ["sklearn", "torchvision", "statsmodels"]),
         ("regtune.__main__", ["torch", "ray", "pandas"]),
