@@ -76,5 +76,9 @@ class ConfirmBoard:
         """Let every trial go on."""
         return "go"
 
+    def spared(self, cell: Cell) -> int | None:
+        """Stop nobody, so spare nobody."""
+        return None
+
     def end(self, cell: Cell, outcome: Outcome) -> None:
         """Need to know nothing of how a trial ended."""

@@ -24,7 +24,8 @@ class Results:
 
     `trials` has one row per planned cell: arm, phase, number, status (ok, pruned, diverged, failed, lost,
     running, interrupted, missing), id, seed, params (knob values by path), epochs and seconds spent, kept,
-    message, faults of machines on the way, the metrics of `records.Outcome`, and `gap`, train minus test accuracy
+    message, faults of machines on the way, `spared`, the epoch after which a trial of the control share would have
+    been stopped, the metrics of `records.Outcome`, and `gap`, train minus test accuracy
     at the kept epoch. `epochs` has one row per
     epoch: arm, phase, number and the fields of `records.Epoch`, whose own number is called `epoch`; `superseded` has
     the epochs of trials that no longer count, since the choice of their arm is another by now. `header` is
@@ -95,7 +96,7 @@ def right_answers(results: Results, arm: str) -> pd.DataFrame:
 
 
 def _with_gap(trials: pd.DataFrame) -> pd.DataFrame:
-    numbers = trials.astype(dict.fromkeys(METRICS, float))
+    numbers = trials.astype(dict.fromkeys((*METRICS, "spared"), float))
     return numbers.assign(gap=numbers["train_accuracy"] - numbers["test_accuracy"])
 
 

@@ -58,7 +58,7 @@ class Story:
             self.cells[cell]["faults"] += 1
         elif row["event"] == "ended":
             outcome = row["outcome"]
-            fields = {name: outcome[name] for name in ("status", "message", "kept")}
+            fields = {name: outcome[name] for name in ("status", "message", "kept")} | {"spared": row.get("spared")}
             self.cells[cell] |= fields | {"test_right": outcome.get("test_right", "")} | outcome["metrics"]
 
     def _epoch(self, row: Plain) -> None:
@@ -92,6 +92,7 @@ def missing(cell: Cell) -> dict[str, Any]:
         "kept": 0,
         "message": "",
         "faults": 0,
+        "spared": None,
         "test_right": "",
         **dict.fromkeys(METRICS),
     }

@@ -16,11 +16,11 @@ FILES = sorted(HOUSE.rglob("*.py"))
 ORDER = [
     {"__init__", "errors"},
     {"space", "shelf", "noise", "records"},
-    {"log", "machine", "shipped", "checkpoints", "choice", "bits"},
+    {"log", "machine", "shipped", "checkpoints", "choice", "bits", "control"},
     {"lease", "changes", "epochs"},
     {"story"},
     {"store"},
-    {"statistics", "ledger"},
+    {"statistics", "ledger", "pruning"},
     {"reports"},
     {"data"},
     {"networks"},
