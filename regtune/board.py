@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial
 
 from regtune.arms import Arm
 from regtune.choice import finishes
+from regtune.control import controlled
 from regtune.pruners import PRUNERS
 from regtune.records import Cell, Epoch, Outcome, Trial
 from regtune.samplers import SAMPLERS, Question, frozen
@@ -54,6 +55,9 @@ class Board(Protocol):
 
     def tell(self, cell: Cell, epoch: Epoch) -> Decision:
         """Take one epoch of a running trial and say whether it goes on."""
+
+    def spared(self, cell: Cell) -> int | None:
+        """Return the epoch after which a trial of the control share would have been stopped, if any."""
 
     def end(self, cell: Cell, outcome: Outcome) -> None:
         """Take note of how a trial ended."""
@@ -100,6 +104,10 @@ class SearchBoard:
         """Say whether a trial is good enough within its own arm to go on."""
         return self.arms[cell.arm].tell(cell.number, epoch)
 
+    def spared(self, cell: Cell) -> int | None:
+        """Return after which epoch the arm's pruner would have stopped a trial that it had no say over."""
+        return self.arms[cell.arm].entries[cell.number].spared
+
     def end(self, cell: Cell, outcome: Outcome) -> None:
         """Take note of how a trial ended."""
         self.arms[cell.arm].entries[cell.number].outcome = outcome
@@ -108,13 +116,14 @@ class SearchBoard:
 @dataclass(kw_only=True)
 class Entry:
     """What an arm's board knows of one of its trials; `scores` has one validation accuracy per epoch,
-    that of the epoch which the recipe would keep.
+    that of the epoch which the recipe would keep. `spared` is the epoch after which it would have been stopped.
     """
 
     params: Mapping[str, Any]
     epochs: list[Epoch] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
     outcome: Outcome | None = None
+    spared: int | None = None
 
 
 class ArmBoard:
@@ -148,7 +157,13 @@ class ArmBoard:
         entry.epochs.append(epoch)
         kept = entry.epochs[epoch.kept - 1]
         entry.scores.append(kept.val_accuracy if kept.val_accuracy is not None else 0.0)
-        return "stop" if self._pruner.ends(number, epoch, entry.scores[-1]) else "go"
+        # Of a trial that was spared the pruner hears no more: others are judged as if it had been stopped.
+        if entry.spared is not None or not self._pruner.ends(number, epoch, entry.scores[-1]):
+            return "go"
+        if not controlled(self.arm.name, number, self.sweep.search.control):
+            return "stop"
+        entry.spared = epoch.number
+        return "go"
 
     def _history(self) -> list[FrozenTrial]:
         """Return the arm's trials so far as Optuna sees them, in the order of their numbers."""

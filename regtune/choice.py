@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from regtune.records import Plain, Status
+from regtune.records import Cell, Plain, Status
 
 
 def rank(accuracy: float | None, loss: float | None, number: int) -> tuple[float, float, int]:
@@ -21,3 +21,21 @@ def finishes(pruner: str) -> frozenset[Status]:
 def ranked(rows: Iterable[Plain]) -> Sequence[Plain]:
     """Return the rows of `store.Results.trials` in this order."""
     return sorted(rows, key=lambda row: rank(row["val_accuracy"], row["val_loss"], row["number"]))
+
+
+def choices_of(cells: Mapping[Cell, Plain], sweep: Plain) -> dict[str, Plain]:
+    """Return the knobs of each arm's best search trial, those that confirm takes."""
+    may = finishes(sweep["search"].get("pruner", "asha"))
+    choices: dict[str, Plain] = {}
+    for entry in ranked(entry for cell, entry in cells.items() if cell.phase == "search" and entry["status"] in may):
+        choices.setdefault(entry["arm"], entry["params"])
+    return choices
+
+
+def outdated(cells: Mapping[Cell, Plain], choices: Mapping[str, Plain]) -> list[Cell]:
+    """Return the confirmed cells whose configuration is no longer their arm's choice: they are to be asked for again.
+
+    They must not be taken for trials of the new choice, beside which they stand while a sweep is extended.
+    """
+    confirmed = [(cell, entry) for cell, entry in cells.items() if cell.phase == "confirm" and entry["id"]]
+    return [cell for cell, entry in confirmed if entry["params"] != choices.get(cell.arm, entry["params"])]

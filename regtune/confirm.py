@@ -101,6 +101,10 @@ class ConfirmBoard:
         """Let every trial go on."""
         return "go"
 
+    def spared(self, cell: Cell) -> int | None:
+        """Stop nobody, so spare nobody."""
+        return None
+
     def end(self, cell: Cell, outcome: Outcome) -> None:
         """Take note of a score; nothing but a race needs it."""
         mine = self._ended[cell.arm]

@@ -10,13 +10,14 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
+from regtune.bits import packed
 from regtune.build import assemble
 from regtune.clock import Clock
 from regtune.course import Course
 from regtune.data import Examples, Splits, pixels
 from regtune.errors import Refused
 from regtune.heap import keep_freed_memory
-from regtune.measure import measure
+from regtune.measure import Examined, examine, measure, sizes
 from regtune.noise import Noise
 from regtune.program import Moment
 from regtune.records import Epoch, Outcome, Trial, finite
@@ -55,6 +56,7 @@ class Lane:
         self.epochs: list[list[Epoch]] = [[] for _ in trials]
         begun = self._evaluated(0.0)
         self.kept: list[tuple[Tensors, Tensors]] = [self._copied(begun, k) for k in range(len(trials))]
+        self._begun = [params for params, _ in self.kept]
         if resume is not None:
             self._restore(resume)
 
@@ -73,8 +75,8 @@ class Lane:
         objectives, branches, gradients = self._pass(number, moments, clock)
         spent = clock.seconds()
         weights = self._evaluated(moments[-1].progress)
-        val = self._measure(weights, self.data.validation)
-        clean = self._measure(weights, self.data.train.first(CLEAN_SUBSET))
+        val = measure(self.program, *weights, self.knobs, self.data.validation)
+        clean = measure(self.program, *weights, self.knobs, self.data.train.first(CLEAN_SUBSET))
         seconds = time.perf_counter() - started
         result: list[Epoch | None] = []
         for k, recipe in enumerate(self.recipes):
@@ -151,9 +153,6 @@ class Lane:
         means = [value.item() for value in (total / len(moments)).reshape(-1)]
         return means, branches / len(moments), gradients / len(moments)
 
-    def _measure(self, weights: tuple[Tensors, Tensors], examples: Examples) -> list[tuple[float, float]]:
-        return measure(self.program, *weights, self.knobs, examples)
-
     def _evaluated(self, progress: float) -> tuple[Tensors, Tensors]:
         """Return the weights and buffers that the recipe has evaluated at this share of the budget."""
         batches = self.data.train.batches(self.trials[0].batch)[: self.course.per_epoch]
@@ -178,21 +177,21 @@ class Lane:
         stopped = not self.course.fixed and self.recipes[k].stop(self.epochs[k])
         if not stopped and not self.course.over(newest):
             return None
-        chosen = self.epochs[k][newest.kept - 1]
+        chosen, kept = self.epochs[k][newest.kept - 1], self.kept[k]
         metrics = {"val_accuracy": chosen.val_accuracy, "val_loss": chosen.val_loss}
-        metrics |= self._final(k, self.kept[k], "train", self.data.train)
-        if self.data.test is not None:
-            metrics |= self._final(k, self.kept[k], "test", self.data.test)
-            last = {name: metrics[name] for name in ("test_accuracy", "test_loss")}
-            if newest.kept != newest.number:
-                last = self._final(k, self._copied(weights, k), "test", self.data.test)
-            metrics |= {f"{name}_last": value for name, value in last.items()}
-        return Outcome(status="ok", kept=newest.kept, metrics=metrics)
+        metrics["val_ece"] = finite(self._examined(k, kept, self.data.validation).ece)
+        metrics |= self._examined(k, kept, self.data.train).named("train")
+        metrics |= {name: finite(value) for name, value in sizes(kept[0], self._begun[k]).items()}
+        if self.data.test is None:
+            return Outcome(status="ok", kept=newest.kept, metrics=metrics)
+        tested = last = self._examined(k, kept, self.data.test)
+        if newest.kept != newest.number:
+            last = self._examined(k, self._copied(weights, k), self.data.test)
+        metrics |= tested.named("test") | {"test_ece": finite(tested.ece)}
+        metrics |= {f"{name}_last": value for name, value in last.named("test").items()}
+        return Outcome(status="ok", kept=newest.kept, metrics=metrics, test_right=packed(tested.right.numpy()))
 
-    def _final(
-        self, k: int, weights: tuple[Tensors, Tensors], split: str, examples: Examples
-    ) -> dict[str, float | None]:
-        """Measure one member's weights on a whole split."""
+    def _examined(self, k: int, weights: tuple[Tensors, Tensors], examples: Examples) -> Examined:
+        """Examine one member's weights on a whole split."""
         knobs = member(self.knobs, k) if self.program.lifted else self.knobs
-        ((accuracy, loss),) = measure(self.program.alone(), *weights, knobs, examples)
-        return {f"{split}_accuracy": accuracy, f"{split}_loss": finite(loss)}
+        return examine(self.program.alone(), *weights, knobs, examples)

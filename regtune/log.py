@@ -8,19 +8,24 @@ killed driver loses at most the row that it was writing: a torn last line, which
 from __future__ import annotations
 
 import fcntl
+import io
 import json
 import os
 import threading
 import time
 import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
+
+import orjson
 
 from regtune.errors import Refused, shown
 from regtune.records import Plain
 
 SEAL = b',"crc":"'
+_EPOCH = b'{"event":"epoch",'
 
 
 def read_log(path: Path) -> tuple[list[Plain], int]:
@@ -28,8 +33,9 @@ def read_log(path: Path) -> tuple[list[Plain], int]:
 
     Raises Refused for a damaged line that is not the last one: that is not how a crash looks.
     """
-    rows, torn, _ = _parsed(path, path.read_bytes())
-    return rows, torn
+    with path.open("rb") as file:
+        reading = Reading(path, file)
+        return list(reading), reading.torn
 
 
 def sealed(row: Plain, seal: int) -> tuple[bytes, int]:
@@ -42,21 +48,33 @@ def sealed(row: Plain, seal: int) -> tuple[bytes, int]:
     return body + SEAL + b'%08x"}\n' % seal, seal
 
 
-def _parsed(path: Path, content: bytes) -> tuple[list[Plain], int, int]:
-    """Return rows, bytes of a torn last line, and the checksum of the last row."""
-    whole, newline, torn = content.rpartition(b"\n")
-    rows, seal = [], 0
-    for number, line in enumerate(whole.split(b"\n") if newline else [], start=1):
-        body, _, end = line.rpartition(SEAL)
-        seal = zlib.crc32(body, seal)
-        row = _row(body) if end == b'%08x"}' % seal else None
-        if row is None:
-            raise Refused(
-                f"{path}:{number}: expected a row that regtune wrote, with its checksum, given "
-                f"{shown(line[:60].decode(errors='replace'))}; to go on from there, move it and all below away"
-            )
-        rows.append(row)
-    return rows, len(torn), seal
+class Reading:
+    """Goes once through the rows of a log, and holds none of them: a log may be larger than memory.
+
+    After it `size` is what was read in bytes, `torn` the bytes of a torn last line, `seal` the checksum of the
+    last row. Raises Refused for a damaged line that is not the last one.
+    """
+
+    def __init__(self, path: Path, lines: Iterable[bytes]) -> None:
+        self._path, self._lines = path, lines
+        self.size, self.torn, self.seal = 0, 0, 0
+
+    def __iter__(self) -> Iterator[Plain]:
+        for number, line in enumerate(self._lines, start=1):
+            self.size += len(line)
+            if not line.endswith(b"\n"):
+                self.torn = len(line)
+                return
+            body, _, end = line.rpartition(SEAL)
+            self.seal = zlib.crc32(body, self.seal)
+            row = _row(body) if end == b'%08x"}\n' % self.seal else None
+            if row is None:
+                given = shown(line[:60].removesuffix(b"\n").decode(errors="replace"))
+                raise Refused(
+                    f"{self._path}:{number}: expected a row that regtune wrote, with its checksum, given {given}; "
+                    f"to go on from there, move it and all below away"
+                )
+            yield row
 
 
 def _row(body: bytes) -> Plain | None:
@@ -64,8 +82,11 @@ def _row(body: bytes) -> Plain | None:
 
     The checksum goes through all rows as if they were one: it does not see where one ends and the next begins.
     """
+    # Nearly all rows are epochs, and orjson reads those as json does, bit for bit; it would make floats of huge
+    # integers and refuse half a surrogate pair, which elsewhere may come from a user.
+    read = orjson.loads if body.startswith(_EPOCH) else json.loads
     try:
-        row: Plain = json.loads(body + b"}")
+        row: Plain = read(body + b"}")
     except ValueError:
         return None
     return row
@@ -114,9 +135,10 @@ class Log:
 
     def reread(self) -> None:
         """Take what the file holds now as the rows so far."""
-        content = self.path.read_bytes()
-        self.rows, self.torn, self._seal = _parsed(self.path, content)
-        self._size = len(content)  # and not what the file has by now: another writer's rows are no rows of ours
+        reading = Reading(self.path, io.BytesIO(self.path.read_bytes()))
+        self.rows = list(reading)
+        # The size read, and not what the file has by now: another writer's rows are no rows of ours.
+        self.torn, self._seal, self._size = reading.torn, reading.seal, reading.size
         self.newest = max((row["time"] for row in self.rows if "time" in row), default=0.0)
 
     def append(self, event: str, fields: Plain) -> None:

@@ -2,29 +2,112 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import torch
+from torch import Tensor
 
 from regtune.data import Examples, pixels
 from regtune.program import Knobs, Program
-from regtune.state import Tensors
+from regtune.records import finite
+from regtune.state import Tensors, weights
 
 _ROWS = 256  # examples per forward pass, so that activations are as large as in training; part of what decides the bits
+BINS = 15
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examined:
+    """What there is to say of one network on a split.
+
+    `accuracy` is a fraction, `loss` the negative log-likelihood in nats per example, `ece` the expected
+    calibration error; `right` [N] says which examples it was right about.
+    """
+
+    accuracy: float
+    loss: float
+    ece: float
+    right: Tensor
+
+    def named(self, split: str) -> dict[str, float | None]:
+        """Return accuracy and loss as metrics of a split."""
+        return {f"{split}_accuracy": self.accuracy, f"{split}_loss": finite(self.loss)}
 
 
 def measure(
     program: Program, params: Tensors, buffers: Tensors, knobs: Knobs, examples: Examples
 ) -> list[tuple[float, float]]:
     """Return (accuracy as a fraction, negative log-likelihood in nats per example) of each member."""
-    dtype = next(iter(params.values())).dtype
     correct, loss = torch.zeros(()), torch.zeros(())
-    program.net.eval()
-    for images, labels in examples.batches(_ROWS).labelled():
-        logits = program.logits(params, buffers, knobs, pixels(images, dtype)).double().cpu()
-        right = labels.cpu()
-        chosen = logits.log_softmax(-1).gather(-1, right.expand(logits.shape[:-1])[..., None])[..., 0]
-        # A class counts as the answer only where it is strictly the largest: NaN is never right.
-        correct = correct + (logits.argmax(-1) == right).logical_and(chosen.isfinite()).double().sum(-1)
-        loss = loss - chosen.sum(-1)
-    program.net.train()
+    for logits, labels in _answers(program, params, buffers, knobs, examples):
+        likelihood, right = _judged(logits, labels)
+        correct = correct + right.double().sum(-1)
+        loss = loss - likelihood.sum(-1)
     pairs = torch.stack([correct, loss], -1).reshape(-1, 2) / len(examples)
     return [(row[0].item(), row[1].item()) for row in pairs]
+
+
+def examine(program: Program, params: Tensors, buffers: Tensors, knobs: Knobs, examples: Examples) -> Examined:
+    """Return what `measure` does of one network, to the bit, and how far its confidence can be trusted."""
+    loss, rights, confidences = torch.zeros(()), [], []
+    for logits, labels in _answers(program, params, buffers, knobs, examples):
+        likelihood, right = _judged(logits, labels)
+        loss = loss - likelihood.sum(-1)
+        rights.append(right)
+        confidences.append(logits.softmax(-1).amax(-1))
+    right, confidence = torch.cat(rights), torch.cat(confidences)
+    return Examined(
+        accuracy=(right.double().sum() / len(examples)).item(),
+        loss=(loss / len(examples)).item(),
+        ece=calibration_error(confidence, right),
+        right=right,
+    )
+
+
+def calibration_error(confidence: Tensor, right: Tensor) -> float:
+    """Return the expected calibration error of answers given with these confidences (float64, [N]).
+
+    The mean of |accuracy - mean confidence| over 15 bins of equal width, (0, 1/15], (1/15, 2/15], ..., each
+    counted by its answers. Source: C. Guo et al., "On Calibration of Modern Neural Networks" (2017).
+    """
+    inner = torch.linspace(0, 1, BINS + 1, dtype=confidence.dtype)[1:-1]
+    gaps = torch.zeros(BINS, dtype=confidence.dtype)
+    gaps.index_add_(0, torch.bucketize(confidence, inner), right.to(confidence.dtype) - confidence)
+    return (gaps.abs().sum() / len(right)).item()
+
+
+def sizes(params: Tensors, begun: Tensors) -> dict[str, float]:
+    """Return what the weights proper say (no biases, no scales of normalization layers).
+
+    `weight_norm` is their Euclidean length, `zero_share` the share of exact zeros among them, `distance` the
+    Euclidean length of what they differ by from those of the beginning.
+    """
+
+    def flat(tensors: Tensors) -> Tensor:
+        return torch.cat([value.double().reshape(-1) for value in weights(tensors).values()] or [torch.zeros(0)])
+
+    end, start = flat(params), flat(begun)
+    return {
+        "weight_norm": end.norm().item(),
+        "zero_share": (end == 0).double().mean().item(),
+        "distance": (end - start).norm().item(),
+    }
+
+
+def _answers(
+    program: Program, params: Tensors, buffers: Tensors, knobs: Knobs, examples: Examples
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield logits [..., N, classes] in float64 and labels [N], both on the CPU, batch by batch."""
+    dtype = next(iter(params.values())).dtype
+    program.net.eval()
+    for images, labels in examples.batches(_ROWS).labelled():
+        yield program.logits(params, buffers, knobs, pixels(images, dtype)).double().cpu(), labels.cpu()
+    program.net.train()
+
+
+def _judged(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the log-likelihood of each label and whether it is the answer."""
+    chosen = logits.log_softmax(-1).gather(-1, labels.expand(logits.shape[:-1])[..., None])[..., 0]
+    # A class counts as the answer only where it is strictly the largest: NaN is never right.
+    return chosen, (logits.argmax(-1) == labels).logical_and(chosen.isfinite())

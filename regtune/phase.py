@@ -143,7 +143,9 @@ class Phase:
     def end(self, cell: Cell, outcome: Outcome) -> None:
         """Record how a trial ended; a second end of the same trial changes nothing."""
         if cell not in self.ended:
-            self._write("ended", cell, {"outcome": outcome.plain()})
+            spared = self._board.spared(cell)
+            more = {} if spared is None else {"spared": spared}
+            self._write("ended", cell, {"outcome": outcome.plain(), **more})
             self._lives.close(cell, outcome)
             self._waiting.pop(cell, None)
             self._checkpoints.drop(cell)

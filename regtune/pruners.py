@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Protocol
 
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
+from regtune.control import milestones
 from regtune.records import Epoch
 from regtune.sweep_file import Search
 
@@ -86,11 +87,7 @@ class Asha:
     @property
     def rungs(self) -> tuple[int, ...]:
         """The first after the grace, each later one `factor` times as far."""
-        found, k = [], 0
-        while (milestone := math.ceil(self._grace * self._search.factor**k)) < self._epochs:
-            found.append(milestone)
-            k += 1
-        return tuple(found)
+        return milestones(self._epochs, self._search.grace, self._search.factor)
 
     def ends(self, number: int, epoch: Epoch, score: float) -> bool:
         """At a rung with enough trials on it, let Ray's ASHA decide."""

@@ -97,17 +97,25 @@ class Outcome:
 
     `kept` is the number of the epoch whose weights count. `metrics` are taken there, on clean data with
     hard labels in eval mode: `train_accuracy`, `train_loss` on the whole training split,
-    `val_accuracy`, `val_loss`, and in confirm `test_accuracy`, `test_loss` at the kept epoch and
-    `test_accuracy_last`, `test_loss_last` at the last one. After retraining `kept` and `val_*` are those of
-    the first training, `train_*` and `test_*` are taken at the end of the second, whose length is
-    `retrain_epochs`; `target_reached` is 1.0 or 0.0 where it had a loss to match. Accuracies are
-    fractions, losses negative log-likelihoods in nats. None stands for a number that is not finite.
+    `val_accuracy`, `val_loss`, `val_ece`, and in confirm `test_accuracy`, `test_loss`, `test_ece` at the kept
+    epoch and `test_accuracy_last`, `test_loss_last` at the last one. Accuracies are fractions, losses negative
+    log-likelihoods in nats, `*_ece` expected calibration errors, see `measure.calibration_error`.
+    `weight_norm` is the Euclidean length of the weights kept, without biases and what normalization layers
+    have, `zero_share` the share of exact zeros among them, `distance` how far they are from those with which
+    training began, as the recipe evaluates both. `test_right` says which test examples were right at the kept
+    epoch, in the text of `bits.packed`, see `store.right_answers`; it is empty in search.
+
+    After retraining `kept` and `val_*` are those of the first training, all else is taken at the end of the
+    second, whose length is `retrain_epochs`; where it went on from the weights of the first, there is no
+    `distance`. `target_reached` is 1.0 or 0.0 where it had a loss to match. None stands for a number that is
+    not finite.
     """
 
     status: Status
     message: str = ""
     kept: int = 0
     metrics: Mapping[str, float | None] = dataclasses.field(default_factory=dict)
+    test_right: str = ""
 
     def plain(self) -> Plain:
         """Return the strict-JSON form."""

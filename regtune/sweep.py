@@ -83,6 +83,9 @@ class Sweep(BaseModel):
 
     def plain(self) -> Plain:
         """Return what the log's header records: enough to see whether two sweeps are the same."""
+        search = self.search.model_dump()
+        if not self.search.control:  # logs of sweeps without stay those of the same sweep
+            del search["control"]
         return {
             "name": self.name,
             "seed": self.seed,
@@ -97,7 +100,8 @@ class Sweep(BaseModel):
                 for arm in self.arms
             },
             "plugins": {name: fingerprint(name) for name in self.arms[0].template.plugins},
-            **{part: getattr(self, part).model_dump() for part in ("training", "search", "cluster")},
+            "search": search,
+            **{part: getattr(self, part).model_dump() for part in ("training", "cluster")},
             # Terms of a race likewise.
             "confirm": self.confirm.model_dump(exclude=set() if self.confirm.racing else {"racing", "first"}),
         }

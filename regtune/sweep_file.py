@@ -37,7 +37,8 @@ class Search(_Table):
     `sampler` is the name of a file in `samplers`; `levels` are the values of a range on its grid. `pruner` is
     one of `pruners`: for "asha", `grace` is the share of the epochs before the first rung, `factor` the ratio
     between rungs and the share that goes on, `population` the trials a rung must have seen before it prunes;
-    for "epochs", `stop_after` is the number of epochs that every trial gets.
+    for "epochs", `stop_after` is the number of epochs that every trial gets. `control` is the share of trials
+    that ASHA is asked about and that go on whatever it says.
     """
 
     trials: int | None = Field(default=None, ge=1, le=MAX_TRIALS)
@@ -49,6 +50,7 @@ class Search(_Table):
     grace: float = Field(default=0.2, ge=0.2, le=1)
     factor: float = Field(default=3.0, ge=1.1, le=100)
     population: int = Field(default=3, ge=1, le=MAX_TRIALS)
+    control: float = Field(default=0.0, ge=0, le=1)
 
 
 class Confirm(_Table):
@@ -134,6 +136,8 @@ def _check_together(search: Search, epochs: int) -> None:
             f'search.stop_after: expected with pruner = "epochs" and only there, given {given} '
             f'with pruner = "{search.pruner}"'
         )
+    if search.control and search.pruner != "asha":
+        raise Refused(f'search.control: expected with pruner = "asha" only, given it with "{search.pruner}"; drop one')
     if search.stop_after is not None and search.stop_after > epochs:
         raise Refused(f"search.stop_after: expected a number in [1, {epochs}], the epochs, given {search.stop_after}")
 

@@ -18,7 +18,7 @@ from regtune.course import Course
 from regtune.data import Pool, Splits, joined
 from regtune.errors import Refused, nearest, shown
 from regtune.lane import Lane
-from regtune.records import Epoch, Outcome, Retrain, Trial
+from regtune.records import Epoch, Retrain, Trial
 from regtune.state import Tensors
 
 
@@ -135,7 +135,9 @@ class Training:
         outcome = epoch.outcome
         if outcome is not None:
             metrics = {**outcome.metrics, "retrain_epochs": float(epoch.number)}
-            metrics |= {name: first.outcome.metrics[name] for name in ("val_accuracy", "val_loss")}
+            metrics |= {name: value for name, value in first.outcome.metrics.items() if name.startswith("val_")}
+            if self.trial.retrain == "loss":
+                metrics.pop("distance", None)  # from the middle of the training, not from its beginning
             message = outcome.message
             target = first.outcome.metrics["train_loss"]
             if self.trial.retrain == "loss" and outcome.status == "ok":
@@ -146,7 +148,7 @@ class Training:
                         f"retraining did not bring the validation loss down to {target} "
                         f"within {self.trial.retrain_cap} epochs"
                     )
-            outcome = Outcome(status=outcome.status, message=message, kept=first.outcome.kept, metrics=metrics)
+            outcome = dataclasses.replace(outcome, message=message, kept=first.outcome.kept, metrics=metrics)
         number = first.number + epoch.number
         return dataclasses.replace(epoch, number=number, kept=number, stage="retrain", outcome=outcome)
 

@@ -16,10 +16,12 @@ FILES = sorted(HOUSE.rglob("*.py"))
 ORDER = [
     {"__init__", "errors"},
     {"space", "shelf", "noise", "records"},
-    {"log", "machine", "shipped", "checkpoints", "choice"},
-    {"lease", "changes"},
+    {"log", "machine", "shipped", "checkpoints", "choice", "bits", "control"},
+    {"lease", "changes", "epochs"},
     {"statistics"},
+    {"story"},
     {"store"},
+    {"ledger", "pruning"},
     {"reports"},
     {"data"},
     {"networks"},
@@ -122,7 +124,10 @@ def test_heavy_libraries_stay_in_their_rooms(file: Path) -> None:
     ("module", "absent"),
     [
         ("regtune", ["torch", "ray", "pandas", "optuna"]),
-        ("regtune.store, regtune.reports.comparison, regtune.statistics", ["torch", "ray", "sklearn", "statsmodels"]),
+        (
+            "regtune.store, regtune.reports.comparison, regtune.statistics, regtune.ledger",
+            ["torch", "ray", "sklearn", "statsmodels"],
+        ),
         ("regtune.training, regtune.single, regtune.examine", ["ray", "sklearn", "torchvision", "PIL"]),
         ("regtune.cluster.worker", ["sklearn", "torchvision", "statsmodels"]),
         ("regtune.__main__", ["torch", "ray", "pandas"]),

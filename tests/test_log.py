@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from regtune.errors import Refused
-from regtune.log import Log, read_log
+from regtune.log import Log, Reading, read_log, sealed
 
 ROWS: list[dict[str, Any]] = [
     {"trial": {"seed": 1, "recipe": []}, "loss": 0.1 + 0.2},
@@ -70,6 +70,21 @@ def test_any_rows_come_back_as_they_were_written(rows: list[dict[str, Any]], tmp
     path.unlink(missing_ok=True)
     write(path, rows)
     assert fields(path) == rows
+
+
+@given(
+    number=st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**63), 2**63),
+    text=st.text(st.characters(codec="utf-8")),
+)
+@settings(deadline=None, max_examples=200)
+def test_the_reader_of_epochs_reads_as_json_does(number: float, text: str) -> None:
+    lines, seal = [], 0
+    row = {"event": "epoch", "epoch": {"loss": number, "none": None, "text": text}}
+    for event in ("epoch", "row"):  # the second is read by the standard library
+        line, seal = sealed(row | {"event": event}, seal)
+        lines.append(line)
+    quick, plain = Reading(Path("log.jsonl"), lines)
+    assert repr(quick["epoch"]) == repr(plain["epoch"]) == repr(row["epoch"])  # to the last bit, and the sign of 0
 
 
 def test_a_row_is_in_the_file_when_append_returns_and_a_later_writer_sees_it(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return ran(tmp_path_factory.mktemp("raced"), RACING)
 
 
-def test_the_table_says_that_it_raced_and_what_was_spared(finished: Path, tmp_path: Path) -> None:
+def test_the_table_says_that_it_raced_and_what_was_not_needed(finished: Path, tmp_path: Path) -> None:
     text = markdown(load(finished))
     assert "means after racing lean outward" in text
     assert "after 4, 6, 8 seeds" in text
@@ -92,7 +92,7 @@ def test_the_table_says_that_it_raced_and_what_was_spared(finished: Path, tmp_pa
     write_log(log, first)
     results = load(log)
     confirm = {cell: row["status"] for cell, row in by_cell(results).items() if cell.phase == "confirm"}
-    assert {status for cell, status in confirm.items() if cell.number >= 4} == {"spared"}
+    assert {status for cell, status in confirm.items() if cell.number >= 4} == {"unneeded"}
     table = comparison(results).set_index("arm")
     assert table.loc["dropout", "verdict"] == "better"
     assert table.loc["dropout", "confirm_missing"] == 0

@@ -20,7 +20,7 @@ from regtune.planned import planned
 from regtune.program import Program
 from regtune.records import Epoch, Trial
 from regtune.reports.comparison import comparison, markdown
-from regtune.store import load
+from regtune.store import load, right_answers
 from regtune.sweep import Sweep
 from regtune.training import Training, train
 from tests.conftest import SWEEP, neutral, row, small_trial
@@ -64,6 +64,8 @@ def test_as_many_updates_or_as_many_epochs(
     assert outcome is not None
     assert (outcome.status, outcome.kept, outcome.metrics["retrain_epochs"]) == ("ok", 4, float(epochs))
     assert outcome.metrics["val_loss"] == first[3].val_loss
+    assert outcome.metrics["val_ece"] != outcome.metrics["test_ece"]
+    assert outcome.test_right
 
 
 def test_it_is_an_ordinary_training_on_all_the_data_from_other_weights() -> None:
@@ -200,6 +202,11 @@ def test_a_sweep_with_retraining_says_so_in_its_table(tmp_path: Path) -> None:
     assert table["retrain_epochs"].notna().all()
     assert "trained a second time, on train + validation" in markdown(results)
     assert "epochs again" in markdown(results)
+    right = right_answers(results, "mixup")
+    mine = confirmed[confirmed["arm"] == "mixup"]
+    assert right.shape == (37, 3)
+    assert (right.mean() == mine.set_index("number")["test_accuracy"]).all()
+    assert (mine["gap"] == mine["train_accuracy"] - mine["test_accuracy"]).all()
     before = read_log(log)[0]
     run(Sweep.read(path), tmp_path, in_process=True)
     assert read_log(log)[0] == before

@@ -80,6 +80,36 @@ def test_every_planned_cell_ran_once(undisturbed: tuple[Path, Path]) -> None:
     assert set(ends.values()) == {1}
 
 
+def test_a_table_is_made_without_torch_and_ray(undisturbed: tuple[Path, Path]) -> None:
+    code = (
+        "import sys; from regtune.__main__ import main\n"
+        f"sys.argv = ['regtune', 'table', {str(undisturbed[1])!r}]\n"
+        "try:\n    main()\n"
+        "finally:\n    print('loaded:', {'torch', 'ray', 'sklearn', 'optuna'} & set(sys.modules))"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "| mixup " in printed and printed.endswith("loaded: set()\n")
+
+
+def test_epochs_come_in_columns_whatever_version_wrote_them(undisturbed: tuple[Path, Path], tmp_path: Path) -> None:
+    rows, _ = read_log(undisturbed[1])
+    before = load(undisturbed[1]).epochs
+    by_cell: dict[tuple[str, str, int], list[float]] = {}
+    for row in rows:
+        if row["event"] == "epoch":
+            by_cell.setdefault(tuple(row["cell"]), []).append(row["epoch"]["val_loss"])
+    assert before["val_loss"].tolist() == [loss for losses in by_cell.values() for loss in losses]
+    old = [row for row in rows if row["event"] == "epoch"][:9]
+    for row in old:
+        del row["epoch"]["data_share"], row["epoch"]["stage"]
+    write_log(tmp_path / "log.jsonl", rows)
+    after = load(tmp_path).epochs
+    assert after["data_share"].isna().sum() == after["stage"].isna().sum() == 9
+    pd.testing.assert_frame_equal(
+        after.drop(columns=["data_share", "stage"]), before.drop(columns=["data_share", "stage"])
+    )
+
+
 @pytest.mark.parametrize(
     ("row", "torn"),
     [(2, 0), (31, 100), (60, 7), (105, 0), (129, 60), (150, 10_000)],

@@ -6,21 +6,28 @@ import dataclasses
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 
+from regtune.bits import packed, unpacked
 from regtune.build import load_data
 from regtune.errors import Refused
 from regtune.lane import Lane
-from regtune.measure import measure
+from regtune.measure import calibration_error, measure, sizes
 from regtune.noise import Noise
 from regtune.optimizers import SGD, AdamW, Optimizer
 from regtune.records import Trial
 from regtune.training import train
-from tests.conftest import small_trial
+from tests.conftest import small_trial, trained
 
-MEASURED = {"train_accuracy", "train_loss", "val_accuracy", "val_loss"}
+MEASURED = {
+    *("train_accuracy", "train_loss", "val_accuracy", "val_loss", "val_ece"),
+    *("weight_norm", "zero_share", "distance"),
+}
 
 
 @pytest.mark.parametrize(
@@ -84,7 +91,7 @@ def test_search_never_opens_the_test_split_and_confirm_does() -> None:
     assert searched.outcome is not None
     assert confirmed.outcome is not None
     assert set(searched.outcome.metrics) == MEASURED
-    tested = {"test_accuracy", "test_loss", "test_accuracy_last", "test_loss_last"}
+    tested = {"test_accuracy", "test_loss", "test_ece", "test_accuracy_last", "test_loss_last"}
     assert set(confirmed.outcome.metrics) == MEASURED | tested
     assert Lane((small_trial(),)).data.test is None
     assert [e.outcome for e in train(small_trial())][:-1] == [None] * 3
@@ -202,3 +209,46 @@ def test_a_lane_of_unlike_trials_is_refused() -> None:
     nesterov = {"name": "sgd", "learning_rate": 0.1, "momentum": 0.9, "nesterov": True}
     with pytest.raises(Refused, match="must agree in optimizer"):
         Lane((small_trial(), dataclasses.replace(small_trial(), optimizer=nesterov)))
+
+
+def test_calibration_error_is_that_of_a_table_made_by_hand() -> None:
+    """Three answers in one bin (mean confidence 0.9, accuracy 2/3), one on the edge below it, one at 1."""
+    confidence = torch.tensor([0.88, 0.9, 0.92, 13 / 15, 1.0], dtype=torch.float64)
+    right = torch.tensor([True, False, True, True, False])
+    expected = 3 / 5 * (0.9 - 2 / 3) + 1 / 5 * (1 - 13 / 15) + 1 / 5 * 1
+    assert calibration_error(confidence, right) == pytest.approx(expected, rel=1e-12)
+    assert calibration_error(torch.ones(4, dtype=torch.float64), torch.ones(4, dtype=torch.bool)) == 0
+
+
+def test_the_end_of_a_trial_says_what_its_kept_weights_are_like() -> None:
+    trial = small_trial([{"name": "early_stopping", "patience": 2}], epochs=12, phase="confirm")
+    lane = trained(trial)
+    outcome = lane.epochs[0][-1].outcome
+    assert outcome is not None and outcome.kept < len(lane.epochs[0])
+    (params, buffers), begun = lane.kept[0], Lane((trial,)).state.params
+    end = {name: p for name, p in params.items() if p.ndim > 1}
+    assert 0 < len(end) < len(params)
+    flat = torch.cat([p.double().flatten() for p in end.values()])
+    start = torch.cat([begun[name].double().flatten() for name in end])
+    assert outcome.metrics["weight_norm"] == pytest.approx(float(flat.norm()), rel=1e-12)
+    assert outcome.metrics["distance"] == pytest.approx(float((flat - start).norm()), rel=1e-12)
+    assert outcome.metrics["zero_share"] == 0
+    assert lane.data.test is not None
+    for split, examples in (("val", lane.data.validation), ("test", lane.data.test)):
+        logits = lane.program.logits(params, buffers, lane.knobs, examples.images).double()
+        right, confidence = logits.argmax(1) == examples.labels, logits.softmax(1).amax(1)
+        assert outcome.metrics[f"{split}_ece"] == pytest.approx(calibration_error(confidence, right), rel=1e-9)
+        assert outcome.metrics[f"{split}_accuracy"] == right.double().mean().item()
+    assert unpacked(outcome.test_right).tolist() == right.tolist()
+
+
+def test_exact_zeros_are_counted() -> None:
+    params = {"head.weight": torch.tensor([[0.0, 3.0], [-0.0, 4.0]]), "head.bias": torch.zeros(2)}
+    begun = {"head.weight": torch.tensor([[0.0, 3.0], [2.0, 4.0]]), "head.bias": torch.ones(2)}
+    assert sizes(params, begun) == {"weight_norm": 5.0, "zero_share": 0.5, "distance": 2.0}
+
+
+@given(truths=st.lists(st.booleans(), max_size=40))
+def test_truths_come_back_from_their_text(truths: list[bool]) -> None:
+    assert unpacked(packed(np.array(truths, dtype=bool))).tolist() == truths
+    assert unpacked("").tolist() == []

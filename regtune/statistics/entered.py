@@ -1,4 +1,4 @@
-"""What a race starts from and what it spared, read off the rows of `store.Results.trials`."""
+"""What a race starts from and which cells it did not need, read off the rows of `store.Results.trials`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def ended_of(
     return ended
 
 
-def spared(cells: Mapping[Cell, Plain], sweep: Plain, confirmed: Collection[str]) -> list[Cell]:
+def unneeded(cells: Mapping[Cell, Plain], sweep: Plain, confirmed: Collection[str]) -> list[Cell]:
     """Return the cells of confirm that a race which is over did not ask for; none while it is not, or without one."""
     race = Race.of(sweep["confirm"])
     if race is None:

@@ -1,0 +1,117 @@
+"""The budget ledger: what every arm was promised and what it took, and how much search flattered its choice."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from regtune.choice import finishes, ranked
+from regtune.records import Plain
+from regtune.store import Results
+
+BAD = ("failed", "diverged", "lost")
+MUCH = 0.1  # the share of an arm's trials above which its budget is another one than planned
+
+
+def ledger(results: Results) -> pd.DataFrame:
+    """Return one row per arm and phase, in the order of the sweep file.
+
+    `planned_trials` and `planned_epochs`, all of their epochs together, are the promise, a second training
+    included at its longest. `bad` counts the trials that failed, diverged or were lost. Consumed were
+    `epochs`; `examples`, those of all updates; `gradients`, gradient evaluations on a batch; `seconds` of
+    training and measuring; `gpu_seconds`, these times the share of a GPU that a trial held. Trials that
+    no longer count, as of a choice that was superseded, are in what was consumed; what an interrupted trial
+    trained again since its checkpoint is not in the log, and not here. `examples` and `gradients` are NaN where
+    the sweep file takes "all" examples: the log does not say how many those are.
+    """
+    spent = _spent(results)
+    rows = []
+    for arm, entry in results.sweep["arms"].items():
+        for phase, (trials, epochs) in _planned(results.sweep, entry).items():
+            cells = results.trials[(results.trials["arm"] == arm) & (results.trials["phase"] == phase)]
+            mine = spent[(spent["arm"] == arm) & (spent["phase"] == phase)]
+            rows.append(
+                {"arm": arm, "phase": phase, "planned_trials": trials, "planned_epochs": trials * epochs}
+                | {"bad": int(cells["status"].isin(BAD).sum()), "epochs": len(mine)}
+                | {name: float(mine[name].sum(skipna=False)) for name in ("examples", "gradients", "seconds")}
+            )
+    frame = pd.DataFrame(rows)
+    share = results.sweep.get("cluster", {}).get("gpus_per_trial", 0.0)
+    return frame.assign(gpu_seconds=frame["seconds"] * share)
+
+
+def optimism(results: Results) -> pd.DataFrame:
+    """Return per arm what search promised and what confirm found.
+
+    `searched` is the validation accuracy by which its configuration was chosen, `validation` and `test` are the
+    mean accuracies of its confirmed trials, fractions all; `optimism_*` are `searched` minus these, NaN where
+    there is nothing to compare. The first is what choosing the best of many noisy scores adds, the second
+    has the difference between the two splits in it.
+    """
+    trials = results.trials
+    may = finishes(results.sweep["search"].get("pruner", "asha"))
+    searched = trials[(trials["phase"] == "search") & trials["status"].isin(may)]
+    confirmed = trials[(trials["phase"] == "confirm") & (trials["status"] == "ok")]
+    best: dict[str, float] = {}
+    rows: list[Plain] = [{str(name): value for name, value in row.items()} for row in searched.to_dict("records")]
+    for row in ranked(rows):
+        best.setdefault(row["arm"], row["val_accuracy"])
+    means = confirmed.groupby("arm")[["val_accuracy", "test_accuracy"]].mean()
+    means = means.reindex(list(results.sweep["arms"])).rename(
+        columns={"val_accuracy": "validation", "test_accuracy": "test"}
+    )
+    frame = means.assign(searched=[best.get(arm, math.nan) for arm in means.index])[["searched", "validation", "test"]]
+    for name in ("validation", "test"):
+        frame[f"optimism_{name}"] = frame["searched"] - frame[name]
+    return frame.rename_axis("arm").reset_index()
+
+
+def warnings(results: Results) -> list[str]:
+    """Return a sentence for each way in which the arms did not have the same budget."""
+    frame, notes = ledger(results), []
+    for phase, mine in frame.groupby("phase", sort=False):
+        if mine["planned_epochs"].nunique() > 1:
+            told = ", ".join(f"{row.arm} {row.planned_epochs}" for row in mine.itertuples())
+            notes.append(f"Arms had unequal budgets in {phase}, planned in epochs: {told}.")
+    for arm, mine in frame.groupby("arm", sort=False):
+        bad, planned = int(mine["bad"].sum()), int(mine["planned_trials"].sum())
+        if bad > MUCH * planned:
+            notes.append(f"{bad} of the {planned} trials of {arm} failed: it had less than its budget.")
+    return notes
+
+
+def _planned(sweep: Plain, arm: Plain) -> dict[str, tuple[int, int]]:
+    """Return the planned trials of an arm and the epochs of one, per phase."""
+    epochs, confirm = arm["template"]["epochs"], sweep["confirm"]
+    again = {"none": 0, "loss": confirm.get("retrain_cap", 0)}.get(confirm.get("retrain", "none"), epochs)
+    return {
+        "search": (arm["trials"], sweep["search"].get("stop_after") or epochs),
+        "confirm": (confirm["seeds"], epochs + again),
+    }
+
+
+def _spent(results: Results) -> pd.DataFrame:
+    """Return arm, phase, examples, gradients and seconds of every epoch, also of those that no longer count."""
+    wanted = ["arm", "phase", "epoch", "kept", "stage", "gradients", "seconds"]
+    parts = [part.reindex(columns=wanted) for part in (results.epochs, results.superseded) if len(part)]
+    frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=wanted)
+    template = next(iter(results.sweep["arms"].values()))["template"]
+    data, batch = template["data"], template["batch"]
+    first, more = (data[part] if isinstance(data.get(part), int) else np.nan for part in ("train", "validation"))
+    again = frame["stage"] == "retrain"
+    pace, paced_again = first // batch, (first + more) // batch
+    updates = pd.Series(np.where(again, paced_again, pace), index=frame.index)
+    if results.sweep["confirm"].get("retrain") == "updates":  # the last epoch ends with the last update
+        updates = updates.where(~again, np.minimum(updates, _left(frame, again, pace, paced_again)))
+    gradients = frame["gradients"].astype(float).fillna(1.0)  # older logs do not say
+    return frame.assign(examples=updates * batch, gradients=updates * gradients)
+
+
+def _left(frame: pd.DataFrame, again: pd.Series[bool], pace: float, per_epoch: float) -> pd.Series[float]:
+    """Return how many updates of a second training are left when an epoch of it begins."""
+    run = (frame["epoch"] == 1).cumsum()  # every run of a cell begins with its epoch 1
+    trained = frame[~again].groupby(run[~again])[["epoch", "kept"]].last()
+    length, kept = (run.map(trained[name]) for name in ("epoch", "kept"))
+    return kept * pace - (frame["epoch"] - length - 1) * per_epoch

@@ -1,0 +1,75 @@
+"""How often pruning was wrong: what the score at a rung says of the final one, and what became of spared trials."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+from scipy import stats
+
+from regtune.control import controlled, milestones
+from regtune.store import Results
+
+FEWEST = 3  # trials below which a rank correlation says nothing
+
+
+def rung_correlations(results: Results) -> pd.DataFrame:
+    """Return one row per arm and rung: how well the score at the rung ranks the trials as they end.
+
+    Scores are validation accuracies at the epoch kept by then. `correlation` is Spearman's, over the `n` search
+    trials that passed the rung and ended well; pruning has taken the worst away, so it is lower than over all.
+    `control_correlation` is over the `control_n` of them that could not be pruned, a fair sample. NaN for
+    fewer than three trials, or where all score alike.
+    """
+    search = results.sweep["search"]
+    template = next(iter(results.sweep["arms"].values()))["template"]
+    asha = search.get("pruner", "asha") == "asha"
+    places = milestones(template["epochs"], search["grace"], search["factor"]) if asha else ()
+    final, rows = _final(results), []
+    epochs = results.epochs
+    for arm in results.sweep["arms"]:
+        mine = final[final["arm"] == arm].set_index("number")
+        for rung in places:
+            kept = epochs[(epochs["arm"] == arm) & (epochs["phase"] == "search") & (epochs["epoch"] <= rung)]
+            kept = kept[kept["epoch"] == kept["kept"]].groupby("number").last()
+            passed = mine.assign(then=kept["val_accuracy"].reindex(mine.index))[mine["epochs"] > rung]
+            row: dict[str, Any] = {"arm": arm, "rung": rung}
+            for prefix, part in (("", passed), ("control_", passed[passed["control"]])):
+                row |= {f"{prefix}n": len(part), f"{prefix}correlation": _spearman(part)}
+            rows.append(row)
+    return pd.DataFrame(rows, columns=["arm", "rung", "n", "correlation", "control_n", "control_correlation"])
+
+
+def wrongly_pruned(results: Results) -> pd.DataFrame:
+    """Return one row per arm: what the pruner would have cost in the control share.
+
+    `control` counts the search trials over which the pruner had no say and that ended well, `spared` those of them
+    that it would have stopped, `best` those of the spared that ended better than every trial of their arm
+    which it let through. `chance` is `best` over `control`: how likely a trial is one that pruning loses the
+    arm's best with; NaN without control trials.
+    """
+    final, rows = _final(results), []
+    for arm in results.sweep["arms"]:
+        mine = final[final["arm"] == arm]
+        control, spared = mine[mine["control"]], mine["spared"].notna()
+        bar = mine[~spared]["val_accuracy"].max() if (~spared).any() else -math.inf
+        best = int((mine[spared]["val_accuracy"] > bar).sum())
+        chance = best / len(control) if len(control) else math.nan
+        rows.append({"arm": arm, "control": len(control), "spared": int(spared.sum()), "best": best, "chance": chance})
+    return pd.DataFrame(rows)
+
+
+def _final(results: Results) -> pd.DataFrame:
+    """Return the search trials that ended well, `control` saying over which the pruner had no say."""
+    trials, share = results.trials, results.sweep["search"].get("control", 0.0)
+    final = trials[(trials["phase"] == "search") & (trials["status"] == "ok")]
+    control = [controlled(arm, number, share) for arm, number in zip(final["arm"], final["number"], strict=True)]
+    return final.assign(control=pd.Series(control, index=final.index, dtype=bool))
+
+
+def _spearman(scores: pd.DataFrame) -> float:
+    pairs = scores[["then", "val_accuracy"]].dropna()
+    if len(pairs) < FEWEST or (pairs.nunique() == 1).any():
+        return math.nan
+    return float(stats.spearmanr(pairs["then"], pairs["val_accuracy"]).statistic)

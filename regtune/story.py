@@ -1,0 +1,98 @@
+"""What a log says of every cell of a sweep, taken row by row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from regtune.epochs import EpochTable
+from regtune.records import Cell, Plain
+
+METRICS = (
+    "val_accuracy",
+    "val_loss",
+    "val_ece",
+    "train_accuracy",
+    "train_loss",
+    "test_accuracy",
+    "test_loss",
+    "test_ece",
+    "test_accuracy_last",
+    "test_loss_last",
+    "weight_norm",
+    "zero_share",
+    "distance",
+    "retrain_epochs",
+    "target_reached",
+)
+
+
+class Story:
+    """The cells of the rows so far. `rows` are all but those of epochs, `newest` the last row."""
+
+    def __init__(self) -> None:
+        self.rows: list[Plain] = []
+        self.cells: dict[Cell, Plain] = {}
+        self.plain_trials: dict[Cell, Plain] = {}
+        self.runs: dict[Cell, int] = {}
+        self.epochs = EpochTable()
+        self.newest: Plain = {}
+
+    def take(self, row: Plain) -> None:
+        """Take the next row."""
+        self.newest = row
+        if row["event"] == "epoch":
+            self._epoch(row)
+            return
+        self.rows.append(row)
+        if "cell" not in row:
+            return
+        cell = Cell(*row["cell"])
+        if row["event"] == "asked":
+            # A cell of confirm is asked for again where its arm has another choice: the newest counts.
+            self.plain_trials[cell], self.runs[cell] = row["trial"], self.epochs.begin(cell)
+            asked = {"status": "running", "id": row["id"], "seed": row["trial"]["seed"], "params": row["params"]}
+            self.cells[cell] = missing(cell) | asked
+        elif row["event"] == "started" and self.cells[cell]["status"] == "lost":  # tried again, with more retries
+            self.cells[cell] |= {"status": "running", "message": ""}
+        elif row["event"] == "fault":
+            self.cells[cell]["faults"] += 1
+        elif row["event"] == "ended":
+            outcome = row["outcome"]
+            fields = {name: outcome[name] for name in ("status", "message", "kept")} | {"spared": row.get("spared")}
+            self.cells[cell] |= fields | {"test_right": outcome.get("test_right", "")} | outcome["metrics"]
+
+    def _epoch(self, row: Plain) -> None:
+        cell: Any = tuple(row["cell"])  # equal to the Cell, and made in a third of the time
+        entry, epoch = self.cells[cell], row["epoch"]
+        self.epochs.add(self.runs[cell], epoch)
+        entry["epochs"] = epoch["number"]
+        entry["seconds"] += epoch["seconds"]
+        # In retraining the validation examples are trained on. An epoch that is not kept keeps what was kept before.
+        if epoch["kept"] == epoch["number"] and epoch.get("stage", "train") == "train":
+            entry["val_accuracy"], entry["val_loss"] = epoch["val_accuracy"], epoch["val_loss"]
+
+
+def planned(sweep: Plain) -> dict[Cell, dict[str, Any]]:
+    """Return an empty row for every planned cell."""
+    planned = [Cell(arm, "search", number) for arm, row in sweep["arms"].items() for number in range(row["trials"])]
+    planned += [Cell(arm, "confirm", number) for arm in sweep["arms"] for number in range(sweep["confirm"]["seeds"])]
+    return {cell: missing(cell) for cell in planned}
+
+
+def missing(cell: Cell) -> dict[str, Any]:
+    """Return the row of a cell that was never asked for."""
+    return {
+        **dict(zip(Cell._fields, cell, strict=True)),
+        "status": "missing",
+        "id": None,
+        "seed": None,
+        "params": {},
+        "epochs": 0,
+        "seconds": 0.0,
+        "kept": 0,
+        "message": "",
+        "faults": 0,
+        "spared": None,
+        "test_right": "",
+        **dict.fromkeys(METRICS),
+    }

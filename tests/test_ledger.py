@@ -1,0 +1,85 @@
+"""The ledger against numbers made by hand: a sweep of 48 training examples in batches of 16, 3 updates an epoch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from regtune.cluster.run import run
+from regtune.ledger import ledger, optimism, warnings
+from regtune.log import read_log
+from regtune.store import Results, load
+from regtune.sweep import Sweep
+from tests.conftest import SWEEP, write_log
+
+
+def finished(folder: Path, *changes: tuple[str, str]) -> Results:
+    text = SWEEP.replace("population = 1", 'pruner = "none"')
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    (folder / "small.toml").write_text(text)
+    return load(run(Sweep.read(folder / "small.toml"), folder, in_process=True))
+
+
+def rows_of(results: Results) -> dict[tuple[str, str], dict[Any, Any]]:
+    return {(row["arm"], row["phase"]): row for row in ledger(results).to_dict("records")}
+
+
+def test_planned_and_consumed(tmp_path: Path) -> None:
+    results = finished(tmp_path, ("mixup = { mixup = {} }", "sam = { sam = {} }"))
+    rows = rows_of(results)
+    for arm, gradients in (("baseline", 1), ("dropout", 1), ("sam", 2)):
+        for phase, trials in (("search", 4), ("confirm", 3)):
+            row = rows[arm, phase]
+            assert (row["planned_trials"], row["planned_epochs"], row["bad"]) == (trials, trials * 6, 0)
+            assert row["epochs"] == trials * 6
+            assert row["examples"] == trials * 6 * 48
+            assert row["gradients"] == trials * 6 * 3 * gradients
+            mine = results.trials[(results.trials["arm"] == arm) & (results.trials["phase"] == phase)]
+            assert row["seconds"] == pytest.approx(mine["seconds"].sum())
+    assert {row["gpu_seconds"] for row in rows.values()} == {0.0}
+    assert warnings(results) == []
+
+
+def test_work_that_no_longer_counts_was_consumed(tmp_path: Path) -> None:
+    results = finished(tmp_path)
+    rows, _ = read_log(results.path / "log.jsonl")
+    again = [row for row in rows if row.get("cell") == ["dropout", "confirm", 1]]
+    write_log(tmp_path / "log.jsonl", [*rows, *again])
+    twice = rows_of(load(tmp_path))
+    assert twice["dropout", "confirm"]["epochs"] == 4 * 6
+    assert twice["dropout", "confirm"]["examples"] == 4 * 6 * 48
+    assert twice["baseline", "confirm"]["epochs"] == 3 * 6
+
+
+def test_a_second_training_ends_with_its_last_update(tmp_path: Path) -> None:
+    """6 epochs of 3 updates again, on 80 examples: 18 updates of 16 examples, in epochs of 5, 5, 5 and 3."""
+    rows = rows_of(finished(tmp_path, ("seeds = 3", 'seeds = 3\nretrain = "updates"')))
+    row = rows["baseline", "confirm"]
+    assert (row["epochs"], row["planned_epochs"]) == (3 * (6 + 4), 3 * 12)
+    assert (row["examples"], row["gradients"]) == (3 * (18 + 18) * 16, 3 * (18 + 18))
+
+
+def test_optimism(tmp_path: Path) -> None:
+    results = finished(tmp_path)
+    frame, trials = optimism(results), results.trials
+    for arm in ("baseline", "dropout", "mixup"):
+        mine, (row,) = trials[trials["arm"] == arm], frame[frame["arm"] == arm].to_dict("records")
+        best = mine[mine["phase"] == "search"]["val_accuracy"].max()
+        final = mine[mine["phase"] == "confirm"]
+        assert row["optimism_validation"] == pytest.approx(best - final["val_accuracy"].mean())
+        assert row["optimism_test"] == pytest.approx(best - final["test_accuracy"].mean())
+
+
+def test_unequal_budgets_and_arms_that_failed_are_told(tmp_path: Path) -> None:
+    arms = ("mixup = { mixup = {} }", "forgetful = { forgetful = {} }")
+    budget, seeds = ("trials = 4", "trials_per_knob = 1"), ("seeds = 3", "seeds = 0")
+    results = finished(tmp_path, arms, budget, seeds, ("[data]", 'plugins = ["tests.plugin_things"]\n[data]'))
+    assert warnings(results) == [
+        "Arms had unequal budgets in search, planned in epochs: baseline 6, dropout 12, forgetful 6.",
+        "1 of the 1 trials of forgetful failed: it had less than its budget.",
+    ]
+    assert optimism(results).set_index("arm").loc["forgetful"].isna().all()
