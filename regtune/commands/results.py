@@ -16,19 +16,17 @@ app = typer.Typer()
 
 @app.command()
 def table(
-    results: Annotated[Path, typer.Argument(help="a results folder", show_default=False)],
-    form: Annotated[str, typer.Option("--format", help="md or csv")] = "md",
+    results: Annotated[list[Path], typer.Argument(help="results folders", show_default=False)],
+    form: Annotated[str, typer.Option("--format", help="md, csv, latex, html or json")] = "md",
 ) -> None:
-    """Print the comparison table of a results folder."""
+    """Print the comparison table of each results folder."""
     from regtune.errors import nearest
-    from regtune.reports.comparison import comparison, markdown
+    from regtune.reports.formats import FORMATS
     from regtune.store import load
 
-    if form not in ("md", "csv"):
-        raise Refused(f"--format: unknown format {form!r}{nearest(form, ('md', 'csv'))}")
-    loaded = load(results)
-    text = markdown(loaded) if form == "md" else comparison(loaded).to_csv(index=False)
-    sys.stdout.write(text)
+    if form not in FORMATS:
+        raise Refused(f"--format: unknown format {form!r}{nearest(form, FORMATS)}")
+    sys.stdout.write(FORMATS[form]([load(folder) for folder in results]))
 
 
 @app.command()

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from regtune.reports.caption import caption
+from regtune.reports.unsaid import unsaid
 from regtune.reports.wording import knobs_chosen
 from regtune.statistics import Comparison, compare, mean_interval
 from regtune.store import Results, load
@@ -130,9 +131,11 @@ def failures(results: Results) -> list[str]:
 
 
 def markdown(results: Results) -> str:
-    """Return caption, table and failures as Markdown."""
-    table = formatted(comparison(results)).to_markdown(index=False, disable_numparse=True)
-    lines = [caption(results), "", table]
+    """Return caption, table, what it cannot say and failures as Markdown."""
+    table = comparison(results)
+    lines = [caption(results), "", formatted(table).to_markdown(index=False, disable_numparse=True)]
+    if gaps := unsaid(table):
+        lines += ["", *(f"- {line}" for line in gaps)]
     bad = failures(results)
     if bad:
         lines += ["", f"{len(bad)} trials did not end well:", "", *(f"- {line}" for line in bad)]
