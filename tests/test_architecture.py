@@ -123,6 +123,8 @@ def test_heavy_libraries_stay_in_their_rooms(file: Path) -> None:
     [
         ("regtune", ["torch", "ray", "pandas", "optuna"]),
         ("regtune.store, regtune.reports.comparison, regtune.statistics", ["torch", "ray", "sklearn", "statsmodels"]),
+        ("regtune.reports.formats", ["torch", "ray", "altair", "vl_convert", "jinja2", "optuna"]),
+        ("regtune.reports.report", ["torch", "ray", "sklearn", "statsmodels", "matplotlib"]),
         ("regtune.training, regtune.single, regtune.examine", ["ray", "sklearn", "torchvision", "PIL"]),
         ("regtune.cluster.worker", ["sklearn", "torchvision", "statsmodels"]),
         ("regtune.__main__", ["torch", "ray", "pandas"]),

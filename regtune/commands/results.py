@@ -1,4 +1,4 @@
-"""The commands for a results folder: table, export; and trial, which takes either."""
+"""The commands for a results folder: table, report, export; and trial, which takes either."""
 
 from __future__ import annotations
 
@@ -27,6 +27,24 @@ def table(
     if form not in FORMATS:
         raise Refused(f"--format: unknown format {form!r}{nearest(form, FORMATS)}")
     sys.stdout.write(FORMATS[form]([load(folder) for folder in results]))
+
+
+@app.command()
+def report(
+    results: Annotated[Path, typer.Argument(help="a results folder", show_default=False)],
+    to: Annotated[
+        Path | None, typer.Option("--to", help="the HTML file; report.html in the results folder if not given")
+    ] = None,
+) -> None:
+    """Write one HTML file with tables and interactive charts, and every chart as SVG and PDF in a folder beside it."""
+    from regtune.reports.report import write_report
+    from regtune.store import load
+
+    loaded = load(results)
+    page, *figures = write_report(loaded, to or loaded.path / "report.html")
+    print(f"wrote {page}")
+    if figures:
+        print(f"wrote {figures[0].parent}: {len(figures)} files")
 
 
 @app.command()

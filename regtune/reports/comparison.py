@@ -124,10 +124,16 @@ def _retrained(frame: pd.DataFrame) -> dict[str, list[str]]:
     return columns
 
 
+def failed(results: Results) -> pd.DataFrame:
+    """Return one row per trial that failed, diverged or was lost: its cell, status and message."""
+    bad = results.trials[results.trials["status"].isin(FAULTS)]
+    cells = [f"{row.arm}/{row.phase}/{row.number}" for row in bad.itertuples()]
+    return pd.DataFrame({"trial": cells, "status": bad["status"].to_list(), "message": bad["message"].to_list()})
+
+
 def failures(results: Results) -> list[str]:
     """Return one line per trial that failed, diverged or was lost."""
-    bad = results.trials[results.trials["status"].isin(FAULTS)]
-    return [f"{row.arm}/{row.phase}/{row.number} {row.status}: {row.message}" for row in bad.itertuples()]
+    return [f"{row.trial} {row.status}: {row.message}" for row in failed(results).itertuples()]
 
 
 def markdown(results: Results) -> str:
