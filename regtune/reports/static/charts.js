@@ -20,7 +20,7 @@ function fitted(spec, width) {
     }
     fit.spacing = gap;
   } else if (typeof fit.width === "number") {
-    fit.width = "container";
+    fit.width = width;
     fit.autosize = { type: "fit-x", contains: "padding" };
   }
   return fit;
