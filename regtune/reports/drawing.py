@@ -1,6 +1,6 @@
 """What all figures share: colours, panels, and a chart or the reason why there is none.
 
-Colours are three of Okabe and Ito's, made for colour-blind readers. No arm is told by its colour: it has a row, a
+Colours are of Okabe and Ito's, made for colour-blind readers. No arm is told by its colour: it has a row, a
 column or a panel with its name, however many arms there are; verdicts and ends of trials have shapes as well.
 """
 
@@ -13,7 +13,8 @@ from typing import TypeAlias
 import altair as alt
 import pandas as pd
 
-GREY, BLUE, ORANGE = "#808080", "#0072B2", "#D55E00"  # each is seen on white and on black
+GREY, BLUE, ORANGE = "#808080", "#0072B2", "#D55E00"
+SKY = "#56B4E9"  # instead of the blue on a dark page
 WIDTH = 560  # of a chart on paper; on the page a chart is as wide as its box
 
 Drawing: TypeAlias = alt.Chart | alt.LayerChart | alt.FacetChart | alt.ConcatChart

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from regtune.records import Plain
 from regtune.reports import style
+from regtune.reports.drawing import BLUE, SKY
 from regtune.reports.figures import Figure, drawn
 from regtune.reports.sections import sections
 from regtune.store import Results
@@ -40,7 +41,7 @@ def page(results: Results, figures: list[Figure]) -> str:
     """Return the HTML of a report."""
     environment = Environment(loader=FileSystemLoader(STATIC), autoescape=True, undefined=StrictUndefined)
     charts = {figure.name: figure.spec for figure in figures if figure.spec is not None}
-    data = {"charts": charts, "light": style.light(), "dark": style.dark()}
+    data = {"charts": charts, "light": style.light(), "dark": style.dark(), "blue": {"light": BLUE, "dark": SKY}}
     return environment.get_template("report.html").render(
         name=results.sweep["name"],
         sections=sections(results, figures),

@@ -4,11 +4,13 @@ const dark = window.matchMedia("(prefers-color-scheme: dark)");
 const MANY = 4000; // rows: beyond that a canvas is faster than an SVG
 
 function fitted(spec, width) {
-  const fit = structuredClone(spec);
+  // Blue is too dim on a dark page: there its lighter sister stands for it.
+  const swap = (text) => dark.matches ? text.replaceAll(report.blue.light, report.blue.dark) : text;
+  const fit = JSON.parse(swap(JSON.stringify(spec)));
   const parts = fit.concat || (fit.facet ? [fit.spec] : null);
   if (parts) {
-    const inner = parts[0].width, gap = 20, left = 50;
-    const own = fit.concat ? left : 0; // in a facet only the first column has an axis
+    const inner = parts[0].width, gap = 20, left = 60;
+    const own = fit.concat ? 50 : 0; // in a facet only the first column has an axis
     const room = fit.concat ? width : width - left;
     const least = 90 + own + gap;
     const count = fit.concat ? fit.concat.length : Infinity;
