@@ -138,7 +138,7 @@ def test_importance_finds_the_knob_that_matters(tmp_path: Path) -> None:
     space = {MAGNITUDE: RAND_AUGMENT_SPACE[MAGNITUDE]}
     log = made_up_log(tmp_path, {"base": SPREAD}, search=["ok"] * 24, knobs={"base": knobs}, space=space)
     shares = importance.frame(load(log)).set_index("knob")["importance"]
-    assert shares["base: learning_rate"] > shares["base: rand_augment.magnitude"]
+    assert shares["learning_rate, base"] > shares["rand_augment.magnitude, base"]
     assert shares.sum() == pytest.approx(1)
 
 
