@@ -51,6 +51,7 @@ class Phase:
         self._checkpoints = Checkpoints(log.path.parent / "checkpoints")
         self._weights = Checkpoints(log.path.parent / "weights")
         self._lives = Lives(board, log.rows, retries, watch)
+        self.ended = self._lives.ended  # the trials that have ended
         self._waiting = dict.fromkeys(self._lives.open)  # handed out before, and in nobody's hands now
 
     @property
@@ -62,11 +63,6 @@ class Phase:
     def closed(self) -> str:
         """Why the trials that are left are not trained; empty where they are."""
         return self._spent.over() if self._spent is not None and len(self.ended) < len(self._board.planned) else ""
-
-    @property
-    def ended(self) -> set[Cell]:
-        """The trials that have ended."""
-        return self._lives.ended
 
     @property
     def settled(self) -> bool:

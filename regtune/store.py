@@ -24,12 +24,12 @@ class Results:
 
     `trials` has one row per planned cell: arm, phase, number, status (ok, pruned, diverged, failed, lost,
     running, interrupted, missing, or unneeded: a race was over before), id, seed, params (knob values by path),
-    epochs and seconds spent, kept, message, faults of machines on the way, `spared`, the epoch after which a trial of the control share would have
-    been stopped, the metrics of `records.Outcome`, and `gap`, train minus test accuracy
-    at the kept epoch. `epochs` has one row per
-    epoch: arm, phase, number and the fields of `records.Epoch`, whose own number is called `epoch`; `superseded` has
-    the epochs of trials that no longer count, since the choice of their arm is another by now. `header` is
-    the newest header, `chosen` has the knobs that confirm takes of each arm with a choice, `notes` are sentences on
+    epochs and seconds spent, kept, message, faults of machines on the way, `spared`, the epoch after which a trial
+    of the control share would have been stopped, the metrics of `records.Outcome`, and `gap`, train minus test
+    accuracy at the kept epoch. `epochs` has one row per epoch: arm, phase, number and the fields of
+    `records.Epoch`, whose own number is called `epoch`; `superseded` has the epochs of trials that no longer count,
+    since the choice of their arm is another by now. `header` is the newest header, `chosen` has the knobs that
+    confirm takes of each arm with a choice, `notes` are sentences on
     how the sweep went.
     """
 

@@ -128,6 +128,8 @@ def test_heavy_libraries_stay_in_their_rooms(file: Path) -> None:
             "regtune.store, regtune.reports.comparison, regtune.statistics, regtune.ledger",
             ["torch", "ray", "sklearn", "statsmodels"],
         ),
+        ("regtune.reports.formats", ["torch", "ray", "altair", "vl_convert", "jinja2", "optuna"]),
+        ("regtune.reports.report", ["torch", "ray", "sklearn", "statsmodels", "matplotlib"]),
         ("regtune.training, regtune.single, regtune.examine", ["ray", "sklearn", "torchvision", "PIL"]),
         ("regtune.cluster.worker", ["sklearn", "torchvision", "statsmodels"]),
         ("regtune.__main__", ["torch", "ray", "pandas"]),

@@ -1,4 +1,4 @@
-"""The commands for a results folder: table, export; and trial, which takes either."""
+"""The commands for a results folder: table, report, export; and trial, which takes either."""
 
 from __future__ import annotations
 
@@ -16,19 +16,35 @@ app = typer.Typer()
 
 @app.command()
 def table(
-    results: Annotated[Path, typer.Argument(help="a results folder", show_default=False)],
-    form: Annotated[str, typer.Option("--format", help="md or csv")] = "md",
+    results: Annotated[list[Path], typer.Argument(help="results folders", show_default=False)],
+    form: Annotated[str, typer.Option("--format", help="md, csv, latex, html or json")] = "md",
 ) -> None:
-    """Print the comparison table of a results folder."""
+    """Print the comparison table of each results folder."""
     from regtune.errors import nearest
-    from regtune.reports.comparison import comparison, markdown
+    from regtune.reports.formats import FORMATS
     from regtune.store import load
 
-    if form not in ("md", "csv"):
-        raise Refused(f"--format: unknown format {form!r}{nearest(form, ('md', 'csv'))}")
+    if form not in FORMATS:
+        raise Refused(f"--format: unknown format {form!r}{nearest(form, FORMATS)}")
+    sys.stdout.write(FORMATS[form]([load(folder) for folder in results]))
+
+
+@app.command()
+def report(
+    results: Annotated[Path, typer.Argument(help="a results folder", show_default=False)],
+    to: Annotated[
+        Path | None, typer.Option("--to", help="the HTML file; report.html in the results folder if not given")
+    ] = None,
+) -> None:
+    """Write one HTML file with tables and interactive charts, and every chart as SVG and PDF in a folder beside it."""
+    from regtune.reports.report import write_report
+    from regtune.store import load
+
     loaded = load(results)
-    text = markdown(loaded) if form == "md" else comparison(loaded).to_csv(index=False)
-    sys.stdout.write(text)
+    page, *figures = write_report(loaded, to or loaded.path / "report.html")
+    print(f"wrote {page}")
+    if figures:
+        print(f"wrote {figures[0].parent}: {len(figures)} files")
 
 
 @app.command()

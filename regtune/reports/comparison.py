@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from regtune.reports.caption import caption
+from regtune.reports.unsaid import unsaid
 from regtune.reports.verdicts import against_baseline
 from regtune.reports.wording import knobs_chosen
 from regtune.statistics import Comparison, mean_interval
@@ -121,16 +122,24 @@ def _retrained(frame: pd.DataFrame) -> dict[str, list[str]]:
     return columns
 
 
+def failed(results: Results) -> pd.DataFrame:
+    """Return one row per trial that failed, diverged or was lost: its cell, status and message."""
+    bad = results.trials[results.trials["status"].isin(FAULTS)]
+    cells = [f"{row.arm}/{row.phase}/{row.number}" for row in bad.itertuples()]
+    return pd.DataFrame({"trial": cells, "status": bad["status"].to_list(), "message": bad["message"].to_list()})
+
+
 def failures(results: Results) -> list[str]:
     """Return one line per trial that failed, diverged or was lost."""
-    bad = results.trials[results.trials["status"].isin(FAULTS)]
-    return [f"{row.arm}/{row.phase}/{row.number} {row.status}: {row.message}" for row in bad.itertuples()]
+    return [f"{row.trial} {row.status}: {row.message}" for row in failed(results).itertuples()]
 
 
 def markdown(results: Results) -> str:
-    """Return caption, table and failures as Markdown."""
-    table = formatted(comparison(results)).to_markdown(index=False, disable_numparse=True)
-    lines = [caption(results), "", table]
+    """Return caption, table, what it cannot say and failures as Markdown."""
+    table = comparison(results)
+    lines = [caption(results), "", formatted(table).to_markdown(index=False, disable_numparse=True)]
+    if gaps := unsaid(table):
+        lines += ["", *(f"- {line}" for line in gaps)]
     bad = failures(results)
     if bad:
         lines += ["", f"{len(bad)} trials did not end well:", "", *(f"- {line}" for line in bad)]

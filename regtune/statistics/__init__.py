@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from regtune.statistics.comparisons import Comparison, Verdict, compare
+from regtune.statistics.comparisons import FEWEST, Comparison, Verdict, compare
 from regtune.statistics.intervals import MeanInterval, bca_interval, mean_interval
 from regtune.statistics.pairs import against, every_pair
 from regtune.statistics.preference import Preference, preference
 
 __all__ = [
+    "FEWEST",
     "Comparison",
     "MeanInterval",
     "Preference",

@@ -1,0 +1,55 @@
+"""Forest plot: what each arm does to test accuracy, and how sure that is."""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+
+from regtune.reports.comparison import comparison
+from regtune.reports.drawing import BLUE, GREY, ORANGE, WIDTH, Drawing, Nothing
+from regtune.store import Results
+
+VERDICTS = {
+    "better": (BLUE, "triangle-up"),
+    "worse": (ORANGE, "triangle-down"),
+    "unresolved": (GREY, "circle"),
+    "no interval": (GREY, "cross"),
+}
+
+
+def frame(results: Results) -> pd.DataFrame:
+    """Return arm, difference with its ends in points, pairs and verdict, for arms that have a difference."""
+    table = comparison(results)
+    table = table[table["difference"].notna()]
+    ends = ["difference", "difference_low", "difference_high"]
+    points = (100 * table[ends]).set_axis(["difference", "low", "high"], axis=1)
+    verdict = table["verdict"].where(points["low"].notna(), "no interval")
+    return pd.concat([table[["arm", "pairs", "p_holm"]], points], axis=1).assign(verdict=verdict)
+
+
+def effects(results: Results) -> Drawing | Nothing:
+    """Difference to the first arm in test accuracy, in points: the mean over paired seeds and its simultaneous
+    95 % interval. Triangles are verdicts (up: better, down: worse); a circle is unresolved; a cross has too few
+    seeds, or seeds too alike, for an interval.
+    """
+    rows, baseline = frame(results), next(iter(results.sweep["arms"]))
+    if rows.empty:
+        return Nothing(why=f"No arm shares a confirmed seed with {baseline}, so there is no difference to draw.")
+    tooltip = [
+        alt.Tooltip("arm:N"), alt.Tooltip("difference:Q", format="+.2f"), alt.Tooltip("low:Q", format="+.2f"),
+        alt.Tooltip("high:Q", format="+.2f"), alt.Tooltip("pairs:Q"), alt.Tooltip("p_holm:Q", format=".3g"),
+        alt.Tooltip("verdict:N"),
+    ]  # fmt: skip
+    present = [verdict for verdict in VERDICTS if verdict in set(rows["verdict"])]
+    paint = alt.Scale(domain=present, range=[VERDICTS[verdict][0] for verdict in present])
+    forms = alt.Scale(domain=present, range=[VERDICTS[verdict][1] for verdict in present])
+    base = alt.Chart(rows).encode(y=alt.Y("arm:N", sort=None, title=None), tooltip=tooltip)
+    legend = alt.Color("verdict:N", scale=paint, title=None)
+    shape = alt.Shape("verdict:N", scale=forms, title=None)
+    title = f"difference to {baseline} in points"
+    whiskers = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=2)
+    return alt.layer(
+        alt.Chart(pd.DataFrame({"zero": [0]})).mark_rule(color=GREY, strokeDash=[3, 3]).encode(x="zero:Q"),
+        whiskers.encode(x=alt.X("low:Q", title=title), x2="high:Q", color=legend),
+        base.mark_point(size=90, filled=True, opacity=1).encode(x="difference:Q", color=legend, shape=shape),
+    ).properties(width=WIDTH, height=alt.Step(28))

@@ -1,0 +1,81 @@
+"""The figures of a report in the order of its questions; a figure's caption is the docstring of its function."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import altair as alt
+
+from regtune.records import Plain
+from regtune.reports.drawing import Drawing, Nothing
+from regtune.reports.effects import effects
+from regtune.reports.importance import importance
+from regtune.reports.learning import confirmed_curves, searched_curves
+from regtune.reports.magnitudes import magnitudes
+from regtune.reports.pairs import pairs
+from regtune.reports.progress import progress
+from regtune.reports.sensitivity import sensitivity
+from regtune.reports.survival import survival
+from regtune.store import Results
+
+
+class Planned(NamedTuple):
+    """A figure before it is drawn: the section that it belongs to, its title and what draws it."""
+
+    section: str
+    title: str
+    draw: Callable[[Results], Drawing | Nothing]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A figure of a report: a Vega-Lite specification, or why there is none."""
+
+    section: str
+    name: str
+    title: str
+    caption: str
+    spec: Plain | None
+    why: str = ""
+
+
+FIGURES = (
+    Planned("sure", "Effect of each arm", effects),
+    Planned("sure", "Every arm against every other", pairs),
+    Planned("cost", "Best so far against epochs spent", progress),
+    Planned("cost", "Trials left after each epoch", survival),
+    Planned("why", "Learning curves of the confirmed trials", confirmed_curves),
+    Planned("why", "Learning curves of the search", searched_curves),
+    Planned("why", "Score over each knob", sensitivity),
+    Planned("why", "Importance of the knobs", importance),
+    Planned("why", "RandAugment: operations and magnitude", magnitudes),
+)
+
+
+def drawn(results: Results) -> list[Figure]:
+    """Return all figures of a sweep."""
+    return [_drawn(planned, results) for planned in FIGURES]
+
+
+def _drawn(planned: Planned, results: Results) -> Figure:
+    section, title, draw = planned
+    chart = draw(results)
+    return Figure(
+        section=section,
+        name=draw.__name__,
+        title=title,
+        caption=" ".join((inspect.getdoc(draw) or "").split()),
+        spec=None if isinstance(chart, Nothing) else _specification(chart),
+        why=chart.why if isinstance(chart, Nothing) else "",
+    )
+
+
+def _specification(chart: Drawing) -> Plain:
+    """Return the chart with its data, without Altair's look: the page or the paper brings its own."""
+    with alt.data_transformers.enable("default", max_rows=None):  # charts thin their data themselves
+        spec: Plain = chart.to_dict()
+    del spec["config"]
+    return spec

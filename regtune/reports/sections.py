@@ -1,0 +1,85 @@
+"""The sections of a report, in the order in which a reader asks; pages and tests read them, none of them is HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from regtune.reports.caption import caption
+from regtune.reports.comparison import comparison, failed, formatted
+from regtune.reports.figures import Figure
+from regtune.reports.unsaid import unsaid
+from regtune.store import Results
+
+RESULT = ["arm", "knobs chosen", "n", "test accuracy %", "difference", "verdict", "kept epoch"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table of text."""
+
+    label: str
+    columns: list[str]
+    rows: list[list[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A question: its answer in sentences, a table with a note, figures."""
+
+    id: str
+    title: str
+    figures: list[Figure]
+    sentences: Sequence[str] = ()
+    table: Table | None = None
+    note: str = ""
+
+
+def sections(results: Results, figures: Sequence[Figure]) -> list[Section]:
+    """Return the five sections."""
+    table = comparison(results)
+    text, bad = formatted(table), failed(results)
+    costs = text[["arm", *(column for column in text if column not in RESULT)]]
+    of = {key: [figure for figure in figures if figure.section == key] for key in ("sure", "cost", "why")}
+    return [
+        Section(
+            id="which", title="Which arm?", sentences=answer(table), figures=[], note=caption(results),
+            table=_table("Comparison of the arms", text[[column for column in RESULT if column in text]]),
+        ),
+        Section(id="sure", title="How sure is that?", sentences=unsaid(table), figures=of["sure"]),
+        Section(
+            id="cost", title="At what cost?", figures=of["cost"], table=_table("Cost of each arm", costs),
+            note="Trials, epochs and seconds are those of search and confirm; a + b is search + confirm.",
+        ),
+        Section(id="why", title="Why?", figures=of["why"]),
+        Section(
+            id="failed", title="What failed?", figures=[], sentences=[_failures(results, len(bad))],
+            table=_table("Trials that failed", bad) if len(bad) else None,
+        ),
+    ]  # fmt: skip
+
+
+def answer(table: pd.DataFrame) -> list[str]:
+    """Return the verdicts as sentences; the frame is that of `comparison`."""
+    first = table["arm"].iloc[0]
+    named = {verdict: table[table["verdict"] == verdict]["arm"].to_list() for verdict in ("better", "worse")}
+    silent = table.iloc[1:][table.iloc[1:]["verdict"].isin(["unresolved", ""])]["arm"].to_list()
+    sentences = [
+        f"Better than {first}: {', '.join(named['better']) or 'none'}.",
+        f"Worse: {', '.join(named['worse']) or 'none'}.",
+        f"Unresolved, which is not the same as equal: {', '.join(silent) or 'none'}.",
+    ]
+    return sentences if len(table) > 1 else [f"{first} is the only arm: there is nothing to compare it with."]
+
+
+def _failures(results: Results, bad: int) -> str:
+    unfinished = int(results.trials["status"].isin(["missing", "running", "interrupted"]).sum())
+    rest = f" {unfinished} more have not ended yet." if unfinished else ""
+    return f"{bad or 'None'} of {len(results.trials)} planned trials failed, diverged or were lost.{rest}"
+
+
+def _table(label: str, frame: pd.DataFrame) -> Table:
+    rows = [list(row) for row in frame.astype(str).itertuples(index=False)]
+    return Table(label=label, columns=[str(column) for column in frame], rows=rows)

@@ -1,0 +1,65 @@
+"""Small made-up logs: sweeps whose ends are chosen by the test, without training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from regtune.records import Plain
+from tests.conftest import small_trial, write_log
+
+RATE = "optimizer.learning_rate"
+SPACE = "FloatDistribution(high=0.3, log=True, low=0.001, step=None)"
+
+
+def made_up_log(
+    folder: Path,
+    confirmed: Mapping[str, Sequence[float | None]],
+    *,
+    search: Sequence[str] = ("ok", "pruned", "failed"),
+    knobs: Mapping[str, Sequence[Plain]] | None = None,
+    space: Mapping[str, str] | None = None,
+    epochs: int = 4,
+    name: str = "made-up",
+) -> Path:
+    """Write a log in which each arm has these confirmed scores (None: missing) and these ends of search trials.
+
+    `knobs` are those of the search trials of an arm, one after the other; by default a learning rate that grows.
+    """
+    seeds = max(map(len, confirmed.values()))
+    arms = {
+        arm: {"template": small_trial(epochs=epochs).plain(), "space": {RATE: SPACE, **(space or {})}}
+        | {"trials": len(search)}
+        for arm in confirmed
+    }
+    sweep = {"name": name, "seed": 0, "arms": arms, "search": {"pruner": "asha"}, "confirm": {"seeds": seeds}}
+    rows: list[Plain] = [{"event": "header", "sweep": sweep}]
+    for arm, scores in confirmed.items():
+        mine = (knobs or {}).get(arm) or [{RATE: 0.001 * 2**k} for k in range(len(search))]
+        for number, status in enumerate(search):
+            length = epochs if status == "ok" else 2
+            rows += _trial([arm, "search", number], mine[number], status, length, 0.5 + 0.01 * number)
+        best = next((k for k, status in reversed([*enumerate(search)]) if status == "ok"), 0)
+        for number, score in enumerate(scores):
+            if score is not None:
+                rows += _trial([arm, "confirm", number], mine[best], "ok", epochs, score, test_accuracy=score)
+    write_log(folder / "log.jsonl", rows)
+    return folder
+
+
+def _trial(cell: list[Any], params: Plain, status: str, length: int, score: float, **metrics: float) -> list[Plain]:
+    trial = small_trial(seed=cell[2], phase=cell[1])
+    rows: list[Plain] = [
+        {"event": "asked", "cell": cell, "id": trial.id, "trial": trial.plain(), "params": params},
+        {"event": "started", "cell": cell},
+    ]
+    for number in range(1, length + 1):
+        value = score * number / length
+        epoch = {"number": number, "kept": number, "seconds": 0.01, "val_accuracy": value, "val_loss": 1 - value}
+        rest = {"objective": 1.0, "train_accuracy": value, "train_loss": 1.0, "learning_rate": 0.1, "stage": "train"}
+        rows.append({"event": "epoch", "cell": cell, "epoch": epoch | rest | {"data_share": 0.1}})
+    message = "ValueError: <b>no</b> & such" if status == "failed" else ""
+    outcome = {"status": status, "message": message, "kept": length, "metrics": {"val_accuracy": score, **metrics}}
+    rows.append({"event": "ended", "cell": cell, "outcome": outcome})
+    return rows

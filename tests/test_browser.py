@@ -1,0 +1,90 @@
+"""The report in a real Chromium: it fits, every figure is drawn, and nothing is asked of any address."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from regtune.records import Plain
+from regtune.reports.figures import FIGURES, drawn
+from regtune.reports.report import page
+from regtune.store import load
+from tests.made_up import made_up_log
+from tests.test_report import RAND_AUGMENT, RAND_AUGMENT_SPACE
+from tests.test_tables import BETTER, HOSTILE, SPREAD
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+pytestmark = pytest.mark.browser
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+DRAWING = ".chart svg.marks, .chart canvas.marks"
+MEASURE = """() => ({
+    page: [document.documentElement.scrollWidth, document.documentElement.clientWidth],
+    background: getComputedStyle(document.body).backgroundColor,
+    charts: [...document.querySelectorAll(".chart")].map((box) => {
+        const drawing = box.querySelector("svg.marks, canvas.marks");
+        const size = drawing ? drawing.getBoundingClientRect() : {width: 0, height: 0};
+        const words = getComputedStyle(box.querySelector("svg.marks text") || box).fill;
+        return {name: box.dataset.chart, label: box.ariaLabel, width: size.width, height: size.height, words,
+                boxed: getComputedStyle(box).overflowX === "auto"};
+    }),
+})"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = next(filter(None, map(shutil.which, NAMES)), None)
+    if path is None:
+        pytest.skip(f"no browser on this machine: none of {', '.join(NAMES)}")
+    with api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])  # tests may run as root
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a page that has every figure, with eleven arms of hostile and of long names."""
+    folder, search = tmp_path_factory.mktemp("browser"), ["ok"] * 22 + ["pruned", "failed"]
+    names = ["base", HOSTILE, "a_name_that_goes_on_and_on_for_longer_than_any_column", *map("arm_{}".format, range(8))]
+    arms = {name: BETTER if name == HOSTILE else SPREAD[::-1] if k else SPREAD for k, name in enumerate(names)}
+    knobs: dict[str, list[Plain]] = dict.fromkeys(names, RAND_AUGMENT)
+    results = load(made_up_log(folder, arms, search=search, knobs=knobs, space=RAND_AUGMENT_SPACE))
+    path = folder / "report.html"
+    path.write_text(page(results, drawn(results)), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_report_fits_and_draws_every_figure_and_asks_for_nothing(
+    browser: Browser, report: Path, width: int, scheme: str
+) -> None:
+    view = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type] # a literal, from the list above
+    asked: list[str] = []
+    wrong: list[str] = []
+    view.on("request", lambda request: asked.append(request.url))
+    view.on("pageerror", lambda error: wrong.append(str(error)))
+    view.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    view.goto(report.as_uri())
+    view.wait_for_function(f"document.querySelectorAll('{DRAWING}').length === {len(FIGURES)}", timeout=20_000)
+    seen = view.evaluate(MEASURE)
+    view.close()
+    assert asked == [report.as_uri()]
+    assert wrong == []
+    assert seen["page"][0] <= seen["page"][1] == width, "no overflow"
+    assert [chart["name"] for chart in seen["charts"]] == [planned.draw.__name__ for planned in FIGURES]
+    for chart in seen["charts"]:
+        assert min(chart["width"], chart["height"]) > 80, chart
+        assert chart["label"], "what a screen reader says"
+        assert chart["boxed"]
+    page_light = sum(map(int, seen["background"][4:-1].split(","))) > 380
+    assert page_light == (scheme == "light")
+    words = next(chart["words"] for chart in seen["charts"] if chart["words"].startswith("rgb"))
+    assert (sum(map(int, words[4:-1].split(","))) < 380) == page_light, "text stands out from the page"
