@@ -151,7 +151,9 @@ def test_a_driver_killed_on_ray_goes_on_and_ends_as_in_one_process(tmp_path: Pat
     pd.testing.assert_frame_equal(ours, theirs)
 
 
-@pytest.mark.parametrize("where", [["--in-process"], []], ids=["in this process", "on Ray"])
+@pytest.mark.parametrize(
+    "where", [["--in-process"], pytest.param([], marks=pytest.mark.slow)], ids=["in this process", "on Ray"]
+)
 def test_sigterm_ends_a_run_like_ctrl_c(tmp_path: Path, where: list[str]) -> None:
     path = tmp_path / "small.toml"
     path.write_text(UNPRUNED.replace("seeds = 3", "seeds = 300"))
@@ -167,6 +169,7 @@ def test_sigterm_ends_a_run_like_ctrl_c(tmp_path: Path, where: list[str]) -> Non
     assert said == "regtune: interrupted; what is finished is kept, the same command goes on from there\n"
 
 
+@pytest.mark.slow
 def test_a_trial_whose_workers_die_is_tried_again_and_then_lost(tmp_path: Path) -> None:
     (tmp_path / "deadly_plugin.py").write_text(
         "import os\nfrom dataclasses import dataclass\nfrom regtune.regularizers import Regularizer\n\n"

@@ -74,7 +74,13 @@ def rows_of(folder: Path, event: str) -> list[Plain]:
     return [row for row in rows if row["event"] == event]
 
 
-@pytest.mark.parametrize(("how", "said"), [("killed", "The actor is dead because"), ("memory", "MemoryError: no more")])
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("killed", "The actor is dead because"),
+        pytest.param("memory", "MemoryError: no more", marks=pytest.mark.slow),
+    ],
+)
 def test_a_trial_goes_on_from_its_checkpoint_after_a_fault(how: str, said: str, tmp_path: Path) -> None:
     path = prepared(tmp_path, how, "checkpoint_seconds = 0")
     done = regtune("run", "shaky.toml", folder=tmp_path)

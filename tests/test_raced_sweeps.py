@@ -100,7 +100,15 @@ def test_the_table_says_that_it_raced_and_what_was_not_needed(finished: Path, tm
     assert (load(log).trials["status"] == "missing").sum() == 8, "the race is not over"
 
 
-@pytest.mark.parametrize(("arm", "number"), [("baseline", 0), ("dropout", 3), ("baseline", 4), ("dropout", 7)])
+@pytest.mark.parametrize(
+    ("arm", "number"),
+    [
+        ("baseline", 0),
+        pytest.param("dropout", 3, marks=pytest.mark.slow),
+        pytest.param("baseline", 4, marks=pytest.mark.slow),
+        ("dropout", 7),
+    ],
+)
 def test_a_race_that_is_interrupted_goes_on_as_it_would_have(
     finished: Path, tmp_path: Path, arm: str, number: int
 ) -> None:
