@@ -36,14 +36,16 @@ def held(log: Log, *, seconds: float = SECONDS, waiting: Callable[[str], None] =
     renewal = threading.Thread(target=_renew, args=(log, {**mine, "seconds": seconds}, over), daemon=True)
     renewal.start()
     try:
-        yield
+        try:
+            yield
+        finally:
+            over.set()
+            renewal.join()
     except KeyboardInterrupt:
-        _end(log, mine, over, renewal)
+        log.append("lease", {**mine, "seconds": 0.0})
         raise
-    except BaseException:  # what failed may be the log itself: the lease runs out
-        over.set()
-        raise
-    _end(log, mine, over, renewal)
+    # The lease of a driver that failed runs out: it may have been the log that failed.
+    log.append("lease", {**mine, "seconds": 0.0})
 
 
 def ends(rows: Sequence[Plain]) -> float:
@@ -56,12 +58,6 @@ def here() -> str:
     """Return this machine's name and the boot it runs under: containers of one machine share the latter."""
     boot = Path("/proc/sys/kernel/random/boot_id")
     return f"{socket.gethostname()} {boot.read_text().strip() if boot.exists() else ''}".strip()
-
-
-def _end(log: Log, mine: Plain, over: threading.Event, renewal: threading.Thread) -> None:
-    over.set()
-    renewal.join()
-    log.append("lease", {**mine, "seconds": 0.0})
 
 
 def _wait(log: Log, waiting: Callable[[str], None]) -> None:

@@ -18,14 +18,15 @@ Watch = Callable[[str, Plain], None]
 class Life:
     """What is known of a trial that has not ended: its epochs so far, where it was trained, what befell it.
 
-    `been` has the place of every attempt that reported, the newest last. `started` says whether the attempt
-    under way has reported, `differs` whether it gave other numbers than an earlier one, `faults` has the node
-    of each fault, "" for an unknown one.
+    `been` has the place of every attempt that reported, the newest last. `after` is the epoch of the checkpoint
+    that the attempt under way goes on from, 0 for its beginning; `started` says whether it has reported, `differs`
+    whether it gave other numbers than an earlier one. `faults` has the node of each fault, "" for an unknown one.
     """
 
     asked: Asked
     epochs: list[Plain] = field(default_factory=list)
     been: list[Mapping[str, str]] = field(default_factory=list)
+    after: int = 0
     started: bool = False
     differs: bool = False
     faults: list[str] = field(default_factory=list)

@@ -98,7 +98,9 @@ class Phase:
         life = self._lives.open[cell]
         life.started = life.differs = False
         avoid = tuple(dict.fromkeys(node for node in life.faults if node))
-        return Task(cell=cell, trial=life.asked.trial, resume=self._resume(cell, life), avoid=avoid)
+        resume = self._resume(cell, life)
+        life.after = resume.epoch if resume else 0
+        return Task(cell=cell, trial=life.asked.trial, resume=resume, avoid=avoid)
 
     def take(self, cell: Cell, report: Report, where: Mapping[str, str]) -> Decision:
         """Record what an attempt reports; return "stop" where it is to end. `where` says on what it runs."""
@@ -106,7 +108,7 @@ class Phase:
             return "stop"
         life = self._lives.open[cell]
         if not life.started:
-            self._write("started", cell, {"where": dict(where), "after": len(life.epochs)})
+            self._write("started", cell, {"where": dict(where), "after": life.after})
             life.started = True
             life.been.append(where)
         decision = self._tell(cell, life, report.epochs, where)

@@ -66,7 +66,7 @@ def test_a_trial_goes_on_after_the_epoch_of_its_checkpoint(
     assert trained[0][1] == number
     new = read_log(log)[0][rows:]
     started = next(row for row in new if row["event"] == "started")
-    assert (started["cell"], started["after"]) == (list(cell), number)
+    assert (started["cell"], started["after"]) == (list(cell), number - 1), "the epoch of the checkpoint"
     assert next(row for row in new if row["event"] == "epoch")["epoch"]["number"] == number + 1
     assert_same_results(log, undisturbed_twice)
     assert left(log) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import subprocess
 import sys
@@ -41,6 +42,8 @@ class Shaky(Regularizer):
     how: str = knob(default="killed", legal=("killed", "memory", "hangs"), meaning="how it ends")
 
     def schedule(self, progress):
+        with open(f"FOLDER/steps-{os.getpid()}", "a") as file:
+            file.write(f"{float(progress)}\\n")
         struck = Path("FOLDER/struck")
         if progress > 0.6 and not struck.exists():
             struck.touch()
@@ -74,6 +77,15 @@ def rows_of(folder: Path, event: str) -> list[Plain]:
     return [row for row in rows if row["event"] == event]
 
 
+def beginnings(folder: Path) -> list[float]:
+    """Return the share of the budget at which each attempt of a shaky trial began, as the methods themselves saw it."""
+    found = []
+    for file in folder.glob("steps-*"):
+        shares = [2.0, *map(float, file.read_text().split())]
+        found += [now for before, now in itertools.pairwise(shares) if now < before]
+    return found
+
+
 @pytest.mark.parametrize(
     ("how", "said"),
     [
@@ -91,6 +103,7 @@ def test_a_trial_goes_on_from_its_checkpoint_after_a_fault(how: str, said: str, 
     assert fault["node"]
     attempts = [row["after"] for row in rows_of(tmp_path, "started") if row["cell"] == fault["cell"]]
     assert attempts[0] == 0 and attempts[-1] == 3, "the fourth of six epochs was under way"
+    assert sorted(beginnings(tmp_path))[-2:] == [0.0, 0.5], "the worker went on, too: it did not train them again"
     sys.path.insert(0, str(tmp_path))
     try:
         here = run(Sweep.read(path), tmp_path / "here", in_process=True)  # `struck` is there, so nothing happens
