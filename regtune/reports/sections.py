@@ -14,27 +14,28 @@ from regtune.reports.unsaid import unsaid
 from regtune.store import Results
 
 RESULT = ["arm", "knobs chosen", "n", "test accuracy %", "difference", "verdict", "kept epoch"]
+COSTS = "Trials, epochs and seconds are those of search and confirm; a + b is search + confirm."
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table of text."""
+    """A table of text, and what must be said of it."""
 
     label: str
+    note: str
     columns: list[str]
     rows: list[list[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A question: its answer in sentences, a table with a note, figures."""
+    """A question: its answer in sentences, tables with their notes, figures."""
 
     id: str
     title: str
-    figures: list[Figure]
     sentences: Sequence[str] = ()
-    table: Table | None = None
-    note: str = ""
+    tables: Sequence[Table] = ()
+    figures: Sequence[Figure] = ()
 
 
 def sections(results: Results, figures: Sequence[Figure]) -> list[Section]:
@@ -45,18 +46,18 @@ def sections(results: Results, figures: Sequence[Figure]) -> list[Section]:
     of = {key: [figure for figure in figures if figure.section == key] for key in ("sure", "cost", "why")}
     return [
         Section(
-            id="which", title="Which arm?", sentences=answer(table), figures=[], note=caption(results),
-            table=_table("Comparison of the arms", text[[column for column in RESULT if column in text]]),
+            id="which", title="Which arm?", sentences=answer(table),
+            tables=[_table("Comparison of the arms", text[[c for c in RESULT if c in text]], caption(results))],
         ),
         Section(id="sure", title="How sure is that?", sentences=unsaid(table), figures=of["sure"]),
         Section(
-            id="cost", title="At what cost?", figures=of["cost"], table=_table("Cost of each arm", costs),
-            note="Trials, epochs and seconds are those of search and confirm; a + b is search + confirm.",
+            id="cost", title="At what cost?", figures=of["cost"],
+            tables=[_table("Cost of each arm", costs, COSTS)],
         ),
         Section(id="why", title="Why?", figures=of["why"]),
         Section(
-            id="failed", title="What failed?", figures=[], sentences=[_failures(results, len(bad))],
-            table=_table("Trials that failed", bad) if len(bad) else None,
+            id="failed", title="What failed?", sentences=[_failures(results, len(bad))],
+            tables=[_table("Trials that failed", bad, "")] if len(bad) else [],
         ),
     ]  # fmt: skip
 
@@ -80,6 +81,6 @@ def _failures(results: Results, bad: int) -> str:
     return f"{bad or 'None'} of {len(results.trials)} planned trials failed, diverged or were lost.{rest}"
 
 
-def _table(label: str, frame: pd.DataFrame) -> Table:
+def _table(label: str, frame: pd.DataFrame, note: str) -> Table:
     rows = [list(row) for row in frame.astype(str).itertuples(index=False)]
-    return Table(label=label, columns=[str(column) for column in frame], rows=rows)
+    return Table(label=label, note=note, columns=[str(column) for column in frame], rows=rows)
