@@ -160,7 +160,7 @@ class ArmBoard:
         # Of a trial that was spared the pruner hears no more: others are judged as if it had been stopped.
         if entry.spared is not None or not self._pruner.ends(number, epoch, entry.scores[-1]):
             return "go"
-        if not controlled(self.arm.name, number, self.sweep.search.control):
+        if not controlled(self.arm.name, number, self.sweep.search.control, self.sweep.repeat):
             return "stop"
         entry.spared = epoch.number
         return "go"

@@ -92,7 +92,11 @@ class Progress:
 
     def __rich__(self) -> Group:
         """Draw the table and a line below it."""
-        table = Table(title=f"regtune · {self.sweep.name}", title_justify="left", pad_edge=False)
+        table = Table(
+            title=" · ".join(filter(None, ("regtune", self.sweep.name, self.sweep.which))),
+            title_justify="left",
+            pad_edge=False,
+        )
         table.add_column("arm", no_wrap=True)
         for name in ("search", "run", "ok", "pruned", "failed", "best %", "confirm"):
             table.add_column(name, justify="right")
@@ -122,7 +126,8 @@ class Progress:
             left = self.seconds_left()
         most = {"search": "", "confirm": self._most}
         counts = ", ".join(f"{phase} {ended}/{most[phase]}{planned}" for phase, (ended, planned) in done.items())
-        return f"{counts}, failed {faults}, time left {self._most}{_clock(left)}"
+        which = f"{self.sweep.which}: " if self.sweep.which else ""
+        return f"{which}{counts}, failed {faults}, time left {self._most}{_clock(left)}"
 
     def searched(self) -> bool:
         """Whether every trial of search has ended."""

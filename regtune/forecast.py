@@ -11,6 +11,7 @@ from rich.table import Table
 from regtune.board import SearchBoard
 from regtune.changes import check_same
 from regtune.confirm import ConfirmBoard
+from regtune.folders import repeats_of
 from regtune.log import read_log
 from regtune.phase import Phase
 from regtune.records import Plain
@@ -29,9 +30,28 @@ class _Read:
         raise RuntimeError(f"a dry run wrote {event}")
 
 
+def forecast_all(sweep: Sweep, results: Path) -> Group:
+    """Return what is done and left of every repeat of a sweep, ready to print; raises Refused as a run would."""
+    every = sweep.every_repeat()
+    lines = [f"{len(every)} repeats of the sweep, seed = {sweep.seed} to {every[-1].seed}"] if len(every) > 1 else []
+    lines += beyond(sweep, results)
+    return Group(*lines, *beyond(sweep, results), *(forecast(one, results) for one in every))
+
+
+def beyond(sweep: Sweep, results: Path) -> list[str]:
+    """Return in words which repeats are there and no longer asked for."""
+    asked = {one.folder(results) for one in sweep.every_repeat()}
+    more = [path for path in repeats_of(sweep.folder(results)) if path not in asked and path != sweep.folder(results)]
+    return [
+        f"{path}: left as it is, search.repeats asks for {sweep.search.repeats}; the table has every repeat that is "
+        f"there"
+        for path in more
+    ]
+
+
 def forecast(sweep: Sweep, results: Path) -> Group:
-    """Return what is done and what is left of a sweep, ready to print; raises Refused as a run would."""
-    path = results / sweep.name / "log.jsonl"
+    """Return what is done and what is left of one repeat of a sweep, ready to print; raises Refused as a run would."""
+    path = sweep.folder(results) / "log.jsonl"
     rows, torn = read_log(path) if path.exists() else ([], 0)
     log, retries = _Read(path=path, rows=rows), sweep.cluster.retries
     lines = [f"added: {text}" for text in check_same(path, rows, sweep.plain())]

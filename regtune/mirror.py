@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 import optuna
 from optuna.storages import BaseStorage, get_storage
@@ -38,7 +39,9 @@ class _Running:
 
 
 class Mirror:
-    """Adds every search trial that has ended to the study `<sweep>/<arm>`; raises Refused at the start only.
+    """Adds every search trial that has ended to the study `<sweep>/<arm>`, or `<sweep>/repeat-2/<arm>` and so on.
+
+    Raises Refused at the start only.
 
     Its attributes `cell` and `id` say which trial of the log one in a study is; those that are there
     already are not added again.
@@ -117,7 +120,7 @@ class Mirror:
 
 def _study(storage: BaseStorage, sweep: Sweep, arm: str) -> optuna.Study:
     """Return the study of an arm, made if there is none; raises Refused for that of another sweep."""
-    name = f"{sweep.name}/{arm}"
+    name = f"{sweep.folder(Path()).as_posix()}/{arm}"
     study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
     plain = sweep.plain()
     # The arm as it is: more trials, and other arms beside it, leave the study its own.

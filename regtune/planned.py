@@ -33,6 +33,11 @@ def planned(sweep: Sweep) -> Group:
     places = ", ".join(map(str, rungs(sweep.training.epochs, sweep.search))) or "none"
     end = "every search trial stops after epoch" if sweep.search.pruner == "epochs" else "pruning after epochs"
     lines.append(f"{total} trials, at most {most} epochs; {end}: {places}")
+    if (repeats := sweep.search.repeats) > 1:
+        seeds = f"{sweep.seed} to {sweep.seed + repeats - 1}"
+        lines.append(
+            f"{repeats} repeats of all this, seed = {seeds}: {repeats * total} trials, at most {repeats * most} epochs"
+        )
     if sweep.confirm.racing:
         lines.append(f"confirm races: from {sweep.confirm.first} seeds an arm to as many as the table says")
     return Group(table, *lines)

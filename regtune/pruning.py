@@ -64,7 +64,9 @@ def _final(results: Results) -> pd.DataFrame:
     """Return the search trials that ended well, `control` saying over which the pruner had no say."""
     trials, share = results.trials, results.sweep["search"].get("control", 0.0)
     final = trials[(trials["phase"] == "search") & (trials["status"] == "ok")]
-    control = [controlled(arm, number, share) for arm, number in zip(final["arm"], final["number"], strict=True)]
+    repeat = results.sweep.get("repeat", 1)
+    pairs = zip(final["arm"], final["number"], strict=True)
+    control = [controlled(arm, number, share, repeat) for arm, number in pairs]
     return final.assign(control=pd.Series(control, index=final.index, dtype=bool))
 
 

@@ -30,7 +30,7 @@ class Results:
     `records.Epoch`, whose own number is called `epoch`; `superseded` has the epochs of trials that no longer count,
     since the choice of their arm is another by now. `header` is the newest header, `chosen` has the knobs that
     confirm takes of each arm with a choice, `notes` are sentences on
-    how the sweep went.
+    how the sweep went. `limit` says which limit ended search in the newest run, empty where none did.
     """
 
     path: Path
@@ -41,6 +41,13 @@ class Results:
     plain_trials: dict[Cell, Plain]
     chosen: dict[str, Plain]
     notes: list[str]
+    limit: str = ""
+
+    @property
+    def repeat(self) -> int:
+        """Which repeat of its sweep this is, from 1."""
+        number: int = self.sweep.get("repeat", 1)
+        return number
 
     @property
     def sweep(self) -> Plain:
@@ -88,6 +95,7 @@ def load(path: str | Path) -> Results:
         trials=_with_gap(pd.DataFrame(list(cells.values()))),
         chosen=choices,
         notes=_notes(story.rows, cells),
+        limit=_limit(story.rows),
     )
 
 
@@ -103,6 +111,12 @@ def right_answers(results: Results, arm: str) -> pd.DataFrame:
 def _with_gap(trials: pd.DataFrame) -> pd.DataFrame:
     numbers = trials.astype(dict.fromkeys((*METRICS, "spared"), float))
     return numbers.assign(gap=numbers["train_accuracy"] - numbers["test_accuracy"])
+
+
+def _limit(rows: list[Plain]) -> str:
+    """Return which limit ended search in the newest run: that run has a header, and the limit behind it."""
+    newest = next((row for row in reversed(rows) if row["event"] in ("limit", "header")), None)
+    return newest["message"] if newest is not None and newest["event"] == "limit" else ""
 
 
 def _notes(rows: list[Plain], cells: dict[Cell, Plain]) -> list[str]:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from regtune.arms import Arm, read_arm
 from regtune.data import DATASETS
 from regtune.errors import Refused, nearest, shown
+from regtune.folders import repeat_folder, repeat_words
 from regtune.methods import Entry
 from regtune.networks import NETWORKS
 from regtune.optimizers import OPTIMIZERS
@@ -22,7 +23,10 @@ from regtune.sweep_file import MAX_TRIALS, Cluster, Confirm, Search, SweepFile, 
 
 
 class Sweep(BaseModel):
-    """A checked sweep. `arms` in the order of the file; the first is what the others are compared to."""
+    """A checked sweep. `arms` in the order of the file; the first is what the others are compared to.
+
+    `repeat` says the how manieth it is where the whole sweep is repeated, see `nth`.
+    """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
@@ -33,6 +37,7 @@ class Sweep(BaseModel):
     search: Search
     confirm: Confirm
     cluster: Cluster
+    repeat: int = 1
 
     @classmethod
     def read(cls, path: str | Path, plugins: tuple[str, ...] = ()) -> Sweep:
@@ -54,6 +59,26 @@ class Sweep(BaseModel):
             if arm.name == name:
                 return arm
         raise Refused(f"{where}: unknown arm {shown(name)}{nearest(name, [a.name for a in self.arms])}")
+
+    def nth(self, repeat: int) -> Sweep:
+        """Return a repeat of the whole sweep, from 1: another seed, and so other knobs, weights and noise throughout.
+
+        The first is the sweep as it is without repeats.
+        """
+        return self.model_copy(update={"seed": self.seed + repeat - self.repeat, "repeat": repeat})
+
+    def every_repeat(self) -> list[Sweep]:
+        """Return all repeats that the file asks for, in their order."""
+        return [self.nth(repeat) for repeat in range(1, self.search.repeats + 1)]
+
+    @property
+    def which(self) -> str:
+        """Which repeat of how many this is, in words; empty where there is only one."""
+        return repeat_words(self.repeat, max(self.repeat, self.search.repeats))
+
+    def folder(self, results: Path) -> Path:
+        """Return the folder of this repeat below the one under which all sweeps have theirs."""
+        return repeat_folder(results / self.name, self.repeat)
 
     def budget(self, arm: Arm) -> int:
         """Return the planned search trials of an arm; per knob means per path, idle or not: D of Kadra's 40 × D."""
@@ -83,12 +108,13 @@ class Sweep(BaseModel):
 
     def plain(self) -> Plain:
         """Return what the log's header records: enough to see whether two sweeps are the same."""
-        search = self.search.model_dump()
+        search = self.search.model_dump(exclude={"repeats"})  # there may be more of them at any time
         if not self.search.control:  # logs of sweeps without stay those of the same sweep
             del search["control"]
         return {
             "name": self.name,
             "seed": self.seed,
+            **({"repeat": self.repeat} if self.repeat > 1 else {}),
             "arms": {
                 arm.name: {
                     "template": arm.template.plain(),

@@ -14,6 +14,7 @@ from regtune.records import Retrain
 
 MOST_BYTES = 65_536  # tomllib takes minutes for dotted keys without end
 MAX_TRIALS = 10_000  # per arm; confirm seeds start behind it
+MAX_SEED = 100_000  # seeds of trials are 20,000 for each seed of a sweep, and stay below 2^31
 
 
 class _Table(BaseModel):
@@ -38,7 +39,9 @@ class Search(_Table):
     one of `pruners`: for "asha", `grace` is the share of the epochs before the first rung, `factor` the ratio
     between rungs and the share that goes on, `population` the trials a rung must have seen before it prunes;
     for "epochs", `stop_after` is the number of epochs that every trial gets. `control` is the share of trials
-    that ASHA is asked about and that go on whatever it says.
+    that ASHA is asked about and that go on whatever it says. `repeats` is how often the whole sweep is done, search
+    and confirm, each time with the next seed of a sweep: for who asks what such a search finds, and not only what
+    the configurations are worth that one search has found.
     """
 
     trials: int | None = Field(default=None, ge=1, le=MAX_TRIALS)
@@ -51,6 +54,7 @@ class Search(_Table):
     factor: float = Field(default=3.0, ge=1.1, le=100)
     population: int = Field(default=3, ge=1, le=MAX_TRIALS)
     control: float = Field(default=0.0, ge=0, le=1)
+    repeats: int = Field(default=1, ge=1, le=100)
 
 
 class Confirm(_Table):
@@ -95,7 +99,7 @@ class SweepFile(_Table):
     """The whole file; the open tables are checked against the knobs of what they name."""
 
     name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
-    seed: int = Field(default=0, ge=0, le=100_000)
+    seed: int = Field(default=0, ge=0, le=MAX_SEED)
     plugins: list[str] = []
     data: dict[str, Any]
     network: dict[str, Any]
@@ -122,6 +126,11 @@ def read_file(source: Path) -> SweepFile:
         raise Refused(
             f"confirm.seeds: expected at least confirm.first, {file.confirm.first}, with racing, "
             f"given {file.confirm.seeds}"
+        )
+    if file.seed + file.search.repeats - 1 > MAX_SEED:
+        raise Refused(
+            f"search.repeats: expected at most {MAX_SEED + 1 - file.seed} with seed = {file.seed}: each takes the next "
+            f"seed, up to {MAX_SEED}; given {file.search.repeats}; lower seed"
         )
     return file
 

@@ -22,6 +22,7 @@ def made_up_log(
     space: Mapping[str, str] | None = None,
     epochs: int = 4,
     name: str = "made-up",
+    repeat: int = 1,
 ) -> Path:
     """Write a log in which each arm has these confirmed scores (None: missing) and these ends of search trials.
 
@@ -34,6 +35,7 @@ def made_up_log(
         for arm in confirmed
     }
     sweep = {"name": name, "seed": 0, "arms": arms, "search": {"pruner": "asha"}, "confirm": {"seeds": seeds}}
+    sweep |= {"seed": repeat - 1, "repeat": repeat} if repeat > 1 else {}
     rows: list[Plain] = [{"event": "header", "sweep": sweep}]
     for arm, scores in confirmed.items():
         mine = (knobs or {}).get(arm) or [{RATE: 0.001 * 2**k} for k in range(len(search))]

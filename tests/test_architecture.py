@@ -16,7 +16,7 @@ FILES = sorted(HOUSE.rglob("*.py"))
 ORDER = [
     {"__init__", "errors"},
     {"space", "shelf", "noise", "records"},
-    {"log", "machine", "shipped", "checkpoints", "choice", "bits", "control"},
+    {"log", "machine", "shipped", "checkpoints", "choice", "bits", "control", "folders"},
     {"lease", "changes", "epochs"},
     {"statistics"},
     {"story"},
@@ -54,6 +54,7 @@ ORDER = [
     {"in_process"},
     {"cluster"},
     {"display", "export", "forecast", "listing", "mirror", "planned", "single"},
+    {"repeats"},
     {"commands"},
     {"__main__"},
 ]

@@ -22,7 +22,7 @@ SECONDS_TO_STOP = 20  # between SIGTERM and SIGKILL; Ray's own 3 s are short for
 SECONDS_TO_SETTLE = 5
 MARK = "regtune"  # the key that tells our jobs from others
 BEGINNING = "Running entrypoint for job"  # Ray writes this each time a job begins, into one log
-PROGRESS = re.compile(r"search \d+/\d+, confirm \d+/\d+, .*")
+PROGRESS = re.compile(r"(repeat \d+ of \d+: )?search \d+/\d+, confirm \d+/(at most )?\d+, .*")
 
 
 @dataclass(frozen=True, kw_only=True)

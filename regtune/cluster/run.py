@@ -41,7 +41,8 @@ def run(
 ) -> Path:
     """Run what is left of a sweep and return the path of its log.
 
-    `results` is the folder under which the sweep has its own, named after it. `watch` is called with
+    `results` is the folder under which the sweep has its own, named after it, and a repeat its own below that: this
+    runs one repeat, `repeats.run_all` all of them. `watch` is called with
     every event, `say` with what a user should know. With `in_process` trials run here one after the other,
     without Ray; else on the cluster at `address` ("auto", or host:port), or on a Ray of their own on this
     machine. `place` is where the data lie, what the environment says if not given. At a `limit` search ends,
@@ -49,7 +50,7 @@ def run(
     """
     if limit is not None and limit.gpu_hours is not None and not sweep.cluster.gpus_per_trial:
         raise Refused("--max-gpu-hours: expected a sweep with cluster.gpus_per_trial above 0; --max-hours counts here")
-    path = results / sweep.name / "log.jsonl"
+    path = sweep.folder(results) / "log.jsonl"
     with Log(path) as log:
         if log.torn:
             say(f"{path}: the last line was torn off by a crash and is left out")

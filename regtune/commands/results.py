@@ -19,14 +19,14 @@ def table(
     results: Annotated[list[Path], typer.Argument(help="results folders", show_default=False)],
     form: Annotated[str, typer.Option("--format", help="md, csv, latex, html or json")] = "md",
 ) -> None:
-    """Print the comparison table of each results folder."""
+    """Print the comparison table of each results folder, where a sweep has repeats that over whole searches first."""
     from regtune.errors import nearest
+    from regtune.reports.folder import printed
     from regtune.reports.formats import FORMATS
-    from regtune.store import load
 
     if form not in FORMATS:
         raise Refused(f"--format: unknown format {form!r}{nearest(form, FORMATS)}")
-    sys.stdout.write(FORMATS[form]([load(folder) for folder in results]))
+    sys.stdout.write(printed(results, form))
 
 
 @app.command()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -52,10 +54,11 @@ def run(
         str | None, typer.Option("--address", help="a Ray cluster that this machine belongs to: auto, or host:port")
     ] = None,
     max_hours: Annotated[
-        float | None, typer.Option("--max-hours", help="search ends after so many hours", min=0)
+        float | None, typer.Option("--max-hours", help="search ends after so many hours, in each repeat", min=0)
     ] = None,
     max_gpu_hours: Annotated[
-        float | None, typer.Option("--max-gpu-hours", help="search ends after so many GPU-hours of trials", min=0)
+        float | None,
+        typer.Option("--max-gpu-hours", help="search ends after so many GPU-hours of trials, in each repeat", min=0),
     ] = None,
     optuna_storage: Annotated[
         str | None, typer.Option(help="copy search into this Optuna storage, as sqlite:///search.db", metavar="URL")
@@ -64,44 +67,51 @@ def run(
     data: DataFolder = None,
     download: Download = False,
 ) -> None:
-    """Run what is left of a sweep: search, confirm, table."""
+    """Run what is left of a sweep and its repeats: search, confirm, table."""
     from rich.console import Console
 
-    from regtune.cluster.run import run as run_sweep
     from regtune.data import Place
     from regtune.display import Progress, live
-    from regtune.forecast import forecast
+    from regtune.forecast import forecast_all
     from regtune.limits import Limit
+    from regtune.lives import Watch
     from regtune.mirror import Mirror
-    from regtune.reports.comparison import write_tables
+    from regtune.repeats import run_all
+    from regtune.reports.folder import write_folder
     from regtune.sweep import Sweep
     from regtune.termination import Terminated, sigterm_interrupts
 
     loaded = Sweep.read(sweep, tuple(plugin or ()))
     console = Console()
     if dry_run:
-        console.print(forecast(loaded, results))
+        console.print(forecast_all(loaded, results))
         return
-    progress, place = Progress(loaded), Place(root=data, download=download)
-    watch = Mirror(loaded, optuna_storage).beside(progress.watch) if optuna_storage else progress.watch
+
+    @contextlib.contextmanager
+    def watching(repeat: Sweep) -> Iterator[Watch]:
+        progress = Progress(repeat)
+        watch = Mirror(repeat, optuna_storage).beside(progress.watch) if optuna_storage else progress.watch
+        with live(progress, console):
+            yield watch
+
     try:
-        with sigterm_interrupts(), live(progress, console):
-            log = run_sweep(
+        with sigterm_interrupts():
+            run_all(
                 loaded,
                 results,
-                watch=watch,
+                watching=watching,
                 say=lambda text: console.print(f"regtune: {text}", style="dim", soft_wrap=True),
                 in_process=in_process,
                 address=address,
-                place=place,
+                place=Place(root=data, download=download),
                 limit=Limit(hours=max_hours, gpu_hours=max_gpu_hours),
             )
     except KeyboardInterrupt as error:
         print("regtune: interrupted; what is finished is kept, the same command goes on from there", file=sys.stderr)
         raise typer.Exit(143 if isinstance(error, Terminated) else 130) from error
-    confirmed = write_tables(log.parent)
-    print(f"\n{(log.parent / 'table.md').read_text(encoding='utf-8')}")
-    print(f"written: {log.parent}/table.md, table.csv, log.jsonl")
+    written, confirmed = write_folder(loaded.folder(results))
+    print(f"\n{written[0].read_text(encoding='utf-8')}")
+    print(f"written: {written[0]}, {', '.join(str(p.relative_to(written[0].parent)) for p in written[1:])}, log.jsonl")
     if loaded.confirm.seeds and not confirmed:
         print("regtune: no arm has a confirmed trial; the messages above say why", file=sys.stderr)
         raise typer.Exit(1)

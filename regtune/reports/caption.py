@@ -36,9 +36,10 @@ def caption(results: Results) -> str:
     budgets = sorted({row["trials"] for row in sweep["arms"].values()})
     fresh = sweep["confirm"].get("splits", "one")
     return (
-        f"Sweep {sweep['name']}: {template['network']['name']} on {_data(template['data'], sweep['confirm'])}. "
+        f"Sweep {sweep['name']}{_repeat(results)}: {template['network']['name']} on "
+        f"{data_words(template['data'], sweep['confirm'])}. "
         f"Search: {_either(budgets)} trials per arm of at most "
-        f"{template['epochs']} epochs, {_pruning(sweep['search'])}. Confirm: the best configuration of "
+        f"{template['epochs']} epochs, {pruning_words(sweep['search'])}. Confirm: the best configuration of "
         f"each arm by validation accuracy, on {_seeds(sweep['confirm'])} fresh seeds that all arms share, "
         f"{SPLITS[fresh]}. {RETRAINED[sweep['confirm'].get('retrain', 'none')]} with its 95 % "
         f"t-interval; difference to {baseline} in points, paired over the seeds that both arms "
@@ -50,7 +51,11 @@ def caption(results: Results) -> str:
     )
 
 
-def _pruning(search: Plain) -> str:
+def _repeat(results: Results) -> str:
+    return f", repeat {results.repeat}" if results.repeat > 1 else ""
+
+
+def pruning_words(search: Plain) -> str:
     """Say which search trials ended early; logs from before there were names say only whether any could."""
     pruner = search.get("pruner") or ("asha" if search.get("prune", True) else "none")
     if pruner == "epochs":
@@ -75,7 +80,7 @@ def _raced(confirm: Plain) -> str:
     )
 
 
-def _data(data: Plain, confirm: Plain) -> str:
+def data_words(data: Plain, confirm: Plain) -> str:
     """Say which data: a folder's name alone says nothing, and corrupted data must not pass for others."""
     text = " ".join(filter(None, (data["name"], data.get("path")))) + f", {data['train']} training examples"
     if data.get("label_noise"):

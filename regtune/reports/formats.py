@@ -49,15 +49,19 @@ def to_html(sweeps: Sequence[Results]) -> str:
 def html_table(results: Results) -> str:
     """Return the table of a sweep; an arm's name is the header of its row."""
     table = comparison(results)
-    frame = formatted(table)
+    return html_of(formatted(table), " ".join([caption(results), *unsaid(table)]))
+
+
+def html_of(frame: pd.DataFrame, words: str) -> str:
+    """Return a table of text with these words above it; its first column heads the rows."""
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in frame.columns)
     rows = []
     for arm, *cells in frame.astype(str).itertuples(index=False):
         data = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
         rows.append(f'<tr><th scope="row">{escape(arm)}</th>{data}</tr>')
-    words = escape(" ".join([caption(results), *unsaid(table)]))
     body = "\n".join(rows)
-    return f"<table>\n<caption>{words}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>\n"
+    top = f"<caption>{escape(words)}</caption>\n<thead><tr>{head}</tr></thead>"
+    return f"<table>\n{top}\n<tbody>\n{body}\n</tbody>\n</table>\n"
 
 
 def to_json(sweeps: Sequence[Results]) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pandas as pd
+
 from regtune.reports.caption import caption
 from regtune.reports.comparison import comparison, formatted
 from regtune.reports.unsaid import unsaid
@@ -28,8 +30,12 @@ SPECIAL = {
 def latex(results: Results) -> str:
     """Return a float with caption and table; what cannot be said stands at the end of the caption."""
     table = comparison(results)
-    frame = formatted(table).drop(columns=[*LEFT_OUT])
-    words = " ".join([caption(results), *unsaid(table)])
+    return latex_of(formatted(table), " ".join([caption(results), *unsaid(table)]))
+
+
+def latex_of(frame: pd.DataFrame, words: str) -> str:
+    """Return a float with these words above a table of text."""
+    frame = frame.drop(columns=[*LEFT_OUT], errors="ignore")
     rows = [" & ".join(map(_cell, row)) + r" \\" for row in frame.astype(str).itertuples(index=False)]
     return "\n".join(
         [

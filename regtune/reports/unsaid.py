@@ -10,21 +10,23 @@ import pandas as pd
 from regtune.statistics import FEWEST
 
 
-def unsaid(table: pd.DataFrame) -> list[str]:
-    """Return what cannot be said of which arms, and why; the frame is that of `comparison`."""
+def unsaid(table: pd.DataFrame, unit: str = "seed") -> list[str]:
+    """Return what cannot be said of which arms, and why; the frame is that of `comparison`, or has `unit`s in n."""
     baseline, others = table.iloc[0], table.iloc[1:]
     alone, several = table[table["n"] == 1], table[table["n"] > 1]
     few = others[(others["pairs"] > 0) & (others["pairs"] < FEWEST)]
     tied = others[(others["pairs"] >= FEWEST) & others["difference_low"].isna()]
     sentences = [
         _named(table[table["n"] == 0], "nothing is said of test accuracy, since no confirmed trial ended well"),
-        _named(alone, "one seed only, so no interval"),
-        _named(several[several["test_accuracy_low"].isna()], "all seeds have the same score, which gives no interval"),
-        _named(few, f"fewer than {FEWEST} seeds shared with {baseline['arm']}, so no interval, p-value or verdict"),
-        _named(tied, f"the difference to {baseline['arm']} is the same for all seeds, so no interval or verdict"),
+        _named(alone, f"one {unit} only, so no interval"),
+        _named(
+            several[several["test_accuracy_low"].isna()], f"all {unit}s have the same score, which gives no interval"
+        ),
+        _named(few, f"fewer than {FEWEST} {unit}s shared with {baseline['arm']}, so no interval, p-value or verdict"),
+        _named(tied, f"the difference to {baseline['arm']} is the same for all {unit}s, so no interval or verdict"),
     ]
     if baseline["n"] and (apart := others[(others["n"] > 0) & (others["pairs"] == 0)]).size:
-        sentences.append(_named(apart, f"no seed shared with {baseline['arm']}, so no difference"))
+        sentences.append(_named(apart, f"no {unit} shared with {baseline['arm']}, so no difference"))
     if not baseline["n"] and math.isnan(baseline["test_accuracy"]) and others["n"].any():
         sentences.append(f"No arm can be compared with {baseline['arm']}, which has no confirmed trial.")
     return [sentence for sentence in sentences if sentence]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from regtune.records import ONE_OF, SWITCH
@@ -25,3 +26,20 @@ def _value(path: str, value: Any) -> str:
     if path.endswith(f".{SWITCH}"):
         return "on" if value else "off"
     return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def number(value: float, form: str) -> str:
+    """Return a number, a dash for NaN."""
+    return "–" if math.isnan(value) else format(value, form)
+
+
+def interval(mean: float, low: float, high: float, *, form: str = ".2f", sign: str = "") -> str:
+    """Return a fraction and its interval in percent; a dash where there is none."""
+    if math.isnan(mean):
+        return "–"
+    if math.isnan(low):
+        return f"{100 * mean:{sign}{form}} no interval"
+    # An end cut at 0 excludes 0, which a reader of differences must be able to see.
+    left = "(0" if low == 0 and sign else f"[{100 * low:{sign}{form}}"
+    right = "0)" if high == 0 and sign else f"{100 * high:{sign}{form}}]"
+    return f"{100 * mean:{sign}{form}} {left}, {right}"

@@ -1,0 +1,121 @@
+"""The table over whole searches: arms compared over the repeats of a sweep, each with its own search and confirm."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from regtune.reports.choices import choices, choices_as_text
+from regtune.reports.repeated import repeated
+from regtune.reports.wording import interval, number
+from regtune.statistics import Comparison, against, compare, mean_interval
+from regtune.statistics.further import MOST
+from regtune.store import Results
+
+
+def over_searches(repeats: Sequence[Results]) -> pd.DataFrame | None:
+    """Return one row per arm, in the order of the sweep file; None for a sweep without repeats.
+
+    The score of an arm in a repeat is its mean test accuracy over the confirmed seeds that ended well; only the
+    repeats count of which `repeated` says so. `knobs` are the choices of each counted repeat and `scores` the
+    scores by number of the repeat, both as JSON. `n` counts scores; `test_accuracy` is their mean, with standard
+    deviation and 95 % t-interval; `seeds_least` and `seeds_most` say how many seeds are behind a score. `pairs` are
+    the repeats that have both this arm and the first; over them go `difference`, its simultaneous interval, p
+    as it is and Holm's, the verdict, `further` (repeats that would resolve it, see `statistics.further`) and
+    `note` (why nothing can be said). Accuracies and differences are fractions, not rounded.
+    """
+    if len(repeats) < 2:
+        return None
+    arms, counted = list(repeats[0].sweep["arms"]), repeated(repeats).counted
+    finished = {arm: {results.repeat: _finished(results, arm) for results in counted} for arm in arms}
+    scores = {
+        arm: {repeat: float(values.mean()) for repeat, values in mine.items() if len(values)}
+        for arm, mine in finished.items()
+    }
+    compared = compare(against(scores, arms[0]))
+    return pd.DataFrame(
+        [
+            {"arm": arm, "knobs": json.dumps(choices(counted, arm)), "scores": json.dumps(scores[arm])}
+            | _seeds([len(values) for values in finished[arm].values() if len(values)])
+            | _accuracy(scores[arm])
+            | _difference(compared.get(arm))
+            for arm in arms
+        ]
+    )
+
+
+def _finished(results: Results, arm: str) -> pd.Series[float]:
+    trials = results.trials
+    mine = trials[(trials["arm"] == arm) & (trials["phase"] == "confirm") & (trials["status"] == "ok")]
+    return mine["test_accuracy"].dropna()
+
+
+def _seeds(counts: Sequence[int]) -> dict[str, int]:
+    return {"seeds_least": min(counts, default=0), "seeds_most": max(counts, default=0)}
+
+
+def _accuracy(scores: Mapping[int, float]) -> dict[str, Any]:
+    mean = mean_interval(list(scores.values()))
+    return {
+        "n": mean.n,
+        "test_accuracy": mean.mean,
+        "test_accuracy_sd": mean.sd,
+        "test_accuracy_low": mean.low,
+        "test_accuracy_high": mean.high,
+    }
+
+
+def _difference(against: Comparison | None) -> dict[str, Any]:
+    return {
+        "pairs": against.n if against else 0,
+        "difference": against.mean if against else math.nan,
+        "difference_sd": against.sd if against else math.nan,
+        "difference_low": against.low if against else math.nan,
+        "difference_high": against.high if against else math.nan,
+        "p": against.p if against else math.nan,
+        "p_holm": against.p_holm if against else math.nan,
+        "verdict": against.verdict if against else "",
+        "further": against.further if against else math.nan,
+        "note": against.note.replace("seeds that both finished", "repeats that have both") if against else "",
+    }
+
+
+def searches_as_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `over_searches` as a reader wants them: few columns, percent, intervals in brackets."""
+    rows, most = frame.to_dict("records"), frame["n"].max()
+    return pd.DataFrame(
+        {
+            "arm": frame["arm"],
+            "knobs chosen": [choices_as_text(text) for text in frame["knobs"]],
+            "repeats": frame["n"],
+            "seeds in each": [_range(row["seeds_least"], row["seeds_most"]) for row in rows],
+            "test accuracy %": [
+                interval(row["test_accuracy"], row["test_accuracy_low"], row["test_accuracy_high"]) for row in rows
+            ],
+            "sd": [number(100 * value, ".2f") for value in frame["test_accuracy_sd"]],
+            "difference": [
+                interval(row["difference"], row["difference_low"], row["difference_high"], sign="+")
+                + (f" over {row['pairs']} repeats" if row["pairs"] < most else "")
+                if row["verdict"]
+                else ""
+                for row in rows
+            ],
+            "p (Holm)": [number(row["p_holm"], ".2g") if row["verdict"] else "" for row in rows],
+            "verdict": [row["verdict"] + _further(row["further"]) for row in rows],
+        }
+    )
+
+
+def _range(least: int, most: int) -> str:
+    return str(least) if least == most else f"{least} to {most}"
+
+
+def _further(further: float) -> str:
+    """Return how many further repeats would resolve a difference, to stand behind the verdict; empty for NaN."""
+    if math.isnan(further):
+        return ""
+    return f" (over {MOST:,} repeats)" if math.isinf(further) else f" (+{further:.0f} repeats)"

@@ -1,0 +1,77 @@
+"""The words above the table over whole searches: what it shows, and what the inference is over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from regtune.records import Plain
+from regtune.reports.caption import RETRAINED, data_words, pruning_words
+from regtune.reports.repeated import repeated
+from regtune.reports.unsaid import unsaid
+from regtune.store import Results
+
+OVER = {
+    "one": "on this split of the data and this test set",
+    "fresh": "confirm's splits included, on this split of search and this test set; training splits of the same "
+    "examples overlap, and for data drawn anew the intervals would be wider",
+}
+
+
+def searches_caption(repeats: Sequence[Results]) -> str:
+    """Say what the table over the repeats of a sweep shows and what the inference is over."""
+    sweep = repeats[0].sweep
+    counted = repeated(repeats).counted
+    baseline = next(iter(sweep["arms"]))
+    template, confirm = sweep["arms"][baseline]["template"], sweep["confirm"]
+    budgets = sorted({row["trials"] for row in sweep["arms"].values()})
+    seeds = ", ".join(str(results.sweep["seed"]) for results in counted)
+    return (
+        f"Sweep {sweep['name']}, over whole searches: {template['network']['name']} on "
+        f"{data_words(template['data'], confirm)}. {_repeats(len(counted))} of search and confirm, all trials and "
+        f"samplers on fresh seeds (seed = {seeds or 'none'}). Search in each: {' to '.join(_ends(budgets))} trials per "
+        f"arm of at most {template['epochs']} epochs, {pruning_words(sweep['search'])}. Confirm in each: the best "
+        f"configuration of each arm by validation accuracy in that search, on {_seeds(confirm)} fresh seeds that all "
+        f"arms share. {RETRAINED[confirm.get('retrain', 'none')]}, and of that the mean over the confirmed seeds: one "
+        f"score for each arm and repeat. Shown are the mean of the scores with its 95 % t-interval and their standard "
+        f"deviation (sd, in points); difference to {baseline} in points, paired over the repeats that have both, with "
+        f"Bonferroni's simultaneous 95 % intervals and verdicts by Holm's paired t-tests (any false rejection: 5 %); "
+        f"an interval is cut at 0 where Holm alone rejects, and with such cuts all intervals and verdicts hold "
+        f"together at 90 %. Behind an unresolved verdict: the further repeats that would resolve it in 80 % of cases, "
+        f"were mean and spread so far the true ones. The inference is over whole searches with fresh seeds, search and "
+        f"confirm together, {OVER[confirm.get('splits', 'one')]}: it is about what such a search finds, and not about "
+        f"one configuration. Knobs: what the searches chose, from least to greatest, or how often.{_raced(confirm)}"
+    )
+
+
+def searches_sentences(repeats: Sequence[Results], frame: pd.DataFrame) -> list[str]:
+    """Return what must be said of the table over repeats: which do not count, how they went, what it cannot tell."""
+    found = repeated(repeats)
+    notes = [f"Repeat {results.repeat}: {note}" for results in found.counted for note in results.notes]
+    if not found.counted:
+        return [*found.left_out, "No repeat counts yet, so nothing is said."]
+    return [*found.left_out, *notes, *unsaid(frame, "repeat")]
+
+
+def _raced(confirm: Plain) -> str:
+    """Say what races within the repeats did; empty without them."""
+    if not confirm.get("racing"):
+        return ""
+    return (
+        " Racing within each repeat: a score is the mean over as many seeds as the race took and leans outward, as "
+        "then do differences: they are those that such a raced sweep reports. Over repeats nothing was raced, so "
+        "their intervals and verdicts are the usual ones."
+    )
+
+
+def _repeats(count: int) -> str:
+    return "1 repeat" if count == 1 else f"{count} repeats"
+
+
+def _seeds(confirm: Plain) -> str:
+    return f"{confirm['first']} to {confirm['seeds']}" if confirm.get("racing") else str(confirm["seeds"])
+
+
+def _ends(values: Sequence[int]) -> list[str]:
+    return [str(value) for value in dict.fromkeys((values[0], values[-1]))]
