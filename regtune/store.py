@@ -99,6 +99,13 @@ def load(path: str | Path) -> Results:
     )
 
 
+def begun(folder: Path) -> bool:
+    """Return whether the log of a folder has a header: a run that ended before its first trial may leave none."""
+    log = folder / "log.jsonl"
+    with log.open("rb") as file:
+        return any(row["event"] == "header" for row in Reading(log, file))
+
+
 def right_answers(results: Results, arm: str) -> pd.DataFrame:
     """Return which test examples an arm's confirmed trials were right about: [examples] of booleans a seed.
 

@@ -424,6 +424,17 @@ def test_a_repeat_that_is_not_over_or_of_another_plan_is_left_out_and_named(tmp_
     assert "1 repeats of search" not in text and "1 repeat of search" in text
 
 
+def test_a_repeat_that_ended_before_its_first_trial_is_as_if_it_was_not_there(tmp_path: Path) -> None:
+    made_up(tmp_path, {"base": BASE[:2], "good": GOOD[:2]})
+    before = printed([tmp_path], "md")
+    write_log(tmp_path / "repeat-3" / "log.jsonl", [])
+    assert printed([tmp_path], "md") == before
+    assert write_folder(tmp_path)[1] == 8
+    (tmp_path / "repeat-3" / "log.jsonl").write_bytes(b"damaged\n")
+    with pytest.raises(Refused, match=r"repeat-3/log\.jsonl:1: expected a row"):
+        printed([tmp_path], "md")
+
+
 def test_no_repeat_that_counts_says_nothing(tmp_path: Path) -> None:
     for repeat, folder in ((1, tmp_path), (2, tmp_path / "repeat-2")):
         made_up_log(folder, {"base": [0.5, None], "good": [0.6, 0.6]}, search=("ok",), repeat=repeat)
@@ -464,18 +475,18 @@ def test_choices_are_ranges_or_counts(tmp_path: Path) -> None:
 
 
 def test_every_format_has_the_table_over_searches_first(tmp_path: Path) -> None:
-    made_up(tmp_path / "a", {"base": BASE, "good": GOOD}, name="a")
-    made_up(tmp_path / "b", {"base": BASE, "good": GOOD}, name="b")
+    made_up(tmp_path / "a", {"base": BASE[:3], "good": GOOD[:3]}, name="a")
+    made_up(tmp_path / "b", {"base": BASE[:3], "good": GOOD[:3]}, name="b")
     made_up_log(tmp_path / "c", {"base": [0.5, 0.6]}, name="c")
     both, mixed = [tmp_path / "a", tmp_path / "b"], [tmp_path / "a", tmp_path / "c"]
     assert printed(both, "md").count("over whole searches:") == 2
-    assert printed(mixed, "html").count("<table>") == 1 + 4 + 1
-    assert printed(mixed, "latex").count(r"\begin{table}") == 1 + 4 + 1
+    assert printed(mixed, "html").count("<table>") == 1 + 3 + 1
+    assert printed(mixed, "latex").count(r"\begin{table}") == 1 + 3 + 1
     first, last = json.loads(printed(mixed, "json"), parse_constant=pytest.fail)
     assert first["arms"][1]["verdict"] == "better"
     assert first["arms"][0]["difference"] is None
-    assert first["arms"][0]["knobs"] == {RATE: [0.01, 0.02, 0.03, 0.04]}
-    assert [repeat["arms"][0]["n"] for repeat in first["repeats"]] == [2] * 4
+    assert first["arms"][0]["knobs"] == {RATE: [0.01, 0.02, 0.03]}
+    assert [repeat["arms"][0]["n"] for repeat in first["repeats"]] == [2] * 3
     assert "repeats" not in last
     lines = printed(both, "csv").splitlines()
     assert lines[0].startswith("sweep,arm,knobs,scores,")
@@ -488,12 +499,12 @@ def test_every_format_has_the_table_over_searches_first(tmp_path: Path) -> None:
 
 
 def test_a_run_writes_the_tables_of_all_repeats(tmp_path: Path) -> None:
-    made_up(tmp_path, {"base": BASE, "good": GOOD})
+    made_up(tmp_path, {"base": BASE[:2], "good": GOOD[:2]})
     written, confirmed = write_folder(tmp_path)
-    assert confirmed == 16
+    assert confirmed == 8
     assert written == [tmp_path / name for name in ("table.md", "table.csv", "searches.csv")]
     assert written[0].read_text() == printed([tmp_path], "md")
-    assert (tmp_path / "repeat-4" / "table.csv").exists()
+    assert (tmp_path / "repeat-2" / "table.csv").exists()
     alone = made_up_log(tmp_path / "other", {"base": [0.5, 0.6]})
     assert write_folder(alone) == ([alone / "table.md", alone / "table.csv"], 2)
 

@@ -17,7 +17,7 @@ from regtune.reports.formats import FORMATS, html_of
 from regtune.reports.latex import latex_of
 from regtune.reports.searches import over_searches, searches_as_text
 from regtune.reports.searches_caption import searches_caption, searches_sentences
-from regtune.store import Results, load
+from regtune.store import Results, begun, load
 
 
 def printed(folders: Sequence[Path], form: str) -> str:
@@ -27,7 +27,7 @@ def printed(folders: Sequence[Path], form: str) -> str:
     there is the one over searches only, as JSON one object that has those of each repeat. Raises Refused for the CSV of
     folders with repeats beside folders without: their columns are others.
     """
-    sweeps = [[load(path) for path in repeats_of(folder)] for folder in folders]
+    sweeps = [[load(path) for path in _begun(folder)] for folder in folders]
     if form == "json":
         return json.dumps([_object(repeats) for repeats in sweeps], allow_nan=False, indent=2) + "\n"
     several = [repeats for repeats in sweeps if len(repeats) > 1]
@@ -49,7 +49,7 @@ def write_folder(folder: Path) -> tuple[list[Path], int]:
     `table.md` has all of them, `table.csv` the first repeat's rows, `searches.csv` those over whole searches; a
     repeat's own tables lie beside its log.
     """
-    paths = repeats_of(folder)
+    paths = _begun(folder)
     confirmed = sum(write_tables(path) for path in paths)
     written = [folder / "table.md", folder / "table.csv"]
     if len(paths) > 1:
@@ -57,6 +57,12 @@ def write_folder(folder: Path) -> tuple[list[Path], int]:
         written.append(folder / "searches.csv")
         written[2].write_text(printed([folder], "csv"), encoding="utf-8")
     return written, confirmed
+
+
+def _begun(folder: Path) -> list[Path]:
+    """Return the folders of the repeats that have begun; of a sweep that has not begun itself, its own."""
+    first, *others = repeats_of(folder)
+    return [first, *(path for path in others if begun(path))]
 
 
 def _text(repeats: Sequence[Results], form: str) -> str:
