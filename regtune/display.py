@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from regtune.folders import repeat_words
 from regtune.lives import cell_of
 from regtune.records import Plain
 from regtune.sweep import Sweep
@@ -49,6 +50,7 @@ class Progress:
 
     def __init__(self, sweep: Sweep) -> None:
         self.sweep = sweep
+        self._which = repeat_words(sweep.repeat, sweep.search.repeats)
         # Of a race it is known only at its end how many seeds it takes.
         self._most = "at most " if sweep.confirm.racing else ""
         self._lock = threading.Lock()
@@ -93,7 +95,7 @@ class Progress:
     def __rich__(self) -> Group:
         """Draw the table and a line below it."""
         table = Table(
-            title=" · ".join(filter(None, ("regtune", self.sweep.name, self.sweep.which))),
+            title=" · ".join(filter(None, ("regtune", self.sweep.name, self._which))),
             title_justify="left",
             pad_edge=False,
         )
@@ -126,7 +128,7 @@ class Progress:
             left = self.seconds_left()
         most = {"search": "", "confirm": self._most}
         counts = ", ".join(f"{phase} {ended}/{most[phase]}{planned}" for phase, (ended, planned) in done.items())
-        which = f"{self.sweep.which}: " if self.sweep.which else ""
+        which = f"{self._which}: " if self._which else ""
         return f"{which}{counts}, failed {faults}, time left {self._most}{_clock(left)}"
 
     def searched(self) -> bool:

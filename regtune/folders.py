@@ -24,4 +24,5 @@ def repeats_of(folder: Path) -> list[Path]:
 
 def repeat_words(repeat: int, repeats: int) -> str:
     """Return which repeat of how many this is, to say to a user; empty where there is only one."""
-    return f"repeat {repeat} of {repeats}" if repeats > 1 else ""
+    most = max(repeat, repeats)
+    return f"repeat {repeat} of {most}" if most > 1 else ""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from regtune.cluster.run import run
 from regtune.data import Place
+from regtune.folders import repeat_words
 from regtune.forecast import beyond
 from regtune.limits import Limit
 from regtune.lives import Watch
@@ -50,7 +51,7 @@ def run_all(
                     one,
                     results,
                     watch=watch,
-                    say=_saying(say, one.which),
+                    say=_saying(say, repeat_words(one.repeat, sweep.search.repeats)),
                     in_process=in_process,
                     address=address,
                     place=place,

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from regtune.arms import Arm, read_arm
 from regtune.data import DATASETS
 from regtune.errors import Refused, nearest, shown
-from regtune.folders import repeat_folder, repeat_words
+from regtune.folders import repeat_folder
 from regtune.methods import Entry
 from regtune.networks import NETWORKS
 from regtune.optimizers import OPTIMIZERS
@@ -70,11 +70,6 @@ class Sweep(BaseModel):
     def every_repeat(self) -> list[Sweep]:
         """Return all repeats that the file asks for, in their order."""
         return [self.nth(repeat) for repeat in range(1, self.search.repeats + 1)]
-
-    @property
-    def which(self) -> str:
-        """Which repeat of how many this is, in words; empty where there is only one."""
-        return repeat_words(self.repeat, max(self.repeat, self.search.repeats))
 
     def folder(self, results: Path) -> Path:
         """Return the folder of this repeat below the one under which all sweeps have theirs."""
