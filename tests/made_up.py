@@ -33,7 +33,8 @@ def made_up_log(
         | {"trials": len(search)}
         for arm in confirmed
     }
-    sweep = {"name": name, "seed": 0, "arms": arms, "search": {"pruner": "asha"}, "confirm": {"seeds": seeds}}
+    terms = {"search": {"pruner": "asha", "grace": 0.2, "factor": 3.0}, "confirm": {"seeds": seeds}}
+    sweep = {"name": name, "seed": 0, "arms": arms, **terms}
     rows: list[Plain] = [{"event": "header", "sweep": sweep}]
     for arm, scores in confirmed.items():
         mine = (knobs or {}).get(arm) or [{RATE: 0.001 * 2**k} for k in range(len(search))]

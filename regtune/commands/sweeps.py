@@ -22,10 +22,10 @@ def check(sweep: SweepFile, plugin: Plugin = None, data: DataFolder = None, down
 
     plan = Sweep.read(sweep, tuple(plugin or ()))
     splits = examine(plan, Place(root=data, download=download)).splits
-    test = len(splits.test) if splits.test is not None else 0
+    counts = splits.counts
     print(
-        f"{sweep}: ok, {len(plan.arms)} arms; {len(splits.train)} training, {len(splits.validation)} "
-        f"validation, {test} test examples of {splits.classes} classes"
+        f"{sweep}: ok, {len(plan.arms)} arms; {counts['train']} training, {counts['validation']} validation, "
+        f"{counts['test']} test examples of {splits.classes} classes"
     )
 
 
@@ -73,7 +73,7 @@ def run(
     from regtune.forecast import forecast
     from regtune.limits import Limit
     from regtune.mirror import Mirror
-    from regtune.reports.comparison import write_tables
+    from regtune.reports.formats import write_tables
     from regtune.sweep import Sweep
     from regtune.termination import Terminated, sigterm_interrupts
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from regtune.reports.comparison import comparison
 from regtune.reports.drawing import BLUE, GREY, ORANGE, WIDTH, Drawing, Nothing
+from regtune.reports.scores import scores
 from regtune.store import Results
 
 VERDICTS = {
@@ -19,7 +19,7 @@ VERDICTS = {
 
 def frame(results: Results) -> pd.DataFrame:
     """Return arm, difference with its ends in points, pairs and verdict, for arms that have a difference."""
-    table = comparison(results)
+    table = scores(results)
     table = table[table["difference"].notna()]
     ends = ["difference", "difference_low", "difference_high"]
     points = (100 * table[ends]).set_axis(["difference", "low", "high"], axis=1)

@@ -1,11 +1,14 @@
-"""How tables word the knobs of a trial."""
+"""How tables word knobs and numbers."""
 
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Iterable
 from typing import Any
 
 from regtune.records import ONE_OF, SWITCH
+from regtune.statistics.further import MOST
 
 
 def knobs_chosen(text: str) -> str:
@@ -25,3 +28,37 @@ def _value(path: str, value: Any) -> str:
     if path.endswith(f".{SWITCH}"):
         return "on" if value else "off"
     return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def number(value: float, form: str) -> str:
+    """Return a number, a dash for NaN."""
+    return "–" if math.isnan(value) else format(value, form)
+
+
+def interval(mean: float, low: float, high: float, *, form: str = ".2f", sign: str = "") -> str:
+    """Return a fraction and its interval in percent; a dash where there is none."""
+    if math.isnan(mean):
+        return "–"
+    if math.isnan(low):
+        return f"{100 * mean:{sign}{form}} no interval"
+    # An end cut at 0 excludes 0, which a reader of differences must be able to see.
+    left = "(0" if low == 0 and sign else f"[{100 * low:{sign}{form}}"
+    right = "0)" if high == 0 and sign else f"{100 * high:{sign}{form}}]"
+    return f"{100 * mean:{sign}{form}} {left}, {right}"
+
+
+def spread(mean: float, sd: float, form: str) -> str:
+    """Return a mean and its standard deviation; the mean alone where there is none."""
+    return number(mean, form) if math.isnan(sd) else f"{mean:{form}} ± {sd:{form}}"
+
+
+def seeds(further: float) -> str:
+    """Return how many further seeds would resolve a difference, to stand behind the verdict; empty for NaN."""
+    if math.isnan(further):
+        return ""
+    return f" (over {MOST:,} seeds)" if math.isinf(further) else f" (+{further:.0f} seeds)"
+
+
+def two_phases(search: Iterable[Any], confirm: Iterable[Any], form: str = "") -> list[str]:
+    """Return search + confirm; a dash for what is not known of one."""
+    return [f"{number(first, form)} + {number(second, form)}" for first, second in zip(search, confirm, strict=True)]
