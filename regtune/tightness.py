@@ -46,16 +46,18 @@ def tightness(passes: Callable[[], Pairs], classes: int) -> Tightness:
     `classes`). It is called twice, for the means and for the distances to them, which loses less to rounding
     than sums of squares would. Beside a batch, classes x d numbers are held, never d x d. Classes
     without examples are left out. Undefined are both numbers with fewer than two classes, where no two means
-    differ and for features that are not finite; `cdnv` also where any two means coincide. Means coincide if
-    they differ by no more than rounding.
+    differ and for features that are not finite; `cdnv` also where any two means coincide. Means coincide, and
+    the pseudo-inverse leaves a direction out, where they differ by less than sqrt(max(K, d)) eps |means|: what
+    rounding of the features themselves may leave. eps is that of their type, for bfloat16 that of float32,
+    since its own would hide what differs.
     """
-    counts, means = _means(passes(), classes)
+    counts, means, eps = _means(passes(), classes)
     present = counts > 0
     centers = means[present].cpu()  # so that a GPU has the decomposition of a CPU
     if len(centers) < 2 or not centers.isfinite().all():
         return UNDEFINED
-    # What rounding leaves of differences that are 0, in proportion to the means and not to their differences.
-    rounding = max(centers.shape) * torch.finfo(torch.float64).eps * centers.norm()
+    # In proportion to the means and not to their differences, as the rounding of features is.
+    rounding = math.sqrt(max(centers.shape)) * eps * centers.norm()
     _, lengths, axes = torch.linalg.svd(centers - centers.mean(0), full_matrices=False)
     # Means around their mean span at most K - 1 dimensions, whatever rounding makes of the last one.
     rank = min(int((lengths > rounding).sum()), len(centers) - 1)
@@ -71,14 +73,16 @@ def tightness(passes: Callable[[], Pairs], classes: int) -> Tightness:
     return Tightness(nc1=nc1, cdnv=((own[i] + own[j]) / (2 * gaps.square())).mean().item())
 
 
-def _means(pairs: Pairs, classes: int) -> tuple[Tensor, Tensor]:
-    """Return how many examples each class has [classes] and their mean features [classes, d], 0 without any."""
+def _means(pairs: Pairs, classes: int) -> tuple[Tensor, Tensor, float]:
+    """Return how many examples each class has [classes], their mean features [classes, d], 0 without any, and eps."""
+    eps = torch.finfo(torch.float64).eps
     counts, sums = torch.zeros(classes, 1, dtype=torch.float64), torch.zeros(classes, 1, dtype=torch.float64)
     for features, labels in pairs:
         belongs = _belongs(labels, classes, features.device)
+        eps = max(eps, min(torch.finfo(features.dtype).eps, torch.finfo(torch.float32).eps))
         counts = counts.to(features.device) + belongs.sum(1, keepdim=True)
         sums = sums.to(features.device) + belongs @ features.double()
-    return counts[:, 0], sums / counts.clamp_min(1)
+    return counts[:, 0], sums / counts.clamp_min(1), eps
 
 
 def _scatter(pairs: Pairs, means: Tensor, counts: Tensor, axes: Tensor) -> tuple[Tensor, Tensor]:

@@ -21,7 +21,7 @@ from regtune.examine import examine
 from regtune.lane import Lane
 from regtune.last_layer import check_last_layer, features_of
 from regtune.networks import NETWORKS
-from regtune.records import Epoch, Trial
+from regtune.records import Epoch, Retrain, Trial
 from regtune.store import load
 from regtune.sweep import Sweep
 from regtune.tightness import Tightness
@@ -37,7 +37,7 @@ ON = SMALL.replace("batch = 16", "batch = 16\ntightness = true")
 
 
 def tightness(features: Tensor, labels: Tensor, classes: int = 10, rows: int = 7) -> Tightness:
-    pairs = list(zip(features.split(rows), labels.split(rows), strict=True))
+    pairs = list(zip(torch.split(features, rows), torch.split(labels, rows), strict=True))
     return tightness_in_batches(lambda: pairs, classes)
 
 
@@ -112,6 +112,22 @@ def test_a_shift_of_all_features_is_no_dimension_of_the_means() -> None:
     features, labels = clusters(5, 8, 4)
     for shift in (0.0, 1e3, 1e6):
         assert tightness(features + shift, labels).nc1 == pytest.approx(by_hand(features, labels)[0], rel=1e-6)
+
+
+@pytest.mark.parametrize("shift", [0.0, 100.0])
+def test_directions_that_only_rounding_makes_are_left_out(shift: float) -> None:
+    """Behind a bottleneck of 4 the means of 10 classes lie in 4 dimensions; float32 puts noise into 5 more.
+
+    Divided by means that are as small, that noise would be most of NC1.
+    """
+    narrow, labels = clusters(40, 4, 10, spread=0.3)
+    widened = narrow @ torch.randn(4, 64, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
+    exact = tightness(widened, labels)
+    rounded = tightness(widened.float() + shift, labels)
+    assert rounded.nc1 == pytest.approx(exact.nc1, rel=1e-3)
+    assert rounded.cdnv == pytest.approx(exact.cdnv, rel=1e-3)
+    flat = torch.full((400, 64), 0.7) + 1e-8 * torch.randn(400, 64, generator=torch.Generator().manual_seed(1))
+    assert tightness(flat, labels).named("val") == {"val_nc1": None, "val_cdnv": None}
 
 
 def test_what_leaves_both_alone() -> None:
@@ -260,7 +276,7 @@ def test_members_of_a_lane_have_the_numbers_of_trials_alone() -> None:
 
 
 @pytest.mark.parametrize("retrain", ["epochs", "loss"])
-def test_after_retraining_validation_numbers_are_those_of_before(retrain: str) -> None:
+def test_after_retraining_validation_numbers_are_those_of_before(retrain: Retrain) -> None:
     stopping = {"name": "early_stopping", "patience": 2, "monitor": "val_loss"}
     trial = asked(small_trial([stopping], phase="confirm", epochs=9))
     (*_, once), (*_, twice) = train(trial), train(dataclasses.replace(trial, retrain=retrain, retrain_cap=5))
