@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from regtune.bits import packed
 from regtune.records import Plain
 from tests.conftest import small_trial, write_log
 
@@ -22,10 +25,12 @@ def made_up_log(
     space: Mapping[str, str] | None = None,
     epochs: int = 4,
     name: str = "made-up",
+    examples: int = 0,
 ) -> Path:
     """Write a log in which each arm has these confirmed scores (None: missing) and these ends of search trials.
 
     `knobs` are those of the search trials of an arm, one after the other; by default a learning rate that grows.
+    With `examples` it says which test examples of so many were right, others for every arm and seed.
     """
     seeds = max(map(len, confirmed.values()))
     arms = {
@@ -45,8 +50,15 @@ def made_up_log(
         for number, score in enumerate(scores):
             if score is not None:
                 rows += _trial([arm, "confirm", number], mine[best], "ok", epochs, score, test_accuracy=score)
+                rows[-1]["outcome"]["test_right"] = _right(arm, number, score, examples)
     write_log(folder / "log.jsonl", rows)
     return folder
+
+
+def _right(arm: str, number: int, score: float, examples: int) -> str:
+    """Return as many right answers as the score says, at random places."""
+    answers = np.arange(examples) < round(score * examples)
+    return packed(np.random.default_rng([*arm.encode(), number]).permutation(answers)) if examples else ""
 
 
 def _trial(cell: list[Any], params: Plain, status: str, length: int, score: float, **metrics: float) -> list[Plain]:

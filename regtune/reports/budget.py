@@ -14,7 +14,7 @@ from regtune.store import Results
 
 PHASES = ("search", "confirm")
 SPENT = ("epochs", "examples", "gradients", "seconds", "gpu_seconds")
-NOTE = (
+CAPTION = (
     "a + b is search + confirm. Planned epochs are what every arm was promised; the other numbers are what it took: "
     "pruned and failed (diverged and lost included) trials count, and work that no longer counts. Gradients are "
     "gradient evaluations on a batch; seconds those of training and measuring; data %: the share of an update that "

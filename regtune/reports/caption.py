@@ -28,7 +28,7 @@ OVER = {
     "examples overlap, and for data drawn anew the intervals would be wider",
 }
 CROSSED = (
-    "Test set drawn anew too: the interval of the difference, at the same confidence, where seeds and test examples "
+    "Test set drawn anew: the interval of the difference, at the same confidence, where seeds and test examples "
     "are both drawn anew (crossed bootstrap), which says how far it leans on this test set."
 )
 BETTER = (

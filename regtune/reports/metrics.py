@@ -23,13 +23,22 @@ SHOWN = {
     "train_cdnv": ("train CDNV", 1, ".3f"),
     "val_cdnv": ("validation CDNV", 1, ".3f"),
 }
-NOTE = (
+CAPTION = (
     "Means ± standard deviations over the confirmed seeds, at the kept epoch, on clean data with hard labels: negative "
     "log-likelihood (NLL) in nats and expected calibration error (ECE, 15 bins) on test; gap: train minus test "
     "accuracy in points; norm of the weights, share of exact zeros among them, distance from where training began. "
     "Searched: validation accuracy by which the configuration was chosen; optimism: that minus the mean of the "
     "confirmed seeds on the same split, in points: what choosing the best of many adds."
 )
+TIGHTNESS = (
+    " NC1 and CDNV: how tightly the classes lie in the last hidden layer, 0 where each is a point (see "
+    "regtune/tightness.py)."
+)
+
+
+def metrics_caption(frame: pd.DataFrame) -> str:
+    """Say what the columns are that stand in the table."""
+    return CAPTION + ("" if frame["train_nc1"].isna().all() else TIGHTNESS)
 
 
 def metrics(results: Results) -> pd.DataFrame:

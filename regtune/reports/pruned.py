@@ -18,7 +18,7 @@ CONTROL = (
     "those of the spared that ended better than every trial it let through, and what share of the control trials "
     "that is. The correlation after the stroke is over control trials alone, a fair sample."
 )
-WITHOUT = "How often pruning lost the best can be told only with a control share (`control` under `[search]`)."
+WITHOUT = "How often pruning lost the best can be told only with a control share (control, under [search])."
 
 
 def pruning_table(results: Results) -> Table | None:

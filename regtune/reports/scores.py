@@ -78,12 +78,7 @@ def scores_as_text(frame: pd.DataFrame) -> pd.DataFrame:
     rows, most = frame.to_dict("records"), frame["n"].max()
     columns = {
         "arm": frame["arm"],
-        "knobs chosen": [knobs_chosen(text) for text in frame["knobs"]],
-        "n": frame["n"],
-        "test accuracy %": [
-            interval(row["test_accuracy"], row["test_accuracy_low"], row["test_accuracy_high"]) for row in rows
-        ],
-        "sd": [number(100 * value, ".2f") for value in frame["test_accuracy_sd"]],
+        "verdict": [row["verdict"] + seeds(row["further"]) for row in rows],
         "difference": [
             interval(row["difference"], row["difference_low"], row["difference_high"], sign="+")
             + (f" over {row['pairs']} seeds" if row["pairs"] < most else "")
@@ -91,17 +86,22 @@ def scores_as_text(frame: pd.DataFrame) -> pd.DataFrame:
             else ""
             for row in rows
         ],
-        "test set drawn anew too": [
-            _ends(row["crossed_low"], row["crossed_high"]) if row["verdict"] else "" for row in rows
+        "test accuracy %": [
+            interval(row["test_accuracy"], row["test_accuracy_low"], row["test_accuracy_high"]) for row in rows
         ],
+        "sd": [number(100 * value, ".2f") for value in frame["test_accuracy_sd"]],
+        "n": frame["n"],
         "better in %": [
             interval(row["better"], row["better_low"], row["better_high"], form=".0f") if row["verdict"] else ""
             for row in rows
         ],
-        "verdict": [row["verdict"] + seeds(row["further"]) for row in rows],
+        "test set drawn anew": [
+            _ends(row["crossed_low"], row["crossed_high"]) if row["verdict"] else "" for row in rows
+        ],
+        "knobs chosen": [knobs_chosen(text) for text in frame["knobs"]],
     }
     if frame["crossed_low"].isna().all():
-        del columns["test set drawn anew too"]
+        del columns["test set drawn anew"]
     return pd.DataFrame(columns)
 
 

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import pandas as pd
 
 from regtune.ledger import warnings
-from regtune.reports.budget import NOTE as BUDGET
+from regtune.reports.budget import CAPTION as BUDGET
 from regtune.reports.budget import budget_as_text
 from regtune.reports.caption import caption
 from regtune.reports.comparison import comparison
-from regtune.reports.metrics import NOTE as METRICS
-from regtune.reports.metrics import metrics_as_text
+from regtune.reports.metrics import metrics_as_text, metrics_caption
 from regtune.reports.scores import scores_as_text
 from regtune.reports.unsaid import leaning, unsaid
 from regtune.store import Results
@@ -50,11 +49,11 @@ def tables(results: Results) -> Tables:
     return Tables(
         rows=rows,
         scores=Table(
-            title="Which arm?",
+            title="Every arm at its best configuration",
             caption=caption(results),
             frame=scores_as_text(rows),
             sentences=[*unsaid(rows), *leaning(rows)],
         ),
-        metrics=Table(title="What else was measured", caption=METRICS, frame=metrics_as_text(rows)),
-        budget=Table(title="At what cost", caption=BUDGET, frame=budget_as_text(rows), sentences=warnings(results)),
+        metrics=Table(title="What else was measured", caption=metrics_caption(rows), frame=metrics_as_text(rows)),
+        budget=Table(title="What it took", caption=BUDGET, frame=budget_as_text(rows), sentences=warnings(results)),
     )
