@@ -160,7 +160,7 @@ def compared(folder: Path, whole: Path, counts: Counter[str]) -> bool:
     from regtune.store import load
 
     def table(log: Path) -> str:
-        return comparison(load(log)).drop(columns=["seconds", "data_share"]).to_csv()
+        return comparison(load(log)).filter(regex="^(?!.*(seconds|data_share))").to_csv()
 
     rows, torn = read_log(folder)
     epochs = Counter((*row["cell"], row["epoch"]["number"]) for row in rows if row["event"] == "epoch")

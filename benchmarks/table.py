@@ -44,7 +44,8 @@ def rows(trials: int, epochs: int) -> Iterator[Plain]:
     searched = trials // ARMS - confirmed
     arms = {f"arm_{k}": {"template": TRIAL.plain(), "space": {}, "trials": searched} for k in range(ARMS)}
     training = {"epochs": epochs, "batch": TRIAL.batch}
-    search, confirm = {"pruner": "asha", "sampler": "random"}, {"seeds": confirmed, "retrain": "none", "splits": "one"}
+    search = {"pruner": "asha", "sampler": "random", "grace": 0.2, "factor": 3.0}
+    confirm = {"seeds": confirmed, "retrain": "none", "splits": "one"}
     sweep = {"name": "large", "seed": 0, "arms": arms, "training": training, "search": search, "confirm": confirm}
     cluster = {"gpus_per_trial": 0.0, "cpus_per_trial": 1}
     yield {"event": "header", "time": 0.0, **describe(), "sweep": sweep | {"cluster": cluster}}

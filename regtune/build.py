@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from regtune.data import DATASETS, Dataset, Place, Pool, Splits, channel_statistics, checked, corrupted
+from regtune.data import DATASETS, Dataset, Place, Pool, Splits, channel_statistics, checked, corrupted, pixels
 from regtune.errors import Refused, nearest, shown
+from regtune.last_layer import check_last_layer
 from regtune.networks import NETWORKS, Network, Normalize, fresh
 from regtune.objective import Arithmetic, Objective
 from regtune.optimizers import OPTIMIZERS, Optimizer
@@ -65,6 +66,8 @@ def assemble(trials: Sequence[Trial], data: Splits | None, weights: tuple[Tensor
         net = start_network(trial, splits)
         recipe.check(net, splits, "recipe")
         net = recipe.prepare(net.to(device=device, dtype=dtype), seen).to(device=device, dtype=dtype)
+        if trial.tightness:
+            check_last_layer(net, pixels(seen.train.batches(2)[0], dtype), seen.classes)
         params, buffers = weights or (dict(net.named_parameters()), dict(net.named_buffers()))
         params = {name: p.detach().clone() for name, p in params.items()}
         buffers = {name: b.detach().clone() for name, b in buffers.items()}
@@ -174,7 +177,7 @@ def _shared(trial: Trial, recipe: Recipe, optimizer: Optimizer) -> Plain:
 
     methods = [(site, fixed(method) if in_program(method) else {}) for site, method in recipe.methods]
     common = {"seed": 0, "recipe": methods, "optimizer": (trial.optimizer["name"], fixed(optimizer))}
-    return trial.plain() | common
+    return trial.plain() | common | {"tightness": trial.tightness}
 
 
 def _check_alike(shared: Sequence[Plain]) -> None:

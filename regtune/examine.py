@@ -13,8 +13,9 @@ from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from regtune.arms import Arm
 from regtune.build import build_dataset, check_arithmetic, split_data, start_network
-from regtune.data import Place, Pool, Splits
+from regtune.data import Place, Pool, Splits, pixels
 from regtune.errors import Refused
+from regtune.last_layer import check_last_layer
 from regtune.recipe import Recipe
 from regtune.records import SWITCH, Plain
 from regtune.regularizers import overrides
@@ -35,7 +36,7 @@ def examine(sweep: Sweep, place: Place | None = None) -> Examined:
     Refused: data that are missing, damaged or too few, a batch larger than the training split, settings
     that no network can be built from, a method whose slot the network does not place, knobs that make no
     sense for network and data at either end of their searched range, retraining to a loss without a best
-    epoch.
+    epoch, tightness for a network without a last layer that is linear.
     """
     template = sweep.arms[0].template
     pool = build_dataset(template).pool(place or Place.from_environment())
@@ -50,6 +51,8 @@ def examine(sweep: Sweep, place: Place | None = None) -> Examined:
     net = start_network(template, splits)
     if template.batch == 1 and any(isinstance(part, BatchNorm) for part in net.modules()):
         raise Refused("training.batch: expected at least 2 for a network with BatchNorm, given 1; raise batch")
+    if template.tightness:
+        check_last_layer(net, pixels(splits.train.batches(2)[0], torch.float32), splits.classes)
     for arm in sweep.arms:
         for row in arm.template.recipe:
             for corner in corners(arm, row):

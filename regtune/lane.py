@@ -17,9 +17,9 @@ from regtune.course import Course
 from regtune.data import Examples, Splits, pixels
 from regtune.errors import Refused
 from regtune.heap import keep_freed_memory
-from regtune.measure import Examined, examine, measure, sizes
+from regtune.measure import Examined, examine, measure, sizes, tightness
 from regtune.noise import Noise
-from regtune.program import Moment
+from regtune.program import Knobs, Moment
 from regtune.records import Epoch, Outcome, Trial, finite
 from regtune.state import State, Tensors, member
 
@@ -182,16 +182,19 @@ class Lane:
         metrics["val_ece"] = finite(self._examined(k, kept, self.data.validation).ece)
         metrics |= self._examined(k, kept, self.data.train).named("train")
         metrics |= {name: finite(value) for name, value in sizes(kept[0], self._begun[k]).items()}
+        metrics |= tightness(self.program.alone(), *kept, self._own(k), self.data) if self.trials[k].tightness else {}
         if self.data.test is None:
             return Outcome(status="ok", kept=newest.kept, metrics=metrics)
-        tested = last = self._examined(k, kept, self.data.test)
-        if newest.kept != newest.number:
-            last = self._examined(k, self._copied(weights, k), self.data.test)
+        tested, done = self._examined(k, kept, self.data.test), newest.kept == newest.number
+        last = tested if done else self._examined(k, self._copied(weights, k), self.data.test)
         metrics |= tested.named("test") | {"test_ece": finite(tested.ece)}
         metrics |= {f"{name}_last": value for name, value in last.named("test").items()}
         return Outcome(status="ok", kept=newest.kept, metrics=metrics, test_right=packed(tested.right.numpy()))
 
     def _examined(self, k: int, weights: tuple[Tensors, Tensors], examples: Examples) -> Examined:
         """Examine one member's weights on a whole split."""
-        knobs = member(self.knobs, k) if self.program.lifted else self.knobs
-        return examine(self.program.alone(), *weights, knobs, examples)
+        return examine(self.program.alone(), *weights, self._own(k), examples)
+
+    def _own(self, k: int) -> Knobs:
+        """Return one member's knobs."""
+        return member(self.knobs, k) if self.program.lifted else self.knobs

@@ -19,18 +19,20 @@ def ledger(results: Results) -> pd.DataFrame:
     """Return one row per arm and phase, in the order of the sweep file.
 
     `planned_trials` and `planned_epochs`, all of their epochs together, are the promise, a second training
-    included at its longest. `bad` counts the trials that failed, diverged or were lost. Consumed were
-    `epochs`; `examples`, those of all updates; `gradients`, gradient evaluations on a batch; `seconds` of
-    training and measuring; `gpu_seconds`, these times the share of a GPU that a trial held. Trials that
-    no longer count, as of a choice that was superseded, are in what was consumed; what an interrupted trial
-    trained again since its checkpoint is not in the log, and not here. `examples` and `gradients` are NaN where
-    the sweep file takes "all" examples: the log does not say how many those are.
+    included at its longest; a race promises the seeds that it has not done without. `bad` counts the trials that
+    failed, diverged or were lost. Consumed were `epochs`; `examples`, those of all updates; `gradients`, gradient
+    evaluations on a batch; `seconds` of training and measuring; `gpu_seconds`, these times the share of a GPU that
+    a trial held. Trials that no longer count, as of a choice that was superseded, are in what was consumed; what an
+    interrupted trial trained again since its checkpoint is not in the log, and not here. `examples` and `gradients`
+    are NaN where the sweep file takes "all" examples and the log is of a version that did not write down how many
+    those are.
     """
     spent = _spent(results)
     rows = []
     for arm, entry in results.sweep["arms"].items():
-        for phase, (trials, epochs) in _planned(results.sweep, entry).items():
+        for phase, epochs in _planned_epochs(results.sweep, entry).items():
             cells = results.trials[(results.trials["arm"] == arm) & (results.trials["phase"] == phase)]
+            trials = int((cells["status"] != "unneeded").sum())
             mine = spent[(spent["arm"] == arm) & (spent["phase"] == phase)]
             rows.append(
                 {"arm": arm, "phase": phase, "planned_trials": trials, "planned_epochs": trials * epochs}
@@ -69,10 +71,11 @@ def optimism(results: Results) -> pd.DataFrame:
 
 
 def warnings(results: Results) -> list[str]:
-    """Return a sentence for each way in which the arms did not have the same budget."""
+    """Return a sentence for each way in which the arms did not have the same budget; a race is meant to be one."""
     frame, notes = ledger(results), []
+    raced = bool(results.sweep["confirm"].get("racing"))
     for phase, mine in frame.groupby("phase", sort=False):
-        if mine["planned_epochs"].nunique() > 1:
+        if mine["planned_epochs"].nunique() > 1 and not (raced and phase == "confirm"):
             told = ", ".join(f"{row.arm} {row.planned_epochs}" for row in mine.itertuples())
             notes.append(f"Arms had unequal budgets in {phase}, planned in epochs: {told}.")
     for arm, mine in frame.groupby("arm", sort=False):
@@ -82,14 +85,11 @@ def warnings(results: Results) -> list[str]:
     return notes
 
 
-def _planned(sweep: Plain, arm: Plain) -> dict[str, tuple[int, int]]:
-    """Return the planned trials of an arm and the epochs of one, per phase."""
+def _planned_epochs(sweep: Plain, arm: Plain) -> dict[str, int]:
+    """Return the planned epochs of one trial, per phase."""
     epochs, confirm = arm["template"]["epochs"], sweep["confirm"]
     again = {"none": 0, "loss": confirm.get("retrain_cap", 0)}.get(confirm.get("retrain", "none"), epochs)
-    return {
-        "search": (arm["trials"], sweep["search"].get("stop_after") or epochs),
-        "confirm": (confirm["seeds"], epochs + again),
-    }
+    return {"search": sweep["search"].get("stop_after") or epochs, "confirm": epochs + again}
 
 
 def _spent(results: Results) -> pd.DataFrame:
@@ -99,7 +99,8 @@ def _spent(results: Results) -> pd.DataFrame:
     frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=wanted)
     template = next(iter(results.sweep["arms"].values()))["template"]
     data, batch = template["data"], template["batch"]
-    first, more = (data[part] if isinstance(data.get(part), int) else np.nan for part in ("train", "validation"))
+    counted = results.header.get("examples", data)
+    first, more = (counted[part] if isinstance(counted.get(part), int) else np.nan for part in ("train", "validation"))
     again = frame["stage"] == "retrain"
     pace, paced_again = first // batch, (first + more) // batch
     updates = pd.Series(np.where(again, paced_again, pace), index=frame.index)

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from regtune.data import Examples, pixels
+from regtune.data import Examples, Splits, pixels
+from regtune.last_layer import features_of
 from regtune.program import Knobs, Program
 from regtune.records import finite
 from regtune.state import Tensors, weights
+from regtune.tightness import Pairs
+from regtune.tightness import tightness as tightness_of
 
 _ROWS = 256  # examples per forward pass, so that activations are as large as in training; part of what decides the bits
 BINS = 15
@@ -93,6 +96,25 @@ def sizes(params: Tensors, begun: Tensors) -> dict[str, float]:
         "zero_share": (end == 0).double().mean().item(),
         "distance": (end - start).norm().item(),
     }
+
+
+def tightness(
+    program: Program, params: Tensors, buffers: Tensors, knobs: Knobs, data: Splits
+) -> dict[str, float | None]:
+    """Return how tightly the classes of training and validation split lie in what flows into the last layer.
+
+    The metrics are those of `tightness.Tightness`, with labels as the splits have them, for one network. Each
+    split is evaluated twice.
+    """
+
+    def passes(examples: Examples) -> Pairs:
+        with features_of(program.net, data.classes) as features:
+            for logits, labels in _answers(program, params, buffers, knobs, examples):
+                yield features(logits), labels
+
+    train = tightness_of(lambda: passes(data.train), data.classes)
+    val = tightness_of(lambda: passes(data.validation), data.classes)
+    return train.named("train") | val.named("val")
 
 
 def _answers(

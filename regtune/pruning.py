@@ -27,13 +27,14 @@ def rung_correlations(results: Results) -> pd.DataFrame:
     asha = search.get("pruner", "asha") == "asha"
     places = milestones(template["epochs"], search["grace"], search["factor"]) if asha else ()
     final, rows = _final(results), []
-    epochs = results.epochs
+    epochs = results.epochs.reindex(columns=["arm", "phase", "number", "epoch", "kept", "val_accuracy"])
+    kept = epochs[(epochs["phase"] == "search") & (epochs["epoch"] == epochs["kept"])]
+    kept_by_arm = dict(iter(kept.groupby("arm", sort=False)))
     for arm in results.sweep["arms"]:
-        mine = final[final["arm"] == arm].set_index("number")
+        mine, scores = final[final["arm"] == arm].set_index("number"), kept_by_arm.get(arm, kept[:0])
         for rung in places:
-            kept = epochs[(epochs["arm"] == arm) & (epochs["phase"] == "search") & (epochs["epoch"] <= rung)]
-            kept = kept[kept["epoch"] == kept["kept"]].groupby("number").last()
-            passed = mine.assign(then=kept["val_accuracy"].reindex(mine.index))[mine["epochs"] > rung]
+            then = scores[scores["epoch"] <= rung].groupby("number")["val_accuracy"].last()
+            passed = mine.assign(then=then.reindex(mine.index).astype(float))[mine["epochs"] > rung]
             row: dict[str, Any] = {"arm": arm, "rung": rung}
             for prefix, part in (("", passed), ("control_", passed[passed["control"]])):
                 row |= {f"{prefix}n": len(part), f"{prefix}correlation": _spearman(part)}

@@ -52,6 +52,7 @@ class Trial:
     order of memory, `compiled` has the network and its objective compiled.
     `retrain` is "none" or, in confirm, how the trial trains again on train + validation: for as many
     "updates", as many "epochs", or until the "loss" is matched, for `retrain_cap` epochs at most.
+    With `tightness` the outcome says how tightly classes lie in the last hidden layer.
     `plugins` names the user's modules in which things of those names are found.
     """
 
@@ -71,6 +72,7 @@ class Trial:
     compiled: bool = False
     retrain: Retrain = "none"
     retrain_cap: int = 100
+    tightness: bool = False
     plugins: tuple[str, ...] = ()
 
     @cached_property
@@ -82,6 +84,8 @@ class Trial:
     def plain(self) -> Plain:
         """Return the strict-JSON form."""
         row = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        if not self.tightness:  # trials without keep their ids
+            del row["tightness"]
         return row | {"recipe": list(self.recipe), "plugins": list(self.plugins)}
 
     @classmethod
@@ -104,11 +108,15 @@ class Outcome:
     have, `zero_share` the share of exact zeros among them, `distance` how far they are from those with which
     training began, as the recipe evaluates both. `test_right` says which test examples were right at the kept
     epoch, in the text of `bits.packed`, see `store.right_answers`; it is empty in search.
+    On request, `train_nc1`, `train_cdnv` and `val_nc1`, `val_cdnv` say how tightly the classes of each split lie in
+    the input of the last layer, see `tightness.Tightness`; classes that a split lacks are left out, and None stands
+    where they are undefined.
 
     After retraining `kept` and `val_*` are those of the first training, all else is taken at the end of the
-    second, whose length is `retrain_epochs`; where it went on from the weights of the first, there is no
-    `distance`. `target_reached` is 1.0 or 0.0 where it had a loss to match. None stands for a number that is
-    not finite.
+    second, whose length is `retrain_epochs`: `train_*` are then of training and validation examples together, on
+    which it trained, and `val_*` still of validation examples that had not been trained on. Where it went on from
+    the weights of the first, there is no `distance`. `target_reached` is 1.0 or 0.0 where it had a loss to match.
+    None stands for a number that is not finite.
     """
 
     status: Status

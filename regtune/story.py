@@ -21,6 +21,10 @@ METRICS = (
     "weight_norm",
     "zero_share",
     "distance",
+    "train_nc1",
+    "train_cdnv",
+    "val_nc1",
+    "val_cdnv",
     "retrain_epochs",
     "target_reached",
 )

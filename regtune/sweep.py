@@ -122,8 +122,9 @@ class Sweep(BaseModel):
             },
             "plugins": {name: fingerprint(name) for name in self.arms[0].template.plugins},
             "search": search,
-            **{part: getattr(self, part).model_dump() for part in ("training", "cluster")},
-            # Terms of a race likewise.
+            "cluster": self.cluster.model_dump(),
+            # What is asked for beside the rest, and terms of a race, likewise.
+            "training": self.training.model_dump(exclude=set() if self.training.tightness else {"tightness"}),
             "confirm": self.confirm.model_dump(exclude=set() if self.confirm.racing else {"racing", "first"}),
         }
 
@@ -145,6 +146,7 @@ def _checked(file: SweepFile, plugins: tuple[str, ...], default_name: str) -> Sw
         autocast=file.training.autocast,
         channels_last=file.training.channels_last,
         compiled=file.training.compiled,
+        tightness=file.training.tightness,
         plugins=modules,
     )
     if not file.arms:

@@ -22,7 +22,12 @@ class _Table(BaseModel):
 
 
 class Training(_Table):
-    """`[training]`: what every trial shares. The last three are about speed: see `records.Trial`."""
+    """`[training]`: what every trial shares.
+
+    `autocast`, `channels_last` and `compiled` are about speed: see `records.Trial`. With `tightness` every trial
+    ends with how tightly classes lie in the last hidden layer, see `records.Outcome`; it changes no other number.
+    It asks for a network whose logits are the output of an `nn.Linear`.
+    """
 
     epochs: int = Field(ge=1, le=1_000_000)
     batch: int = Field(ge=1, le=10_000_000)
@@ -30,6 +35,7 @@ class Training(_Table):
     autocast: bool = False
     channels_last: bool = False
     compiled: bool = False
+    tightness: bool = False
 
 
 class Search(_Table):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 from optuna.distributions import BaseDistribution
@@ -77,6 +78,11 @@ def write_log(path: Path, rows: Iterable[Plain]) -> None:
         line, seal = sealed(row, seal)
         lines.append(line)
     path.write_bytes(b"".join(lines))
+
+
+def untimed(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a comparison without the columns in which two runs of one sweep may differ."""
+    return table.loc[:, ~table.columns.str.contains("seconds|data_share")]
 
 
 def question(

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from regtune.bits import packed
 from regtune.records import Plain
 from tests.conftest import small_trial, write_log
 
@@ -23,10 +26,12 @@ def made_up_log(
     epochs: int = 4,
     name: str = "made-up",
     repeat: int = 1,
+    examples: int = 0,
 ) -> Path:
     """Write a log in which each arm has these confirmed scores (None: missing) and these ends of search trials.
 
     `knobs` are those of the search trials of an arm, one after the other; by default a learning rate that grows.
+    With `examples` it says which test examples of so many were right, others for every arm and seed.
     """
     seeds = max(map(len, confirmed.values()))
     arms = {
@@ -34,7 +39,8 @@ def made_up_log(
         | {"trials": len(search)}
         for arm in confirmed
     }
-    sweep = {"name": name, "seed": 0, "arms": arms, "search": {"pruner": "asha"}, "confirm": {"seeds": seeds}}
+    terms = {"search": {"pruner": "asha", "grace": 0.2, "factor": 3.0}, "confirm": {"seeds": seeds}}
+    sweep = {"name": name, "seed": 0, "arms": arms, **terms}
     sweep |= {"seed": repeat - 1, "repeat": repeat} if repeat > 1 else {}
     rows: list[Plain] = [{"event": "header", "sweep": sweep}]
     for arm, scores in confirmed.items():
@@ -46,8 +52,15 @@ def made_up_log(
         for number, score in enumerate(scores):
             if score is not None:
                 rows += _trial([arm, "confirm", number], mine[best], "ok", epochs, score, test_accuracy=score)
+                rows[-1]["outcome"]["test_right"] = _right(arm, number, score, examples)
     write_log(folder / "log.jsonl", rows)
     return folder
+
+
+def _right(arm: str, number: int, score: float, examples: int) -> str:
+    """Return as many right answers as the score says, at random places."""
+    answers = np.arange(examples) < round(score * examples)
+    return packed(np.random.default_rng([*arm.encode(), number]).permutation(answers)) if examples else ""
 
 
 def _trial(cell: list[Any], params: Plain, status: str, length: int, score: float, **metrics: float) -> list[Plain]:

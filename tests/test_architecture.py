@@ -33,6 +33,7 @@ ORDER = [
     {"objective"},
     {"normalization"},
     {"program"},
+    {"last_layer", "tightness"},
     {"measure"},
     {"build"},
     {"course"},

@@ -24,7 +24,7 @@ from regtune.log import read_log
 from regtune.reports.comparison import comparison
 from regtune.store import load
 from regtune.sweep import Sweep
-from tests.conftest import SWEEP, small_trial
+from tests.conftest import SWEEP, small_trial, untimed
 
 UNPRUNED = SWEEP.replace("population = 1", 'pruner = "none"')
 
@@ -147,7 +147,7 @@ def test_a_driver_killed_on_ray_goes_on_and_ends_as_in_one_process(tmp_path: Pat
     assert len(ends) == 21
     assert set(ends.values()) == set(epochs.values()) == {1}
     here = run(Sweep.read(path), tmp_path / "here", in_process=True)
-    ours, theirs = (comparison(load(p)).drop(columns=["seconds", "data_share"]) for p in (log.parent, here))
+    ours, theirs = (untimed(comparison(load(p))) for p in (log.parent, here))
     pd.testing.assert_frame_equal(ours, theirs)
 
 

@@ -25,7 +25,8 @@ from regtune.examine import examine
 from regtune.log import read_log
 from regtune.recipe import Recipe
 from regtune.records import Epoch, Outcome
-from regtune.reports.comparison import comparison, markdown
+from regtune.reports.comparison import comparison
+from regtune.reports.formats import markdown
 from regtune.samplers import frozen
 from regtune.shipped import sweep_files
 from regtune.store import load

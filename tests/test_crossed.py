@@ -9,7 +9,7 @@ import pytest
 
 from regtune.errors import Refused
 from regtune.statistics import crossed
-from regtune.statistics.crossed import crossed_interval, resampled
+from regtune.statistics.crossed import crossed_intervals, resampled
 
 
 def test_it_is_the_brute_force_bootstrap() -> None:
@@ -18,14 +18,14 @@ def test_it_is_the_brute_force_bootstrap() -> None:
     draws = np.random.default_rng(0)
     rows, columns = draws.integers(4, size=(300, 4)), draws.integers(23, size=(300, 23))
     brute = [gains[np.ix_(rows[k], columns[k])].mean() for k in range(300)]
-    assert resampled(gains, resamples=300) == pytest.approx(brute)
+    assert resampled([gains], resamples=300)[0] == pytest.approx(brute)
 
 
 def test_parts_have_the_spread_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     gains = np.random.default_rng(2).integers(-1, 2, (5, 40)).astype(float)
-    whole = resampled(gains, resamples=4000)
+    whole = resampled([gains], resamples=4000)[0]
     monkeypatch.setattr(crossed, "AT_ONCE", 40 * 7)
-    parts = resampled(gains, resamples=4000)
+    parts = resampled([gains], resamples=4000)[0]
     assert parts.shape == (4000,)
     assert parts.std() == pytest.approx(whole.std(), rel=0.05)
 
@@ -37,17 +37,17 @@ def test_its_variance_is_owens() -> None:
     by_row, by_column = gains.mean(1), gains.mean(0)
     rest = gains - by_row[:, None] - by_column + gains.mean()
     exact = by_row.var() / 6 + by_column.var() / 50 + rest.var() / 300
-    assert resampled(gains, resamples=20_000).var() == pytest.approx(exact, rel=0.05)
+    assert resampled([gains], resamples=20_000)[0].var() == pytest.approx(exact, rel=0.05)
 
 
 def test_an_interval_holds_the_difference_and_swaps_with_the_arms() -> None:
     draws = np.random.default_rng(4)
     first, second = draws.random((5, 200)) < 0.9, draws.random((5, 200)) < 0.8
-    found, swapped = crossed_interval(first, second), crossed_interval(second, first)
+    found, swapped = crossed_intervals([(first, second), (second, first)])
     assert found.mean == pytest.approx(first.mean() - second.mean())
     assert found.low < found.mean < found.high
     assert (swapped.low, swapped.high) == pytest.approx((-found.high, -found.low))
-    assert found == crossed_interval(first, second)
+    assert [found] == crossed_intervals([(first, second)])  # neighbours change nothing
 
 
 @pytest.mark.parametrize(
@@ -61,9 +61,9 @@ def test_an_interval_holds_the_difference_and_swaps_with_the_arms() -> None:
     ],
 )
 def test_no_interval_where_there_is_nothing_to_go_by(first: np.ndarray, second: np.ndarray) -> None:
-    assert math.isnan(crossed_interval(first, second).low)
+    assert math.isnan(crossed_intervals([(first, second)])[0].low)
 
 
 def test_other_shapes_are_refused() -> None:
     with pytest.raises(Refused, match="one shape"):
-        crossed_interval(np.ones((3, 4), bool), np.ones((3, 5), bool))
+        crossed_intervals([(np.ones((3, 4), bool), np.ones((3, 5), bool))])

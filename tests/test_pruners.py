@@ -19,7 +19,8 @@ from regtune.display import Progress
 from regtune.planned import planned
 from regtune.pruners import PRUNERS, rungs
 from regtune.records import Cell, Outcome
-from regtune.reports.comparison import comparison, markdown
+from regtune.reports.comparison import comparison
+from regtune.reports.formats import markdown
 from regtune.store import Results, load
 from regtune.sweep import Sweep
 from tests.conftest import SWEEP

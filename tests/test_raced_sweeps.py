@@ -16,7 +16,8 @@ from regtune.forecast import forecast
 from regtune.log import read_log
 from regtune.planned import planned
 from regtune.records import Cell, Outcome
-from regtune.reports.comparison import comparison, markdown
+from regtune.reports.comparison import comparison
+from regtune.reports.formats import markdown
 from regtune.store import load
 from tests.conftest import write_log
 from tests.resuming import SMALL, Stopped, assert_same_results, by_cell, ran, read, rows_of

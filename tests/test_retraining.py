@@ -19,7 +19,8 @@ from regtune.log import read_log
 from regtune.planned import planned
 from regtune.program import Program
 from regtune.records import Epoch, Trial
-from regtune.reports.comparison import comparison, markdown
+from regtune.reports.comparison import comparison
+from regtune.reports.formats import markdown
 from regtune.store import load, right_answers
 from regtune.sweep import Sweep
 from regtune.training import Training, train

@@ -17,10 +17,11 @@ from regtune.cluster.run import run
 from regtune.errors import Refused
 from regtune.log import Log, read_log
 from regtune.records import Plain
-from regtune.reports.comparison import comparison, markdown
+from regtune.reports.comparison import comparison
+from regtune.reports.formats import markdown
 from regtune.store import load
 from regtune.sweep import Sweep
-from tests.conftest import SWEEP, write_log
+from tests.conftest import SWEEP, untimed, write_log
 
 DRIVER = (
     "import os, signal, sys; from pathlib import Path; from regtune.sweep import Sweep; "
@@ -48,10 +49,6 @@ def numbers(rows: list[Plain]) -> Counter[str]:
         return json.dumps(row, sort_keys=True)
 
     return Counter(plain(row) for row in rows if row["event"] in ("asked", "epoch", "ended"))
-
-
-def without_seconds(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.drop(columns=["seconds", "data_share"])
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +121,7 @@ def test_a_run_killed_anywhere_ends_as_the_undisturbed_one(
     assert killed.returncode == -signal.SIGKILL
     again = run(Sweep.read(path), tmp_path, in_process=True)
     assert numbers(read_log(again)[0]) == numbers(read_log(log)[0])
-    pd.testing.assert_frame_equal(without_seconds(comparison(load(again))), without_seconds(comparison(load(log))))
+    pd.testing.assert_frame_equal(untimed(comparison(load(again))), untimed(comparison(load(log))))
 
 
 def test_pruned_trials_stay_pruned_after_a_kill(sweep_file: Path, tmp_path: Path) -> None:

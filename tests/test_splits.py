@@ -21,7 +21,7 @@ from regtune.errors import Refused
 from regtune.examine import examine
 from regtune.log import read_log
 from regtune.records import Trial
-from regtune.reports.comparison import markdown
+from regtune.reports.formats import markdown
 from regtune.store import load
 from regtune.sweep import Sweep
 from tests.conftest import SWEEP, small_trial

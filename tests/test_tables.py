@@ -36,12 +36,12 @@ def test_latex_escapes_what_would_be_commands(tmp_path: Path) -> None:
     row = next(line for line in text.splitlines() if line.startswith(r"a\&b"))
     assert row.startswith(
         r"a\&b\_\%\$\#\{\}\textasciitilde{}\textasciicircum{}\textbackslash{}input\{x\} {[}1{]} \textbar{} "
-        r"\textless{}script\textgreater{} \textquotedbl{}q\textquotedbl{} & 4 & "
+        r"\textless{}script\textgreater{} \textquotedbl{}q\textquotedbl{} & better & "
     )
     unescaped = re.findall(r"(?<!\\)&", row)
     assert len(unescaped) == len(re.findall(r"(?<!\\)&", text.split(r"\toprule")[1].splitlines()[1]))
     for rule in (r"\toprule", r"\midrule", r"\bottomrule"):
-        assert text.count(rule) == 1
+        assert text.count(rule) == text.count(r"\begin{table}") == 3
     assert escaped("two\nlines\x00") == "two lines "
 
 
@@ -73,7 +73,7 @@ def test_csv_of_one_sweep_is_the_comparison_and_of_several_begins_with_their_nam
     lines = FORMATS["csv"]([first, second]).splitlines()
     assert lines[0].startswith("sweep,arm,knobs,n,")
     assert [line.split(",")[0] for line in lines[1:]] == ["first", "first", "second"]
-    assert FORMATS["md"]([first, second]).count("| arm") == 2
+    assert FORMATS["md"]([first, second]).count("| arm") == 2 * 3
     assert [sweep["sweep"] for sweep in strict(FORMATS["json"]([first, second]))] == ["first", "second"]
 
 
@@ -91,7 +91,7 @@ def test_html_escapes_names_and_is_well_formed(tmp_path: Path) -> None:
 
     Reader().feed(text)
     assert stack == []
-    assert text.count("<tr>") == 3
+    assert text.count("<tr>") == 3 * 3
 
 
 POOR: dict[str, tuple[dict[str, tuple[float | None, ...]], tuple[str, ...], str]] = {

@@ -71,7 +71,7 @@ def run(
             return path
         pool, splits = examine(sweep, place)
         with lease.held(log, waiting=say), contextlib.ExitStack() as stack:
-            log.append("header", {**describe(), "sweep": sweep.plain()})
+            log.append("header", {**describe(), "sweep": sweep.plain(), "examples": splits.counts})
             launch = run_here if in_process else _on_ray(sweep, address, stack, say)
             _run(search, sweep, splits.without_test(), launch)
             if search.closed:

@@ -24,10 +24,10 @@ def check(sweep: SweepFile, plugin: Plugin = None, data: DataFolder = None, down
 
     plan = Sweep.read(sweep, tuple(plugin or ()))
     splits = examine(plan, Place(root=data, download=download)).splits
-    test = len(splits.test) if splits.test is not None else 0
+    counts = splits.counts
     print(
-        f"{sweep}: ok, {len(plan.arms)} arms; {len(splits.train)} training, {len(splits.validation)} "
-        f"validation, {test} test examples of {splits.classes} classes"
+        f"{sweep}: ok, {len(plan.arms)} arms; {counts['train']} training, {counts['validation']} validation, "
+        f"{counts['test']} test examples of {splits.classes} classes"
     )
 
 

@@ -35,6 +35,12 @@ class Splits:
     test: Examples | None
     classes: int
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many examples each part has."""
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: len(part) if part is not None else 0 for name, part in parts.items()}
+
     def without_test(self) -> Splits:
         """Return what search may see: neither the test examples nor, behind the others, their pictures."""
         seen = replace(self, test=None)

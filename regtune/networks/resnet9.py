@@ -46,15 +46,25 @@ class _Resnet9(nn.Module):
             for before, after, residual in ((1, 2, True), (2, 4, False), (4, 8, True))
         )
         self.hidden = Slot("hidden")  # a sum with nothing behind it flows here, so it is not bounded
-        self.head = nn.Linear(8 * width, classes, bias=False)
-        self.logit_scale = settings.logit_scale
+        self.head = _Head(8 * width, classes, settings.logit_scale)
 
     def forward(self, x: Tensor, bend: Bend) -> Tensor:
         h: Tensor = self.stem(self.input(self.normalize(x), bend))
         for stage in self.stages:
             h = stage(h, bend)
-        logits: Tensor = self.head(self.hidden(h.amax((2, 3)), bend)) * self.logit_scale
+        logits: Tensor = self.head(self.hidden(h.amax((2, 3)), bend))
         return logits
+
+
+class _Head(nn.Linear):
+    """A linear layer without biases whose output, the logits, is scaled."""
+
+    def __init__(self, before: int, classes: int, scale: float) -> None:
+        super().__init__(before, classes, bias=False)
+        self.scale = scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) * self.scale
 
 
 class _Stage(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from regtune.records import Plain
+from regtune.statistics.further import POWER
 from regtune.statistics.racing import Race
 from regtune.store import Results
 
@@ -26,29 +27,46 @@ OVER = {
     "fresh": "seeds and splits together, for the chosen configurations, on this test set; training splits of the same "
     "examples overlap, and for data drawn anew the intervals would be wider",
 }
+CROSSED = (
+    "Test set drawn anew: the interval of the difference, at the same confidence, where seeds and test examples "
+    "are both drawn anew (crossed bootstrap), which says how far it leans on this test set."
+)
+BETTER = (
+    "Better in %: the share of seeds on which the arm was better, ties counted half, with the 95 % interval of Clopper "
+    "and Pearson, each for itself."
+)
+FURTHER = (
+    f"Unresolved (+n seeds): n further seeds would resolve it with probability {POWER:g}, were the mean and the spread "
+    f"observed the true ones."
+)
 
 
 def caption(results: Results) -> str:
     """Say what the table shows and what the inference is over."""
-    sweep = results.sweep
+    sweep, confirm = results.sweep, results.sweep["confirm"]
     baseline = next(iter(sweep["arms"]))
     template = sweep["arms"][baseline]["template"]
+    data = data_words(template["data"] | results.header.get("examples", {}), confirm)
     budgets = sorted({row["trials"] for row in sweep["arms"].values()})
-    fresh = sweep["confirm"].get("splits", "one")
-    return (
-        f"Sweep {sweep['name']}{_repeat(results)}: {template['network']['name']} on "
-        f"{data_words(template['data'], sweep['confirm'])}. "
-        f"Search: {_either(budgets)} trials per arm of at most "
-        f"{template['epochs']} epochs, {pruning_words(sweep['search'])}. Confirm: the best configuration of "
-        f"each arm by validation accuracy, on {_seeds(sweep['confirm'])} fresh seeds that all arms share, "
-        f"{SPLITS[fresh]}. {RETRAINED[sweep['confirm'].get('retrain', 'none')]} with its 95 % "
-        f"t-interval; difference to {baseline} in points, paired over the seeds that both arms "
-        f"finished, with Bonferroni's simultaneous 95 % intervals and verdicts by Holm's paired t-tests (any false "
-        f"rejection: 5 %); an interval is cut at 0 where Holm alone rejects, and with such cuts all intervals and "
-        f"verdicts hold together at 90 %.{_raced(sweep['confirm'])} The inference is over {OVER[fresh]}. "
-        f"Trials are search + confirm: ok, pruned, failed (diverged included)."
-        f"{''.join(f' {note}' for note in results.notes)}"
-    )
+    splits = confirm.get("splits", "one")
+    sentences = [
+        f"Sweep {sweep['name']}{_repeat(results)}: {template['network']['name']} on {data}.",
+        f"Search: {_either(budgets)} trials per arm of at most {template['epochs']} epochs, "
+        f"{pruning_words(sweep['search'])}.",
+        f"Confirm: the best configuration of each arm by validation accuracy, on {_seeds(confirm)} fresh seeds that "
+        f"all arms share, {SPLITS[splits]}.",
+        f"{RETRAINED[confirm.get('retrain', 'none')]} with its 95 % t-interval and standard deviation (sd); difference "
+        f"to {baseline} in points, paired over the seeds that both arms finished, with Bonferroni's simultaneous 95 % "
+        f"intervals and verdicts by Holm's paired t-tests (any false rejection: 5 %); an interval is cut at 0 where "
+        f"Holm alone rejects, and with such cuts all intervals and verdicts hold together at 90 %.",
+        _raced(confirm),
+        CROSSED if (results.trials["test_right"] != "").any() else "",
+        BETTER,
+        FURTHER,
+        f"The inference is over {OVER[splits]}.",
+        *results.notes,
+    ]
+    return " ".join(filter(None, sentences))
 
 
 def _repeat(results: Results) -> str:
@@ -60,7 +78,11 @@ def pruning_words(search: Plain) -> str:
     pruner = search.get("pruner") or ("asha" if search.get("prune", True) else "none")
     if pruner == "epochs":
         return f"every one stopped after {search['stop_after']} and judged there"
-    return "each arm pruned against itself only" if pruner == "asha" else "none pruned"
+    if pruner != "asha":
+        return "none pruned"
+    control = search.get("control", 0.0)
+    spared = f", but for a control share of {100 * control:g} % that nothing ends" if control else ""
+    return f"each arm pruned against itself only{spared}"
 
 
 def _seeds(confirm: Plain) -> str:
@@ -74,7 +96,7 @@ def _raced(confirm: Plain) -> str:
         return ""
     looks = ", ".join(map(str, race.looks))
     return (
-        f" Racing: after {looks} seeds only the baseline and arms not yet resolved against it went on, the error split "
+        f"Racing: after {looks} seeds only the baseline and arms not yet resolved against it went on, the error split "
         f"over these looks in proportion to the seeds that each adds; p-values and intervals are by that split, and "
         f"means after racing lean outward."
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from regtune.reports.comparison import comparison
 from regtune.reports.drawing import BLUE, GREY, ORANGE, WIDTH, Drawing, Nothing
+from regtune.reports.scores import scores
 from regtune.store import Results
 
 VERDICTS = {
@@ -18,18 +18,22 @@ VERDICTS = {
 
 
 def frame(results: Results) -> pd.DataFrame:
-    """Return arm, difference with its ends in points, pairs and verdict, for arms that have a difference."""
-    table = comparison(results)
+    """Return arm, difference with its ends, over seeds and over seeds x examples, in points; pairs and verdict.
+
+    Arms without a difference are left out.
+    """
+    table = scores(results)
     table = table[table["difference"].notna()]
-    ends = ["difference", "difference_low", "difference_high"]
-    points = (100 * table[ends]).set_axis(["difference", "low", "high"], axis=1)
+    ends = ["difference", "difference_low", "difference_high", "crossed_low", "crossed_high"]
+    points = (100 * table[ends]).rename(columns={"difference_low": "low", "difference_high": "high"})
     verdict = table["verdict"].where(points["low"].notna(), "no interval")
     return pd.concat([table[["arm", "pairs", "p_holm"]], points], axis=1).assign(verdict=verdict)
 
 
 def effects(results: Results) -> Drawing | Nothing:
     """Difference to the first arm in test accuracy, in points: the mean over paired seeds and its simultaneous
-    95 % interval. Triangles are verdicts (up: better, down: worse); a circle is unresolved; a cross has too few
+    95 % interval; dotted, where the log has it, the interval at the same confidence with the test examples drawn anew
+    too. Triangles are verdicts (up: better, down: worse); a circle is unresolved; a cross has too few
     seeds, or seeds too alike, for an interval.
     """
     rows, baseline = frame(results), next(iter(results.sweep["arms"]))
@@ -47,9 +51,12 @@ def effects(results: Results) -> Drawing | Nothing:
     legend = alt.Color("verdict:N", scale=paint, title=None)
     shape = alt.Shape("verdict:N", scale=forms, title=None)
     title = f"difference to {baseline} in points"
+    axis = alt.Axis(tickCount=8)
+    crossed = base.transform_filter("isValid(datum.crossed_low)").mark_rule(color=GREY, strokeDash=[1, 3])
     whiskers = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=2)
     return alt.layer(
         alt.Chart(pd.DataFrame({"zero": [0]})).mark_rule(color=GREY, strokeDash=[3, 3]).encode(x="zero:Q"),
-        whiskers.encode(x=alt.X("low:Q", title=title), x2="high:Q", color=legend),
+        crossed.encode(x=alt.X("crossed_low:Q", title=title, axis=axis), x2="crossed_high:Q"),
+        whiskers.encode(x=alt.X("low:Q", title=title, axis=axis), x2="high:Q", color=legend),
         base.mark_point(size=90, filled=True, opacity=1).encode(x="difference:Q", color=legend, shape=shape),
     ).properties(width=WIDTH, height=alt.Step(28))

@@ -12,11 +12,11 @@ import pandas as pd
 from regtune.errors import Refused
 from regtune.folders import repeats_of
 from regtune.records import Plain
-from regtune.reports.comparison import write_tables
-from regtune.reports.formats import FORMATS, html_of
-from regtune.reports.latex import latex_of
+from regtune.reports.formats import FORMATS, html_table, write_tables
+from regtune.reports.latex import latex
 from regtune.reports.searches import over_searches, searches_as_text
 from regtune.reports.searches_caption import searches_caption, searches_sentences
+from regtune.reports.tables import Table
 from regtune.store import Results, begun, load
 
 
@@ -75,7 +75,8 @@ def _text(repeats: Sequence[Results], form: str) -> str:
         lines = [caption, "", frame.to_markdown(index=False, disable_numparse=True)]
         lines += ["", *(f"- {line}" for line in sentences)] if sentences else []
         return "\n".join([*lines, "", ""])
-    return {"html": html_of, "latex": latex_of}[form](frame, " ".join([caption, *sentences])) + "\n"
+    table = Table(title="Over whole searches", caption=caption, frame=frame, sentences=sentences)
+    return {"html": html_table, "latex": latex}[form](table) + "\n"
 
 
 def _csv(sweeps: Sequence[Sequence[Results]]) -> str:

@@ -1,4 +1,4 @@
-"""The comparison tables of one or several results folders in every format that `regtune table` prints."""
+"""The tables of one or several results folders in every format that `regtune table` prints."""
 
 from __future__ import annotations
 
@@ -6,22 +6,34 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
 
 from regtune.records import Plain
-from regtune.reports.caption import caption
-from regtune.reports.comparison import comparison, failures, formatted, markdown
+from regtune.reports.comparison import comparison
+from regtune.reports.failures import failed_lines
 from regtune.reports.latex import latex
-from regtune.reports.unsaid import unsaid
-from regtune.store import Results
+from regtune.reports.tables import Table, tables
+from regtune.store import Results, load
 
 
 def to_markdown(sweeps: Sequence[Results]) -> str:
-    """Return caption, table and failures of each sweep."""
+    """Return the tables of each sweep with captions and failures."""
     return "\n".join(markdown(results) for results in sweeps)
+
+
+def markdown(results: Results) -> str:
+    """Return tables, what must be said of them and failures as Markdown."""
+    parts = []
+    for table in tables(results).in_order:
+        parts += [table.caption, table.frame.to_markdown(index=False, disable_numparse=True)]
+        parts += ["\n".join(f"- {line}" for line in table.sentences)] if table.sentences else []
+    if bad := failed_lines(results):
+        parts += [f"{len(bad)} trials did not end well:", "\n".join(f"- {line}" for line in bad)]
+    return "\n\n".join(parts) + "\n"
 
 
 def to_csv(sweeps: Sequence[Results]) -> str:
@@ -37,31 +49,25 @@ def to_csv(sweeps: Sequence[Results]) -> str:
 
 
 def to_latex(sweeps: Sequence[Results]) -> str:
-    """Return one float per sweep."""
-    return "\n".join(latex(results) for results in sweeps)
+    """Return three floats per sweep."""
+    return "\n".join(latex(table) for results in sweeps for table in tables(results).in_order)
 
 
 def to_html(sweeps: Sequence[Results]) -> str:
-    """Return one table per sweep, to be put into a page."""
-    return "\n".join(html_table(results) for results in sweeps)
+    """Return three tables per sweep, to be put into a page."""
+    return "\n".join(html_table(table) for results in sweeps for table in tables(results).in_order)
 
 
-def html_table(results: Results) -> str:
-    """Return the table of a sweep; an arm's name is the header of its row."""
-    table = comparison(results)
-    return html_of(formatted(table), " ".join([caption(results), *unsaid(table)]))
-
-
-def html_of(frame: pd.DataFrame, words: str) -> str:
-    """Return a table of text with these words above it; its first column heads the rows."""
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in frame.columns)
+def html_table(table: Table) -> str:
+    """Return a table; an arm's name is the header of its row."""
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in table.frame.columns)
     rows = []
-    for arm, *cells in frame.astype(str).itertuples(index=False):
+    for arm, *cells in table.frame.astype(str).itertuples(index=False):
         data = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
         rows.append(f'<tr><th scope="row">{escape(arm)}</th>{data}</tr>')
+    words = escape(" ".join([table.caption, *table.sentences]))
     body = "\n".join(rows)
-    top = f"<caption>{escape(words)}</caption>\n<thead><tr>{head}</tr></thead>"
-    return f"<table>\n{top}\n<tbody>\n{body}\n</tbody>\n</table>\n"
+    return f"<table>\n<caption>{words}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>\n"
 
 
 def to_json(sweeps: Sequence[Results]) -> str:
@@ -70,22 +76,32 @@ def to_json(sweeps: Sequence[Results]) -> str:
 
 
 def _plain(results: Results) -> Plain:
-    table = comparison(results)
+    found = tables(results)
     arms = [
         {str(name): _strict(value) for name, value in row.items()} | {"knobs": json.loads(row["knobs"])}
-        for row in table.to_dict("records")
+        for row in found.rows.to_dict("records")
     ]
     return {
         "sweep": results.sweep["name"],
-        "caption": caption(results),
-        "cannot_be_said": unsaid(table),
+        "caption": found.scores.caption,
+        "cannot_be_said": list(found.scores.sentences),
+        "warnings": list(found.budget.sentences),
         "arms": arms,
-        "failures": failures(results),
+        "failures": failed_lines(results),
     }
 
 
 def _strict(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write_tables(folder: Path) -> int:
+    """Write `table.md` and `table.csv` of a results folder; return the confirmed trials behind them."""
+    results = load(folder)
+    (folder / "table.md").write_text(markdown(results), encoding="utf-8")
+    table = comparison(results)
+    table.to_csv(folder / "table.csv", index=False)
+    return int(table["n"].sum())
 
 
 FORMATS: Mapping[str, Callable[[Sequence[Results]], str]] = MappingProxyType(

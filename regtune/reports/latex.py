@@ -1,15 +1,10 @@
-r"""The comparison table for a paper: LaTeX with booktabs (`\usepackage{booktabs}`), one `table` per sweep."""
+r"""Tables for a paper: LaTeX with booktabs (`\usepackage{booktabs}`), one `table` each."""
 
 from __future__ import annotations
 
 import re
 
-import pandas as pd
-
-from regtune.reports.caption import caption
-from regtune.reports.comparison import comparison, formatted
-from regtune.reports.unsaid import unsaid
-from regtune.store import Results
+from regtune.reports.tables import Table
 
 LEFT_OUT = ("knobs chosen", "seconds", "data %")  # too wide for a page; they are in the other formats
 SPECIAL = {
@@ -23,19 +18,15 @@ SPECIAL = {
     "[": "{[}",  # after \\ or \midrule it would begin an option
     "]": "{]}",
     "–": "--",
+    "±": r"$\pm$",
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
 }
 
 
-def latex(results: Results) -> str:
-    """Return a float with caption and table; what cannot be said stands at the end of the caption."""
-    table = comparison(results)
-    return latex_of(formatted(table), " ".join([caption(results), *unsaid(table)]))
-
-
-def latex_of(frame: pd.DataFrame, words: str) -> str:
-    """Return a float with these words above a table of text."""
-    frame = frame.drop(columns=[*LEFT_OUT], errors="ignore")
+def latex(table: Table) -> str:
+    """Return a float with caption and table; what must be said of it stands at the end of the caption."""
+    frame = table.frame.drop(columns=[*LEFT_OUT], errors="ignore")
+    words = " ".join([table.caption, *table.sentences])
     rows = [" & ".join(map(_cell, row)) + r" \\" for row in frame.astype(str).itertuples(index=False)]
     return "\n".join(
         [

@@ -25,11 +25,12 @@ def searches_caption(repeats: Sequence[Results]) -> str:
     counted = repeated(repeats).counted
     baseline = next(iter(sweep["arms"]))
     template, confirm = sweep["arms"][baseline]["template"], sweep["confirm"]
+    data = data_words(template["data"] | repeats[0].header.get("examples", {}), confirm)
     budgets = sorted({row["trials"] for row in sweep["arms"].values()})
     seeds = ", ".join(str(results.sweep["seed"]) for results in counted)
     return (
         f"Sweep {sweep['name']}, over whole searches: {template['network']['name']} on "
-        f"{data_words(template['data'], confirm)}. {_repeats(len(counted))} of search and confirm, all trials and "
+        f"{data}. {_repeats(len(counted))} of search and confirm, all trials and "
         f"samplers on fresh seeds (seed = {seeds or 'none'}). Search in each: {' to '.join(_ends(budgets))} trials per "
         f"arm of at most {template['epochs']} epochs, {pruning_words(sweep['search'])}. Confirm in each: the best "
         f"configuration of each arm by validation accuracy in that search, on {_seeds(confirm)} fresh seeds that all "

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from regtune.reports.caption import caption
-from regtune.reports.comparison import comparison, failed, formatted
+from regtune.reports import tables as texts
+from regtune.reports.failures import OPEN, failures
 from regtune.reports.figures import Figure
-from regtune.reports.unsaid import unsaid
+from regtune.reports.pruned import pruning_table
+from regtune.reports.tables import tables
 from regtune.store import Results
-
-RESULT = ["arm", "knobs chosen", "n", "test accuracy %", "difference", "verdict", "kept epoch"]
-COSTS = "Trials, epochs and seconds are those of search and confirm; a + b is search + confirm."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,24 +38,20 @@ class Section:
 
 def sections(results: Results, figures: Sequence[Figure]) -> list[Section]:
     """Return the five sections."""
-    table = comparison(results)
-    text, bad = formatted(table), failed(results)
-    costs = text[["arm", *(column for column in text if column not in RESULT)]]
+    found, bad, pruned = tables(results), failures(results), pruning_table(results)
+    which, metrics, budget = map(_table, found.in_order)
     of = {key: [figure for figure in figures if figure.section == key] for key in ("sure", "cost", "why")}
     return [
+        Section(id="which", title="Which arm?", sentences=answer(found.rows), tables=[which]),
+        Section(id="sure", title="How sure is that?", sentences=found.scores.sentences, figures=of["sure"]),
         Section(
-            id="which", title="Which arm?", sentences=answer(table),
-            tables=[_table("Comparison of the arms", text[[c for c in RESULT if c in text]], caption(results))],
+            id="cost", title="At what cost?", sentences=found.budget.sentences, figures=of["cost"],
+            tables=[budget, *([_table(pruned)] if pruned else [])],
         ),
-        Section(id="sure", title="How sure is that?", sentences=unsaid(table), figures=of["sure"]),
-        Section(
-            id="cost", title="At what cost?", figures=of["cost"],
-            tables=[_table("Cost of each arm", costs, COSTS)],
-        ),
-        Section(id="why", title="Why?", figures=of["why"]),
+        Section(id="why", title="Why?", tables=[metrics], figures=of["why"]),
         Section(
             id="failed", title="What failed?", sentences=[_failures(results, len(bad))],
-            tables=[_table("Trials that failed", bad, "")] if len(bad) else [],
+            tables=[_table(texts.Table(title="Trials that failed", caption="", frame=bad))] if len(bad) else [],
         ),
     ]  # fmt: skip
 
@@ -76,11 +70,11 @@ def answer(table: pd.DataFrame) -> list[str]:
 
 
 def _failures(results: Results, bad: int) -> str:
-    unfinished = int(results.trials["status"].isin(["missing", "running", "interrupted"]).sum())
+    unfinished = int(results.trials["status"].isin(OPEN).sum())
     rest = f" {unfinished} more have not ended yet." if unfinished else ""
     return f"{bad or 'None'} of {len(results.trials)} planned trials failed, diverged or were lost.{rest}"
 
 
-def _table(label: str, frame: pd.DataFrame, note: str) -> Table:
-    rows = [list(row) for row in frame.astype(str).itertuples(index=False)]
-    return Table(label=label, note=note, columns=[str(column) for column in frame], rows=rows)
+def _table(table: texts.Table) -> Table:
+    rows = [list(row) for row in table.frame.astype(str).itertuples(index=False)]
+    return Table(label=table.title, note=table.caption, columns=[str(c) for c in table.frame], rows=rows)

@@ -6,15 +6,14 @@ import altair as alt
 import pandas as pd
 
 from regtune.reports.drawing import Drawing, Nothing, steps
+from regtune.reports.failures import OPEN
 from regtune.store import Results
-
-UNFINISHED = ["missing", "running", "interrupted"]
 
 
 def frame(results: Results) -> pd.DataFrame:
     """Return arm, epoch and the share in percent of its ended search trials that had not dropped out by then."""
     trials = results.trials[results.trials["phase"] == "search"]
-    ended = trials[~trials["status"].isin(UNFINISHED)]
+    ended = trials[~trials["status"].isin(OPEN)]
     rows = []
     for arm, mine in ended.groupby("arm", sort=False):
         dropped = mine[mine["status"] != "ok"]["epochs"].value_counts().sort_index()

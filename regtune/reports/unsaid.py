@@ -35,3 +35,11 @@ def unsaid(table: pd.DataFrame, unit: str = "seed") -> list[str]:
 def _named(rows: pd.DataFrame, what: str) -> str:
     arms: Sequence[str] = rows["arm"].to_list()
     return f"{', '.join(arms)}: {what}." if arms else ""
+
+
+def leaning(table: pd.DataFrame) -> list[str]:
+    """Return which verdicts lean on this test set: over other test examples too, the difference may be 0."""
+    holds_zero = (table["crossed_low"] <= 0) & (table["crossed_high"] >= 0)
+    what = "resolved on this test set only; were its examples drawn anew too, the difference might be 0"
+    sentence = _named(table[table["verdict"].isin(["better", "worse"]) & holds_zero], what)
+    return [sentence] if sentence else []

@@ -1,25 +1,78 @@
-"""The comparisons with the baseline that a table shows: all at once after equal seeds, or those of a race."""
+"""How each arm compares with the first: over the seeds that both finished, and with the test set drawn anew too."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
 
-from regtune.statistics import Comparison, against, compare
+import pandas as pd
+
+from regtune.statistics import Comparison, MeanInterval, Preference, against, compare, preference
+from regtune.statistics.crossed import crossed_intervals
 from regtune.statistics.entered import ended_of
 from regtune.statistics.racing import Race
-from regtune.store import Results
+from regtune.store import Results, right_answers
+
+ALPHA = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What is said of an arm beside the first one.
+
+    `comparison` is over seeds, simultaneous over all arms; `preference` is P(better) over the seeds that both
+    finished; `crossed` is the difference over seeds and test examples at the confidence of the simultaneous
+    intervals, None where the log does not say which examples were right.
+    """
+
+    comparison: Comparison
+    preference: Preference
+    crossed: MeanInterval | None
+
+
+def verdicts(results: Results) -> dict[str, Verdict]:
+    """Return for each other arm what is said of it beside the first."""
+    ended = _ended(results)
+    baseline, *others = ended
+    crossed = _crossed(results, baseline, others)
+    differences = against(_scores(ended), baseline)
+    return {
+        arm: Verdict(comparison=found, preference=preference(differences[arm]), crossed=crossed.get(arm))
+        for arm, found in against_baseline(results).items()
+    }
 
 
 def against_baseline(results: Results) -> dict[str, Comparison]:
-    """Return for each other arm its comparison with the first, over the seeds that both finished."""
-    arms = list(results.sweep["arms"])
-    rows = [{str(name): value for name, value in row.items()} for row in results.trials.to_dict("records")]
-    ended = ended_of(rows, arms, results.chosen)
+    """Return for each other arm its comparison with the first: all at once after equal seeds, or that of a race."""
+    ended = _ended(results)
     race = Race.of(results.sweep["confirm"])
-    if race is not None:
-        return race.compare(ended)
-    scores = {
+    return race.compare(ended) if race is not None else compare(against(_scores(ended), next(iter(ended))))
+
+
+def _ended(results: Results) -> dict[str, dict[int, float | None] | None]:
+    rows = [{str(name): value for name, value in row.items()} for row in results.trials.to_dict("records")]
+    return ended_of(rows, list(results.sweep["arms"]), results.chosen)
+
+
+def _scores(ended: Mapping[str, Mapping[int, float | None] | None]) -> dict[str, dict[int, float]]:
+    """Return the scores that are numbers, by arm and seed."""
+    return {
         arm: {number: score for number, score in (mine or {}).items() if score is not None and not math.isnan(score)}
         for arm, mine in ended.items()
     }
-    return compare(against(scores, arms[0]))
+
+
+def _crossed(results: Results, baseline: str, others: list[str]) -> dict[str, MeanInterval]:
+    """Return the differences over seeds and test examples, for arms of whose examples the log tells."""
+    base, found = right_answers(results, baseline), dict[str, MeanInterval]()
+    by_seeds: dict[tuple[Hashable, ...], dict[str, pd.DataFrame]] = {}
+    for arm in others:
+        mine = right_answers(results, arm)
+        if both := tuple(seed for seed in base if seed in mine):
+            by_seeds.setdefault(both, {})[arm] = mine
+    for both, arms in by_seeds.items():  # arms with the same seeds share their draws
+        shared = base[[*both]].to_numpy().T
+        pairs = [(mine[[*both]].to_numpy().T, shared) for mine in arms.values()]
+        found |= zip(arms, crossed_intervals(pairs, level=1 - ALPHA / len(others)), strict=True)
+    return found

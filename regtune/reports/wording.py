@@ -1,12 +1,14 @@
-"""How tables word the knobs of a trial."""
+"""How tables word knobs and numbers."""
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from regtune.records import ONE_OF, SWITCH
+from regtune.statistics.further import MOST
 
 
 def knobs_chosen(text: str) -> str:
@@ -43,3 +45,20 @@ def interval(mean: float, low: float, high: float, *, form: str = ".2f", sign: s
     left = "(0" if low == 0 and sign else f"[{100 * low:{sign}{form}}"
     right = "0)" if high == 0 and sign else f"{100 * high:{sign}{form}}]"
     return f"{100 * mean:{sign}{form}} {left}, {right}"
+
+
+def spread(mean: float, sd: float, form: str) -> str:
+    """Return a mean and its standard deviation; the mean alone where there is none."""
+    return number(mean, form) if math.isnan(sd) else f"{mean:{form}} ± {sd:{form}}"
+
+
+def seeds(further: float) -> str:
+    """Return how many further seeds would resolve a difference, to stand behind the verdict; empty for NaN."""
+    if math.isnan(further):
+        return ""
+    return f" (over {MOST:,} seeds)" if math.isinf(further) else f" (+{further:.0f} seeds)"
+
+
+def two_phases(search: Iterable[Any], confirm: Iterable[Any], form: str = "") -> list[str]:
+    """Return search + confirm; a dash for what is not known of one."""
+    return [f"{number(first, form)} + {number(second, form)}" for first, second in zip(search, confirm, strict=True)]

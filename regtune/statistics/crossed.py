@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,46 +12,57 @@ from regtune.errors import Refused
 from regtune.statistics.comparisons import FEWEST
 from regtune.statistics.intervals import MeanInterval
 
-RESAMPLES = 2_000
+RESAMPLES = 4_000
 AT_ONCE = 4_000_000  # numbers in memory at a time
 
 
-def crossed_interval(
-    first: NDArray[np.bool_], second: NDArray[np.bool_], *, level: float = 0.95, resamples: int = RESAMPLES
-) -> MeanInterval:
-    """Return the difference of accuracy (first - second) and a percentile interval over seeds and test examples.
+def crossed_intervals(
+    pairs: Sequence[tuple[NDArray[np.bool_], NDArray[np.bool_]]], *, level: float = 0.95, resamples: int = RESAMPLES
+) -> list[MeanInterval]:
+    """Return of each pair (first, second) the difference of accuracy and an interval over seeds and test examples.
 
-    Both are [seeds, examples], whether a prediction was right; row by row of one seed, column by column of one
-    example. Seeds and examples are drawn anew with replacement, each by itself, and both arms keep what was
-    drawn (the pigeonhole bootstrap of A. B. Owen, 2007). `n` counts seeds, `sd` is over seeds. Beside the
-    interval over seeds alone it says what another test set of this size could change. It is for one pair, not
-    corrected for how many are looked at, and with few seeds too narrow in what it has of them: by about
-    (n - 1) / n in their variance. Fewer than 3 seeds or 2 examples, or arms that are right and wrong together
-    everywhere, give no interval. The same arrays give the same interval. Raises Refused for arrays of other shapes.
+    All are [seeds, examples] of one shape, whether a prediction was right; in a pair row by row of one seed, column
+    by column of one example. Seeds and examples are drawn anew with replacement, each by itself, and both arms keep
+    what was drawn (the pigeonhole bootstrap of A. B. Owen, 2007); intervals are percentiles at `level`. `n` counts
+    seeds, `sd` is over seeds. Beside the interval over seeds alone it says what another test set of this size could
+    change. With few seeds it is too narrow in what it has of them: by about (n - 1) / n in their variance. Fewer
+    than 3 seeds or 2 examples, or arms that are right and wrong together everywhere, give no interval. The same
+    arrays give the same interval. Raises Refused for arrays of several shapes.
     """
-    if first.ndim != 2 or first.shape != second.shape:
-        raise Refused(f"expected two arrays [seeds, examples] of one shape, given {first.shape} and {second.shape}")
-    seeds, examples = first.shape
-    gains = first.astype(np.float64) - second.astype(np.float64)
-    mean = float(gains.mean()) if gains.size else math.nan
-    sd = float(gains.mean(axis=1).std(ddof=1)) if seeds > 1 and examples else math.nan
-    low = high = math.nan
-    if seeds >= FEWEST and examples > 1 and np.ptp(gains):
-        tail = (1 - level) / 2
-        low, high = map(float, np.quantile(resampled(gains, resamples=resamples), (tail, 1 - tail)))
-    return MeanInterval(n=seeds, mean=mean, sd=sd, low=low, high=high)
+    shapes = {part.shape for pair in pairs for part in pair}
+    if len(shapes) > 1 or any(len(shape) != 2 for shape in shapes):
+        raise Refused(f"expected arrays [seeds, examples] of one shape, given {sorted(shapes)}")
+    gains = [first.astype(np.float64) - second.astype(np.float64) for first, second in pairs]
+    may = [k for k, table in enumerate(gains) if len(table) >= FEWEST and table.shape[1] > 1 and np.ptp(table)]
+    drawn = dict(zip(may, resampled([gains[k] for k in may], resamples=resamples), strict=True))
+    return [_interval(table, drawn.get(k), (1 - level) / 2) for k, table in enumerate(gains)]
 
 
-def resampled(gains: NDArray[np.float64], *, resamples: int) -> NDArray[np.float64]:
-    """Return the means [resamples] of a table [seeds, examples] whose rows and columns are drawn anew."""
-    seeds, examples = gains.shape
-    draws, at_once, found = np.random.default_rng(0), max(1, AT_ONCE // examples), []
+def resampled(tables: Sequence[NDArray[np.float64]], *, resamples: int) -> list[NDArray[np.float64]]:
+    """Return of each table [seeds, examples] the means [resamples] with rows and columns drawn anew, the same in all.
+
+    Drawing takes longer than what is done with it, so tables share it; a table's means do not depend on the others.
+    """
+    if not tables:
+        return []
+    seeds, examples = tables[0].shape
+    draws, at_once = np.random.default_rng(0), max(1, AT_ONCE // examples)
+    found: list[list[NDArray[np.float64]]] = [[] for _ in tables]
     for begin in range(0, resamples, at_once):
         count = min(at_once, resamples - begin)
         rows = _shares(draws.integers(seeds, size=(count, seeds)), seeds)
         columns = _shares(draws.integers(examples, size=(count, examples)), examples)
-        found.append(np.einsum("re,re->r", rows @ gains, columns))
-    return np.concatenate(found)
+        for table, means in zip(tables, found, strict=True):
+            means.append(((columns @ table.T) * rows).sum(1))
+    return [np.concatenate(means) for means in found]
+
+
+def _interval(gains: NDArray[np.float64], drawn: NDArray[np.float64] | None, tail: float) -> MeanInterval:
+    seeds, examples = gains.shape
+    mean = float(gains.mean()) if gains.size else math.nan
+    sd = float(gains.mean(axis=1).std(ddof=1)) if seeds > 1 and examples else math.nan
+    low, high = (math.nan, math.nan) if drawn is None else map(float, np.quantile(drawn, (tail, 1 - tail)))
+    return MeanInterval(n=seeds, mean=mean, sd=sd, low=low, high=high)
 
 
 def _shares(drawn: NDArray[np.int64], among: int) -> NDArray[np.float64]:

@@ -1,0 +1,72 @@
+"""What every arm was promised and what it took: how its trials ended, epochs, examples, gradients, time."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from regtune.ledger import ledger
+from regtune.reports.failures import FAULTS, OPEN
+from regtune.reports.wording import number, two_phases
+from regtune.store import Results
+
+PHASES = ("search", "confirm")
+SPENT = ("epochs", "examples", "gradients", "seconds", "gpu_seconds")
+CAPTION = (
+    "a + b is search + confirm. Planned epochs are what every arm was promised; the other numbers are what it took: "
+    "pruned and failed (diverged and lost included) trials count, and work that no longer counts. Gradients are "
+    "gradient evaluations on a batch; seconds those of training and measuring; data %: the share of an update that "
+    "batches and augmentation took."
+)
+
+
+def budget(results: Results) -> pd.DataFrame:
+    """Return one row per arm with the columns of `ledger.ledger` for each phase, and how its trials ended.
+
+    `data_share` is the share of an update that batches and augmentation took, the mean over epochs.
+    """
+    trials = results.trials
+    timed = results.epochs.reindex(columns=["arm", "data_share"])  # older logs have no such column
+    shares = timed.groupby("arm")["data_share"].mean()
+    rows: dict[str, dict[str, Any]] = {}
+    for entry in ledger(results).to_dict("records"):
+        arm, phase = entry["arm"], entry["phase"]
+        row = rows.setdefault(arm, {"arm": arm})
+        status = trials[(trials["arm"] == arm) & (trials["phase"] == phase)]["status"]
+        row |= _counted(status, phase)
+        row |= {f"{phase}_{name}": entry[name] for name in ("planned_trials", "planned_epochs", *SPENT)}
+        row["data_share"] = float(shares.get(arm, math.nan))
+    return pd.DataFrame(list(rows.values()))
+
+
+def _counted(status: pd.Series[str], phase: str) -> dict[str, int]:
+    return {
+        f"{phase}_ok": int((status == "ok").sum()),
+        f"{phase}_pruned": int((status == "pruned").sum()),
+        f"{phase}_failed": int(status.isin(FAULTS).sum()),
+        f"{phase}_missing": int(status.isin(OPEN).sum()),
+    }
+
+
+def budget_as_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `budget` as a reader wants them; columns in which nothing stands are left out."""
+
+    def both(name: str, form: str = "") -> list[str]:
+        return two_phases(frame[f"search_{name}"], frame[f"confirm_{name}"], form)
+
+    def any_of(name: str) -> bool:
+        return bool(sum(frame[f"{phase}_{name}"].fillna(0).sum() for phase in PHASES))
+
+    columns = {"arm": frame["arm"].to_list()}
+    columns |= {word: both(word) for word in ("ok", "pruned", "failed")}
+    if any_of("missing"):
+        columns["missing"] = both("missing")
+    columns |= {"planned epochs": both("planned_epochs", ","), "epochs": both("epochs", ",")}
+    columns |= {name: both(name, ",.0f") for name in ("examples", "gradients") if any_of(name)}
+    columns["seconds"] = both("seconds", ".1f")
+    if any_of("gpu_seconds"):
+        columns["GPU seconds"] = both("gpu_seconds", ".1f")
+    columns["data %"] = [number(100 * value, ".0f") for value in frame["data_share"]]
+    return pd.DataFrame(columns)

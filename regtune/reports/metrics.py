@@ -1,0 +1,81 @@
+"""What else was measured of every arm: likelihood, calibration, fit, weights, and what search had promised."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from regtune.ledger import optimism
+from regtune.reports.wording import number, spread
+from regtune.store import Results
+
+# Column of `Results.trials`: head of the column, factor, format.
+SHOWN = {
+    "test_accuracy_last": ("last epoch %", 100, ".2f"),
+    "test_loss": ("test NLL", 1, ".3f"),
+    "test_ece": ("test ECE %", 100, ".1f"),
+    "train_accuracy": ("train accuracy %", 100, ".2f"),
+    "gap": ("gap", 100, ".2f"),
+    "weight_norm": ("weight norm", 1, ".2f"),
+    "zero_share": ("zeros %", 100, ".1f"),
+    "distance": ("distance", 1, ".2f"),
+    "train_nc1": ("train NC1", 1, ".3f"),
+    "val_nc1": ("validation NC1", 1, ".3f"),
+    "train_cdnv": ("train CDNV", 1, ".3f"),
+    "val_cdnv": ("validation CDNV", 1, ".3f"),
+}
+CAPTION = (
+    "Means ± standard deviations over the confirmed seeds, at the kept epoch, on clean data with hard labels: negative "
+    "log-likelihood (NLL) in nats and expected calibration error (ECE, 15 bins) on test; gap: train minus test "
+    "accuracy in points; norm of the weights, share of exact zeros among them, distance from where training began. "
+    "Searched: validation accuracy by which the configuration was chosen; optimism: that minus the mean of the "
+    "confirmed seeds on the same split, in points: what choosing the best of many adds."
+)
+TIGHTNESS = (
+    " NC1 and CDNV: how tightly the classes lie in the last hidden layer, 0 where each is a point (see "
+    "regtune/tightness.py)."
+)
+
+
+def metrics_caption(frame: pd.DataFrame) -> str:
+    """Say what the columns are that stand in the table."""
+    return CAPTION + ("" if frame["train_nc1"].isna().all() else TIGHTNESS)
+
+
+def metrics(results: Results) -> pd.DataFrame:
+    """Return one row per arm: mean and standard deviation (`*_sd`) over its confirmed trials, and its optimism.
+
+    Units are those of `records.Outcome`; `kept_epoch` and `retrain_epochs` are means, `targets_missed` counts trials.
+    """
+    trials = results.trials
+    confirmed = trials[(trials["phase"] == "confirm") & (trials["status"] == "ok")]
+    by_arm = confirmed.groupby("arm", sort=False)
+    arms = pd.Index(list(results.sweep["arms"]), name="arm")
+    frame = pd.DataFrame(index=arms)
+    for name in SHOWN:
+        values = by_arm[name]
+        frame = frame.assign(**{name: values.mean(), f"{name}_sd": values.std()})
+    frame = frame.assign(
+        kept_epoch=by_arm["kept"].mean(),
+        retrain_epochs=by_arm["retrain_epochs"].mean(),
+        targets_missed=(confirmed["target_reached"] == 0).groupby(confirmed["arm"]).sum(),
+    )
+    frame["targets_missed"] = frame["targets_missed"].fillna(0).astype(int)
+    promised = optimism(results).set_index("arm")
+    return frame.join(promised[["searched", "optimism_validation", "optimism_test"]]).reset_index()
+
+
+def metrics_as_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `metrics` as a reader wants them, without columns in which nothing stands."""
+    columns = {"arm": frame["arm"].to_list()}
+    for name, (head, factor, form) in SHOWN.items():
+        means, sds = frame[name] * factor, frame[f"{name}_sd"] * factor
+        if not means.isna().all():
+            columns[head] = [spread(mean, sd, form) for mean, sd in zip(means, sds, strict=True)]
+    columns["kept epoch"] = [number(value, ".1f") for value in frame["kept_epoch"]]
+    if not frame["retrain_epochs"].isna().all():
+        columns["epochs again"] = [number(value, ".1f") for value in frame["retrain_epochs"]]
+    if frame["targets_missed"].any():
+        columns["targets missed"] = [str(count) for count in frame["targets_missed"]]
+    columns["searched %"] = [number(100 * value, ".2f") for value in frame["searched"]]
+    columns["optimism"] = [number(100 * value, "+.2f") for value in frame["optimism_validation"]]
+    return pd.DataFrame(columns)

@@ -1,0 +1,59 @@
+"""The tables of a sweep as text: which arm, what else was measured, at what cost. Every format prints these."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from regtune.ledger import warnings
+from regtune.reports.budget import CAPTION as BUDGET
+from regtune.reports.budget import budget_as_text
+from regtune.reports.caption import caption
+from regtune.reports.comparison import comparison
+from regtune.reports.metrics import metrics_as_text, metrics_caption
+from regtune.reports.scores import scores_as_text
+from regtune.reports.unsaid import leaning, unsaid
+from regtune.store import Results
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table of text with its title, what it shows (`caption`) and what must be said of it, sentence by sentence."""
+
+    title: str
+    caption: str
+    frame: pd.DataFrame
+    sentences: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tables:
+    """The three tables of a sweep, and the frame of `comparison` that they are made from."""
+
+    rows: pd.DataFrame
+    scores: Table
+    metrics: Table
+    budget: Table
+
+    @property
+    def in_order(self) -> tuple[Table, Table, Table]:
+        """The tables in the order in which a reader asks."""
+        return self.scores, self.metrics, self.budget
+
+
+def tables(results: Results) -> Tables:
+    """Return the tables of a sweep."""
+    rows = comparison(results)
+    return Tables(
+        rows=rows,
+        scores=Table(
+            title="Every arm at its best configuration",
+            caption=caption(results),
+            frame=scores_as_text(rows),
+            sentences=[*unsaid(rows), *leaning(rows)],
+        ),
+        metrics=Table(title="What else was measured", caption=metrics_caption(rows), frame=metrics_as_text(rows)),
+        budget=Table(title="What it took", caption=BUDGET, frame=budget_as_text(rows), sentences=warnings(results)),
+    )

@@ -1,0 +1,178 @@
+"""What stands in the columns of the tables, against the functions and the arithmetic that it should come from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from regtune.cluster.run import run
+from regtune.ledger import ledger
+from regtune.log import read_log
+from regtune.reports.budget import budget, budget_as_text
+from regtune.reports.comparison import comparison
+from regtune.reports.metrics import metrics, metrics_as_text
+from regtune.reports.pruned import pruning_table
+from regtune.reports.scores import scores, scores_as_text
+from regtune.reports.tables import tables
+from regtune.statistics.crossed import crossed_intervals
+from regtune.statistics.further import further_seeds
+from regtune.store import Results, load, right_answers
+from regtune.sweep import Sweep
+from tests.conftest import SWEEP, write_log
+from tests.made_up import made_up_log
+
+BASE = (0.50, 0.52, 0.49, 0.53, 0.51)
+SURE = (0.53, 0.55, 0.51, 0.56, 0.54)  # 2 or 3 points above on every seed
+NEAR = (0.51, 0.50, 0.50, 0.55, 0.50)
+
+
+def made_up(folder: Path, **arms: Sequence[float | None]) -> Results:
+    return load(made_up_log(folder, arms, examples=100))
+
+
+def test_a_difference_comes_with_what_the_statistics_say_of_it(tmp_path: Path) -> None:
+    results = made_up(tmp_path, base=BASE, sure=SURE, near=NEAR)
+    frame = scores(results).set_index("arm")
+    assert frame.loc["sure", "verdict"] == "better"
+    assert (frame.loc["sure", "better"], frame.loc["near", "better"]) == (1.0, 3 / 5)
+    assert frame.loc["sure", "better_low"] == pytest.approx(0.025 ** (1 / 5))  # all of n: Clopper-Pearson's closed form
+    assert frame["further"].isna()["sure"]
+    gains = np.subtract(NEAR, BASE)
+    further: float = further_seeds(n=5, mean=gains.mean(), sd=gains.std(ddof=1), alpha=0.05 / 2)
+    assert frame["further"]["near"] == pytest.approx(further)
+    text = scores_as_text(frame.reset_index()).set_index("arm")
+    assert text.loc["near", "verdict"] == ("unresolved (over 1,000 seeds)" if further == math.inf else
+                                           f"unresolved (+{further:.0f} seeds)")  # fmt: skip
+    assert text.loc["sure", "better in %"] == "100 [48, 100]"
+    assert text.loc["base", "difference"] == text.loc["base", "better in %"] == text.loc["base", "verdict"] == ""
+    assert frame["note"].eq("").all()
+
+
+def test_the_second_interval_draws_the_examples_that_were_right(tmp_path: Path) -> None:
+    results = made_up(tmp_path, base=BASE, sure=SURE, near=(0.51, None, 0.50, 0.55, None))
+    frame = scores(results).set_index("arm")
+    base = right_answers(results, "base")
+    for arm in ("sure", "near"):
+        mine = right_answers(results, arm)
+        pair = (mine.to_numpy().T, base[mine.columns].to_numpy().T)
+        (found,) = crossed_intervals([pair], level=1 - 0.05 / 2)
+        assert (frame.loc[arm, "crossed_low"], frame.loc[arm, "crossed_high"]) == (found.low, found.high)
+        assert found.mean == pytest.approx(frame.loc[arm, "difference"])
+
+
+def test_a_verdict_that_leans_on_the_test_set_is_told(tmp_path: Path) -> None:
+    """3 points on every seed, but other examples are right each time: another hundred might say otherwise."""
+    words = "sure: resolved on this test set only"
+    assert any(words in line for line in tables(made_up(tmp_path / "a", base=BASE, sure=SURE)).scores.sentences)
+    far = tuple(score + 0.4 for score in SURE)
+    assert not tables(made_up(tmp_path / "b", base=BASE, sure=far)).scores.sentences
+    without = load(made_up_log(tmp_path / "c", {"base": BASE, "sure": SURE}))  # a log that says of no example
+    assert not tables(without).scores.sentences
+    assert "test set drawn anew" not in tables(without).scores.frame
+    assert "Test set drawn anew" not in tables(without).scores.caption
+
+
+def test_bootstrap_intervals_stand_beside_the_others_from_20_seeds_on(tmp_path: Path) -> None:
+    draws = np.random.default_rng(0)
+    some, many = (tuple(draws.normal(0.5, 0.01, n).tolist()) for n in (19, 20))
+    frame = scores(load(made_up_log(tmp_path, {"some": some, "many": many}))).set_index("arm")
+    assert frame["test_accuracy_bca_low"].isna()["some"]
+    assert frame.loc["many", "test_accuracy_bca_low"] == pytest.approx(frame.loc["many", "test_accuracy_low"], abs=2e-3)
+    assert frame.loc["many", "test_accuracy_sd"] == pytest.approx(np.std(many, ddof=1))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    folder = tmp_path_factory.mktemp("columns")
+    text = SWEEP.replace("mixup = { mixup = {} }", "early_stopping = { early_stopping = { patience = 1 } }")
+    text = text.replace("population = 1", "population = 1\ncontrol = 0.5").replace(
+        "batch = 16", "batch = 16\ntightness = true"
+    )
+    (folder / "small.toml").write_text(text)
+    return load(run(Sweep.read(folder / "small.toml"), folder, in_process=True))
+
+
+def test_metrics_are_means_over_the_confirmed_trials(trained: Results) -> None:
+    frame, trials = metrics(trained).set_index("arm"), trained.trials
+    for arm in trained.sweep["arms"]:
+        mine = trials[(trials["arm"] == arm) & (trials["phase"] == "confirm")]
+        names = ("test_loss", "test_ece", "train_accuracy", "gap", "weight_norm", "zero_share", "distance", "train_nc1")
+        for name in (*names, "val_cdnv", "test_accuracy_last"):
+            values = mine[name].to_numpy(dtype=float)
+            assert np.isfinite(values).all()
+            assert frame.loc[arm, name] == pytest.approx(values.mean())
+            assert frame.loc[arm, f"{name}_sd"] == pytest.approx(values.std(ddof=1))
+        assert frame.loc[arm, "kept_epoch"] == mine["kept"].mean()
+        assert frame.loc[arm, "optimism_validation"] == pytest.approx(
+            frame.loc[arm, "searched"] - mine["val_accuracy"].mean()
+        )
+    text = metrics_as_text(frame.reset_index()).set_index("arm")
+    loss, sd = frame.loc["dropout", ["test_loss", "test_loss_sd"]]
+    assert text.loc["dropout", "test NLL"] == f"{loss:.3f} ± {sd:.3f}"
+    assert {"train NC1", "validation CDNV"} <= set(text)
+    assert "NC1" in tables(trained).metrics.caption
+
+
+def test_columns_in_which_nothing_stands_are_left_out(tmp_path: Path) -> None:
+    results = made_up(tmp_path, base=BASE, sure=SURE)
+    assert {*tables(results).metrics.frame} == {"arm", "kept epoch", "searched %", "optimism"}
+    assert "NC1" not in tables(results).metrics.caption
+    assert not {"missing", "GPU seconds"} & {*tables(results).budget.frame}
+
+
+def test_the_budget_has_both_phases_of_the_ledger(trained: Results) -> None:
+    frame, told = budget(trained).set_index("arm"), ledger(trained).set_index(["arm", "phase"])
+    text = budget_as_text(frame.reset_index()).set_index("arm")
+    for arm in trained.sweep["arms"]:
+        for phase in ("search", "confirm"):
+            for name in ("planned_trials", "planned_epochs", "epochs", "examples", "gradients", "seconds"):
+                assert frame.loc[arm, f"{phase}_{name}"] == told.loc[(arm, phase), name]
+        both = f"{told.loc[(arm, 'search'), 'epochs']:,} + {told.loc[(arm, 'confirm'), 'epochs']:,}"
+        assert text.loc[arm, "epochs"] == both
+    assert text.loc["baseline", "planned epochs"] == "24 + 18"
+
+
+def test_one_row_has_everything(trained: Results) -> None:
+    frame = comparison(trained)
+    assert frame["arm"].to_list() == [*trained.sweep["arms"]]
+    assert {*scores(trained), *metrics(trained), *budget(trained)} == {*frame}
+
+
+def test_what_pruning_cost(trained: Results, tmp_path: Path) -> None:
+    table = pruning_table(trained)
+    assert table is not None
+    assert [*table.frame] == ["arm", "epoch 2", "control", "spared", "best lost"]
+    assert "fair sample" in table.caption
+    assert " / " in table.frame["epoch 2"].iloc[0]
+    rows, _ = read_log(trained.path / "log.jsonl")
+    for row in rows:
+        if row["event"] == "header":
+            row["sweep"]["search"] |= {"control": 0.0}
+    write_log(tmp_path / "without" / "log.jsonl", rows)
+    without = pruning_table(load(tmp_path / "without"))
+    assert without is not None
+    assert [*without.frame] == ["arm", "epoch 2"]
+    assert "only with a control share" in without.caption
+    for row in rows:
+        if row["event"] == "header":
+            row["sweep"]["search"] |= {"pruner": "none"}
+    write_log(tmp_path / "none" / "log.jsonl", rows)
+    assert pruning_table(load(tmp_path / "none")) is None
+
+
+def test_a_control_share_is_in_the_caption(trained: Results) -> None:
+    assert (
+        "pruned against itself only, but for a control share of 50 % that nothing ends"
+        in tables(trained).scores.caption
+    )
+
+
+def test_unequal_budgets_are_told_under_the_budget(tmp_path: Path) -> None:
+    results = load(made_up_log(tmp_path, {"base": BASE, "sure": SURE}, search=("ok", "failed", "failed")))
+    (first, second) = tables(results).budget.sentences
+    assert first == "2 of the 8 trials of base failed: it had less than its budget."
+    assert "sure" in second
