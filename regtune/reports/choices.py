@@ -19,7 +19,7 @@ def choices(counted: Sequence[Results], arm: str) -> dict[str, list[Any]]:
 
 
 def choices_as_text(text: str) -> str:
-    """Return choices (JSON, by path) as a reader wants them: `learning_rate=0.01..0.03, mixing=mixup x2 none x1`."""
+    """Return choices (JSON, by path) as a reader wants them: `learning_rate=0.01..0.03, mixing=mixup ×2 none ×1`."""
     return ", ".join(f"{knob_name(path)}={_spread(path, values)}" for path, values in json.loads(text).items())
 
 

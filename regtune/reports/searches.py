@@ -90,13 +90,7 @@ def searches_as_text(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "arm": frame["arm"],
-            "knobs chosen": [choices_as_text(text) for text in frame["knobs"]],
-            "repeats": frame["n"],
-            "seeds in each": [_range(row["seeds_least"], row["seeds_most"]) for row in rows],
-            "test accuracy %": [
-                interval(row["test_accuracy"], row["test_accuracy_low"], row["test_accuracy_high"]) for row in rows
-            ],
-            "sd": [number(100 * value, ".2f") for value in frame["test_accuracy_sd"]],
+            "verdict": [row["verdict"] + _further(row["further"]) for row in rows],
             "difference": [
                 interval(row["difference"], row["difference_low"], row["difference_high"], sign="+")
                 + (f" over {row['pairs']} repeats" if row["pairs"] < most else "")
@@ -105,7 +99,13 @@ def searches_as_text(frame: pd.DataFrame) -> pd.DataFrame:
                 for row in rows
             ],
             "p (Holm)": [number(row["p_holm"], ".2g") if row["verdict"] else "" for row in rows],
-            "verdict": [row["verdict"] + _further(row["further"]) for row in rows],
+            "test accuracy %": [
+                interval(row["test_accuracy"], row["test_accuracy_low"], row["test_accuracy_high"]) for row in rows
+            ],
+            "sd": [number(100 * value, ".2f") for value in frame["test_accuracy_sd"]],
+            "repeats": frame["n"],
+            "seeds in each": [_range(row["seeds_least"], row["seeds_most"]) for row in rows],
+            "knobs chosen": [choices_as_text(text) for text in frame["knobs"]],
         }
     )
 
