@@ -45,8 +45,8 @@ def test_a_difference_comes_with_what_the_statistics_say_of_it(tmp_path: Path) -
     further: float = further_seeds(n=5, mean=gains.mean(), sd=gains.std(ddof=1), alpha=0.05 / 2)
     assert frame["further"]["near"] == pytest.approx(further)
     text = scores_as_text(frame.reset_index()).set_index("arm")
-    assert text.loc["near", "verdict"] == ("unresolved (over 1,000 seeds)" if further == math.inf else
-                                           f"unresolved (+{further:.0f} seeds)")  # fmt: skip
+    assert text.loc["near", "verdict"] == ("unresolved (over 1,000)" if further == math.inf else
+                                           f"unresolved (+{further:.0f})")  # fmt: skip
     assert text.loc["sure", "better in %"] == "100 [48, 100]"
     assert (text.loc["base", ["difference", "better in %", "verdict"]] == "").all()
     assert frame["note"].eq("").all()
