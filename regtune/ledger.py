@@ -56,8 +56,9 @@ def optimism(results: Results) -> pd.DataFrame:
     may = finishes(results.sweep["search"].get("pruner", "asha"))
     searched = trials[(trials["phase"] == "search") & trials["status"].isin(may)]
     confirmed = trials[(trials["phase"] == "confirm") & (trials["status"] == "ok")]
+    scored = searched[["arm", "number", "val_accuracy", "val_loss"]]
     best: dict[str, float] = {}
-    rows: list[Plain] = [{str(name): value for name, value in row.items()} for row in searched.to_dict("records")]
+    rows: list[Plain] = [{str(name): value for name, value in row.items()} for row in scored.to_dict("records")]
     for row in ranked(rows):
         best.setdefault(row["arm"], row["val_accuracy"])
     means = confirmed.groupby("arm")[["val_accuracy", "test_accuracy"]].mean()

@@ -36,7 +36,7 @@ BETTER = (
     "and Pearson, each for itself."
 )
 FURTHER = (
-    f"Unresolved (+n seeds): n further seeds would resolve it with probability {POWER:g}, were the mean and the spread "
+    f"Unresolved (+n): n further seeds would resolve it with probability {POWER:g}, were the mean and the spread "
     f"observed the true ones."
 )
 

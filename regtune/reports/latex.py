@@ -1,4 +1,4 @@
-r"""Tables for a paper: LaTeX with booktabs (`\usepackage{booktabs}`), one `table` each."""
+r"""Tables for a paper: LaTeX with booktabs, one `table` each (`\usepackage{booktabs,graphicx}`)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,17 @@ import re
 
 from regtune.reports.tables import Table
 
-LEFT_OUT = ("knobs chosen", "seconds", "data %")  # too wide for a page; they are in the other formats
+# Too much for a page; they are in the other formats.
+LEFT_OUT = (
+    "knobs chosen",
+    "last epoch %",
+    "train accuracy %",
+    "distance",
+    "searched %",
+    "examples",
+    "gradients",
+    "data %",
+)
 SPECIAL = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -24,22 +34,26 @@ SPECIAL = {
 
 
 def latex(table: Table) -> str:
-    """Return a float with caption and table; what must be said of it stands at the end of the caption."""
+    """Return a float with caption and table; what must be said of it stands at the end of the caption.
+
+    It is in small print, and shrunk to the width of the line where it would be wider.
+    """
     frame = table.frame.drop(columns=[*LEFT_OUT], errors="ignore")
     words = " ".join([table.caption, *table.sentences])
     rows = [" & ".join(map(_cell, row)) + r" \\" for row in frame.astype(str).itertuples(index=False)]
     return "\n".join(
         [
             r"\begin{table}",
-            r"\centering",
+            r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
             rf"\caption{{{escaped(words)}}}",
+            r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
             rf"\begin{{tabular}}{{{'l' + 'r' * (len(frame.columns) - 1)}}}",
             r"\toprule",
             " & ".join(map(escaped, frame.columns)) + r" \\",
             r"\midrule",
             *rows,
             r"\bottomrule",
-            r"\end{tabular}",
+            r"\end{tabular}}",
             r"\end{table}",
             "",
         ]

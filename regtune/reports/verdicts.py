@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -11,7 +11,7 @@ import pandas as pd
 from regtune.statistics import Comparison, MeanInterval, Preference, against, compare, preference
 from regtune.statistics.crossed import crossed_intervals
 from regtune.statistics.entered import ended_of
-from regtune.statistics.racing import Race
+from regtune.statistics.racing import Ended, Race
 from regtune.store import Results, right_answers
 
 ALPHA = 0.05
@@ -39,23 +39,28 @@ def verdicts(results: Results) -> dict[str, Verdict]:
     differences = against(_scores(ended), baseline)
     return {
         arm: Verdict(comparison=found, preference=preference(differences[arm]), crossed=crossed.get(arm))
-        for arm, found in against_baseline(results).items()
+        for arm, found in _compared(results, ended).items()
     }
 
 
 def against_baseline(results: Results) -> dict[str, Comparison]:
     """Return for each other arm its comparison with the first: all at once after equal seeds, or that of a race."""
-    ended = _ended(results)
+    return _compared(results, _ended(results))
+
+
+def _compared(results: Results, ended: Ended) -> dict[str, Comparison]:
     race = Race.of(results.sweep["confirm"])
     return race.compare(ended) if race is not None else compare(against(_scores(ended), next(iter(ended))))
 
 
 def _ended(results: Results) -> dict[str, dict[int, float | None] | None]:
-    rows = [{str(name): value for name, value in row.items()} for row in results.trials.to_dict("records")]
+    trials = results.trials[["arm", "phase", "number", "status", "test_accuracy"]]
+    confirm = trials[trials["phase"] == "confirm"]
+    rows = [{str(name): value for name, value in row.items()} for row in confirm.to_dict("records")]
     return ended_of(rows, list(results.sweep["arms"]), results.chosen)
 
 
-def _scores(ended: Mapping[str, Mapping[int, float | None] | None]) -> dict[str, dict[int, float]]:
+def _scores(ended: Ended) -> dict[str, dict[int, float]]:
     """Return the scores that are numbers, by arm and seed."""
     return {
         arm: {number: score for number, score in (mine or {}).items() if score is not None and not math.isnan(score)}

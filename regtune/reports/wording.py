@@ -56,7 +56,7 @@ def seeds(further: float) -> str:
     """Return how many further seeds would resolve a difference, to stand behind the verdict; empty for NaN."""
     if math.isnan(further):
         return ""
-    return f" (over {MOST:,} seeds)" if math.isinf(further) else f" (+{further:.0f} seeds)"
+    return f" (over {MOST:,})" if math.isinf(further) else f" (+{further:.0f})"
 
 
 def two_phases(search: Iterable[Any], confirm: Iterable[Any], form: str = "") -> list[str]:
