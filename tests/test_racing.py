@@ -123,7 +123,7 @@ def test_arms_without_scores_stop_nobody() -> None:
     failed: dict[int, float | None] = dict.fromkeys(range(6))
     fine = dict[int, float | None](enumerate([0.9, 0.91, 0.92, 0.9, 0.93, 0.9]))
     assert race.seeds({"base": fine, "failed": failed}) == {"base": 6, "failed": 6}
-    assert race.compare({"base": fine, "failed": failed})["failed"].note == "fewer than 3 seeds that both finished"
+    assert race.compare({"base": fine, "failed": failed})["failed"].note == "fewer than 3 pairs"
     assert race.seeds({"base": None, "a": fine}) == {"a": 3}
     assert race.seeds({"base": fine, "a": None}) == {"base": 3}
     assert race.compare({"base": fine, "a": None})["a"].verdict == "unresolved"

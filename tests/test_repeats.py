@@ -391,7 +391,7 @@ def test_below_three_repeats_there_is_no_p_value_and_no_verdict(tmp_path: Path, 
     assert frame is not None
     assert frame[["p", "p_holm", "difference_low"]].isna().all(axis=None)
     assert frame["verdict"].to_list() == ["", "unresolved"]
-    assert frame["note"][1] == "fewer than 3 repeats that have both"
+    assert frame["note"][1] == "fewer than 3 pairs"
     assert "good: fewer than 3 repeats shared with base, so no interval" in printed([tmp_path], "md")
 
 

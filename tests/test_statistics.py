@@ -136,9 +136,9 @@ def test_differences_are_over_the_seeds_that_both_finished() -> None:
 @pytest.mark.parametrize(
     ("differences", "note"),
     [
-        ([], "fewer than 3 seeds that both finished"),
-        ([0.1], "fewer than 3 seeds that both finished"),
-        ([0.1, 0.2], "fewer than 3 seeds that both finished"),
+        ([], "fewer than 3 pairs"),
+        ([0.1], "fewer than 3 pairs"),
+        ([0.1, 0.2], "fewer than 3 pairs"),
         ([0.0, 0.0, 0.0], "identical scores"),
         ([0.9 - 0.8, 0.8 - 0.7, 0.7 - 0.6], "all differences are equal"),
     ],

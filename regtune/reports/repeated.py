@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from regtune.changes import added
 from regtune.errors import Refused
 from regtune.records import Plain
+from regtune.reports.failures import OPEN
 from regtune.store import Results
-
-OPEN = ("missing", "running", "interrupted")
 
 
 @dataclass(frozen=True, kw_only=True)

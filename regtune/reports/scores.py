@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
 
 import pandas as pd
 
+from regtune.reports.rows import accuracy, accuracy_cell, difference, difference_cell
 from regtune.reports.verdicts import Verdict, verdicts
-from regtune.reports.wording import interval, knobs_chosen, number, seeds
-from regtune.statistics import bca_interval, mean_interval
+from regtune.reports.wording import interval, knobs_chosen, more, number
+from regtune.statistics import bca_interval
 from regtune.store import Results
-
-NOTHING = math.nan
 
 
 def scores(results: Results) -> pd.DataFrame:
@@ -28,48 +26,33 @@ def scores(results: Results) -> pd.DataFrame:
     trials = results.trials
     confirmed = trials[(trials["phase"] == "confirm") & (trials["status"] == "ok")]
     found = verdicts(results)
-    return pd.DataFrame(
-        [
+    rows = []
+    for arm in results.sweep["arms"]:
+        values, verdict = confirmed[confirmed["arm"] == arm]["test_accuracy"].to_list(), found.get(arm)
+        rows.append(
             {"arm": arm, "knobs": json.dumps(results.chosen.get(arm, {}))}
-            | _accuracy(confirmed[confirmed["arm"] == arm]["test_accuracy"].to_list())
-            | _difference(found.get(arm))
-            for arm in results.sweep["arms"]
-        ]
-    )
+            | accuracy(values)
+            | _bootstrapped(values)
+            | difference(verdict.comparison if verdict else None)
+            | _beside(verdict)
+        )
+    return pd.DataFrame(rows)
 
 
-def _accuracy(values: list[float]) -> dict[str, Any]:
-    mean, bca = mean_interval(values), bca_interval(values)
-    return {
-        "n": mean.n,
-        "test_accuracy": mean.mean,
-        "test_accuracy_sd": mean.sd,
-        "test_accuracy_low": mean.low,
-        "test_accuracy_high": mean.high,
-        "test_accuracy_bca_low": bca.low,
-        "test_accuracy_bca_high": bca.high,
-    }
+def _bootstrapped(values: list[float]) -> dict[str, float]:
+    bca = bca_interval(values)
+    return {"test_accuracy_bca_low": bca.low, "test_accuracy_bca_high": bca.high}
 
 
-def _difference(verdict: Verdict | None) -> dict[str, Any]:
-    against = verdict.comparison if verdict else None
+def _beside(verdict: Verdict | None) -> dict[str, float]:
+    """Return P(better) and the interval over seeds and test examples."""
     better, crossed = (verdict.preference, verdict.crossed) if verdict else (None, None)
     return {
-        "pairs": against.n if against else 0,
-        "difference": against.mean if against else NOTHING,
-        "difference_sd": against.sd if against else NOTHING,
-        "difference_low": against.low if against else NOTHING,
-        "difference_high": against.high if against else NOTHING,
-        "crossed_low": crossed.low if crossed else NOTHING,
-        "crossed_high": crossed.high if crossed else NOTHING,
-        "p": against.p if against else NOTHING,
-        "p_holm": against.p_holm if against else NOTHING,
-        "better": better.share if better else NOTHING,
-        "better_low": better.low if better else NOTHING,
-        "better_high": better.high if better else NOTHING,
-        "verdict": against.verdict if against else "",
-        "further": against.further if against else NOTHING,
-        "note": against.note if against else "",
+        "better": better.share if better else math.nan,
+        "better_low": better.low if better else math.nan,
+        "better_high": better.high if better else math.nan,
+        "crossed_low": crossed.low if crossed else math.nan,
+        "crossed_high": crossed.high if crossed else math.nan,
     }
 
 
@@ -78,17 +61,9 @@ def scores_as_text(frame: pd.DataFrame) -> pd.DataFrame:
     rows, most = frame.to_dict("records"), frame["n"].max()
     columns = {
         "arm": frame["arm"],
-        "verdict": [row["verdict"] + seeds(row["further"]) for row in rows],
-        "difference": [
-            interval(row["difference"], row["difference_low"], row["difference_high"], sign="+")
-            + (f" over {row['pairs']} seeds" if row["pairs"] < most else "")
-            if row["verdict"]
-            else ""
-            for row in rows
-        ],
-        "test accuracy %": [
-            interval(row["test_accuracy"], row["test_accuracy_low"], row["test_accuracy_high"]) for row in rows
-        ],
+        "verdict": [row["verdict"] + more(row["further"]) for row in rows],
+        "difference": [difference_cell(row, most, "seeds") for row in rows],
+        "test accuracy %": [accuracy_cell(row) for row in rows],
         "sd": [number(100 * value, ".2f") for value in frame["test_accuracy_sd"]],
         "n": frame["n"],
         "better in %": [

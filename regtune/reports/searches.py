@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 
 from regtune.reports.choices import choices, choices_as_text
 from regtune.reports.repeated import repeated
-from regtune.reports.wording import interval, number
-from regtune.statistics import Comparison, against, compare, mean_interval
-from regtune.statistics.further import MOST
+from regtune.reports.rows import accuracy, accuracy_cell, difference, difference_cell
+from regtune.reports.wording import more, number
+from regtune.statistics import against, compare
 from regtune.store import Results
 
 
@@ -41,8 +39,8 @@ def over_searches(repeats: Sequence[Results]) -> pd.DataFrame | None:
         [
             {"arm": arm, "knobs": json.dumps(choices(counted, arm)), "scores": json.dumps(scores[arm])}
             | _seeds([len(values) for values in finished[arm].values() if len(values)])
-            | _accuracy(scores[arm])
-            | _difference(compared.get(arm))
+            | accuracy(list(scores[arm].values()))
+            | difference(compared.get(arm))
             for arm in arms
         ]
     )
@@ -58,50 +56,16 @@ def _seeds(counts: Sequence[int]) -> dict[str, int]:
     return {"seeds_least": min(counts, default=0), "seeds_most": max(counts, default=0)}
 
 
-def _accuracy(scores: Mapping[int, float]) -> dict[str, Any]:
-    mean = mean_interval(list(scores.values()))
-    return {
-        "n": mean.n,
-        "test_accuracy": mean.mean,
-        "test_accuracy_sd": mean.sd,
-        "test_accuracy_low": mean.low,
-        "test_accuracy_high": mean.high,
-    }
-
-
-def _difference(against: Comparison | None) -> dict[str, Any]:
-    return {
-        "pairs": against.n if against else 0,
-        "difference": against.mean if against else math.nan,
-        "difference_sd": against.sd if against else math.nan,
-        "difference_low": against.low if against else math.nan,
-        "difference_high": against.high if against else math.nan,
-        "p": against.p if against else math.nan,
-        "p_holm": against.p_holm if against else math.nan,
-        "verdict": against.verdict if against else "",
-        "further": against.further if against else math.nan,
-        "note": against.note.replace("seeds that both finished", "repeats that have both") if against else "",
-    }
-
-
 def searches_as_text(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of `over_searches` as a reader wants them: few columns, percent, intervals in brackets."""
     rows, most = frame.to_dict("records"), frame["n"].max()
     return pd.DataFrame(
         {
             "arm": frame["arm"],
-            "verdict": [row["verdict"] + _further(row["further"]) for row in rows],
-            "difference": [
-                interval(row["difference"], row["difference_low"], row["difference_high"], sign="+")
-                + (f" over {row['pairs']} repeats" if row["pairs"] < most else "")
-                if row["verdict"]
-                else ""
-                for row in rows
-            ],
+            "verdict": [row["verdict"] + more(row["further"]) for row in rows],
+            "difference": [difference_cell(row, most, "repeats") for row in rows],
             "p (Holm)": [number(row["p_holm"], ".2g") if row["verdict"] else "" for row in rows],
-            "test accuracy %": [
-                interval(row["test_accuracy"], row["test_accuracy_low"], row["test_accuracy_high"]) for row in rows
-            ],
+            "test accuracy %": [accuracy_cell(row) for row in rows],
             "sd": [number(100 * value, ".2f") for value in frame["test_accuracy_sd"]],
             "repeats": frame["n"],
             "seeds in each": [_range(row["seeds_least"], row["seeds_most"]) for row in rows],
@@ -112,10 +76,3 @@ def searches_as_text(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _range(least: int, most: int) -> str:
     return str(least) if least == most else f"{least} to {most}"
-
-
-def _further(further: float) -> str:
-    """Return how many further repeats would resolve a difference, to stand behind the verdict; empty for NaN."""
-    if math.isnan(further):
-        return ""
-    return f" (over {MOST:,} repeats)" if math.isinf(further) else f" (+{further:.0f} repeats)"

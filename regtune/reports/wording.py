@@ -52,8 +52,8 @@ def spread(mean: float, sd: float, form: str) -> str:
     return number(mean, form) if math.isnan(sd) else f"{mean:{form}} ± {sd:{form}}"
 
 
-def seeds(further: float) -> str:
-    """Return how many further seeds would resolve a difference, to stand behind the verdict; empty for NaN."""
+def more(further: float) -> str:
+    """Return how many more would resolve a difference, to stand behind the verdict; empty for NaN."""
     if math.isnan(further):
         return ""
     return f" (over {MOST:,})" if math.isinf(further) else f" (+{further:.0f})"

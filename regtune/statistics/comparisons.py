@@ -94,7 +94,7 @@ def comparison(
 def why_not(array: NDArray[np.float64]) -> str:
     """Return why differences allow no test; empty where they allow one."""
     if len(array) < FEWEST:
-        return f"fewer than {FEWEST} seeds that both finished"
+        return f"fewer than {FEWEST} pairs"
     if constant(array):
         return "all differences are equal" if array.any() else "identical scores"
     return ""
