@@ -125,7 +125,7 @@ def test_several_folders_and_formats_on_the_command_line(tmp_path: Path) -> None
     folders = [made_up_log(tmp_path / name, {"base": SPREAD}, name=name) for name in "ab"]
     words = [sys.executable, "-m", "regtune", "table", *map(str, folders), "--format"]
     done = subprocess.run([*words, "json"], capture_output=True, text=True, check=True)
-    assert len(strict(done.stdout)) == 2
+    assert [sweep["sweep"] for sweep in strict(done.stdout)["sweeps"]] == ["a", "b"]
     refused = subprocess.run([*words, "latx"], capture_output=True, text=True, check=False)
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
     assert "did you mean 'latex'?" in refused.stderr

@@ -19,14 +19,16 @@ def table(
     results: Annotated[list[Path], typer.Argument(help="results folders", show_default=False)],
     form: Annotated[str, typer.Option("--format", help="md, csv, latex, html or json")] = "md",
 ) -> None:
-    """Print the comparison table of each results folder."""
+    """Print the comparison table of each results folder, and of several one over all of them."""
     from regtune.errors import nearest
     from regtune.reports.formats import FORMATS
+    from regtune.reports.together_formats import with_together
     from regtune.store import load
 
     if form not in FORMATS:
         raise Refused(f"--format: unknown format {form!r}{nearest(form, FORMATS)}")
-    sys.stdout.write(FORMATS[form]([load(folder) for folder in results]))
+    sweeps = [load(folder) for folder in results]
+    sys.stdout.write(with_together(FORMATS[form](sweeps), sweeps, form))
 
 
 @app.command()
