@@ -33,17 +33,24 @@ def table(
 
 @app.command()
 def report(
-    results: Annotated[Path, typer.Argument(help="a results folder", show_default=False)],
+    results: Annotated[list[Path], typer.Argument(help="results folders", show_default=False)],
     to: Annotated[
-        Path | None, typer.Option("--to", help="the HTML file; report.html in the results folder if not given")
+        Path | None,
+        typer.Option(
+            "--to", help="the HTML file; if not given, report.html in the results folder, of several in the current one"
+        ),
     ] = None,
 ) -> None:
     """Write one HTML file with tables and interactive charts, and every chart as SVG and PDF in a folder beside it."""
     from regtune.reports.report import write_report
+    from regtune.reports.volume import write_volume
     from regtune.store import load
 
-    loaded = load(results)
-    page, *figures = write_report(loaded, to or loaded.path / "report.html")
+    first, *others = loaded = [load(folder) for folder in results]
+    if others:
+        page, *figures = write_volume(loaded, to or Path("report.html"))
+    else:
+        page, *figures = write_report(first, to or first.path / "report.html")
     print(f"wrote {page}")
     if figures:
         print(f"wrote {figures[0].parent}: {len(figures)} files")
