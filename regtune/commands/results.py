@@ -57,6 +57,22 @@ def report(
 
 
 @app.command()
+def frames(
+    results: Annotated[Path, typer.Argument(help="a results folder", show_default=False)],
+    to: Annotated[
+        Path | None, typer.Option("--to", help="folder to write into; the results folder if not given")
+    ] = None,
+) -> None:
+    """Write trials and epochs as Parquet files, for other tools: the log stays the only truth."""
+    from regtune.parquet import write_frames
+    from regtune.store import load
+
+    loaded = load(results)
+    for path in write_frames(loaded, to or loaded.path):
+        print(f"wrote {path}")
+
+
+@app.command()
 def export(
     results: Annotated[Path, typer.Argument(help="a results folder", show_default=False)],
     arm: Annotated[str, typer.Option(help="the arm whose network is wanted", show_default=False)],
