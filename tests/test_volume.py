@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from regtune.records import Plain
-from regtune.reports.critical import columns, critical, groups
+from regtune.reports.critical import columns, critical, groups, two_lines
 from regtune.reports.drawing import Nothing
 from regtune.reports.figures import FIGURES, figure
 from regtune.reports.together import Together
@@ -51,6 +51,13 @@ def test_bars_of_one_column_share_no_arm() -> None:
     arms = [f"arm{k}" for k in range(8)]
     members = [arms[:3], arms[2:5], arms[3:6], arms[6:]]
     assert columns(members, arms) == [0, 1, 0, 0]
+
+
+def test_long_names_go_on_in_a_second_line() -> None:
+    assert two_lines("random_erasing_then_mixup") == "random_erasing_then_\nmixup"
+    assert two_lines("regularizer_number_16_with") == "regularizer_number_\n16_with"
+    assert two_lines("a" * 30) == f"{'a' * 20}\n{'a' * 10}"
+    assert two_lines("short\nname") == "short name"
 
 
 def test_the_diagram_has_every_arm_its_bars_and_the_ruler() -> None:

@@ -13,8 +13,13 @@ BAR = 0.05  # of the width, for each column of bars
 MARGIN = 0.03  # of the width, before rank 1: a point there must not lie on its arm's name
 WORD = 20  # letters in a line of a long name
 
-# A long name goes on in a second line; names are data, so this is the same expression for all of them.
-TWO_LINES = f"length(datum.label) > {WORD} ? [slice(datum.label, 0, {WORD}), slice(datum.label, {WORD})] : datum.label"
+
+def two_lines(name: str) -> str:
+    """Return a name with a line break where it is long, behind a joint if there is one."""
+    line = " ".join(name.splitlines())
+    cut = max(line.rfind(joint, 0, WORD) for joint in "_- ") + 1
+    cut = cut if cut > WORD // 3 else WORD
+    return line if len(line) <= WORD else f"{line[:cut]}\n{line[cut:]}"
 
 
 def groups(mean: pd.Series[float], reach: float) -> list[list[str]]:
@@ -60,20 +65,21 @@ def critical(found: Together) -> Drawing | Nothing:
     count = max(places, default=0) + 1
     bar = min(BAR, 0.5 / (count + 1))
     span = (len(arms) - 1) / (1 - bar * (count + 1) - MARGIN)
-    points = pd.DataFrame({"arm": arms, "mean rank": mean.to_list()})
+    rows = [two_lines(arm) for arm in arms]
+    points = pd.DataFrame({"arm": arms, "row": rows, "mean rank": mean.to_list()})
     bars = pd.DataFrame(
         [
-            {"arm": arm, "group": number, "at": len(arms) + span * bar * (place + 1)}
+            {"row": two_lines(arm), "group": number, "at": len(arms) + span * bar * (place + 1)}
             for number, (group, place) in enumerate(zip(members, places, strict=True))
             for arm in group
         ],
-        columns=["arm", "group", "at"],
+        columns=["row", "group", "at"],
     )
     right = 1 + span * (1 - MARGIN)
     scale = alt.Scale(domain=[1 - span * MARGIN, right], nice=False, zero=False)
     y = alt.Y(
-        "arm:N", sort=arms, title=None,
-        axis=alt.Axis(labelExpr=TWO_LINES, labelLineHeight=11, grid=True, domain=False, ticks=False),
+        "row:N", sort=rows, title=None,
+        axis=alt.Axis(labelExpr="split(datum.label, '\\n')", labelLineHeight=11, grid=True, domain=False, ticks=False),
     )  # fmt: skip
     ticks = alt.Axis(values=[*range(1, len(arms) + 1)], format="d", domain=False, labelOverlap=True)
     shown = [alt.Tooltip("arm:N"), alt.Tooltip("mean rank:Q", format=".2f")]
