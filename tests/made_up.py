@@ -27,15 +27,20 @@ def made_up_log(
     name: str = "made-up",
     repeat: int = 1,
     examples: int = 0,
+    data: Plain | None = None,
 ) -> Path:
     """Write a log in which each arm has these confirmed scores (None: missing) and these ends of search trials.
 
     `knobs` are those of the search trials of an arm, one after the other; by default a learning rate that grows.
-    With `examples` it says which test examples of so many were right, others for every arm and seed.
+    With `examples` it says which test examples of so many were right, others for every arm and seed. `data` is what
+    the header says of the data set, by default that of `small_trial`.
     """
     seeds = max(map(len, confirmed.values()))
     arms = {
-        arm: {"template": small_trial(epochs=epochs).plain(), "space": {RATE: SPACE, **(space or {})}}
+        arm: {
+            "template": {**small_trial(epochs=epochs).plain(), **({"data": data} if data else {})},
+            "space": {RATE: SPACE, **(space or {})},
+        }
         | {"trials": len(search)}
         for arm in confirmed
     }

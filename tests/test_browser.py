@@ -12,6 +12,7 @@ import pytest
 from regtune.records import Plain
 from regtune.reports.figures import FIGURES, drawn
 from regtune.reports.report import page
+from regtune.reports.volume import volume
 from regtune.store import load
 from tests.made_up import made_up_log
 from tests.test_report import RAND_AUGMENT, RAND_AUGMENT_SPACE
@@ -61,11 +62,39 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """Return a page of three small sweeps, two of one name, with long names of arms, and what its charts are called."""
+    folder = tmp_path_factory.mktemp("browser")
+    names = ["base", HOSTILE, "a_name_that_goes_on_and_on_for_longer_than_any_column", *map("arm_{}".format, range(12))]
+    arms = {name: tuple(score + 0.01 * k for score in SPREAD) for k, name in enumerate(names)}
+    data: list[Plain] = [{"name": name, "train": 48} for name in ("digits", "mnist", "fashion_mnist")]
+    about = zip(("one", "a_name_of_two_sweeps", "a_name_of_two_sweeps"), data, strict=True)
+    folders = [made_up_log(folder / str(k), arms, name=name, data=what) for k, (name, what) in enumerate(about)]
+    text, figures = volume([load(path) for path in folders])
+    path = folder / "reports.html"
+    path.write_text(text, encoding="utf-8")
+    return path, [figure.name for figure in figures if figure.spec is not None]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
 def test_the_report_fits_and_draws_every_figure_and_asks_for_nothing(
     browser: Browser, report: Path, width: int, scheme: str
 ) -> None:
+    looked_at(browser, report, [planned.draw.__name__ for planned in FIGURES], width, scheme)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_report_on_several_sweeps_does_so_too(
+    browser: Browser, reports: tuple[Path, list[str]], width: int, scheme: str
+) -> None:
+    assert reports[1][0] == "together-critical"
+    looked_at(browser, *reports, width, scheme)
+
+
+def looked_at(browser: Browser, report: Path, charts: list[str], width: int, scheme: str) -> None:
     view = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type] # a literal, from the list above
     asked: list[str] = []
     wrong: list[str] = []
@@ -73,13 +102,13 @@ def test_the_report_fits_and_draws_every_figure_and_asks_for_nothing(
     view.on("pageerror", lambda error: wrong.append(str(error)))
     view.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
     view.goto(report.as_uri())
-    view.wait_for_function(f"document.querySelectorAll('{DRAWING}').length === {len(FIGURES)}", timeout=20_000)
+    view.wait_for_function(f"document.querySelectorAll('{DRAWING}').length === {len(charts)}", timeout=20_000)
     seen = view.evaluate(MEASURE)
     view.close()
     assert asked == [report.as_uri()]
     assert wrong == []
     assert seen["page"][0] <= seen["page"][1] == width, "no overflow"
-    assert [chart["name"] for chart in seen["charts"]] == [planned.draw.__name__ for planned in FIGURES]
+    assert [chart["name"] for chart in seen["charts"]] == charts
     for chart in seen["charts"]:
         assert min(chart["width"], chart["height"]) > 80, chart
         assert chart["label"], "what a screen reader says"

@@ -34,7 +34,7 @@ from regtune.planned import planned
 from regtune.records import Cell
 from regtune.repeats import run_all
 from regtune.reports.folder import printed, write_folder
-from regtune.reports.formats import FORMATS
+from regtune.reports.formats import SWEEPS
 from regtune.reports.repeated import repeated
 from regtune.reports.searches import over_searches, searches_as_text
 from regtune.reports.searches_caption import searches_caption, searches_sentences
@@ -386,7 +386,7 @@ def test_below_three_repeats_there_is_no_p_value_and_no_verdict(tmp_path: Path, 
     frame = over_searches(results)
     if repeats == 1:
         assert frame is None
-        assert printed([tmp_path], "md") == FORMATS["md"](results)
+        assert printed([tmp_path], "md") == SWEEPS["md"](results)
         return
     assert frame is not None
     assert frame[["p", "p_holm", "difference_low"]].isna().all(axis=None)
@@ -484,8 +484,9 @@ def test_every_format_has_the_table_over_searches_first(tmp_path: Path) -> None:
     each = [load(path) for folder in mixed for path in repeats_of(folder)]
     assert len(each) == 4
     for form, begin in (("html", "<table>"), ("latex", r"\begin{table}"), ("md", "\n\n| arm")):
-        assert printed(mixed, form).count(begin) == 1 + FORMATS[form](each).count(begin)
-    first, last = json.loads(printed(mixed, "json"), parse_constant=pytest.fail)
+        over_searches_and_over_sweeps = 2
+        assert printed(mixed, form).count(begin) == over_searches_and_over_sweeps + SWEEPS[form](each).count(begin)
+    first, last = json.loads(printed(mixed, "json"), parse_constant=pytest.fail)["sweeps"]
     assert first["arms"][1]["verdict"] == "better"
     assert first["arms"][0]["difference"] is None
     assert first["arms"][0]["knobs"] == {RATE: [0.01, 0.02, 0.03]}

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from regtune.reports.comparison import comparison
+from regtune.reports.folder import printed
 from regtune.reports.formats import FORMATS
 from regtune.reports.latex import escaped
 from regtune.reports.unsaid import unsaid
@@ -32,7 +33,7 @@ def strict(text: str) -> Any:
 
 
 def test_latex_escapes_what_would_be_commands(tmp_path: Path) -> None:
-    text = FORMATS["latex"]([load(made_up_log(tmp_path, {"base": SPREAD, HOSTILE: BETTER}))])
+    text = printed([made_up_log(tmp_path, {"base": SPREAD, HOSTILE: BETTER})], "latex")
     row = next(line for line in text.splitlines() if line.startswith(r"a\&b"))
     assert row.startswith(
         r"a\&b\_\%\$\#\{\}\textasciitilde{}\textasciicircum{}\textbackslash{}input\{x\} {[}1{]} \textbar{} "
@@ -46,7 +47,7 @@ def test_latex_escapes_what_would_be_commands(tmp_path: Path) -> None:
 
 
 def test_the_latex_caption_says_n_test_correction_epoch_rule_and_budget(tmp_path: Path) -> None:
-    text = FORMATS["latex"]([load(made_up_log(tmp_path, {"base": SPREAD, "other": BETTER}))])
+    text = printed([made_up_log(tmp_path, {"base": SPREAD, "other": BETTER})], "latex")
     caption = next(line for line in text.splitlines() if line.startswith(r"\caption"))
     for words in (
         "4 fresh seeds",
@@ -58,7 +59,7 @@ def test_the_latex_caption_says_n_test_correction_epoch_rule_and_budget(tmp_path
 
 
 def test_json_is_strict_and_has_null_for_what_cannot_be_said(tmp_path: Path) -> None:
-    (sweep,) = strict(FORMATS["json"]([load(made_up_log(tmp_path, {"base": SPREAD, "other": (0.5, None)}))]))
+    (sweep,) = strict(printed([made_up_log(tmp_path, {"base": SPREAD, "other": (0.5, None)})], "json"))["sweeps"]
     base, other = sweep["arms"]
     assert base["difference"] is None
     assert other["test_accuracy_low"] is None
@@ -69,16 +70,17 @@ def test_json_is_strict_and_has_null_for_what_cannot_be_said(tmp_path: Path) -> 
 def test_csv_of_one_sweep_is_the_comparison_and_of_several_begins_with_their_names(tmp_path: Path) -> None:
     first = load(made_up_log(tmp_path / "a", {"base": SPREAD, "other": BETTER}, name="first"))
     second = load(made_up_log(tmp_path / "b", {"base": SPREAD}, name="second"))
-    assert FORMATS["csv"]([first]) == comparison(first).to_csv(index=False)
-    lines = FORMATS["csv"]([first, second]).splitlines()
+    assert printed([first.path], "csv") == comparison(first).to_csv(index=False)
+    lines = printed([first.path, second.path], "csv").splitlines()
     assert lines[0].startswith("sweep,arm,knobs,n,")
     assert [line.split(",")[0] for line in lines[1:]] == ["first", "first", "second"]
-    assert FORMATS["md"]([first, second]).count("| arm") == 2 * 3
-    assert [sweep["sweep"] for sweep in strict(FORMATS["json"]([first, second]))] == ["first", "second"]
+    assert printed([first.path, second.path], "md").count("| arm") == 2 * 3 + 1
+    both = strict(printed([first.path, second.path], "json"))["sweeps"]
+    assert [sweep["sweep"] for sweep in both] == ["first", "second"]
 
 
 def test_html_escapes_names_and_is_well_formed(tmp_path: Path) -> None:
-    text = FORMATS["html"]([load(made_up_log(tmp_path, {"base": SPREAD, HOSTILE: BETTER}))])
+    text = printed([made_up_log(tmp_path, {"base": SPREAD, HOSTILE: BETTER})], "html")
     assert "<script>" not in text
     stack: list[str] = []
 
@@ -111,7 +113,7 @@ POOR: dict[str, tuple[dict[str, tuple[float | None, ...]], tuple[str, ...], str]
 def test_a_poor_log_still_gives_a_table_that_says_what_cannot_be_said(tmp_path: Path, case: str, form: str) -> None:
     confirmed, search, words = POOR[case]
     results = load(made_up_log(tmp_path, confirmed, search=search))
-    text = FORMATS[form]([results])
+    text = printed([results.path], form)
     assert all(arm in text for arm in confirmed)
     if form != "csv":
         assert words in text
@@ -125,7 +127,7 @@ def test_several_folders_and_formats_on_the_command_line(tmp_path: Path) -> None
     folders = [made_up_log(tmp_path / name, {"base": SPREAD}, name=name) for name in "ab"]
     words = [sys.executable, "-m", "regtune", "table", *map(str, folders), "--format"]
     done = subprocess.run([*words, "json"], capture_output=True, text=True, check=True)
-    assert len(strict(done.stdout)) == 2
+    assert [sweep["sweep"] for sweep in strict(done.stdout)["sweeps"]] == ["a", "b"]
     refused = subprocess.run([*words, "latx"], capture_output=True, text=True, check=False)
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
     assert "did you mean 'latex'?" in refused.stderr

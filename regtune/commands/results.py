@@ -19,7 +19,10 @@ def table(
     results: Annotated[list[Path], typer.Argument(help="results folders", show_default=False)],
     form: Annotated[str, typer.Option("--format", help="md, csv, latex, html or json")] = "md",
 ) -> None:
-    """Print the comparison table of each results folder, where a sweep has repeats that over whole searches first."""
+    """Print the tables of each results folder, and of several one over all of them.
+
+    Where a sweep has repeats, the table over whole searches comes first.
+    """
     from regtune.errors import nearest
     from regtune.reports.folder import printed
     from regtune.reports.formats import FORMATS
@@ -31,20 +34,43 @@ def table(
 
 @app.command()
 def report(
-    results: Annotated[Path, typer.Argument(help="a results folder", show_default=False)],
+    results: Annotated[list[Path], typer.Argument(help="results folders", show_default=False)],
     to: Annotated[
-        Path | None, typer.Option("--to", help="the HTML file; report.html in the results folder if not given")
+        Path | None,
+        typer.Option(
+            "--to", help="the HTML file; if not given, report.html in the results folder, of several in the current one"
+        ),
     ] = None,
 ) -> None:
     """Write one HTML file with tables and interactive charts, and every chart as SVG and PDF in a folder beside it."""
     from regtune.reports.report import write_report
+    from regtune.reports.volume import write_volume
     from regtune.store import load
 
-    loaded = load(results)
-    page, *figures = write_report(loaded, to or loaded.path / "report.html")
+    first, *others = loaded = [load(folder) for folder in results]
+    if others:
+        page, *figures = write_volume(loaded, to or Path("report.html"))
+    else:
+        page, *figures = write_report(first, to or first.path / "report.html")
     print(f"wrote {page}")
     if figures:
         print(f"wrote {figures[0].parent}: {len(figures)} files")
+
+
+@app.command()
+def frames(
+    results: Annotated[Path, typer.Argument(help="a results folder", show_default=False)],
+    to: Annotated[
+        Path | None, typer.Option("--to", help="folder to write into; the results folder if not given")
+    ] = None,
+) -> None:
+    """Write trials and epochs as Parquet files, for other tools: the log stays the only truth."""
+    from regtune.parquet import write_frames
+    from regtune.store import load
+
+    loaded = load(results)
+    for path in write_frames(loaded, to or loaded.path):
+        print(f"wrote {path}")
 
 
 @app.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import altair as alt
 
@@ -20,6 +20,8 @@ from regtune.reports.progress import progress
 from regtune.reports.sensitivity import sensitivity
 from regtune.reports.survival import survival
 from regtune.store import Results
+
+Subject = TypeVar("Subject")
 
 
 class Planned(NamedTuple):
@@ -57,12 +59,12 @@ FIGURES = (
 
 def drawn(results: Results) -> list[Figure]:
     """Return all figures of a sweep."""
-    return [_drawn(planned, results) for planned in FIGURES]
+    return [figure(section, title, draw, results) for section, title, draw in FIGURES]
 
 
-def _drawn(planned: Planned, results: Results) -> Figure:
-    section, title, draw = planned
-    chart = draw(results)
+def figure(section: str, title: str, draw: Callable[[Subject], Drawing | Nothing], subject: Subject) -> Figure:
+    """Draw one figure of what it is about: a sweep, or several together."""
+    chart = draw(subject)
     return Figure(
         section=section,
         name=draw.__name__,

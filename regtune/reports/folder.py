@@ -5,42 +5,39 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from regtune.errors import Refused
 from regtune.folders import repeats_of
 from regtune.records import Plain
-from regtune.reports.formats import FORMATS, html_table, write_tables
-from regtune.reports.latex import latex
+from regtune.reports.formats import SWEEPS, TABLE, strict, to_csv, to_plain, write_tables
 from regtune.reports.searches import over_searches, searches_as_text
 from regtune.reports.searches_caption import searches_caption, searches_sentences
-from regtune.reports.tables import Table
+from regtune.reports.table import Table
+from regtune.reports.together import together
+from regtune.reports.together_json import together_plain
+from regtune.reports.together_words import together_table
 from regtune.store import Results, begun, load
 
 
 def printed(folders: Sequence[Path], form: str) -> str:
-    """Return the tables of results folders in a format of `formats.FORMATS`; that of a log is of it alone.
+    """Return the tables of results folders in one of `formats.FORMATS`; those of a log are of it alone.
 
-    Where a folder has repeats, the table over whole searches comes first and then those of each repeat; as CSV
-    there is the one over searches only, as JSON one object that has those of each repeat. Raises Refused for the CSV of
-    folders with repeats beside folders without: their columns are others.
+    Where a folder has repeats, the table over whole searches comes first and then those of each repeat; behind
+    several folders comes the table over all of them, in which the first repeat counts. JSON is an object: `sweeps`,
+    an object each, and `together`, null for one folder. CSV has rows of one shape: those over searches where folders
+    have repeats, and nothing over all. Raises Refused for the CSV of folders with repeats beside folders without.
     """
     sweeps = [[load(path) for path in _begun(folder)] for folder in folders]
+    over_all = together([repeats[0] for repeats in sweeps]) if len(sweeps) > 1 else None
     if form == "json":
-        return json.dumps([_object(repeats) for repeats in sweeps], allow_nan=False, indent=2) + "\n"
-    several = [repeats for repeats in sweeps if len(repeats) > 1]
-    if form == "csv" and several:
-        if len(several) < len(sweeps):
-            raise Refused(
-                f"--format csv: expected folders that all have repeats or none, given "
-                f"{len(several)} of {len(sweeps)} with repeats; print them one by one"
-            )
-        return _csv(several)
-    if not several:
-        return FORMATS[form]([results for repeats in sweeps for results in repeats])
-    return "\n".join(_text(repeats, form) + FORMATS[form](repeats) for repeats in sweeps)
+        whole = {"sweeps": [_object(repeats) for repeats in sweeps], "together": over_all and together_plain(over_all)}
+        return json.dumps(whole, allow_nan=False, indent=2) + "\n"
+    if form == "csv":
+        return _csv(sweeps)
+    parts = [_text(repeats, form) for repeats in sweeps]
+    return "\n".join([*parts, TABLE[form](together_table(over_all)) + "\n"] if over_all else parts)
 
 
 def write_folder(folder: Path) -> tuple[list[Path], int]:
@@ -66,39 +63,43 @@ def _begun(folder: Path) -> list[Path]:
 
 
 def _text(repeats: Sequence[Results], form: str) -> str:
-    """Return the table over whole searches in Markdown, HTML or LaTeX; empty for a sweep without repeats."""
+    """Return the tables of a sweep, with repeats behind that over whole searches."""
+    return "".join(f"{TABLE[form](table)}\n\n" for table in _over_searches(repeats)) + SWEEPS[form](repeats)
+
+
+def _over_searches(repeats: Sequence[Results]) -> list[Table]:
     rows = over_searches(repeats)
     if rows is None:
-        return ""
-    caption, sentences, frame = searches_caption(repeats), searches_sentences(repeats, rows), searches_as_text(rows)
-    if form == "md":
-        lines = [caption, "", frame.to_markdown(index=False, disable_numparse=True)]
-        lines += ["", *(f"- {line}" for line in sentences)] if sentences else []
-        return "\n".join([*lines, "", ""])
-    table = Table(title="Over whole searches", caption=caption, frame=frame, sentences=sentences)
-    return {"html": html_table, "latex": latex}[form](table) + "\n"
+        return []
+    caption, sentences = searches_caption(repeats), searches_sentences(repeats, rows)
+    return [Table(title="Over whole searches", caption=caption, frame=searches_as_text(rows), sentences=sentences)]
 
 
 def _csv(sweeps: Sequence[Sequence[Results]]) -> str:
-    frames = []
-    for repeats in sweeps:
-        frame = over_searches(repeats)
-        if frame is not None and len(sweeps) > 1:
-            frame.insert(0, "sweep", repeats[0].sweep["name"])
-        frames.append(frame)
-    return pd.concat(frames).to_csv(index=False)
+    repeated = [over_searches(repeats) for repeats in sweeps]
+    frames = [frame for frame in repeated if frame is not None]
+    if frames and len(frames) < len(sweeps):
+        raise Refused(
+            f"--format csv: expected folders that all have repeats or none, given "
+            f"{len(frames)} of {len(sweeps)} with repeats; print them one by one"
+        )
+    if not frames:
+        return to_csv([repeats[0] for repeats in sweeps])
+    named = [frame.assign(sweep=repeats[0].sweep["name"]) for frame, repeats in zip(frames, sweeps, strict=True)]
+    whole = pd.concat(named)
+    whole.insert(0, "sweep", whole.pop("sweep"))
+    return (whole if len(sweeps) > 1 else frames[0]).to_csv(index=False)
 
 
 def _object(repeats: Sequence[Results]) -> Plain:
-    """Return the object of a sweep; without repeats as `formats.to_json` has it."""
-    each: list[Plain] = json.loads(FORMATS["json"](repeats))
-    rows = over_searches(repeats)
+    """Return the object of a sweep; with repeats that over whole searches, which has those of each."""
+    each, rows = [to_plain(results) for results in repeats], over_searches(repeats)
     if rows is None:
         return each[0]
     arms = [
-        {str(name): None if pd.isna(value) else value for name, value in row.items()}
+        {str(name): strict(value) for name, value in row.items()}
         | {name: json.loads(row[name]) for name in ("knobs", "scores")}
         for row in rows.to_dict("records")
     ]
-    words: dict[str, Any] = {"sweep": repeats[0].sweep["name"], "caption": searches_caption(repeats)}
+    words = {"sweep": repeats[0].sweep["name"], "caption": searches_caption(repeats)}
     return words | {"cannot_be_said": searches_sentences(repeats, rows), "arms": arms, "repeats": each}

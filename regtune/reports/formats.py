@@ -16,7 +16,8 @@ from regtune.records import Plain
 from regtune.reports.comparison import comparison
 from regtune.reports.failures import failed_lines
 from regtune.reports.latex import latex
-from regtune.reports.tables import Table, tables
+from regtune.reports.table import Table
+from regtune.reports.tables import tables
 from regtune.store import Results, load
 
 
@@ -27,13 +28,17 @@ def to_markdown(sweeps: Sequence[Results]) -> str:
 
 def markdown(results: Results) -> str:
     """Return tables, what must be said of them and failures as Markdown."""
-    parts = []
-    for table in tables(results).in_order:
-        parts += [table.caption, table.frame.to_markdown(index=False, disable_numparse=True)]
-        parts += ["\n".join(f"- {line}" for line in table.sentences)] if table.sentences else []
+    parts = [markdown_table(table) for table in tables(results).in_order]
     if bad := failed_lines(results):
         parts += [f"{len(bad)} trials did not end well:", "\n".join(f"- {line}" for line in bad)]
     return "\n\n".join(parts) + "\n"
+
+
+def markdown_table(table: Table) -> str:
+    """Return caption, table and sentences."""
+    parts = [table.caption, table.frame.to_markdown(index=False, disable_numparse=True)]
+    parts += ["\n".join(f"- {line}" for line in table.sentences)] if table.sentences else []
+    return "\n\n".join(parts)
 
 
 def to_csv(sweeps: Sequence[Results]) -> str:
@@ -70,15 +75,11 @@ def html_table(table: Table) -> str:
     return f"<table>\n<caption>{words}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>\n"
 
 
-def to_json(sweeps: Sequence[Results]) -> str:
-    """Return strict JSON, a list with an object per sweep; null stands for what cannot be said."""
-    return json.dumps([_plain(results) for results in sweeps], allow_nan=False, indent=2) + "\n"
-
-
-def _plain(results: Results) -> Plain:
+def to_plain(results: Results) -> Plain:
+    """Return the rows of a sweep and what is said of them, fit for strict JSON: None for what cannot be said."""
     found = tables(results)
     arms = [
-        {str(name): _strict(value) for name, value in row.items()} | {"knobs": json.loads(row["knobs"])}
+        {str(name): strict(value) for name, value in row.items()} | {"knobs": json.loads(row["knobs"])}
         for row in found.rows.to_dict("records")
     ]
     return {
@@ -91,7 +92,8 @@ def _plain(results: Results) -> Plain:
     }
 
 
-def _strict(value: Any) -> Any:
+def strict(value: Any) -> Any:
+    """Return a value, None for a number that JSON has no word for."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -104,6 +106,11 @@ def write_tables(folder: Path) -> int:
     return int(table["n"].sum())
 
 
-FORMATS: Mapping[str, Callable[[Sequence[Results]], str]] = MappingProxyType(
-    {"md": to_markdown, "csv": to_csv, "latex": to_latex, "html": to_html, "json": to_json}
+# Formats in which tables stand one behind the other, and what writes one table, and all of several sweeps.
+TABLE: Mapping[str, Callable[[Table], str]] = MappingProxyType(
+    {"md": markdown_table, "latex": latex, "html": html_table}
 )
+SWEEPS: Mapping[str, Callable[[Sequence[Results]], str]] = MappingProxyType(
+    {"md": to_markdown, "latex": to_latex, "html": to_html}
+)
+FORMATS = ("md", "csv", "latex", "html", "json")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from regtune.pruning import rung_correlations, wrongly_pruned
-from regtune.reports.tables import Table
+from regtune.reports.table import Table
 from regtune.reports.wording import number
 from regtune.store import Results
 

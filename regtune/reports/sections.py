@@ -7,22 +7,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from regtune.reports import tables as texts
 from regtune.reports.failures import OPEN, failures
 from regtune.reports.figures import Figure
 from regtune.reports.pruned import pruning_table
+from regtune.reports.table import Table
 from regtune.reports.tables import tables
 from regtune.store import Results
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """A table of text, and what must be said of it."""
-
-    label: str
-    note: str
-    columns: list[str]
-    rows: list[list[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,19 +29,18 @@ class Section:
 def sections(results: Results, figures: Sequence[Figure]) -> list[Section]:
     """Return the five sections."""
     found, bad, pruned = tables(results), failures(results), pruning_table(results)
-    which, metrics, budget = map(_table, found.in_order)
     of = {key: [figure for figure in figures if figure.section == key] for key in ("sure", "cost", "why")}
     return [
-        Section(id="which", title="Which arm?", sentences=answer(found.rows), tables=[which]),
+        Section(id="which", title="Which arm?", sentences=answer(found.rows), tables=[found.scores]),
         Section(id="sure", title="How sure is that?", sentences=found.scores.sentences, figures=of["sure"]),
         Section(
             id="cost", title="At what cost?", sentences=found.budget.sentences, figures=of["cost"],
-            tables=[budget, *([_table(pruned)] if pruned else [])],
+            tables=[found.budget, *([pruned] if pruned else [])],
         ),
-        Section(id="why", title="Why?", tables=[metrics], figures=of["why"]),
+        Section(id="why", title="Why?", tables=[found.metrics], figures=of["why"]),
         Section(
             id="failed", title="What failed?", sentences=[_failures(results, len(bad))],
-            tables=[_table(texts.Table(title="Trials that failed", caption="", frame=bad))] if len(bad) else [],
+            tables=[Table(title="Trials that failed", caption="", frame=bad)] if len(bad) else [],
         ),
     ]  # fmt: skip
 
@@ -73,8 +62,3 @@ def _failures(results: Results, bad: int) -> str:
     unfinished = int(results.trials["status"].isin(OPEN).sum())
     rest = f" {unfinished} more have not ended yet." if unfinished else ""
     return f"{bad or 'None'} of {len(results.trials)} planned trials failed, diverged or were lost.{rest}"
-
-
-def _table(table: texts.Table) -> Table:
-    rows = [list(row) for row in table.frame.astype(str).itertuples(index=False)]
-    return Table(label=table.title, note=table.caption, columns=[str(c) for c in table.frame], rows=rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -14,18 +13,9 @@ from regtune.reports.caption import caption
 from regtune.reports.comparison import comparison
 from regtune.reports.metrics import metrics_as_text, metrics_caption
 from regtune.reports.scores import scores_as_text
+from regtune.reports.table import Table
 from regtune.reports.unsaid import leaning, unsaid
 from regtune.store import Results
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """A table of text with its title, what it shows (`caption`) and what must be said of it, sentence by sentence."""
-
-    title: str
-    caption: str
-    frame: pd.DataFrame
-    sentences: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

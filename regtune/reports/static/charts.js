@@ -1,4 +1,4 @@
-// Draws every chart as wide as its box and in the colours of the page; again when either changes.
+// Draws every chart, from the top, as wide as its box and in the colours of the page; again when either changes.
 const report = JSON.parse(document.getElementById("report-data").textContent);
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 const MANY = 4000; // rows: beyond that a canvas is faster than an SVG
@@ -28,17 +28,21 @@ function fitted(spec, width) {
   return fit;
 }
 
-function draw() {
+let round = 0;
+async function draw() {
+  const mine = ++round;
   for (const box of document.querySelectorAll(".chart")) {
     const spec = report.charts[box.dataset.chart];
     const rows = Object.values(spec.datasets).reduce((sum, data) => sum + data.length, 0);
-    window.vegaEmbed(box, fitted(spec, box.clientWidth), {
+    await window.vegaEmbed(box, fitted(spec, box.clientWidth), {
       config: dark.matches ? report.dark : report.light,
       renderer: rows > MANY ? "canvas" : "svg",
       tooltip: { theme: dark.matches ? "dark" : "light" },
       actions: { export: true, source: false, compiled: false, editor: false },
       downloadFileName: box.dataset.chart,
     }).catch((error) => { box.textContent = `This chart could not be drawn: ${error.message}`; });
+    await new Promise((next) => setTimeout(next)); // a page of many charts can be read and moved meanwhile
+    if (mine !== round) return; // another drawing of all has begun
   }
 }
 

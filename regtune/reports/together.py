@@ -1,0 +1,85 @@
+"""Several sweeps together (data sets x networks): mean accuracies, ranks over sweeps, wins against the first arm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from regtune.errors import Refused
+from regtune.reports.labels import labels
+from regtune.reports.verdicts import against_baseline
+from regtune.statistics.ranks import Ranks, ranks, win_tie_loss
+from regtune.store import Results
+
+LEVEL = 0.95
+WINS = ("win", "tie", "loss")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Together:
+    """Several sweeps side by side, each under a label that no other has.
+
+    `scores` [sweep, arm] are mean test accuracies of the confirmed trials, as fractions; NaN where an arm has
+    none. `ranks` are over the arms that every sweep has planned, and the sweeps in which all of those have a
+    score. `first` is the first arm of each sweep. `wins` [arm, (win, tie, loss)] counts the verdicts against it;
+    None where the sweeps differ in it.
+    """
+
+    sweeps: tuple[Results, ...]
+    scores: pd.DataFrame
+    ranks: Ranks
+    first: dict[str, str]
+    wins: pd.DataFrame | None
+
+    @property
+    def reach(self) -> float:
+        """Mean ranks that are farther apart than this are told apart; infinite where none are, NaN without a test.
+
+        It is Nemenyi's critical difference, and none where Friedman's test, which comes first, does not reject.
+        """
+        return float("inf") if self.ranks.p > 1 - LEVEL else self.ranks.critical
+
+
+def together(sweeps: Sequence[Results]) -> Together:
+    """Put several sweeps side by side; raises Refused if one is given twice, which would count it twice."""
+    seen: set[object] = set()
+    for results in sweeps:
+        if (path := results.path.resolve()) in seen:
+            raise Refused(f"{results.path}: expected each results folder once, given it twice; leave one out")
+        seen.add(path)
+    named = dict(zip(labels(sweeps), sweeps, strict=True))
+    arms = list(dict.fromkeys(arm for results in sweeps for arm in results.sweep["arms"]))
+    scores = pd.DataFrame({label: _means(results) for label, results in named.items()}).T.reindex(columns=arms)
+    common = [arm for arm in arms if all(arm in results.sweep["arms"] for results in sweeps)]
+    first = {label: next(iter(results.sweep["arms"])) for label, results in named.items()}
+    return Together(
+        sweeps=tuple(sweeps),
+        scores=scores.astype(float),
+        ranks=ranks(scores[common].astype(float), level=LEVEL),
+        first=first,
+        wins=_wins(sweeps) if len(set(first.values())) == 1 else None,
+    )
+
+
+def frame(found: Together) -> pd.DataFrame:
+    """Return one row per arm: mean rank, wins, ties and losses, then `test_accuracy: <sweep>` of each sweep."""
+    arms = list(found.scores.columns)
+    rows = pd.DataFrame({"arm": arms, "mean_rank": found.ranks.mean.reindex(arms).to_list()})
+    wins = found.wins if found.wins is not None else pd.DataFrame(columns=list(WINS))
+    rows = rows.join(wins.reindex(arms).astype("Int64").reset_index(drop=True))
+    accuracies = found.scores.T.add_prefix("test_accuracy: ").reset_index(drop=True)
+    return pd.concat([rows, accuracies], axis="columns")
+
+
+def _means(results: Results) -> pd.Series[float]:
+    trials = results.trials
+    confirmed = trials[(trials["phase"] == "confirm") & (trials["status"] == "ok")]
+    return confirmed.groupby("arm")["test_accuracy"].mean()
+
+
+def _wins(sweeps: Sequence[Results]) -> pd.DataFrame:
+    """Count verdicts; where an arm shares no seed with the first there is none, and that is no tie."""
+    compared = [against_baseline(results) for results in sweeps]
+    return win_tie_loss({arm: one.verdict for arm, one in each.items() if one.n} for each in compared)

@@ -1,0 +1,30 @@
+"""The table over several sweeps as an object for strict JSON."""
+
+from __future__ import annotations
+
+from regtune.records import Plain
+from regtune.reports.formats import strict
+from regtune.reports.together import WINS, Together, frame
+from regtune.reports.together_words import caption_over_sweeps, sentences_over_sweeps
+
+
+def together_plain(found: Together) -> Plain:
+    """Return ranks, wins and accuracies; None for what cannot be said."""
+    ranks, rows = found.ranks, frame(found).astype(object)
+    rows = rows.where(rows.notna(), None)
+    arms = [
+        {"arm": row["arm"], "mean_rank": row["mean_rank"]}
+        | {word: row[word] for word in WINS}
+        | {"test_accuracy": {str(label): row[f"test_accuracy: {label}"] for label in found.scores.index}}
+        for row in rows.to_dict("records")
+    ]
+    return {
+        "caption": caption_over_sweeps(found),
+        "said": sentences_over_sweeps(found),
+        "arms": arms,
+        "sweeps_ranked": ranks.n,
+        "left_out": list(ranks.left_out),
+        "friedman_p": strict(ranks.p),
+        "critical_difference": strict(ranks.critical),
+        "cannot_be_said": ranks.note,
+    }

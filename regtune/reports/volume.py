@@ -1,0 +1,53 @@
+"""The report on several sweeps: one page, first what they say together, then a chapter for each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from regtune.reports.chapters import Chapter, chapter
+from regtune.reports.critical import critical
+from regtune.reports.figures import Figure, figure
+from regtune.reports.labels import slugs
+from regtune.reports.report import CHARTS, made, progress, rendered, write_page
+from regtune.reports.sections import Section
+from regtune.reports.together import Together, together
+from regtune.reports.together_words import together_table
+from regtune.store import Results
+
+
+def write_volume(sweeps: Sequence[Results], to: Path) -> list[Path]:
+    """Write the page to `to` and all figures beside it; return what was written, the page first."""
+    text, figures = volume(sweeps)
+    return write_page(text, figures, to)
+
+
+def volume(sweeps: Sequence[Results]) -> tuple[str, list[Figure]]:
+    """Return the HTML of a report on several sweeps, and its figures."""
+    found = together(sweeps)
+    chapters = _chapters(found)
+    drawing = figure("together", "Mean ranks over the sweeps", critical, found)
+    figures = [replace(drawing, name=f"together-{drawing.name}"), *(each for one in chapters for each in one.figures)]
+    text = rendered(
+        name=f"{len(sweeps)} sweeps",
+        facts=progress(sweeps),
+        sections=[_together(found, figures[0])],
+        chapters=chapters,
+        figures=figures,
+        made=CHARTS,
+    )
+    return text, figures
+
+
+def _chapters(found: Together) -> list[Chapter]:
+    names = [str(label) for label in found.scores.index]
+    return [
+        chapter(results, title=name, slug=slug, facts=f"{progress([results])} {made(results.header)}")
+        for results, name, slug in zip(found.sweeps, names, slugs(["together", *names])[1:], strict=True)
+    ]
+
+
+def _together(found: Together, drawing: Figure) -> Section:
+    table = together_table(found)
+    return Section(id="together", title="Together", sentences=table.sentences, tables=[table], figures=[drawing])
