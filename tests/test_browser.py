@@ -58,7 +58,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     knobs: dict[str, list[Plain]] = dict.fromkeys(names, RAND_AUGMENT)
     results = load(made_up_log(folder, arms, search=search, knobs=knobs, space=RAND_AUGMENT_SPACE))
     path = folder / "report.html"
-    path.write_text(page(results, drawn(results)), encoding="utf-8")
+    path.write_text(page([results], drawn(results)), encoding="utf-8")
     return path
 
 

@@ -33,11 +33,12 @@ from regtune.mirror import Mirror
 from regtune.planned import planned
 from regtune.records import Cell
 from regtune.repeats import run_all
-from regtune.reports.folder import printed, write_folder
+from regtune.reports.folder import printed, repeats_in, write_folder
 from regtune.reports.formats import SWEEPS
 from regtune.reports.repeated import repeated
 from regtune.reports.searches import over_searches, searches_as_text
 from regtune.reports.searches_caption import searches_caption, searches_sentences
+from regtune.reports.sections import sections
 from regtune.samplers import SAMPLERS
 from regtune.store import Results, load
 from regtune.sweep import Sweep
@@ -500,6 +501,15 @@ def test_every_format_has_the_table_over_searches_first(tmp_path: Path) -> None:
         printed(mixed, "csv")
     alone = printed([tmp_path / "a" / "log.jsonl"], "csv")
     assert alone.startswith("arm,knobs,n,"), "a log is of one repeat"
+
+
+def test_a_report_asks_whether_it_holds_for_whole_searches(tmp_path: Path) -> None:
+    results = made_up(tmp_path, {"base": BASE[:3], "good": GOOD[:3]})
+    ids = [section.id for section in sections(results[0], [], repeats_in(tmp_path))]
+    assert ids == ["which", "sure", "searches", "cost", "why", "failed"]
+    (table,) = sections(results[0], [], results)[2].tables
+    assert table.frame["repeats"].to_list() == [3, 3]
+    assert "searches" not in [section.id for section in sections(results[0], [], results[:1])]
 
 
 def test_a_run_writes_the_tables_of_all_repeats(tmp_path: Path) -> None:

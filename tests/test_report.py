@@ -39,7 +39,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 
 def test_the_page_is_one_file_that_names_no_address(results: Results) -> None:
-    text = page(results, drawn(results))
+    text = page([results], drawn(results))
     head, _, rest = text.partition('<script type="application/json"')
     data, _, _ = rest.partition("</script>")
     assert not re.search(r'(src|href)="(?!#)', head)
@@ -51,7 +51,7 @@ def test_the_page_is_one_file_that_names_no_address(results: Results) -> None:
 
 
 def test_names_are_escaped_and_headings_are_in_order(results: Results) -> None:
-    text = page(results, drawn(results))
+    text = page([results], drawn(results))
     assert "<script> " not in text
     assert "<b>no</b>" not in text.partition('<script type="application/json"')[0]
     levels = [int(level) for level in re.findall(r"<h(\d)", text.partition("<footer>")[0])]
@@ -65,7 +65,7 @@ def test_names_are_escaped_and_headings_are_in_order(results: Results) -> None:
 def test_every_figure_is_written_as_svg_and_pdf_with_its_caption_on_the_page(results: Results, tmp_path: Path) -> None:
     (tmp_path / "r-figures").mkdir()
     (tmp_path / "r-figures" / "of_before.svg").touch()
-    first, *files = write_report(results, tmp_path / "r.html")
+    first, *files = write_report([results], tmp_path / "r.html")
     assert first == tmp_path / "r.html"
     assert {path.name for path in files} == {f"{f.draw.__name__}.{end}" for f in FIGURES for end in ("svg", "pdf")}
     assert {path.name for path in (tmp_path / "r-figures").iterdir()} == {path.name for path in files}
@@ -81,7 +81,7 @@ def test_a_poor_log_still_gives_a_report_that_says_what_cannot_be_said(tmp_path:
     results = load(made_up_log(tmp_path, confirmed, search=search))
     figures = drawn(results)
     assert all((figure.spec is None) == bool(figure.why) for figure in figures)
-    text = unescape(page(results, figures))
+    text = unescape(page([results], figures))
     assert words in text
     assert all(figure.why in text for figure in figures)
 

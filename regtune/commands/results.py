@@ -43,15 +43,16 @@ def report(
     ] = None,
 ) -> None:
     """Write one HTML file with tables and interactive charts, and every chart as SVG and PDF in a folder beside it."""
+    from regtune.reports.folder import repeats_in
     from regtune.reports.report import write_report
     from regtune.reports.volume import write_volume
     from regtune.store import load
 
-    first, *others = loaded = [load(folder) for folder in results]
-    if others:
-        page, *figures = write_volume(loaded, to or Path("report.html"))
+    if len(results) > 1:
+        page, *figures = write_volume([load(folder) for folder in results], to or Path("report.html"))
     else:
-        page, *figures = write_report(first, to or first.path / "report.html")
+        repeats = repeats_in(results[0])
+        page, *figures = write_report(repeats, to or repeats[0].path / "report.html")
     print(f"wrote {page}")
     if figures:
         print(f"wrote {figures[0].parent}: {len(figures)} files")

@@ -12,9 +12,8 @@ from regtune.errors import Refused
 from regtune.folders import repeats_of
 from regtune.records import Plain
 from regtune.reports.formats import SWEEPS, TABLE, strict, to_csv, to_plain, write_tables
-from regtune.reports.searches import over_searches, searches_as_text
-from regtune.reports.searches_caption import searches_caption, searches_sentences
-from regtune.reports.table import Table
+from regtune.reports.searches import over_searches
+from regtune.reports.searches_caption import searches_caption, searches_sentences, searches_table
 from regtune.reports.together import together
 from regtune.reports.together_json import together_plain
 from regtune.reports.together_words import together_table
@@ -29,7 +28,7 @@ def printed(folders: Sequence[Path], form: str) -> str:
     an object each, and `together`, null for one folder. CSV has rows of one shape: those over searches where folders
     have repeats, and nothing over all. Raises Refused for the CSV of folders with repeats beside folders without.
     """
-    sweeps = [[load(path) for path in _begun(folder)] for folder in folders]
+    sweeps = [repeats_in(folder) for folder in folders]
     over_all = together([repeats[0] for repeats in sweeps]) if len(sweeps) > 1 else None
     if form == "json":
         whole = {"sweeps": [_object(repeats) for repeats in sweeps], "together": over_all and together_plain(over_all)}
@@ -38,6 +37,11 @@ def printed(folders: Sequence[Path], form: str) -> str:
         return _csv(sweeps)
     parts = [_text(repeats, form) for repeats in sweeps]
     return "\n".join([*parts, TABLE[form](together_table(over_all)) + "\n"] if over_all else parts)
+
+
+def repeats_in(folder: Path) -> list[Results]:
+    """Return the repeats of a sweep that have begun, the first in front; of one without repeats, it alone."""
+    return [load(path) for path in _begun(folder)]
 
 
 def write_folder(folder: Path) -> tuple[list[Path], int]:
@@ -64,15 +68,8 @@ def _begun(folder: Path) -> list[Path]:
 
 def _text(repeats: Sequence[Results], form: str) -> str:
     """Return the tables of a sweep, with repeats behind that over whole searches."""
-    return "".join(f"{TABLE[form](table)}\n\n" for table in _over_searches(repeats)) + SWEEPS[form](repeats)
-
-
-def _over_searches(repeats: Sequence[Results]) -> list[Table]:
-    rows = over_searches(repeats)
-    if rows is None:
-        return []
-    caption, sentences = searches_caption(repeats), searches_sentences(repeats, rows)
-    return [Table(title="Over whole searches", caption=caption, frame=searches_as_text(rows), sentences=sentences)]
+    over = searches_table(repeats)
+    return (f"{TABLE[form](over)}\n\n" if over else "") + SWEEPS[form](repeats)
 
 
 def _csv(sweeps: Sequence[Sequence[Results]]) -> str:

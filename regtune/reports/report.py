@@ -26,18 +26,22 @@ STATIC = Path(__file__).parent / "static"
 VEGA_LITE = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])  # the one that altair writes
 
 
-def write_report(results: Results, to: Path) -> list[Path]:
-    """Write the page to `to` and the figures beside it; return what was written, the page first."""
-    figures = drawn(results)
-    return write_page(page(results, figures), figures, to)
+def write_report(repeats: Sequence[Results], to: Path) -> list[Path]:
+    """Write the page of a sweep to `to` and the figures beside it; return what was written, the page first.
+
+    Of a sweep with repeats it shows the first, and the table over whole searches.
+    """
+    figures = drawn(repeats[0])
+    return write_page(page(repeats, figures), figures, to)
 
 
-def page(results: Results, figures: Sequence[Figure]) -> str:
+def page(repeats: Sequence[Results], figures: Sequence[Figure]) -> str:
     """Return the HTML of a report on one sweep."""
+    results = repeats[0]
     return rendered(
         name=results.sweep["name"],
         facts=f"{_arms(results)}, {progress([results])}",
-        sections=sections(results, figures),
+        sections=sections(results, figures, repeats),
         chapters=(),
         figures=figures,
         made=f"{made(results.header)} {CHARTS}",

@@ -1,4 +1,4 @@
-"""The words above the table over whole searches: what it shows, and what the inference is over."""
+"""The table over whole searches and its words: what it shows, and what the inference is over."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import pandas as pd
 from regtune.records import Plain
 from regtune.reports.caption import RETRAINED, data_words, pruning_words
 from regtune.reports.repeated import repeated
+from regtune.reports.searches import over_searches, searches_as_text
+from regtune.reports.table import Table
 from regtune.reports.unsaid import unsaid
 from regtune.store import Results
 
@@ -17,6 +19,19 @@ OVER = {
     "fresh": "confirm's splits included, on this split of search and this test set; training splits of the same "
     "examples overlap, and for data drawn anew the intervals would be wider",
 }
+
+
+def searches_table(repeats: Sequence[Results]) -> Table | None:
+    """Return the table over whole searches; None for a sweep without repeats."""
+    rows = over_searches(repeats)
+    if rows is None:
+        return None
+    return Table(
+        title="Every arm over whole searches",
+        caption=searches_caption(repeats),
+        frame=searches_as_text(rows),
+        sentences=searches_sentences(repeats, rows),
+    )
 
 
 def searches_caption(repeats: Sequence[Results]) -> str:

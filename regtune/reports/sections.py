@@ -10,6 +10,7 @@ import pandas as pd
 from regtune.reports.failures import OPEN, failures
 from regtune.reports.figures import Figure
 from regtune.reports.pruned import pruning_table
+from regtune.reports.searches_caption import searches_table
 from regtune.reports.table import Table
 from regtune.reports.tables import tables
 from regtune.store import Results
@@ -26,13 +27,18 @@ class Section:
     figures: Sequence[Figure] = ()
 
 
-def sections(results: Results, figures: Sequence[Figure]) -> list[Section]:
-    """Return the five sections."""
+def sections(results: Results, figures: Sequence[Figure], repeats: Sequence[Results] = ()) -> list[Section]:
+    """Return the five sections, and one more where a sweep has `repeats`, of which `results` is the first."""
     found, bad, pruned = tables(results), failures(results), pruning_table(results)
+    searches = searches_table(repeats)
+    whole = Section(
+        id="searches", title="Does it hold for whole searches?", sentences=searches.sentences, tables=[searches]
+    ) if searches else None  # fmt: skip
     of = {key: [figure for figure in figures if figure.section == key] for key in ("sure", "cost", "why")}
     return [
         Section(id="which", title="Which arm?", sentences=answer(found.rows), tables=[found.scores]),
         Section(id="sure", title="How sure is that?", sentences=found.scores.sentences, figures=of["sure"]),
+        *([whole] if whole else []),
         Section(
             id="cost", title="At what cost?", sentences=found.budget.sentences, figures=of["cost"],
             tables=[found.budget, *([pruned] if pruned else [])],
