@@ -34,7 +34,6 @@ def forecast_all(sweep: Sweep, results: Path) -> Group:
     """Return what is done and left of every repeat of a sweep, ready to print; raises Refused as a run would."""
     every = sweep.every_repeat()
     lines = [f"{len(every)} repeats of the sweep, seed = {sweep.seed} to {every[-1].seed}"] if len(every) > 1 else []
-    lines += beyond(sweep, results)
     return Group(*lines, *beyond(sweep, results), *(forecast(one, results) for one in every))
 
 

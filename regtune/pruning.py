@@ -47,8 +47,8 @@ def wrongly_pruned(results: Results) -> pd.DataFrame:
 
     `control` counts the search trials over which the pruner had no say and that ended well, `spared` those of them
     that it would have stopped, `best` those of the spared that ended better than every trial of their arm
-    which it let through. `chance` is `best` over `control`: how likely a trial is one that pruning loses the
-    arm's best with; NaN without control trials.
+    which it let through. `chance` is how likely the best of as many trials as the arm has would have been stopped,
+    were they drawn from its control trials: rough for few of them, NaN without.
     """
     final, rows = _final(results), []
     for arm in results.sweep["arms"]:
@@ -56,9 +56,19 @@ def wrongly_pruned(results: Results) -> pd.DataFrame:
         control, spared = mine[mine["control"]], mine["spared"].notna()
         bar = mine[~spared]["val_accuracy"].max() if (~spared).any() else -math.inf
         best = int((mine[spared]["val_accuracy"] > bar).sum())
-        chance = best / len(control) if len(control) else math.nan
+        chance = _chance(control["val_accuracy"], control["spared"].notna(), results.sweep["arms"][arm]["trials"])
         rows.append({"arm": arm, "control": len(control), "spared": int(spared.sum()), "best": best, "chance": chance})
     return pd.DataFrame(rows)
+
+
+def _chance(scores: pd.Series[float], stopped: pd.Series[bool], draws: int) -> float:
+    """Return how likely the best of so many draws is one that was stopped; equal scores share."""
+    if scores.empty:
+        return math.nan
+    by_score = stopped.groupby(scores.astype(float)).agg(["size", "mean"]).sort_index()
+    below = by_score["size"].cumsum() / len(scores)
+    best = below**draws - below.shift(fill_value=0.0) ** draws
+    return float((best * by_score["mean"]).sum())
 
 
 def _final(results: Results) -> pd.DataFrame:

@@ -27,12 +27,14 @@ def made_up_log(
     name: str = "made-up",
     repeat: int = 1,
     examples: int = 0,
+    stubborn: bool = False,
     data: Plain | None = None,
 ) -> Path:
     """Write a log in which each arm has these confirmed scores (None: missing) and these ends of search trials.
 
     `knobs` are those of the search trials of an arm, one after the other; by default a learning rate that grows.
-    With `examples` it says which test examples of so many were right, others for every arm and seed. `data` is what
+    With `examples` it says which test examples of so many were right, others for every arm and seed, or (`stubborn`)
+    for every arm. `data` is what
     the header says of the data set, by default that of `small_trial`.
     """
     seeds = max(map(len, confirmed.values()))
@@ -57,15 +59,17 @@ def made_up_log(
         for number, score in enumerate(scores):
             if score is not None:
                 rows += _trial([arm, "confirm", number], mine[best], "ok", epochs, score, test_accuracy=score)
-                rows[-1]["outcome"]["test_right"] = _right(arm, number, score, examples)
+                rows[-1]["outcome"]["test_right"] = _right(
+                    [*arm.encode(), *([] if stubborn else [number])], score, examples
+                )
     write_log(folder / "log.jsonl", rows)
     return folder
 
 
-def _right(arm: str, number: int, score: float, examples: int) -> str:
+def _right(seed: list[int], score: float, examples: int) -> str:
     """Return as many right answers as the score says, at random places."""
     answers = np.arange(examples) < round(score * examples)
-    return packed(np.random.default_rng([*arm.encode(), number]).permutation(answers)) if examples else ""
+    return packed(np.random.default_rng(seed).permutation(answers)) if examples else ""
 
 
 def _trial(cell: list[Any], params: Plain, status: str, length: int, score: float, **metrics: float) -> list[Plain]:

@@ -71,7 +71,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     data: list[Plain] = [{"name": name, "train": 48} for name in ("digits", "mnist", "fashion_mnist")]
     about = zip(("one", "a_name_of_two_sweeps", "a_name_of_two_sweeps"), data, strict=True)
     folders = [made_up_log(folder / str(k), arms, name=name, data=what) for k, (name, what) in enumerate(about)]
-    text, figures = volume([load(path) for path in folders])
+    text, figures = volume([[load(path)] for path in folders])
     path = folder / "reports.html"
     path.write_text(text, encoding="utf-8")
     return path, [figure.name for figure in figures if figure.spec is not None]

@@ -12,6 +12,7 @@ import pytest
 from regtune.cluster.run import run
 from regtune.ledger import ledger
 from regtune.log import read_log
+from regtune.records import Plain
 from regtune.reports.budget import budget, budget_as_text
 from regtune.reports.comparison import comparison
 from regtune.reports.metrics import metrics, metrics_as_text
@@ -65,15 +66,54 @@ def test_the_second_interval_draws_the_examples_that_were_right(tmp_path: Path) 
 
 
 def test_a_verdict_that_leans_on_the_test_set_is_told(tmp_path: Path) -> None:
-    """3 points on every seed, but other examples are right each time: another hundred might say otherwise."""
+    """3 points on every seed, but each arm has examples that it always gets right: another hundred may differ."""
+    arms = {"base": BASE, "sure": SURE}
     words = "sure: resolved on this test set only"
-    assert any(words in line for line in tables(made_up(tmp_path / "a", base=BASE, sure=SURE)).scores.sentences)
-    far = tuple(score + 0.4 for score in SURE)
-    assert not tables(made_up(tmp_path / "b", base=BASE, sure=far)).scores.sentences
+    leaning = load(made_up_log(tmp_path / "a", arms, examples=100, stubborn=True))
+    assert any(words in line for line in tables(leaning).scores.sentences)
+    assert not tables(made_up(tmp_path / "b", **arms)).scores.sentences
+    far = {"base": BASE, "sure": tuple(score + 0.4 for score in SURE)}
+    assert not tables(load(made_up_log(tmp_path / "d", far, examples=100, stubborn=True))).scores.sentences
     without = load(made_up_log(tmp_path / "c", {"base": BASE, "sure": SURE}))  # a log that says of no example
     assert not tables(without).scores.sentences
     assert "test set drawn anew" not in tables(without).scores.frame
     assert "Test set drawn anew" not in tables(without).scores.caption
+
+
+def test_a_race_has_no_second_interval_and_cannot_be_made_longer(tmp_path: Path) -> None:
+    folder = made_up_log(tmp_path, {"base": BASE, "near": NEAR, "late": (0.5, 0.5, None, 0.5, 0.5)}, examples=100)
+    rows, _ = read_log(folder / "log.jsonl")
+    for row in rows:
+        if row["event"] == "header":
+            row["sweep"]["confirm"] |= {"racing": True, "first": 3, "seeds": 5}
+    write_log(folder / "log.jsonl", rows)
+    found = tables(load(folder))
+    frame = found.rows.set_index("arm")
+    assert frame[["crossed_low", "further"]].isna().all(axis=None)
+    assert (frame["pairs"] == 0)["near"]
+    assert "near, late: the race has not reached its first look with it and base, 3 seeds each, so no difference." in (
+        found.scores.sentences
+    )
+    assert found.scores.frame["better in %"].to_list() == ["", "–", "–"]
+    assert "not corrected for it" in found.scores.caption
+    assert "drawn anew" not in found.scores.caption
+    assert "further seeds" not in found.scores.caption
+
+
+@pytest.mark.parametrize(
+    ("terms", "words"),
+    [
+        ({}, "on the same split, in points: what choosing the best of many adds"),
+        ({"confirm": {"splits": "fresh"}}, "each on a split of its own"),
+        ({"search": {"pruner": "epochs", "stop_after": 2}}, "validation accuracy after 2 epochs by which"),
+        ({"confirm": {"retrain": "updates"}}, "at the end of the second training, in which train has the validation"),
+    ],
+)
+def test_the_caption_of_metrics_is_that_of_the_sweep(tmp_path: Path, terms: dict[str, Plain], words: str) -> None:
+    results = made_up(tmp_path, base=BASE, sure=SURE)
+    for part, changes in terms.items():
+        results.sweep[part] |= changes
+    assert words in tables(results).metrics.caption
 
 
 def test_bootstrap_intervals_stand_beside_the_others_from_20_seeds_on(tmp_path: Path) -> None:
@@ -145,7 +185,7 @@ def test_one_row_has_everything(trained: Results) -> None:
 def test_what_pruning_cost(trained: Results, tmp_path: Path) -> None:
     table = pruning_table(trained)
     assert table is not None
-    assert [*table.frame] == ["arm", "epoch 2", "control", "spared", "best lost"]
+    assert [*table.frame] == ["arm", "epoch 2", "control", "spared", "better", "best lost %"]
     assert "fair sample" in table.caption
     assert " / " in table.frame["epoch 2"].iloc[0]
     rows, _ = read_log(trained.path / "log.jsonl")

@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from regtune.errors import Refused
 from regtune.statistics import crossed
-from regtune.statistics.crossed import crossed_intervals, resampled
+from regtune.statistics.crossed import crossed_intervals, resampled, variance
 
 
 def test_it_is_the_brute_force_bootstrap() -> None:
@@ -38,6 +39,32 @@ def test_its_variance_is_owens() -> None:
     rest = gains - by_row[:, None] - by_column + gains.mean()
     exact = by_row.var() / 6 + by_column.var() / 50 + rest.var() / 300
     assert resampled([gains.astype(np.float32)], resamples=20_000)[0].var() == pytest.approx(exact, rel=0.05)
+
+
+@pytest.mark.parametrize("seeds", [3, 15])
+@pytest.mark.parametrize("lean", [0.0, 0.3])
+def test_intervals_cover_the_difference_on_other_test_sets(seeds: int, lean: float) -> None:
+    """Two arms of equal accuracy, which examples of their own lie well or ill; 95 % intervals of 400 made-up sweeps."""
+    draws, pairs = np.random.default_rng(6), []
+    for _ in range(400):
+        easy = np.clip(0.8 + lean * draws.normal(size=(2, 200)), 0, 1)
+        pairs.append((draws.random((seeds, 200)) < easy[0], draws.random((seeds, 200)) < easy[1]))
+    found = crossed_intervals(pairs)
+    missed = sum(not one.low <= 0 <= one.high for one in found)
+    assert missed <= stats.binom.ppf(0.99, 400, 0.05)
+    width = np.array([one.high - one.low for one in found])
+    alone = np.array([2 * stats.t.ppf(0.975, seeds - 1) * one.sd / math.sqrt(seeds) for one in found])
+    assert (width > 0.95 * alone).all(), "what is drawn beside the seeds makes it no surer"
+    if not lean:
+        assert width.mean() < 1.15 * alone.mean(), "and where examples do not matter hardly less sure"
+
+
+def test_the_variance_is_without_bias() -> None:
+    """Over made-up tables of known pieces: seeds / n + examples / m + rest / nm."""
+    draws = np.random.default_rng(7)
+    tables = draws.normal(0, 0.5, (2000, 8, 1)) + draws.normal(0, 2, (2000, 1, 30)) + draws.normal(0, 3, (2000, 8, 30))
+    found = np.mean([variance(table.astype(np.float32)) for table in tables])
+    assert found == pytest.approx(0.25 / 8 + 4 / 30 + 9 / 240, rel=0.05)
 
 
 def test_an_interval_holds_the_difference_and_swaps_with_the_arms() -> None:

@@ -505,11 +505,11 @@ def test_every_format_has_the_table_over_searches_first(tmp_path: Path) -> None:
 
 def test_a_report_asks_whether_it_holds_for_whole_searches(tmp_path: Path) -> None:
     results = made_up(tmp_path, {"base": BASE[:3], "good": GOOD[:3]})
-    ids = [section.id for section in sections(results[0], [], repeats_in(tmp_path))]
+    ids = [section.id for section in sections(repeats_in(tmp_path), [])]
     assert ids == ["which", "sure", "searches", "cost", "why", "failed"]
-    (table,) = sections(results[0], [], results)[2].tables
+    (table,) = sections(results, [])[2].tables
     assert table.frame["repeats"].to_list() == [3, 3]
-    assert "searches" not in [section.id for section in sections(results[0], [], results[:1])]
+    assert "searches" not in [section.id for section in sections(results[:1], [])]
 
 
 def test_a_run_writes_the_tables_of_all_repeats(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_the_page_has_one_library_one_chapter_a_sweep_and_no_name_twice(tmp_path
         made_up_log(tmp_path / str(k), arms, name=name, data=data)
         for k, (name, data) in enumerate(zip(names, about, strict=True))
     ]
-    text, figures = volume([load(folder) for folder in folders])
+    text, figures = volume([[load(folder)] for folder in folders])
     body, _, rest = text.partition('<script type="application/json"')
     assert not [name for name, times in Counter(re.findall(r' id="([^"]+)"', text)).items() if times > 1]
     assert len({drawn.name.lower() for drawn in figures}) == len(figures) == 1 + 3 * len(FIGURES)
@@ -111,7 +111,7 @@ def test_the_page_has_one_library_one_chapter_a_sweep_and_no_name_twice(tmp_path
 
 def test_two_sweeps_give_a_page_that_says_why_it_has_no_diagram(tmp_path: Path) -> None:
     sweeps = several(tmp_path, 2)
-    text, figures = volume(sweeps)
+    text, figures = volume([[results] for results in sweeps])
     assert figures[0].spec is None
     assert "There is no critical difference: fewer than 3 sweeps that have all arms." in text
 

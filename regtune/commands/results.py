@@ -46,10 +46,9 @@ def report(
     from regtune.reports.folder import repeats_in
     from regtune.reports.report import write_report
     from regtune.reports.volume import write_volume
-    from regtune.store import load
 
     if len(results) > 1:
-        page, *figures = write_volume([load(folder) for folder in results], to or Path("report.html"))
+        page, *figures = write_volume([repeats_in(folder) for folder in results], to or Path("report.html"))
     else:
         repeats = repeats_in(results[0])
         page, *figures = write_report(repeats, to or repeats[0].path / "report.html")

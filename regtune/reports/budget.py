@@ -15,10 +15,11 @@ from regtune.store import Results
 PHASES = ("search", "confirm")
 SPENT = ("epochs", "examples", "gradients", "seconds", "gpu_seconds")
 CAPTION = (
-    "a + b is search + confirm. Planned epochs are what every arm was promised; the other numbers are what it took: "
-    "pruned and failed (diverged and lost included) trials count, and work that no longer counts. Gradients are "
-    "gradient evaluations on a batch; seconds those of training and measuring; data %: the share of an update that "
-    "batches and augmentation took."
+    "a + b is search + confirm. How trials ended (failed: diverged and lost included). Planned epochs are what the "
+    "arm was promised, in a race for the seeds that it did not do without; epochs, examples, gradients (evaluations "
+    "on a batch) and seconds (of training and of measuring after each epoch) are what it took, with trials that were "
+    "pruned, failed or no longer count. Not in the log, and not here, are epochs that an interrupted trial trained "
+    "again since its checkpoint. data %: the share of an update that batches and augmentation took."
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from regtune.records import Plain
-from regtune.statistics.further import POWER
+from regtune.statistics.further import MOST, POWER
 from regtune.statistics.racing import Race
 from regtune.store import Results
 
@@ -29,15 +29,17 @@ OVER = {
 }
 CROSSED = (
     "Test set drawn anew: the interval of the difference, at the same confidence, where seeds and test examples "
-    "are both drawn anew (crossed bootstrap), which says how far it leans on this test set."
+    "are both drawn anew (crossed bootstrap, stretched to the unbiased variance and Student's quantiles), which says "
+    "how far it leans on this test set."
 )
 BETTER = (
     "Better in %: the share of seeds on which the arm was better, ties counted half, with the 95 % interval of Clopper "
     "and Pearson, each for itself."
 )
 FURTHER = (
-    f"Unresolved (+n): n further seeds would resolve it with probability {POWER:g}, were the mean and the spread "
-    f"observed the true ones."
+    f"Unresolved (+n): at most n further seeds ({MOST:,} in all at most) would resolve it with probability {POWER:g}, "
+    f"were the mean and the spread observed the true ones. That is for planning a new sweep: verdicts after adding "
+    f"seeds because of this table do not hold at 5 % (racing may look often)."
 )
 
 
@@ -60,9 +62,9 @@ def caption(results: Results) -> str:
         f"intervals and verdicts by Holm's paired t-tests (any false rejection: 5 %); an interval is cut at 0 where "
         f"Holm alone rejects, and with such cuts all intervals and verdicts hold together at 90 %.",
         _raced(confirm),
-        CROSSED if (results.trials["test_right"] != "").any() else "",
+        CROSSED if (results.trials["test_right"] != "").any() and not confirm.get("racing") else "",
         BETTER,
-        FURTHER,
+        "" if confirm.get("racing") else FURTHER,
         f"The inference is over {OVER[splits]}.",
         *results.notes,
     ]
@@ -97,8 +99,9 @@ def _raced(confirm: Plain) -> str:
     looks = ", ".join(map(str, race.looks))
     return (
         f"Racing: after {looks} seeds only the baseline and arms not yet resolved against it went on, the error split "
-        f"over these looks in proportion to the seeds that each adds; p-values and intervals are by that split, and "
-        f"means after racing lean outward."
+        f"over these looks in proportion to the seeds that each adds; p-values and intervals of the difference are by "
+        f"that split, those of accuracy and of better in % are not corrected for it, and means after racing lean "
+        f"outward."
     )
 
 

@@ -21,9 +21,12 @@ class Chapter:
     figures: Sequence[Figure]
 
 
-def chapter(results: Results, *, title: str, slug: str, facts: str) -> Chapter:
-    """Return the sections of a sweep; `slug` begins the names of its figures, which become files, and its anchors."""
-    figures = [replace(figure, name=f"{slug}-{figure.name}") for figure in drawn(results)]
+def chapter(repeats: Sequence[Results], *, title: str, slug: str, facts: str) -> Chapter:
+    """Return the sections of a sweep, given as its repeats.
+
+    `slug` begins the names of its figures, which become files, and its anchors.
+    """
+    figures = [replace(figure, name=f"{slug}-{figure.name}") for figure in drawn(repeats[0])]
     anchor = f"sweep-{slug}"
-    named = [replace(section, id=f"{anchor}-{section.id}") for section in sections(results, figures)]
+    named = [replace(section, id=f"{anchor}-{section.id}") for section in sections(repeats, figures)]
     return Chapter(id=anchor, title=title, facts=facts, sections=named, figures=figures)

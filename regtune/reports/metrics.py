@@ -23,22 +23,34 @@ SHOWN = {
     "train_cdnv": ("train CDNV", 1, ".3f"),
     "val_cdnv": ("validation CDNV", 1, ".3f"),
 }
-CAPTION = (
-    "Means ± standard deviations over the confirmed seeds, at the kept epoch, on clean data with hard labels: negative "
-    "log-likelihood (NLL) in nats and expected calibration error (ECE, 15 bins) on test; gap: train minus test "
-    "accuracy in points; norm of the weights, share of exact zeros among them, distance from where training began. "
-    "Searched: validation accuracy by which the configuration was chosen; optimism: that minus the mean of the "
-    "confirmed seeds on the same split, in points: what choosing the best of many adds."
-)
 TIGHTNESS = (
-    " NC1 and CDNV: how tightly the classes lie in the last hidden layer, 0 where each is a point (see "
+    "NC1 and CDNV: how tightly the classes lie in the last hidden layer, 0 where each is a point (see "
     "regtune/tightness.py)."
 )
 
 
-def metrics_caption(frame: pd.DataFrame) -> str:
-    """Say what the columns are that stand in the table."""
-    return CAPTION + ("" if frame["train_nc1"].isna().all() else TIGHTNESS)
+def metrics_caption(results: Results, frame: pd.DataFrame) -> str:
+    """Say what the columns are, in this sweep; the frame is that of `metrics`, or has its columns."""
+    confirm, search = results.sweep["confirm"], results.sweep["search"]
+    data = next(iter(results.sweep["arms"].values()))["template"]["data"]
+    again = confirm.get("retrain", "none") != "none"
+    where = "at the end of the second training, in which train has the validation examples too" if again else ""
+    judged = f"after {search['stop_after']} epochs" if search.get("stop_after") else ""
+    splits = "each on a split of its own" if confirm.get("splits", "one") == "fresh" else "on the same split"
+    gain = "what more epochs add is in it" if judged else "what choosing the best of many adds"
+    sentences = [
+        f"Means ± standard deviations over the confirmed seeds, {where or 'at the kept epoch'}, on pictures as they "
+        f"are, with hard labels: negative log-likelihood (NLL) in nats and expected calibration error (ECE, 15 bins) "
+        f"on test; gap: train minus test accuracy in points; norm of the weights, share of exact zeros among them, "
+        f"distance from where training began.",
+        "Train accuracy and gap are on the training labels, drawn anew ones included."
+        if data.get("label_noise")
+        else "",
+        "" if frame["train_nc1"].isna().all() else TIGHTNESS,
+        f"Searched: validation accuracy{f' {judged}' if judged else ''} by which the configuration was chosen; "
+        f"optimism: that minus the mean validation accuracy of the confirmed seeds, {splits}, in points: {gain}.",
+    ]
+    return " ".join(filter(None, sentences))
 
 
 def metrics(results: Results) -> pd.DataFrame:

@@ -14,9 +14,10 @@ CAPTION = (
     "and ended well: pruning has taken the worst away, so it is lower than over all trials. "
 )
 CONTROL = (
-    "Control: trials over which the pruner had no say; spared: those of them that it would have stopped; best lost: "
-    "those of the spared that ended better than every trial it let through, and what share of the control trials "
-    "that is. The correlation after the stroke is over control trials alone, a fair sample."
+    "Control: trials over which the pruner had no say; spared: those of them that it would have stopped; better: "
+    "those of the spared that ended better than every trial it let through. Best lost %: how likely the best of as "
+    "many trials as the arm has would have been stopped, were they like its control trials; rough for few of them. "
+    "The correlation after the stroke is over control trials alone, a fair sample."
 )
 WITHOUT = "How often pruning lost the best can be told only with a control share (control, under [search])."
 
@@ -38,6 +39,6 @@ def pruning_table(results: Results) -> Table | None:
     if some:
         mine = control.loc[frame["arm"]]
         frame["control"], frame["spared"] = mine["control"].to_numpy(), mine["spared"].to_numpy()
-        lost = zip(mine["best"], mine["chance"], strict=True)
-        frame["best lost"] = [f"{best} ({number(100 * chance, '.0f')} %)" for best, chance in lost]
+        frame["better"] = mine["best"].to_numpy()
+        frame["best lost %"] = [number(100 * chance, ".0f") for chance in mine["chance"]]
     return Table(title="What pruning cost", caption=CAPTION + (CONTROL if some else WITHOUT), frame=frame)

@@ -41,7 +41,7 @@ def page(repeats: Sequence[Results], figures: Sequence[Figure]) -> str:
     return rendered(
         name=results.sweep["name"],
         facts=f"{_arms(results)}, {progress([results])}",
-        sections=sections(results, figures, repeats),
+        sections=sections(repeats, figures),
         chapters=(),
         figures=figures,
         made=f"{made(results.header)} {CHARTS}",

@@ -49,5 +49,5 @@ def difference_cell(row: Row, most: int, unit: str) -> str:
     """Return a difference in points with its interval, and over how many of a `unit` where they are fewer than most."""
     if not row["verdict"]:
         return ""
-    fewer = f" over {row['pairs']} {unit}" if row["pairs"] < most else ""
+    fewer = f" over {row['pairs']} {unit}" if 0 < row["pairs"] < most else ""
     return interval(row["difference"], row["difference_low"], row["difference_high"], sign="+") + fewer

@@ -11,6 +11,7 @@ from regtune.reports.rows import accuracy, accuracy_cell, difference, difference
 from regtune.reports.verdicts import Verdict, verdicts
 from regtune.reports.wording import interval, knobs_chosen, more, number
 from regtune.statistics import bca_interval
+from regtune.statistics.racing import Race
 from regtune.store import Results
 
 
@@ -26,6 +27,7 @@ def scores(results: Results) -> pd.DataFrame:
     trials = results.trials
     confirmed = trials[(trials["phase"] == "confirm") & (trials["status"] == "ok")]
     found = verdicts(results)
+    raced = Race.of(results.sweep["confirm"]) is not None
     rows = []
     for arm in results.sweep["arms"]:
         values, verdict = confirmed[confirmed["arm"] == arm]["test_accuracy"].to_list(), found.get(arm)
@@ -35,6 +37,7 @@ def scores(results: Results) -> pd.DataFrame:
             | _bootstrapped(values)
             | difference(verdict.comparison if verdict else None)
             | _beside(verdict)
+            | ({"further": math.nan} if raced else {})  # a race cannot be made longer
         )
     return pd.DataFrame(rows)
 
@@ -46,7 +49,7 @@ def _bootstrapped(values: list[float]) -> dict[str, float]:
 
 def _beside(verdict: Verdict | None) -> dict[str, float]:
     """Return P(better) and the interval over seeds and test examples."""
-    better, crossed = (verdict.preference, verdict.crossed) if verdict else (None, None)
+    better, crossed = (verdict.comparison.better, verdict.crossed) if verdict else (None, None)
     return {
         "better": better.share if better else math.nan,
         "better_low": better.low if better else math.nan,

@@ -55,7 +55,8 @@ def searches_caption(repeats: Sequence[Results]) -> str:
         f"Bonferroni's simultaneous 95 % intervals and verdicts by Holm's paired t-tests (any false rejection: 5 %); "
         f"an interval is cut at 0 where Holm alone rejects, and with such cuts all intervals and verdicts hold "
         f"together at 90 %. Behind an unresolved verdict: the further repeats that would resolve it in 80 % of cases, "
-        f"were mean and spread so far the true ones. The inference is over whole searches with fresh seeds, search and "
+        f"were mean and spread so far the true ones: for planning, since verdicts after adding repeats "
+        f"because of this table do not hold at 5 %. The inference is over whole searches with fresh seeds, search and "
         f"confirm together, {OVER[confirm.get('splits', 'one')]}: it is about what such a search finds, and not about "
         f"one configuration. Knobs: what the searches chose, from least to greatest, or how often.{_raced(confirm)}"
     )

@@ -27,8 +27,9 @@ class Section:
     figures: Sequence[Figure] = ()
 
 
-def sections(results: Results, figures: Sequence[Figure], repeats: Sequence[Results] = ()) -> list[Section]:
-    """Return the five sections, and one more where a sweep has `repeats`, of which `results` is the first."""
+def sections(repeats: Sequence[Results], figures: Sequence[Figure]) -> list[Section]:
+    """Return the five sections of a sweep, given as its repeats; they are of the first, one more is over all."""
+    results = repeats[0]
     found, bad, pruned = tables(results), failures(results), pruning_table(results)
     searches = searches_table(repeats)
     whole = Section(

@@ -15,6 +15,7 @@ from regtune.reports.metrics import metrics_as_text, metrics_caption
 from regtune.reports.scores import scores_as_text
 from regtune.reports.table import Table
 from regtune.reports.unsaid import leaning, unsaid
+from regtune.statistics.racing import Race
 from regtune.store import Results
 
 
@@ -42,8 +43,19 @@ def tables(results: Results) -> Tables:
             title="Every arm at its best configuration",
             caption=caption(results),
             frame=scores_as_text(rows),
-            sentences=[*unsaid(rows), *leaning(rows)],
+            sentences=[*_unsaid(results, rows), *leaning(rows)],
         ),
-        metrics=Table(title="What else was measured", caption=metrics_caption(rows), frame=metrics_as_text(rows)),
+        metrics=Table(
+            title="What else was measured", caption=metrics_caption(results, rows), frame=metrics_as_text(rows)
+        ),
         budget=Table(title="What it took", caption=BUDGET, frame=budget_as_text(rows), sentences=warnings(results)),
+    )
+
+
+def _unsaid(results: Results, rows: pd.DataFrame) -> list[str]:
+    race = Race.of(results.sweep["confirm"])
+    if race is None:
+        return unsaid(rows)
+    return unsaid(
+        rows, apart=f"the race has not reached its first look with it and {{first}}, {race.looks[0]} seeds each"
     )

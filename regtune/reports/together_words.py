@@ -7,10 +7,13 @@ from itertools import combinations
 
 import pandas as pd
 
+from regtune.folders import repeats_of
 from regtune.reports.failures import OPEN
 from regtune.reports.labels import network_and_data, setting
 from regtune.reports.table import Table
 from regtune.reports.together import WINS, Together, frame
+from regtune.reports.wording import number
+from regtune.store import Results
 
 
 def together_table(found: Together) -> Table:
@@ -26,12 +29,12 @@ def together_table(found: Together) -> Table:
 def table_over_sweeps(found: Together) -> pd.DataFrame:
     """Return the table as a reader wants it: mean ranks, wins, and accuracies in percent."""
     rows = frame(found)
-    columns = {"arm": rows["arm"], "mean rank": [_number(value, 1) for value in rows["mean_rank"]]}
+    columns = {"arm": rows["arm"], "mean rank": [number(value, ".2f") for value in rows["mean_rank"]]}
     if found.wins is not None:
         counts = rows[[*WINS]].itertuples(index=False)
         columns["win / tie / loss"] = ["" if pd.isna(each[0]) else " / ".join(map(str, each)) for each in counts]
     for label, scores in found.scores.iterrows():
-        columns[f"{label} %"] = [_number(value, 100) for value in scores]
+        columns[f"{label} %"] = [number(100 * value, ".2f") for value in scores]
     return pd.DataFrame(columns)
 
 
@@ -44,6 +47,7 @@ def caption_over_sweeps(found: Together) -> str:
             f"trials of each arm that ended well. Ranks are by that mean, 1 the best, ties shared, "
             f"{_over(found)}; they depend on which arms are compared.",
             *_left_out(found),
+            *_repeats(found),
             *_unfinished(found),
             "The inference is over sweeps, taken as a random sample of those that one might meet.",
             *_tests(found),
@@ -57,7 +61,10 @@ def sentences_over_sweeps(found: Together) -> list[str]:
     """Return what the ranks say, or why they say nothing."""
     ranks, mean = found.ranks, found.ranks.mean
     if mean.isna().all():
-        return ["Nothing can be said over sweeps: no sweep has a confirmed trial of every arm that is ranked."]
+        none = (
+            "no arm is in every sweep" if mean.empty else "no sweep has a confirmed trial of every arm that is ranked"
+        )
+        return [f"Nothing can be said over sweeps: {none}."]
     best = mean[mean == mean.min()]
     said = [f"Best mean rank: {', '.join(map(str, best.index))}, {best.iloc[0]:.2f}."]
     if ranks.note:
@@ -98,9 +105,23 @@ def _unfinished(found: Together) -> list[str]:
     named = []
     for label, results in zip(found.scores.index, found.sweeps, strict=True):
         trials = results.trials[results.trials["phase"] == "confirm"]
-        if count := int(trials["status"].isin(OPEN).sum()):
+        chosen = trials["arm"].isin(list(results.chosen))  # an arm without a choice has nothing to come
+        if count := int((trials["status"].isin(OPEN) & (chosen | _searching(results))).sum()):
             named.append(f"{label} ({count})")
     return [f"Confirmed trials that are still to come: {', '.join(named)}."] if named else []
+
+
+def _searching(results: Results) -> bool:
+    """Return whether search may still choose."""
+    search = results.trials[results.trials["phase"] == "search"]
+    return bool(search["status"].isin(OPEN).any()) and not results.limit
+
+
+def _repeats(found: Together) -> list[str]:
+    """Name the sweeps of which only the first repeat is in the table."""
+    several = zip(found.scores.index, found.sweeps, strict=True)
+    named = [str(label) for label, results in several if len(repeats_of(results.path)) > 1]
+    return [f"Of sweeps with repeats the first counts: {', '.join(named)}."] if named else []
 
 
 def _tests(found: Together) -> list[str]:
@@ -136,7 +157,3 @@ def _wins(found: Together) -> str:
         f"Win / tie / loss: in how many sweeps an arm was better than {next(iter(found.first.values()))}, unresolved, "
         f"or worse, by each sweep's own verdicts over its seeds, not corrected for the number of sweeps."
     )
-
-
-def _number(value: float, times: float) -> str:
-    return "–" if math.isnan(value) else f"{times * value:.2f}"

@@ -10,8 +10,11 @@ import pandas as pd
 from regtune.statistics import FEWEST
 
 
-def unsaid(table: pd.DataFrame, unit: str = "seed") -> list[str]:
-    """Return what cannot be said of which arms, and why; the frame is that of `comparison`, or has `unit`s in n."""
+def unsaid(table: pd.DataFrame, unit: str = "seed", apart: str = "no {unit} shared with {first}") -> list[str]:
+    """Return what cannot be said of which arms, and why; the frame is that of `comparison`, or has `unit`s in n.
+
+    `apart` says why an arm with confirmed trials has no pairs.
+    """
     baseline, others = table.iloc[0], table.iloc[1:]
     alone, several = table[table["n"] == 1], table[table["n"] > 1]
     few = others[(others["pairs"] > 0) & (others["pairs"] < FEWEST)]
@@ -25,8 +28,9 @@ def unsaid(table: pd.DataFrame, unit: str = "seed") -> list[str]:
         _named(few, f"fewer than {FEWEST} {unit}s shared with {baseline['arm']}, so no interval, p-value or verdict"),
         _named(tied, f"the difference to {baseline['arm']} is the same for all {unit}s, so no interval or verdict"),
     ]
-    if baseline["n"] and (apart := others[(others["n"] > 0) & (others["pairs"] == 0)]).size:
-        sentences.append(_named(apart, f"no {unit} shared with {baseline['arm']}, so no difference"))
+    if baseline["n"]:
+        why = apart.format(unit=unit, first=baseline["arm"])
+        sentences.append(_named(others[(others["n"] > 0) & (others["pairs"] == 0)], f"{why}, so no difference"))
     if not baseline["n"] and math.isnan(baseline["test_accuracy"]) and others["n"].any():
         sentences.append(f"No arm can be compared with {baseline['arm']}, which has no confirmed trial.")
     return [sentence for sentence in sentences if sentence]
@@ -38,8 +42,12 @@ def _named(rows: pd.DataFrame, what: str) -> str:
 
 
 def leaning(table: pd.DataFrame) -> list[str]:
-    """Return which verdicts lean on this test set: over other test examples too, the difference may be 0."""
+    """Return which verdicts lean on this test set: over other test examples too, the difference may be 0.
+
+    Where Holm alone rejects, the simultaneous interval is cut at 0 and the other cannot be told from it.
+    """
+    resolved = (table["difference_low"] > 0) | (table["difference_high"] < 0)
     holds_zero = (table["crossed_low"] <= 0) & (table["crossed_high"] >= 0)
     what = "resolved on this test set only; were its examples drawn anew too, the difference might be 0"
-    sentence = _named(table[table["verdict"].isin(["better", "worse"]) & holds_zero], what)
+    sentence = _named(table[resolved & holds_zero], what)
     return [sentence] if sentence else []

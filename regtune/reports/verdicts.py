@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from regtune.statistics import Comparison, MeanInterval, Preference, against, compare, preference
+from regtune.statistics import Comparison, MeanInterval, against, compare
 from regtune.statistics.crossed import crossed_intervals
 from regtune.statistics.entered import ended_of
 from regtune.statistics.racing import Ended, Race
@@ -21,35 +21,27 @@ ALPHA = 0.05
 class Verdict:
     """What is said of an arm beside the first one.
 
-    `comparison` is over seeds, simultaneous over all arms; `preference` is P(better) over the seeds that both
-    finished; `crossed` is the difference over seeds and test examples at the confidence of the simultaneous
-    intervals, None where the log does not say which examples were right.
+    `comparison` is over seeds, simultaneous over all arms; `crossed` is the difference over seeds and test examples
+    at the confidence of the simultaneous intervals, None where the log does not say which examples were right, and
+    in a race, whose looks it does not know of.
     """
 
     comparison: Comparison
-    preference: Preference
     crossed: MeanInterval | None
 
 
 def verdicts(results: Results) -> dict[str, Verdict]:
     """Return for each other arm what is said of it beside the first."""
-    ended = _ended(results)
-    baseline, *others = ended
-    crossed = _crossed(results, baseline, others)
-    differences = against(_scores(ended), baseline)
+    baseline, *others = results.sweep["arms"]
+    crossed = {} if Race.of(results.sweep["confirm"]) else _crossed(results, baseline, others)
     return {
-        arm: Verdict(comparison=found, preference=preference(differences[arm]), crossed=crossed.get(arm))
-        for arm, found in _compared(results, ended).items()
+        arm: Verdict(comparison=found, crossed=crossed.get(arm)) for arm, found in against_baseline(results).items()
     }
 
 
 def against_baseline(results: Results) -> dict[str, Comparison]:
     """Return for each other arm its comparison with the first: all at once after equal seeds, or that of a race."""
-    return _compared(results, _ended(results))
-
-
-def _compared(results: Results, ended: Ended) -> dict[str, Comparison]:
-    race = Race.of(results.sweep["confirm"])
+    ended, race = _ended(results), Race.of(results.sweep["confirm"])
     return race.compare(ended) if race is not None else compare(against(_scores(ended), next(iter(ended))))
 
 

@@ -17,21 +17,24 @@ from regtune.reports.together_words import together_table
 from regtune.store import Results
 
 
-def write_volume(sweeps: Sequence[Results], to: Path) -> list[Path]:
-    """Write the page to `to` and all figures beside it; return what was written, the page first."""
+def write_volume(sweeps: Sequence[Sequence[Results]], to: Path) -> list[Path]:
+    """Write the page to `to` and all figures beside it; return what was written, the page first.
+
+    Each sweep is given as its repeats, the first in front.
+    """
     text, figures = volume(sweeps)
     return write_page(text, figures, to)
 
 
-def volume(sweeps: Sequence[Results]) -> tuple[str, list[Figure]]:
+def volume(sweeps: Sequence[Sequence[Results]]) -> tuple[str, list[Figure]]:
     """Return the HTML of a report on several sweeps, and its figures."""
-    found = together(sweeps)
-    chapters = _chapters(found)
+    found = together([repeats[0] for repeats in sweeps])
+    chapters = _chapters(found, sweeps)
     drawing = figure("together", "Mean ranks over the sweeps", critical, found)
     figures = [replace(drawing, name=f"together-{drawing.name}"), *(each for one in chapters for each in one.figures)]
     text = rendered(
         name=f"{len(sweeps)} sweeps",
-        facts=progress(sweeps),
+        facts=progress(found.sweeps),
         sections=[_together(found, figures[0])],
         chapters=chapters,
         figures=figures,
@@ -40,11 +43,11 @@ def volume(sweeps: Sequence[Results]) -> tuple[str, list[Figure]]:
     return text, figures
 
 
-def _chapters(found: Together) -> list[Chapter]:
+def _chapters(found: Together, sweeps: Sequence[Sequence[Results]]) -> list[Chapter]:
     names = [str(label) for label in found.scores.index]
     return [
-        chapter(results, title=name, slug=slug, facts=f"{progress([results])} {made(results.header)}")
-        for results, name, slug in zip(found.sweeps, names, slugs(["together", *names])[1:], strict=True)
+        chapter(repeats, title=name, slug=slug, facts=f"{progress(repeats[:1])} {made(repeats[0].header)}")
+        for repeats, name, slug in zip(sweeps, names, slugs(["together", *names])[1:], strict=True)
     ]
 
 

@@ -13,6 +13,7 @@ from scipy import stats
 
 from regtune.statistics.further import further_seeds
 from regtune.statistics.intervals import constant, half_width, mean_of, sd_of
+from regtune.statistics.preference import Preference, preference
 
 Verdict = Literal["better", "worse", "unresolved"]
 FEWEST = 3  # seeds below which no p-value and no verdict is given
@@ -23,8 +24,9 @@ Key = TypeVar("Key")
 class Comparison:
     """A paired difference with its simultaneous interval, p as it is and Holm-adjusted, and the verdict.
 
-    NaN where the data allow no interval or no p; `note` then says why. `sd` is that of the differences (n - 1),
-    `alpha` the probability with which this interval alone may miss.
+    `sd` is that of the differences (n - 1), `alpha` the probability with which this interval alone may miss,
+    `better` is P(first better) over the same pairs. NaN where the data allow no interval or no p; `note` then says
+    why.
     """
 
     n: int
@@ -37,6 +39,7 @@ class Comparison:
     verdict: Verdict
     alpha: float
     note: str
+    better: Preference
 
     @property
     def further(self) -> float:
@@ -88,6 +91,7 @@ def comparison(
         verdict=verdict,
         alpha=interval_alpha,
         note=note,
+        better=preference(array),
     )
 
 

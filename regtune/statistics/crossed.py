@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from regtune.errors import Refused
 from regtune.statistics.comparisons import FEWEST
@@ -23,11 +24,13 @@ def crossed_intervals(
 
     All are [seeds, examples] of one shape, whether a prediction was right; in a pair row by row of one seed, column
     by column of one example. Seeds and examples are drawn anew with replacement, each by itself, and both arms keep
-    what was drawn (the pigeonhole bootstrap of A. B. Owen, 2007); intervals are percentiles at `level`. `n` counts
-    seeds, `sd` is over seeds. Beside the interval over seeds alone it says what another test set of this size could
-    change. With few seeds it is too narrow in what it has of them: by about (n - 1) / n in their variance. Fewer
-    than 3 seeds or 2 examples, or arms that are right and wrong together everywhere, give no interval. The same
-    arrays give the same interval. Raises Refused for arrays of several shapes.
+    what was drawn (the pigeonhole bootstrap of A. B. Owen, 2007). Its spread counts what belongs to single cells
+    three times and takes few seeds for many, so the draws give the shape only: they are stretched to the unbiased
+    variance of a crossed design (`variance`), and by Student's quantile with as many degrees of freedom as there are
+    seeds less one over the normal one. `n` counts seeds, `sd` is over seeds. Beside the interval over seeds alone,
+    than which it is hardly ever narrower, it says what another test set of this size could change. Fewer than 3 seeds
+    or 2 examples, or arms that are right and wrong together everywhere, give no interval. The same arrays give the
+    same interval. Raises Refused for arrays of several shapes.
     """
     shapes = {part.shape for pair in pairs for part in pair}
     if len(shapes) > 1 or any(len(shape) != 2 for shape in shapes):
@@ -36,6 +39,20 @@ def crossed_intervals(
     may = [k for k, table in enumerate(gains) if len(table) >= FEWEST and table.shape[1] > 1 and np.ptp(table)]
     drawn = dict(zip(may, resampled([gains[k] for k in may], resamples=resamples), strict=True))
     return [_interval(table, drawn.get(k), (1 - level) / 2) for k, table in enumerate(gains)]
+
+
+def variance(gains: NDArray[np.float32]) -> float:
+    """Return the variance of the mean of a table [seeds, examples] over both, without bias.
+
+    (MS_seeds + MS_examples - MS_rest) / cells, of the two-way layout with random rows and columns (H. Scheffe, 1959),
+    and at least what it is over seeds alone, MS_seeds / cells.
+    """
+    seeds, examples = gains.shape
+    by_seed, by_example = gains.mean(1, dtype=np.float64), gains.mean(0, dtype=np.float64)
+    rest = gains - by_seed[:, None] - by_example + by_seed.mean()
+    of_seeds, of_examples = examples * by_seed.var(ddof=1), seeds * by_example.var(ddof=1)
+    of_rest = (rest**2).sum() / ((seeds - 1) * (examples - 1))
+    return float(max(of_seeds, of_seeds + of_examples - of_rest) / gains.size)
 
 
 def resampled(tables: Sequence[NDArray[np.float32]], *, resamples: int) -> list[NDArray[np.float64]]:
@@ -62,7 +79,11 @@ def _interval(gains: NDArray[np.float32], drawn: NDArray[np.float64] | None, tai
     seeds, examples = gains.shape
     mean = float(gains.mean(dtype=np.float64)) if gains.size else math.nan
     sd = float(gains.mean(axis=1, dtype=np.float64).std(ddof=1)) if seeds > 1 and examples else math.nan
-    low, high = (math.nan, math.nan) if drawn is None else map(float, np.quantile(drawn, (tail, 1 - tail)))
+    low = high = math.nan
+    if drawn is not None:
+        student = stats.t.ppf(1 - tail, seeds - 1) / stats.norm.ppf(1 - tail)
+        stretch = float(student) * math.sqrt(variance(gains)) / float(drawn.std())
+        low, high = (mean + stretch * (float(end) - mean) for end in np.quantile(drawn, (tail, 1 - tail)))
     return MeanInterval(n=seeds, mean=mean, sd=sd, low=low, high=high)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 
@@ -20,7 +21,7 @@ class Preference:
     high: float
 
 
-def preference(differences: Sequence[float], *, level: float = 0.95) -> Preference:
+def preference(differences: Sequence[float] | NDArray[np.float64], *, level: float = 0.95) -> Preference:
     """Return P(better) from paired differences, with the interval of Clopper and Pearson (1934) at `level`.
 
     It is that of a binomial, whose ends also hold for the half counts that ties bring: a tie spreads less than
