@@ -18,6 +18,11 @@ def finishes(pruner: str) -> frozenset[Status]:
     return frozenset({"ok", "pruned"} if pruner == "epochs" else {"ok"})
 
 
+def pruner_of(search: Plain) -> str:
+    """Return the pruner of a sweep; logs from before there were names say only whether any trial could end early."""
+    return str(search.get("pruner") or ("asha" if search.get("prune", True) else "none"))
+
+
 def ranked(rows: Iterable[Plain]) -> Sequence[Plain]:
     """Return the rows of `store.Results.trials` in this order."""
     return sorted(rows, key=lambda row: rank(row["val_accuracy"], row["val_loss"], row["number"]))
@@ -25,7 +30,7 @@ def ranked(rows: Iterable[Plain]) -> Sequence[Plain]:
 
 def choices_of(cells: Mapping[Cell, Plain], sweep: Plain) -> dict[str, Plain]:
     """Return the knobs of each arm's best search trial, those that confirm takes."""
-    may = finishes(sweep["search"].get("pruner", "asha"))
+    may = finishes(pruner_of(sweep["search"]))
     choices: dict[str, Plain] = {}
     for entry in ranked(entry for cell, entry in cells.items() if cell.phase == "search" and entry["status"] in may):
         choices.setdefault(entry["arm"], entry["params"])

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from regtune.folders import repeat_words
 from regtune.lives import cell_of
-from regtune.records import Plain
+from regtune.records import FAULTS, Plain
 from regtune.sweep import Sweep
 
 REFRESHES_PER_SECOND = 4
@@ -106,7 +106,7 @@ class Progress:
             for arm in self.sweep.arms:
                 search, confirm = self.tallies["search", arm.name], self.tallies["confirm", arm.name]
                 running = len(search.running) + len(confirm.running)
-                faults = sum(t.ended[s] for t in (search, confirm) for s in ("failed", "diverged", "lost"))
+                faults = sum(t.ended[s] for t in (search, confirm) for s in FAULTS)
                 table.add_row(
                     arm.name,
                     f"{search.ended.total()}/{search.planned}",
@@ -124,7 +124,7 @@ class Progress:
         """Return the state in one line, as logs of runs without a terminal have it."""
         with self._lock:
             done = {phase: self._sum(phase) for phase in ("search", "confirm")}
-            faults = sum(t.ended[status] for t in self.tallies.values() for status in ("failed", "diverged", "lost"))
+            faults = sum(t.ended[status] for t in self.tallies.values() for status in FAULTS)
             left = self.seconds_left()
         most = {"search": "", "confirm": self._most}
         counts = ", ".join(f"{phase} {ended}/{most[phase]}{planned}" for phase, (ended, planned) in done.items())

@@ -7,11 +7,10 @@ import math
 import numpy as np
 import pandas as pd
 
-from regtune.choice import finishes, ranked
-from regtune.records import Plain
+from regtune.choice import finishes, pruner_of, ranked
+from regtune.records import FAULTS, Plain
 from regtune.store import Results
 
-BAD = ("failed", "diverged", "lost")
 MUCH = 0.1  # the share of an arm's trials above which its budget is another one than planned
 
 
@@ -36,7 +35,7 @@ def ledger(results: Results) -> pd.DataFrame:
             mine = spent[(spent["arm"] == arm) & (spent["phase"] == phase)]
             rows.append(
                 {"arm": arm, "phase": phase, "planned_trials": trials, "planned_epochs": trials * epochs}
-                | {"bad": int(cells["status"].isin(BAD).sum()), "epochs": len(mine)}
+                | {"bad": int(cells["status"].isin(FAULTS).sum()), "epochs": len(mine)}
                 | {name: float(mine[name].sum(skipna=False)) for name in ("examples", "gradients", "seconds")}
             )
     frame = pd.DataFrame(rows)
@@ -53,7 +52,7 @@ def optimism(results: Results) -> pd.DataFrame:
     has the difference between the two splits in it.
     """
     trials = results.trials
-    may = finishes(results.sweep["search"].get("pruner", "asha"))
+    may = finishes(pruner_of(results.sweep["search"]))
     searched = trials[(trials["phase"] == "search") & trials["status"].isin(may)]
     confirmed = trials[(trials["phase"] == "confirm") & (trials["status"] == "ok")]
     scored = searched[["arm", "number", "val_accuracy", "val_loss"]]

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from scipy import stats
 
+from regtune.choice import pruner_of
 from regtune.control import controlled, milestones
 from regtune.store import Results
 
@@ -24,7 +25,7 @@ def rung_correlations(results: Results) -> pd.DataFrame:
     """
     search = results.sweep["search"]
     template = next(iter(results.sweep["arms"].values()))["template"]
-    asha = search.get("pruner", "asha") == "asha"
+    asha = pruner_of(search) == "asha"
     places = milestones(template["epochs"], search["grace"], search["factor"]) if asha else ()
     final, rows = _final(results), []
     epochs = results.epochs.reindex(columns=["arm", "phase", "number", "epoch", "kept", "val_accuracy"])

@@ -14,6 +14,8 @@ from typing import Any, Literal, NamedTuple
 Phase = Literal["search", "confirm"]
 Status = Literal["ok", "pruned", "diverged", "failed", "lost"]
 Plain = dict[str, Any]
+FAULTS = ("failed", "diverged", "lost")  # how a trial ends badly
+OPEN = ("missing", "running", "interrupted")  # of a cell in a table: it has not ended
 Retrain = Literal["none", "updates", "epochs", "loss"]
 
 # How the path of a choice ends among the searched knobs of a trial: `dropout.switch` is true or false,

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from regtune.ledger import ledger
-from regtune.reports.failures import FAULTS, OPEN
+from regtune.records import FAULTS, OPEN
 from regtune.reports.wording import number, two_phases
 from regtune.store import Results
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from regtune.choice import pruner_of
 from regtune.records import Plain
 from regtune.statistics.further import MOST, POWER
 from regtune.statistics.racing import Race
@@ -53,10 +56,10 @@ def caption(results: Results) -> str:
     splits = confirm.get("splits", "one")
     sentences = [
         f"Sweep {sweep['name']}{_repeat(results)}: {template['network']['name']} on {data}.",
-        f"Search: {_either(budgets)} trials per arm of at most {template['epochs']} epochs, "
+        f"Search: {either(budgets)} trials per arm of at most {template['epochs']} epochs, "
         f"{pruning_words(sweep['search'])}.",
-        f"Confirm: the best configuration of each arm by validation accuracy, on {_seeds(confirm)} fresh seeds that "
-        f"all arms share, {SPLITS[splits]}.",
+        f"Confirm: the best configuration of each arm by validation accuracy, on {seeds_words(confirm)} fresh seeds "
+        f"that all arms share, {SPLITS[splits]}.",
         f"{RETRAINED[confirm.get('retrain', 'none')]} with its 95 % t-interval and standard deviation (sd); difference "
         f"to {baseline} in points, paired over the seeds that both arms finished, with Bonferroni's simultaneous 95 % "
         f"intervals and verdicts by Holm's paired t-tests (any false rejection: 5 %); an interval is cut at 0 where "
@@ -77,7 +80,7 @@ def _repeat(results: Results) -> str:
 
 def pruning_words(search: Plain) -> str:
     """Say which search trials ended early; logs from before there were names say only whether any could."""
-    pruner = search.get("pruner") or ("asha" if search.get("prune", True) else "none")
+    pruner = pruner_of(search)
     if pruner == "epochs":
         return f"every one stopped after {search['stop_after']} and judged there"
     if pruner != "asha":
@@ -87,7 +90,8 @@ def pruning_words(search: Plain) -> str:
     return f"each arm pruned against itself only{spared}"
 
 
-def _seeds(confirm: Plain) -> str:
+def seeds_words(confirm: Plain) -> str:
+    """Return on how many seeds each arm is confirmed."""
     return f"{confirm['first']} to {confirm['seeds']}" if confirm.get("racing") else str(confirm["seeds"])
 
 
@@ -119,5 +123,6 @@ def data_words(data: Plain, confirm: Plain) -> str:
     return text
 
 
-def _either(values: list[int]) -> str:
+def either(values: Sequence[int]) -> str:
+    """Return one number, or from which to which."""
     return str(values[0]) if len(values) == 1 else f"{values[0]} to {values[-1]}"

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from regtune.records import FAULTS
 from regtune.store import Results
-
-FAULTS = ("failed", "diverged", "lost")
-OPEN = ("missing", "running", "interrupted")
 
 
 def failures(results: Results) -> pd.DataFrame:

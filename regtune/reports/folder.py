@@ -12,6 +12,7 @@ from regtune.errors import Refused
 from regtune.folders import repeats_of
 from regtune.records import Plain
 from regtune.reports.formats import SWEEPS, TABLE, strict, to_csv, to_plain, write_tables
+from regtune.reports.labels import labels
 from regtune.reports.searches import over_searches
 from regtune.reports.searches_caption import searches_caption, searches_sentences, searches_table
 from regtune.reports.together import together
@@ -82,7 +83,7 @@ def _csv(sweeps: Sequence[Sequence[Results]]) -> str:
         )
     if not frames:
         return to_csv([repeats[0] for repeats in sweeps])
-    named = [frame.assign(sweep=repeats[0].sweep["name"]) for frame, repeats in zip(frames, sweeps, strict=True)]
+    named = [frame.assign(sweep=label) for frame, label in zip(frames, labels([r[0] for r in sweeps]), strict=True)]
     whole = pd.concat(named)
     whole.insert(0, "sweep", whole.pop("sweep"))
     return (whole if len(sweeps) > 1 else frames[0]).to_csv(index=False)

@@ -15,6 +15,7 @@ import pandas as pd
 from regtune.records import Plain
 from regtune.reports.comparison import comparison
 from regtune.reports.failures import failed_lines
+from regtune.reports.labels import labels
 from regtune.reports.latex import latex
 from regtune.reports.table import Table
 from regtune.reports.tables import tables
@@ -42,13 +43,13 @@ def markdown_table(table: Table) -> str:
 
 
 def to_csv(sweeps: Sequence[Results]) -> str:
-    """Return the unrounded rows; those of several sweeps begin with the sweep's name."""
+    """Return the unrounded rows; those of several sweeps begin with a label that no other sweep has."""
     if len(sweeps) == 1:
         return comparison(sweeps[0]).to_csv(index=False)
     frames = []
-    for results in sweeps:
+    for label, results in zip(labels(sweeps), sweeps, strict=True):
         frame = comparison(results)
-        frame.insert(0, "sweep", results.sweep["name"])
+        frame.insert(0, "sweep", label)
         frames.append(frame)
     return pd.concat(frames).to_csv(index=False)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from regtune.choice import finishes
+from regtune.choice import finishes, pruner_of
 from regtune.reports.drawing import Drawing, Nothing, steps
 from regtune.store import Results
 
 
 def frame(results: Results) -> pd.DataFrame:
     """Return arm, epochs spent until then and best validation accuracy in percent, a row where the best rises."""
-    may = finishes(results.sweep["search"].get("pruner", "asha"))
+    may = finishes(pruner_of(results.sweep["search"]))
     trials = results.trials[results.trials["phase"] == "search"].sort_values("number")
     spent = trials.groupby("arm", sort=False)["epochs"].cumsum()
     scores = trials["val_accuracy"].where(trials["status"].isin(may)).astype(float)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from regtune.changes import added
 from regtune.errors import Refused
-from regtune.records import Plain
-from regtune.reports.failures import OPEN
+from regtune.records import OPEN, Plain
 from regtune.store import Results
 
 

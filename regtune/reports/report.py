@@ -11,11 +11,10 @@ import pandas as pd
 import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from regtune.records import Plain
+from regtune.records import OPEN, Plain
 from regtune.reports import style
 from regtune.reports.chapters import Chapter
 from regtune.reports.drawing import BLUE, SKY
-from regtune.reports.failures import OPEN
 from regtune.reports.figures import Figure, drawn
 from regtune.reports.sections import Section, sections
 from regtune.store import Results

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import pandas as pd
 
 from regtune.records import Plain
-from regtune.reports.caption import RETRAINED, data_words, pruning_words
+from regtune.reports.caption import RETRAINED, data_words, either, pruning_words, seeds_words
 from regtune.reports.repeated import repeated
 from regtune.reports.searches import over_searches, searches_as_text
 from regtune.reports.table import Table
 from regtune.reports.unsaid import unsaid
+from regtune.statistics.further import POWER
 from regtune.store import Results
 
 OVER = {
@@ -44,18 +45,18 @@ def searches_caption(repeats: Sequence[Results]) -> str:
     budgets = sorted({row["trials"] for row in sweep["arms"].values()})
     seeds = ", ".join(str(results.sweep["seed"]) for results in counted)
     return (
-        f"Sweep {sweep['name']}, over whole searches: {template['network']['name']} on "
-        f"{data}. {_repeats(len(counted))} of search and confirm, all trials and "
-        f"samplers on fresh seeds (seed = {seeds or 'none'}). Search in each: {' to '.join(_ends(budgets))} trials per "
-        f"arm of at most {template['epochs']} epochs, {pruning_words(sweep['search'])}. Confirm in each: the best "
-        f"configuration of each arm by validation accuracy in that search, on {_seeds(confirm)} fresh seeds that all "
-        f"arms share. {RETRAINED[confirm.get('retrain', 'none')]}, and of that the mean over the confirmed seeds: one "
-        f"score for each arm and repeat. Shown are the mean of the scores with its 95 % t-interval and their standard "
-        f"deviation (sd, in points); difference to {baseline} in points, paired over the repeats that have both, with "
+        f"Sweep {sweep['name']}, over whole searches: {template['network']['name']} on {data}. "
+        f"{_repeats(len(counted))} of search and confirm, all trials and samplers on fresh seeds (seed = "
+        f"{seeds or 'none'}). Search in each: {either(budgets)} trials per arm of at most {template['epochs']} "
+        f"epochs, {pruning_words(sweep['search'])}. Confirm in each: the best configuration of each arm by validation "
+        f"accuracy in that search, on {seeds_words(confirm)} fresh seeds that all arms share. "
+        f"{RETRAINED[confirm.get('retrain', 'none')]}, and of that the mean over the confirmed seeds: one score for "
+        f"each arm and repeat. Shown are the mean of the scores with its 95 % t-interval and their standard deviation "
+        f"(sd, in points); difference to {baseline} in points, paired over the repeats that have both, with "
         f"Bonferroni's simultaneous 95 % intervals and verdicts by Holm's paired t-tests (any false rejection: 5 %); "
         f"an interval is cut at 0 where Holm alone rejects, and with such cuts all intervals and verdicts hold "
-        f"together at 90 %. Behind an unresolved verdict: the further repeats that would resolve it in 80 % of cases, "
-        f"were mean and spread so far the true ones: for planning, since verdicts after adding repeats "
+        f"together at 90 %. Behind an unresolved verdict: the further repeats that would resolve it with probability "
+        f"{POWER:g}, were mean and spread so far the true ones: for planning, since verdicts after adding repeats "
         f"because of this table do not hold at 5 %. The inference is over whole searches with fresh seeds, search and "
         f"confirm together, {OVER[confirm.get('splits', 'one')]}: it is about what such a search finds, and not about "
         f"one configuration. Knobs: what the searches chose, from least to greatest, or how often.{_raced(confirm)}"
@@ -84,11 +85,3 @@ def _raced(confirm: Plain) -> str:
 
 def _repeats(count: int) -> str:
     return "1 repeat" if count == 1 else f"{count} repeats"
-
-
-def _seeds(confirm: Plain) -> str:
-    return f"{confirm['first']} to {confirm['seeds']}" if confirm.get("racing") else str(confirm["seeds"])
-
-
-def _ends(values: Sequence[int]) -> list[str]:
-    return [str(value) for value in dict.fromkeys((values[0], values[-1]))]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from regtune.reports.failures import OPEN, failures
+from regtune.records import OPEN
+from regtune.reports.failures import failures
 from regtune.reports.figures import Figure
 from regtune.reports.pruned import pruning_table
 from regtune.reports.searches_caption import searches_table

@@ -5,8 +5,8 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
+from regtune.records import OPEN
 from regtune.reports.drawing import Drawing, Nothing, steps
-from regtune.reports.failures import OPEN
 from regtune.store import Results
 
 

@@ -8,7 +8,7 @@ from itertools import combinations
 import pandas as pd
 
 from regtune.folders import repeats_of
-from regtune.reports.failures import OPEN
+from regtune.records import OPEN
 from regtune.reports.labels import network_and_data, setting
 from regtune.reports.table import Table
 from regtune.reports.together import WINS, Together, frame

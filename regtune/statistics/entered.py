@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from regtune.records import Cell, Plain
+from regtune.records import FAULTS, Cell, Plain
 from regtune.statistics.racing import Race
 
-ENDS = ("ok", "failed", "diverged", "lost")
+ENDS = ("ok", *FAULTS)
 
 
 def ended_of(
