@@ -12,6 +12,7 @@ import pandas as pd
 from regtune import lease
 from regtune.bits import unpacked
 from regtune.choice import choices_of, outdated
+from regtune.collection import uncollected
 from regtune.errors import Refused
 from regtune.log import Reading
 from regtune.records import Cell, Plain
@@ -62,7 +63,7 @@ def load(path: str | Path) -> Results:
     log = log / "log.jsonl" if log.is_dir() else log
     story = Story()
     try:
-        with log.open("rb") as file:
+        with log.open("rb") as file, uncollected():
             reading = Reading(log, file)
             for row in reading:
                 story.take(row)

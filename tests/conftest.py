@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -23,6 +24,13 @@ from regtune.regularizers import REGULARIZERS, Regularizer
 from regtune.samplers import SAMPLERS, Question
 from regtune.space import knobs, plain_settings
 from regtune.state import Tensors
+
+
+def pytest_collection_finish() -> None:
+    """Keep what is imported and collected out of garbage collections: statsmodels asks for one in every table."""
+    gc.collect()
+    gc.freeze()
+
 
 METHODS = sorted(REGULARIZERS.all())
 MakeTrial = Callable[..., Trial]

@@ -16,7 +16,7 @@ FILES = sorted(HOUSE.rglob("*.py"))
 ORDER = [
     {"__init__", "errors"},
     {"space", "shelf", "noise", "records"},
-    {"log", "machine", "shipped", "checkpoints", "choice", "bits", "control", "folders"},
+    {"log", "machine", "shipped", "checkpoints", "choice", "bits", "collection", "control", "folders"},
     {"lease", "changes", "epochs"},
     {"statistics"},
     {"story"},

@@ -85,8 +85,15 @@ def test_the_report_fits_and_draws_every_figure_and_asks_for_nothing(
     looked_at(browser, report, [planned.draw.__name__ for planned in FIGURES], width, scheme)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        (1440, "light"),
+        (390, "dark"),
+        pytest.param(1440, "dark", marks=pytest.mark.slow),
+        pytest.param(390, "light", marks=pytest.mark.slow),
+    ],
+)
 def test_the_report_on_several_sweeps_does_so_too(
     browser: Browser, reports: tuple[Path, list[str]], width: int, scheme: str
 ) -> None:

@@ -158,6 +158,7 @@ def test_tpe_learns_which_of_a_group_is_better(arm: Arm) -> None:
     assert later["mixup"] > 15
 
 
+@pytest.mark.slow
 def test_suggestions_do_not_depend_on_the_hashes_of_words() -> None:
     """Python salts the hashes of words in every process; Optuna's groups are sets of words."""
     code = (

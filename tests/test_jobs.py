@@ -153,6 +153,7 @@ def test_a_submitted_sweep_runs_on_the_cluster_with_the_code_that_came_along(
     assert any(seen.iterdir())
 
 
+@pytest.mark.slow
 def test_a_job_that_was_stopped_goes_on_when_it_is_submitted_again(
     call: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:

@@ -151,6 +151,7 @@ def by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     shutil.rmtree(scratch, ignore_errors=True)
 
 
+@pytest.mark.slow
 def test_a_sweep_on_nodes_started_by_hand_keeps_to_its_labels_and_tries_again_elsewhere(
     by_hand: str, tmp_path: Path
 ) -> None:

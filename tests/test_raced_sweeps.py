@@ -107,7 +107,7 @@ def test_the_table_says_that_it_raced_and_what_was_not_needed(finished: Path, tm
         ("baseline", 0),
         pytest.param("dropout", 3, marks=pytest.mark.slow),
         pytest.param("baseline", 4, marks=pytest.mark.slow),
-        ("dropout", 7),
+        pytest.param("dropout", 7, marks=pytest.mark.slow),
     ],
 )
 def test_a_race_that_is_interrupted_goes_on_as_it_would_have(

@@ -109,7 +109,11 @@ def test_epochs_come_in_columns_whatever_version_wrote_them(undisturbed: tuple[P
 
 @pytest.mark.parametrize(
     ("row", "torn"),
-    [(2, 0), (31, 100), (60, 7), (105, 0), (129, 60), (150, 10_000)],
+    [
+        (60, 7),
+        (129, 60),
+        *(pytest.param(*case, marks=pytest.mark.slow) for case in [(2, 0), (31, 100), (105, 0), (150, 10_000)]),
+    ],
 )
 def test_a_run_killed_anywhere_ends_as_the_undisturbed_one(
     undisturbed: tuple[Path, Path], tmp_path: Path, row: int, torn: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 import subprocess
@@ -131,3 +132,15 @@ def test_several_folders_and_formats_on_the_command_line(tmp_path: Path) -> None
     refused = subprocess.run([*words, "latx"], capture_output=True, text=True, check=False)
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
     assert "did you mean 'latex'?" in refused.stderr
+
+
+def test_reading_a_log_leaves_the_garbage_collector_as_it_was(tmp_path: Path) -> None:
+    folder = made_up_log(tmp_path, {"base": SPREAD})
+    load(folder)
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        load(folder)
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
