@@ -65,6 +65,17 @@ def test_the_second_interval_draws_the_examples_that_were_right(tmp_path: Path) 
         assert found.mean == pytest.approx(frame.loc[arm, "difference"])
 
 
+def test_the_second_interval_is_over_the_seeds_of_the_first(tmp_path: Path) -> None:
+    """As where only the newer trials of an extended sweep say which examples were right."""
+    folder = made_up_log(tmp_path, {"base": BASE, "near": NEAR}, examples=100)
+    rows, _ = read_log(folder / "log.jsonl")
+    del next(row for row in rows if row["event"] == "ended" and row["cell"] == ["near", "confirm", 0])["outcome"][
+        "test_right"
+    ]
+    write_log(folder / "log.jsonl", rows)
+    assert scores(load(folder))["crossed_low"].isna().all()
+
+
 def test_a_verdict_that_leans_on_the_test_set_is_told(tmp_path: Path) -> None:
     """3 points on every seed, but each arm has examples that it always gets right: another hundred may differ."""
     arms = {"base": BASE, "sure": SURE}

@@ -22,8 +22,8 @@ class Verdict:
     """What is said of an arm beside the first one.
 
     `comparison` is over seeds, simultaneous over all arms; `crossed` is the difference over seeds and test examples
-    at the confidence of the simultaneous intervals, None where the log does not say which examples were right, and
-    in a race, whose looks it does not know of.
+    at the confidence of the simultaneous intervals. It is None where the log does not say of all these seeds which
+    examples were right, and in a race, whose looks it does not know of.
     """
 
     comparison: Comparison
@@ -35,7 +35,8 @@ def verdicts(results: Results) -> dict[str, Verdict]:
     baseline, *others = results.sweep["arms"]
     crossed = {} if Race.of(results.sweep["confirm"]) else _crossed(results, baseline, others)
     return {
-        arm: Verdict(comparison=found, crossed=crossed.get(arm)) for arm, found in against_baseline(results).items()
+        arm: Verdict(comparison=found, crossed=second if (second := crossed.get(arm)) and second.n == found.n else None)
+        for arm, found in against_baseline(results).items()
     }
 
 
