@@ -20,8 +20,8 @@ def ledger(results: Results) -> pd.DataFrame:
     `planned_trials` and `planned_epochs`, all of their epochs together, are the promise, a second training
     included at its longest; a race promises the seeds that it has not done without. `bad` counts the trials that
     failed, diverged or were lost. Consumed were `epochs`; `examples`, those of all updates; `gradients`, gradient
-    evaluations on a batch; `seconds` of training and measuring; `gpu_seconds`, these times the share of a GPU that
-    a trial held. Trials that no longer count, as of a choice that was superseded, are in what was consumed; what an
+    evaluations on a batch; `seconds` of training and of measuring after each epoch; `gpu_seconds`, these times the
+    share of a GPU that a trial held. Trials that no longer count, as of a choice that was superseded, are in; what an
     interrupted trial trained again since its checkpoint is not in the log, and not here. `examples` and `gradients`
     are NaN where the sweep file takes "all" examples and the log is of a version that did not write down how many
     those are.

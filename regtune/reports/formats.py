@@ -18,7 +18,7 @@ from regtune.reports.failures import failed_lines
 from regtune.reports.labels import labels
 from regtune.reports.latex import latex
 from regtune.reports.table import Table
-from regtune.reports.tables import tables
+from regtune.reports.tables import Tables, tables
 from regtune.store import Results, load
 
 
@@ -29,7 +29,11 @@ def to_markdown(sweeps: Sequence[Results]) -> str:
 
 def markdown(results: Results) -> str:
     """Return tables, what must be said of them and failures as Markdown."""
-    parts = [markdown_table(table) for table in tables(results).in_order]
+    return _markdown(tables(results), results)
+
+
+def _markdown(found: Tables, results: Results) -> str:
+    parts = [markdown_table(table) for table in found.in_order]
     if bad := failed_lines(results):
         parts += [f"{len(bad)} trials did not end well:", "\n".join(f"- {line}" for line in bad)]
     return "\n\n".join(parts) + "\n"
@@ -101,10 +105,10 @@ def strict(value: Any) -> Any:
 def write_tables(folder: Path) -> int:
     """Write `table.md` and `table.csv` of a results folder; return the confirmed trials behind them."""
     results = load(folder)
-    (folder / "table.md").write_text(markdown(results), encoding="utf-8")
-    table = comparison(results)
-    table.to_csv(folder / "table.csv", index=False)
-    return int(table["n"].sum())
+    found = tables(results)
+    (folder / "table.md").write_text(_markdown(found, results), encoding="utf-8")
+    found.rows.to_csv(folder / "table.csv", index=False)
+    return int(found.rows["n"].sum())
 
 
 # Formats in which tables stand one behind the other, and what writes one table, and all of several sweeps.
