@@ -21,7 +21,7 @@ from regtune.sweep import Sweep
 from tests.conftest import SWEEP, write_log
 from tests.test_board import epoch
 
-CONTROL = SWEEP.replace("population = 1", "population = 1\ncontrol = 0.5").replace("trials = 4", "trials = 12")
+CONTROL = SWEEP.replace("population = 1", 'pruner = "asha"\npopulation = 1\ncontrol = 0.5').replace("trials = 4", "trials = 12")
 
 
 def sweep_of(folder: Path, text: str = CONTROL) -> Sweep:
@@ -125,4 +125,4 @@ def test_where_nothing_is_pruned_there_is_nothing_to_say(tmp_path: Path) -> None
 
 def test_control_without_asha_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r'search\.control: expected with pruner = "cautious" or "asha" only'):
-        sweep_of(tmp_path, CONTROL.replace("population = 1", 'pruner = "none"'))
+        sweep_of(tmp_path, CONTROL.replace('"asha"', '"none"'))

@@ -94,8 +94,8 @@ def pruning_words(search: Plain) -> str:
     if pruner == "cautious":
         return (
             f"each arm pruned against itself only, at rungs where {ENDED} of its own trials or more have ended and "
-            f"rank as they did there (Spearman's correlation {RANKED:g} or more), and more than two standard errors below "
-            f"the cut{spared}"
+            f"rank as they did there (Spearman's correlation {RANKED:g} or more), and more than two standard errors "
+            f"below the cut{spared}"
         )
     return f"each arm pruned against itself only{spared}"
 
