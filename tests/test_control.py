@@ -18,10 +18,10 @@ from regtune.pruning import rung_correlations, wrongly_pruned
 from regtune.records import Cell
 from regtune.store import Results, load
 from regtune.sweep import Sweep
-from tests.conftest import SWEEP, write_log
+from tests.conftest import ASHA, SWEEP, write_log
 from tests.test_board import epoch
 
-CONTROL = SWEEP.replace("population = 1", 'pruner = "asha"\npopulation = 1\ncontrol = 0.5').replace("trials = 4", "trials = 12")
+CONTROL = ASHA.replace("population = 1", "population = 1\ncontrol = 0.5").replace("trials = 4", "trials = 12")
 
 
 def sweep_of(folder: Path, text: str = CONTROL) -> Sweep:
