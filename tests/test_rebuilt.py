@@ -26,7 +26,7 @@ from tests.test_board import epoch, finished
 SAMPLERS = ("tpe", "random", "qmc", "grid")
 EPOCHS = 4
 TRIALS = 9  # TPE learns from the sixth on
-CAUTIOUS_TRIALS = 16  # nobody is ended before 8 have ended
+CAUTIOUS_TRIALS = 20  # nobody is ended before 8 have ended
 PRUNERS = (
     'pruner = "asha"\nfactor = 1.5\npopulation = 1',
     'pruner = "asha"\nfactor = 2.0\npopulation = 2',
@@ -79,6 +79,7 @@ def sweep_of(folder: Path, seed: int) -> Sweep:
     text = text.replace("population = 1", pruner).replace("[data]", f"seed = {seed}\n[data]", 1)
     if seed % 3 == 0:
         text = text.replace("dropout = { dropout = {} }", COCKTAIL)
+    text = text.replace("validation = 32", "validation = 397")  # as many as the curves were recorded on
     path = folder / "rebuilt.toml"
     path.write_text(text)
     return Sweep.read(path)
