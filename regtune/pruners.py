@@ -111,9 +111,9 @@ class CautiousAsha(Asha):
 
     Of those that ASHA would end, a trial goes on where the rung is not used (`statistics.rungs.Rung.used`: 8 trials
     that passed it must have ended unpruned, and rank at it as they do at the end), and where its score is within two
-    standard errors of the cut (`statistics.rungs.standard_error`). One that would end as well as those at
-    the cut is ended at a rung with a chance of a few percent, were errors normal. Trials in which the pruner has no say count
-    as in Asha: those that it would have ended are not among those that it learns from.
+    standard errors of the cut (`statistics.rungs.standard_error`). One that would end as well as those at the cut is
+    ended at a rung with a chance of a few percent, were errors normal. Trials in which the pruner has no say count as
+    in Asha: those that it would have ended are not among those that it learns from.
     Source: none, made for regtune; ASHA's is that of `Asha`.
     """
 
