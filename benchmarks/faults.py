@@ -28,7 +28,7 @@ network = { name = "mlp", widths = [256, 256] }
 optimizer = { name = "sgd", momentum = 0.9, learning_rate = { low = 0.001, high = 0.2, log = true } }
 training = { epochs = 150, batch = 20 }
 arms = { baseline = {}, dropout = { dropout = {} } }
-search = { trials = COUNT, sampler = "random" }
+search = { trials = COUNT, sampler = "random", pruner = "asha" }
 confirm = { seeds = 6 }
 cluster = { retries = 20, checkpoint_seconds = 0.5 }
 """

@@ -133,7 +133,9 @@ class ArmBoard:
         self.arm, self.sweep = arm, sweep
         self.entries: dict[int, Entry] = {}
         self._sampler = SAMPLERS.find(sweep.search.sampler, "search.sampler", arm.template.plugins)
-        self._pruner = PRUNERS[sweep.search.pruner](sweep.training.epochs, sweep.search)
+        self._pruner = PRUNERS[sweep.search.pruner](
+            sweep.training.epochs, sweep.search, arm.template.data.get("validation")
+        )
         self._ended: dict[int, FrozenTrial] = {}  # what an ended trial is to Optuna changes no more
 
     def ask(self, cell: Cell) -> Asked:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import math
 
+AT_RUNGS = ("asha", "cautious")  # the pruners that judge trials at rungs, and may be told to spare some
+
 
 def controlled(arm: str, number: int, share: float, repeat: int = 1) -> bool:
     """Return whether the pruner has no say over a trial: by its name alone, so that every replay agrees.

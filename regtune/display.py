@@ -17,6 +17,7 @@ from rich.text import Text
 from regtune.folders import repeat_words
 from regtune.lives import cell_of
 from regtune.records import FAULTS, Plain
+from regtune.standing import Standing
 from regtune.sweep import Sweep
 
 REFRESHES_PER_SECOND = 4
@@ -54,6 +55,7 @@ class Progress:
         # Of a race it is known only at its end how many seeds it takes.
         self._most = "at most " if sweep.confirm.racing else ""
         self._lock = threading.Lock()
+        self._standing = Standing(sweep)
         self._epochs_of: Counter[object] = Counter()
         self._started: float | None = None
         self._epochs_now = 0
@@ -70,6 +72,7 @@ class Progress:
             return
         with self._lock:
             tally = self.tallies[cell.phase, cell.arm]
+            self._standing.watch(cell, event, row)
             if event == "epoch":
                 self._epochs_of[cell] += 1
                 tally.running.add(cell.number)
@@ -118,7 +121,8 @@ class Progress:
                     f"{confirm.ended.total()}/{self._most}{confirm.planned}",
                 )
             left = self.seconds_left()
-        return Group(table, Text(f"time left {self._most}{_clock(left)}", style="dim"))
+            rungs = [Text(words, style="dim")] if (words := self._standing.words()) else []
+        return Group(table, *rungs, Text(f"time left {self._most}{_clock(left)}", style="dim"))
 
     def line(self) -> str:
         """Return the state in one line, as logs of runs without a terminal have it."""

@@ -5,9 +5,13 @@ from __future__ import annotations
 from rich.console import Group
 from rich.table import Table
 
+from regtune.control import AT_RUNGS
 from regtune.pruners import rungs
 from regtune.samplers.grid import grid_size
+from regtune.statistics.rungs import ENDED
 from regtune.sweep import Sweep
+
+LITTLE = 0.2  # share of all epochs below which pruning is not worth what it may lose
 
 
 def planned(sweep: Sweep) -> Group:
@@ -33,6 +37,8 @@ def planned(sweep: Sweep) -> Group:
     places = ", ".join(map(str, rungs(sweep.training.epochs, sweep.search))) or "none"
     end = "every search trial stops after epoch" if sweep.search.pruner == "epochs" else "pruning after epochs"
     lines.append(f"{total} trials, at most {most} epochs; {end}: {places}")
+    if sweep.search.pruner in AT_RUNGS:
+        lines.append(_saving(sweep, most))
     if (repeats := sweep.search.repeats) > 1:
         seeds = f"{sweep.seed} to {sweep.seed + repeats - 1}"
         lines.append(
@@ -41,3 +47,31 @@ def planned(sweep: Sweep) -> Group:
     if sweep.confirm.racing:
         lines.append(f"confirm races: from {sweep.confirm.first} seeds an arm to as many as the table says")
     return Group(table, *lines)
+
+
+def saved(sweep: Sweep) -> float:
+    """Return how many epochs pruning saves at most: what ASHA is expected to save on trials that it may end.
+
+    Of those that pass a rung one in `factor` goes on; the first trials of an arm and the control share all do. Trials
+    that run at the same time, early stopping and a cautious pruner's doubts leave less.
+    """
+    search, epochs = sweep.search, sweep.training.epochs
+    first = ENDED if search.pruner == "cautious" else search.population
+    share, before, each = 1.0, 0, 0.0
+    for place in (*rungs(epochs, search), epochs):
+        each += share * (place - before)
+        share, before = share / search.factor, place
+    mayend = sum(max(sweep.budget(arm) - first, 0) for arm in sweep.arms)
+    return mayend * (1 - search.control) * (epochs - each)
+
+
+def _saving(sweep: Sweep, most: int) -> str:
+    """Say what pruning saves at most, and where that is little what to do; `most` is what the sweep takes without."""
+    epochs, cautious = saved(sweep), sweep.search.pruner == "cautious"
+    after = f"{ENDED} trials of an arm must end" if cautious else f"{sweep.search.population} trials must pass a rung"
+    text = f"pruning saves about {epochs:.0f} epochs at most ({100 * epochs / most:.0f} %): {after} before it begins"
+    if cautious:
+        text += ", and a rung is used only where they rank there as they end"
+    if epochs < LITTLE * most:
+        text += '; that is little, pruner = "none" is the safer choice'
+    return text

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 from scipy import stats
 
 from regtune.choice import pruner_of
-from regtune.control import controlled, milestones
+from regtune.control import AT_RUNGS, controlled, milestones
+from regtune.statistics.rungs import Rung, judged
 from regtune.store import Results
 
 FEWEST = 3  # trials below which a rank correlation says nothing
@@ -23,11 +25,31 @@ def rung_correlations(results: Results) -> pd.DataFrame:
     `control_correlation` is over the `control_n` of them that could not be pruned, a fair sample. NaN for
     fewer than three trials, or where all score alike.
     """
+    rows = []
+    for arm, rung, passed in _passed(results):
+        row: dict[str, Any] = {"arm": arm, "rung": rung}
+        for prefix, part in (("", passed), ("control_", passed[passed["control"]])):
+            row |= {f"{prefix}n": len(part), f"{prefix}correlation": _spearman(part)}
+        rows.append(row)
+    return pd.DataFrame(rows, columns=["arm", "rung", "n", "correlation", "control_n", "control_correlation"])
+
+
+def standing(results: Results) -> dict[tuple[str, int], Rung]:
+    """Return how the rungs of each arm ranked its trials at the end, as a cautious pruner saw it; {} with another."""
+    if pruner_of(results.sweep["search"]) != "cautious":
+        return {}
+    # Of trials that it would have ended the pruner heard no more.
+    heard = ((arm, rung, passed[passed["spared"].isna()]) for arm, rung, passed in _passed(results))
+    return {(arm, rung): judged(list(part["then"]), list(part["val_accuracy"])) for arm, rung, part in heard}
+
+
+def _passed(results: Results) -> Iterator[tuple[str, int, pd.DataFrame]]:
+    """Yield for each arm and rung the search trials that passed it and ended well, with their score `then`."""
     search = results.sweep["search"]
     template = next(iter(results.sweep["arms"].values()))["template"]
-    asha = pruner_of(search) == "asha"
-    places = milestones(template["epochs"], search["grace"], search["factor"]) if asha else ()
-    final, rows = _final(results), []
+    judges = pruner_of(search) in AT_RUNGS
+    places = milestones(template["epochs"], search["grace"], search["factor"]) if judges else ()
+    final = _final(results)
     epochs = results.epochs.reindex(columns=["arm", "phase", "number", "epoch", "kept", "val_accuracy"])
     kept = epochs[(epochs["phase"] == "search") & (epochs["epoch"] == epochs["kept"])]
     kept_by_arm = dict(iter(kept.groupby("arm", sort=False)))
@@ -35,12 +57,7 @@ def rung_correlations(results: Results) -> pd.DataFrame:
         mine, scores = final[final["arm"] == arm].set_index("number"), kept_by_arm.get(arm, kept[:0])
         for rung in places:
             then = scores[scores["epoch"] <= rung].groupby("number")["val_accuracy"].last()
-            passed = mine.assign(then=then.reindex(mine.index).astype(float))[mine["epochs"] > rung]
-            row: dict[str, Any] = {"arm": arm, "rung": rung}
-            for prefix, part in (("", passed), ("control_", passed[passed["control"]])):
-                row |= {f"{prefix}n": len(part), f"{prefix}correlation": _spearman(part)}
-            rows.append(row)
-    return pd.DataFrame(rows, columns=["arm", "rung", "n", "correlation", "control_n", "control_correlation"])
+            yield arm, rung, mine.assign(then=then.reindex(mine.index).astype(float))[mine["epochs"] > rung]
 
 
 def wrongly_pruned(results: Results) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from regtune.control import AT_RUNGS
 from regtune.errors import Refused, nearest, shown
 from regtune.records import Retrain
 
@@ -42,10 +43,10 @@ class Search(_Table):
     """`[search]`: trials per arm or per searched knob, where their knobs come from, and which end early.
 
     `sampler` is the name of a file in `samplers`; `levels` are the values of a range on its grid. `pruner` is
-    one of `pruners`: for "asha", `grace` is the share of the epochs before the first rung, `factor` the ratio
-    between rungs and the share that goes on, `population` the trials a rung must have seen before it prunes;
-    for "epochs", `stop_after` is the number of epochs that every trial gets. `control` is the share of trials
-    that ASHA is asked about and that go on whatever it says. `repeats` is how often the whole sweep is done, search
+    one of `pruners`: for "cautious" and "asha", `grace` is the share of the epochs before the first rung, `factor` the
+    ratio between rungs and the share that goes on, `population` the trials a rung must have seen before it prunes,
+    `control` the share of trials that they are asked about and that go on whatever they say; for "epochs",
+    `stop_after` is the number of epochs that every trial gets. `repeats` is how often the whole sweep is done, search
     and confirm, each time with the next seed of a sweep: for who asks what such a search finds, and not only what
     the configurations are worth that one search has found.
     """
@@ -54,7 +55,7 @@ class Search(_Table):
     trials_per_knob: int | None = Field(default=None, ge=1, le=1000)
     sampler: str = "tpe"
     levels: int = Field(default=3, ge=2, le=100)
-    pruner: Literal["asha", "epochs", "none"] = "asha"
+    pruner: Literal["cautious", "asha", "epochs", "none"] = "cautious"
     stop_after: int | None = Field(default=None, ge=1)
     grace: float = Field(default=0.2, ge=0.2, le=1)
     factor: float = Field(default=3.0, ge=1.1, le=100)
@@ -151,8 +152,11 @@ def _check_together(search: Search, epochs: int) -> None:
             f'search.stop_after: expected with pruner = "epochs" and only there, given {given} '
             f'with pruner = "{search.pruner}"'
         )
-    if search.control and search.pruner != "asha":
-        raise Refused(f'search.control: expected with pruner = "asha" only, given it with "{search.pruner}"; drop one')
+    if search.control and search.pruner not in AT_RUNGS:
+        raise Refused(
+            f'search.control: expected with pruner = "cautious" or "asha" only, given it with "{search.pruner}"; '
+            f"drop one"
+        )
     if search.stop_after is not None and search.stop_after > epochs:
         raise Refused(f"search.stop_after: expected a number in [1, {epochs}], the epochs, given {search.stop_after}")
 

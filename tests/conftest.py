@@ -135,6 +135,7 @@ population = 1
 [confirm]
 seeds = 3
 """
+ASHA = SWEEP.replace("population = 1", 'pruner = "asha"\npopulation = 1')  # prunes from the second trial of an arm on
 
 
 @pytest.fixture(scope="session")

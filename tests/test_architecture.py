@@ -54,7 +54,7 @@ ORDER = [
     {"phase"},
     {"in_process"},
     {"cluster"},
-    {"display", "export", "forecast", "listing", "mirror", "planned", "single"},
+    {"display", "export", "forecast", "listing", "mirror", "planned", "single", "standing"},
     {"repeats"},
     {"commands"},
     {"__main__"},

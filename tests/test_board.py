@@ -25,7 +25,7 @@ EPOCHS = 27
 
 def sweep_of(folder: Path, **search: Any) -> Sweep:
     text = SWEEP.replace("epochs = 6", f"epochs = {EPOCHS}")
-    for name, value in search.items():
+    for name, value in {"pruner": "asha", **search}.items():
         line = f"{name} = {value!r}".replace("'", '"')
         start = next((row for row in text.splitlines() if row.startswith(f"{name} = ")), None)
         text = text.replace(start, line) if start else text.replace("[search]", f"[search]\n{line}")

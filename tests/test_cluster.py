@@ -24,7 +24,7 @@ from regtune.log import read_log
 from regtune.reports.comparison import comparison
 from regtune.store import load
 from regtune.sweep import Sweep
-from tests.conftest import SWEEP, small_trial, untimed
+from tests.conftest import ASHA, SWEEP, small_trial, untimed
 
 UNPRUNED = SWEEP.replace("population = 1", 'pruner = "none"')
 
@@ -91,7 +91,7 @@ def test_what_is_not_in_the_splits_does_not_travel() -> None:
 def test_a_sweep_with_a_plugin_on_ray(tmp_path: Path) -> None:
     """The plugin reaches the workers; search workers never hold the test split, confirm workers do."""
     (tmp_path / "witness_plugin.py").write_text(WITNESS)
-    (tmp_path / "witness.toml").write_text(SWEEP.replace("mixup = { mixup = {} }", "witness = { witness = {} }"))
+    (tmp_path / "witness.toml").write_text(ASHA.replace("mixup = { mixup = {} }", "witness = { witness = {} }"))
     home = tmp_path / "home"
     home.mkdir()
     result = subprocess.run(

@@ -187,7 +187,7 @@ def epoch(number: int, accuracy: float, outcome: Outcome | None) -> Epoch:
 
 @pytest.mark.parametrize("sampler", ALL)
 def test_a_board_rebuilt_from_what_was_told_asks_as_the_live_one(tmp_path: Path, sampler: str) -> None:
-    sweep, draws = sweep_of(tmp_path, trials=14, sampler=sampler), random.Random(3)
+    sweep, draws = sweep_of(tmp_path, trials=14, sampler=sampler, pruner="asha"), random.Random(3)
     live, told = SearchBoard(sweep), list[tuple[str, Any]]()
     while (asked := live.ask()) is not None:
         rebuilt = SearchBoard(sweep)

@@ -23,7 +23,7 @@ from regtune.statistics.crossed import crossed_intervals
 from regtune.statistics.further import further_seeds
 from regtune.store import Results, load, right_answers
 from regtune.sweep import Sweep
-from tests.conftest import SWEEP, write_log
+from tests.conftest import ASHA, write_log
 from tests.made_up import made_up_log
 
 BASE = (0.50, 0.52, 0.49, 0.53, 0.51)
@@ -139,7 +139,7 @@ def test_bootstrap_intervals_stand_beside_the_others_from_20_seeds_on(tmp_path: 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Results:
     folder = tmp_path_factory.mktemp("columns")
-    text = SWEEP.replace("mixup = { mixup = {} }", "early_stopping = { early_stopping = { patience = 1 } }")
+    text = ASHA.replace("mixup = { mixup = {} }", "early_stopping = { early_stopping = { patience = 1 } }")
     text = text.replace("population = 1", "population = 1\ncontrol = 0.5").replace(
         "batch = 16", "batch = 16\ntightness = true"
     )

@@ -18,10 +18,10 @@ from regtune.pruning import rung_correlations, wrongly_pruned
 from regtune.records import Cell
 from regtune.store import Results, load
 from regtune.sweep import Sweep
-from tests.conftest import SWEEP, write_log
+from tests.conftest import ASHA, SWEEP, write_log
 from tests.test_board import epoch
 
-CONTROL = SWEEP.replace("population = 1", "population = 1\ncontrol = 0.5").replace("trials = 4", "trials = 12")
+CONTROL = ASHA.replace("population = 1", "population = 1\ncontrol = 0.5").replace("trials = 4", "trials = 12")
 
 
 def sweep_of(folder: Path, text: str = CONTROL) -> Sweep:
@@ -124,5 +124,5 @@ def test_where_nothing_is_pruned_there_is_nothing_to_say(tmp_path: Path) -> None
 
 
 def test_control_without_asha_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match=r'search\.control: expected with pruner = "asha" only'):
-        sweep_of(tmp_path, CONTROL.replace("population = 1", 'pruner = "none"'))
+    with pytest.raises(Refused, match=r'search\.control: expected with pruner = "cautious" or "asha" only'):
+        sweep_of(tmp_path, CONTROL.replace('"asha"', '"none"'))

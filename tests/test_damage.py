@@ -31,7 +31,7 @@ from regtune.phase import Phase
 from regtune.records import Plain
 from regtune.store import load
 from regtune.sweep import Sweep
-from tests.conftest import SWEEP
+from tests.conftest import ASHA, SWEEP
 
 EXAMPLES = int(os.environ.get("REGTUNE_DAMAGE", "200"))
 CPU_SECONDS = 10.0  # for one file; CPU time, so that a busy machine is no fault
@@ -266,7 +266,7 @@ class Recorded:
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     folder = tmp_path_factory.mktemp("recorded")
-    (folder / "small.toml").write_text(SWEEP)
+    (folder / "small.toml").write_text(ASHA)
     sweep = Sweep.read(folder / "small.toml")
     path = run(sweep, folder, in_process=True)
     assert b'"pruned"' in path.read_bytes()

@@ -19,7 +19,7 @@ from regtune.log import read_log
 from regtune.mirror import Mirror
 from regtune.records import Plain
 from regtune.sweep import Sweep
-from tests.conftest import SWEEP
+from tests.conftest import ASHA, SWEEP
 
 
 def url_in(folder: Path) -> str:
@@ -35,6 +35,7 @@ def silent(event: str, row: Plain) -> None:
 
 
 def test_every_search_trial_is_in_the_storage_as_the_log_has_it(sweep_file: Path, tmp_path: Path) -> None:
+    sweep_file.write_text(ASHA)
     sweep, url, events = Sweep.read(sweep_file), url_in(tmp_path), list[str]()
     watch = Mirror(sweep, url).beside(lambda event, row: events.append(event))
     rows = read_log(run(sweep, tmp_path, watch=watch, in_process=True))[0]

@@ -26,11 +26,13 @@ from tests.test_board import epoch, finished
 SAMPLERS = ("tpe", "random", "qmc", "grid")
 EPOCHS = 4
 TRIALS = 9  # TPE learns from the sixth on
+CAUTIOUS_TRIALS = 20  # nobody is ended before 8 have ended
 PRUNERS = (
     'pruner = "asha"\nfactor = 1.5\npopulation = 1',
     'pruner = "asha"\nfactor = 2.0\npopulation = 2',
     'pruner = "epochs"\nstop_after = 3',
     'pruner = "none"',
+    'pruner = "cautious"\nfactor = 1.5\npopulation = 1',
 )
 COCKTAIL = "dropout = { dropout = { switch = true }, mixing = { one_of = { mixup = {}, label_smoothing = {} } } }"
 
@@ -70,11 +72,14 @@ class Driver:
 
 
 def sweep_of(folder: Path, seed: int) -> Sweep:
-    text = SWEEP.replace("trials = 4", f"trials = {TRIALS}").replace("epochs = 6", f"epochs = {EPOCHS}")
+    pruner = PRUNERS[seed // 4 % 5]
+    trials = CAUTIOUS_TRIALS if "cautious" in pruner else TRIALS
+    text = SWEEP.replace("trials = 4", f"trials = {trials}").replace("epochs = 6", f"epochs = {EPOCHS}")
     text = text.replace('"random"', f'"{SAMPLERS[seed % 4]}"')
-    text = text.replace("population = 1", PRUNERS[seed // 4 % 4]).replace("[data]", f"seed = {seed}\n[data]", 1)
+    text = text.replace("population = 1", pruner).replace("[data]", f"seed = {seed}\n[data]", 1)
     if seed % 3 == 0:
         text = text.replace("dropout = { dropout = {} }", COCKTAIL)
+    text = text.replace("validation = 32", "validation = 397")  # as many as the curves were recorded on
     path = folder / "rebuilt.toml"
     path.write_text(text)
     return Sweep.read(path)
@@ -122,17 +127,21 @@ def check(sweep: Sweep, seed: int) -> Counter[str]:
     return held + Counter({"prefixes": len(rows) + 1})
 
 
-def test_every_prefix_of_16_logs(tmp_path: Path) -> None:
+def test_every_prefix_of_20_logs(tmp_path: Path) -> None:
     """One log of every sampler with every pruner."""
     held = Counter[str]()
     for seed in range(16):
         held += check(sweep_of(tmp_path, seed), seed)
+    cautious = Counter[str]()
+    for seed in range(16, 20):
+        cautious += check(sweep_of(tmp_path, seed), seed)
+    assert cautious["pruned"] > 5
     assert held["ok"] > 50 and held["pruned"] > 50 and held["diverged"] and held["failed"]
 
 
 @pytest.mark.slow
 def test_every_prefix_of_200_logs(tmp_path: Path) -> None:
     held = Counter[str]()
-    for seed in range(16, 216):
+    for seed in range(20, 220):
         held += check(sweep_of(tmp_path, seed), seed)
     assert held["prefixes"] > 10_000 and held["diverged"] > 50 and held["failed"] > 50

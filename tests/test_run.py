@@ -21,7 +21,7 @@ from regtune.reports.comparison import comparison
 from regtune.reports.formats import markdown
 from regtune.store import load
 from regtune.sweep import Sweep
-from tests.conftest import SWEEP, untimed, write_log
+from tests.conftest import ASHA, SWEEP, untimed, write_log
 
 DRIVER = (
     "import os, signal, sys; from pathlib import Path; from regtune.sweep import Sweep; "
@@ -129,6 +129,7 @@ def test_a_run_killed_anywhere_ends_as_the_undisturbed_one(
 
 
 def test_pruned_trials_stay_pruned_after_a_kill(sweep_file: Path, tmp_path: Path) -> None:
+    sweep_file.write_text(ASHA)
     sweep = Sweep.read(sweep_file)
     log = run(sweep, tmp_path / "whole", in_process=True)
     rows = log.read_bytes().splitlines(keepends=True)

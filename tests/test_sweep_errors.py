@@ -48,7 +48,7 @@ BAD: dict[str, tuple[str, str, list[str]]] = {
     "stop-after-alone": (
         "trials = 10",
         "trials = 10\nstop_after = 3",
-        ["search.stop_after", "only there", '"asha"'],
+        ["search.stop_after", "only there", '"cautious"'],
     ),
     "stop-after-the-end": (
         "trials = 10",

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from regtune.choice import pruner_of
+from regtune.control import AT_RUNGS
+from regtune.pruning import standing
 from regtune.records import Plain
 from regtune.statistics.further import MOST, POWER
 from regtune.statistics.racing import Race
+from regtune.statistics.rungs import ENDED, RANKED, unused
 from regtune.store import Results
 
 _AGAIN = "Each trial was then trained a second time, on train + validation,"
@@ -58,6 +61,7 @@ def caption(results: Results) -> str:
         f"Sweep {sweep['name']}{_repeat(results)}: {template['network']['name']} on {data}.",
         f"Search: {either(budgets)} trials per arm of at most {template['epochs']} epochs, "
         f"{pruning_words(sweep['search'])}.",
+        rungs_words(results),
         f"Confirm: the best configuration of each arm by validation accuracy, on {seeds_words(confirm)} fresh seeds "
         f"that all arms share, {SPLITS[splits]}.",
         f"{RETRAINED[confirm.get('retrain', 'none')]} with its 95 % t-interval and standard deviation (sd); difference "
@@ -83,11 +87,28 @@ def pruning_words(search: Plain) -> str:
     pruner = pruner_of(search)
     if pruner == "epochs":
         return f"every one stopped after {search['stop_after']} and judged there"
-    if pruner != "asha":
+    if pruner not in AT_RUNGS:
         return "none pruned"
     control = search.get("control", 0.0)
     spared = f", but for a control share of {100 * control:g} % that nothing ends" if control else ""
+    if pruner == "cautious":
+        return (
+            f"each arm pruned against itself only, at rungs where {ENDED} of its own trials or more have ended and "
+            f"rank as they did there (Spearman's correlation {RANKED:g} or more), and more than two standard errors "
+            f"below the cut{spared}"
+        )
     return f"each arm pruned against itself only{spared}"
+
+
+def rungs_words(results: Results) -> str:
+    """Say which rungs a cautious pruner did not use as search ended; empty where it used all, or with another."""
+    found = standing(results)
+    few = sum(rung.n < ENDED for rung in found.values())
+    waiting = (
+        f"{few} of {len(found)} rungs of all arms were passed by fewer than {ENDED} trials that ended" if few else ""
+    )
+    text = "; ".join(filter(None, (unused(found), waiting)))
+    return f"When search ended: {text}." if text else ""
 
 
 def seeds_words(confirm: Plain) -> str:

@@ -1,0 +1,40 @@
+"""Which rungs a cautious pruner does not use so far, from the events of a sweep."""
+
+from __future__ import annotations
+
+from regtune.pruners import rungs
+from regtune.records import Cell, Epoch, Plain
+from regtune.statistics.rungs import Ladder, Rung, unused
+from regtune.sweep import Sweep
+
+
+class Standing:
+    """Sees what the pruner of each arm is told, and says what it makes of it. Another pruner has nothing to say."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        cautious = sweep.search.pruner == "cautious"
+        places = rungs(sweep.training.epochs, sweep.search)
+        self._ladders = {arm.name: Ladder(places) for arm in sweep.arms} if cautious else {}
+        self._accuracies: dict[Cell, list[float]] = {}
+        self._found: dict[str, dict[tuple[str, int], Rung]] = {}  # by arm, until a trial of it ends
+
+    def watch(self, cell: Cell, event: str, row: Plain) -> None:
+        """Take one event, replayed or new."""
+        if cell.phase != "search" or not self._ladders:
+            return
+        if event == "epoch":
+            epoch, mine = Epoch.from_plain(row["epoch"]), self._accuracies.setdefault(cell, [])
+            mine.append(epoch.val_accuracy if epoch.val_accuracy is not None else 0.0)
+            self._ladders[cell.arm].take(cell.number, epoch, mine[epoch.kept - 1])
+        elif event == "ended":
+            self._accuracies.pop(cell, None)
+            self._found.pop(cell.arm, None)
+            if "spared" in row:  # the pruner would have ended it, and heard no more of it
+                self._ladders[cell.arm].forget(cell.number)
+
+    def words(self) -> str:
+        """Say which rungs are not used although enough trials have ended; empty where there are none."""
+        for arm, ladder in self._ladders.items():
+            if arm not in self._found:
+                self._found[arm] = {(arm, rung): ladder.rung(rung) for rung in ladder.rungs}
+        return unused({place: self._found[arm][place] for arm in self._ladders for place in self._found[arm]})
