@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
+from regtune.assembly import assemble
 from regtune.bits import packed
-from regtune.build import assemble
 from regtune.clock import Clock
 from regtune.course import Course
 from regtune.data import Examples, Splits, pixels
@@ -30,10 +30,9 @@ class Lane:
     """An iterator over the epochs of trials that train side by side, one tuple per epoch.
 
     The members share data set, network, batch, epochs, kinds of methods and optimizer; knobs, learning
-    rates and seeds differ. A member that has ended yields None from then on. `data` are the splits of all
-    members, or a sequence of those of each, in order and of the same sizes, where trials differ in the seed of
-    the split. `course` says which updates are made, if not those of the whole budget; `weights` are (params,
-    buffers) to begin with instead of fresh ones, for a lane of one.
+    rates and seeds differ. A member that has ended yields None from then on. `data` are the splits of all, or
+    of each in order, equal in size, where the seed of the split differs too. `course` says which updates are
+    made, if not those of the whole budget; `weights` are (params, buffers) to begin with, for a lane of one.
     """
 
     def __init__(
@@ -49,8 +48,7 @@ class Lane:
         keep_freed_memory()
         self.trials = tuple(trials)
         parts = assemble(self.trials, data, weights)
-        self.data, self.program, self.recipes = parts.data, parts.program, parts.recipes
-        self._splits = parts.splits
+        self.data, self._splits, self.program, self.recipes = parts.data, parts.splits, parts.program, parts.recipes
         self.knobs, self.state, self._seeds, self._dtype = parts.knobs, parts.state, parts.seeds, parts.dtype
         per_epoch = len(self.data.train) // trials[0].batch
         whole = trials[0].epochs * per_epoch
