@@ -9,9 +9,9 @@ Not with: nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from optuna.distributions import FloatDistribution
-from torch import Tensor
 
 from regtune.networks import Slot
 from regtune.regularizers import Regularizer, Step
@@ -26,6 +26,8 @@ class Rounding(Regularizer):
     Source: none; it is the null method of an A/A test.
     """
 
+    needs: ClassVar[tuple[str, ...]] = ("hidden",)
+
     factor: Number = knob(
         default=3e-7,
         legal="[0, 1e-6]",
@@ -34,6 +36,6 @@ class Rounding(Regularizer):
         meaning="what hidden units are larger by",
     )
 
-    def bend(self, x: Tensor, slot: Slot, step: Step) -> Tensor:
+    def bend(self, x: Any, slot: Slot, step: Step) -> Any:
         """Return hidden units that are larger by next to nothing."""
         return x * (1 + self.factor) if slot.kind == "hidden" else x
