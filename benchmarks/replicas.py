@@ -51,9 +51,9 @@ def _row(mine: pd.DataFrame) -> dict[str, float]:
 def covered(mine: pd.DataFrame) -> pd.Series[float]:
     """Return of each sweep of one arm whether its interval contains the mean difference over the other sweeps.
 
-    1 or 0; NaN where there is no difference, or no other. A difference that is 0 by construction ("off is as good")
-    has no interval: it counts as containing the mean where that lies within the mean half-width of the others, 0
-    where they have no interval either.
+    `mine` has the half-widths of the intervals beside them. 1 or 0; NaN where there is no difference, or no other. A
+    difference that is 0 by construction ("off is as good") has no interval: it counts as containing the mean where
+    that lies within the mean half-width of the others, 0 where they have no interval either.
     """
     found = {}
     for place, row in mine.iterrows():

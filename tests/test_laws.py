@@ -232,6 +232,23 @@ def test_a_lane_of_one_with_its_own_splits_is_the_trial_alone() -> None:
     assert [e.numbers() for e in lane.epochs[0]] == [e.numbers() for e in alone.epochs[0]]
 
 
+def test_splits_of_one_pool_share_its_pictures_in_a_lane() -> None:
+    data = {"name": "digits", "train": 100, "validation": 50}
+    trials = [dataclasses.replace(resplit([], seed, epochs=1), data=data | {"split_seed": seed}) for seed in (1, 2)]
+    pool = pool_of(trials[0])
+    splits = [split_data(trial, pool) for trial in trials]
+    lane = Lane(trials, data=splits)
+    assert lane.data.train.source is pool.train.source
+    assert lane.data.train.index.shape == (2, 100)
+    assert torch.equal(lane.data.train.member(1).images, splits[1].train.images)
+    (first, second), (alone,) = next(lane), next(Lane(trials[1:], data=splits[1]))
+    assert first is not None
+    assert second is not None
+    assert alone is not None
+    assert second.val_loss == pytest.approx(alone.val_loss, rel=1e-5)
+    assert first.val_loss != pytest.approx(alone.val_loss, rel=1e-5)
+
+
 def test_search_sees_no_test_examples_in_a_lane_with_own_splits() -> None:
     trials = [dataclasses.replace(resplit([], seed), phase="search") for seed in (1, 2)]
     lane = lane_with_own_splits(trials)

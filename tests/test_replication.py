@@ -13,10 +13,12 @@ from replicas import covered, false_verdicts, summary
 from replication import is_over, nth, verdicts_of
 
 from regtune.cluster.run import run
+from regtune.data import Place
 from regtune.errors import Refused
 from regtune.store import Results, load
 from regtune.sweep import Sweep
 from tests.conftest import SWEEP
+from tests.test_splits import FRESH, own_sweep
 
 NAN = math.nan
 ROWS = [
@@ -35,21 +37,22 @@ def made_up() -> pd.DataFrame:
 
 
 def test_the_summary_is_that_of_a_table_made_by_hand() -> None:
-    table = summary(made_up()).set_index("arm")
-    assert table.loc["one", ["n", "better", "worse", "unresolved", "opposite"]].to_list() == pytest.approx(
-        [3, 100 / 3, 100 / 3, 100 / 3, 100 / 3]
-    )
-    assert table.loc["one", ["mean", "sd", "half"]].to_list() == pytest.approx([0, 2, 1])
-    assert table.loc["one", "covered"] == pytest.approx(100 / 3)  # the others' means: -1, 1, 0 points
-    assert table.loc["off", "covered"] == 100
-    assert table.loc["all arms", ["n", "better", "opposite"]].to_list() == pytest.approx([6, 100 / 6, 100 / 6])
+    table = summary(made_up())
+    one, off, everything = table.to_dict("records")
+    third = pytest.approx(100 / 3)
+    assert (one["better"], one["worse"], one["unresolved"], one["opposite"]) == (third, third, third, third)
+    assert [one[name] for name in ("n", "mean", "sd", "half")] == pytest.approx([3, 0, 2, 1])
+    assert one["covered"] == third  # the means over the others: -1, 1, 0 points
+    assert off["covered"] == 100
+    assert [everything[name] for name in ("n", "better", "opposite")] == pytest.approx([6, 100 / 6, 100 / 6])
 
 
 def test_off_covers_what_lies_within_the_half_width_of_the_others_and_nothing_covers_without_others() -> None:
-    off = made_up()[3:]
+    frame = made_up().assign(half=(made_up()["high"] - made_up()["low"]) / 2)
+    off = frame[frame["arm"] == "off"]
     assert list(covered(off)) == [1, 1, 1]
     far = off.assign(difference=[0.0, 0.009, 0.009], low=[NAN, 0.004, 0.004], high=[NAN, 0.014, 0.014])
-    assert list(covered(far)) == [0, 1, 1]  # 0.0045 is the mean over the others of the second and the third
+    assert list(covered(far)) == [0, 1, 1]  # 0.0045 is the mean over the others of the second and of the third
     assert list(covered(off[:1]).isna()) == [True]
     assert list(covered(pd.concat([off[:1], off[:1]], ignore_index=True))) == [1, 1]
 
@@ -64,9 +67,17 @@ def read(folder: Path, change: Callable[[str], str] = lambda text: text) -> Swee
     return Sweep.read(folder / "small.toml")
 
 
-def by_both(sweep: Sweep, folder: Path) -> list[Results]:
+def by_both(sweep: Sweep, folder: Path, place: Place | None = None) -> list[Results]:
     ways = {"alone": None, "lanes": by_lanes(sweep, width=3)}
-    return [load(run(sweep, folder / way, in_process=True, launch=launch)) for way, launch in ways.items()]
+    return [load(run(sweep, folder / way, in_process=True, launch=launch, place=place)) for way, launch in ways.items()]
+
+
+def near(one: Results, two: Results) -> None:
+    keys = ["arm", "phase", "number", "epoch"]
+    first, second = (results.epochs.sort_values(keys, ignore_index=True) for results in (one, two))
+    assert first[keys].equals(second[keys])
+    assert first["val_loss"].to_list() == pytest.approx(second["val_loss"].to_list(), rel=1e-3)
+    assert first["train_loss"].to_list() == pytest.approx(second["train_loss"].to_list(), rel=1e-3)
 
 
 @pytest.mark.parametrize("terms", ["", "racing = true\nfirst = 3"])
@@ -74,22 +85,22 @@ def test_lanes_tell_a_phase_what_one_trial_after_the_other_does(tmp_path: Path, 
     one, two = by_both(read(tmp_path, lambda text: f"{text}\n{terms}"), tmp_path)
     assert one.trials["status"].to_list() == two.trials["status"].to_list()
     assert one.trials["params"].to_list() == two.trials["params"].to_list()
-    keys = ["arm", "phase", "number", "epoch"]
-    first, second = (results.epochs.sort_values(keys, ignore_index=True) for results in (one, two))
-    assert first[keys].equals(second[keys])
-    assert first["val_loss"].to_list() == pytest.approx(second["val_loss"].to_list(), rel=1e-3)
+    near(one, two)
 
 
 def test_lanes_run_trials_with_splits_of_their_own(tmp_path: Path) -> None:
-    sweep = read(tmp_path, lambda text: text.replace('name = "synthetic"', 'name = "digits"').replace("test = 37", "")
-                 .replace("noise = 0.6", "") + '\nsplits = "one"')  # fmt: skip
-    pooled = sweep.model_copy(update={"confirm": sweep.confirm.model_copy(update={"splits": "one"})})
-    one, two = by_both(pooled, tmp_path)
+    path, place = own_sweep(tmp_path, FRESH.replace("population = 1", 'pruner = "none"')), Place(root=tmp_path)
+    path.write_text(path.read_text().replace("[data]", "[data]\nlabel_noise = 0.25"))
+    sweep = Sweep.read(path)
+    one, two = by_both(sweep, tmp_path, place)
+    seeds = {row["data"]["split_seed"] for cell, row in two.plain_trials.items() if cell.phase == "confirm"}
+    assert len(seeds) == 3
     assert one.chosen == two.chosen
+    near(one, two)
 
 
 def test_a_member_that_diverges_ends_as_it_does_alone(tmp_path: Path) -> None:
-    sweep = read(tmp_path, lambda text: text.replace("high = 0.3", "high = 1e4"))
+    sweep = read(tmp_path, lambda text: text.replace("high = 0.3", "high = 1000.0"))
     one, two = by_both(sweep, tmp_path)
     statuses = one.trials["status"].to_list()
     assert "diverged" in statuses
