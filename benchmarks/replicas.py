@@ -28,7 +28,7 @@ def summary(verdicts: pd.DataFrame) -> pd.DataFrame:
     counted["covered"] = pd.concat([covered(mine) for _, mine in counted.groupby("arm")])
     rows = [{"arm": arm, **_row(mine)} for arm, mine in counted.groupby("arm", sort=False)]
     whole = {"arm": "all arms", **_row(counted), "opposite": float(np.mean([row["opposite"] for row in rows]))}
-    whole |= {"mean": 100 * counted["difference"].mean(), "sd": float(np.nanmean([row["sd"] for row in rows]))}
+    whole |= {"mean": 100 * counted["difference"].mean(), "sd": pd.Series([row["sd"] for row in rows]).mean()}
     return pd.DataFrame([*rows, whole])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from replication import is_over, nth, verdicts_of
 from regtune.cluster.run import run
 from regtune.data import Place
 from regtune.errors import Refused
+from regtune.records import Plain
 from regtune.store import Results, load
 from regtune.sweep import Sweep
 from tests.conftest import SWEEP
@@ -86,6 +88,22 @@ def test_lanes_tell_a_phase_what_one_trial_after_the_other_does(tmp_path: Path, 
     assert one.trials["status"].to_list() == two.trials["status"].to_list()
     assert one.trials["params"].to_list() == two.trials["params"].to_list()
     near(one, two)
+
+
+def test_a_driver_that_was_killed_between_trials_goes_on_with_the_others(tmp_path: Path) -> None:
+    sweep, ended = read(tmp_path), Counter[str]()
+
+    def killed(event: str, row: Plain) -> None:
+        ended[event] += 1
+        if ended["ended"] == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(sweep, tmp_path / "killed", watch=killed, launch=by_lanes(sweep, width=3))
+    again = load(run(sweep, tmp_path / "killed", launch=by_lanes(sweep, width=3)))
+    whole = load(run(sweep, tmp_path / "whole", launch=by_lanes(sweep, width=3)))
+    assert set(again.trials["status"]) == {"ok"}
+    near(again, whole)
 
 
 def test_lanes_run_trials_with_splits_of_their_own(tmp_path: Path) -> None:
