@@ -1,99 +1,18 @@
-"""A trial's words into things: data, network, recipe, optimizer, and the state to start from."""
+"""A trial's words into things: data, network, optimizer, and the weights to start from."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-
 import torch
-from torch import Tensor
 
-from regtune.data import DATASETS, Dataset, Place, Pool, Splits, channel_statistics, checked, corrupted, pixels
+from regtune.data import DATASETS, Dataset, Place, Pool, Splits, channel_statistics, checked, corrupted
 from regtune.errors import Refused, nearest, shown
-from regtune.last_layer import check_last_layer
 from regtune.networks import NETWORKS, Network, Normalize, fresh
-from regtune.objective import Arithmetic, Objective
+from regtune.objective import Arithmetic
 from regtune.optimizers import OPTIMIZERS, Optimizer
-from regtune.program import Knobs, Program
-from regtune.recipe import Recipe, numbers
-from regtune.records import Plain, Trial
-from regtune.regularizers import HOOKS, Regularizer, overrides
-from regtune.space import knobs as knobs_of
+from regtune.records import Trial
 from regtune.space import read_settings
-from regtune.state import State, Tensors, stacked
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Parts:
-    """What a lane works with. Tensors of `state`, `knobs` and `seeds` have a member axis when the lane
-    has several members; `recipes` has one value per member, with plain numbers, for hooks on the host.
-    """
-
-    data: Splits
-    program: Program
-    recipes: tuple[Recipe, ...]
-    knobs: Knobs
-    seeds: int | Tensor
-    state: State
-    dtype: torch.dtype
-
-
-def assemble(trials: Sequence[Trial], data: Splits | None, weights: tuple[Tensors, Tensors] | None = None) -> Parts:
-    """Build what the trials of a lane share and what each of them starts from; raises Refused.
-
-    `data` is what the data set of the trials would load, if that is at hand. The test split is dropped
-    unless the trials are of the confirm phase. `weights` are (params, buffers) to start from.
-    """
-    first = trials[0]
-    recipes = tuple(Recipe.read(trial.recipe, trial.plugins) for trial in trials)
-    optimizers = tuple(build_optimizer(trial) for trial in trials)
-    _check_alike([_shared(*member) for member in zip(trials, recipes, optimizers, strict=True)])
-    device, dtype = _device(first), DTYPES[first.dtype]
-    splits = load_data(first) if data is None else data
-    if first.phase == "search":
-        splits = splits.without_test()
-    if first.batch > len(splits.train):
-        raise Refused(f"batch: expected at most the {len(splits.train)} training examples, given {first.batch}")
-    splits = splits.to(device)
-    if (first.channels_last or first.compiled) and len(trials) > 1:
-        raise Refused("lane: expected trials with channels_last = false and compiled = false; train them one by one")
-    check_arithmetic(first)
-    order = torch.channels_last
-    seen, states = replace(splits, test=None), []
-    for trial, recipe in zip(trials, recipes, strict=True):
-        net = start_network(trial, splits)
-        recipe.check(net, splits, "recipe")
-        net = recipe.prepare(net.to(device=device, dtype=dtype), seen).to(device=device, dtype=dtype)
-        if trial.tightness:
-            check_last_layer(net, pixels(seen.train.batches(2)[0], dtype), seen.classes)
-        params, buffers = weights or (dict(net.named_parameters()), dict(net.named_buffers()))
-        params = {name: p.detach().clone() for name, p in params.items()}
-        buffers = {name: b.detach().clone() for name, b in buffers.items()}
-        if first.channels_last:
-            params = {n: p.contiguous(memory_format=order) if p.ndim == 4 else p for n, p in params.items()}
-        state = State(params, buffers, optimizers[0].start(params), {})
-        states.append(state._replace(memory=recipe.begin(state, seen)))
-    knobs: list[Knobs] = [
-        {"optimizer": numbers(o, device), "recipe": [numbers(m, device) for _, m in r.methods]}
-        for o, r in zip(optimizers, recipes, strict=True)
-    ]
-    alone = len(trials) == 1
-    return Parts(
-        data=splits,
-        program=Program(
-            objective=Objective(net=net.train(), lifted=not alone, arithmetic=arithmetic_of(first)),
-            recipe=recipes[0],
-            optimizer=optimizers[0],
-            device=device,
-        ),
-        recipes=recipes,
-        knobs=knobs[0] if alone else stacked(knobs),
-        seeds=first.seed if alone else torch.tensor([t.seed for t in trials], dtype=torch.int32, device=device),
-        state=states[0] if alone else stacked(states),
-        dtype=dtype,
-    )
 
 
 def arithmetic_of(trial: Trial) -> Arithmetic:
@@ -155,33 +74,3 @@ def build_optimizer(trial: Trial) -> Optimizer:
         raise Refused(f"optimizer.name: unknown optimizer {shown(name)}{nearest(name, OPTIMIZERS)}")
     cls = OPTIMIZERS[name]
     return cls(**read_settings(cls, settings, "optimizer"))
-
-
-def _device(trial: Trial) -> torch.device:
-    if trial.device == "cuda" and not torch.cuda.is_available():
-        raise Refused("device: the trial asks for cuda, and torch sees no GPU here")
-    return torch.device(trial.device)
-
-
-def _shared(trial: Trial, recipe: Recipe, optimizer: Optimizer) -> Plain:
-    """Return what a trial must have in common with its neighbours in a lane: all that is no tensor.
-
-    Free are the seed, float knobs, and the knobs of methods that act between epochs only.
-    """
-
-    def fixed(value: Optimizer | Regularizer) -> Plain:
-        return {k.name: getattr(value, k.name) for k in knobs_of(type(value)).values() if k.kind is not float}
-
-    def in_program(method: Regularizer) -> bool:
-        return any(overrides(method, hook) for hook in HOOKS if hook not in ("stop", "keep"))
-
-    methods = [(site, fixed(method) if in_program(method) else {}) for site, method in recipe.methods]
-    common = {"seed": 0, "recipe": methods, "optimizer": (trial.optimizer["name"], fixed(optimizer))}
-    return trial.plain() | common | {"tightness": trial.tightness}
-
-
-def _check_alike(shared: Sequence[Plain]) -> None:
-    for other in shared[1:]:
-        names = [name for name, value in other.items() if value != shared[0][name]]
-        if names:
-            raise Refused(f"lane: its trials must agree in {', '.join(names)}")

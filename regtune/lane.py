@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
+from regtune.assembly import assemble
 from regtune.bits import packed
-from regtune.build import assemble
 from regtune.clock import Clock
 from regtune.course import Course
 from regtune.data import Examples, Splits, pixels
@@ -30,16 +30,16 @@ class Lane:
     """An iterator over the epochs of trials that train side by side, one tuple per epoch.
 
     The members share data set, network, batch, epochs, kinds of methods and optimizer; knobs, learning
-    rates and seeds differ. A member that has ended yields None from then on. `course` says which updates
-    are made, if not those of the whole budget; `weights` are (params, buffers) to begin with instead of
-    fresh ones, for a lane of one.
+    rates and seeds differ. A member that has ended yields None from then on. `data` are the splits of all, or
+    of each in order, equal in size, where the seed of the split differs too. `course` says which updates are
+    made, if not those of the whole budget; `weights` are (params, buffers) to begin with, for a lane of one.
     """
 
     def __init__(
         self,
         trials: Sequence[Trial],
         *,
-        data: Splits | None = None,
+        data: Splits | Sequence[Splits] | None = None,
         resume: bytes | None = None,
         course: Course | None = None,
         weights: tuple[Tensors, Tensors] | None = None,
@@ -48,7 +48,7 @@ class Lane:
         keep_freed_memory()
         self.trials = tuple(trials)
         parts = assemble(self.trials, data, weights)
-        self.data, self.program, self.recipes = parts.data, parts.program, parts.recipes
+        self.data, self._splits, self.program, self.recipes = parts.data, parts.splits, parts.program, parts.recipes
         self.knobs, self.state, self._seeds, self._dtype = parts.knobs, parts.state, parts.seeds, parts.dtype
         per_epoch = len(self.data.train) // trials[0].batch
         whole = trials[0].epochs * per_epoch
@@ -145,7 +145,7 @@ class Lane:
         for i, moment in enumerate(moments):
             clock.mark("data")
             batch = index[..., i * first.batch : (i + 1) * first.batch]
-            x, y = pixels(train.pictures(batch), self._dtype), eye[train.labels[batch]]
+            x, y = pixels(train.pictures(batch), self._dtype), eye[train.answers(batch)]
             stepped = self.program.step(self.state, self.knobs, self._seeds, moment, x, y, clock)
             self.state, total = stepped.state, total + stepped.objective
             branches, gradients = branches + stepped.branches, gradients + stepped.gradients
@@ -177,16 +177,16 @@ class Lane:
         stopped = not self.course.fixed and self.recipes[k].stop(self.epochs[k])
         if not stopped and not self.course.over(newest):
             return None
-        chosen, kept = self.epochs[k][newest.kept - 1], self.kept[k]
+        chosen, kept, data = self.epochs[k][newest.kept - 1], self.kept[k], self._splits[k]
         metrics = {"val_accuracy": chosen.val_accuracy, "val_loss": chosen.val_loss}
-        metrics["val_ece"] = finite(self._examined(k, kept, self.data.validation).ece)
-        metrics |= self._examined(k, kept, self.data.train).named("train")
+        metrics["val_ece"] = finite(self._examined(k, kept, data.validation).ece)
+        metrics |= self._examined(k, kept, data.train).named("train")
         metrics |= {name: finite(value) for name, value in sizes(kept[0], self._begun[k]).items()}
-        metrics |= tightness(self.program.alone(), *kept, self._own(k), self.data) if self.trials[k].tightness else {}
-        if self.data.test is None:
+        metrics |= tightness(self.program.alone(), *kept, self._own(k), data) if self.trials[k].tightness else {}
+        if data.test is None:
             return Outcome(status="ok", kept=newest.kept, metrics=metrics)
-        tested, done = self._examined(k, kept, self.data.test), newest.kept == newest.number
-        last = tested if done else self._examined(k, self._copied(weights, k), self.data.test)
+        tested, done = self._examined(k, kept, data.test), newest.kept == newest.number
+        last = tested if done else self._examined(k, self._copied(weights, k), data.test)
         metrics |= tested.named("test") | {"test_ece": finite(tested.ece)}
         metrics |= {f"{name}_last": value for name, value in last.named("test").items()}
         return Outcome(status="ok", kept=newest.kept, metrics=metrics, test_right=packed(tested.right.numpy()))

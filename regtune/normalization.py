@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ from regtune.objective import Objective
 from regtune.state import Tensors
 
 
-def retaken(objective: Objective, bend: Bend, buffers: Tensors, batches: Sequence[Tensor], params: Tensors) -> Tensors:
+def retaken(objective: Objective, bend: Bend, buffers: Tensors, batches: Iterable[Tensor], params: Tensors) -> Tensors:
     """Return the buffers of a network whose running statistics are means over the given batches.
 
     `batches` are images [N, C, H, W]; normalization layers work as in training, and `bend` is that of

@@ -101,8 +101,10 @@ class Program:
         return Stepped(state, objective, len(work.branches), len(work.gradients))
 
     def logits(self, params: Tensors, buffers: Tensors, knobs: Knobs, x: Tensor) -> Tensor:
-        """Return the logits in eval mode; without a member axis in x, all members see the same x."""
-        forward = torch.vmap(self.predict, in_dims=(0, 0, 0, None)) if self.lifted else self.predict
+        """Return the logits in eval mode; without a member axis in x [N, C, H, W], all members see the same x."""
+        forward = (
+            torch.vmap(self.predict, in_dims=(0, 0, 0, None if x.ndim == 4 else 0)) if self.lifted else self.predict
+        )
         with torch.no_grad():
             result: Tensor = forward(params, buffers, knobs, x)
         return result
@@ -112,19 +114,25 @@ class Program:
     ) -> tuple[Tensors, Tensors]:
         """Return the weights and buffers that the recipe has evaluated and kept.
 
-        `batches` are training images [N, C, H, W] for those methods that take normalization
-        statistics anew; they are looked at by no other.
+        `batches` are training images [N, C, H, W], or [members, N, C, H, W], for those methods that take
+        normalization statistics anew; they are looked at by no other.
         """
 
-        def one(state: State, knobs: Knobs) -> tuple[Tensors, Tensors]:
+        def one(state: State, knobs: Knobs, place: Tensor) -> tuple[Tensors, Tensors]:
+            def mine(images: Tensor) -> Tensor:
+                return images if images.ndim == 4 else images.index_select(0, place.reshape(1))[0]
+
+            def statistics(params: Tensors) -> Tensors:
+                return retaken(self.objective, self._still_bend(recipe), state.buffers, map(mine, batches), params)
+
             recipe = self._filled(knobs)
             now = Step(noise=self._still(), progress=progress, learning_rate=0.0, training=False)
             steps = recipe.steps(now, state.memory, plain=None if self.lifted else self.recipe)
-            statistics = functools.partial(retaken, self.objective, self._still_bend(recipe), state.buffers, batches)
             return recipe.evaluate(state.params, state.buffers, statistics, steps)
 
         with torch.no_grad():
-            result: tuple[Tensors, Tensors] = (torch.vmap(one) if self.lifted else one)(state, knobs)
+            places = torch.arange(len(next(iter(state.params.values()))) if self.lifted else 1, device=self.device)
+            result: tuple[Tensors, Tensors] = (torch.vmap(one) if self.lifted else one)(state, knobs, places)
         return result
 
     def learning_rates(self, knobs: Knobs, progress: float) -> list[float]:

@@ -36,6 +36,7 @@ ORDER = [
     {"last_layer", "tightness"},
     {"measure"},
     {"build"},
+    {"assembly"},
     {"course"},
     {"lane"},
     {"training"},

@@ -20,11 +20,14 @@ from hypothesis import strategies as st
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from torch import Tensor
 
+from regtune.build import build_dataset, split_data
+from regtune.data import Place, Pool
+from regtune.errors import Refused
 from regtune.lane import Lane
 from regtune.noise import Noise
 from regtune.program import Program
 from regtune.recipe import Recipe, plain_method, read_method
-from regtune.records import Plain
+from regtune.records import Plain, Trial
 from regtune.regularizers import HOOKS, REGULARIZERS, Step, overrides
 from regtune.space import knobs
 from regtune.state import Tensors
@@ -155,6 +158,116 @@ def test_a_lane_member_takes_the_same_step_as_a_trial_alone(name: str) -> None:
     next(lane), next(alone)  # one full batch: one step
     for parameter, value in alone.state.params.items():
         torch.testing.assert_close(lane.state.params[parameter][1], value, rtol=1e-6, atol=1e-7)
+
+
+OWN: Plain = {"name": "synthetic", "train": 48, "validation": 32, "test": 37, "noise": 0.6, "side": 6}
+AVERAGED = {"network": {"name": "batch_norm_net"}, "plugins": ("tests.plugin_things",)}
+
+
+def resplit(recipe: list[Plain], seed: int, **changes: Any) -> Trial:
+    """Return a trial whose splits are its own."""
+    return small_trial(
+        recipe, seed=seed, phase="confirm", data=OWN | {"split_seed": seed, "label_noise": 0.2}, **changes
+    )
+
+
+def pool_of(trial: Trial) -> Pool:
+    return build_dataset(trial).pool(Place.from_environment())
+
+
+def lane_with_own_splits(trials: list[Trial]) -> Lane:
+    pool = pool_of(trials[0])
+    return Lane(trials, data=[split_data(trial, pool) for trial in trials])
+
+
+@every_method
+def test_neighbours_with_other_splits_change_nothing(name: str) -> None:
+    def lane_of(seeds: tuple[int, ...], changes: dict[str, Any]) -> Lane:
+        lane = lane_with_own_splits([resplit([row(name, searched(name))], seed, epochs=3, **changes) for seed in seeds])
+        for _ in lane:
+            pass
+        return lane
+
+    for changes in ({}, AVERAGED) if name in ("ema", "swa") else ({},):
+        one, two = lane_of((5, 6, 7), changes), lane_of((5, 8, 9), changes)
+        moved = lane_of((6, 7, 5), changes)
+        for lane, place in ((two, 0), (moved, 2)):
+            assert all(torch.equal(one.kept[0][0][n], lane.kept[place][0][n]) for n in one.state.params)
+            assert all(torch.equal(one.kept[0][1][n], lane.kept[place][1][n]) for n in one.state.buffers)
+            assert [e.numbers() for e in one.epochs[0]] == [e.numbers() for e in lane.epochs[place]]
+        assert not torch.equal(one.state.params["head.weight"][1], two.state.params["head.weight"][1])
+
+
+@pytest.mark.parametrize("changes", [{}, AVERAGED], ids=["mlp", "batch_norm"])
+@every_method
+def test_a_lane_member_with_splits_of_its_own_agrees_with_its_trial_alone(name: str, changes: dict[str, Any]) -> None:
+    try:
+        trials = [resplit([row(name, searched(name))], seed, epochs=1, **changes) for seed in (1, 2, 3)]
+        lane = lane_with_own_splits(trials)
+    except Refused:
+        pytest.skip("not for this network")
+    together = [epoch for epoch in next(lane) if epoch is not None]
+    for k, trial in enumerate(trials):
+        alone = Lane((trial,), data=split_data(trial, pool_of(trial)))
+        (epoch,) = next(alone)
+        assert epoch is not None
+        for one, other in zip(lane.kept[k], alone.kept[0], strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+        ours, theirs = together[k].numbers(), epoch.numbers()
+        assert ours["val_accuracy"] == theirs["val_accuracy"]
+        assert ours["val_loss"] == pytest.approx(theirs["val_loss"], rel=1e-5)
+        assert ours["train_loss"] == pytest.approx(theirs["train_loss"], rel=1e-5)
+        end, end_alone = together[k].outcome, epoch.outcome
+        assert end is not None
+        assert end_alone is not None
+        assert end.test_right == end_alone.test_right
+        assert end.metrics == pytest.approx(end_alone.metrics, rel=1e-4, abs=1e-5)
+
+
+def test_a_lane_of_one_with_its_own_splits_is_the_trial_alone() -> None:
+    trial = resplit([], 3)
+    lane, alone = lane_with_own_splits([trial]), trained(trial, split_data(trial, pool_of(trial)))
+    list(lane)
+    assert same(lane.state.params, alone.state.params)
+    assert [e.numbers() for e in lane.epochs[0]] == [e.numbers() for e in alone.epochs[0]]
+
+
+def test_splits_of_one_pool_share_its_pictures_in_a_lane() -> None:
+    data = {"name": "digits", "train": 100, "validation": 50}
+    trials = [dataclasses.replace(resplit([], seed, epochs=1), data=data | {"split_seed": seed}) for seed in (1, 2)]
+    pool = pool_of(trials[0])
+    splits = [split_data(trial, pool) for trial in trials]
+    lane = Lane(trials, data=splits)
+    assert lane.data.train.source is pool.train.source
+    assert lane.data.train.index.shape == (2, 100)
+    assert torch.equal(lane.data.train.member(1).images, splits[1].train.images)
+    (first, second), (alone,) = next(lane), next(Lane(trials[1:], data=splits[1]))
+    assert first is not None
+    assert second is not None
+    assert alone is not None
+    assert second.val_loss == pytest.approx(alone.val_loss, rel=1e-5)
+    assert first.val_loss != pytest.approx(alone.val_loss, rel=1e-5)
+
+
+def test_search_sees_no_test_examples_in_a_lane_with_own_splits() -> None:
+    trials = [dataclasses.replace(resplit([], seed), phase="search") for seed in (1, 2)]
+    lane = lane_with_own_splits(trials)
+    assert lane.data.test is None
+    assert len(lane.data.train.source) == 2 * (48 + 32)
+
+
+def test_the_seed_of_the_split_may_differ_with_own_splits_only() -> None:
+    trials = [resplit([], 1), resplit([], 2)]
+    data = [split_data(trial, pool_of(trial)) for trial in trials]
+    for shared in (None, data[0]):
+        with pytest.raises(Refused, match="must agree in data"):
+            Lane(trials, data=shared)
+    with pytest.raises(Refused, match="splits for each of 2 trials, given 1"):
+        Lane(trials, data=data[:1])
+    with pytest.raises(Refused, match="splits of the same sizes"):
+        Lane(trials, data=[data[0], dataclasses.replace(data[1], train=data[1].train.first(40))])
+    with pytest.raises(Refused, match="must agree in data"):
+        Lane([trials[0], dataclasses.replace(trials[1], data=trials[1].data | {"label_noise": 0.1})], data=data)
 
 
 @every_method

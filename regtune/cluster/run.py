@@ -38,6 +38,7 @@ def run(
     address: str | None = None,
     place: Place | None = None,
     limit: Limit | None = None,
+    launch: Launch | None = None,
 ) -> Path:
     """Run what is left of a sweep and return the path of its log.
 
@@ -46,7 +47,8 @@ def run(
     every event, `say` with what a user should know. With `in_process` trials run here one after the other,
     without Ray; else on the cluster at `address` ("auto", or host:port), or on a Ray of their own on this
     machine. `place` is where the data lie, what the environment says if not given. At a `limit` search ends,
-    and confirm takes what it has found. Raises Refused if the folder holds another sweep.
+    and confirm takes what it has found. `launch` runs a phase instead of either. Raises Refused if the folder
+    holds another sweep.
     """
     if limit is not None and limit.gpu_hours is not None and not sweep.cluster.gpus_per_trial:
         raise Refused("--max-gpu-hours: expected a sweep with cluster.gpus_per_trial above 0; --max-hours counts here")
@@ -72,7 +74,7 @@ def run(
         pool, splits = examine(sweep, place)
         with lease.held(log, waiting=say), contextlib.ExitStack() as stack:
             log.append("header", {**describe(), "sweep": sweep.plain(), "examples": splits.counts})
-            launch = run_here if in_process else _on_ray(sweep, address, stack, say)
+            launch = launch or (run_here if in_process else _on_ray(sweep, address, stack, say))
             _run(search, sweep, splits.without_test(), launch)
             if search.closed:
                 log.append("limit", {"message": search.closed})

@@ -4,7 +4,7 @@ from regtune.data._base import Dataset
 from regtune.data._corrupt import corrupted
 from regtune.data._examples import Batches, Examples, joined, pixels
 from regtune.data._place import Place
-from regtune.data._splits import Pool, Splits, carve, checked
+from regtune.data._splits import Pool, Splits, carve, checked, splits_beside
 from regtune.data._statistics import channel_statistics
 from regtune.shelf import Shelf
 
@@ -24,4 +24,5 @@ __all__ = [
     "corrupted",
     "joined",
     "pixels",
+    "splits_beside",
 ]

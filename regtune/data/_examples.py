@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import overload
@@ -16,6 +17,9 @@ class Examples:
 
     `labels` [N] are int64 class numbers; they lie on the device on which batches are wanted. `source` and
     `index` lie there too, or in main memory where the pictures do not fit: see `_room`.
+
+    Examples of several members of a lane, `beside` each other, have `index` and `labels` [members, N]. They can
+    be counted, looked at from the first on and in batches, and taken apart again with `member`.
     """
 
     source: Tensor
@@ -28,7 +32,7 @@ class Examples:
         return cls(source=images, index=torch.arange(len(images), device=images.device), labels=labels)
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return self.labels.shape[-1]
 
     @property
     def images(self) -> Tensor:
@@ -46,11 +50,29 @@ class Examples:
 
     def first(self, count: int) -> Examples:
         """Return the first `count` examples, or all if there are fewer."""
-        return Examples(source=self.source, index=self.index[:count], labels=self.labels[:count])
+        return Examples(source=self.source, index=self.index[..., :count], labels=self.labels[..., :count])
+
+    def member(self, place: int) -> Examples:
+        """Return the examples of one of several members, N of them over the pictures of all."""
+        return Examples(source=self.source, index=self.index[place], labels=self.labels[place])
 
     def pictures(self, places: Tensor) -> Tensor:
-        """Return the pictures at the given places (int64, of any shape S) as [*S, C, H, W], where labels lie."""
-        rows = self.source[self.index[places.to(self.index.device)]]
+        """Return the pictures at the given places (int64, of any shape S) as [*S, C, H, W], where labels lie.
+
+        Of several members S is [members, M]: places of each of them.
+        """
+        return self._fetched(_at(self.index, places.to(self.index.device)))
+
+    def answers(self, places: Tensor) -> Tensor:
+        """Return the labels at the given places (int64, of a shape as in `pictures`), of that shape."""
+        return _at(self.labels, places)
+
+    def between(self, start: int, stop: int) -> Tensor:
+        """Return the pictures from one place to before another, [M, C, H, W] or [members, M, C, H, W]."""
+        return self._fetched(self.index[..., start:stop])
+
+    def _fetched(self, index: Tensor) -> Tensor:
+        rows = self.source[index]
         if rows.device == self.labels.device:
             return rows
         return rows.pin_memory().to(self.labels.device, non_blocking=True)
@@ -68,6 +90,8 @@ class Examples:
         if device == self.labels.device:
             return self
         labels = self.labels.to(device)
+        if resident and self.index.ndim > 1:  # of pictures that members share, each needs its own places
+            return Examples(source=self.source.to(device), index=self.index.to(device), labels=labels)
         if resident:
             return Examples.of(images=self.images.to(device), labels=labels)
         return Examples(source=self.source, index=self.index, labels=labels)
@@ -93,13 +117,11 @@ class Batches(Sequence[Tensor]):
                 raise ValueError("batches are cut at their end only")
             return Batches(self._examples, self._size, len(range(self._count)[place]))
         start = range(self._count)[place] * self._size
-        index = self._examples.index
-        stop = min(start + self._size, len(index))
-        return self._examples.pictures(torch.arange(start, stop, device=index.device))
+        return self._examples.between(start, min(start + self._size, len(self._examples)))
 
     def labelled(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield (pictures, labels) of each batch."""
-        yield from zip(self, torch.split(self._examples.labels, self._size), strict=True)
+        yield from zip(self, torch.split(self._examples.labels, self._size, dim=-1), strict=True)
 
 
 def joined(first: Examples, second: Examples) -> Examples:
@@ -108,6 +130,22 @@ def joined(first: Examples, second: Examples) -> Examples:
     if first.source is second.source:
         return Examples(source=first.source, index=torch.cat([first.index, second.index]), labels=labels)
     return Examples.of(images=torch.cat([first.images, second.images]), labels=labels)
+
+
+def beside(parts: Sequence[Examples]) -> Examples:
+    """Return examples of several members, as many of each; pictures are copied where the members do not share them."""
+    sources = list({id(part.source): part.source for part in parts}.values())
+    starts = dict(zip(map(id, sources), itertools.accumulate(map(len, sources), initial=0), strict=False))
+    return Examples(
+        source=sources[0] if len(sources) == 1 else torch.cat(sources),
+        index=torch.stack([part.index + starts[id(part.source)] for part in parts]),
+        labels=torch.stack([part.labels for part in parts]),
+    )
+
+
+def _at(values: Tensor, places: Tensor) -> Tensor:
+    """Return the values [N] at places of any shape, or of members [members, N] at places [members, M] of theirs."""
+    return values[places] if values.ndim == 1 else values.gather(-1, places)
 
 
 def pixels(images: Tensor, dtype: torch.dtype) -> Tensor:

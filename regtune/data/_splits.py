@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from regtune.data._examples import Examples, joined
+from regtune.data._examples import Examples, beside, joined
 from regtune.data._room import fits
 from regtune.errors import Refused
 from regtune.noise import Noise
@@ -51,6 +52,11 @@ class Splits:
         places = torch.arange(len(both))
         return replace(seen, train=both.take(places[:count]), validation=both.take(places[count:]))
 
+    def member(self, place: int) -> Splits:
+        """Return the splits of one of several members."""
+        test = None if self.test is None else self.test.member(place)
+        return replace(self, train=self.train.member(place), validation=self.validation.member(place), test=test)
+
     def to(self, device: torch.device) -> Splits:
         """Return the splits for a device, their pictures on it if they fit."""
         if device.type == "cpu":
@@ -59,6 +65,24 @@ class Splits:
         resident = fits(sum(part.nbytes for part in parts), device)
         train, validation, *rest = (part.to(device, resident=resident) for part in parts)
         return replace(self, train=train, validation=validation, test=rest[0] if rest else None)
+
+
+def splits_beside(members: Sequence[Splits]) -> Splits:
+    """Return the splits of several members of a lane, see `Examples`; raises Refused where their sizes differ."""
+    first = members[0]
+    for other in members[1:]:
+        if (other.counts, other.classes) != (first.counts, first.classes):
+            raise Refused(
+                f"lane: expected splits of the same sizes, given {first.counts} and {other.counts}; "
+                f"train trials of other sizes in a lane of their own"
+            )
+    tests = [part.test for part in members if part.test is not None]
+    return Splits(
+        train=beside([part.train for part in members]),
+        validation=beside([part.validation for part in members]),
+        test=beside(tests) if tests else None,
+        classes=first.classes,
+    )
 
 
 def carve(everything: Examples, *, classes: int, sizes: tuple[int, ...], seed: int, where: str) -> list[Examples]:
