@@ -14,17 +14,18 @@ from regtune.store import Results
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """A column of `Results.trials`, what is better of it, and its words: in a head, and in a sentence."""
+    """A column of `Results.trials`, what is better of it, its words (in a head, in a sentence), its unit."""
 
     name: str
     better: Direction
     short: str
     long: str
+    unit: str
 
 
-ACCURACY = Metric(name="test_accuracy", better="higher", short="accuracy", long="Accuracy")
-NLL = Metric(name="test_loss", better="lower", short="NLL", long="Likelihood (NLL)")
-ECE = Metric(name="test_ece", better="lower", short="ECE", long="Calibration (ECE)")
+ACCURACY = Metric(name="test_accuracy", better="higher", short="accuracy", long="Accuracy", unit="points")
+NLL = Metric(name="test_loss", better="lower", short="NLL", long="Likelihood (NLL)", unit="nats")
+ECE = Metric(name="test_ece", better="lower", short="ECE", long="Calibration (ECE)", unit="points")
 OTHERS = (NLL, ECE)  # accuracy has a table of its own
 
 

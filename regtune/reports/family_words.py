@@ -18,16 +18,16 @@ def families_caption(results: Results, metrics: Sequence[Metric], over: str) -> 
     if not metrics:
         return ""
     baseline = next(iter(results.sweep["arms"]))
-    heads = " and ".join(f"{metric.short} difference" for metric in metrics)
+    heads = " and ".join(f"{metric.short} difference (in {metric.unit})" for metric in metrics)
     looked = first_look(results)
     raced = (
         f" A race decides by accuracy who goes on: these are of its first {looked} seeds alone, which all arms have."
     )
     return (
-        f"{heads}: arm minus {baseline} (below 0 is better), of the configurations chosen by validation accuracy, "
+        f"{heads}: arm minus {baseline}, below 0 is better, of the configurations chosen by validation accuracy, "
         f"paired {over}, with Bonferroni's simultaneous 95 % intervals, cut at 0 where Holm alone rejects, and "
-        f"verdicts by Holm's paired t-tests over all arms; each metric is a family of its own, as accuracy is, so any "
-        f"false rejection has 5 % in each and not over all of them.{'' if looked is None else raced}"
+        f"verdicts by Holm's paired t-tests over all arms; each metric is a family of its own, as accuracy is (any "
+        f"false rejection: 5 % in each, not over all together).{'' if looked is None else raced}"
     )
 
 

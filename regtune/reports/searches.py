@@ -40,7 +40,7 @@ def over_searches(repeats: Sequence[Results]) -> pd.DataFrame | None:
     rows = []
     for arm in arms:
         row = {"arm": arm, "knobs": json.dumps(choices(whole, arm)), "scores": json.dumps(scores[arm])}
-        row |= _seeds([len(values) for results in whole if (values := counted(results, arm, ACCURACY))])
+        row |= _seeds([len(seeds) for results in whole if (seeds := counted(results, arm, ACCURACY))])
         row |= accuracy(list(scores[arm].values())) | difference(compared.get(arm))
         for metric, (values, found) in others.items():
             row |= repeated_columns(metric, list(values[arm].values()), found.get(arm))
