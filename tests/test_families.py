@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import unescape
 from pathlib import Path
 
@@ -35,10 +36,20 @@ from tests.made_up import made_up_log
 
 ARMS = ("base", "calm", "sure", "none")
 SEEDS = 8
-Values = dict[str, list[float | None]]
+Values = Mapping[str, Sequence[float | None]]
 
 
-def drawn_scores(seed: int, shifts: Mapping[str, float], mean: float, sd: float, n: int = SEEDS) -> Values:
+@pytest.fixture(autouse=True, scope="module")
+def no_collections() -> Iterator[None]:
+    """statsmodels collects garbage in every call, 50 ms and more in a process with pytest in it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gc, "collect", lambda: 0)
+        yield
+
+
+def drawn_scores(
+    seed: int, shifts: Mapping[str, float], mean: float, sd: float, n: int = SEEDS
+) -> dict[str, list[float]]:
     """Return scores by arm, with what all arms share of a seed, and what an arm adds on average."""
     draws = np.random.default_rng(seed)
     shared = sd * draws.standard_normal(n)
@@ -52,7 +63,7 @@ ECES = drawn_scores(3, {"base": 0.0, "calm": -0.013, "sure": 0.09, "none": 0.001
 
 def log(folder: Path, n: int = SEEDS, **changed: Values) -> Path:
     """Write a log of these arms with `test_loss` and `test_ece`, or those given."""
-    measured = {"test_loss": LOSSES, "test_ece": ECES} | changed
+    measured: dict[str, Values] = {"test_loss": LOSSES, "test_ece": ECES} | changed
     accuracies = measured.pop("test_accuracy", ACCURACIES)
     return made_up_log(folder, {arm: values[:n] for arm, values in accuracies.items()}, metrics=measured)
 
@@ -67,17 +78,19 @@ def holm(ps: Mapping[str, float]) -> dict[str, float]:
 
 def by_hand(values: Values, seeds: Sequence[int] = range(SEEDS)) -> pd.DataFrame:
     """Return what scipy's paired t-test says of each arm over these seeds, lower is better."""
-    rows = {}
-    base = np.array([values["base"][seed] for seed in seeds], dtype=float)
-    for arm in ARMS[1:]:
-        mine = np.array([values[arm][seed] for seed in seeds], dtype=float)
-        test = stats.ttest_rel(mine, base)
-        ends = test.confidence_interval(1 - 0.05 / (len(ARMS) - 1))
-        rows[arm] = {"difference": (mine - base).mean(), "low": ends.low, "high": ends.high, "p": test.pvalue}
-    frame = pd.DataFrame.from_dict(rows, orient="index")
-    frame["p_holm"] = pd.Series(holm(frame["p"].to_dict()))
-    better = np.where(frame["difference"] < 0, "better", "worse")
-    return frame.assign(verdict=np.where(frame["p_holm"] <= 0.05, better, "unresolved"))
+    scores = {arm: np.array([values[arm][seed] for seed in seeds], dtype=float) for arm in ARMS}
+    tests = {arm: stats.ttest_rel(scores[arm], scores["base"]) for arm in ARMS[1:]}
+    adjusted = holm({arm: float(test.pvalue) for arm, test in tests.items()})
+    rows = []
+    for arm, test in tests.items():
+        mean = float((scores[arm] - scores["base"]).mean())
+        ends = test.confidence_interval(1 - 0.05 / len(tests))
+        verdict = ("better" if mean < 0 else "worse") if adjusted[arm] <= 0.05 else "unresolved"
+        rows.append(
+            {"difference": mean, "low": ends.low, "high": ends.high, "p": test.pvalue}
+            | {"p_holm": adjusted[arm], "verdict": verdict}
+        )
+    return pd.DataFrame(rows, index=pd.Index(ARMS[1:]))
 
 
 def agree(frame: pd.DataFrame, name: str, expected: pd.DataFrame) -> None:
@@ -148,23 +161,23 @@ def test_of_accuracies_more_is_better() -> None:
 
 
 def test_any_false_verdict_in_a_family_is_held_at_five_percent_and_not_over_families() -> None:
-    """1,000 sweeps of 7 arms, equal in both metrics, which are independent: at most 5 % and its binomial limit (three
-    standard errors, 7.1 %) in each; over both it is nearly twice that, which is what the caption says."""
-    draws, false = np.random.default_rng(11), np.zeros((1000, 2), dtype=bool)
-    for sweep in range(1000):
+    """500 sweeps of 7 arms, equal in both metrics, which are independent: at most 5 % and its binomial limit (three
+    standard errors, 7.9 %) in each; over both it is nearly twice that, which is what the caption says."""
+    draws, false = np.random.default_rng(11), np.zeros((500, 2), dtype=bool)
+    for sweep in range(500):
         for metric in range(2):
             arms = draws.standard_normal((8, 15))
             scores = {str(k): dict(enumerate(values)) for k, values in enumerate(arms.tolist())}
             found = compare_with(scores, "0", better="lower").values()
             false[sweep, metric] = any(one.verdict != "unresolved" for one in found)
     each = false.mean(axis=0)
-    assert ((each > 0) & (each <= 0.071)).all()
+    assert ((each > 0) & (each <= 0.079)).all()
     assert false.any(axis=1).mean() > each.max()
 
 
 def test_a_pair_without_the_number_is_left_out_and_said(tmp_path: Path) -> None:
     """Seed 1 of calm diverged; seed 2 of base and seed 0 of none have no ECE, as of an older version or infinite."""
-    eces: Values = {arm: [*values] for arm, values in ECES.items()}
+    eces: dict[str, list[float | None]] = {arm: [*values] for arm, values in ECES.items()}
     eces["base"][2] = eces["none"][0] = None
     folder = log(tmp_path, test_ece=eces)
     rows, _ = read_log(folder / "log.jsonl")
@@ -247,29 +260,28 @@ def test_text_says_difference_interval_and_verdict_in_every_format(tmp_path: Pat
         "test NLL", "NLL difference", "test ECE %", "ECE difference",
     ]  # fmt: skip
     for head, name, factor, form in (("NLL", "test_loss", 1, "+.3f"), ("ECE", "test_ece", 100, "+.2f")):
-        assert text.loc["base", f"{head} difference"] == ""
-        for arm in ("calm", "none"):
-            ends = ("difference", "difference_low", "difference_high")
-            mean, low, high = (format(factor * frame.loc[arm, f"{name}_{end}"], form) for end in ends)
-            verdict = frame.loc[arm, f"{name}_verdict"]
-            assert text.loc[arm, f"{head} difference"] == f"{mean} [{low}, {high}] {verdict}"
+        cells = dict(zip(text.index, text[f"{head} difference"], strict=True))
+        assert cells["base"] == ""
+        expected = by_hand({"test_loss": LOSSES, "test_ece": ECES}[name])
+        for arm, row in expected.iterrows():
+            mean, low, high = (format(factor * row[end], form) for end in ("difference", "low", "high"))
+            assert cells[arm] == f"{mean} [{low}, {high}] {row['verdict']}"
+        assert cells["calm"] in page([load(folder)], [])
     words = (
         "each metric is a family of its own, as accuracy is (any false rejection: 5 % in each, not over all together)"
     )
     for form in ("md", "html", "latex"):
         assert words.replace("%", r"\%" if form == "latex" else "%") in printed([folder], form)
-    assert text.loc["calm", "ECE difference"] in page([load(folder)], [])
     (sweep,) = json.loads(printed([folder], "json"), parse_constant=pytest.fail)["sweeps"]
     assert [arm["test_ece_verdict"] for arm in sweep["arms"]] == ["", "better", "worse", "unresolved"]
     assert sweep["arms"][0]["test_loss_difference"] is None
     assert {"test_loss_p_holm", "test_ece_difference_low"} <= set(printed([folder], "csv").splitlines()[0].split(","))
 
 
-def raced(folder: Path, **changed: Values) -> Results:
+def raced(folder: Path, losses: Values = LOSSES) -> Results:
     """Return a log whose confirm is a race from 4 seeds on, in which calm and sure had these alone."""
-    accuracies = {arm: [*values[:4], None, None, None, None] for arm, values in ACCURACIES.items()}
-    accuracies |= {arm: ACCURACIES[arm] for arm in ("base", "none")}
-    results = load(log(folder, test_accuracy=accuracies, **changed))
+    short = {arm: [*ACCURACIES[arm][:4], None, None, None, None] for arm in ("calm", "sure")}
+    results = load(log(folder, test_accuracy={**ACCURACIES, **short}, test_loss=losses))
     results.sweep["confirm"] |= {"racing": True, "first": 4, "seeds": SEEDS}
     return results
 
@@ -282,7 +294,7 @@ def test_a_race_is_of_other_metrics_what_its_first_seeds_say(tmp_path: Path) -> 
     agree(frame, "test_ece", by_hand(ECES, range(4)))
     assert frame["test_loss_n"].to_list() == [8, 4, 4, 8], "means are over all seeds"
     later: Values = {arm: [*values[:4], *[9.0] * 4] for arm, values in LOSSES.items()}
-    assert family(raced(tmp_path / "b", test_loss=later), NLL) == family(results, NLL)
+    assert family(raced(tmp_path / "b", later), NLL) == family(results, NLL)
     found = tables(results).metrics
     assert "these are of its first 4 seeds alone, which all arms have." in found.caption
     assert found.frame["NLL difference"][1].endswith(" over 4 seeds")
@@ -290,10 +302,10 @@ def test_a_race_is_of_other_metrics_what_its_first_seeds_say(tmp_path: Path) -> 
 
 
 def test_in_a_race_the_first_seeds_are_held_at_five_percent_where_all_seeds_are_not() -> None:
-    """1,000 races of 2 arms that differ by nothing, the loss being minus the accuracy: the worst that can hang together
+    """500 races of 2 arms that differ by nothing, the loss being minus the accuracy: the worst that can hang together
     with it. Over the first seeds any false verdict has 5 %, over whatever the race had it has more."""
     draws, race, first, all_of_them = np.random.default_rng(12), Race(first=5, most=40), 0, 0
-    for _ in range(1000):
+    for _ in range(500):
         scores = {arm: dict(enumerate(draws.standard_normal(race.most).tolist())) for arm in ("base", "arm")}
         counts, ended = {"base": race.looks[0], "arm": race.looks[0]}, dict[str, dict[int, float | None] | None]()
         while ended == {} or counts != {arm: len(mine or {}) for arm, mine in ended.items()}:
@@ -303,7 +315,7 @@ def test_in_a_race_the_first_seeds_are_held_at_five_percent_where_all_seeds_are_
         looked = {arm: {k: v for k, v in mine.items() if k < race.looks[0]} for arm, mine in losses.items()}
         first += compare_with(looked, "base", better="lower")["arm"].verdict != "unresolved"
         all_of_them += compare_with(losses, "base", better="lower")["arm"].verdict != "unresolved"
-    assert 0 < first / 1000 <= 0.071
+    assert 0 < first / 500 <= 0.079
     assert all_of_them > first
 
 
@@ -327,7 +339,7 @@ def repeated(folder: Path, repeats: int, **terms: object) -> list[Results]:
     return results
 
 
-def means_of(results: Sequence[Results], name: str, seeds: int) -> Values:
+def means_of(results: Sequence[Results], name: str, seeds: int) -> dict[str, list[float]]:
     """Return the means over the first seeds, by arm and repeat, straight from the trials."""
     trials = pd.concat([one.trials.assign(repeat=one.repeat) for one in results])
     mine = trials[(trials["phase"] == "confirm") & (trials["number"] < seeds)]
