@@ -296,7 +296,7 @@ def test_a_race_is_of_other_metrics_what_its_first_seeds_say(tmp_path: Path) -> 
     later: Values = {arm: [*values[:4], *[9.0] * 4] for arm, values in LOSSES.items()}
     assert family(raced(tmp_path / "b", later), NLL) == family(results, NLL)
     found = tables(results).metrics
-    assert "these are of its first 4 seeds alone, which all arms have." in found.caption
+    assert "on: these are of its first 4 seeds alone, which all have." in found.caption
     assert found.frame["NLL difference"][1].endswith(" over 4 seeds")
     assert "A race" not in tables(load(log(tmp_path / "c"))).metrics.caption
 
@@ -367,7 +367,7 @@ def test_over_whole_searches_each_metric_is_paired_over_repeats(
     assert [*text][-1] == "knobs chosen"
     caption = searches_caption(results)
     assert "paired over the repeats of which both have the number" in caption
-    assert ("of its first 3 seeds alone" in caption) == bool(terms)
+    assert ("these and their means are of its first 3 seeds alone" in caption) == bool(terms)
 
 
 def test_a_repeat_that_lacks_a_metric_is_named(tmp_path: Path) -> None:

@@ -20,9 +20,8 @@ def families_caption(results: Results, metrics: Sequence[Metric], over: str) -> 
     baseline = next(iter(results.sweep["arms"]))
     heads = " and ".join(f"{metric.short} difference (in {metric.unit})" for metric in metrics)
     looked = first_look(results)
-    raced = (
-        f" A race decides by accuracy who goes on: these are of its first {looked} seeds alone, which all arms have."
-    )
+    which = "these and their means" if over == OVER_REPEATS else "these"
+    raced = f" A race decides by accuracy who goes on: {which} are of its first {looked} seeds alone, which all have."
     return (
         f"{heads}: arm minus {baseline}, below 0 is better, of the configurations chosen by validation accuracy, "
         f"paired {over}, with Bonferroni's simultaneous 95 % intervals, cut at 0 where Holm alone rejects, and "

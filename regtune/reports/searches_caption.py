@@ -46,7 +46,8 @@ def searches_caption(repeats: Sequence[Results]) -> str:
     data = data_words(template["data"] | repeats[0].header.get("examples", {}), confirm)
     budgets = sorted({row["trials"] for row in sweep["arms"].values()})
     seeds = ", ".join(str(results.sweep["seed"]) for results in counted)
-    families = families_caption(repeats[0], measured(counted), OVER_REPEATS)
+    if families := families_caption(repeats[0], measured(counted), OVER_REPEATS):
+        families = f" Test NLL and ECE: one score for each arm and repeat too, mean ± standard deviation. {families}"
     return (
         f"Sweep {sweep['name']}, over whole searches: {template['network']['name']} on {data}. "
         f"{_repeats(len(counted))} of search and confirm, all trials and samplers on fresh seeds (seed = "
@@ -63,7 +64,7 @@ def searches_caption(repeats: Sequence[Results]) -> str:
         f"because of this table do not hold at 5 %. The inference is over whole searches with fresh seeds, search and "
         f"confirm together, {OVER[confirm.get('splits', 'one')]}: it is about what such a search finds, and not about "
         f"one configuration. Knobs: what the searches chose, from least to greatest, or how often.{_raced(confirm)}"
-        f"{families and ' '}{families}"
+        f"{families}"
     )
 
 
