@@ -29,13 +29,15 @@ def made_up_log(
     examples: int = 0,
     stubborn: bool = False,
     data: Plain | None = None,
+    metrics: Mapping[str, Mapping[str, Sequence[float | None]]] | None = None,
 ) -> Path:
     """Write a log in which each arm has these confirmed scores (None: missing) and these ends of search trials.
 
     `knobs` are those of the search trials of an arm, one after the other; by default a learning rate that grows.
     With `examples` it says which test examples of so many were right, others for every arm and seed, or (`stubborn`)
     for every arm. `data` is what
-    the header says of the data set, by default that of `small_trial`.
+    the header says of the data set, by default that of `small_trial`. `metrics` has by name and arm what else each
+    confirmed trial was measured to have.
     """
     seeds = max(map(len, confirmed.values()))
     arms = {
@@ -59,6 +61,7 @@ def made_up_log(
         for number, score in enumerate(scores):
             if score is not None:
                 rows += _trial([arm, "confirm", number], mine[best], "ok", epochs, score, test_accuracy=score)
+                rows[-1]["outcome"]["metrics"] |= {name: of[arm][number] for name, of in (metrics or {}).items()}
                 rows[-1]["outcome"]["test_right"] = _right(
                     [*arm.encode(), *([] if stubborn else [number])], score, examples
                 )

@@ -90,7 +90,7 @@ def to_plain(results: Results) -> Plain:
     return {
         "sweep": results.sweep["name"],
         "caption": found.scores.caption,
-        "cannot_be_said": list(found.scores.sentences),
+        "cannot_be_said": [*found.scores.sentences, *found.metrics.sentences],
         "warnings": list(found.budget.sentences),
         "arms": arms,
         "failures": failed_lines(results),

@@ -5,6 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from regtune.ledger import optimism
+from regtune.reports.families import OTHERS, measured
+from regtune.reports.family_columns import family_cells, family_columns
+from regtune.reports.family_words import OVER_SEEDS, families_caption, families_unsaid, without_number
 from regtune.reports.wording import number, spread
 from regtune.store import Results
 
@@ -46,6 +49,7 @@ def metrics_caption(results: Results, frame: pd.DataFrame) -> str:
         "Train accuracy and gap are on the training labels, drawn anew ones included."
         if data.get("label_noise")
         else "",
+        families_caption(results, measured([results]), OVER_SEEDS),
         "" if frame["train_nc1"].isna().all() else TIGHTNESS,
         f"Searched: validation accuracy{f' {judged}' if judged else ''} by which the configuration was chosen; "
         f"optimism: that minus the mean validation accuracy of the confirmed seeds, {splits}, in points: {gain}.",
@@ -53,9 +57,16 @@ def metrics_caption(results: Results, frame: pd.DataFrame) -> str:
     return " ".join(filter(None, sentences))
 
 
+def metrics_sentences(results: Results, frame: pd.DataFrame) -> list[str]:
+    """Say what the differences leave out and what they cannot tell; the frame is that of `metrics`."""
+    found = measured([results])
+    return [*without_number(results, found), *families_unsaid(frame, found)]
+
+
 def metrics(results: Results) -> pd.DataFrame:
     """Return one row per arm: mean and standard deviation (`*_sd`) over its confirmed trials, and its optimism.
 
+    How NLL and ECE compare with the first arm is in the columns of `family_columns`.
     Units are those of `records.Outcome`; `kept_epoch` and `retrain_epochs` are means, `targets_missed` counts trials.
     """
     trials = results.trials
@@ -73,7 +84,11 @@ def metrics(results: Results) -> pd.DataFrame:
     )
     frame["targets_missed"] = frame["targets_missed"].fillna(0).astype(int)
     promised = optimism(results).set_index("arm")
-    return frame.join(promised[["searched", "optimism_validation", "optimism_test"]]).reset_index()
+    return (
+        frame.join(family_columns(results))
+        .join(promised[["searched", "optimism_validation", "optimism_test"]])
+        .reset_index()
+    )
 
 
 def metrics_as_text(frame: pd.DataFrame) -> pd.DataFrame:
@@ -83,6 +98,7 @@ def metrics_as_text(frame: pd.DataFrame) -> pd.DataFrame:
         means, sds = frame[name] * factor, frame[f"{name}_sd"] * factor
         if not means.isna().all():
             columns[head] = [spread(mean, sd, form) for mean, sd in zip(means, sds, strict=True)]
+            columns |= {f"{of.short} difference": family_cells(frame, of, "seeds") for of in OTHERS if of.name == name}
     columns["kept epoch"] = [number(value, ".1f") for value in frame["kept_epoch"]]
     if not frame["retrain_epochs"].isna().all():
         columns["epochs again"] = [number(value, ".1f") for value in frame["retrain_epochs"]]

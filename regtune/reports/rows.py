@@ -25,8 +25,13 @@ def accuracy(scores: Sequence[float]) -> dict[str, Any]:
 
 
 def difference(found: Comparison | None) -> dict[str, Any]:
-    """Return the columns of a comparison with the first arm; of the first arm itself, NaN and empty words."""
-    return {
+    """Return the columns of a comparison of accuracies with the first arm; of it itself, NaN and empty words."""
+    return compared(found) | {"further": found.further if found else math.nan}
+
+
+def compared(found: Comparison | None, of: str = "") -> dict[str, Any]:
+    """Return the columns of a comparison with the first arm, their names beginning with that of a metric."""
+    columns = {
         "pairs": found.n if found else 0,
         "difference": found.mean if found else math.nan,
         "difference_sd": found.sd if found else math.nan,
@@ -35,9 +40,9 @@ def difference(found: Comparison | None) -> dict[str, Any]:
         "p": found.p if found else math.nan,
         "p_holm": found.p_holm if found else math.nan,
         "verdict": found.verdict if found else "",
-        "further": found.further if found else math.nan,
         "note": found.note if found else "",
     }
+    return {f"{of}{name}": value for name, value in columns.items()}
 
 
 def accuracy_cell(row: Row) -> str:
@@ -49,5 +54,10 @@ def difference_cell(row: Row, most: int, unit: str) -> str:
     """Return a difference in points with its interval, and over how many of a `unit` where they are fewer than most."""
     if not row["verdict"]:
         return ""
-    fewer = f" over {row['pairs']} {unit}" if 0 < row["pairs"] < most else ""
-    return interval(row["difference"], row["difference_low"], row["difference_high"], sign="+") + fewer
+    mean = interval(row["difference"], row["difference_low"], row["difference_high"], sign="+")
+    return mean + fewer(row["pairs"], most, unit)
+
+
+def fewer(pairs: int, most: int, unit: str) -> str:
+    """Return over how many of a `unit` a difference is where they are fewer than most; else nothing."""
+    return f" over {pairs} {unit}" if 0 < pairs < most else ""

@@ -8,10 +8,14 @@ from collections.abc import Sequence
 import pandas as pd
 
 from regtune.reports.choices import choices, choices_as_text
+from regtune.reports.families import ACCURACY, OTHERS, Metric, counted, means
+from regtune.reports.family_columns import family_cells, repeated_columns
+from regtune.reports.metrics import SHOWN
 from regtune.reports.repeated import repeated
 from regtune.reports.rows import accuracy, accuracy_cell, difference, difference_cell
-from regtune.reports.wording import more, number
-from regtune.statistics import against, compare
+from regtune.reports.wording import more, number, spread
+from regtune.statistics import Comparison
+from regtune.statistics.directions import compare_with
 from regtune.store import Results
 
 
@@ -24,32 +28,32 @@ def over_searches(repeats: Sequence[Results]) -> pd.DataFrame | None:
     deviation and 95 % t-interval; `seeds_least` and `seeds_most` say how many seeds are behind a score. `pairs` are
     the repeats that have both this arm and the first; over them go `difference`, its simultaneous interval, p
     as it is and Holm's, the verdict, `further` (repeats that would resolve it, see `statistics.further`) and
-    `note` (why nothing can be said). Accuracies and differences are fractions, not rounded.
+    `note` (why nothing can be said). Accuracies and differences are fractions, not rounded. NLL
+    and ECE (`test_loss`, `test_ece`) have columns of their own: mean, standard deviation, number of scores (`*_n`),
+    and those of their comparison.
     """
     if len(repeats) < 2:
         return None
-    arms, counted = list(repeats[0].sweep["arms"]), repeated(repeats).counted
-    finished = {arm: {results.repeat: _finished(results, arm) for results in counted} for arm in arms}
-    scores = {
-        arm: {repeat: float(values.mean()) for repeat, values in mine.items() if len(values)}
-        for arm, mine in finished.items()
-    }
-    compared = compare(against(scores, arms[0]))
-    return pd.DataFrame(
-        [
-            {"arm": arm, "knobs": json.dumps(choices(counted, arm)), "scores": json.dumps(scores[arm])}
-            | _seeds([len(values) for values in finished[arm].values() if len(values)])
-            | accuracy(list(scores[arm].values()))
-            | difference(compared.get(arm))
-            for arm in arms
-        ]
-    )
+    arms, whole = list(repeats[0].sweep["arms"]), repeated(repeats).counted
+    scores, compared = _compared(whole, arms, ACCURACY)
+    others = {metric: _compared(whole, arms, metric) for metric in OTHERS}
+    rows = []
+    for arm in arms:
+        row = {"arm": arm, "knobs": json.dumps(choices(whole, arm)), "scores": json.dumps(scores[arm])}
+        row |= _seeds([len(seeds) for results in whole if (seeds := counted(results, arm, ACCURACY))])
+        row |= accuracy(list(scores[arm].values())) | difference(compared.get(arm))
+        for metric, (values, found) in others.items():
+            row |= repeated_columns(metric, list(values[arm].values()), found.get(arm))
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
-def _finished(results: Results, arm: str) -> pd.Series[float]:
-    trials = results.trials
-    mine = trials[(trials["arm"] == arm) & (trials["phase"] == "confirm") & (trials["status"] == "ok")]
-    return mine["test_accuracy"].dropna()
+def _compared(
+    whole: Sequence[Results], arms: Sequence[str], metric: Metric
+) -> tuple[dict[str, dict[int, float]], dict[str, Comparison]]:
+    """Return a metric by arm and repeat, and the comparison of each other arm with the first over the repeats."""
+    scores = {arm: means(whole, arm, metric) for arm in arms}
+    return scores, compare_with(scores, arms[0], better=metric.better)
 
 
 def _seeds(counts: Sequence[int]) -> dict[str, int]:
@@ -59,19 +63,23 @@ def _seeds(counts: Sequence[int]) -> dict[str, int]:
 def searches_as_text(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of `over_searches` as a reader wants them: few columns, percent, intervals in brackets."""
     rows, most = frame.to_dict("records"), frame["n"].max()
-    return pd.DataFrame(
-        {
-            "arm": frame["arm"],
-            "verdict": [row["verdict"] + more(row["further"]) for row in rows],
-            "difference": [difference_cell(row, most, "repeats") for row in rows],
-            "p (Holm)": [number(row["p_holm"], ".2g") if row["verdict"] else "" for row in rows],
-            "test accuracy %": [accuracy_cell(row) for row in rows],
-            "sd": [number(100 * value, ".2f") for value in frame["test_accuracy_sd"]],
-            "repeats": frame["n"],
-            "seeds in each": [_range(row["seeds_least"], row["seeds_most"]) for row in rows],
-            "knobs chosen": [choices_as_text(text) for text in frame["knobs"]],
-        }
-    )
+    columns = {
+        "arm": frame["arm"],
+        "verdict": [row["verdict"] + more(row["further"]) for row in rows],
+        "difference": [difference_cell(row, most, "repeats") for row in rows],
+        "p (Holm)": [number(row["p_holm"], ".2g") if row["verdict"] else "" for row in rows],
+        "test accuracy %": [accuracy_cell(row) for row in rows],
+        "sd": [number(100 * value, ".2f") for value in frame["test_accuracy_sd"]],
+        "repeats": frame["n"],
+        "seeds in each": [_range(row["seeds_least"], row["seeds_most"]) for row in rows],
+    }
+    for metric in OTHERS:
+        if not frame[metric.name].isna().all():
+            head, factor, form = SHOWN[metric.name]
+            both = zip(frame[metric.name] * factor, frame[f"{metric.name}_sd"] * factor, strict=True)
+            columns[head] = [spread(mean, sd, form) for mean, sd in both]
+            columns[f"{metric.short} difference"] = family_cells(frame, metric, "repeats")
+    return pd.DataFrame(columns | {"knobs chosen": [choices_as_text(text) for text in frame["knobs"]]})
 
 
 def _range(least: int, most: int) -> str:

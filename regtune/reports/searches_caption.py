@@ -8,6 +8,8 @@ import pandas as pd
 
 from regtune.records import Plain
 from regtune.reports.caption import RETRAINED, data_words, either, pruning_words, seeds_words
+from regtune.reports.families import measured
+from regtune.reports.family_words import OVER_REPEATS, families_caption, families_unsaid, without_number
 from regtune.reports.repeated import repeated
 from regtune.reports.searches import over_searches, searches_as_text
 from regtune.reports.table import Table
@@ -44,6 +46,8 @@ def searches_caption(repeats: Sequence[Results]) -> str:
     data = data_words(template["data"] | repeats[0].header.get("examples", {}), confirm)
     budgets = sorted({row["trials"] for row in sweep["arms"].values()})
     seeds = ", ".join(str(results.sweep["seed"]) for results in counted)
+    if families := families_caption(repeats[0], measured(counted), OVER_REPEATS):
+        families = f" Test NLL and ECE: one score for each arm and repeat too, mean ± standard deviation. {families}"
     return (
         f"Sweep {sweep['name']}, over whole searches: {template['network']['name']} on {data}. "
         f"{_repeats(len(counted))} of search and confirm, all trials and samplers on fresh seeds (seed = "
@@ -60,6 +64,7 @@ def searches_caption(repeats: Sequence[Results]) -> str:
         f"because of this table do not hold at 5 %. The inference is over whole searches with fresh seeds, search and "
         f"confirm together, {OVER[confirm.get('splits', 'one')]}: it is about what such a search finds, and not about "
         f"one configuration. Knobs: what the searches chose, from least to greatest, or how often.{_raced(confirm)}"
+        f"{families}"
     )
 
 
@@ -69,7 +74,10 @@ def searches_sentences(repeats: Sequence[Results], frame: pd.DataFrame) -> list[
     notes = [f"Repeat {results.repeat}: {note}" for results in found.counted for note in results.notes]
     if not found.counted:
         return [*found.left_out, "No repeat counts yet, so nothing is said."]
-    return [*found.left_out, *notes, *unsaid(frame, "repeat")]
+    families = measured(found.counted)
+    for results in found.counted:
+        notes += [f"Repeat {results.repeat}: {note}" for note in without_number(results, families)]
+    return [*found.left_out, *notes, *unsaid(frame, "repeat"), *families_unsaid(frame, families)]
 
 
 def _raced(confirm: Plain) -> str:

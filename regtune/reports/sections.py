@@ -9,6 +9,7 @@ import pandas as pd
 
 from regtune.records import OPEN
 from regtune.reports.failures import failures
+from regtune.reports.family_words import families_answer
 from regtune.reports.figures import Figure
 from regtune.reports.pruned import pruning_table
 from regtune.reports.searches_caption import searches_table
@@ -45,7 +46,9 @@ def sections(repeats: Sequence[Results], figures: Sequence[Figure]) -> list[Sect
             id="cost", title="At what cost?", sentences=found.budget.sentences, figures=of["cost"],
             tables=[found.budget, *([pruned] if pruned else [])],
         ),
-        Section(id="why", title="Why?", tables=[found.metrics], figures=of["why"]),
+        Section(
+            id="why", title="Why?", sentences=found.metrics.sentences, tables=[found.metrics], figures=of["why"],
+        ),
         Section(
             id="failed", title="What failed?", sentences=[_failures(results, len(bad))],
             tables=[Table(title="Trials that failed", caption="", frame=bad)] if len(bad) else [],
@@ -62,6 +65,7 @@ def answer(table: pd.DataFrame) -> list[str]:
         f"Better than {first}: {', '.join(named['better']) or 'none'}.",
         f"Worse: {', '.join(named['worse']) or 'none'}.",
         f"Unresolved, which is not the same as equal: {', '.join(silent) or 'none'}.",
+        *families_answer(table),
     ]
     return sentences if len(table) > 1 else [f"{first} is the only arm: there is nothing to compare it with."]
 

@@ -11,7 +11,7 @@ from regtune.reports.budget import CAPTION as BUDGET
 from regtune.reports.budget import budget_as_text
 from regtune.reports.caption import caption
 from regtune.reports.comparison import comparison
-from regtune.reports.metrics import metrics_as_text, metrics_caption
+from regtune.reports.metrics import metrics_as_text, metrics_caption, metrics_sentences
 from regtune.reports.scores import scores_as_text
 from regtune.reports.table import Table
 from regtune.reports.unsaid import leaning, unsaid
@@ -46,7 +46,10 @@ def tables(results: Results) -> Tables:
             sentences=[*_unsaid(results, rows), *leaning(rows)],
         ),
         metrics=Table(
-            title="What else was measured", caption=metrics_caption(results, rows), frame=metrics_as_text(rows)
+            title="What else was measured",
+            caption=metrics_caption(results, rows),
+            frame=metrics_as_text(rows),
+            sentences=metrics_sentences(results, rows),
         ),
         budget=Table(title="What it took", caption=BUDGET, frame=budget_as_text(rows), sentences=warnings(results)),
     )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable
 from dataclasses import dataclass
 
 import pandas as pd
 
-from regtune.statistics import Comparison, MeanInterval, against, compare
+from regtune.reports.families import ACCURACY, family
+from regtune.statistics import Comparison, MeanInterval
 from regtune.statistics.crossed import crossed_intervals
 from regtune.statistics.entered import ended_of
-from regtune.statistics.racing import Ended, Race
+from regtune.statistics.racing import Race
 from regtune.store import Results, right_answers
 
 ALPHA = 0.05
@@ -42,8 +42,8 @@ def verdicts(results: Results) -> dict[str, Verdict]:
 
 def against_baseline(results: Results) -> dict[str, Comparison]:
     """Return for each other arm its comparison with the first: all at once after equal seeds, or that of a race."""
-    ended, race = _ended(results), Race.of(results.sweep["confirm"])
-    return race.compare(ended) if race is not None else compare(against(_scores(ended), next(iter(ended))))
+    race = Race.of(results.sweep["confirm"])
+    return race.compare(_ended(results)) if race is not None else family(results, ACCURACY)
 
 
 def _ended(results: Results) -> dict[str, dict[int, float | None] | None]:
@@ -51,14 +51,6 @@ def _ended(results: Results) -> dict[str, dict[int, float | None] | None]:
     confirm = trials[trials["phase"] == "confirm"]
     rows = [{str(name): value for name, value in row.items()} for row in confirm.to_dict("records")]
     return ended_of(rows, list(results.sweep["arms"]), results.chosen)
-
-
-def _scores(ended: Ended) -> dict[str, dict[int, float]]:
-    """Return the scores that are numbers, by arm and seed."""
-    return {
-        arm: {number: score for number, score in (mine or {}).items() if score is not None and not math.isnan(score)}
-        for arm, mine in ended.items()
-    }
 
 
 def _crossed(results: Results, baseline: str, others: list[str]) -> dict[str, MeanInterval]:

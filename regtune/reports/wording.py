@@ -35,16 +35,16 @@ def number(value: float, form: str) -> str:
     return "–" if math.isnan(value) else format(value, form)
 
 
-def interval(mean: float, low: float, high: float, *, form: str = ".2f", sign: str = "") -> str:
-    """Return a fraction and its interval in percent; a dash where there is none."""
+def interval(mean: float, low: float, high: float, *, form: str = ".2f", sign: str = "", factor: float = 100) -> str:
+    """Return a fraction and its interval in percent, or in another unit by a `factor`; a dash where there is none."""
     if math.isnan(mean):
         return "–"
     if math.isnan(low):
-        return f"{100 * mean:{sign}{form}} no interval"
+        return f"{factor * mean:{sign}{form}} no interval"
     # An end cut at 0 excludes 0, which a reader of differences must be able to see.
-    left = "(0" if low == 0 and sign else f"[{100 * low:{sign}{form}}"
-    right = "0)" if high == 0 and sign else f"{100 * high:{sign}{form}}]"
-    return f"{100 * mean:{sign}{form}} {left}, {right}"
+    left = "(0" if low == 0 and sign else f"[{factor * low:{sign}{form}}"
+    right = "0)" if high == 0 and sign else f"{factor * high:{sign}{form}}]"
+    return f"{factor * mean:{sign}{form}} {left}, {right}"
 
 
 def spread(mean: float, sd: float, form: str) -> str:

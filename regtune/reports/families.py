@@ -1,0 +1,81 @@
+"""What arms are compared by: accuracy, likelihood, calibration. Each is a family of comparisons of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from regtune.statistics import Comparison
+from regtune.statistics.directions import Direction, compare_with
+from regtune.statistics.racing import Race
+from regtune.store import Results
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A column of `Results.trials`, what is better of it, its words (in a head, in a sentence), its unit."""
+
+    name: str
+    better: Direction
+    short: str
+    long: str
+    unit: str
+
+
+ACCURACY = Metric(name="test_accuracy", better="higher", short="accuracy", long="Accuracy", unit="points")
+NLL = Metric(name="test_loss", better="lower", short="NLL", long="Likelihood (NLL)", unit="nats")
+ECE = Metric(name="test_ece", better="lower", short="ECE", long="Calibration (ECE)", unit="points")
+OTHERS = (NLL, ECE)  # accuracy has a table of its own
+
+
+def family(results: Results, metric: Metric) -> dict[str, Comparison]:
+    """Return for each other arm its comparison with the first by a metric, over the seeds of both that `counted` has.
+
+    They are corrected for the number of arms, and not for that of metrics: each family holds at 5 % by itself.
+    """
+    return compare_with(
+        {arm: counted(results, arm, metric) for arm in results.sweep["arms"]},
+        next(iter(results.sweep["arms"])),
+        better=metric.better,
+    )
+
+
+def counted(results: Results, arm: str, metric: Metric) -> dict[int, float]:
+    """Return a metric of the confirmed trials of an arm by which it is compared, by the number of the seed.
+
+    After a race these are, of all metrics but accuracy, the seeds of the first look: every arm has them, whatever it
+    scored. Which later ones it has was decided by accuracy, and what hangs together with accuracy leans with it.
+    """
+    seeds = None if metric == ACCURACY else first_look(results)
+    values = finished(results, arm, metric)
+    return values if seeds is None else {number: value for number, value in values.items() if number < seeds}
+
+
+def finished(results: Results, arm: str, metric: Metric) -> dict[int, float]:
+    """Return a metric of the confirmed trials of an arm that ended well and have it, by the number of the seed."""
+    trials = results.trials
+    mine = trials[(trials["arm"] == arm) & (trials["phase"] == "confirm") & (trials["status"] == "ok")]
+    having = mine[mine[metric.name].notna()]
+    return {int(number): float(value) for number, value in zip(having["number"], having[metric.name], strict=True)}
+
+
+def means(whole: Sequence[Results], arm: str, metric: Metric) -> dict[int, float]:
+    """Return the mean of `counted` in each repeat that has it, by the number of the repeat: one score a search."""
+    values = {results.repeat: counted(results, arm, metric).values() for results in whole}
+    return {repeat: fmean(mine) for repeat, mine in values.items() if mine}
+
+
+def first_look(results: Results) -> int | None:
+    """Return after how many seeds a race first looks at accuracy; None where there is no race."""
+    race = Race.of(results.sweep["confirm"])
+    return race.looks[0] if race is not None else None
+
+
+def measured(repeats: Sequence[Results]) -> list[Metric]:
+    """Return the metrics beside accuracy that any confirmed trial has: older logs lack some."""
+    return [
+        metric
+        for metric in OTHERS
+        if any(finished(results, arm, metric) for results in repeats for arm in results.sweep["arms"])
+    ]

@@ -1,0 +1,67 @@
+"""How arms differ in likelihood and calibration, as columns: unrounded, and as a reader wants them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from regtune.reports.families import ECE, NLL, OTHERS, Metric, family, finished
+from regtune.reports.rows import Row, compared, fewer
+from regtune.reports.wording import interval
+from regtune.statistics import Comparison, mean_interval
+from regtune.store import Results
+
+# Factor and format of a difference, by column of `Results.trials`: nats, and points.
+SHOWN = {NLL.name: (1, ".3f"), ECE.name: (100, ".2f")}
+
+
+def family_columns(results: Results) -> pd.DataFrame:
+    """Return by arm, for each metric beside accuracy, the columns of its comparison with the first arm.
+
+    They are those of accuracy, with `test_loss_` or `test_ece_` before them. `*_n` counts the confirmed seeds that
+    have the metric, `*_pairs` those of the difference, which is in the unit of the metric; below 0 is better.
+    """
+    found = {metric.name: family(results, metric) for metric in OTHERS}
+    rows = []
+    for arm in results.sweep["arms"]:
+        row: dict[str, Any] = {"arm": arm}
+        for metric in OTHERS:
+            row[f"{metric.name}_n"] = len(finished(results, arm, metric))
+            row |= compared(found[metric.name].get(arm), f"{metric.name}_")
+        rows.append(row)
+    return pd.DataFrame(rows).set_index("arm")
+
+
+def repeated_columns(metric: Metric, means: Sequence[float], found: Comparison | None) -> dict[str, Any]:
+    """Return the columns of an arm over repeats: of its means in each, and of the comparison with the first arm."""
+    mean = mean_interval(means)
+    return {
+        metric.name: mean.mean,
+        f"{metric.name}_sd": mean.sd,
+        f"{metric.name}_n": mean.n,
+        **compared(found, f"{metric.name}_"),
+    }
+
+
+def family_cells(frame: pd.DataFrame, metric: Metric, unit: str) -> list[str]:
+    """Return the differences of a metric with their intervals and verdicts; the frame has its columns.
+
+    Behind a difference stands over how many of a `unit` it is, where they are fewer than the most behind any mean.
+    """
+    most = frame[f"{metric.name}_n"].max()
+    return [_cell(row, metric, most, unit) for row in frame.to_dict("records")]
+
+
+def _cell(row: Row, metric: Metric, most: int, unit: str) -> str:
+    """Return one difference: with its verdict where the data allow one, and empty for the first arm."""
+    mean, low, high, verdict, note, pairs = (
+        row[f"{metric.name}_{name}"]
+        for name in ("difference", "difference_low", "difference_high", "verdict", "note", "pairs")
+    )
+    if not verdict:
+        return ""
+    factor, form = SHOWN[metric.name]
+    text = interval(mean, low, high, form=form, sign="+", factor=factor)
+    return " ".join(filter(None, [text, "" if note else verdict])) + fewer(pairs, most, unit)
