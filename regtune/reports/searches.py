@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from regtune.reports.choices import choices, choices_as_text
+from regtune.reports.relevant import relevant
 from regtune.reports.repeated import repeated
 from regtune.reports.rows import accuracy, accuracy_cell, difference, difference_cell
 from regtune.reports.wording import more, number
@@ -24,7 +25,8 @@ def over_searches(repeats: Sequence[Results]) -> pd.DataFrame | None:
     deviation and 95 % t-interval; `seeds_least` and `seeds_most` say how many seeds are behind a score. `pairs` are
     the repeats that have both this arm and the first; over them go `difference`, its simultaneous interval, p
     as it is and Holm's, the verdict, `further` (repeats that would resolve it, see `statistics.further`) and
-    `note` (why nothing can be said). Accuracies and differences are fractions, not rounded.
+    `note` (why nothing can be said), and `relevant` as in `scores`. Accuracies and differences are fractions, not
+    rounded.
     """
     if len(repeats) < 2:
         return None
@@ -41,6 +43,7 @@ def over_searches(repeats: Sequence[Results]) -> pd.DataFrame | None:
             | _seeds([len(values) for values in finished[arm].values() if len(values)])
             | accuracy(list(scores[arm].values()))
             | difference(compared.get(arm))
+            | relevant(repeats[0].sweep["confirm"], compared.get(arm))
             for arm in arms
         ]
     )
@@ -63,6 +66,7 @@ def searches_as_text(frame: pd.DataFrame) -> pd.DataFrame:
         {
             "arm": frame["arm"],
             "verdict": [row["verdict"] + more(row["further"]) for row in rows],
+            **({"relevant": frame["relevant"]} if "relevant" in frame else {}),
             "difference": [difference_cell(row, most, "repeats") for row in rows],
             "p (Holm)": [number(row["p_holm"], ".2g") if row["verdict"] else "" for row in rows],
             "test accuracy %": [accuracy_cell(row) for row in rows],

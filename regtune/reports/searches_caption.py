@@ -8,6 +8,7 @@ import pandas as pd
 
 from regtune.records import Plain
 from regtune.reports.caption import RETRAINED, data_words, either, pruning_words, seeds_words
+from regtune.reports.relevant import relevant_words
 from regtune.reports.repeated import repeated
 from regtune.reports.searches import over_searches, searches_as_text
 from regtune.reports.table import Table
@@ -44,7 +45,7 @@ def searches_caption(repeats: Sequence[Results]) -> str:
     data = data_words(template["data"] | repeats[0].header.get("examples", {}), confirm)
     budgets = sorted({row["trials"] for row in sweep["arms"].values()})
     seeds = ", ".join(str(results.sweep["seed"]) for results in counted)
-    return (
+    words = (
         f"Sweep {sweep['name']}, over whole searches: {template['network']['name']} on {data}. "
         f"{_repeats(len(counted))} of search and confirm, all trials and samplers on fresh seeds (seed = "
         f"{seeds or 'none'}). Search in each: {either(budgets)} trials per arm of at most {template['epochs']} "
@@ -61,6 +62,7 @@ def searches_caption(repeats: Sequence[Results]) -> str:
         f"confirm together, {OVER[confirm.get('splits', 'one')]}: it is about what such a search finds, and not about "
         f"one configuration. Knobs: what the searches chose, from least to greatest, or how often.{_raced(confirm)}"
     )
+    return " ".join(filter(None, (words, relevant_words(confirm))))
 
 
 def searches_sentences(repeats: Sequence[Results], frame: pd.DataFrame) -> list[str]:
