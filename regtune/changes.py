@@ -19,6 +19,7 @@ FREE = (
     "cluster.checkpoint_seconds",
     "cluster.hours_per_trial",
     "cluster.pending",
+    "confirm.relevant",
     "confirm.weights",
     "search.trials",  # what trials an arm gets is compared arm by arm
     "search.trials_per_knob",
@@ -56,6 +57,18 @@ def check_same(log: Path, rows: Sequence[Plain], sweep: Plain) -> list[str]:
     if unlike := differences(headers[-1], describe()):
         warnings.warn(f"{log}: goes on where other software or hardware began: {'; '.join(unlike)}", stacklevel=3)
     return more
+
+
+def reworded(rows: Sequence[Plain], sweep: Plain) -> Plain | None:
+    """Return the fields of a further header where nothing is left to run and tables are to say more than the newest.
+
+    Tables are made from the log alone, and of the settings that are free they read `confirm.relevant`. None where
+    that is as it was.
+    """
+    newest = next((row for row in reversed(rows) if row["event"] == "header"), None)
+    if newest is None or newest["sweep"]["confirm"].get("relevant") == sweep["confirm"].get("relevant"):
+        return None
+    return {name: value for name, value in newest.items() if name not in ("event", "time")} | {"sweep": sweep}
 
 
 def added(before: Plain, after: Plain) -> list[str]:

@@ -125,7 +125,10 @@ class Sweep(BaseModel):
             "cluster": self.cluster.model_dump(),
             # What is asked for beside the rest, and terms of a race, likewise.
             "training": self.training.model_dump(exclude=set() if self.training.tightness else {"tightness"}),
-            "confirm": self.confirm.model_dump(exclude=set() if self.confirm.racing else {"racing", "first"}),
+            "confirm": self.confirm.model_dump(
+                exclude=({"relevant"} if self.confirm.relevant is None else set())
+                | (set() if self.confirm.racing else {"racing", "first"})
+            ),
         }
 
 

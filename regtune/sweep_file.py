@@ -72,6 +72,8 @@ class Confirm(_Table):
     "one" for the split of search, "fresh" for one of its own for each seed, the same in all arms. `weights`
     keeps those of every confirmed trial beside the log, for `regtune export`. With `racing` every arm gets `first`
     seeds, and then, up to `seeds`, those whose difference to the baseline is not resolved: see `statistics.racing`.
+    `relevant` is the least difference that matters, in points of accuracy: see `statistics.relevance`. It changes no
+    trial and may be set at any time; an honest one is from before the scores were seen.
     """
 
     seeds: int = Field(default=10, ge=0, le=10_000)
@@ -81,6 +83,7 @@ class Confirm(_Table):
     weights: bool = True
     racing: bool = False
     first: int = Field(default=5, ge=3, le=10_000)
+    relevant: float | None = Field(default=None, gt=0, le=100)
 
 
 class Cluster(_Table):

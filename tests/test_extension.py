@@ -118,6 +118,7 @@ FREE = [
     ("[cluster]", "[cluster]\npending = 3"),
     ("[cluster]", '[cluster]\nlabels = { "ray.io/accelerator-type" = "H100" }'),
     ("weights = false", "weights = true"),
+    ("seeds = 2", "seeds = 2\nrelevant = 0.2"),
 ]
 ADDS = [
     ("seeds = 2", "seeds = 4", "confirm.seeds: 2 -> 4"),

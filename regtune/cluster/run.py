@@ -10,7 +10,7 @@ from pathlib import Path
 from regtune import lease
 from regtune.attempt import Pace
 from regtune.board import SearchBoard
-from regtune.changes import check_same
+from regtune.changes import check_same, reworded
 from regtune.confirm import ConfirmBoard
 from regtune.data import Place, Pool, Splits
 from regtune.errors import Refused
@@ -66,10 +66,13 @@ def run(
         confirm = _confirm(sweep, board, log, watch) if search.done and not search.closed else None
         if confirm is not None and confirm.done:
             # A driver may have been killed inside the last row that there was to write, or before it.
-            writes = bool(log.torn) or not (search.settled and confirm.settled)
+            anew = reworded(log.rows, sweep.plain())
+            writes = bool(log.torn) or anew is not None or not (search.settled and confirm.settled)
             with lease.held(log, waiting=say) if writes else contextlib.nullcontext():
                 search.settle()
                 confirm.settle()
+                if anew is not None:
+                    log.append("header", anew)
             return path
         pool, splits = examine(sweep, place)
         with lease.held(log, waiting=say), contextlib.ExitStack() as stack:

@@ -8,6 +8,7 @@ from regtune.choice import pruner_of
 from regtune.control import AT_RUNGS
 from regtune.pruning import standing
 from regtune.records import Plain
+from regtune.reports.relevant import relevant_words
 from regtune.statistics.further import MOST, POWER
 from regtune.statistics.racing import Race
 from regtune.statistics.rungs import ENDED, RANKED, unused
@@ -68,6 +69,7 @@ def caption(results: Results) -> str:
         f"to {baseline} in points, paired over the seeds that both arms finished, with Bonferroni's simultaneous 95 % "
         f"intervals and verdicts by Holm's paired t-tests (any false rejection: 5 %); an interval is cut at 0 where "
         f"Holm alone rejects, and with such cuts all intervals and verdicts hold together at 90 %.",
+        relevant_words(confirm),
         _raced(confirm),
         CROSSED if (results.trials["test_right"] != "").any() and not confirm.get("racing") else "",
         BETTER,

@@ -7,6 +7,7 @@ import math
 
 import pandas as pd
 
+from regtune.reports.relevant import relevant
 from regtune.reports.rows import accuracy, accuracy_cell, difference, difference_cell
 from regtune.reports.verdicts import Verdict, verdicts
 from regtune.reports.wording import interval, knobs_chosen, more, number
@@ -22,7 +23,9 @@ def scores(results: Results) -> pd.DataFrame:
     95 % t-interval and, from 20 seeds on, BCa interval. `pairs` are the seeds that an arm and the first both
     finished; over them go `difference`, its simultaneous interval, p as it is and Holm's, the verdict, `further`
     (seeds that would resolve it, see `statistics.further`), `note` (why nothing can be said) and `better`, P(better)
-    with its interval. `crossed_*` is the interval over seeds and test examples.
+    with its interval. `crossed_*` is the interval over seeds and test examples. Only where the sweep says which
+    difference matters there is `relevant`: "better", "worse", "equal within" it or "undecided", see
+    `statistics.relevance`.
     """
     trials = results.trials
     confirmed = trials[(trials["phase"] == "confirm") & (trials["status"] == "ok")]
@@ -36,6 +39,7 @@ def scores(results: Results) -> pd.DataFrame:
             | accuracy(values)
             | _bootstrapped(values)
             | difference(verdict.comparison if verdict else None)
+            | relevant(results.sweep["confirm"], verdict.comparison if verdict else None)
             | _beside(verdict)
             | ({"further": math.nan} if raced else {})  # a race cannot be made longer
         )
@@ -65,6 +69,7 @@ def scores_as_text(frame: pd.DataFrame) -> pd.DataFrame:
     columns = {
         "arm": frame["arm"],
         "verdict": [row["verdict"] + more(row["further"]) for row in rows],
+        **({"relevant": frame["relevant"]} if "relevant" in frame else {}),
         "difference": [difference_cell(row, most, "seeds") for row in rows],
         "test accuracy %": [accuracy_cell(row) for row in rows],
         "sd": [number(100 * value, ".2f") for value in frame["test_accuracy_sd"]],

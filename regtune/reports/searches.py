@@ -11,6 +11,7 @@ from regtune.reports.choices import choices, choices_as_text
 from regtune.reports.families import ACCURACY, OTHERS, Metric, counted, means
 from regtune.reports.family_columns import family_cells, repeated_columns
 from regtune.reports.metrics import SHOWN
+from regtune.reports.relevant import relevant
 from regtune.reports.repeated import repeated
 from regtune.reports.rows import accuracy, accuracy_cell, difference, difference_cell
 from regtune.reports.wording import more, number, spread
@@ -28,9 +29,9 @@ def over_searches(repeats: Sequence[Results]) -> pd.DataFrame | None:
     deviation and 95 % t-interval; `seeds_least` and `seeds_most` say how many seeds are behind a score. `pairs` are
     the repeats that have both this arm and the first; over them go `difference`, its simultaneous interval, p
     as it is and Holm's, the verdict, `further` (repeats that would resolve it, see `statistics.further`) and
-    `note` (why nothing can be said). Accuracies and differences are fractions, not rounded. NLL
-    and ECE (`test_loss`, `test_ece`) have columns of their own: mean, standard deviation, number of scores (`*_n`),
-    and those of their comparison.
+    `note` (why nothing can be said), and `relevant` as in `scores`. Accuracies and differences are fractions, not
+    rounded. NLL and ECE (`test_loss`, `test_ece`) have columns of their own: mean, standard deviation, number of
+    scores (`*_n`), and those of their comparison.
     """
     if len(repeats) < 2:
         return None
@@ -42,6 +43,7 @@ def over_searches(repeats: Sequence[Results]) -> pd.DataFrame | None:
         row = {"arm": arm, "knobs": json.dumps(choices(whole, arm)), "scores": json.dumps(scores[arm])}
         row |= _seeds([len(seeds) for results in whole if (seeds := counted(results, arm, ACCURACY))])
         row |= accuracy(list(scores[arm].values())) | difference(compared.get(arm))
+        row |= relevant(repeats[0].sweep["confirm"], compared.get(arm))
         for metric, (values, found) in others.items():
             row |= repeated_columns(metric, list(values[arm].values()), found.get(arm))
         rows.append(row)
@@ -66,6 +68,7 @@ def searches_as_text(frame: pd.DataFrame) -> pd.DataFrame:
     columns = {
         "arm": frame["arm"],
         "verdict": [row["verdict"] + more(row["further"]) for row in rows],
+        **({"relevant": frame["relevant"]} if "relevant" in frame else {}),
         "difference": [difference_cell(row, most, "repeats") for row in rows],
         "p (Holm)": [number(row["p_holm"], ".2g") if row["verdict"] else "" for row in rows],
         "test accuracy %": [accuracy_cell(row) for row in rows],

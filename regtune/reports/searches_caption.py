@@ -10,6 +10,7 @@ from regtune.records import Plain
 from regtune.reports.caption import RETRAINED, data_words, either, pruning_words, seeds_words
 from regtune.reports.families import measured
 from regtune.reports.family_words import OVER_REPEATS, families_caption, families_unsaid, without_number
+from regtune.reports.relevant import relevant_words
 from regtune.reports.repeated import repeated
 from regtune.reports.searches import over_searches, searches_as_text
 from regtune.reports.table import Table
@@ -48,7 +49,7 @@ def searches_caption(repeats: Sequence[Results]) -> str:
     seeds = ", ".join(str(results.sweep["seed"]) for results in counted)
     if families := families_caption(repeats[0], measured(counted), OVER_REPEATS):
         families = f" Test NLL and ECE: one score for each arm and repeat too, mean ± standard deviation. {families}"
-    return (
+    words = (
         f"Sweep {sweep['name']}, over whole searches: {template['network']['name']} on {data}. "
         f"{_repeats(len(counted))} of search and confirm, all trials and samplers on fresh seeds (seed = "
         f"{seeds or 'none'}). Search in each: {either(budgets)} trials per arm of at most {template['epochs']} "
@@ -66,6 +67,7 @@ def searches_caption(repeats: Sequence[Results]) -> str:
         f"one configuration. Knobs: what the searches chose, from least to greatest, or how often.{_raced(confirm)}"
         f"{families}"
     )
+    return " ".join(filter(None, (words, relevant_words(confirm))))
 
 
 def searches_sentences(repeats: Sequence[Results], frame: pd.DataFrame) -> list[str]:
