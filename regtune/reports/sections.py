@@ -60,11 +60,13 @@ def answer(table: pd.DataFrame) -> list[str]:
     """Return the verdicts as sentences; the frame is that of `comparison`."""
     first = table["arm"].iloc[0]
     named = {verdict: table[table["verdict"] == verdict]["arm"].to_list() for verdict in ("better", "worse")}
+    off = table[table["verdict"] == "off is as good"]["arm"].to_list()
     silent = table.iloc[1:][table.iloc[1:]["verdict"].isin(["unresolved", ""])]["arm"].to_list()
     sentences = [
         f"Better than {first}: {', '.join(named['better']) or 'none'}.",
         f"Worse: {', '.join(named['worse']) or 'none'}.",
         f"Unresolved, which is not the same as equal: {', '.join(silent) or 'none'}.",
+        *([f"As good off, by select: {', '.join(off)}."] if off else []),
         *families_answer(table),
     ]
     return sentences if len(table) > 1 else [f"{first} is the only arm: there is nothing to compare it with."]
