@@ -14,7 +14,7 @@ from regtune.groups import is_group, read_group
 from regtune.methods import Condition, Entry, read_method
 from regtune.records import SWITCH, Plain, Trial
 from regtune.regularizers import REGULARIZERS
-from regtune.space import knobs
+from regtune.space import OFF, knobs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +61,17 @@ class Arm:
         recipe = tuple(filled(row, row["name"]) for row, c in rows if c is None or c.met(params))
         optimizer = filled(self.template.optimizer, "optimizer")
         return replace(self.template, recipe=recipe, optimizer=optimizer, seed=seed, phase=phase)
+
+    def plain(self, *, trials: int, can_be_off: bool) -> Plain:
+        """Return what the log's header records of the arm in a sweep that gives it so many search trials.
+
+        What only some arms have is only there where they have it: logs of plain arms stay those of the same sweep.
+        """
+        row: Plain = {"template": self.template.plain()}
+        row |= {"space": {path: str(space) for path, space in self.space.items()}, "trials": trials}
+        row |= {OFF: True} if can_be_off else {}
+        row |= {"conditions": {name: str(c) for name, c in self.conditions.items()}} if self.conditions else {}
+        return row
 
     def _condition(self, path: str) -> Condition | None:
         """Return the condition of a knob: its method's. A choice itself has none."""

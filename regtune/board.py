@@ -9,58 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any
 
 from optuna.trial import FrozenTrial
 
 from regtune.arms import Arm
+from regtune.boards import Asked, Decision
 from regtune.choice import finishes
 from regtune.control import controlled
 from regtune.pruners import PRUNERS
-from regtune.records import Cell, Epoch, Outcome, Trial
+from regtune.records import Cell, Epoch, Outcome
 from regtune.samplers import SAMPLERS, Question, frozen
 from regtune.sweep import Sweep
-
-Decision = Literal["go", "stop"]
-
-
-class Asked(NamedTuple):
-    """A trial to run, its place in the sweep, and the values of the searched knobs by path."""
-
-    cell: Cell
-    trial: Trial
-    params: Mapping[str, Any]
-
-
-class Board(Protocol):
-    """What a phase of a sweep needs to know of a board; `why` is the reason where `tell` says "stop".
-
-    `planned` may grow when a trial ends, and has every cell that was handed out.
-    """
-
-    planned: Sequence[Cell]
-    why: str
-
-    def ask(self) -> Asked | None:
-        """Return the next trial, or None when every planned one was handed out."""
-
-    def knows(self, cell: Cell) -> bool:
-        """Return whether a cell is planned, or could be later."""
-
-    def expects(self, asked: Asked) -> bool:
-        """Return whether a trial that the log says was handed out is the one that belongs in its cell."""
-
-    def asked_before(self, asked: Asked) -> None:
-        """Take note of a trial that the log says was handed out."""
-
-    def tell(self, cell: Cell, epoch: Epoch) -> Decision:
-        """Take one epoch of a running trial and say whether it goes on."""
-
-    def spared(self, cell: Cell) -> int | None:
-        """Return the epoch after which a trial of the control share would have been stopped, if any."""
-
-    def end(self, cell: Cell, outcome: Outcome) -> None:
-        """Take note of how a trial ended."""
 
 
 class SearchBoard:

@@ -1,119 +1,13 @@
-"""Which trial is the best: one rule for select, for confirm, for tables and for export. Test scores have no say.
-
-Search gives every configuration one noisy score, and the best of many of those flatters: its configuration is as
-likely to have been lucky as good. So the best few are trained again, on further seeds (and splits) that all arms
-share, and chosen by the mean: successive halving over seeds (K. Jamieson, A. Talwalkar, "Non-stochastic Best Arm
-Identification and Hyperparameter Optimization", 2016). Where an arm can be off, the baseline's choice is a candidate
-too, by the one-standard-error rule (L. Breiman et al., "Classification and Regression Trees", 1984).
-"""
+"""Which trial is the best: one rule for select, for confirm, for tables and for export. Test scores have no say."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from regtune.records import FAULTS, Cell, Plain, Status
-
-STRIDE = 100  # places in select that belong to one search trial: more than it has seeds
-
-
-class Score(NamedTuple):
-    """Validation accuracy and loss of a trial at the epoch kept; None where a fault of the machine left none."""
-
-    accuracy: float | None
-    loss: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Selection:
-    """The terms of select: the best `candidates` of an arm, and all within two standard errors of its best up to
-    `most`, are trained on up to `seeds` further seeds. `examples` is the size of the validation split, if known.
-    """
-
-    candidates: int
-    most: int
-    seeds: int
-    examples: int | None
-
-    @classmethod
-    def of(cls, sweep: Plain) -> Selection | None:
-        """Return the selection of a sweep as its header has it; None for none, as in logs of before there was one."""
-        terms = sweep.get("select")
-        if terms is None:
-            return None
-        examples = next(iter(sweep["arms"].values()))["template"]["data"].get("validation")
-        return cls(**terms, examples=examples if isinstance(examples, int) else None)
-
-    def finalists(self, searched: Sequence[tuple[int, Score]]) -> list[int]:
-        """Return the numbers of the search trials that go on, given all in the order of `rank`.
-
-        The standard error is that of the best accuracy over its validation examples.
-        """
-        if not searched:
-            return []
-        best = searched[0][1].accuracy or 0.0
-        width = 2 * math.sqrt(best * (1 - best) / self.examples) if self.examples else 0.0
-        close = [score.accuracy is not None and best - score.accuracy <= width for _, score in searched]
-        count = max(self.candidates, close.index(False) if False in close else len(close))
-        return [number for number, _ in searched[: min(count, max(self.most, self.candidates))]]
-
-    def rounds(self, finalists: int) -> list[tuple[int, int]]:
-        """Return of each round how many finalists are in it and how many seeds each of them has at its end."""
-        count = max(1, math.floor(math.log2(max(finalists, 1))))
-        found, left = [], finalists
-        for k in range(count):
-            found.append((left, math.ceil(self.seeds * (k + 1) / count)))
-            left = math.ceil(left / 2)
-        return found
-
-    @property
-    def trials(self) -> int:
-        """How many trials an arm takes at most."""
-        total, before = 0, 0
-        for count, seeds in self.rounds(self.most):
-            total, before = total + count * (seeds - before), seeds
-        return total
-
-
-class Picked(NamedTuple):
-    """What select needs of an arm, (search trial, seed) in the order in which it asks, and whom it picks so far."""
-
-    needed: list[tuple[int, int]]
-    number: int | None
-
-
-def pick(finalists: Sequence[int], scores: Mapping[int, Score], selection: Selection) -> Picked:
-    """Return what the rule asks for after these scores, by `place`, and the search trial chosen, None while it is open.
-
-    In each round all that are left get as many seeds as the others, then the better half goes on, by mean accuracy,
-    then mean loss, then the order of search. A trial that failed or diverged counts as accuracy 0.
-    """
-    left, needed = list(finalists), dict[tuple[int, int], None]()
-    for _, seeds in selection.rounds(len(finalists)) if finalists else []:
-        asked = [(number, seed) for seed in range(seeds) for number in left]
-        needed |= dict.fromkeys(asked)
-        if any(place(*each) not in scores for each in asked):
-            return Picked(list(needed), None)
-        order = {number: k for k, number in enumerate(finalists)}
-        means = {number: _mean([scores[place(number, seed)] for seed in range(seeds)]) for number in left}
-        left = sorted(left, key=lambda number: (*means[number], order[number]))[: math.ceil(len(left) / 2)]
-    return Picked(list(needed), left[0] if left else None)
-
-
-def off_is_as_good(own: Sequence[Score], baseline: Sequence[Score]) -> bool:
-    """Return whether a method is left off, by scores of its choice and of the baseline's on the same seeds.
-
-    It is where the baseline is better by more than one standard error of the paired differences.
-    """
-    pairs = [(b.accuracy, a.accuracy) for a, b in zip(own, baseline, strict=True)]
-    gains = [b - a for b, a in pairs if a is not None and b is not None]
-    if len(gains) < 2:
-        return False
-    mean = sum(gains) / len(gains)
-    variance = sum((gain - mean) ** 2 for gain in gains) / (len(gains) - 1)
-    return mean > math.sqrt(variance / len(gains))
+from regtune.selection import Score, Selection, off_is_as_good, pick, place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,16 +24,22 @@ class Choices:
     is_open: bool
 
 
-def choose(
-    searched: Mapping[str, Sequence[tuple[int, Score]]],
-    selected: Mapping[str, Mapping[int, Score]],
-    selection: Selection | None,
-    can_be_off: Collection[str],
-) -> Choices:
-    """Return the choice of each arm, the first of which is the baseline.
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """What a choice is made from: the scores of each arm, the first of which is the baseline, and the rule's terms.
 
     `searched` has the search trials that ended well in the order of `rank`, `selected` the scores of select by `place`.
     """
+
+    searched: Mapping[str, Sequence[tuple[int, Score]]]
+    selected: Mapping[str, Mapping[int, Score]]
+    selection: Selection | None
+    can_be_off: Collection[str]
+
+
+def choose(scored: Scored) -> Choices:
+    """Return the choice of each arm."""
+    searched, selected, selection = scored.searched, scored.selected, scored.selection
     if selection is None:
         return Choices(
             numbers={arm: mine[0][0] for arm, mine in searched.items() if mine},
@@ -157,26 +57,16 @@ def choose(
     off = {
         arm
         for arm in numbers
-        if arm in can_be_off and arm != first and first in numbers and off_is_as_good(final(arm), final(first))
+        if arm in scored.can_be_off and arm != first and first in numbers and off_is_as_good(final(arm), final(first))
     }
     # Before the baseline has its choice, an arm that can be off has none.
-    waiting = {arm for arm in numbers if arm in can_be_off and first not in numbers and searched.get(first)}
+    waiting = {arm for arm in numbers if arm in scored.can_be_off and first not in numbers and searched.get(first)}
     return Choices(
         numbers={arm: number for arm, number in numbers.items() if arm not in waiting},
         off=frozenset(off),
         needed={arm: found.needed for arm, found in picked.items()},
         is_open=any(mine and arm not in numbers for arm, mine in searched.items()),
     )
-
-
-def place(number: int, seed: int) -> int:
-    """Return the number in select of a search trial on a further seed."""
-    return number * STRIDE + seed
-
-
-def parted(number: int) -> tuple[int, int]:
-    """Return search trial and seed of a number in select."""
-    return divmod(number, STRIDE)
 
 
 def rank(accuracy: float | None, loss: float | None, number: int) -> tuple[float, float, int]:
@@ -206,8 +96,8 @@ def ranked(rows: Iterable[Plain]) -> Sequence[Plain]:
     return sorted(rows, key=lambda row: rank(row["val_accuracy"], row["val_loss"], row["number"]))
 
 
-def choices_of(cells: Mapping[Cell, Plain], sweep: Plain) -> Choices:
-    """Return the choices of a sweep as its header and the rows of its cells have them."""
+def scored_of(cells: Mapping[Cell, Plain], sweep: Plain) -> Scored:
+    """Return what the choice of a sweep is made from, as its header and the rows of its cells have it."""
     may, ends = finishes(pruner_of(sweep["search"])), {"ok", *FAULTS}
     searched: dict[str, list[tuple[int, Score]]] = {arm: [] for arm in sweep["arms"]}
     selected: dict[str, dict[int, Score]] = {}
@@ -218,7 +108,7 @@ def choices_of(cells: Mapping[Cell, Plain], sweep: Plain) -> Choices:
             score = score_of(row["status"], row["val_accuracy"], row["val_loss"])
             selected.setdefault(cell.arm, {})[cell.number] = score
     can_be_off = [arm for arm, row in sweep["arms"].items() if row.get("off")]
-    return choose(searched, selected, Selection.of(sweep), can_be_off)
+    return Scored(searched=searched, selected=selected, selection=Selection.of(sweep), can_be_off=can_be_off)
 
 
 def outdated(cells: Mapping[Cell, Plain], chosen: Mapping[str, Plain], off: Collection[str]) -> list[Cell]:
@@ -230,12 +120,3 @@ def outdated(cells: Mapping[Cell, Plain], chosen: Mapping[str, Plain], off: Coll
     return [
         cell for cell, entry in confirmed if cell.arm in off or entry["params"] != chosen.get(cell.arm, entry["params"])
     ]
-
-
-def _mean(scores: Sequence[Score]) -> tuple[float, float]:
-    """Return what sorts the best first: mean accuracy, its sign turned, then mean loss."""
-    known = [score for score in scores if score.accuracy is not None]
-    if not known:
-        return math.inf, math.inf
-    losses = [math.inf if score.loss is None or math.isnan(score.loss) else score.loss for score in known]
-    return -sum(score.accuracy or 0.0 for score in known) / len(known), sum(losses) / len(losses)

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from regtune.board import Asked, Decision
-from regtune.records import Cell, Epoch, Outcome, Trial
-from regtune.select import SelectBoard
+from regtune.boards import Asked, Listed
+from regtune.records import Cell, Outcome, Trial
+from regtune.select import SelectBoard, on_its_split
 from regtune.statistics.racing import Race
 from regtune.sweep import Sweep
 
 
-class ConfirmBoard:
-    """Hands out seed 0 of every arm, then seed 1 of every arm, and so on; stops nobody.
+class ConfirmBoard(Listed):
+    """Hands out seed 0 of every arm, then seed 1 of every arm, and so on.
 
     In a race `planned` grows when all that is planned has ended and the race asks for more.
     """
 
-    why = "nothing ends it"
-
     def __init__(self, sweep: Sweep, select: SelectBoard) -> None:
+        super().__init__()
         self.sweep = sweep
         self.chosen: Mapping[str, Mapping[str, Any]] = select.chosen()
         self._race = Race.of(sweep.confirm.model_dump())
@@ -29,56 +28,31 @@ class ConfirmBoard:
             arm.name: {} if arm.name in self.chosen else None for arm in sweep.arms
         }
         self._over: set[Cell] = set()
-        self._asked: set[Cell] = set()
-        self.planned: Sequence[Cell] = []
-        self._plan(self._race.seeds(self._ended) if self._race else dict.fromkeys(self.chosen, sweep.confirm.seeds))
+        self._seeds(self._race.seeds(self._ended) if self._race else dict.fromkeys(self.chosen, sweep.confirm.seeds))
 
-    def _plan(self, seeds: Mapping[str, int]) -> None:
+    def _seeds(self, seeds: Mapping[str, int]) -> None:
         """Plan so many seeds for each arm, seed by seed, beside what is planned already."""
-        cells = [
+        self.plan(
             Cell(name, "confirm", number)
             for number in range(max(seeds.values(), default=0))
             for name in self.chosen
             if number < seeds[name]
-        ]
-        self.planned = list(dict.fromkeys([*self.planned, *cells]))
+        )
 
-    def ask(self) -> Asked | None:
-        """Return the next trial in turn."""
-        for cell in self.planned:
-            if cell not in self._asked:
-                self._asked.add(cell)
-                return Asked(cell, self._trial(cell), self.chosen[cell.arm])
-        return None
+    def at(self, cell: Cell) -> Asked:
+        """Return the trial of an arm's choice on a seed."""
+        params = self.chosen[cell.arm]
+        return Asked(cell, confirm_trial(self.sweep, cell.arm, params, cell.number), params)
 
     def knows(self, cell: Cell) -> bool:
         """Return whether a cell is planned, or a race could ask for it."""
         return cell.phase == "confirm" and cell.arm in self.chosen and cell.number < self.sweep.confirm.seeds
 
-    def expects(self, asked: Asked) -> bool:
-        """Return whether a trial is of the configuration that its arm has chosen now."""
-        return asked.trial.id == self._trial(asked.cell).id
-
     def asked_before(self, asked: Asked) -> None:
         """Take note of a trial that the log says was handed out."""
-        self._asked.add(asked.cell)
-        # In a race an earlier driver may know of a look that is open now: a lost trial in it is tried again.
-        if self._race and asked.cell not in self.planned:
-            self.planned = [*self.planned, asked.cell]
-
-    def _trial(self, cell: Cell) -> Trial:
-        seed, terms = self.sweep.confirm_seed(cell.number), self.sweep.confirm
-        trial = self.sweep.arm(cell.arm).trial(self.chosen[cell.arm], seed=seed, phase="confirm")
-        trial = dataclasses.replace(trial, retrain=terms.retrain, retrain_cap=terms.retrain_cap)
-        return self.sweep.on_its_split(trial)
-
-    def tell(self, cell: Cell, epoch: Epoch) -> Decision:
-        """Let every trial go on."""
-        return "go"
-
-    def spared(self, cell: Cell) -> int | None:
-        """Stop nobody, so spare nobody."""
-        return None
+        super().asked_before(asked)
+        if self._race:  # an earlier driver may know of a look that is open now: a lost trial in it is tried again
+            self.plan([asked.cell])
 
     def end(self, cell: Cell, outcome: Outcome) -> None:
         """Take note of a score; nothing but a race needs it."""
@@ -88,4 +62,12 @@ class ConfirmBoard:
         mine[cell.number] = outcome.metrics.get("test_accuracy") if outcome.status == "ok" else None
         self._over.add(cell)
         if len(self._over) == len(self.planned):  # a look waits for all its trials
-            self._plan(self._race.seeds(self._ended))
+            self._seeds(self._race.seeds(self._ended))
+
+
+def confirm_trial(sweep: Sweep, arm: str, params: Mapping[str, Any], number: int) -> Trial:
+    """Return the trial of a configuration of an arm on the confirm seed of this number."""
+    trial = sweep.arm(arm).trial(params, seed=sweep.confirm_seed(number), phase="confirm")
+    terms = sweep.confirm
+    trial = dataclasses.replace(trial, retrain=terms.retrain, retrain_cap=terms.retrain_cap)
+    return on_its_split(sweep, trial)

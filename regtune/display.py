@@ -16,10 +16,11 @@ from rich.text import Text
 
 from regtune.folders import repeat_words
 from regtune.lives import cell_of
-from regtune.records import FAULTS, PHASES, Plain
+from regtune.records import FAULTS, Plain
 from regtune.standing import Standing
 from regtune.sweep import Sweep
 
+GROWING = ("select", "rivals")  # phases that plan as they go
 REFRESHES_PER_SECOND = 4
 SECONDS_BETWEEN_LINES = 30.0
 SECONDS_BETWEEN_LOOKS = 0.5
@@ -60,13 +61,9 @@ class Progress:
         self._started: float | None = None
         self._epochs_now = 0
         self.tallies = {
-            (phase, arm.name): Tally(planned=planned)
+            (phase, arm.name): Tally(planned=0 if phase in GROWING else sweep.most_trials(phase, arm))
             for arm in sweep.arms
-            for phase, planned in (
-                ("search", sweep.budget(arm)),
-                ("select", 0),  # grows as it asks
-                ("confirm", sweep.confirm.seeds),
-            )
+            for phase in sweep.phases
         }
 
     def watch(self, event: str, row: Plain) -> None:
@@ -77,7 +74,7 @@ class Progress:
         with self._lock:
             tally = self.tallies[cell.phase, cell.arm]
             self._standing.watch(cell, event, row)
-            if event == "asked" and cell.phase == "select":
+            if event == "asked" and cell.phase in GROWING:
                 tally.planned += 1
             if event == "epoch":
                 self._epochs_of[cell] += 1
@@ -98,9 +95,8 @@ class Progress:
         if self._started is None or self._epochs_now < 20:
             return None
         pace = self._epochs_now / max(time.monotonic() - self._started, 1e-9)
-        once = self.sweep.training.epochs
-        most = {"search": self.sweep.search_epochs, "select": once, "confirm": self.sweep.confirm_epochs}
-        return sum(tally.epochs_left(most[phase]) for (phase, _), tally in self.tallies.items()) / pace
+        most = self.sweep.most_epochs
+        return sum(tally.epochs_left(most(phase)) for (phase, _), tally in self.tallies.items()) / pace
 
     def __rich__(self) -> Group:
         """Draw the table and a line below it."""
@@ -110,13 +106,12 @@ class Progress:
             pad_edge=False,
         )
         table.add_column("arm", no_wrap=True)
-        select = ("select",) if self.sweep.select.seeds else ()
-        for name in ("search", "run", "ok", "pruned", "failed", "best %", *select, "confirm"):
+        search_phase, *others = self.sweep.phases
+        for name in (search_phase, "run", "ok", "pruned", "failed", "best %", *others):
             table.add_column(name, justify="right")
         with self._lock:
             for arm in self.sweep.arms:
-                every = [self.tallies[phase, arm.name] for phase in PHASES]
-                search, chosen, confirm = every
+                search, *later = every = [self.tallies[phase, arm.name] for phase in self.sweep.phases]
                 running = sum(len(tally.running) for tally in every)
                 faults = sum(t.ended[s] for t in every for s in FAULTS)
                 table.add_row(
@@ -127,8 +122,10 @@ class Progress:
                     str(search.ended["pruned"]),
                     Text(str(faults), style="bold red") if faults else "0",
                     f"{100 * search.best:.1f}" if search.best is not None else "",
-                    *(f"{chosen.ended.total()}/{chosen.planned}" for _ in select),
-                    f"{confirm.ended.total()}/{self._most}{confirm.planned}",
+                    *(
+                        f"{tally.ended.total()}/{self._most if phase == 'confirm' else ''}{tally.planned}"
+                        for phase, tally in zip(others, later, strict=True)
+                    ),
                 )
             left = self.seconds_left()
             rungs = [Text(words, style="dim")] if (words := self._standing.words()) else []
@@ -137,7 +134,7 @@ class Progress:
     def line(self) -> str:
         """Return the state in one line, as logs of runs without a terminal have it."""
         with self._lock:
-            done = {phase: self._sum(phase) for phase in PHASES if phase != "select" or self.sweep.select.seeds}
+            done = {phase: self._sum(phase) for phase in self.sweep.phases}
             faults = sum(t.ended[status] for t in self.tallies.values() for status in FAULTS)
             left = self.seconds_left()
         most = {"confirm": self._most}

@@ -8,14 +8,13 @@ from pathlib import Path
 from rich.console import Group
 from rich.table import Table
 
-from regtune.board import SearchBoard
+from regtune.arms import Arm
 from regtune.changes import check_same
-from regtune.confirm import ConfirmBoard
 from regtune.folders import repeats_of
 from regtune.log import read_log
-from regtune.phase import Phase
+from regtune.phases import Step, phases
+from regtune.records import Phase as Name
 from regtune.records import Plain
-from regtune.select import SelectBoard
 from regtune.sweep import Sweep
 
 
@@ -53,42 +52,39 @@ def forecast(sweep: Sweep, results: Path) -> Group:
     """Return what is done and what is left of one repeat of a sweep, ready to print; raises Refused as a run would."""
     path = sweep.folder(results) / "log.jsonl"
     rows, torn = read_log(path) if path.exists() else ([], 0)
-    log, retries = _Read(path=path, rows=rows), sweep.cluster.retries
+    log = _Read(path=path, rows=rows)
     lines = [f"added: {text}" for text in check_same(path, rows, sweep.plain())]
     lines += ["the last line of the log was torn off by a crash and is left out"] if torn else []
-    board = SearchBoard(sweep)
-    search = Phase(board=board, log=log, retries=retries)
-    # Before search is over, what select is to compare may still change, and before that is over what confirm takes.
-    candidates = SelectBoard(sweep, board) if search.done else None
-    select = Phase(board=candidates, log=log, retries=retries) if candidates else None
-    choices = ConfirmBoard(sweep, candidates) if candidates and select and select.done else None
-    confirm = Phase(board=choices, log=log, retries=retries) if choices else None
-    phases = [("search", search), *([("select", select)] if sweep.select.seeds else []), ("confirm", confirm)]
+    # Before a phase is over, what the next is to do may still change.
+    made: dict[str, Step] = {}
+    for step in phases(sweep, log):
+        made[step.name] = step
+        if not step.phase.done:
+            break
     table = Table(title=f"{path}: nothing was started", title_justify="left")
     table.add_column("arm", no_wrap=True)
-    for name, _ in phases:
+    for name in sweep.phases:
         for heading in (f"{name} done", "go on", "to train"):
             table.add_column(heading, justify="right")
     for arm in sweep.arms:
-        planned = {"search": sweep.budget(arm), "select": sweep.select_trials, "confirm": sweep.confirm.seeds}
-        for name, board_of in (("select", candidates), ("confirm", choices)):
-            if board_of is not None:
-                planned[name] = sum(cell.arm == arm.name for cell in board_of.planned)
-        counts = [count for name, phase in phases for count in _counts(phase, arm.name, planned[name])]
+        counts = [count for name in sweep.phases for count in _counts(made.get(name), arm, sweep, name)]
         table.add_row(arm.name, *map(str, counts))
-    interrupted = [pair for _, phase in phases if phase for pair in phase.open().items()]
+    interrupted = [pair for step in made.values() for pair in step.phase.open().items()]
     lines += [f"{cell} goes on; the log has {epochs} of its epochs" for cell, epochs in interrupted]
-    if sweep.select.seeds and not (select and select.done):
+    if sweep.select.seeds and "confirm" not in made:
         lines.append("select: up to as many trials as the table says; a round asks for what the one before has left")
+    if sweep.scope == "searches" and "rivals" not in made:
+        lines.append("rivals: up to as many trials as the table says; whom search and select nearly chose")
     if sweep.confirm.racing:
         lines.append(f"confirm races: up to {sweep.confirm.seeds} seeds an arm, more than planned only where needed")
     return Group(*lines, table)
 
 
-def _counts(phase: Phase | None, arm: str, planned: int) -> tuple[int, int, int]:
+def _counts(step: Step | None, arm: Arm, sweep: Sweep, name: Name) -> tuple[int, int, int]:
     """Return how many trials of an arm have ended, go on, and are still to be begun."""
-    if phase is None:
-        return 0, 0, planned
-    ended = sum(cell.arm == arm for cell in phase.ended)
-    begun = sum(cell.arm == arm for cell in phase.open())
+    if step is None:
+        return 0, 0, sweep.most_trials(name, arm)
+    planned = sum(cell.arm == arm.name for cell in step.board.planned)
+    ended = sum(cell.arm == arm.name for cell in step.phase.ended)
+    begun = sum(cell.arm == arm.name for cell in step.phase.open())
     return ended, begun, planned - ended - begun

@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pandas as pd
 
-from regtune.choice import finishes, parted, pruner_of, ranked
+from regtune.choice import finishes, pruner_of, ranked
 from regtune.records import FAULTS, Plain
+from regtune.selection import parted
 from regtune.store import Results
 
 MUCH = 0.1  # the share of an arm's trials above which its budget is another one than planned
@@ -30,8 +31,6 @@ def ledger(results: Results) -> pd.DataFrame:
     rows = []
     for arm, entry in results.sweep["arms"].items():
         for phase, epochs in _planned_epochs(results.sweep, entry).items():
-            if phase == "select" and not results.sweep.get("select"):
-                continue
             cells = results.trials[(results.trials["arm"] == arm) & (results.trials["phase"] == phase)]
             trials = int((cells["status"] != "unneeded").sum())
             mine = spent[(spent["arm"] == arm) & (spent["phase"] == phase)]
@@ -81,7 +80,7 @@ def optimism(results: Results) -> pd.DataFrame:
 
 def _selected(results: Results, arm: str) -> float:
     """Return the mean validation accuracy in select of the configuration that an arm has chosen; NaN without any."""
-    trials, number = results.trials, results.searched.get(arm)
+    trials, number = results.trials, results.choices.numbers.get(arm)
     if number is None:
         return math.nan
     mine = trials[(trials["arm"] == arm) & (trials["phase"] == "select") & (trials["status"] == "ok")]
@@ -97,7 +96,7 @@ def warnings(results: Results) -> list[str]:
     raced = bool(results.sweep["confirm"].get("racing"))
     for phase, mine in frame.groupby("phase", sort=False):
         # A race, select by its rule, and an arm that is off are meant to be unequal.
-        meant = phase == "select" or (phase == "confirm" and (raced or bool(results.off)))
+        meant = phase in ("select", "rivals") or (phase == "confirm" and (raced or bool(results.off)))
         if mine["planned_epochs"].nunique() > 1 and not meant:
             told = ", ".join(f"{row.arm} {row.planned_epochs}" for row in mine.itertuples())
             notes.append(f"Arms had unequal budgets in {phase}, planned in epochs: {told}.")
@@ -112,7 +111,12 @@ def _planned_epochs(sweep: Plain, arm: Plain) -> dict[str, int]:
     """Return the planned epochs of one trial, per phase."""
     epochs, confirm = arm["template"]["epochs"], sweep["confirm"]
     again = {"none": 0, "loss": confirm.get("retrain_cap", 0)}.get(confirm.get("retrain", "none"), epochs)
-    return {"search": sweep["search"].get("stop_after") or epochs, "select": epochs, "confirm": epochs + again}
+    return {
+        "search": sweep["search"].get("stop_after") or epochs,
+        **({"select": epochs} if sweep.get("select") else {}),
+        "confirm": epochs + again,
+        **({"rivals": epochs + again} if confirm.get("scope") == "searches" else {}),
+    }
 
 
 def _spent(results: Results) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from regtune.board import Asked, Board
+from regtune.boards import Asked, Board
 from regtune.records import Cell, Epoch, Outcome, Plain, Trial
 
 Watch = Callable[[str, Plain], None]

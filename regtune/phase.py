@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from regtune.attempt import Report
-from regtune.board import Board, Decision
+from regtune.boards import Board, Decision
 from regtune.checkpoints import Checkpoints, Saved
 from regtune.errors import Refused
 from regtune.limits import Spent

@@ -7,6 +7,7 @@ from rich.table import Table
 
 from regtune.control import AT_RUNGS
 from regtune.pruners import rungs
+from regtune.resampling import MOST, SEEDS
 from regtune.samplers.grid import grid_size
 from regtune.statistics.rungs import ENDED
 from regtune.sweep import Sweep
@@ -20,21 +21,19 @@ def planned(sweep: Sweep) -> Group:
     table.add_column("arm", no_wrap=True)
     table.add_column("searched knobs", overflow="fold")
     grid = sweep.search.sampler == "grid"
-    select = sweep.select_trials
-    beside = {"search": True, "grid points": grid, "select": bool(select), "confirm": True, "epochs": True}
-    for heading in (heading for heading, is_there in beside.items() if is_there):
+    search, *others = sweep.phases
+    for heading in (search, *(("grid points",) if grid else ()), *others, "epochs"):
         table.add_column(heading, justify="right")
     total, most = 0, 0
     for arm in sweep.arms:
-        trials = sweep.budget(arm) + select + sweep.confirm.seeds
-        total += trials
-        mine = sweep.budget(arm) * sweep.search_epochs + select * sweep.training.epochs
-        mine += sweep.confirm.seeds * sweep.confirm_epochs
+        trials = {phase: sweep.most_trials(phase, arm) for phase in sweep.phases}
+        total += sum(trials.values())
+        mine = sum(count * sweep.most_epochs(phase) for phase, count in trials.items())
         most += mine
         searched = ", ".join(f"({path})" if path in arm.when else path for path in arm.space)
         points = [f"{grid_size(arm.space, arm.when, sweep.search.levels):,}"] if grid else []
-        chosen = [str(select)] if select else []
-        table.add_row(arm.name, searched, str(sweep.budget(arm)), *points, *chosen, str(sweep.confirm.seeds), str(mine))
+        counts = [str(trials[phase]) for phase in others]
+        table.add_row(arm.name, searched, str(sweep.budget(arm)), *points, *counts, str(mine))
     lines = (
         ["in brackets: searched only in trials whose recipe has the method"] if any(a.when for a in sweep.arms) else []
     )
@@ -48,11 +47,16 @@ def planned(sweep: Sweep) -> Group:
         lines.append(
             f"{repeats} repeats of all this, seed = {seeds}: {repeats * total} trials, at most {repeats * most} epochs"
         )
-    if select:
+    if sweep.select.seeds:
         terms = sweep.select
         lines.append(
             f"select: the best {terms.candidates} to {terms.most} of each arm on up to {terms.seeds} further seeds, "
             f"the better half going on; the table has the most"
+        )
+    if sweep.scope == "searches":
+        lines.append(
+            f"rivals: configurations that search and select nearly chose, up to {MOST} of each arm on "
+            f"{min(SEEDS, sweep.confirm.seeds)} seeds: verdicts are over searches; the table has the most"
         )
     if off := [arm.name for arm in sweep.arms if sweep.can_be_off(arm)]:
         lines.append(f"may turn out to be as good off, and are then not confirmed: {', '.join(off)}")

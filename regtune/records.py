@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
-Phase = Literal["search", "select", "confirm"]  # of a sweep; the trials of select are as those of search
-PHASES: tuple[Phase, ...] = ("search", "select", "confirm")
+# Of a sweep; trials of select are as those of search, trials of rivals as those of confirm.
+Phase = Literal["search", "select", "confirm", "rivals"]
+PHASES: tuple[Phase, ...] = ("search", "select", "confirm", "rivals")
 Status = Literal["ok", "pruned", "diverged", "failed", "lost"]
 Plain = dict[str, Any]
 FAULTS = ("failed", "diverged", "lost")  # how a trial ends badly
@@ -34,7 +35,7 @@ def finite(value: float) -> float | None:
 class Cell(NamedTuple):
     """One planned place in a sweep: the `number`-th trial of an arm in a phase.
 
-    In select several trials have the knobs of one search trial: see `choice.place`.
+    In select and rivals several trials have the knobs of one search trial: see `choice.place`.
     """
 
     arm: str

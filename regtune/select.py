@@ -2,101 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from regtune.board import Asked, Decision, Entry, SearchBoard
-from regtune.choice import Choices, Score, Selection, choose, finishes, parted, place, rank, score_of
-from regtune.records import Cell, Epoch, Outcome, Trial
+from regtune.board import Entry, SearchBoard
+from regtune.boards import Asked, Listed
+from regtune.choice import Choices, Scored, choose, finishes, rank, score_of
+from regtune.records import Cell, Outcome, Trial
+from regtune.selection import Score, Selection, parted, place
 from regtune.sweep import Sweep
 
 
-class SelectBoard:
-    """Hands out what `choice.pick` asks for, seed by seed; stops nobody. `planned` grows from round to round.
+class SelectBoard(Listed):
+    """Hands out what `choice.pick` asks for, seed by seed; `planned` grows from round to round.
 
     The trials are as those of search, on seeds (and, where confirm has them, splits) of their own that all arms
-    share. The n-th search trial on the k-th further seed has the number that `choice.place` gives.
+    share. The n-th search trial on the k-th further seed has the number that `choice.place` gives. `params` has the
+    knobs of the search trials of each arm by number.
     """
 
-    why = "nothing ends it"
-
     def __init__(self, sweep: Sweep, search: SearchBoard) -> None:
+        super().__init__()
         self.sweep = sweep
-        self._params = {
+        self.params = {
             arm: {number: entry.params for number, entry in board.entries.items()} for arm, board in search.arms.items()
         }
-        self._searched = {arm: best_first(board.entries, sweep.search.pruner) for arm, board in search.arms.items()}
         self._selected: dict[str, dict[int, Score]] = {arm: {} for arm in search.arms}
-        self._asked: set[Cell] = set()
-        self._selection = Selection.of(sweep.plain())
-        self._off = [arm.name for arm in sweep.arms if sweep.can_be_off(arm)]
-        self.planned: Sequence[Cell] = []
-        self._plan()
+        self.scored = Scored(
+            searched={arm: best_first(board.entries, sweep.search.pruner) for arm, board in search.arms.items()},
+            selected=self._selected,
+            selection=Selection.of(sweep.plain()),
+            can_be_off=[arm.name for arm in sweep.arms if sweep.can_be_off(arm)],
+        )
+        self.plan(in_turns(self.choices.needed))
 
     @property
     def choices(self) -> Choices:
         """What is chosen so far."""
-        return choose(self._searched, self._selected, self._selection, self._off)
+        return choose(self.scored)
 
     def chosen(self) -> dict[str, Mapping[str, Any]]:
         """Return the knobs that confirm takes of each arm that has a choice of its own."""
         found = self.choices
-        return {arm: self._params[arm][number] for arm, number in found.numbers.items() if arm not in found.off}
+        return {arm: self.params[arm][number] for arm, number in found.numbers.items() if arm not in found.off}
 
-    def _plan(self) -> None:
-        needed = self.choices.needed
-        rounds = max(map(len, needed.values()), default=0)
-        # Arms take turns: what all of them need first comes first.
-        cells = [
-            Cell(arm, "select", place(*mine[k])) for k in range(rounds) for arm, mine in needed.items() if k < len(mine)
-        ]
-        self.planned = list(dict.fromkeys([*self.planned, *cells]))
-
-    def ask(self) -> Asked | None:
-        """Return the next trial in turn."""
-        for cell in self.planned:
-            if cell not in self._asked:
-                self._asked.add(cell)
-                return Asked(cell, self._trial(cell), self._params[cell.arm][parted(cell.number)[0]])
-        return None
+    def at(self, cell: Cell) -> Asked:
+        """Return a search trial on one of the seeds of select."""
+        number, k = parted(cell.number)
+        params = self.params[cell.arm][number]
+        trial = self.sweep.arm(cell.arm).trial(params, seed=self.sweep.select_seed(k), phase="search")
+        return Asked(cell, on_its_split(self.sweep, trial), params)
 
     def knows(self, cell: Cell) -> bool:
         """Return whether a cell is of select, and of a search trial that there is."""
-        if cell.phase != "select" or self._selection is None or cell.arm not in self._params:
+        if cell.phase != "select" or self.scored.selection is None or cell.arm not in self.params:
             return False
         number, seed = parted(cell.number)
-        return number in self._params[cell.arm] and seed < self._selection.seeds
-
-    def expects(self, asked: Asked) -> bool:
-        """Return whether a trial is the one that belongs in its cell."""
-        return asked.trial.id == self._trial(asked.cell).id
+        return number in self.params[cell.arm] and seed < self.scored.selection.seeds
 
     def asked_before(self, asked: Asked) -> None:
         """Take note of a trial that the log says was handed out; search may have gone on since."""
-        self._asked.add(asked.cell)
-        if asked.cell not in self.planned:
-            self.planned = [*self.planned, asked.cell]
-
-    def _trial(self, cell: Cell) -> Trial:
-        number, k = parted(cell.number)
-        seed = self.sweep.select_seed(k)
-        trial = self.sweep.arm(cell.arm).trial(self._params[cell.arm][number], seed=seed, phase="search")
-        return self.sweep.on_its_split(trial)
-
-    def tell(self, cell: Cell, epoch: Epoch) -> Decision:
-        """Let every trial go on."""
-        return "go"
-
-    def spared(self, cell: Cell) -> int | None:
-        """Stop nobody, so spare nobody."""
-        return None
+        super().asked_before(asked)
+        self.plan([asked.cell])
 
     def end(self, cell: Cell, outcome: Outcome) -> None:
         """Take note of a score; a round that is over plans the next."""
         metrics = outcome.metrics
         score = score_of(outcome.status, metrics.get("val_accuracy"), metrics.get("val_loss"))
         self._selected[cell.arm][cell.number] = score
-        self._plan()
+        self.plan(in_turns(self.choices.needed))
+
+
+def on_its_split(sweep: Sweep, trial: Trial) -> Trial:
+    """Return a trial of select or confirm on the split that belongs to its seed, where splits are fresh."""
+    if sweep.confirm.splits == "one":
+        return trial
+    return dataclasses.replace(trial, data={**trial.data, "split_seed": trial.seed})
+
+
+def in_turns(needed: Mapping[str, list[tuple[int, int]]]) -> Iterable[Cell]:
+    """Yield the cells of select that are needed; arms take turns: what all of them need first comes first."""
+    for k in range(max(map(len, needed.values()), default=0)):
+        for arm, mine in needed.items():
+            if k < len(mine):
+                yield Cell(arm, "select", place(*mine[k]))
 
 
 def best_first(entries: Mapping[int, Entry], pruner: str) -> list[tuple[int, Score]]:

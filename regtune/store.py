@@ -12,12 +12,16 @@ import pandas as pd
 
 from regtune import lease
 from regtune.bits import unpacked
-from regtune.choice import choices_of, outdated
+from regtune.choice import Choices, Scored, choose, outdated, scored_of
 from regtune.collection import uncollected
 from regtune.errors import Refused
 from regtune.log import Reading
-from regtune.records import Cell, Plain
+from regtune.records import FAULTS, Cell, Plain
+from regtune.resampling import SEEDS, draws, rivals
+from regtune.selection import place
 from regtune.story import METRICS, Story, missing, planned
+
+ENDED = ("ok", *FAULTS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +34,9 @@ class Results:
     after which a trial of the control share would have been stopped, the metrics of `records.Outcome`, and `gap`,
     train minus test accuracy at the kept epoch. `epochs` has one row per epoch: arm, phase, number and the fields of
     `records.Epoch`, whose own number is called `epoch`; `superseded` has the epochs of trials that no longer count,
-    since the choice of their arm is another by now. `header` is the newest header, `searched` has the number
-    of the search trial that each arm with a choice has chosen, `chosen` the knobs that confirm takes of it, without
-    those arms that are `off`: of these the baseline's choice was better, and its trials stand for them. `selecting`
-    says whether select is still to choose. `notes` are
+    since the choice of their arm is another by now. `header` is the newest header, `scored` has what
+    the choice of each arm is made from and `choices` the choice, `chosen` the knobs that confirm takes, without those
+    of arms that are `off`. `notes` are
     sentences on how the sweep went. `limit` says which limit ended search in the newest run, empty where none did.
     """
 
@@ -44,11 +47,32 @@ class Results:
     superseded: pd.DataFrame
     plain_trials: dict[Cell, Plain]
     chosen: dict[str, Plain]
-    searched: dict[str, int]
-    off: frozenset[str]
-    selecting: bool
+    scored: Scored
+    choices: Choices
     notes: list[str]
     limit: str = ""
+
+    @property
+    def off(self) -> frozenset[str]:
+        """The arms that are as good off: the baseline's trials stand for them."""
+        return self.choices.off
+
+    @property
+    def rivals_open(self) -> bool:
+        """Whether rivals of a choice are still to be trained."""
+        cells = self.trials[self.trials["phase"] == "rivals"]
+        ended = {(row["arm"], row["number"]) for row in cells.to_dict("records") if row["status"] in ENDED}
+        seeds = range(min(SEEDS, self.sweep["confirm"]["seeds"]))
+        needed = rivals(self.draws, self.choices)
+        return any((arm, place(n, k)) not in ended for arm, mine in needed.items() for n in mine for k in seeds)
+
+    @cached_property
+    def draws(self) -> list[Choices]:
+        """What resampled searches choose, see `resampling`; none where verdicts are not over searches."""
+        if self.sweep["confirm"].get("scope") != "searches":
+            return []
+        paired = self.sweep["search"]["sampler"] == "paired"
+        return draws(self.scored, paired=paired, stream=f"{self.sweep['name']}/{self.sweep['seed']}")
 
     @cached_property
     def confirmed(self) -> pd.DataFrame:
@@ -92,7 +116,8 @@ def load(path: str | Path) -> Results:
     if lease.ends([*story.rows, story.newest]) <= time.time():
         for entry in cells.values():
             entry["status"] = "interrupted" if entry["status"] == "running" else entry["status"]
-    choices = choices_of(cells, headers[-1]["sweep"])
+    scored = scored_of(cells, headers[-1]["sweep"])
+    choices = choose(scored)
     chosen = {
         arm: cells[Cell(arm, "search", number)]["params"]
         for arm, number in choices.numbers.items()
@@ -117,9 +142,8 @@ def load(path: str | Path) -> Results:
         superseded=story.epochs.frame(sorted(set(range(story.epochs.runs)) - set(story.runs.values()))),
         trials=_with_gap(pd.DataFrame(list(cells.values()))),
         chosen=chosen,
-        searched=dict(choices.numbers),
-        off=choices.off,
-        selecting=choices.is_open,
+        scored=scored,
+        choices=choices,
         notes=_notes(story.rows, cells),
         limit=_limit(story.rows),
     )
@@ -137,7 +161,8 @@ def right_answers(results: Results, arm: str) -> pd.DataFrame:
 
     The columns are the numbers of the trials; logs of versions that did not write it down have none.
     """
-    mine = results.trials[(results.trials["arm"] == arm) & (results.trials["test_right"] != "")]
+    trials = results.trials[results.trials["phase"] == "confirm"]
+    mine = trials[(trials["arm"] == arm) & (trials["test_right"] != "")]
     return pd.DataFrame({row["number"]: unpacked(row["test_right"]) for row in mine.to_dict("records")})
 
 

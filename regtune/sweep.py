@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from regtune.arms import Arm, read_arm
-from regtune.choice import Selection
-from regtune.data import DATASETS
+from regtune.arms import Arm
 from regtune.errors import Refused, nearest, shown
 from regtune.folders import repeat_folder
-from regtune.methods import Entry
-from regtune.networks import NETWORKS
-from regtune.optimizers import OPTIMIZERS
-from regtune.ranges import read_searched
-from regtune.records import Plain, Trial
+from regtune.records import PHASES, Phase, Plain
+from regtune.resampling import MOST, SEEDS
 from regtune.samplers import SAMPLERS
-from regtune.shelf import Shelf, fingerprint
-from regtune.space import OFF, knobs, plain_settings, read_settings
+from regtune.scope import lacking
+from regtune.selection import Selection
+from regtune.shelf import fingerprint
 from regtune.sweep_file import (
     MAX_TRIALS,
     Cluster,
     Confirm,
+    Scope,
     Search,
     Select,
     SweepFile,
     Training,
     read_file,
 )
+from regtune.sweep_parts import read_arms
 
 
 class Sweep(BaseModel):
@@ -93,18 +89,6 @@ class Sweep(BaseModel):
             return self.search.trials
         return (self.search.trials_per_knob or 1) * max(len(arm.space), 1)
 
-    @property
-    def search_epochs(self) -> int:
-        """The epochs that a search trial takes at most."""
-        return self.search.stop_after or self.training.epochs
-
-    @property
-    def confirm_epochs(self) -> int:
-        """The epochs that a confirm trial takes at most, a second training included."""
-        once, confirm = self.training.epochs, self.confirm
-        again = {"none": 0, "updates": once, "epochs": once, "loss": confirm.retrain_cap}
-        return once + again[confirm.retrain]
-
     def search_seed(self, number: int) -> int:
         """Return the seed of the search trial of this number: the same in every arm."""
         return 2 * MAX_TRIALS * self.seed + number
@@ -129,18 +113,39 @@ class Sweep(BaseModel):
         paired = self.search.sampler == "paired" and self.select.seeds > 1
         return paired and arm.neutral and arm.name != self.baseline and not self.arms[0].own
 
-    def on_its_split(self, trial: Trial) -> Trial:
-        """Return a trial of select or confirm on the split that belongs to its seed, where splits are fresh."""
-        if self.confirm.splits == "one":
-            return trial
-        return dataclasses.replace(trial, data={**trial.data, "split_seed": trial.seed})
+    @property
+    def phases(self) -> list[Phase]:
+        """The phases that this sweep has, in their order."""
+        absent = {"select": not self.select.seeds, "rivals": self.scope != "searches"}
+        return [phase for phase in PHASES if not absent.get(phase)]
+
+    def most_trials(self, phase: Phase, arm: Arm) -> int:
+        """Return how many trials of an arm a phase of this sweep takes at most."""
+        if phase == "search":
+            return self.budget(arm)
+        if phase == "select":
+            return Selection(**self.select.model_dump(), examples=None).trials
+        return self.confirm.seeds if phase == "confirm" else MOST * min(SEEDS, self.confirm.seeds)
+
+    def most_epochs(self, phase: Phase) -> int:
+        """Return how many epochs a trial of a phase takes at most, a second training included."""
+        once = self.training.epochs
+        again = {"none": 0, "loss": self.confirm.retrain_cap}.get(self.confirm.retrain, once)
+        return {"search": self.search.stop_after or once, "select": once}.get(phase, once + again)
 
     @property
-    def select_trials(self) -> int:
-        """The trials of select that an arm takes at most."""
-        if not self.select.seeds:
-            return 0
-        return Selection(**self.select.model_dump(), examples=None).trials
+    def scope(self) -> Scope:
+        """What verdicts are about: all searches that this one is a draw of, or the configuration that it has found.
+
+        The first takes a select of several seeds, trials that depend on no other's score, and seeds for an interval;
+        where the file says nothing it is where these are there.
+        """
+        return self.confirm.scope or ("configuration" if self._lacking else "searches")
+
+    @property
+    def _lacking(self) -> str:
+        sampler = SAMPLERS.find(self.search.sampler, "search.sampler", self.arms[0].template.plugins)
+        return lacking(self.search, self.select, self.confirm, adaptive=sampler.adaptive)
 
     def plain(self) -> Plain:
         """Return what the log's header records: enough to see whether two sweeps are the same."""
@@ -152,15 +157,7 @@ class Sweep(BaseModel):
             "seed": self.seed,
             **({"repeat": self.repeat} if self.repeat > 1 else {}),
             "arms": {
-                arm.name: {
-                    "template": arm.template.plain(),
-                    "space": {path: str(space) for path, space in arm.space.items()},
-                    "trials": self.budget(arm),
-                    **({OFF: True} if self.can_be_off(arm) else {}),
-                    # Only where there are some: logs of plain arms stay those of the same sweep.
-                    **({"conditions": {name: str(c) for name, c in arm.conditions.items()}} if arm.conditions else {}),
-                }
-                for arm in self.arms
+                arm.name: arm.plain(trials=self.budget(arm), can_be_off=self.can_be_off(arm)) for arm in self.arms
             },
             "plugins": {name: fingerprint(name) for name in self.arms[0].template.plugins},
             "search": search,
@@ -169,51 +166,20 @@ class Sweep(BaseModel):
             # What is asked for beside the rest, and terms of a race, likewise.
             "training": self.training.model_dump(exclude=set() if self.training.tightness else {"tightness"}),
             "confirm": self.confirm.model_dump(
-                exclude=({"relevant"} if self.confirm.relevant is None else set())
+                exclude={"scope"}
+                | ({"relevant"} if self.confirm.relevant is None else set())
                 | (set() if self.confirm.racing else {"racing", "first"})
-            ),
+            )
+            | ({"scope": "searches"} if self.scope == "searches" else {}),
         }
 
 
 def _checked(file: SweepFile, plugins: tuple[str, ...], default_name: str) -> Sweep:
-    modules = tuple(dict.fromkeys([*file.plugins, *plugins]))
-    SAMPLERS.find(file.search.sampler, "search.sampler", modules)
-    optimizer, optimizer_space = _optimizer(file.optimizer)
-    template = Trial(
-        data=_named(DATASETS, file.data, "data", modules),
-        network=_named(NETWORKS, file.network, "network", modules),
-        optimizer=optimizer,
-        epochs=file.training.epochs,
-        batch=file.training.batch,
-        seed=0,
-        threads=file.cluster.cpus_per_trial,
-        device="cuda" if file.cluster.gpus_per_trial > 0 else "cpu",
-        dtype=file.training.dtype,
-        autocast=file.training.autocast,
-        channels_last=file.training.channels_last,
-        compiled=file.training.compiled,
-        tightness=file.training.tightness,
-        plugins=modules,
-    )
-    if not file.arms:
-        raise Refused("arms: expected at least one arm, given none; a baseline is written baseline = {}")
-    arms = []
-    for name, methods in file.arms.items():
-        where = f"arms.{name}"
-        if not name.replace("_", "").replace("-", "").isalnum() or len(name) > 60:
-            raise Refused(f"arms: expected a name of letters, digits, _ and - (at most 60), given {shown(name)}")
-        if not isinstance(methods, dict):
-            raise Refused(f"{where}: expected a table of regularizers (empty for a baseline), given {shown(methods)}")
-        off = methods.get(OFF, True)
-        if not isinstance(off, bool):
-            raise Refused(f"{where}.{OFF}: expected true or false (its methods are never left off), given {shown(off)}")
-        base = [Entry(place="base", name=key, table=table) for key, table in file.base.items()]
-        own = [Entry(place=where, name=key, table=table) for key, table in methods.items() if key != OFF]
-        arms.append(read_arm(name, base, own, template=template, optimizer_space=optimizer_space, off=off))
+    arms = read_arms(file, plugins)
     sweep = Sweep(
         name=file.name or default_name,
         seed=file.seed,
-        arms=tuple(arms),
+        arms=arms,
         training=file.training,
         search=file.search,
         select=file.select,
@@ -228,21 +194,6 @@ def _checked(file: SweepFile, plugins: tuple[str, ...], default_name: str) -> Sw
                 f"search.{path}: expected at most {most} trials an arm, "
                 f"given {sweep.budget(arm)} for {arm.name}, which searches {len(arm.space)} knobs"
             )
+    if sweep.confirm.scope == "searches" and (why := sweep._lacking):
+        raise Refused(f"confirm.scope: 'searches' cannot be had as it is: {why}; or set scope to 'configuration'")
     return sweep
-
-
-def _named(shelf: Shelf[Any], table: dict[str, Any], where: str, plugins: tuple[str, ...]) -> Plain:
-    if "name" not in table:
-        raise Refused(f"{where}.name: expected the name of a {shelf.noun}{nearest('', shelf.all(plugins))}")
-    cls = shelf.find(table["name"], f"{where}.name", plugins)
-    settings = {key: value for key, value in table.items() if key != "name"}
-    return {"name": table["name"], **plain_settings(cls(**read_settings(cls, settings, where)))}
-
-
-def _optimizer(table: dict[str, Any]) -> tuple[Plain, dict[str, Any]]:
-    name = table.get("name", "sgd")
-    if not isinstance(name, str) or name not in OPTIMIZERS:
-        raise Refused(f"optimizer.name: unknown optimizer {shown(name)}{nearest(name, OPTIMIZERS)}")
-    settings = {key: value for key, value in table.items() if key != "name"}
-    row, space = read_searched(knobs(OPTIMIZERS[name]), settings, "optimizer")
-    return {"name": name, **row}, {f"optimizer.{knob}": s for knob, s in space.items()}

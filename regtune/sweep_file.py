@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,11 +11,14 @@ from pydantic_core import ErrorDetails
 from regtune.control import AT_RUNGS
 from regtune.errors import Refused, nearest, shown
 from regtune.records import Retrain
+from regtune.toml_file import read_toml
 
-MOST_BYTES = 65_536  # tomllib takes minutes for dotted keys without end
 MAX_TRIALS = 10_000  # per arm; confirm seeds start behind it
 MAX_SELECT = 100  # candidates of an arm, and seeds of select; these lie before those of confirm
 MAX_SEED = 100_000  # seeds of trials are 20,000 for each seed of a sweep, and stay below 2^31
+
+
+Scope = Literal["searches", "configuration"]
 
 
 class _Table(BaseModel):
@@ -47,9 +49,8 @@ class Search(_Table):
     one of `pruners`: for "cautious" and "asha", `grace` is the share of the epochs before the first rung, `factor` the
     ratio between rungs and the share that goes on, `population` the trials a rung must have seen before it prunes,
     `control` the share of trials that they are asked about and that go on whatever they say; for "epochs",
-    `stop_after` is the number of epochs that every trial gets. `repeats` is how often the whole sweep is done, search
-    and confirm, each time with the next seed of a sweep: for who asks what such a search finds, and not only what
-    the configurations are worth that one search has found.
+    `stop_after` is the number of epochs that every trial gets. `repeats` is how often all of it is done, each time
+    with the next seed: for who asks what such a search finds, and not only what that of one search is worth.
     """
 
     trials: int | None = Field(default=None, ge=1, le=MAX_TRIALS)
@@ -81,13 +82,14 @@ class Select(_Table):
 class Confirm(_Table):
     """`[confirm]`: fresh seeds on which the best configuration of each arm is trained again.
 
-    `retrain` has each of these trials train a second time, on train + validation, in the same way in all
-    arms: see `training.Training`. `retrain_cap` is how many epochs matching the loss may take. `splits` is
-    "one" for the split of search, "fresh" for one of its own for each seed, the same in all arms. `weights`
-    keeps those of every confirmed trial beside the log, for `regtune export`. With `racing` every arm gets `first`
-    seeds, and then, up to `seeds`, those whose difference to the baseline is not resolved: see `statistics.racing`.
-    `relevant` is the least difference that matters, in points of accuracy: see `statistics.relevance`. It changes no
-    trial and may be set at any time; an honest one is from before the scores were seen.
+    `retrain` has each of these trials train a second time, on train + validation, in the same way in all arms: see
+    `training.Training`. `retrain_cap` is how many epochs matching the loss may take. `splits` is "one" for the split of
+    search, "fresh" for one of its own for each seed, the same in all arms. `weights` keeps those of confirmed trials
+    beside the log, for `regtune export`. With `racing` every arm gets `first` seeds, and then, up to `seeds`, those
+    whose difference to the baseline is not resolved: see `statistics.racing`. `relevant` is the least difference that
+    matters, in points of accuracy, and may be set at any time: see `statistics.relevance`. `scope` says what verdicts
+    are about: "searches", of which this one is a draw, see `resampling`, or the "configuration" that it has found; the
+    first where `scope.lacking` finds nothing lacking.
     """
 
     seeds: int = Field(default=10, ge=0, le=10_000)
@@ -98,6 +100,7 @@ class Confirm(_Table):
     racing: bool = False
     first: int = Field(default=5, ge=3, le=10_000)
     relevant: float | None = Field(default=None, gt=0, le=100)
+    scope: Scope | None = None
 
 
 class Cluster(_Table):
@@ -139,7 +142,7 @@ class SweepFile(_Table):
 
 def read_file(source: Path) -> SweepFile:
     """Return the contents of a sweep file; raises Refused in one line with path, expectation and value."""
-    raw = _parse(source)
+    raw = read_toml(source)
     try:
         file = SweepFile.model_validate(raw)
     except ValidationError as error:
@@ -183,34 +186,13 @@ def _check_together(search: Search, epochs: int) -> None:
         raise Refused(f"search.stop_after: expected a number in [1, {epochs}], the epochs, given {search.stop_after}")
 
 
-def _parse(source: Path) -> dict[str, Any]:
-    try:
-        with source.open("rb") as file:
-            raw = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise Refused(f"expected a readable file, given {error.strerror or error}") from error
-    if len(raw) > MOST_BYTES:
-        raise Refused(f"expected a sweep file of at most {MOST_BYTES} bytes, given more")
-    try:
-        return tomllib.loads(raw.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise Refused(f"byte {error.start}: expected UTF-8, given byte 0x{error.object[error.start]:02x}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise Refused(f"expected TOML, given: {' '.join(str(error).split())}") from error
-    except RecursionError as error:
-        raise Refused("expected TOML of a few levels, given values nested without end") from error
-    except ValueError as error:  # a number with more digits than Python converts
-        raise Refused(f"expected TOML with numbers of ordinary size, given: {error}") from error
-
-
 def _one_line(error: ErrorDetails) -> str:
     """Say a pydantic error as path, expectation, value and the nearest valid name."""
     location = [str(part) for part in error["loc"]]
     path = ".".join(location)
     if error["type"] == "extra_forbidden":
-        table: Any = {"training": Training, "search": Search, "select": Select, "confirm": Confirm}.get(
-            location[0], Cluster if location[0] == "cluster" else SweepFile
-        )
+        table: Any = getattr(SweepFile.model_fields.get(location[0]), "annotation", None)
+        table = table if isinstance(table, type) and issubclass(table, _Table) else SweepFile
         return f"{path}: unknown setting{nearest(location[-1], table.model_fields)}"
     if error["type"] == "missing":
         return f"{path}: expected this setting, given nothing"

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ray.tune.schedulers import AsyncHyperBandScheduler
 
-from regtune.board import Asked, Entry, SearchBoard
+from regtune.board import Entry, SearchBoard
+from regtune.boards import Asked
 from regtune.confirm import ConfirmBoard
 from regtune.pruners import rungs
 from regtune.records import Cell, Epoch, Outcome

@@ -143,7 +143,7 @@ def test_tables_and_plans_name_the_pruner(results: Results, tmp_path: Path) -> N
     console.print(planned(early(tmp_path)))
     said = console.export_text()
     assert "35 trials, at most 130 epochs; every search trial stops after epoch: 2" in said
-    assert Progress(early(tmp_path)).sweep.search_epochs == 2
+    assert Progress(early(tmp_path)).sweep.most_epochs("search") == 2
 
 
 def test_the_best_at_the_kept_epoch_is_chosen_and_ties_are_broken() -> None:

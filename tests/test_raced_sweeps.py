@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from regtune.board import Asked, SearchBoard
+from regtune.board import SearchBoard
+from regtune.boards import Asked
 from regtune.confirm import ConfirmBoard
 from regtune.display import Progress
 from regtune.errors import Refused

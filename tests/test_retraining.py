@@ -182,7 +182,7 @@ def test_plan_and_display_count_the_second_training(retrain: str, most: int, tmp
     path = tmp_path / "again.toml"
     path.write_text(SWEEP.replace("seeds = 3", f'seeds = 3\nretrain = "{retrain}"\nretrain_cap = 10'))
     sweep = Sweep.read(path)
-    assert sweep.confirm_epochs == most
+    assert sweep.most_epochs("confirm") == most
     console = Console(width=200)
     with console.capture() as printed:
         console.print(planned(sweep))

@@ -17,7 +17,6 @@ from scipy import stats
 
 from regtune.board import SearchBoard
 from regtune.build import build_dataset, split_data
-from regtune.choice import Score, Selection, off_is_as_good, parted, pick, place
 from regtune.cluster.run import run
 from regtune.data import Place
 from regtune.errors import Refused
@@ -29,6 +28,7 @@ from regtune.reports.comparison import comparison
 from regtune.reports.formats import markdown
 from regtune.reports.searches import over_searches
 from regtune.reports.tables import tables
+from regtune.selection import Score, Selection, off_is_as_good, parted, pick, place
 from regtune.store import Results, load
 from regtune.sweep import Sweep
 from tests.conftest import small_trial
@@ -40,7 +40,7 @@ SELECTED = (
     .replace("dropout = { dropout = {} }", "ruined = { l2 = { strength = 0.9 } }\nsmooth = { label_smoothing = {} }")
     .replace("[confirm]", "[select]\nseeds = 3\ncandidates = 2\nmost = 4\n[confirm]")
     .replace("weights = false", "weights = false\n")
-    .replace("seeds = 2", "seeds = 4")
+    .replace("seeds = 2", 'seeds = 4\nscope = "configuration"')
 )
 RATE = "optimizer.learning_rate"
 
@@ -157,7 +157,7 @@ def test_the_choice_is_the_best_mean_on_seeds_that_all_arms_share(results: Resul
         mine = selected[selected["arm"] == arm]
         whole = mine.groupby(mine["number"].map(lambda n: parted(n)[0]))["val_accuracy"].agg(["mean", "size"])
         whole = whole[whole["size"] == 3]
-        assert whole.loc[results.searched[arm], "mean"] == whole["mean"].max()
+        assert whole.loc[results.choices.numbers[arm], "mean"] == whole["mean"].max()
     for row in trials[(trials["phase"] == "confirm") & (trials["status"] == "ok")].to_dict("records"):
         assert row["params"] == results.chosen[row["arm"]]
 
@@ -209,7 +209,7 @@ def test_a_run_that_is_stopped_in_select_ends_as_one_that_was_not(
 ) -> None:
     cells = [Cell(*row["cell"]) for row in rows_of(finished, "asked") if row["cell"][1] == "select"]
     log = stopped(tmp_path, cells[0 if cell == "first" else -1], number, SELECTED)
-    assert load(log).selecting
+    assert load(log).choices.is_open
     forecast(Sweep.read(tmp_path / "small.toml"), tmp_path)
     ran(tmp_path, SELECTED)
     assert_same_results(log, finished)
@@ -282,7 +282,7 @@ def test_the_curse_of_the_winner_is_reported_before_and_after(results: Results) 
     table = by_arm(results)
     trials = results.trials[results.trials["arm"] == "smooth"]
     searched = trials[trials["phase"] == "search"]["val_accuracy"].max()
-    chosen = trials[(trials["phase"] == "select") & (trials["number"] // 100 == results.searched["smooth"])]
+    chosen = trials[(trials["phase"] == "select") & (trials["number"] // 100 == results.choices.numbers["smooth"])]
     confirmed = trials[trials["phase"] == "confirm"]["val_accuracy"].mean()
     row = table["smooth"]
     assert row["searched"] == searched

@@ -1,18 +1,18 @@
-"""Run a sweep from wherever its log says it is: search, then select, then confirm, then nothing."""
+"""Run a sweep from wherever its log says it is: search, select, confirm, rivals, then nothing."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from regtune import lease
 from regtune.attempt import Pace
-from regtune.board import SearchBoard
 from regtune.build import build_dataset
 from regtune.changes import check_same, reworded
-from regtune.confirm import ConfirmBoard
 from regtune.data import Place, Pool, Splits
 from regtune.errors import Refused
 from regtune.examine import examine
@@ -22,9 +22,9 @@ from regtune.lives import Watch, cell_of
 from regtune.log import Log
 from regtune.machine import describe
 from regtune.phase import Phase
+from regtune.phases import LAST, Step, phases
 from regtune.pruners import rungs
 from regtune.records import Plain
-from regtune.select import SelectBoard
 from regtune.sweep import Sweep
 
 Launch = Callable[[Phase, Splits | Pool, Pace], None]
@@ -61,22 +61,15 @@ def run(
         for text in check_same(path, log.rows, sweep.plain()):
             say(f"{path}: added: {text}")
         spent = Spent(limit or Limit(), log.rows, sweep.cluster.gpus_per_trial)
-        board, retries = SearchBoard(sweep), sweep.cluster.retries
-        watch = _telling(watch, say)
-        search = Phase(board=board, log=log, watch=watch, retries=retries, spent=spent)
-        # What select asks for needs all of search, confirm's choice all of both; a phase replays its rows when it is
-        # made, so each is made once.
-        chooser = SelectBoard(sweep, board) if search.done and not search.closed else None
-        select = Phase(board=chooser, log=log, watch=watch, retries=retries) if chooser else None
-        confirm = _confirm(sweep, chooser, log, watch) if chooser and select and select.done else None
-        if select is not None and confirm is not None and confirm.done:
+        steps = phases(sweep, log, watch=_telling(watch, say), spent=spent)
+        made = [*_over(steps)]
+        if made[-1].name == LAST and made[-1].phase.done:
             # A driver may have been killed inside the last row that there was to write, or before it.
             anew = reworded(log.rows, sweep.plain())
-            phases = (search, select, confirm)
-            writes = bool(log.torn) or anew is not None or not all(phase.settled for phase in phases)
+            writes = bool(log.torn) or anew is not None or not all(step.phase.settled for step in made)
             with lease.held(log, waiting=say) if writes else contextlib.nullcontext():
-                for phase in phases:
-                    phase.settle()
+                for step in made:
+                    step.phase.settle()
                 if anew is not None:
                     log.append("header", anew)
             return path
@@ -84,20 +77,20 @@ def run(
         with lease.held(log, waiting=say), contextlib.ExitStack() as stack:
             log.append("header", {**describe(), "sweep": sweep.plain(), "examples": splits.counts})
             launch = launch or (run_here if in_process else _on_ray(sweep, address, stack, say))
-            _run(search, sweep, splits.without_test(), launch)
-            if search.closed:
-                log.append("limit", {"message": search.closed})
-                say(f"{search.closed}: confirm takes what search has found")
-            fresh = sweep.confirm.splits == "fresh"
-            chooser = chooser or SelectBoard(sweep, board)
-            select = select or Phase(board=chooser, log=log, watch=watch, retries=retries)
-            select.settle()
-            if not select.done:  # no test picture is where a choice is made
-                sealed = build_dataset(sweep.arms[0].template).sealed(pool) if fresh else splits.without_test()
-                _run(select, sweep, sealed, launch)
-            confirm = confirm or _confirm(sweep, chooser, log, watch)
-            _run(confirm, sweep, pool if fresh else splits, launch)
+            for step in itertools.chain(made, steps):
+                _run(step, sweep, pool, splits, launch)
+                if step.phase.closed:
+                    log.append("limit", {"message": step.phase.closed})
+                    say(f"{step.phase.closed}: confirm takes what search has found")
     return path
+
+
+def _over(steps: Iterator[Step]) -> Iterator[Step]:
+    """Yield the phases that are done, and the one that is not."""
+    for step in steps:
+        yield step
+        if step.phase.closed or not step.phase.done:
+            return
 
 
 def _telling(watch: Watch, say: Callable[[str], None]) -> Watch:
@@ -122,10 +115,6 @@ def pace_of(sweep: Sweep) -> Pace:
     )
 
 
-def _confirm(sweep: Sweep, board: SelectBoard, log: Log, watch: Watch) -> Phase:
-    return Phase(board=ConfirmBoard(sweep, board), log=log, watch=watch, retries=sweep.cluster.retries)
-
-
 def _on_ray(sweep: Sweep, address: str | None, stack: contextlib.ExitStack, say: Callable[[str], None]) -> Launch:
     """Return what runs a phase on a cluster, which is left when the stack is."""
     from regtune.cluster.joining import cluster
@@ -137,11 +126,19 @@ def _on_ray(sweep: Sweep, address: str | None, stack: contextlib.ExitStack, say:
     return functools.partial(run_on_ray, terms)
 
 
-def _run(phase: Phase, sweep: Sweep, data: Splits | Pool, launch: Launch) -> None:
+def _run(step: Step, sweep: Sweep, pool: Pool, splits: Splits, launch: Launch) -> None:
     """Run what is left of a phase."""
+    phase, fresh = step.phase, sweep.confirm.splits == "fresh"
     phase.settle()
     if phase.done:
         return
-    launch(phase, data, pace_of(sweep))
+    # No test picture is where a choice is made.
+    data: Splits | Pool = pool if fresh else splits
+    if step.name == "search" or (step.name == "select" and not fresh):
+        data = splits.without_test()
+    elif step.name == "select":
+        data = build_dataset(sweep.arms[0].template).sealed(pool)
+    pace = pace_of(sweep)
+    launch(phase, data, dataclasses.replace(pace, weights=pace.weights and step.name == "confirm"))
     if not phase.done:
         raise RuntimeError("the phase ended before its trials had; run the same command again to go on")

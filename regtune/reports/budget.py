@@ -24,8 +24,9 @@ CAPTION = (
 
 def budget_caption(results: Results) -> str:
     """Say what the columns are, in this sweep."""
-    selected = bool(results.sweep.get("select"))
-    return f"{'a + b + c is search + select' if selected else 'a + b is search'} + confirm. {CAPTION}"
+    selected, over = bool(results.sweep.get("select")), results.sweep["confirm"].get("scope") == "searches"
+    names = ["search", *(["select"] if selected else []), "confirm", *(["rivals"] if over else [])]
+    return f"{' + '.join('abcd'[: len(names)])} is {' + '.join(names)}. {CAPTION}"
 
 
 def budget(results: Results) -> pd.DataFrame:

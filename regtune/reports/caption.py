@@ -9,6 +9,8 @@ from regtune.control import AT_RUNGS
 from regtune.pruning import standing
 from regtune.records import Plain
 from regtune.reports.relevant import relevant_words
+from regtune.resampling import DRAWS, LEAST, SEEDS
+from regtune.resampling import MOST as MOST_RIVALS
 from regtune.statistics.further import MOST, POWER
 from regtune.statistics.racing import Race
 from regtune.statistics.rungs import ENDED, RANKED, unused
@@ -71,6 +73,7 @@ def caption(results: Results) -> str:
         f"to {baseline} in points, paired over the seeds that both arms finished, with Bonferroni's simultaneous 95 % "
         f"intervals and verdicts by Holm's paired t-tests (any false rejection: 5 %); an interval is cut at 0 where "
         f"Holm alone rejects, and with such cuts all intervals and verdicts hold together at 90 %.",
+        _over_searches(results),
         relevant_words(confirm),
         _raced(confirm),
         CROSSED if (results.trials["test_right"] != "").any() and not confirm.get("racing") else "",
@@ -98,6 +101,20 @@ def _selected(results: Results) -> str:
         f"Select: the best {terms['candidates']} of each arm, and all within two standard errors of its best up to "
         f"{terms['most']}, on up to {terms['seeds']} further seeds that all arms share, the better half going on from "
         f"round to round; validation only.{left}"
+    )
+
+
+def _over_searches(results: Results) -> str:
+    """Say what verdicts add to the spread over seeds where they are over searches; empty where they are not."""
+    if results.sweep["confirm"].get("scope") != "searches":
+        return ""
+    open_ = " Rivals are still to be trained, and until then there are no intervals." if results.rivals_open else ""
+    return (
+        f"Intervals and verdicts are over searches, of which this is one: {DRAWS} times its trials and the seeds of "
+        f"select are drawn again and the choice is made anew; choices made so in {100 * LEAST:g} % of the draws or "
+        f"more, up to {MOST_RIVALS} of an arm, are confirmed on {min(SEEDS, results.sweep['confirm']['seeds'])} seeds, "
+        f"and the variance over choices is added to that of the mean over seeds. Accuracy, better in % and the test "
+        f"set drawn anew are of the configuration chosen.{open_}"
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
+from regtune.reports.luck import beyond
 from regtune.statistics import Comparison
 from regtune.statistics.directions import Direction, compare_with
 from regtune.statistics.racing import Race
@@ -39,6 +40,7 @@ def family(results: Results, metric: Metric) -> dict[str, Comparison]:
         {arm: counted(results, arm, metric) for arm in results.sweep["arms"]},
         next(iter(results.sweep["arms"])),
         better=metric.better,
+        beyond=beyond(results, metric.name),
     )
     return found | {arm: as_off(found[arm]) for arm in found if arm in results.off}
 

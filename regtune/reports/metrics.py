@@ -42,6 +42,7 @@ def metrics_caption(results: Results, frame: pd.DataFrame) -> str:
     splits = "each on a split of its own" if confirm.get("splits", "one") == "fresh" else "on the same split"
     gain = "what more epochs add is in it" if judged else "what choosing the best of many adds"
     chosen = "selected" in frame
+    over = " and the variance over searches, as above" if results.sweep["confirm"].get("scope") == "searches" else ""
     sentences = [
         f"Means ± standard deviations over the confirmed seeds, {where or 'at the kept epoch'}, on pictures as they "
         f"are, with hard labels: negative log-likelihood (NLL) in nats and expected calibration error (ECE, 15 bins) "
@@ -50,7 +51,7 @@ def metrics_caption(results: Results, frame: pd.DataFrame) -> str:
         "Train accuracy and gap are on the training labels, drawn anew ones included."
         if data.get("label_noise")
         else "",
-        families_caption(results, measured([results]), OVER_SEEDS),
+        families_caption(results, measured([results]), OVER_SEEDS + over),
         "" if frame["train_nc1"].isna().all() else TIGHTNESS,
         f"Searched: {'best ' if chosen else ''}validation accuracy{f' {judged}' if judged else ''} by which the "
         f"configuration {'would have been' if chosen else 'was'} chosen; "

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from regtune.records import Plain
 from regtune.statistics import Comparison
 from regtune.statistics.relevance import relevance
@@ -23,8 +21,7 @@ def relevant(confirm: Plain, found: Comparison | None) -> dict[str, str]:
         return {"relevant": f"equal within {margin:g}"}
     if found.note:
         return {"relevant": "undecided"}
-    error = found.sd / math.sqrt(found.n)
-    word = relevance(mean=found.mean, error=error, df=found.n - 1, margin=margin / 100, alpha=found.alpha)
+    word = relevance(mean=found.mean, error=found.error, df=found.n - 1, margin=margin / 100, alpha=found.alpha)
     return {"relevant": f"equal within {margin:g}" if word == "equal" else word}
 
 

@@ -24,9 +24,9 @@ Key = TypeVar("Key")
 class Comparison:
     """A paired difference with its simultaneous interval, p as it is and Holm-adjusted, and the verdict.
 
-    `sd` is that of the differences (n - 1), `alpha` the probability with which this interval alone may miss,
-    `better` is P(first better) over the same pairs. NaN where the data allow no interval or no p; `note` then says
-    why.
+    `sd` is that of the differences (n - 1), `beyond` the variance of the mean that they do not show, as that over
+    searches, `alpha` the probability with which this interval alone may miss, `better` is P(first better) over the
+    same pairs. NaN where the data allow no interval or no p; `note` then says why.
     """
 
     n: int
@@ -40,16 +40,26 @@ class Comparison:
     alpha: float
     note: str
     better: Preference
+    beyond: float = 0.0
+
+    @property
+    def error(self) -> float:
+        """The standard error of the mean."""
+        return math.sqrt(self.sd**2 / self.n + self.beyond)
 
     @property
     def further(self) -> float:
-        """How many more seeds would resolve what is unresolved, see `further.further_seeds`; NaN where resolved."""
+        """How many more seeds would resolve what is unresolved, see `further.further_seeds`; NaN where resolved, and
+        where seeds are not all that the mean depends on.
+        """
         if self.verdict != "unresolved" or self.note:
             return math.nan
-        return further_seeds(n=self.n, mean=self.mean, sd=self.sd, alpha=self.alpha)
+        return further_seeds(n=self.n, mean=self.mean, sd=self.sd, alpha=self.alpha) if not self.beyond else math.nan
 
 
-def compare(differences: Mapping[Key, Sequence[float]], *, level: float = 0.95) -> dict[Key, Comparison]:
+def compare(
+    differences: Mapping[Key, Sequence[float]], *, level: float = 0.95, beyond: Mapping[Key, float] | None = None
+) -> dict[Key, Comparison]:
     """Compare pairs of arms, each given by its paired differences (first - second) over the same seeds.
 
     Verdicts are Holm's on paired t-tests: the chance of rejecting any true equality is at most
@@ -59,22 +69,39 @@ def compare(differences: Mapping[Key, Sequence[float]], *, level: float = 0.95) 
     else "unresolved"). Together they hold with at least 1 - 2 (1 - level), the union bound. Fewer than
     three differences, or differences that are all equal, resolve nothing and get no interval and no p; they
     count among the comparisons all the same.
+
+    `beyond` has for some a variance of their mean beyond what the differences show, which is added to that of the mean
+    (NaN where it should be there and is not known: then there is no interval and no p either).
     """
+    more = beyond or {}
     arrays = {key: np.asarray(values, dtype=float) for key, values in differences.items()}
-    ps = {key: p_value(array) for key, array in arrays.items()}
+    ps = {key: p_value(array, more.get(key, 0.0)) for key, array in arrays.items()}
     adjusted, each = holm(ps), (1 - level) / max(len(arrays), 1)
     return {
-        key: comparison(array, p=ps[key], p_holm=adjusted[key], interval_alpha=each, family_alpha=1 - level)
+        key: comparison(
+            array,
+            p=ps[key],
+            p_holm=adjusted[key],
+            interval_alpha=each,
+            family_alpha=1 - level,
+            beyond=more.get(key, 0.0),
+        )
         for key, array in arrays.items()
     }
 
 
 def comparison(
-    array: NDArray[np.float64], *, p: float, p_holm: float, interval_alpha: float, family_alpha: float
+    array: NDArray[np.float64],
+    *,
+    p: float,
+    p_holm: float,
+    interval_alpha: float,
+    family_alpha: float,
+    beyond: float = 0.0,
 ) -> Comparison:
     """Return what is said of one pair, given its p-values, what its own interval may miss and what the family may."""
-    mean, note = mean_of(array), why_not(array)
-    half = half_width(array, interval_alpha) if not note else math.nan
+    mean, note = mean_of(array), why_not(array, beyond)
+    half = half_width(array, interval_alpha, beyond) if not note else math.nan
     low, high = mean - half, mean + half
     verdict: Verdict = "unresolved"
     if p_holm <= family_alpha:
@@ -92,21 +119,31 @@ def comparison(
         alpha=interval_alpha,
         note=note,
         better=preference(array),
+        beyond=beyond,
     )
 
 
-def why_not(array: NDArray[np.float64]) -> str:
+def why_not(array: NDArray[np.float64], beyond: float = 0.0) -> str:
     """Return why differences allow no test; empty where they allow one."""
     if len(array) < FEWEST:
         return f"fewer than {FEWEST} pairs"
     if constant(array):
         return "all differences are equal" if array.any() else "identical scores"
-    return ""
+    return "the spread over searches is not known yet" if math.isnan(beyond) else ""
 
 
-def p_value(array: NDArray[np.float64]) -> float:
-    """Return the two-sided p-value of a paired t-test; NaN where the data allow none."""
-    return math.nan if why_not(array) else float(stats.ttest_1samp(array, 0.0).pvalue)
+def p_value(array: NDArray[np.float64], beyond: float = 0.0) -> float:
+    """Return the two-sided p-value of a paired t-test; NaN where the data allow none.
+
+    With a variance of the mean `beyond` theirs it is of Student's t by the same degrees of freedom all the same: few
+    seeds are what its estimate rests on too.
+    """
+    if why_not(array, beyond):
+        return math.nan
+    if not beyond:
+        return float(stats.ttest_1samp(array, 0.0).pvalue)
+    t = mean_of(array) / math.sqrt(sd_of(array) ** 2 / len(array) + beyond)
+    return float(2 * stats.t.sf(abs(t), len(array) - 1))
 
 
 def holm(ps: Mapping[Key, float]) -> dict[Key, float]:

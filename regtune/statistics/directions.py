@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
@@ -11,18 +12,25 @@ from regtune.statistics.pairs import Scores, against
 Direction = Literal["higher", "lower"]
 
 
-def compare_with(scores: Scores, baseline: str, *, better: Direction, level: float = 0.95) -> dict[str, Comparison]:
+def compare_with(
+    scores: Scores,
+    baseline: str,
+    *,
+    better: Direction,
+    level: float = 0.95,
+    beyond: Mapping[str, float] | None = None,
+) -> dict[str, Comparison]:
     """Compare each other arm with the baseline over the seeds that both have, all arms one family at `level`.
 
     Everything is as `comparisons.compare` has it. Differences are arm - baseline in the unit of the score either way:
     where less is better, an arm is "better" if its interval lies below 0. `Comparison.better` is the share of seeds
-    on which the arm was better.
+    on which the arm was better. `beyond` is as in `comparisons.compare`, by arm.
     """
     differences = against(scores, baseline)
     if better == "higher":
-        return compare(differences, level=level)
+        return compare(differences, level=level, beyond=beyond)
     gains = {arm: [-value for value in values] for arm, values in differences.items()}
-    return {arm: _turned(found) for arm, found in compare(gains, level=level).items()}
+    return {arm: _turned(found) for arm, found in compare(gains, level=level, beyond=beyond).items()}
 
 
 def _turned(gain: Comparison) -> Comparison:

@@ -62,11 +62,15 @@ def sd_of(array: NDArray[np.float64]) -> float:
     return float(array.std(ddof=1)) if len(array) > 1 else math.nan
 
 
-def half_width(array: NDArray[np.float64], alpha: float) -> float:
-    """Return half the width of the t-interval that misses with probability `alpha`, NaN where there is none."""
+def half_width(array: NDArray[np.float64], alpha: float, beyond: float = 0.0) -> float:
+    """Return half the width of the t-interval that misses with probability `alpha`, NaN where there is none.
+
+    `beyond` is a variance of the mean that the values do not show.
+    """
     if len(array) < 2 or constant(array):
         return math.nan
-    return float(stats.t.ppf(1 - alpha / 2, len(array) - 1) * stats.sem(array))
+    error = stats.sem(array) if not beyond else math.sqrt(stats.sem(array) ** 2 + beyond)
+    return float(stats.t.ppf(1 - alpha / 2, len(array) - 1) * error)
 
 
 def constant(array: NDArray[np.float64]) -> bool:

@@ -1,0 +1,90 @@
+"""What the same sweep might have chosen instead: the rule of choice on resampled trials.
+
+A search is one draw: other trials would have led to another choice, and seeds for the choice that it led to do not
+show how far that lies. So its trials are drawn again, with replacement, from those that there are, and the seeds of
+select likewise, and the rule chooses anew in each draw (bootstrap: B. Efron, "Bootstrap Methods: Another Look at the
+Jackknife", 1979; of tuning: X. Bouthillier et al., "Accounting for Variance in Machine Learning Benchmarks", 2021).
+That says nothing where trials depend on the scores of others: a sampler that learns, or a pruner that ranks.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from regtune.choice import Choices, Scored, choose
+from regtune.selection import Score, parted, place
+
+DRAWS = 200
+MOST = 3  # rivals of an arm that are confirmed
+LEAST = 0.05  # share of the draws that a rival has won
+SEEDS = 5  # confirm seeds of a rival
+
+# In a draw: the search trials that an arm and the baseline have chosen, None where the arm is off.
+Pair = tuple[int, int] | None
+
+
+def draws(scored: Scored, *, paired: bool, stream: str) -> list[Choices]:
+    """Return the choices of `DRAWS` resampled searches; the same for the same `stream`.
+
+    Where trials are `paired` over arms they are drawn together, else for each arm by itself.
+    """
+    if scored.selection is None:
+        return []
+    generator = random.Random(stream)  # noqa: S311 - it guards no secret
+    return [choose(_drawn(scored, paired, generator)) for _ in range(DRAWS)]
+
+
+def pairs(found: Sequence[Choices], arm: str, baseline: str) -> Counter[Pair]:
+    """Return in how many draws an arm and the baseline have chosen which trials; a draw without both is left out."""
+    counts: Counter[Pair] = Counter()
+    for each in found:
+        if arm in each.off:
+            counts[None] += 1
+        elif arm in each.numbers and baseline in each.numbers:
+            counts[each.numbers[arm], each.numbers[baseline]] += 1
+    return counts
+
+
+def rivals(found: Sequence[Choices], chosen: Choices) -> dict[str, list[int]]:
+    """Return of each arm with a choice of its own the trials that were chosen instead of it most often, at most
+    `MOST`, each in a share `LEAST` of the draws or more.
+    """
+    needed: dict[str, list[int]] = {}
+    for arm, number in chosen.numbers.items():
+        if arm in chosen.off:
+            continue
+        wins = Counter(each.numbers[arm] for each in found if arm in each.numbers and arm not in each.off)
+        others = sorted((n for n in wins if n != number and wins[n] >= LEAST * len(found)), key=lambda n: (-wins[n], n))
+        needed[arm] = others[:MOST]
+    return needed
+
+
+def _drawn(scored: Scored, paired: bool, generator: random.Random) -> Scored:
+    selection = scored.selection
+    if selection is None:
+        raise TypeError("expected a sweep with a select")
+    numbers = {number for mine in scored.searched.values() for number, _ in mine}
+    trials = range(max(numbers, default=-1) + 1)
+    shared = set(generator.choices(trials, k=len(trials))) if trials else set()
+    seeds = generator.choices(range(selection.seeds), k=selection.seeds)
+    searched, selected = {}, {}
+    for arm, mine in scored.searched.items():
+        present = shared if paired else set(generator.choices(trials, k=len(trials)))
+        # Only finalists have scores of select; the others lost against them by one score.
+        finalists = selection.finalists(mine)
+        searched[arm] = [(number, score) for number, score in mine if number in finalists and number in present]
+        selected[arm] = _on_seeds(scored.selected.get(arm, {}), seeds)
+    return replace(scored, searched=searched, selected=selected)
+
+
+def _on_seeds(scores: Mapping[int, Score], seeds: Sequence[int]) -> dict[int, Score]:
+    """Return the scores of select on seeds drawn again; a trial that was out early has only its first ones to give."""
+    have = Counter(parted(number)[0] for number in scores)
+    return {
+        place(number, k): scores[place(number, seed % count)]
+        for number, count in have.items()
+        for k, seed in enumerate(seeds)
+    }

@@ -1,0 +1,22 @@
+"""When verdicts may be over searches: where other trials of the same search can be imagined, and seen to choose."""
+
+from __future__ import annotations
+
+from regtune.sweep_file import Confirm, Search, Select
+
+FEWEST = 3  # seeds for an interval, see `statistics.comparisons`
+
+
+def lacking(search: Search, select: Select, confirm: Confirm, *, adaptive: bool) -> str:
+    """Return what verdicts over searches lack, as what to change; empty where nothing is lacking.
+
+    `adaptive` says whether the sampler learns from scores: its trials are no independent draws.
+    """
+    found = {
+        f"set select.seeds to 2 or more, given {select.seeds}": select.seeds < 2,
+        f"take a sampler that learns from no score, as paired, given {search.sampler}": adaptive,
+        f"set search.pruner to cautious, epochs or none, given {search.pruner}": search.pruner == "asha",
+        f"set confirm.seeds to {FEWEST} or more, given {confirm.seeds}": confirm.seeds < FEWEST,
+        "leave out confirm.racing": confirm.racing,
+    }
+    return "; ".join(text for text, is_lacking in found.items() if is_lacking)

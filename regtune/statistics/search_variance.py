@@ -1,0 +1,29 @@
+"""How far a difference depends on the luck of a search: the variance of its mean over what other searches would choose.
+
+Source: the law of total variance; of its parts in benchmarks X. Bouthillier et al., "Accounting for Variance in
+Machine Learning Benchmarks" (2021).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def search_variance(shares: Sequence[float], differences: Sequence[Sequence[float]]) -> float:
+    """Return the variance over choices of their mean difference, in squares of its unit.
+
+    `shares` says how often each choice was made and `differences` [choices, seeds] what it scored against the
+    baseline, all on the same seeds. Means over so few seeds spread by themselves, which the seeds shared by all do
+    not show as far as they shift all choices alike: what a choice's own spread around the mean of all explains is
+    taken off, and what is left is not below 0. NaN of fewer than two seeds, or of no choice.
+    """
+    weights, scores = np.asarray(shares, dtype=float), np.asarray(differences, dtype=float)
+    if scores.ndim != 2 or scores.shape[1] < 2 or not weights.sum():
+        return math.nan
+    weights = weights / weights.sum()
+    means = scores.mean(axis=1)
+    own = (scores - weights @ scores).var(axis=1, ddof=1) / scores.shape[1]
+    return max(0.0, float(weights @ ((means - weights @ means) ** 2 - own)))

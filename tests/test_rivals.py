@@ -1,0 +1,221 @@
+"""Verdicts over searches: resampled choices, their variance, and the rivals that are confirmed for it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from regtune.choice import Scored, choose
+from regtune.errors import Refused
+from regtune.forecast import forecast
+from regtune.planned import planned
+from regtune.records import Cell
+from regtune.reports.comparison import comparison
+from regtune.reports.formats import markdown
+from regtune.reports.luck import beyond
+from regtune.resampling import DRAWS, LEAST, MOST, draws, pairs, rivals
+from regtune.selection import Score, Selection, parted, place
+from regtune.statistics import compare
+from regtune.statistics.search_variance import search_variance
+from regtune.store import Results, load
+from regtune.sweep import Sweep
+from tests.resuming import assert_same_results, ran, read, rows_of, stopped
+from tests.test_repeats import words
+from tests.test_select import SELECTED
+
+OVER = SELECTED.replace('scope = "configuration"', 'scope = "searches"')
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return ran(tmp_path_factory.mktemp("over"), OVER)
+
+
+@pytest.fixture(scope="module")
+def results(finished: Path) -> Results:
+    return load(finished)
+
+
+def scored(accuracies: dict[str, list[list[float]]], seeds: int = 4, off: tuple[str, ...] = ()) -> Scored:
+    """Return scores of arms: for each search trial that of search, then those of select."""
+    searched, selected = {}, {}
+    for arm, trials in accuracies.items():
+        ranked = sorted(enumerate(trials), key=lambda each: -each[1][0])
+        searched[arm] = [(number, Score(mine[0], 1.0)) for number, mine in ranked]
+        selected[arm] = {
+            place(number, k): Score(mine[1 + k], 1.0) for number, mine in enumerate(trials) for k in range(seeds)
+        }
+    terms = Selection(candidates=8, most=8, seeds=seeds, examples=None)
+    return Scored(searched=searched, selected=selected, selection=terms, can_be_off=off)
+
+
+def test_a_clear_winner_wins_whenever_its_trial_is_drawn() -> None:
+    """A trial is in a bootstrap sample of T with probability 1 - (1 - 1/T)^T."""
+    trials = [[0.9] * 5, *([0.1 * k] * 5 for k in range(1, 6))]
+    found = draws(scored({"base": trials, "arm": trials}), paired=True, stream="a")
+    assert len(found) == DRAWS
+    wins = sum(each.numbers["arm"] == 0 for each in found)
+    share = 1 - (1 - 1 / 6) ** 6
+    assert abs(wins - DRAWS * share) < 4 * math.sqrt(DRAWS * share * (1 - share))
+    assert all(each.numbers["arm"] == each.numbers["base"] for each in found), "the same trials are drawn for all"
+    assert set(pairs(found, "arm", "base")) == {(n, n) for n in {each.numbers["arm"] for each in found}}
+
+
+def test_without_pairing_each_arm_draws_by_itself() -> None:
+    trials = [[0.9] * 5, *([0.1 * k] * 5 for k in range(1, 6))]
+    found = draws(scored({"base": trials, "arm": trials}), paired=False, stream="a")
+    both = Counter((each.numbers["base"] == 0, each.numbers["arm"] == 0) for each in found)
+    first = sum(n for (base, _), n in both.items() if base) / DRAWS
+    second = sum(n for (_, arm), n in both.items() if arm) / DRAWS
+    assert abs(both[True, True] / DRAWS - first * second) < 0.12
+
+
+def test_draws_depend_on_nothing_but_scores_and_name() -> None:
+    trials = [[0.5 + 0.01 * ((7 * k + s) % 5) for s in range(5)] for k in range(6)]
+    one = scored({"base": trials, "arm": trials[::-1]})
+    assert draws(one, paired=True, stream="a") == draws(one, paired=True, stream="a")
+    assert draws(one, paired=True, stream="a") != draws(one, paired=True, stream="b")
+
+
+def test_rivals_are_those_that_win_often_and_never_the_choice() -> None:
+    rng = np.random.default_rng(0)
+    trials = [[float(x) for x in rng.normal(0.8, 0.02, 5)] for _ in range(8)]
+    one = scored({"base": trials, "arm": [[a + 0.001 for a in mine] for mine in trials]})
+    found, chosen = draws(one, paired=True, stream="a"), choose(one)
+    for arm, mine in rivals(found, chosen).items():
+        wins = Counter(each.numbers[arm] for each in found if arm in each.numbers)
+        assert chosen.numbers[arm] not in mine
+        assert 1 <= len(mine) <= MOST
+        assert all(wins[n] >= LEAST * DRAWS for n in mine)
+        left = [n for n in wins if n not in mine and n != chosen.numbers[arm]]
+        assert max((wins[n] for n in left), default=0) <= min(wins[n] for n in mine) or len(mine) < MOST
+
+
+def test_an_arm_that_is_off_has_no_rivals_and_draws_say_how_often_it_is() -> None:
+    base = [[0.8, 0.80, 0.81, 0.82, 0.80]] * 3
+    one = scored({"base": base, "arm": [[0.1, 0.1, 0.12, 0.11, 0.1]] * 3}, off=("arm",))
+    chosen = choose(one)
+    assert chosen.off == {"arm"}
+    found = draws(one, paired=True, stream="a")
+    assert set(pairs(found, "arm", "base")) == {None}
+    assert set(rivals(found, chosen)) == {"base"}
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.floats(0.0, 3.0))
+def test_the_variance_over_choices_is_recovered_on_average(seed: int, spread: float) -> None:
+    """Choices with true means of a known variance, seen on five seeds with noise of their own and of all together."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(300):
+        truth = rng.normal(0, spread, 8)
+        rows = truth[:, None] + rng.normal(0, 1, (8, 5)) + rng.normal(0, 2, 5)
+        weights = np.full(8, 1 / 8)
+        means = rows.mean(axis=1)
+        own = (rows - weights @ rows).var(axis=1, ddof=1) / 5
+        # What is cut at 0 leans upward; the mean before the cut does not, and the function is that, cut.
+        raw = float(weights @ ((means - weights @ means) ** 2 - own))
+        assert search_variance([1.0] * 8, rows.tolist()) == pytest.approx(max(raw, 0.0))
+        found.append(raw)
+    # 7/8 of the variance of means over eight choices, as of any sample of eight.
+    error = np.std(found) / math.sqrt(len(found))
+    assert abs(np.mean(found) - 7 / 8 * spread**2) < 5 * error
+
+
+def test_the_variance_needs_two_seeds_and_a_choice() -> None:
+    assert math.isnan(search_variance([1.0], [[0.1]]))
+    assert math.isnan(search_variance([], []))
+    assert search_variance([3.0], [[0.1, 0.2, 0.3]]) == 0
+
+
+def test_a_variance_beyond_widens_the_interval_and_nothing_else() -> None:
+    values = [0.01, 0.02, 0.015, 0.03, 0.012]
+    plain, wide = compare({"a": values})["a"], compare({"a": values}, beyond={"a": 0.01**2})["a"]
+    assert plain == compare({"a": values}, beyond={"a": 0.0})["a"]
+    assert (wide.mean, wide.sd, wide.n) == (plain.mean, plain.sd, plain.n)
+    sem = plain.sd / math.sqrt(5)
+    ratio = (wide.high - wide.mean) / (plain.high - plain.mean)
+    assert ratio == pytest.approx(math.sqrt(sem**2 + 0.01**2) / sem)
+    assert wide.p > plain.p
+    unknown = compare({"a": values}, beyond={"a": math.nan})["a"]
+    assert unknown.verdict == "unresolved" and math.isnan(unknown.low) and "not known yet" in unknown.note
+
+
+def test_rivals_are_trained_on_the_first_seeds_of_confirm(results: Results, finished: Path) -> None:
+    sweep = Sweep.read(finished.parents[1] / "small.toml")
+    mine = results.trials[results.trials["phase"] == "rivals"]
+    assert len(mine) and set(mine["status"]) == {"ok"}
+    needed = rivals(results.draws, results.choices)
+    cells = {(row["arm"], *parted(row["number"])) for row in mine.to_dict("records")}
+    assert cells == {(arm, n, k) for arm, numbers in needed.items() for n in numbers for k in range(4)}
+    for row in mine.to_dict("records"):
+        number, k = parted(row["number"])
+        search = results.trials[(results.trials["arm"] == row["arm"]) & (results.trials["phase"] == "search")]
+        assert row["params"] == search[search["number"] == number]["params"].item()
+        assert row["seed"] == sweep.confirm_seed(k)
+        assert not math.isnan(row["test_accuracy"])
+    assert not list((finished.parent / "weights").glob("*rivals*"))
+
+
+def test_verdicts_have_the_variance_over_searches_in_them(results: Results) -> None:
+    more = beyond(results, "test_accuracy")
+    assert more is not None and set(more) == {"smooth"} and more["smooth"] >= 0
+    table = comparison(results).set_index("arm")
+    scores = results.confirmed.pivot(index="number", columns="arm", values="test_accuracy").astype(float)
+    differences = (scores["smooth"] - scores["baseline"]).to_list()
+    expected = compare({"smooth": differences, "ruined": [0.0] * 4}, beyond=more)["smooth"]
+    assert table.loc["smooth", "difference_high"] == expected.high
+    assert table.loc["smooth", "p"] == expected.p
+    assert "Intervals and verdicts are over searches" in markdown(results)
+
+
+@pytest.mark.parametrize("which", [0, -1])
+def test_a_run_that_is_stopped_among_rivals_ends_as_one_that_was_not(
+    finished: Path, tmp_path: Path, which: int
+) -> None:
+    cells = [Cell(*row["cell"]) for row in rows_of(finished, "asked") if row["cell"][1] == "rivals"]
+    log = stopped(tmp_path, cells[which], 2, OVER)
+    half = load(log)
+    assert half.rivals_open
+    note = comparison(half).set_index("arm").loc["smooth", "note"]
+    assert note == "the spread over searches is not known yet"
+    assert "Rivals are still to be trained" in markdown(half)
+    shown = words(forecast(Sweep.read(tmp_path / "small.toml"), tmp_path))
+    assert "rivals done" in shown
+    ran(tmp_path, OVER)
+    assert_same_results(log, finished)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "remedy"),
+    [
+        ('sampler = "paired"', 'sampler = "tpe"', "take a sampler that learns from no score, as paired, given tpe"),
+        ('pruner = "none"', 'pruner = "asha"', "set search.pruner to cautious, epochs or none, given asha"),
+        ("[select]\nseeds = 3", "[select]\nseeds = 1", "set select.seeds to 2 or more, given 1"),
+        ("seeds = 4", "seeds = 2", "set confirm.seeds to 3 or more, given 2"),
+        ("seeds = 4", "seeds = 4\nracing = true\nfirst = 3", "leave out confirm.racing"),
+    ],
+)
+def test_searches_are_refused_where_they_cannot_be_had_and_are_not_the_default_there(
+    tmp_path: Path, old: str, new: str, remedy: str
+) -> None:
+    text = OVER.replace(old, new)
+    with pytest.raises(Refused, match=r"confirm\.scope") as refused:
+        read(tmp_path, text)
+    assert remedy in str(refused.value)
+    assert read(tmp_path, text.replace('scope = "searches"', "")).scope == "configuration"
+
+
+def test_a_plan_has_all_phases_and_says_what_verdicts_are_over(tmp_path: Path) -> None:
+    sweep = read(tmp_path, OVER.replace('scope = "searches"', ""))
+    assert sweep.scope == "searches"
+    shown = words(planned(sweep))
+    assert all(word in shown for word in ("select", "rivals", "verdicts are over searches"))
+    assert sweep.phases == ["search", "select", "confirm", "rivals"]
+    assert read(tmp_path, SELECTED).phases == ["search", "select", "confirm"]
