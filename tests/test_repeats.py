@@ -286,14 +286,16 @@ def test_the_command_runs_all_and_prints_the_table_over_searches_first(tmp_path:
     assert done.exit_code == 0, done.output
     own = tmp_path / "results" / "small"
     table = (own / "table.md").read_text()
-    assert table in done.output
-    assert table.startswith("Sweep small, over whole searches: ")
-    order = [table.index(f"\nSweep small{mark}: ") for mark in ("", ", repeat 2", ", repeat 3")]
+    assert "\nWhich arms beat baseline over whole searches: what such a search finds" in done.output
+    assert table not in done.output
+    assert table in CliRunner().invoke(app, [*call, "--full"]).output
+    assert table.startswith("Which arms beat baseline over whole searches")
+    order = [table.index(f" Sweep small{mark}: ") for mark in (", over whole searches", "", ", repeat 2", ", repeat 3")]
     assert order == sorted(order)
     assert f"written: {own}/table.md, table.csv, searches.csv, log.jsonl" in done.output
     assert (own / "repeat-3" / "table.md").read_text() in table
-    assert CliRunner().invoke(app, ["table", str(own)]).output == table
-    assert CliRunner().invoke(app, ["table", str(own / "repeat-3")]).output in table
+    assert CliRunner().invoke(app, ["table", str(own), "--full"]).output == table
+    assert CliRunner().invoke(app, ["table", str(own / "repeat-3"), "--full"]).output in table
 
 
 # The table over searches

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import pandas as pd
 
 from regtune.reports.family_words import families_answer
-from regtune.reports.narrow import flowed
 from regtune.reports.rows import Row, difference_cell
 
 
@@ -39,20 +38,20 @@ def answer(table: pd.DataFrame) -> list[str]:
     return [f"{each.words}: {', '.join(each.rows['arm']) or 'none'}." for each in said(table)] + families_answer(table)
 
 
-def answer_lines(table: pd.DataFrame, width: int, unit: str) -> list[str]:
-    """Return the verdicts for a terminal, each arm with its difference in points and its simultaneous interval.
+def answer_lines(table: pd.DataFrame, unit: str) -> list[list[str]]:
+    """Return the verdicts for a terminal, a line each, in pieces that are not to be broken.
 
-    A `unit` is what is counted in `n`. Where the sweep says which difference matters, one more says who is equal
-    within it. What is longer than `width` goes on in further lines.
+    A piece is a word, or an arm with its difference in points and simultaneous interval; `n` counts what a `unit` is.
+    Where the sweep says which difference matters, one line more says which arms are equal within it.
     """
     if len(table) == 1:
-        return [flowed(_alone(table).split(), width)]
+        return [_alone(table).split()]
     most = table["n"].max()
     lines = []
     for each in [*said(table), *_equal(table)]:
         arms = [_told(row, most, unit) for row in each.rows.to_dict("records")]
-        lines.append(flowed([*f"{each.words}:".split(), *_listed(arms)], width))
-    return lines + [flowed(sentence.split(), width) for sentence in families_answer(table)]
+        lines.append([*f"{each.words}:".split(), *_listed(arms)])
+    return lines + [sentence.split() for sentence in families_answer(table)]
 
 
 def _told(row: Row, most: int, unit: str) -> str:

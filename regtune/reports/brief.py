@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
+from rich.cells import cell_len
 
 from regtune.ledger import warnings
 from regtune.reports.answer import answer_lines
@@ -31,6 +33,21 @@ FIRST = ("arm", "difference", "verdict", "n", "repeats", "relevant", "test accur
 FURTHER = "The report with its figures, and all tables with their captions:"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """What is shown of a sweep, or of several together, before it is fitted to a width.
+
+    `answer` are lines in pieces that are not broken, `which` says what may be concluded from the `table`, whose
+    columns stand in the order of their importance; `sentences` are what must be known beside it.
+    """
+
+    answer: Sequence[Sequence[str]]
+    which: str
+    table: pd.DataFrame
+    sentences: Sequence[str]
+    name: str = ""
+
+
 def brief(folders: Sequence[Path], width: int) -> str:
     """Return what is said of results folders in lines of at most `width` cells, with a newline at the end.
 
@@ -38,18 +55,32 @@ def brief(folders: Sequence[Path], width: int) -> str:
     are repeats, over whole searches. Of several folders the table over all of them comes last. A line is longer only
     where the name of an arm and its difference, or a command with its folders, need it.
     """
+    return "\n".join([*(fitted(part, width) for part in parts(folders)), _further(folders, width)])
+
+
+def parts(folders: Sequence[Path]) -> list[Part]:
+    """Return what is shown of each folder, and of several what is shown of all together."""
     sweeps = [repeats_in(folder) for folder in folders]
-    parts = [sweep_brief(repeats, width) for repeats in sweeps]
-    if len(sweeps) > 1:
-        firsts = [repeats[0] for repeats in sweeps]
-        names = [flowed(label.split(), width) for label in labels(firsts)]
-        parts = [f"{name}\n{'=' * min(width, len(name))}\n{part}" for name, part in zip(names, parts, strict=True)]
-        parts.append(_together_brief(together(firsts), width))
-    return "\n".join([*parts, _further(folders, width)])
+    if len(sweeps) == 1:
+        return [_sweep(sweeps[0])]
+    firsts = [repeats[0] for repeats in sweeps]
+    named = zip(sweeps, labels(firsts), strict=True)
+    return [*(replace(_sweep(repeats), name=label) for repeats, label in named), _over_sweeps(together(firsts))]
 
 
-def sweep_brief(repeats: Sequence[Results], width: int) -> str:
-    """Return the answer of a sweep, given as its repeats, its table, and what must be known beside it."""
+def fitted(part: Part, width: int) -> str:
+    """Return a part in lines of at most `width` cells: blocks with an empty line between them."""
+    name = flowed(part.name.split(), width)
+    blocks = [
+        [*([name, "=" * min(width, cell_len(name))] if name else []), *(flowed(line, width) for line in part.answer)],
+        [flowed(part.which.split(), width, indent="")],
+        [narrow(part.table, width, kept=KEPT)],
+        [flowed(["-", *sentence.split()], width) for sentence in part.sentences],
+    ]
+    return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
+
+
+def _sweep(repeats: Sequence[Results]) -> Part:
     first, whole = repeats[0], over_searches(repeats)
     if whole is None:
         found = tables(first)
@@ -59,12 +90,11 @@ def sweep_brief(repeats: Sequence[Results], width: int) -> str:
         rows, text, unit, which = whole, searches_as_text(whole), "repeats", searches_conclusion(first)
         sentences = searches_sentences(repeats, whole)
         sentences += [f"Repeat {results.repeat}: {each}" for results in repeats for each in warnings(results)]
-    sentences += [*_ended(repeats), headroom(repeats)]
-    return _joined(
-        answer_lines(rows, width, unit),
-        [flowed(f"{which} {subject(first)}".split(), width, indent="")],
-        [narrow(_ordered(text, rows), width, kept=KEPT)],
-        [flowed(["-", *sentence.split()], width) for sentence in sentences if sentence],
+    return Part(
+        answer=answer_lines(rows, unit),
+        which=f"{which} {subject(first)}",
+        table=_ordered(text, rows),
+        sentences=list(filter(None, [*sentences, *_ended(repeats), headroom(repeats)])),
     )
 
 
@@ -84,12 +114,12 @@ def _all_well(results: Results) -> bool:
     return bool(results.trials["status"].isin(["ok", "pruned", "unneeded"]).all())
 
 
-def _together_brief(found: Together, width: int) -> str:
-    return _joined(
-        [flowed(sentence.split(), width) for sentence in sentences_over_sweeps(found)],
-        [flowed(conclusion_over_sweeps(found).split(), width, indent="")],
-        [narrow(table_over_sweeps(found), width, kept=KEPT)],
-        [flowed(["-", *sentence.split()], width) for sentence in caveats(found)],
+def _over_sweeps(found: Together) -> Part:
+    return Part(
+        answer=[sentence.split() for sentence in sentences_over_sweeps(found)],
+        which=conclusion_over_sweeps(found),
+        table=table_over_sweeps(found),
+        sentences=caveats(found),
     )
 
 
@@ -98,8 +128,3 @@ def _further(folders: Sequence[Path], width: int) -> str:
     names = shlex.join(map(str, folders))
     words = flowed(FURTHER.split(), width, indent="")
     return f"{words}\n  regtune report {names}\n  regtune table {names} --full\n"
-
-
-def _joined(*blocks: Iterable[str]) -> str:
-    """Return blocks of lines with an empty line between them; those without a line are left out."""
-    return "\n\n".join(filter(None, ("\n".join(block) for block in blocks))) + "\n"

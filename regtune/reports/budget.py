@@ -15,11 +15,11 @@ from regtune.store import Results
 PHASES = ("search", "confirm")
 SPENT = ("epochs", "examples", "gradients", "seconds", "gpu_seconds")
 CAPTION = (
-    "Whether every arm had the budget that it was promised, and what that took; which arm is better, this table "
-    "does not say. a + b is search + confirm. How trials ended (failed: diverged and lost included). Planned epochs "
-    "are what the arm was promised, in a race for the seeds that it did not do without; epochs, examples, gradients ("
-    "evaluations on a batch) and seconds (of training and of measuring after each epoch) are what it took, with trials "
-    "that were pruned, failed or no longer count. Not in the log, and not here, are epochs that an interrupted trial trained "
+    "Whether every arm had the budget that it was promised, and what that took; it says nothing of which is better. "
+    "a + b is search + confirm. How trials ended (failed: diverged and lost included). Planned epochs are what the "
+    "arm was promised, in a race for the seeds that it did not do without; epochs, examples, gradients (evaluations "
+    "on a batch) and seconds (of training and of measuring after each epoch) are what it took, with trials that were "
+    "pruned, failed or no longer count. Not in the log, and not here, are epochs that an interrupted trial trained "
     "again since its checkpoint. data %: the share of an update that batches and augmentation took."
 )
 
