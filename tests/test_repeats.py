@@ -483,7 +483,7 @@ def test_every_format_has_the_table_over_searches_first(tmp_path: Path) -> None:
     made_up(tmp_path / "b", {"base": BASE[:3], "good": GOOD[:3]}, name="b")
     made_up_log(tmp_path / "c", {"base": [0.5, 0.6]}, name="c")
     both, mixed = [tmp_path / "a", tmp_path / "b"], [tmp_path / "a", tmp_path / "c"]
-    assert printed(both, "md").count("over whole searches:") == 2
+    assert printed(both, "md").count(", over whole searches:") == 2
     each = [load(path) for folder in mixed for path in repeats_of(folder)]
     assert len(each) == 4
     for form, begin in (("html", "<table>"), ("latex", r"\begin{table}"), ("md", "\n\n| arm")):

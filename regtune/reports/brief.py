@@ -30,6 +30,7 @@ KEPT = 2  # columns that are shown whatever the width: the arm, and what the tab
 # The most important columns of the tables over seeds and over repeats; the others come behind these as they are.
 FIRST = ("arm", "difference", "verdict", "n", "repeats", "relevant", "test accuracy %", "better in %")
 
+UNITS = "Differences: points of test accuracy, with simultaneous 95 % intervals."
 FURTHER = "The report with its figures, and all tables with their captions:"
 
 
@@ -92,13 +93,13 @@ def _sweep(repeats: Sequence[Results]) -> Part:
         sentences += [f"Repeat {results.repeat}: {each}" for results in repeats for each in warnings(results)]
     return Part(
         answer=answer_lines(rows, unit),
-        which=f"{which} {subject(first)}",
-        table=_ordered(text, rows),
+        which=f"{which} {subject(first)} {UNITS}",
+        table=by_importance(text, rows),
         sentences=list(filter(None, [*sentences, *_ended(repeats), headroom(repeats)])),
     )
 
 
-def _ordered(text: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+def by_importance(text: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     """Return the columns by importance, and verdicts alone: further seeds are nothing without their small print."""
     first = [name for name in FIRST if name in text]
     return text.assign(verdict=rows["verdict"])[first + [name for name in text if name not in FIRST]]
