@@ -56,7 +56,7 @@ def run(words: list[str], where: Path) -> str:
 
 @pytest.fixture(scope="module")
 def printed(folder: Path) -> dict[str, str]:
-    """Run every command of the README in order; return what each printed, and the first of a kind by its first words."""
+    """Run every command of the README in order; return what each printed, of a kind also the first."""
     done = []
     for block in blocks("bash"):
         for words in commands(block):
