@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from optuna.distributions import BaseDistribution
 
 from regtune.errors import Refused
 from regtune.groups import is_group, read_group
 from regtune.methods import Condition, Entry, read_method
-from regtune.records import SWITCH, Phase, Plain, Trial
+from regtune.records import SWITCH, Plain, Trial
+from regtune.regularizers import REGULARIZERS
+from regtune.space import knobs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,12 +24,19 @@ class Arm:
     `space` holds all searched knobs. Its keys are paths: `optimizer.learning_rate`, `mixup.alpha`, and for
     the choices `dropout.switch`, `mixing.one_of`. `conditions` says of a method, by name, when it is in the
     recipe; one without a condition always is. A trial has values for those knobs only whose method is in.
+    `shared` has those paths of `space` that every arm of the sweep has, the optimizer's and those of `[base]`. `own`
+    are the names of the methods that it has beside those of `[base]`. With `neutral` there are some, all of them have
+    a setting at which they do nothing, and the file does not say `off = false`: without them the arm is the plain
+    base, bit for bit.
     """
 
     name: str
     template: Trial
     space: Mapping[str, BaseDistribution]
     conditions: Mapping[str, Condition]
+    shared: frozenset[str] = frozenset()
+    own: tuple[str, ...] = ()
+    neutral: bool = False
 
     @cached_property
     def when(self) -> Mapping[str, Condition]:
@@ -39,7 +48,7 @@ class Arm:
         found = ((path, self._condition(path)) for path in params)
         return {path: c for path, c in found if c is not None and not c.met(params)}
 
-    def trial(self, params: Mapping[str, Any], *, seed: int, phase: Phase) -> Trial:
+    def trial(self, params: Mapping[str, Any], *, seed: int, phase: Literal["search", "confirm"]) -> Trial:
         """Return the trial with these values (plain, by path) of the searched knobs; raises Refused for idle ones."""
         for path, condition in self.idle(params).items():
             raise Refused(f"{path}: {path.partition('.')[0]} is off; add {condition}")
@@ -60,12 +69,22 @@ class Arm:
 
 
 def read_arm(
-    name: str, entries: Iterable[Entry], *, template: Trial, optimizer_space: Mapping[str, BaseDistribution]
+    name: str,
+    base: Iterable[Entry],
+    own: Iterable[Entry],
+    *,
+    template: Trial,
+    optimizer_space: Mapping[str, BaseDistribution],
+    off: bool = True,
 ) -> Arm:
-    """Return the arm of these entries, in their order; raises Refused."""
+    """Return the arm of the entries of `[base]` and its own, in their order; raises Refused.
+
+    `off` says whether its own methods may be left off, see `Arm`.
+    """
     rows: tuple[Plain, ...] = ()
+    mine, shared = list[str](), set(optimizer_space)
     space, conditions, names = dict(optimizer_space), dict[str, Condition](), {"optimizer": "optimizer"}
-    for entry in entries:
+    for entry, is_own in [*((entry, False) for entry in base), *((entry, True) for entry in own)]:
         part = (read_group if is_group(entry) else read_method)(entry, template.plugins)
         for taken, where in part.names.items():
             if taken in names:
@@ -77,4 +96,21 @@ def read_arm(
         space |= part.space
         conditions |= part.conditions
         names |= part.names
-    return Arm(name=name, template=replace(template, recipe=rows), space=space, conditions=conditions)
+        if is_own:
+            mine += [row["name"] for row in part.rows]
+        else:
+            shared |= set(part.space)
+    return Arm(
+        name=name,
+        template=replace(template, recipe=rows),
+        space=space,
+        conditions=conditions,
+        shared=frozenset(shared),
+        own=tuple(mine),
+        neutral=off and bool(mine) and all(_has_neutral(method, template.plugins) for method in mine),
+    )
+
+
+def _has_neutral(method: str, plugins: tuple[str, ...]) -> bool:
+    """Return whether a method has a setting at which it does nothing."""
+    return any(knob.neutral is not None for knob in knobs(REGULARIZERS.find(method, method, plugins)).values())

@@ -144,6 +144,8 @@ class ArmBoard:
             space=self.arm.space,
             when=self.arm.when,
             stream=f"{self.sweep.name}/{self.sweep.seed}/{self.arm.name}",
+            sweep=f"{self.sweep.name}/{self.sweep.seed}",
+            shared=self.arm.shared,
             number=cell.number,
             history=self._history,
             levels=self.sweep.search.levels,

@@ -55,7 +55,7 @@ def load_data(trial: Trial, place: Place | None = None) -> Splits:
 def split_data(trial: Trial, pool: Pool) -> Splits:
     """Return a trial's own splits of a pool that trials of other splits share; raises Refused."""
     value = build_dataset(trial)
-    splits = checked(value.split(pool), f"data {trial.data['name']}")
+    splits = checked(value.split(pool), f"data {trial.data['name']}", sealed=pool.sealed)
     return corrupted(splits, label_noise=value.label_noise, pixels=value.pixels, seed=value.split_seed)
 
 

@@ -6,30 +6,11 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from regtune.board import Asked, Decision, Entry, SearchBoard
-from regtune.choice import finishes, rank
+from regtune.board import Asked, Decision
 from regtune.records import Cell, Epoch, Outcome, Trial
+from regtune.select import SelectBoard
 from regtune.statistics.racing import Race
 from regtune.sweep import Sweep
-
-
-def choose(entries: Mapping[int, Entry], pruner: str) -> int | None:
-    """Return the number of an arm's best trial, None if no trial ended well.
-
-    The best validation accuracy at the kept epoch among unpruned trials, or, where the pruner stops all of
-    them after the same epochs, among all: at the epoch kept by then. Ties go to the lower negative
-    log-likelihood, then to the lower number.
-    """
-    ended = [n for n, e in entries.items() if e.outcome and e.outcome.status in finishes(pruner)]
-    return min(ended, key=lambda number: rank(*_kept(entries[number]), number), default=None)
-
-
-def _kept(entry: Entry) -> tuple[float | None, float | None]:
-    """Return validation accuracy and loss at the epoch that a trial kept."""
-    if entry.outcome is not None and entry.outcome.status == "ok":
-        return entry.outcome.metrics["val_accuracy"], entry.outcome.metrics["val_loss"]
-    kept = entry.epochs[entry.epochs[-1].kept - 1]
-    return kept.val_accuracy, kept.val_loss
 
 
 class ConfirmBoard:
@@ -40,13 +21,9 @@ class ConfirmBoard:
 
     why = "nothing ends it"
 
-    def __init__(self, sweep: Sweep, search: SearchBoard) -> None:
+    def __init__(self, sweep: Sweep, select: SelectBoard) -> None:
         self.sweep = sweep
-        self.chosen: dict[str, Mapping[str, Any]] = {}
-        for name, board in search.arms.items():
-            number = choose(board.entries, sweep.search.pruner)
-            if number is not None:
-                self.chosen[name] = board.entries[number].params
+        self.chosen: Mapping[str, Mapping[str, Any]] = select.chosen()
         self._race = Race.of(sweep.confirm.model_dump())
         self._ended: dict[str, dict[int, float | None] | None] = {
             arm.name: {} if arm.name in self.chosen else None for arm in sweep.arms
@@ -93,9 +70,7 @@ class ConfirmBoard:
         seed, terms = self.sweep.confirm_seed(cell.number), self.sweep.confirm
         trial = self.sweep.arm(cell.arm).trial(self.chosen[cell.arm], seed=seed, phase="confirm")
         trial = dataclasses.replace(trial, retrain=terms.retrain, retrain_cap=terms.retrain_cap)
-        if terms.splits == "fresh":
-            trial = dataclasses.replace(trial, data={**trial.data, "split_seed": seed})
-        return trial
+        return self.sweep.on_its_split(trial)
 
     def tell(self, cell: Cell, epoch: Epoch) -> Decision:
         """Let every trial go on."""

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from regtune.folders import repeat_words
 from regtune.lives import cell_of
-from regtune.records import FAULTS, Plain
+from regtune.records import FAULTS, PHASES, Plain
 from regtune.standing import Standing
 from regtune.sweep import Sweep
 
@@ -60,9 +60,13 @@ class Progress:
         self._started: float | None = None
         self._epochs_now = 0
         self.tallies = {
-            (phase, arm.name): Tally(planned=sweep.budget(arm) if phase == "search" else sweep.confirm.seeds)
-            for phase in ("search", "confirm")
+            (phase, arm.name): Tally(planned=planned)
             for arm in sweep.arms
+            for phase, planned in (
+                ("search", sweep.budget(arm)),
+                ("select", 0),  # grows as it asks
+                ("confirm", sweep.confirm.seeds),
+            )
         }
 
     def watch(self, event: str, row: Plain) -> None:
@@ -73,6 +77,8 @@ class Progress:
         with self._lock:
             tally = self.tallies[cell.phase, cell.arm]
             self._standing.watch(cell, event, row)
+            if event == "asked" and cell.phase == "select":
+                tally.planned += 1
             if event == "epoch":
                 self._epochs_of[cell] += 1
                 tally.running.add(cell.number)
@@ -92,7 +98,8 @@ class Progress:
         if self._started is None or self._epochs_now < 20:
             return None
         pace = self._epochs_now / max(time.monotonic() - self._started, 1e-9)
-        most = {"search": self.sweep.search_epochs, "confirm": self.sweep.confirm_epochs}
+        once = self.sweep.training.epochs
+        most = {"search": self.sweep.search_epochs, "select": once, "confirm": self.sweep.confirm_epochs}
         return sum(tally.epochs_left(most[phase]) for (phase, _), tally in self.tallies.items()) / pace
 
     def __rich__(self) -> Group:
@@ -103,21 +110,24 @@ class Progress:
             pad_edge=False,
         )
         table.add_column("arm", no_wrap=True)
-        for name in ("search", "run", "ok", "pruned", "failed", "best %", "confirm"):
+        select = ("select",) if self.sweep.select.seeds else ()
+        for name in ("search", "run", "ok", "pruned", "failed", "best %", *select, "confirm"):
             table.add_column(name, justify="right")
         with self._lock:
             for arm in self.sweep.arms:
-                search, confirm = self.tallies["search", arm.name], self.tallies["confirm", arm.name]
-                running = len(search.running) + len(confirm.running)
-                faults = sum(t.ended[s] for t in (search, confirm) for s in FAULTS)
+                every = [self.tallies[phase, arm.name] for phase in PHASES]
+                search, chosen, confirm = every
+                running = sum(len(tally.running) for tally in every)
+                faults = sum(t.ended[s] for t in every for s in FAULTS)
                 table.add_row(
                     arm.name,
                     f"{search.ended.total()}/{search.planned}",
                     str(running) if running else "",
-                    str(search.ended["ok"] + confirm.ended["ok"]),
+                    str(sum(tally.ended["ok"] for tally in every)),
                     str(search.ended["pruned"]),
                     Text(str(faults), style="bold red") if faults else "0",
                     f"{100 * search.best:.1f}" if search.best is not None else "",
+                    *(f"{chosen.ended.total()}/{chosen.planned}" for _ in select),
                     f"{confirm.ended.total()}/{self._most}{confirm.planned}",
                 )
             left = self.seconds_left()
@@ -127,11 +137,13 @@ class Progress:
     def line(self) -> str:
         """Return the state in one line, as logs of runs without a terminal have it."""
         with self._lock:
-            done = {phase: self._sum(phase) for phase in ("search", "confirm")}
+            done = {phase: self._sum(phase) for phase in PHASES if phase != "select" or self.sweep.select.seeds}
             faults = sum(t.ended[status] for t in self.tallies.values() for status in FAULTS)
             left = self.seconds_left()
-        most = {"search": "", "confirm": self._most}
-        counts = ", ".join(f"{phase} {ended}/{most[phase]}{planned}" for phase, (ended, planned) in done.items())
+        most = {"confirm": self._most}
+        counts = ", ".join(
+            f"{phase} {ended}/{most.get(phase, '')}{planned}" for phase, (ended, planned) in done.items()
+        )
         which = f"{self._which}: " if self._which else ""
         return f"{which}{counts}, failed {faults}, time left {self._most}{_clock(left)}"
 

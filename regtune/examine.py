@@ -69,6 +69,11 @@ def _check_fresh(sweep: Sweep, pool: Pool) -> None:
     """Raise Refused where splits of their own would make test examples of what search saw."""
     template = sweep.arms[0].template
     data = build_dataset(template)
+    if sweep.select.seeds and not data.fixed_test:
+        raise Refused(
+            f"select.seeds: expected 0 with confirm.splits = 'fresh' for data that do not say that their test split is "
+            f"fixed (`fixed_test`), given {sweep.select.seeds}; set splits to 'one'"
+        )
     one, other = (data.split(pool).test, replace(data, split_seed=data.split_seed + 1).split(pool).test)
     if one is None or other is None or one.source is not other.source or not torch.equal(one.index, other.index):
         raise Refused(

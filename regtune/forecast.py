@@ -15,6 +15,7 @@ from regtune.folders import repeats_of
 from regtune.log import read_log
 from regtune.phase import Phase
 from regtune.records import Plain
+from regtune.select import SelectBoard
 from regtune.sweep import Sweep
 
 
@@ -57,19 +58,28 @@ def forecast(sweep: Sweep, results: Path) -> Group:
     lines += ["the last line of the log was torn off by a crash and is left out"] if torn else []
     board = SearchBoard(sweep)
     search = Phase(board=board, log=log, retries=retries)
-    # Before search is over, the choice of an arm may still change, and with it what is left of confirm.
-    choices = ConfirmBoard(sweep, board) if search.done else None
+    # Before search is over, what select is to compare may still change, and before that is over what confirm takes.
+    candidates = SelectBoard(sweep, board) if search.done else None
+    select = Phase(board=candidates, log=log, retries=retries) if candidates else None
+    choices = ConfirmBoard(sweep, candidates) if candidates and select and select.done else None
     confirm = Phase(board=choices, log=log, retries=retries) if choices else None
+    phases = [("search", search), *([("select", select)] if sweep.select.seeds else []), ("confirm", confirm)]
     table = Table(title=f"{path}: nothing was started", title_justify="left")
     table.add_column("arm", no_wrap=True)
-    for heading in ("search done", "go on", "to train", "confirm done", "go on", "to train"):
-        table.add_column(heading, justify="right")
+    for name, _ in phases:
+        for heading in (f"{name} done", "go on", "to train"):
+            table.add_column(heading, justify="right")
     for arm in sweep.arms:
-        seeds = sum(cell.arm == arm.name for cell in choices.planned) if choices else sweep.confirm.seeds
-        counts = [*_counts(search, arm.name, sweep.budget(arm)), *_counts(confirm, arm.name, seeds)]
+        planned = {"search": sweep.budget(arm), "select": sweep.select_trials, "confirm": sweep.confirm.seeds}
+        for name, board_of in (("select", candidates), ("confirm", choices)):
+            if board_of is not None:
+                planned[name] = sum(cell.arm == arm.name for cell in board_of.planned)
+        counts = [count for name, phase in phases for count in _counts(phase, arm.name, planned[name])]
         table.add_row(arm.name, *map(str, counts))
-    interrupted = [pair for phase in (search, confirm) if phase for pair in phase.open().items()]
+    interrupted = [pair for _, phase in phases if phase for pair in phase.open().items()]
     lines += [f"{cell} goes on; the log has {epochs} of its epochs" for cell, epochs in interrupted]
+    if sweep.select.seeds and not (select and select.done):
+        lines.append("select: up to as many trials as the table says; a round asks for what the one before has left")
     if sweep.confirm.racing:
         lines.append(f"confirm races: up to {sweep.confirm.seeds} seeds an arm, more than planned only where needed")
     return Group(*lines, table)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from regtune.choice import finishes, pruner_of, ranked
+from regtune.choice import finishes, parted, pruner_of, ranked
 from regtune.records import FAULTS, Plain
 from regtune.store import Results
 
@@ -30,6 +30,8 @@ def ledger(results: Results) -> pd.DataFrame:
     rows = []
     for arm, entry in results.sweep["arms"].items():
         for phase, epochs in _planned_epochs(results.sweep, entry).items():
+            if phase == "select" and not results.sweep.get("select"):
+                continue
             cells = results.trials[(results.trials["arm"] == arm) & (results.trials["phase"] == phase)]
             trials = int((cells["status"] != "unneeded").sum())
             mine = spent[(spent["arm"] == arm) & (spent["phase"] == phase)]
@@ -46,15 +48,17 @@ def ledger(results: Results) -> pd.DataFrame:
 def optimism(results: Results) -> pd.DataFrame:
     """Return per arm what search promised and what confirm found.
 
-    `searched` is the validation accuracy by which its configuration was chosen, `validation` and `test` are the
-    mean accuracies of its confirmed trials, fractions all; `optimism_*` are `searched` minus these, NaN where
-    there is nothing to compare. The first is what choosing the best of many noisy scores adds, the second
-    has the difference between the two splits in it.
+    `searched` is the best validation accuracy of search, by which its configuration was chosen unless select did:
+    then it was by `selected`, its mean over the seeds of select. `validation` and `test` are the mean accuracies of
+    its confirmed trials, fractions all; `optimism_*` are `searched` minus these, and `optimism_selected` is `selected`
+    minus `validation`, NaN where there is nothing to compare, as of an arm that is off. The first is what choosing
+    the best of many noisy scores adds, the second has the difference between the two splits in it, the last is what
+    is left of the first where the choice is by several seeds.
     """
     trials = results.trials
     may = finishes(pruner_of(results.sweep["search"]))
     searched = trials[(trials["phase"] == "search") & trials["status"].isin(may)]
-    confirmed = trials[(trials["phase"] == "confirm") & (trials["status"] == "ok")]
+    confirmed = results.confirmed
     scored = searched[["arm", "number", "val_accuracy", "val_loss"]]
     best: dict[str, float] = {}
     rows: list[Plain] = [{str(name): value for name, value in row.items()} for row in scored.to_dict("records")]
@@ -64,10 +68,27 @@ def optimism(results: Results) -> pd.DataFrame:
     means = means.reindex(list(results.sweep["arms"])).rename(
         columns={"val_accuracy": "validation", "test_accuracy": "test"}
     )
-    frame = means.assign(searched=[best.get(arm, math.nan) for arm in means.index])[["searched", "validation", "test"]]
+    frame = means.assign(
+        searched=[best.get(arm, math.nan) for arm in means.index],
+        selected=[_selected(results, arm) for arm in means.index],
+    )[["searched", "selected", "validation", "test"]]
+    frame.loc[frame.index.isin(results.off), ["searched", "selected"]] = math.nan
     for name in ("validation", "test"):
         frame[f"optimism_{name}"] = frame["searched"] - frame[name]
+    frame["optimism_selected"] = frame["selected"] - frame["validation"]
     return frame.rename_axis("arm").reset_index()
+
+
+def _selected(results: Results, arm: str) -> float:
+    """Return the mean validation accuracy in select of the configuration that an arm has chosen; NaN without any."""
+    trials, number = results.trials, results.searched.get(arm)
+    if number is None:
+        return math.nan
+    mine = trials[(trials["arm"] == arm) & (trials["phase"] == "select") & (trials["status"] == "ok")]
+    scores = [
+        score for place, score in zip(mine["number"], mine["val_accuracy"], strict=True) if parted(place)[0] == number
+    ]
+    return float(np.mean(scores)) if scores else math.nan
 
 
 def warnings(results: Results) -> list[str]:
@@ -75,7 +96,9 @@ def warnings(results: Results) -> list[str]:
     frame, notes = ledger(results), []
     raced = bool(results.sweep["confirm"].get("racing"))
     for phase, mine in frame.groupby("phase", sort=False):
-        if mine["planned_epochs"].nunique() > 1 and not (raced and phase == "confirm"):
+        # A race, select by its rule, and an arm that is off are meant to be unequal.
+        meant = phase == "select" or (phase == "confirm" and (raced or bool(results.off)))
+        if mine["planned_epochs"].nunique() > 1 and not meant:
             told = ", ".join(f"{row.arm} {row.planned_epochs}" for row in mine.itertuples())
             notes.append(f"Arms had unequal budgets in {phase}, planned in epochs: {told}.")
     for arm, mine in frame.groupby("arm", sort=False):
@@ -89,7 +112,7 @@ def _planned_epochs(sweep: Plain, arm: Plain) -> dict[str, int]:
     """Return the planned epochs of one trial, per phase."""
     epochs, confirm = arm["template"]["epochs"], sweep["confirm"]
     again = {"none": 0, "loss": confirm.get("retrain_cap", 0)}.get(confirm.get("retrain", "none"), epochs)
-    return {"search": sweep["search"].get("stop_after") or epochs, "confirm": epochs + again}
+    return {"search": sweep["search"].get("stop_after") or epochs, "select": epochs, "confirm": epochs + again}
 
 
 def _spent(results: Results) -> pd.DataFrame:

@@ -20,17 +20,21 @@ def planned(sweep: Sweep) -> Group:
     table.add_column("arm", no_wrap=True)
     table.add_column("searched knobs", overflow="fold")
     grid = sweep.search.sampler == "grid"
-    for heading in ("search", *(("grid points",) if grid else ()), "confirm", "epochs"):
+    select = sweep.select_trials
+    beside = {"search": True, "grid points": grid, "select": bool(select), "confirm": True, "epochs": True}
+    for heading in (heading for heading, is_there in beside.items() if is_there):
         table.add_column(heading, justify="right")
     total, most = 0, 0
     for arm in sweep.arms:
-        trials = sweep.budget(arm) + sweep.confirm.seeds
+        trials = sweep.budget(arm) + select + sweep.confirm.seeds
         total += trials
-        mine = sweep.budget(arm) * sweep.search_epochs + sweep.confirm.seeds * sweep.confirm_epochs
+        mine = sweep.budget(arm) * sweep.search_epochs + select * sweep.training.epochs
+        mine += sweep.confirm.seeds * sweep.confirm_epochs
         most += mine
         searched = ", ".join(f"({path})" if path in arm.when else path for path in arm.space)
         points = [f"{grid_size(arm.space, arm.when, sweep.search.levels):,}"] if grid else []
-        table.add_row(arm.name, searched, str(sweep.budget(arm)), *points, str(sweep.confirm.seeds), str(mine))
+        chosen = [str(select)] if select else []
+        table.add_row(arm.name, searched, str(sweep.budget(arm)), *points, *chosen, str(sweep.confirm.seeds), str(mine))
     lines = (
         ["in brackets: searched only in trials whose recipe has the method"] if any(a.when for a in sweep.arms) else []
     )
@@ -44,6 +48,14 @@ def planned(sweep: Sweep) -> Group:
         lines.append(
             f"{repeats} repeats of all this, seed = {seeds}: {repeats * total} trials, at most {repeats * most} epochs"
         )
+    if select:
+        terms = sweep.select
+        lines.append(
+            f"select: the best {terms.candidates} to {terms.most} of each arm on up to {terms.seeds} further seeds, "
+            f"the better half going on; the table has the most"
+        )
+    if off := [arm.name for arm in sweep.arms if sweep.can_be_off(arm)]:
+        lines.append(f"may turn out to be as good off, and are then not confirmed: {', '.join(off)}")
     if sweep.confirm.racing:
         lines.append(f"confirm races: from {sweep.confirm.first} seeds an arm to as many as the table says")
     return Group(table, *lines)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
-Phase = Literal["search", "confirm"]
+Phase = Literal["search", "select", "confirm"]  # of a sweep; the trials of select are as those of search
+PHASES: tuple[Phase, ...] = ("search", "select", "confirm")
 Status = Literal["ok", "pruned", "diverged", "failed", "lost"]
 Plain = dict[str, Any]
 FAULTS = ("failed", "diverged", "lost")  # how a trial ends badly
@@ -31,7 +32,10 @@ def finite(value: float) -> float | None:
 
 
 class Cell(NamedTuple):
-    """One planned place in a sweep: the `number`-th trial of an arm in a phase."""
+    """One planned place in a sweep: the `number`-th trial of an arm in a phase.
+
+    In select several trials have the knobs of one search trial: see `choice.place`.
+    """
 
     arm: str
     phase: Phase
@@ -65,7 +69,7 @@ class Trial:
     batch: int
     seed: int
     recipe: tuple[Plain, ...] = ()
-    phase: Phase = "search"
+    phase: Literal["search", "confirm"] = "search"
     threads: int = 1
     device: str = "cpu"
     dtype: str = "float32"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -24,14 +25,16 @@ class Results:
     """A log as frames.
 
     `trials` has one row per planned cell: arm, phase, number, status (ok, pruned, diverged, failed, lost,
-    running, interrupted, missing, or unneeded: a race was over before), id, seed, params (knob values by path),
-    epochs and seconds spent, kept, message, faults of machines on the way, `spared`, the epoch after which a trial
-    of the control share would have been stopped, the metrics of `records.Outcome`, and `gap`, train minus test
-    accuracy at the kept epoch. `epochs` has one row per epoch: arm, phase, number and the fields of
+    running, interrupted, missing, or unneeded: a race was over before, or off is as good), id, seed, params (knob
+    values by path), epochs and seconds spent, kept, message, faults of machines on the way, `spared`, the epoch
+    after which a trial of the control share would have been stopped, the metrics of `records.Outcome`, and `gap`,
+    train minus test accuracy at the kept epoch. `epochs` has one row per epoch: arm, phase, number and the fields of
     `records.Epoch`, whose own number is called `epoch`; `superseded` has the epochs of trials that no longer count,
-    since the choice of their arm is another by now. `header` is the newest header, `chosen` has the knobs that
-    confirm takes of each arm with a choice, `notes` are sentences on
-    how the sweep went. `limit` says which limit ended search in the newest run, empty where none did.
+    since the choice of their arm is another by now. `header` is the newest header, `searched` has the number
+    of the search trial that each arm with a choice has chosen, `chosen` the knobs that confirm takes of it, without
+    those arms that are `off`: of these the baseline's choice was better, and its trials stand for them. `selecting`
+    says whether select is still to choose. `notes` are
+    sentences on how the sweep went. `limit` says which limit ended search in the newest run, empty where none did.
     """
 
     path: Path
@@ -41,8 +44,19 @@ class Results:
     superseded: pd.DataFrame
     plain_trials: dict[Cell, Plain]
     chosen: dict[str, Plain]
+    searched: dict[str, int]
+    off: frozenset[str]
+    selecting: bool
     notes: list[str]
     limit: str = ""
+
+    @cached_property
+    def confirmed(self) -> pd.DataFrame:
+        """The rows of `trials` of confirm that ended well; those of an arm that is off are the baseline's."""
+        mine = self.trials[(self.trials["phase"] == "confirm") & (self.trials["status"] == "ok")]
+        first = mine[mine["arm"] == next(iter(self.sweep["arms"]))]
+        off = [first.assign(arm=arm) for arm in self.sweep["arms"] if arm in self.off]
+        return pd.concat([mine, *off], ignore_index=True) if off else mine
 
     @property
     def repeat(self) -> int:
@@ -79,13 +93,21 @@ def load(path: str | Path) -> Results:
         for entry in cells.values():
             entry["status"] = "interrupted" if entry["status"] == "running" else entry["status"]
     choices = choices_of(cells, headers[-1]["sweep"])
-    for cell in outdated(cells, choices):
+    chosen = {
+        arm: cells[Cell(arm, "search", number)]["params"]
+        for arm, number in choices.numbers.items()
+        if arm not in choices.off
+    }
+    for cell in outdated(cells, chosen, choices.off):
         cells[cell] = missing(cell)
         del story.plain_trials[cell], story.runs[cell]
     if headers[-1]["sweep"]["confirm"].get("racing"):
         from regtune.statistics.entered import unneeded  # scipy costs time, and few sweeps race
 
-        for cell in unneeded(cells, headers[-1]["sweep"], choices):
+        for cell in unneeded(cells, headers[-1]["sweep"], chosen):
+            cells[cell]["status"] = "unneeded"
+    for cell in cells:
+        if cell.phase == "confirm" and cell.arm in choices.off:
             cells[cell]["status"] = "unneeded"
     return Results(
         path=log.parent,
@@ -94,7 +116,10 @@ def load(path: str | Path) -> Results:
         epochs=story.epochs.frame(list(story.runs.values())),
         superseded=story.epochs.frame(sorted(set(range(story.epochs.runs)) - set(story.runs.values()))),
         trials=_with_gap(pd.DataFrame(list(cells.values()))),
-        chosen=choices,
+        chosen=chosen,
+        searched=dict(choices.numbers),
+        off=choices.off,
+        selecting=choices.is_open,
         notes=_notes(story.rows, cells),
         limit=_limit(story.rows),
     )

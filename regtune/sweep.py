@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from regtune.arms import Arm, read_arm
+from regtune.choice import Selection
 from regtune.data import DATASETS
 from regtune.errors import Refused, nearest, shown
 from regtune.folders import repeat_folder
@@ -18,8 +20,17 @@ from regtune.ranges import read_searched
 from regtune.records import Plain, Trial
 from regtune.samplers import SAMPLERS
 from regtune.shelf import Shelf, fingerprint
-from regtune.space import knobs, plain_settings, read_settings
-from regtune.sweep_file import MAX_TRIALS, Cluster, Confirm, Search, SweepFile, Training, read_file
+from regtune.space import OFF, knobs, plain_settings, read_settings
+from regtune.sweep_file import (
+    MAX_TRIALS,
+    Cluster,
+    Confirm,
+    Search,
+    Select,
+    SweepFile,
+    Training,
+    read_file,
+)
 
 
 class Sweep(BaseModel):
@@ -35,6 +46,7 @@ class Sweep(BaseModel):
     arms: tuple[Arm, ...]
     training: Training
     search: Search
+    select: Select
     confirm: Confirm
     cluster: Cluster
     repeat: int = 1
@@ -97,9 +109,38 @@ class Sweep(BaseModel):
         """Return the seed of the search trial of this number: the same in every arm."""
         return 2 * MAX_TRIALS * self.seed + number
 
+    def select_seed(self, number: int) -> int:
+        """Return the further seed of this number, on which candidates are compared: the same in every arm.
+
+        They lie before those of confirm, and count down: search, which counts up, never comes near.
+        """
+        return 2 * MAX_TRIALS * self.seed + MAX_TRIALS - 1 - number
+
     def confirm_seed(self, number: int) -> int:
         """Return the seed of the confirm trial of this number: the same in every arm, never searched."""
         return 2 * MAX_TRIALS * self.seed + MAX_TRIALS + number
+
+    def can_be_off(self, arm: Arm) -> bool:
+        """Return whether the baseline's choice is a candidate of an arm too, as the arm with its methods off.
+
+        Only where draws are paired, or the arm would draw twice as often as the baseline; by several seeds, never by
+        one score; and where the baseline has nothing that the arm has not.
+        """
+        paired = self.search.sampler == "paired" and self.select.seeds > 1
+        return paired and arm.neutral and arm.name != self.baseline and not self.arms[0].own
+
+    def on_its_split(self, trial: Trial) -> Trial:
+        """Return a trial of select or confirm on the split that belongs to its seed, where splits are fresh."""
+        if self.confirm.splits == "one":
+            return trial
+        return dataclasses.replace(trial, data={**trial.data, "split_seed": trial.seed})
+
+    @property
+    def select_trials(self) -> int:
+        """The trials of select that an arm takes at most."""
+        if not self.select.seeds:
+            return 0
+        return Selection(**self.select.model_dump(), examples=None).trials
 
     def plain(self) -> Plain:
         """Return what the log's header records: enough to see whether two sweeps are the same."""
@@ -115,6 +156,7 @@ class Sweep(BaseModel):
                     "template": arm.template.plain(),
                     "space": {path: str(space) for path, space in arm.space.items()},
                     "trials": self.budget(arm),
+                    **({OFF: True} if self.can_be_off(arm) else {}),
                     # Only where there are some: logs of plain arms stay those of the same sweep.
                     **({"conditions": {name: str(c) for name, c in arm.conditions.items()}} if arm.conditions else {}),
                 }
@@ -122,6 +164,7 @@ class Sweep(BaseModel):
             },
             "plugins": {name: fingerprint(name) for name in self.arms[0].template.plugins},
             "search": search,
+            **({"select": self.select.model_dump()} if self.select.seeds else {}),
             "cluster": self.cluster.model_dump(),
             # What is asked for beside the rest, and terms of a race, likewise.
             "training": self.training.model_dump(exclude=set() if self.training.tightness else {"tightness"}),
@@ -161,22 +204,28 @@ def _checked(file: SweepFile, plugins: tuple[str, ...], default_name: str) -> Sw
             raise Refused(f"arms: expected a name of letters, digits, _ and - (at most 60), given {shown(name)}")
         if not isinstance(methods, dict):
             raise Refused(f"{where}: expected a table of regularizers (empty for a baseline), given {shown(methods)}")
-        entries = [Entry(place="base", name=key, table=table) for key, table in file.base.items()]
-        entries += [Entry(place=where, name=key, table=table) for key, table in methods.items()]
-        arms.append(read_arm(name, entries, template=template, optimizer_space=optimizer_space))
+        off = methods.get(OFF, True)
+        if not isinstance(off, bool):
+            raise Refused(f"{where}.{OFF}: expected true or false (its methods are never left off), given {shown(off)}")
+        base = [Entry(place="base", name=key, table=table) for key, table in file.base.items()]
+        own = [Entry(place=where, name=key, table=table) for key, table in methods.items() if key != OFF]
+        arms.append(read_arm(name, base, own, template=template, optimizer_space=optimizer_space, off=off))
     sweep = Sweep(
         name=file.name or default_name,
         seed=file.seed,
         arms=tuple(arms),
         training=file.training,
         search=file.search,
+        select=file.select,
         confirm=file.confirm,
         cluster=file.cluster,
     )
     for arm in sweep.arms:
-        if sweep.budget(arm) > MAX_TRIALS:
+        most = MAX_TRIALS - file.select.seeds  # whose seeds lie between those of search and confirm
+        if sweep.budget(arm) > most:
+            path = "trials" if file.search.trials else "trials_per_knob"
             raise Refused(
-                f"search.trials_per_knob: expected at most {MAX_TRIALS} trials an arm, "
+                f"search.{path}: expected at most {most} trials an arm, "
                 f"given {sweep.budget(arm)} for {arm.name}, which searches {len(arm.space)} knobs"
             )
     return sweep

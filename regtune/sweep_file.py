@@ -15,6 +15,7 @@ from regtune.records import Retrain
 
 MOST_BYTES = 65_536  # tomllib takes minutes for dotted keys without end
 MAX_TRIALS = 10_000  # per arm; confirm seeds start behind it
+MAX_SELECT = 100  # candidates of an arm, and seeds of select; these lie before those of confirm
 MAX_SEED = 100_000  # seeds of trials are 20,000 for each seed of a sweep, and stay below 2^31
 
 
@@ -62,6 +63,19 @@ class Search(_Table):
     population: int = Field(default=3, ge=1, le=MAX_TRIALS)
     control: float = Field(default=0.0, ge=0, le=1)
     repeats: int = Field(default=1, ge=1, le=100)
+
+
+class Select(_Table):
+    """`[select]`: the best few of each arm, trained again before one of them is chosen, see `choice`.
+
+    The best `candidates` of an arm, and all within two standard errors of its best up to `most`, are trained on up to
+    `seeds` further seeds that all arms share, the better half of them going on from round to round; the choice is by
+    the mean validation accuracy. With `seeds` = 0 there is no select: the best score of search decides.
+    """
+
+    candidates: int = Field(default=4, ge=1, le=MAX_SELECT)
+    most: int = Field(default=8, ge=1, le=MAX_SELECT)
+    seeds: int = Field(default=0, ge=0, le=MAX_SELECT)
 
 
 class Confirm(_Table):
@@ -118,6 +132,7 @@ class SweepFile(_Table):
     base: dict[str, Any] = {}
     arms: dict[str, Any]
     search: Search = Search()
+    select: Select = Select()
     confirm: Confirm = Confirm()
     cluster: Cluster = Cluster()
 
@@ -132,6 +147,10 @@ def read_file(source: Path) -> SweepFile:
         # A misspelt name is an unknown setting and a missing one; the first says more.
         raise Refused(_one_line(min(faults, key=lambda fault: fault["type"] != "extra_forbidden"))) from error
     _check_together(file.search, file.training.epochs)
+    if file.select.most < file.select.candidates:
+        raise Refused(
+            f"select.most: expected at least select.candidates, {file.select.candidates}, given {file.select.most}"
+        )
     if file.confirm.racing and file.confirm.seeds < file.confirm.first:
         raise Refused(
             f"confirm.seeds: expected at least confirm.first, {file.confirm.first}, with racing, "
@@ -189,8 +208,8 @@ def _one_line(error: ErrorDetails) -> str:
     location = [str(part) for part in error["loc"]]
     path = ".".join(location)
     if error["type"] == "extra_forbidden":
-        table: Any = {"training": Training, "search": Search, "confirm": Confirm, "cluster": Cluster}.get(
-            location[0], SweepFile
+        table: Any = {"training": Training, "search": Search, "select": Select, "confirm": Confirm}.get(
+            location[0], Cluster if location[0] == "cluster" else SweepFile
         )
         return f"{path}: unknown setting{nearest(location[-1], table.model_fields)}"
     if error["type"] == "missing":

@@ -101,7 +101,16 @@ def question(
     **changes: Any,
 ) -> Question:
     """Return what a sampler is asked for a trial of an arm, after these trials."""
-    return Question(space=space, when=when or {}, stream="sweep/0/arm", number=number, history=lambda: told, **changes)
+    return Question(
+        space=space,
+        when=when or {},
+        stream="sweep/0/arm",
+        sweep="sweep/0",
+        shared=frozenset(),
+        number=number,
+        history=lambda: told,
+        **changes,
+    )
 
 
 def suggested(sampler: str, asked: Question) -> dict[str, Any]:

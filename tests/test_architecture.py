@@ -50,6 +50,7 @@ ORDER = [
     {"examine"},
     {"pruners"},
     {"board"},
+    {"select"},
     {"confirm"},
     {"limits", "attempt", "lives"},
     {"phase"},

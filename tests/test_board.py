@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from ray.tune.schedulers import AsyncHyperBandScheduler
 
 from regtune.board import Asked, Entry, SearchBoard
-from regtune.confirm import ConfirmBoard, choose
+from regtune.confirm import ConfirmBoard
 from regtune.pruners import rungs
 from regtune.records import Cell, Epoch, Outcome
 from regtune.samplers import SAMPLERS
+from regtune.select import SelectBoard, best_first
 from regtune.sweep import Sweep
 from tests.conftest import SWEEP
 
@@ -160,10 +161,10 @@ def test_the_best_unpruned_trial_is_chosen_and_ties_are_broken() -> None:
         outcome = Outcome(status=status, metrics={"val_accuracy": accuracy, "val_loss": loss})  # type: ignore[arg-type]  # plain words in tests
         return Entry(params={}, outcome=outcome)
 
-    assert choose({0: entry(0.8, 0.5), 1: entry(0.9, 0.5), 2: entry(0.99, 0.1, "pruned")}, "asha") == 1
-    assert choose({0: entry(0.9, 0.5), 1: entry(0.9, 0.4)}, "asha") == 1
-    assert choose({0: entry(0.9, 0.4), 1: entry(0.9, 0.4)}, "asha") == 0
-    assert choose({0: entry(0.9, 0.4, "failed"), 1: Entry(params={})}, "asha") is None
+    assert best_first({0: entry(0.8, 0.5), 1: entry(0.9, 0.5), 2: entry(0.99, 0.1, "pruned")}, "asha")[0][0] == 1
+    assert best_first({0: entry(0.9, 0.5), 1: entry(0.9, 0.4)}, "asha")[0][0] == 1
+    assert best_first({0: entry(0.9, 0.4), 1: entry(0.9, 0.4)}, "asha")[0][0] == 0
+    assert best_first({0: entry(0.9, 0.4, "failed"), 1: Entry(params={})}, "asha") == []
 
 
 def test_confirm_hands_out_seed_by_seed_with_the_chosen_knobs(tmp_path: Path) -> None:
@@ -175,7 +176,7 @@ def test_confirm_hands_out_seed_by_seed_with_the_chosen_knobs(tmp_path: Path) ->
             metrics = {"val_accuracy": asked.cell.number / 10, "val_loss": 1.0}
             search.tell(asked.cell, epoch(1, asked.cell.number / 10))
             search.end(asked.cell, Outcome(status=status, metrics=metrics))  # type: ignore[arg-type]  # plain words in tests
-    board = ConfirmBoard(sweep, search)
+    board = ConfirmBoard(sweep, SelectBoard(sweep, search))
     asked_all = [asked for asked in iter(board.ask, None) if asked is not None]
     assert [a.cell for a in asked_all] == [Cell(arm, "confirm", n) for n in range(3) for arm in ("baseline", "dropout")]
     assert all(a.params == search.arms[a.cell.arm].entries[3].params for a in asked_all)

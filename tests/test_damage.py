@@ -29,6 +29,7 @@ from regtune.forecast import forecast
 from regtune.log import Log, read_log
 from regtune.phase import Phase
 from regtune.records import Plain
+from regtune.select import SelectBoard
 from regtune.store import load
 from regtune.sweep import Sweep
 from tests.conftest import ASHA, SWEEP
@@ -329,7 +330,7 @@ def goes_on(sweep: Sweep, path: Path) -> None:
         search = Phase(board=board, log=log, retries=0)
         search.settle()
         if search.done:
-            Phase(board=ConfirmBoard(sweep, board), log=log, retries=0).settle()
+            Phase(board=ConfirmBoard(sweep, SelectBoard(sweep, board)), log=log, retries=0).settle()
 
 
 def test_damage_was_both_refused_and_recovered_from(counts: Counter[tuple[str, str]]) -> None:

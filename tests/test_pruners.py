@@ -14,13 +14,13 @@ from rich.console import Console
 
 from regtune.board import Entry, SearchBoard
 from regtune.cluster.run import run
-from regtune.confirm import choose
 from regtune.display import Progress
 from regtune.planned import planned
 from regtune.pruners import PRUNERS, rungs
 from regtune.records import Cell, Outcome
 from regtune.reports.comparison import comparison
 from regtune.reports.formats import markdown
+from regtune.select import best_first
 from regtune.store import Results, load
 from regtune.sweep import Sweep
 from tests.conftest import SWEEP
@@ -153,13 +153,13 @@ def test_the_best_at_the_kept_epoch_is_chosen_and_ties_are_broken() -> None:
         outcome = Outcome(status=status, metrics={"val_accuracy": accuracies[kept - 1], "val_loss": loss})  # type: ignore[arg-type]  # plain words in tests
         return Entry(params={}, epochs=epochs, outcome=outcome if status == "ok" else Outcome(status="pruned"))
 
-    assert choose({0: entry(0.8, 0.7, kept=1), 1: entry(0.1, 0.79, kept=2)}, "epochs") == 0
-    assert choose({0: entry(0.8, kept=1), 1: entry(0.9, kept=1, status="ok")}, "epochs") == 1
-    assert choose({0: entry(0.8, kept=1, loss=0.6), 1: entry(0.8, kept=1)}, "epochs") == 1
-    assert choose({0: entry(0.8, kept=1), 1: entry(0.8, kept=1)}, "epochs") == 0
-    assert choose({0: entry(0.8, kept=1), 1: entry(0.1, kept=1, status="ok")}, "asha") == 1
-    assert choose({0: entry(0.8, kept=1)}, "none") is None
-    assert choose({0: Entry(params={}, outcome=Outcome(status="failed"))}, "epochs") is None
+    assert best_first({0: entry(0.8, 0.7, kept=1), 1: entry(0.1, 0.79, kept=2)}, "epochs")[0][0] == 0
+    assert best_first({0: entry(0.8, kept=1), 1: entry(0.9, kept=1, status="ok")}, "epochs")[0][0] == 1
+    assert best_first({0: entry(0.8, kept=1, loss=0.6), 1: entry(0.8, kept=1)}, "epochs")[0][0] == 1
+    assert best_first({0: entry(0.8, kept=1), 1: entry(0.8, kept=1)}, "epochs")[0][0] == 0
+    assert best_first({0: entry(0.8, kept=1), 1: entry(0.1, kept=1, status="ok")}, "asha")[0][0] == 1
+    assert best_first({0: entry(0.8, kept=1)}, "none") == []
+    assert best_first({0: Entry(params={}, outcome=Outcome(status="failed"))}, "epochs") == []
 
 
 def test_a_stop_at_the_last_epoch_is_the_end(tmp_path: Path) -> None:

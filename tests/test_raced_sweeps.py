@@ -18,6 +18,7 @@ from regtune.planned import planned
 from regtune.records import Cell, Outcome
 from regtune.reports.comparison import comparison
 from regtune.reports.formats import markdown
+from regtune.select import SelectBoard
 from regtune.store import load
 from tests.conftest import write_log
 from tests.resuming import SMALL, Stopped, assert_same_results, by_cell, ran, read, rows_of
@@ -38,7 +39,7 @@ def searched(folder: Path, text: str = RACING) -> ConfirmBoard:
     for asked in iter(search.ask, None):
         assert asked is not None
         search.end(asked.cell, Outcome(status="ok", kept=1, metrics={"val_accuracy": 0.5, "val_loss": 1.0}))
-    return ConfirmBoard(sweep, search)
+    return ConfirmBoard(sweep, SelectBoard(sweep, search))
 
 
 def play(board: ConfirmBoard, gap: float) -> list[Asked]:

@@ -1,4 +1,4 @@
-"""Run a sweep from wherever its log says it is: search, then confirm, then nothing."""
+"""Run a sweep from wherever its log says it is: search, then select, then confirm, then nothing."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from regtune import lease
 from regtune.attempt import Pace
 from regtune.board import SearchBoard
+from regtune.build import build_dataset
 from regtune.changes import check_same, reworded
 from regtune.confirm import ConfirmBoard
 from regtune.data import Place, Pool, Splits
@@ -23,6 +24,7 @@ from regtune.machine import describe
 from regtune.phase import Phase
 from regtune.pruners import rungs
 from regtune.records import Plain
+from regtune.select import SelectBoard
 from regtune.sweep import Sweep
 
 Launch = Callable[[Phase, Splits | Pool, Pace], None]
@@ -62,15 +64,19 @@ def run(
         board, retries = SearchBoard(sweep), sweep.cluster.retries
         watch = _telling(watch, say)
         search = Phase(board=board, log=log, watch=watch, retries=retries, spent=spent)
-        # Confirm's choice needs all of search; a phase replays its rows when it is made, so each is made once.
-        confirm = _confirm(sweep, board, log, watch) if search.done and not search.closed else None
-        if confirm is not None and confirm.done:
+        # What select asks for needs all of search, confirm's choice all of both; a phase replays its rows when it is
+        # made, so each is made once.
+        chooser = SelectBoard(sweep, board) if search.done and not search.closed else None
+        select = Phase(board=chooser, log=log, watch=watch, retries=retries) if chooser else None
+        confirm = _confirm(sweep, chooser, log, watch) if chooser and select and select.done else None
+        if select is not None and confirm is not None and confirm.done:
             # A driver may have been killed inside the last row that there was to write, or before it.
             anew = reworded(log.rows, sweep.plain())
-            writes = bool(log.torn) or anew is not None or not (search.settled and confirm.settled)
+            phases = (search, select, confirm)
+            writes = bool(log.torn) or anew is not None or not all(phase.settled for phase in phases)
             with lease.held(log, waiting=say) if writes else contextlib.nullcontext():
-                search.settle()
-                confirm.settle()
+                for phase in phases:
+                    phase.settle()
                 if anew is not None:
                     log.append("header", anew)
             return path
@@ -82,8 +88,15 @@ def run(
             if search.closed:
                 log.append("limit", {"message": search.closed})
                 say(f"{search.closed}: confirm takes what search has found")
-            confirm = confirm or _confirm(sweep, board, log, watch)
-            _run(confirm, sweep, pool if sweep.confirm.splits == "fresh" else splits, launch)
+            fresh = sweep.confirm.splits == "fresh"
+            chooser = chooser or SelectBoard(sweep, board)
+            select = select or Phase(board=chooser, log=log, watch=watch, retries=retries)
+            select.settle()
+            if not select.done:  # no test picture is where a choice is made
+                sealed = build_dataset(sweep.arms[0].template).sealed(pool) if fresh else splits.without_test()
+                _run(select, sweep, sealed, launch)
+            confirm = confirm or _confirm(sweep, chooser, log, watch)
+            _run(confirm, sweep, pool if fresh else splits, launch)
     return path
 
 
@@ -109,7 +122,7 @@ def pace_of(sweep: Sweep) -> Pace:
     )
 
 
-def _confirm(sweep: Sweep, board: SearchBoard, log: Log, watch: Watch) -> Phase:
+def _confirm(sweep: Sweep, board: SelectBoard, log: Log, watch: Watch) -> Phase:
     return Phase(board=ConfirmBoard(sweep, board), log=log, watch=watch, retries=sweep.cluster.retries)
 
 

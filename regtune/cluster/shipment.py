@@ -27,24 +27,26 @@ class Part(NamedTuple):
 class Shipment:
     """Splits, or a pool, as numpy arrays: Ray's object store shares those between processes without a copy.
 
-    Pictures that parts share travel once. `parts` has the names of the fields; a pool has no validation.
+    Pictures that parts share travel once. `parts` has the names of the fields; a pool has no validation. `more` has
+    the fields that are no examples.
     """
 
     sources: tuple[Array, ...]
     parts: Mapping[str, Part | None]
-    classes: int
+    more: Mapping[str, Any]
 
     @classmethod
     def pack(cls, data: Splits | Pool) -> Shipment:
         """Return the arrays of splits or a pool; what is not in them does not travel."""
-        examples = {name: part for name, part in vars(data).items() if name != "classes"}
+        more = {name: value for name, value in vars(data).items() if isinstance(value, int)}
+        examples = {name: part for name, part in vars(data).items() if name not in more}
         sources = list({id(part.source): part.source for part in examples.values() if part is not None}.values())
         places = {id(source): place for place, source in enumerate(sources)}
         parts = {
             name: Part(places[id(part.source)], part.index.numpy(), part.labels.numpy()) if part is not None else None
             for name, part in examples.items()
         }
-        return cls(sources=tuple(source.numpy() for source in sources), parts=parts, classes=data.classes)
+        return cls(sources=tuple(source.numpy() for source in sources), parts=parts, more=more)
 
     def unpack(self) -> Splits | Pool:
         """Return tensors over the shared arrays; they are read-only, and nothing writes to them."""
@@ -63,5 +65,5 @@ class Shipment:
                 for name, part in self.parts.items()
             }
         kind: Any = Splits if "validation" in made else Pool
-        data: Splits | Pool = kind(classes=self.classes, **made)
+        data: Splits | Pool = kind(**self.more, **made)
         return data

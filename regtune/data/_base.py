@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import abc
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from regtune.data._place import Place
 from regtune.data._splits import Pool, Splits, carve
+from regtune.errors import Refused
 from regtune.shelf import name_of
 from regtune.space import knob
 
@@ -47,10 +48,32 @@ class Dataset(abc.ABC):
 
         Without a test split of its makers the test split is what the others leave.
         """
-        rest = LEAST_TEST if pool.test is None else 0
+        rest = LEAST_TEST if pool.test is None and not pool.sealed else 0
         sizes = (self.train, self.validation, max(len(pool.train) - self.train - self.validation, rest))
         train, validation, test = carve(
             pool.train, classes=pool.classes, sizes=sizes, seed=self.split_seed, where=self.where
         )
-        test = test if pool.test is None else pool.test
-        return Splits(train=train, validation=validation, test=test, classes=pool.classes)
+        left = None if pool.sealed else test
+        return Splits(
+            train=train, validation=validation, test=left if pool.test is None else pool.test, classes=pool.classes
+        )
+
+    @property
+    def fixed_test(self) -> bool:
+        """Whether the test split is the same for every `split_seed`: trials may then have splits of their own.
+
+        Else one of them would train on what another is tested on.
+        """
+        return False
+
+    def sealed(self, pool: Pool) -> Pool:
+        """Return what a phase may see that must not see the test split: no picture of it is left in the pool.
+
+        For data sets with `fixed_test` only, whose splits of this pool are those of the whole one without its test
+        examples; raises Refused for others.
+        """
+        if not self.fixed_test or pool.test is None:
+            raise Refused(
+                f"{self.where}: expected a data set with a fixed test split, given one whose test split varies"
+            )
+        return replace(pool, train=pool.train.compact(), test=None, sealed=True)

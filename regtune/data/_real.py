@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from regtune.data._base import Dataset
 from regtune.data._examples import Examples
@@ -33,7 +33,7 @@ class Real(Dataset):
 
     def split(self, pool: Pool) -> Splits:
         """Return the splits; raises Refused where validation takes all there is."""
-        rest, test = self.parted(pool)
+        rest, test = (pool.train, None) if pool.sealed else self.parted(pool)
         left = len(rest) - self.validation
         if left < 2:
             raise Refused(
@@ -44,6 +44,15 @@ class Real(Dataset):
         sizes = (self.validation, left if self.train == ALL else self.train)
         validation, train = carve(rest, classes=pool.classes, sizes=sizes, seed=self.split_seed, where=self.where)
         return Splits(train=train, validation=validation, test=test, classes=pool.classes)
+
+    @property
+    def fixed_test(self) -> bool:
+        """The test split is that of its makers, or carved in the same way whatever the `split_seed`."""
+        return True
+
+    def sealed(self, pool: Pool) -> Pool:
+        """Return the pool of those examples that are not for testing."""
+        return replace(pool, train=self.parted(pool)[0].compact(), test=None, sealed=True)
 
 
 @dataclass(frozen=True, kw_only=True)

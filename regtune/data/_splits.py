@@ -19,12 +19,14 @@ class Pool:
     """All examples of a data set, before they are split.
 
     `test` are those that its makers have set aside as the test split; None where there is no such split,
-    and the test split is carved from `train` too.
+    and the test split is carved from `train` too. A `sealed` pool is what is left of one whose test examples were
+    taken out of it: its splits have none.
     """
 
     train: Examples
     test: Examples | None
     classes: int
+    sealed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,10 +108,15 @@ def carve(everything: Examples, *, classes: int, sizes: tuple[int, ...], seed: i
     return [everything.take(part) for part in torch.split(order[: sum(sizes)], list(sizes))]
 
 
-def checked(splits: Splits, where: str) -> Splits:
-    """Return the splits of a data set if they are what a trial can be trained on; raises Refused."""
+def checked(splits: Splits, where: str, *, sealed: bool = False) -> Splits:
+    """Return the splits of a data set if they are what a trial can be trained on; raises Refused.
+
+    Those of a `sealed` pool have no test split.
+    """
     parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     for name, part in parts.items():
+        if part is None and name == "test" and sealed:
+            continue
         if part is None:
             raise Refused(f"{where}: expected a {name} split, given none")
         if not len(part):

@@ -21,14 +21,19 @@ class Said:
 
 
 def said(table: pd.DataFrame) -> list[Said]:
-    """Return who is better, worse and unresolved; the frame is that of `comparison`, or of `over_searches`."""
+    """Return who is better, worse and unresolved, and who is off if any is.
+
+    The frame is that of `comparison`, or of `over_searches`.
+    """
     first, others = table["arm"].iloc[0], table.iloc[1:]
     groups = {
         f"Better than {first}": ["better"],
         "Worse": ["worse"],
         "Unresolved, which is not the same as equal": ["unresolved", ""],
     }
-    return [Said(words=words, rows=others[others["verdict"].isin(verdicts)]) for words, verdicts in groups.items()]
+    found = [Said(words=words, rows=others[others["verdict"].isin(verdicts)]) for words, verdicts in groups.items()]
+    off = others[others["verdict"] == "off is as good"]
+    return [*found, Said(words="As good off, by select", rows=off)] if len(off) else found
 
 
 def answer(table: pd.DataFrame) -> list[str]:

@@ -8,20 +8,25 @@ from typing import Any
 import pandas as pd
 
 from regtune.ledger import ledger
-from regtune.records import FAULTS, OPEN
-from regtune.reports.wording import number, two_phases
+from regtune.records import FAULTS, OPEN, PHASES
+from regtune.reports.wording import by_phase, number
 from regtune.store import Results
 
-PHASES = ("search", "confirm")
 SPENT = ("epochs", "examples", "gradients", "seconds", "gpu_seconds")
 CAPTION = (
-    "Whether every arm had the budget that it was promised, and what that took; it says nothing of which is better. "
-    "a + b is search + confirm. How trials ended (failed: diverged and lost included). Planned epochs are what the "
+    "How trials ended (failed: diverged and lost included). Planned epochs are what the "
     "arm was promised, in a race for the seeds that it did not do without; epochs, examples, gradients (evaluations "
     "on a batch) and seconds (of training and of measuring after each epoch) are what it took, with trials that were "
     "pruned, failed or no longer count. Not in the log, and not here, are epochs that an interrupted trial trained "
     "again since its checkpoint. data %: the share of an update that batches and augmentation took."
 )
+
+
+def budget_caption(results: Results) -> str:
+    """Say what may be concluded from the columns, and what they are, in this sweep."""
+    which = "Whether every arm had the budget that it was promised, and what that took; not which arm is better."
+    selected = bool(results.sweep.get("select"))
+    return f"{which} {'a + b + c is search + select' if selected else 'a + b is search'} + confirm. {CAPTION}"
 
 
 def budget(results: Results) -> pd.DataFrame:
@@ -54,12 +59,13 @@ def _counted(status: pd.Series[str], phase: str) -> dict[str, int]:
 
 def budget_as_text(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of `budget` as a reader wants them; columns in which nothing stands are left out."""
+    phases = [phase for phase in PHASES if f"{phase}_ok" in frame]
 
     def both(name: str, form: str = "") -> list[str]:
-        return two_phases(frame[f"search_{name}"], frame[f"confirm_{name}"], form)
+        return by_phase([frame[f"{phase}_{name}"] for phase in phases], form)
 
     def any_of(name: str) -> bool:
-        return bool(sum(frame[f"{phase}_{name}"].fillna(0).sum() for phase in PHASES))
+        return bool(sum(frame[f"{phase}_{name}"].fillna(0).sum() for phase in phases))
 
     columns = {"arm": frame["arm"].to_list()}
     columns |= {word: both(word) for word in ("ok", "pruned", "failed")}

@@ -64,7 +64,9 @@ def caption(results: Results) -> str:
         f"Search: {either(budgets)} trials per arm of at most {template['epochs']} epochs, "
         f"{pruning_words(sweep['search'])}.",
         rungs_words(results),
-        f"Confirm: the best configuration of each arm by validation accuracy, on {seeds_words(confirm)} fresh seeds "
+        _selected(results),
+        f"Confirm: the {'chosen' if sweep.get('select') else 'best'} configuration of each arm by "
+        f"{'mean ' if sweep.get('select') else ''}validation accuracy, on {seeds_words(confirm)} fresh seeds "
         f"that all arms share, {SPLITS[splits]}.",
         f"{RETRAINED[confirm.get('retrain', 'none')]} with its 95 % t-interval and standard deviation (sd); difference "
         f"to {baseline} in points, paired over the seeds that both arms finished, with Bonferroni's simultaneous 95 % "
@@ -95,6 +97,25 @@ def subject(results: Results) -> str:
     template = next(iter(results.sweep["arms"].values()))["template"]
     data = data_words(template["data"] | results.header.get("examples", {}), results.sweep["confirm"])
     return f"Sweep {results.sweep['name']}{_repeat(results)}: {template['network']['name']} on {data}."
+
+
+def _selected(results: Results) -> str:
+    """Say how the configuration of each arm was chosen where it was by more than its score in search."""
+    terms = results.sweep.get("select")
+    if not terms:
+        return ""
+    off = ", ".join(arm for arm in results.sweep["arms"] if arm in results.off)
+    left = (
+        f" Off is as good: where the baseline's choice was better there by more than one standard error of the paired "
+        f"differences, the arm is the baseline (difference 0 by construction, no interval): {off}."
+        if off
+        else ""
+    )
+    return (
+        f"Select: the best {terms['candidates']} of each arm, and all within two standard errors of its best up to "
+        f"{terms['most']}, on up to {terms['seeds']} further seeds that all arms share, the better half going on from "
+        f"round to round; validation only.{left}"
+    )
 
 
 def _repeat(results: Results) -> str:

@@ -13,6 +13,7 @@ VERDICTS = {
     "better": (BLUE, "triangle-up"),
     "worse": (ORANGE, "triangle-down"),
     "unresolved": (GREY, "circle"),
+    "off is as good": (GREY, "square"),
     "no interval": (GREY, "cross"),
 }
 
@@ -26,15 +27,16 @@ def frame(results: Results) -> pd.DataFrame:
     table = table[table["difference"].notna()]
     ends = ["difference", "difference_low", "difference_high", "crossed_low", "crossed_high"]
     points = (100 * table[ends]).rename(columns={"difference_low": "low", "difference_high": "high"})
-    verdict = table["verdict"].where(points["low"].notna(), "no interval")
+    said = points["low"].notna() | (table["verdict"] == "off is as good")
+    verdict = table["verdict"].where(said, "no interval")
     return pd.concat([table[["arm", "pairs", "p_holm"]], points], axis=1).assign(verdict=verdict)
 
 
 def effects(results: Results) -> Drawing | Nothing:
     """Difference to the first arm in test accuracy, in points: the mean over paired seeds and its simultaneous
     95 % interval; dotted, where the log has it, the interval at the same confidence with the test examples drawn anew
-    too. Triangles are verdicts (up: better, down: worse); a circle is unresolved; a cross has too few
-    seeds, or seeds too alike, for an interval.
+    too. Triangles are verdicts (up: better, down: worse); a circle is unresolved; a square stands for an
+    arm that is as good off; a cross has too few seeds, or seeds too alike, for an interval.
     """
     rows, baseline = frame(results), next(iter(results.sweep["arms"]))
     if rows.empty:

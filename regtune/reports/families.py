@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from regtune.statistics import Comparison
@@ -32,13 +32,20 @@ OTHERS = (NLL, ECE)  # accuracy has a table of its own
 def family(results: Results, metric: Metric) -> dict[str, Comparison]:
     """Return for each other arm its comparison with the first by a metric, over the seeds of both that `counted` has.
 
-    They are corrected for the number of arms, and not for that of metrics: each family holds at 5 % by itself.
+    They are corrected for the number of arms, and not for that of metrics: each family holds at 5 % by itself. An arm
+    that is off is the first one: it counts among the arms and gets no interval.
     """
-    return compare_with(
+    found = compare_with(
         {arm: counted(results, arm, metric) for arm in results.sweep["arms"]},
         next(iter(results.sweep["arms"])),
         better=metric.better,
     )
+    return found | {arm: as_off(found[arm]) for arm in found if arm in results.off}
+
+
+def as_off(found: Comparison) -> Comparison:
+    """Return what is said of an arm that is off: the difference is 0 by construction."""
+    return replace(found, verdict="off is as good", note="")
 
 
 def counted(results: Results, arm: str, metric: Metric) -> dict[int, float]:
@@ -54,8 +61,7 @@ def counted(results: Results, arm: str, metric: Metric) -> dict[int, float]:
 
 def finished(results: Results, arm: str, metric: Metric) -> dict[int, float]:
     """Return a metric of the confirmed trials of an arm that ended well and have it, by the number of the seed."""
-    trials = results.trials
-    mine = trials[(trials["arm"] == arm) & (trials["phase"] == "confirm") & (trials["status"] == "ok")]
+    mine = results.confirmed[results.confirmed["arm"] == arm]
     having = mine[mine[metric.name].notna()]
     return {int(number): float(value) for number, value in zip(having["number"], having[metric.name], strict=True)}
 

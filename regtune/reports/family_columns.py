@@ -62,6 +62,8 @@ def _cell(row: Row, metric: Metric, most: int, unit: str) -> str:
     )
     if not verdict:
         return ""
+    if verdict == "off is as good":
+        return "0"
     factor, form = SHOWN[metric.name]
     text = interval(mean, low, high, form=form, sign="+", factor=factor)
     return " ".join(filter(None, [text, "" if note else verdict])) + fewer(pairs, most, unit)

@@ -54,8 +54,7 @@ def families_unsaid(table: pd.DataFrame, metrics: Sequence[Metric]) -> list[str]
 
 def without_number(results: Results, metrics: Sequence[Metric]) -> list[str]:
     """Return which confirmed trials ended well and lack a metric: their seeds are in no difference of it."""
-    trials = results.trials
-    confirmed = trials[(trials["phase"] == "confirm") & (trials["status"] == "ok")]
+    confirmed = results.confirmed
     sentences = []
     for metric in metrics:
         lacking = confirmed[confirmed[metric.name].isna()]["arm"]

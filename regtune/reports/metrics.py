@@ -44,6 +44,7 @@ def metrics_caption(results: Results, frame: pd.DataFrame) -> str:
     splits = "each on a split of its own" if confirm.get("splits", "one") == "fresh" else "on the same split"
     gain = "what more epochs add is in it" if judged else "what choosing the best of many adds"
     found = measured([results])
+    chosen = "selected" in frame
     sentences = [
         _conclusion(results, found),
         f"Means ± standard deviations over the confirmed seeds, {where or 'at the kept epoch'}, on pictures as they "
@@ -55,8 +56,13 @@ def metrics_caption(results: Results, frame: pd.DataFrame) -> str:
         else "",
         families_caption(results, found, OVER_SEEDS),
         "" if frame["train_nc1"].isna().all() else TIGHTNESS,
-        f"Searched: validation accuracy{f' {judged}' if judged else ''} by which the configuration was chosen; "
+        f"Searched: {'best ' if chosen else ''}validation accuracy{f' {judged}' if judged else ''} by which the "
+        f"configuration {'would have been' if chosen else 'was'} chosen; "
         f"optimism: that minus the mean validation accuracy of the confirmed seeds, {splits}, in points: {gain}.",
+        ""
+        if not chosen
+        else "Selected: the mean validation accuracy in select by which it really was chosen; optimism left: that "
+        "minus the same mean of the confirmed seeds.",
     ]
     return " ".join(filter(None, sentences))
 
@@ -81,11 +87,11 @@ def metrics_sentences(results: Results, frame: pd.DataFrame) -> list[str]:
 def metrics(results: Results) -> pd.DataFrame:
     """Return one row per arm: mean and standard deviation (`*_sd`) over its confirmed trials, and its optimism.
 
-    How NLL and ECE compare with the first arm is in the columns of `family_columns`.
+    How NLL and ECE compare with the first arm is in the columns of `family_columns`. Where there was a select there
+    are `selected` and `optimism_selected`, see `ledger.optimism`.
     Units are those of `records.Outcome`; `kept_epoch` and `retrain_epochs` are means, `targets_missed` counts trials.
     """
-    trials = results.trials
-    confirmed = trials[(trials["phase"] == "confirm") & (trials["status"] == "ok")]
+    confirmed = results.confirmed
     by_arm = confirmed.groupby("arm", sort=False)
     arms = pd.Index(list(results.sweep["arms"]), name="arm")
     frame = pd.DataFrame(index=arms)
@@ -98,12 +104,10 @@ def metrics(results: Results) -> pd.DataFrame:
         targets_missed=(confirmed["target_reached"] == 0).groupby(confirmed["arm"]).sum(),
     )
     frame["targets_missed"] = frame["targets_missed"].fillna(0).astype(int)
-    promised = optimism(results).set_index("arm")
-    return (
-        frame.join(family_columns(results))
-        .join(promised[["searched", "optimism_validation", "optimism_test"]])
-        .reset_index()
-    )
+    shown = ["searched", "optimism_validation", "optimism_test"]
+    shown += ["selected", "optimism_selected"] if results.sweep.get("select") else []
+    promised = optimism(results).set_index("arm")[shown]
+    return frame.join(family_columns(results)).join(promised).reset_index()
 
 
 def metrics_as_text(frame: pd.DataFrame) -> pd.DataFrame:
@@ -121,4 +125,7 @@ def metrics_as_text(frame: pd.DataFrame) -> pd.DataFrame:
         columns["targets missed"] = [str(count) for count in frame["targets_missed"]]
     columns["searched %"] = [number(100 * value, ".2f") for value in frame["searched"]]
     columns["optimism"] = [number(100 * value, "+.2f") for value in frame["optimism_validation"]]
+    if "selected" in frame:
+        columns["selected %"] = [number(100 * value, ".2f") for value in frame["selected"]]
+        columns["optimism left"] = [number(100 * value, "+.2f") for value in frame["optimism_selected"]]
     return pd.DataFrame(columns)

@@ -17,8 +17,7 @@ MOST = 20  # arms: beyond that no cell can be read
 
 def frame(results: Results) -> pd.DataFrame:
     """Return row arm, column arm, the mean paired difference in points, pairs, Holm's p and the verdict."""
-    trials = results.trials
-    confirmed = trials[(trials["phase"] == "confirm") & (trials["status"] == "ok")]
+    confirmed = results.confirmed
     scores = confirmed.pivot(index="number", columns="arm", values="test_accuracy").astype(float)
     arms = [arm for arm in results.sweep["arms"] if arm in scores]
     named = {f"{i} {j}": (arms[i], arms[j]) for i, j in combinations(range(len(arms)), 2)}

@@ -19,6 +19,8 @@ def relevant(confirm: Plain, found: Comparison | None) -> dict[str, str]:
         return {}
     if found is None:
         return {"relevant": ""}
+    if found.verdict == "off is as good":
+        return {"relevant": f"equal within {margin:g}"}
     if found.note:
         return {"relevant": "undecided"}
     error = found.sd / math.sqrt(found.n)

@@ -44,6 +44,7 @@ def _open(results: Results) -> str:
     confirm = (trials["phase"] == "confirm") & trials["arm"].isin(list(results.chosen))
     counts = {"search": int(search.sum()), "confirm": int(confirm.sum())}
     left = [f"{count} of {phase}" for phase, count in counts.items() if count]
+    left += ["select"] if results.selecting and not counts["search"] else []
     return f"trials are open, {' and '.join(left)}" if left else ""
 
 

@@ -54,6 +54,8 @@ def difference_cell(row: Row, most: int, unit: str) -> str:
     """Return a difference in points with its interval, and over how many of a `unit` where they are fewer than most."""
     if not row["verdict"]:
         return ""
+    if row["verdict"] == "off is as good":
+        return "0"
     mean = interval(row["difference"], row["difference_low"], row["difference_high"], sign="+")
     return mean + fewer(row["pairs"], most, unit)
 

@@ -27,8 +27,7 @@ def scores(results: Results) -> pd.DataFrame:
     difference matters there is `relevant`: "better", "worse", "equal within" it or "undecided", see
     `statistics.relevance`.
     """
-    trials = results.trials
-    confirmed = trials[(trials["phase"] == "confirm") & (trials["status"] == "ok")]
+    confirmed = results.confirmed
     found = verdicts(results)
     raced = Race.of(results.sweep["confirm"]) is not None
     rows = []
@@ -75,7 +74,9 @@ def scores_as_text(frame: pd.DataFrame) -> pd.DataFrame:
         "sd": [number(100 * value, ".2f") for value in frame["test_accuracy_sd"]],
         "n": frame["n"],
         "better in %": [
-            interval(row["better"], row["better_low"], row["better_high"], form=".0f") if row["verdict"] else ""
+            interval(row["better"], row["better_low"], row["better_high"], form=".0f")
+            if row["verdict"] not in ("", "off is as good")
+            else ""
             for row in rows
         ],
         "test set drawn anew": [

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from regtune.reports.choices import choices, choices_as_text
-from regtune.reports.families import ACCURACY, OTHERS, Metric, counted, means
+from regtune.reports.families import ACCURACY, OTHERS, Metric, as_off, counted, means
 from regtune.reports.family_columns import family_cells, repeated_columns
 from regtune.reports.metrics import SHOWN
 from regtune.reports.relevant import relevant
@@ -55,7 +55,10 @@ def _compared(
 ) -> tuple[dict[str, dict[int, float]], dict[str, Comparison]]:
     """Return a metric by arm and repeat, and the comparison of each other arm with the first over the repeats."""
     scores = {arm: means(whole, arm, metric) for arm in arms}
-    return scores, compare_with(scores, arms[0], better=metric.better)
+    found = compare_with(scores, arms[0], better=metric.better)
+    # Where a search has left the arm off, the difference is 0; where all have, there is nothing to test.
+    off = [arm for arm in found if whole and all(arm in results.off for results in whole)]
+    return scores, found | {arm: as_off(found[arm]) for arm in off}
 
 
 def _seeds(counts: Sequence[int]) -> dict[str, int]:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from regtune.ledger import warnings
-from regtune.reports.budget import CAPTION as BUDGET
-from regtune.reports.budget import budget_as_text
+from regtune.reports.budget import budget_as_text, budget_caption
 from regtune.reports.caption import caption
 from regtune.reports.comparison import comparison
 from regtune.reports.metrics import metrics_as_text, metrics_caption, metrics_sentences
@@ -51,7 +50,12 @@ def tables(results: Results) -> Tables:
             frame=metrics_as_text(rows),
             sentences=metrics_sentences(results, rows),
         ),
-        budget=Table(title="What it took", caption=BUDGET, frame=budget_as_text(rows), sentences=warnings(results)),
+        budget=Table(
+            title="What it took",
+            caption=budget_caption(results),
+            frame=budget_as_text(rows),
+            sentences=warnings(results),
+        ),
     )
 
 

@@ -74,8 +74,7 @@ def frame(found: Together) -> pd.DataFrame:
 
 
 def _means(results: Results) -> pd.Series[float]:
-    trials = results.trials
-    confirmed = trials[(trials["phase"] == "confirm") & (trials["status"] == "ok")]
+    confirmed = results.confirmed
     return confirmed.groupby("arm")["test_accuracy"].mean()
 
 

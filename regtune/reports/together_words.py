@@ -117,7 +117,7 @@ def _unfinished(found: Together) -> list[str]:
     for label, results in zip(found.scores.index, found.sweeps, strict=True):
         trials = results.trials[results.trials["phase"] == "confirm"]
         chosen = trials["arm"].isin(list(results.chosen))  # an arm without a choice has nothing to come
-        if count := int((trials["status"].isin(OPEN) & (chosen | _searching(results))).sum()):
+        if count := int((trials["status"].isin(OPEN) & (chosen | results.selecting | _searching(results))).sum()):
             named.append(f"{label} ({count})")
     return [f"Confirmed trials that are still to come: {', '.join(named)}."] if named else []
 

@@ -17,8 +17,9 @@ def unsaid(table: pd.DataFrame, unit: str = "seed", apart: str = "no {unit} shar
     """
     baseline, others = table.iloc[0], table.iloc[1:]
     alone, several = table[table["n"] == 1], table[table["n"] > 1]
-    few = others[(others["pairs"] > 0) & (others["pairs"] < FEWEST)]
-    tied = others[(others["pairs"] >= FEWEST) & others["difference_low"].isna()]
+    on = others[others["verdict"] != "off is as good"]  # of which nothing is left unsaid
+    few = on[(on["pairs"] > 0) & (on["pairs"] < FEWEST)]
+    tied = on[(on["pairs"] >= FEWEST) & on["difference_low"].isna()]
     sentences = [
         _named(table[table["n"] == 0], "nothing is said of test accuracy, since no confirmed trial ended well"),
         _named(alone, f"one {unit} only, so no interval"),

@@ -42,8 +42,9 @@ def verdicts(results: Results) -> dict[str, Verdict]:
 
 def against_baseline(results: Results) -> dict[str, Comparison]:
     """Return for each other arm its comparison with the first: all at once after equal seeds, or that of a race."""
-    race = Race.of(results.sweep["confirm"])
-    return race.compare(_ended(results)) if race is not None else family(results, ACCURACY)
+    race, equal = Race.of(results.sweep["confirm"]), family(results, ACCURACY)
+    raced = race.compare(_ended(results)) if race is not None else {}
+    return equal | {arm: found for arm, found in raced.items() if arm not in results.off}
 
 
 def _ended(results: Results) -> dict[str, dict[int, float | None] | None]:

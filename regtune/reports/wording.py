@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from regtune.records import ONE_OF, SWITCH
@@ -59,6 +59,6 @@ def more(further: float) -> str:
     return f" (over {MOST:,})" if math.isinf(further) else f" (+{further:.0f})"
 
 
-def two_phases(search: Iterable[Any], confirm: Iterable[Any], form: str = "") -> list[str]:
-    """Return search + confirm; a dash for what is not known of one."""
-    return [f"{number(first, form)} + {number(second, form)}" for first, second in zip(search, confirm, strict=True)]
+def by_phase(phases: Sequence[Iterable[Any]], form: str = "") -> list[str]:
+    """Return search + confirm, or search + select + confirm; a dash for what is not known of one."""
+    return [" + ".join(number(value, form) for value in values) for values in zip(*phases, strict=True)]

@@ -6,7 +6,7 @@ import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
@@ -19,13 +19,16 @@ class Question:
     """Which values shall the `number`-th trial of an arm have for its knobs?
 
     `space` and `when` are the arm's: knobs by path, and the conditions of those that have one. `stream` names
-    sweep, seed and arm: what is drawn differs where it differs. `history` returns the trials with lower
+    sweep, seed and arm: what is drawn differs where it differs; `sweep` names sweep and seed alone, and `shared` are
+    the paths of the knobs that every arm has. `history` returns the trials with lower
     numbers, as Optuna sees them; it is a call because most samplers need none. `levels` is for the grid.
     """
 
     space: Mapping[str, BaseDistribution]
     when: Mapping[str, Condition]
     stream: str
+    sweep: str
+    shared: frozenset[str]
     number: int
     history: Callable[[], Sequence[FrozenTrial]]
     levels: int = 3
@@ -52,7 +55,10 @@ class Sampler(ABC):
     """Answers from the question and nothing else: it is made anew for every call and remembers nothing.
 
     So a suggestion is a function of the log so far, and a driver that was killed goes on as if it had not been.
+    `adaptive` says whether a suggestion may depend on the scores of earlier trials.
     """
+
+    adaptive: ClassVar[bool] = True
 
     @abstractmethod
     def sample(self, question: Question) -> dict[str, Any]:

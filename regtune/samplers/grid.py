@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
@@ -19,6 +19,8 @@ class Grid(Sampler):
     """Trial i takes point i of the shuffled grid. With more trials than points it begins again, with other
     seeds; with fewer they are a random subset of the grid.
     """
+
+    adaptive: ClassVar[bool] = False
 
     def sample(self, question: Question) -> dict[str, Any]:
         """Take the point of this number."""

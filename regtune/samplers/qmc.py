@@ -5,7 +5,7 @@ Niederreiter-Xing Points" (1998).
 from __future__ import annotations
 
 import zlib
-from typing import Any
+from typing import Any, ClassVar
 
 from regtune.samplers._base import Question, Sampler
 from regtune.samplers._unit import value_at
@@ -17,6 +17,8 @@ class Qmc(Sampler):
     Every knob has a dimension of its own, also one that is out of play in some trials: there its coordinate
     is left aside.
     """
+
+    adaptive: ClassVar[bool] = False
 
     def sample(self, question: Question) -> dict[str, Any]:
         """Take the point of this number."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import optuna
 
@@ -12,6 +12,8 @@ from regtune.samplers._history import ask_optuna
 
 class Random(Sampler):
     """Optuna's random sampler. It looks at no history, so it is given none."""
+
+    adaptive: ClassVar[bool] = False
 
     def sample(self, question: Question) -> dict[str, Any]:
         """Draw."""

@@ -15,7 +15,7 @@ from regtune.statistics.further import further_seeds
 from regtune.statistics.intervals import constant, half_width, mean_of, sd_of
 from regtune.statistics.preference import Preference, preference
 
-Verdict = Literal["better", "worse", "unresolved"]
+Verdict = Literal["better", "worse", "unresolved", "off is as good"]
 FEWEST = 3  # seeds below which no p-value and no verdict is given
 Key = TypeVar("Key")
 

@@ -75,9 +75,9 @@ def win_tie_loss(verdicts: Iterable[Mapping[str, Verdict]]) -> pd.DataFrame:
 
     One mapping for each sweep, from arm to the verdict on its difference to the baseline.
     """
-    words = {"better": "win", "unresolved": "tie", "worse": "loss"}
+    words: dict[Verdict, str] = {"better": "win", "unresolved": "tie", "off is as good": "tie", "worse": "loss"}
     counts: dict[str, dict[str, int]] = {}
     for sweep in verdicts:
         for arm, verdict in sweep.items():
             counts.setdefault(arm, dict.fromkeys(words.values(), 0))[words[verdict]] += 1
-    return pd.DataFrame.from_dict(counts, orient="index", columns=list(words.values())).astype(int)
+    return pd.DataFrame.from_dict(counts, orient="index", columns=list(dict.fromkeys(words.values()))).astype(int)

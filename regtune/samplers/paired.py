@@ -1,0 +1,40 @@
+"""Paired candidates: trial n has the same values of all shared knobs in every arm, so no arm's learning rates are
+luckier than another's. Source of scrambled Sobol points: A. Owen, "Scrambling Sobol' and Niederreiter-Xing Points"
+(1998).
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any, ClassVar
+
+from regtune.errors import Refused
+from regtune.samplers._base import Question, Sampler
+from regtune.samplers._unit import value_at
+
+MOST = 256  # dimensions of the sequence: fixed, since other dimensions would have other points
+
+
+class Paired(Sampler):
+    """Trial i takes point i of one scrambled Sobol sequence that all arms of a sweep share.
+
+    The knobs that every arm has (those of the optimizer and of `[base]`) are its first dimensions, an arm's own are
+    further ones. So an arm that is added, or one that changes, moves no point of another.
+    """
+
+    adaptive: ClassVar[bool] = False
+
+    def sample(self, question: Question) -> dict[str, Any]:
+        """Take the point of this number; raises Refused for more knobs than the sequence has dimensions."""
+        from scipy.stats.qmc import Sobol  # it costs a second, and the other samplers need none of it
+
+        paths = sorted(question.space, key=lambda path: path not in question.shared)  # stable: else in their order
+        if len(paths) > MOST:
+            raise Refused(
+                f"search.sampler: expected at most {MOST} searched knobs an arm with paired, given {len(paths)}"
+            )
+        engine = Sobol(MOST, scramble=True, rng=zlib.crc32(question.sweep.encode()))
+        if question.number:  # scipy has its first point before it is drawn, and cannot go forward by none
+            engine.fast_forward(question.number)
+        point = dict(zip(paths, engine.random(1)[0].tolist(), strict=False))
+        return question.answered(lambda path: value_at(question.space[path], point[path]))
