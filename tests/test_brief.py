@@ -240,10 +240,16 @@ HARDLY, LEARNING = "base hardly overfits, with {} % of training and {} % of vali
         (flat(1.0, 0.8), 0.5, ()),  # has learned the drawn labels by heart
         (flat(0.8, 0.8), 0.5, ()),  # has learned most of them
         (flat(0.42, 0.8), 0.5, (HARDLY.format("42.0", "80.0"),)),
-        (line(0.9, 0.7, (0.01, 0.008)), 0.0, (LEARNING, "2.0 points on training and 1.6 on validation", "20 epochs")),
+        (
+            line(0.9, 0.7, (0.01, 0.008)),
+            0.0,
+            (LEARNING, "2.0 points on training and 1.6 on validation", "last 2 of 20"),
+        ),
         (line(0.9, 0.7, (0.01, 0.001)), 0.0, ()),  # learns by heart at the end
         (line(0.9, 0.7, (0.003, 0.003)), 0.0, ()),  # slow: 0.6 points in a tenth of training
-        (line(0.9, 0.7, (0.05, 0.05), epochs=9), 0.0, ()),  # too short to have an end
+        (line(0.9, 0.7, (0.05, 0.05), epochs=3), 0.0, (LEARNING, "in the last 1 of 3 epochs")),
+        (line(0.9, 0.7, (0.03, 0.03), epochs=3), 0.0, ()),  # less than 3.3 points in a third of training
+        ([(0.9, 0.7)], 0.0, ()),  # one epoch has no curve
         (line(0.72, 0.7, (0.01, 0.01)), 0.0, (HARDLY.format("72.0", "70.0"), f", and is {LEARNING}")),
     ],
 )
