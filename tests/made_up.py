@@ -30,6 +30,7 @@ def made_up_log(
     stubborn: bool = False,
     data: Plain | None = None,
     metrics: Mapping[str, Mapping[str, Sequence[float | None]]] | None = None,
+    curves: Mapping[str, Sequence[tuple[float, float]]] | None = None,
 ) -> Path:
     """Write a log in which each arm has these confirmed scores (None: missing) and these ends of search trials.
 
@@ -37,7 +38,8 @@ def made_up_log(
     With `examples` it says which test examples of so many were right, others for every arm and seed, or (`stubborn`)
     for every arm. `data` is what
     the header says of the data set, by default that of `small_trial`. `metrics` has by name and arm what else each
-    confirmed trial was measured to have.
+    confirmed trial was measured to have. `curves` has by arm the accuracies on training and validation examples after
+    each epoch of its confirmed trials; by default both rise in a line.
     """
     seeds = max(map(len, confirmed.values()))
     arms = {
@@ -61,12 +63,19 @@ def made_up_log(
         for number, score in enumerate(scores):
             if score is not None:
                 rows += _trial([arm, "confirm", number], mine[best], "ok", epochs, score, test_accuracy=score)
+                if curves and arm in curves:
+                    _redraw([row["epoch"] for row in rows[-epochs - 1 : -1]], curves[arm])
                 rows[-1]["outcome"]["metrics"] |= {name: of[arm][number] for name, of in (metrics or {}).items()}
                 rows[-1]["outcome"]["test_right"] = _right(
                     [*arm.encode(), *([] if stubborn else [number])], score, examples
                 )
     write_log(folder / "log.jsonl", rows)
     return folder
+
+
+def _redraw(epochs: Sequence[Plain], curve: Sequence[tuple[float, float]]) -> None:
+    for epoch, (train, validation) in zip(epochs, curve, strict=True):
+        epoch |= {"train_accuracy": train, "val_accuracy": validation}
 
 
 def _right(seed: list[int], score: float, examples: int) -> str:

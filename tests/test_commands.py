@@ -55,8 +55,13 @@ def test_list_prints_the_methods_as_a_markdown_table(results: Path) -> None:
     assert regtune("list", "--format", "tabel", folder=results).returncode == 2
 
 
-def test_table_prints_markdown_and_csv(results: Path) -> None:
-    assert "| baseline" in regtune("table", "results/small", folder=results).stdout
+def test_table_prints_the_answer_and_on_request_markdown_and_csv(results: Path) -> None:
+    brief = regtune("table", "results/small", folder=results).stdout
+    assert brief.startswith("Better than baseline: ")
+    assert brief.endswith("\n  regtune report results/small\n  regtune table results/small --full\n")
+    full = regtune("table", "results/small", "--full", folder=results).stdout
+    assert full == regtune("table", "results/small", "--format", "md", folder=results).stdout
+    assert "| baseline" in full
     assert regtune("table", "results/small", "--format", "csv", folder=results).stdout.startswith("arm,knobs,n,")
 
 

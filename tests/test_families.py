@@ -18,6 +18,7 @@ from scipy import stats
 
 from regtune.folders import repeats_of
 from regtune.log import read_log
+from regtune.reports.answer import answer
 from regtune.reports.families import ACCURACY, ECE, NLL, OTHERS, family
 from regtune.reports.figures import drawn
 from regtune.reports.folder import printed
@@ -25,7 +26,6 @@ from regtune.reports.metrics import metrics, metrics_as_text
 from regtune.reports.report import page
 from regtune.reports.searches import over_searches, searches_as_text
 from regtune.reports.searches_caption import searches_caption, searches_sentences
-from regtune.reports.sections import answer
 from regtune.reports.tables import tables
 from regtune.statistics import compare
 from regtune.statistics.directions import compare_with

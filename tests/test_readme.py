@@ -9,9 +9,14 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from regtune.catalogue import markdown
+from regtune.reports.answer import answer_lines
+from regtune.reports.brief import by_importance
+from regtune.reports.narrow import flowed, narrow
+from regtune.reports.scores import scores_as_text
 from regtune.store import load
 from regtune.sweep import Sweep
 
@@ -51,7 +56,7 @@ def run(words: list[str], where: Path) -> str:
 
 @pytest.fixture(scope="module")
 def printed(folder: Path) -> dict[str, str]:
-    """Run every command of the README in order; return what the first of each kind printed, by its first words."""
+    """Run every command of the README in order; return what each printed, of a kind also the first."""
     done = []
     for block in blocks("bash"):
         for words in commands(block):
@@ -59,7 +64,7 @@ def printed(folder: Path) -> dict[str, str]:
                 assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
             else:
                 done.append((words, run(words, folder)))
-    return {" ".join(words[1:3]): text for words, text in reversed(done)}
+    return {" ".join(words[1:until]): text for words, text in reversed(done) for until in (None, 3)}
 
 
 def test_every_command_of_the_readme_runs(printed: dict[str, str]) -> None:
@@ -67,9 +72,10 @@ def test_every_command_of_the_readme_runs(printed: dict[str, str]) -> None:
     assert "10 arms; 200 training, 397 validation, 1200 test" in printed["check my-sweeps/quickstart.toml"]
     assert "pruning after epochs: 6, 18" in printed["plan my-sweeps/quickstart.toml"]
     assert "recipe [{'name': 'mixup', 'per': 'batch', 'alpha': 0.4}]" in printed["trial my-sweeps/quickstart.toml"]
-    assert printed["table results/quickstart"].startswith("arm,knobs,n,")
+    assert printed["table results/quickstart"].startswith("Better than baseline: ")
+    assert printed["table results/quickstart --format csv"].startswith("arm,knobs,n,")
     assert "identical: every number of" in printed["trial results/quickstart"]
-    assert "| shrink" in printed["run shrink.toml"]
+    assert re.search("^shrink  ", printed["run shrink.toml"], flags=re.MULTILINE)
     assert "wrote net/baseline.pt" in printed["export results/quickstart"]
 
 
@@ -103,13 +109,33 @@ def test_the_cocktail_of_the_readme_can_be_added_to_its_sweep_file(tmp_path: Pat
     ]  # fmt: skip
 
 
-def test_the_table_is_the_published_one_of_the_sweep_that_ships(printed: dict[str, str]) -> None:
-    """Word for word what quickstart printed then; what it prints now has the same arms and columns."""
+@pytest.mark.usefixtures("printed")
+def test_the_table_is_the_published_one_of_the_sweep_that_ships(folder: Path) -> None:
+    """Word for word what quickstart wrote then; what it writes now has the same arms and columns."""
+    written = (folder / "results" / "quickstart" / "table.md").read_text()
     published = (ROOT / "results" / "published" / "quickstart.md").read_text()
     assert published.partition("\n\nMeans ± ")[0] in README
     sweep = tomllib.loads((ROOT / "sweeps" / "quickstart.toml").read_text())
-    assert arms(published) == arms(printed["run my-sweeps/quickstart.toml"]) == ["arm", *sweep["arms"]] * 3
-    assert headers(published) == headers(printed["run my-sweeps/quickstart.toml"])
+    assert arms(published) == arms(written) == ["arm", *sweep["arms"]] * 3
+    assert headers(published) == headers(written)
+
+
+def test_the_answer_is_that_of_the_published_rows(printed: dict[str, str]) -> None:
+    """In a terminal of 80 columns; what quickstart prints now has the same lines and arms."""
+    rows = pd.read_csv(ROOT / "results" / "published" / "quickstart.csv")
+    rows["verdict"] = rows["verdict"].fillna("")
+    shown = next(block for block in blocks("text") if block.startswith("Better than baseline"))
+    assert shown.startswith("\n".join(flowed(line, 80) for line in answer_lines(rows, "seeds")) + "\n\n")
+    assert narrow(by_importance(scores_as_text(rows), rows), 80, kept=2) in shown
+    now = printed["run my-sweeps/quickstart.toml"]
+    assert all(f"\n{words}" in now for words in ("Better than baseline: ", "Worse: ", "Unresolved, which is not the "))
+    assert first_words(now) == first_words(shown) == rows["arm"].to_list()
+
+
+def first_words(text: str) -> list[str]:
+    """Return what begins the lines of the table without a caption, up to the empty line behind it."""
+    table = text.partition("\n-----")[2].partition("\n\n")[0]
+    return [line.split()[0] for line in table.splitlines()[1:]]
 
 
 def arms(text: str) -> list[str]:

@@ -286,14 +286,16 @@ def test_the_command_runs_all_and_prints_the_table_over_searches_first(tmp_path:
     assert done.exit_code == 0, done.output
     own = tmp_path / "results" / "small"
     table = (own / "table.md").read_text()
-    assert table in done.output
-    assert table.startswith("Sweep small, over whole searches: ")
-    order = [table.index(f"\nSweep small{mark}: ") for mark in ("", ", repeat 2", ", repeat 3")]
+    assert "\nWhich arms beat baseline over whole searches: what such a search finds" in done.output
+    assert table not in done.output
+    assert table in CliRunner().invoke(app, [*call, "--full"]).output
+    assert table.startswith("Which arms beat baseline over whole searches")
+    order = [table.index(f" Sweep small{mark}: ") for mark in (", over whole searches", "", ", repeat 2", ", repeat 3")]
     assert order == sorted(order)
     assert f"written: {own}/table.md, table.csv, searches.csv, log.jsonl" in done.output
     assert (own / "repeat-3" / "table.md").read_text() in table
-    assert CliRunner().invoke(app, ["table", str(own)]).output == table
-    assert CliRunner().invoke(app, ["table", str(own / "repeat-3")]).output in table
+    assert CliRunner().invoke(app, ["table", str(own), "--full"]).output == table
+    assert CliRunner().invoke(app, ["table", str(own / "repeat-3"), "--full"]).output in table
 
 
 # The table over searches
@@ -481,7 +483,7 @@ def test_every_format_has_the_table_over_searches_first(tmp_path: Path) -> None:
     made_up(tmp_path / "b", {"base": BASE[:3], "good": GOOD[:3]}, name="b")
     made_up_log(tmp_path / "c", {"base": [0.5, 0.6]}, name="c")
     both, mixed = [tmp_path / "a", tmp_path / "b"], [tmp_path / "a", tmp_path / "c"]
-    assert printed(both, "md").count("over whole searches:") == 2
+    assert printed(both, "md").count(", over whole searches:") == 2
     each = [load(path) for folder in mixed for path in repeats_of(folder)]
     assert len(each) == 4
     for form, begin in (("html", "<table>"), ("latex", r"\begin{table}"), ("md", "\n\n| arm")):

@@ -24,6 +24,7 @@ from regtune.forecast import forecast
 from regtune.log import read_log
 from regtune.records import Cell, Trial
 from regtune.repeats import run_all
+from regtune.reports.brief import brief
 from regtune.reports.comparison import comparison
 from regtune.reports.formats import markdown
 from regtune.reports.searches import over_searches
@@ -191,6 +192,7 @@ def test_an_arm_that_is_as_good_off_is_the_baseline_and_says_so(results: Results
     assert "Off is as good: where the baseline's choice was better there" in text
     assert not any("ruined" in sentence for sentence in tables(results).scores.sentences)
     assert "unequal budgets" not in text
+    assert "As good off, by select: ruined 0." in brief([results.path], 10_000).splitlines()
 
 
 def test_a_method_that_is_off_is_the_baseline_bit_for_bit(finished: Path, tmp_path: Path) -> None:

@@ -199,7 +199,7 @@ def test_json_has_a_key_for_it_and_csv_keeps_its_rows(tmp_path: Path) -> None:
 
 def test_several_folders_on_the_command_line(tmp_path: Path) -> None:
     folders = [str(made_up_log(tmp_path / name, ARMS, name=name)) for name in "abc"]
-    words = [sys.executable, "-m", "regtune", "table", *folders]
+    words = [sys.executable, "-m", "regtune", "table", "--full", *folders]
     printed = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     assert printed.count("3 sweeps together (") == 1
     refused = subprocess.run([*words, folders[0]], capture_output=True, text=True, check=False)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from regtune.commands.options import DataFolder, Download, Plugin
+from regtune.commands.options import DataFolder, Download, Full, Plugin
 from regtune.errors import Refused
 
 app = typer.Typer()
@@ -17,19 +18,26 @@ app = typer.Typer()
 @app.command()
 def table(
     results: Annotated[list[Path], typer.Argument(help="results folders", show_default=False)],
-    form: Annotated[str, typer.Option("--format", help="md, csv, latex, html or json")] = "md",
+    form: Annotated[
+        str | None, typer.Option("--format", help="md, csv, latex, html or json: all tables with their captions")
+    ] = None,
+    full: Full = False,
 ) -> None:
-    """Print the tables of each results folder, and of several one over all of them.
+    """Print the answer of each results folder with one table that fits the terminal, and of several one over all.
 
-    Where a sweep has repeats, the table over whole searches comes first.
+    With --full or a format all tables with their captions; where a sweep has repeats, that over whole searches first.
     """
     from regtune.errors import nearest
+    from regtune.reports.brief import brief
     from regtune.reports.folder import printed
     from regtune.reports.formats import FORMATS
 
-    if form not in FORMATS:
+    if form is not None and form not in FORMATS:
         raise Refused(f"--format: unknown format {form!r}{nearest(form, FORMATS)}")
-    sys.stdout.write(printed(results, form))
+    if form is None and not full:
+        sys.stdout.write(brief(results, shutil.get_terminal_size().columns))
+    else:
+        sys.stdout.write(printed(results, form or "md"))
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from regtune.commands.options import DataFolder, Download, Plugin, ResultsFolder, SweepFile
+from regtune.commands.options import DataFolder, Download, Full, Plugin, ResultsFolder, SweepFile
 
 app = typer.Typer()
 
@@ -64,6 +65,7 @@ def run(
         str | None, typer.Option(help="copy search into this Optuna storage, as sqlite:///search.db", metavar="URL")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be done; start nothing")] = False,
+    full: Full = False,
     data: DataFolder = None,
     download: Download = False,
 ) -> None:
@@ -77,6 +79,7 @@ def run(
     from regtune.lives import Watch
     from regtune.mirror import Mirror
     from regtune.repeats import run_all
+    from regtune.reports.brief import brief
     from regtune.reports.folder import write_folder
     from regtune.sweep import Sweep
     from regtune.termination import Terminated, sigterm_interrupts
@@ -110,7 +113,8 @@ def run(
         print("regtune: interrupted; what is finished is kept, the same command goes on from there", file=sys.stderr)
         raise typer.Exit(143 if isinstance(error, Terminated) else 130) from error
     written, confirmed = write_folder(loaded.folder(results))
-    print(f"\n{written[0].read_text(encoding='utf-8')}")
+    width = shutil.get_terminal_size().columns
+    print(f"\n{written[0].read_text(encoding='utf-8') if full else brief([loaded.folder(results)], width)}")
     print(f"written: {written[0]}, {', '.join(str(p.relative_to(written[0].parent)) for p in written[1:])}, log.jsonl")
     if loaded.confirm.seeds and not confirmed:
         print("regtune: no arm has a confirmed trial; the messages above say why", file=sys.stderr)

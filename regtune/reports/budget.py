@@ -23,10 +23,11 @@ CAPTION = (
 
 
 def budget_caption(results: Results) -> str:
-    """Say what the columns are, in this sweep."""
+    """Say what may be concluded from the columns, and what they are, in this sweep."""
+    which = "Whether every arm had the budget that it was promised, and what that took; not which arm is better."
     selected, over = bool(results.sweep.get("select")), results.sweep["confirm"].get("scope") == "searches"
     names = ["search", *(["select"] if selected else []), "confirm", *(["rivals"] if over else [])]
-    return f"{' + '.join('abcd'[: len(names)])} is {' + '.join(names)}. {CAPTION}"
+    return f"{which} {' + '.join('abcd'[: len(names)])} is {' + '.join(names)}. {CAPTION}"
 
 
 def budget(results: Results) -> pd.DataFrame:

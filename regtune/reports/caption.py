@@ -31,6 +31,7 @@ SPLITS = {
     "one": "one split",
     "fresh": "each with a split into training and validation examples of its own, the same in all arms",
 }
+FRESH = {"one": "fresh seeds", "fresh": "fresh seeds and splits"}
 OVER = {
     "one": "seeds, for the chosen configurations, on this test set",
     "fresh": "seeds and splits together, for the chosen configurations, on this test set; training splits of the same "
@@ -53,15 +54,15 @@ FURTHER = (
 
 
 def caption(results: Results) -> str:
-    """Say what the table shows and what the inference is over."""
+    """Say what may be concluded from the table, what it shows and what the inference is over."""
     sweep, confirm = results.sweep, results.sweep["confirm"]
     baseline = next(iter(sweep["arms"]))
     template = sweep["arms"][baseline]["template"]
-    data = data_words(template["data"] | results.header.get("examples", {}), confirm)
     budgets = sorted({row["trials"] for row in sweep["arms"].values()})
     splits = confirm.get("splits", "one")
     sentences = [
-        f"Sweep {sweep['name']}{_repeat(results)}: {template['network']['name']} on {data}.",
+        conclusion(results),
+        subject(results),
         f"Search: {either(budgets)} trials per arm of at most {template['epochs']} epochs, "
         f"{pruning_words(sweep['search'])}.",
         rungs_words(results),
@@ -83,6 +84,22 @@ def caption(results: Results) -> str:
         *results.notes,
     ]
     return " ".join(filter(None, sentences))
+
+
+def conclusion(results: Results) -> str:
+    """Say in one sentence what a reader may conclude from the table, and of what."""
+    baseline, *others = results.sweep["arms"]
+    fresh = FRESH[results.sweep["confirm"].get("splits", "one")]
+    if not others:
+        return f"How {baseline} does on {fresh}, for the configuration that this search found."
+    return f"Which arms beat {baseline} on {fresh}, for the configurations that this one search found."
+
+
+def subject(results: Results) -> str:
+    """Say which sweep it is, and of which network on which data."""
+    template = next(iter(results.sweep["arms"].values()))["template"]
+    data = data_words(template["data"] | results.header.get("examples", {}), results.sweep["confirm"])
+    return f"Sweep {results.sweep['name']}{_repeat(results)}: {template['network']['name']} on {data}."
 
 
 def _selected(results: Results) -> str:

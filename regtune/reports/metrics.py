@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from regtune.ledger import optimism
-from regtune.reports.families import OTHERS, measured
+from regtune.reports.families import OTHERS, Metric, measured
 from regtune.reports.family_columns import family_cells, family_columns
 from regtune.reports.family_words import OVER_SEEDS, families_caption, families_unsaid, without_number
 from regtune.reports.wording import number, spread
@@ -33,7 +35,7 @@ TIGHTNESS = (
 
 
 def metrics_caption(results: Results, frame: pd.DataFrame) -> str:
-    """Say what the columns are, in this sweep; the frame is that of `metrics`, or has its columns."""
+    """Say what may be concluded and what the columns are; the frame is that of `metrics`, or has its columns."""
     confirm, search = results.sweep["confirm"], results.sweep["search"]
     data = next(iter(results.sweep["arms"].values()))["template"]["data"]
     again = confirm.get("retrain", "none") != "none"
@@ -41,9 +43,11 @@ def metrics_caption(results: Results, frame: pd.DataFrame) -> str:
     judged = f"after {search['stop_after']} epochs" if search.get("stop_after") else ""
     splits = "each on a split of its own" if confirm.get("splits", "one") == "fresh" else "on the same split"
     gain = "what more epochs add is in it" if judged else "what choosing the best of many adds"
+    found = measured([results])
     chosen = "selected" in frame
     over = " and the variance over searches, as above" if results.sweep["confirm"].get("scope") == "searches" else ""
     sentences = [
+        _conclusion(results, found),
         f"Means ± standard deviations over the confirmed seeds, {where or 'at the kept epoch'}, on pictures as they "
         f"are, with hard labels: negative log-likelihood (NLL) in nats and expected calibration error (ECE, 15 bins) "
         f"on test; gap: train minus test accuracy in points; norm of the weights, share of exact zeros among them, "
@@ -51,7 +55,7 @@ def metrics_caption(results: Results, frame: pd.DataFrame) -> str:
         "Train accuracy and gap are on the training labels, drawn anew ones included."
         if data.get("label_noise")
         else "",
-        families_caption(results, measured([results]), OVER_SEEDS + over),
+        families_caption(results, found, OVER_SEEDS + over),
         "" if frame["train_nc1"].isna().all() else TIGHTNESS,
         f"Searched: {'best ' if chosen else ''}validation accuracy{f' {judged}' if judged else ''} by which the "
         f"configuration {'would have been' if chosen else 'was'} chosen; "
@@ -62,6 +66,17 @@ def metrics_caption(results: Results, frame: pd.DataFrame) -> str:
         "minus the same mean of the confirmed seeds.",
     ]
     return " ".join(filter(None, sentences))
+
+
+def _conclusion(results: Results, found: Sequence[Metric]) -> str:
+    baseline, *others = results.sweep["arms"]
+    rest = "fit, weights and optimism are described, and nothing is decided by them."
+    if not found or not others:
+        return f"What else was measured of the configurations that this one search found: {rest}"
+    heads = " and ".join(metric.long for metric in found)
+    heads = heads[0].lower() + heads[1:]
+    which = "for the configurations that this one search found"
+    return f"Which arms beat {baseline} in {heads} on fresh seeds, {which}; {rest}"
 
 
 def metrics_sentences(results: Results, frame: pd.DataFrame) -> list[str]:

@@ -10,6 +10,7 @@ from regtune.reports.wording import number
 from regtune.store import Results
 
 CAPTION = (
+    "How far the rungs of this search may be trusted to have stopped the right trials. "
     "Rank correlation (Spearman's) of the score at a rung with the final one, over the search trials that passed it "
     "and ended well: pruning has taken the worst away, so it is lower than over all trials. "
 )

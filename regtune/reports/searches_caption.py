@@ -39,7 +39,7 @@ def searches_table(repeats: Sequence[Results]) -> Table | None:
 
 
 def searches_caption(repeats: Sequence[Results]) -> str:
-    """Say what the table over the repeats of a sweep shows and what the inference is over."""
+    """Say what may be concluded over the repeats of a sweep, what the table shows, what the inference is over."""
     sweep = repeats[0].sweep
     counted = repeated(repeats).counted
     baseline = next(iter(sweep["arms"]))
@@ -50,6 +50,7 @@ def searches_caption(repeats: Sequence[Results]) -> str:
     if families := families_caption(repeats[0], measured(counted), OVER_REPEATS):
         families = f" Test NLL and ECE: one score for each arm and repeat too, mean ± standard deviation. {families}"
     words = (
+        f"{searches_conclusion(repeats[0])} "
         f"Sweep {sweep['name']}, over whole searches: {template['network']['name']} on {data}. "
         f"{_repeats(len(counted))} of search and confirm, all trials and samplers on fresh seeds (seed = "
         f"{seeds or 'none'}). Search in each: {either(budgets)} trials per arm of at most {template['epochs']} "
@@ -68,6 +69,13 @@ def searches_caption(repeats: Sequence[Results]) -> str:
         f"{families}"
     )
     return " ".join(filter(None, (words, relevant_words(confirm))))
+
+
+def searches_conclusion(results: Results) -> str:
+    """Say in one sentence what a reader may conclude from the table, and of what; any repeat tells it."""
+    baseline, *others = results.sweep["arms"]
+    what = f"Which arms beat {baseline}" if others else f"How {baseline} does"
+    return f"{what} over whole searches: what such a search finds on average, and not one configuration."
 
 
 def searches_sentences(repeats: Sequence[Results], frame: pd.DataFrame) -> list[str]:

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import pandas as pd
-
-from regtune.records import OPEN
-from regtune.reports.failures import failures
-from regtune.reports.family_words import families_answer
+from regtune.reports.answer import answer
+from regtune.reports.failures import failures, failures_words
 from regtune.reports.figures import Figure
 from regtune.reports.pruned import pruning_table
 from regtune.reports.searches_caption import searches_table
@@ -50,29 +47,7 @@ def sections(repeats: Sequence[Results], figures: Sequence[Figure]) -> list[Sect
             id="why", title="Why?", sentences=found.metrics.sentences, tables=[found.metrics], figures=of["why"],
         ),
         Section(
-            id="failed", title="What failed?", sentences=[_failures(results, len(bad))],
+            id="failed", title="What failed?", sentences=[failures_words(results)],
             tables=[Table(title="Trials that failed", caption="", frame=bad)] if len(bad) else [],
         ),
     ]  # fmt: skip
-
-
-def answer(table: pd.DataFrame) -> list[str]:
-    """Return the verdicts as sentences; the frame is that of `comparison`."""
-    first = table["arm"].iloc[0]
-    named = {verdict: table[table["verdict"] == verdict]["arm"].to_list() for verdict in ("better", "worse")}
-    off = table[table["verdict"] == "off is as good"]["arm"].to_list()
-    silent = table.iloc[1:][table.iloc[1:]["verdict"].isin(["unresolved", ""])]["arm"].to_list()
-    sentences = [
-        f"Better than {first}: {', '.join(named['better']) or 'none'}.",
-        f"Worse: {', '.join(named['worse']) or 'none'}.",
-        f"Unresolved, which is not the same as equal: {', '.join(silent) or 'none'}.",
-        *([f"As good off, by select: {', '.join(off)}."] if off else []),
-        *families_answer(table),
-    ]
-    return sentences if len(table) > 1 else [f"{first} is the only arm: there is nothing to compare it with."]
-
-
-def _failures(results: Results, bad: int) -> str:
-    unfinished = int(results.trials["status"].isin(OPEN).sum())
-    rest = f" {unfinished} more have not ended yet." if unfinished else ""
-    return f"{bad or 'None'} of {len(results.trials)} planned trials failed, diverged or were lost.{rest}"

@@ -39,10 +39,11 @@ def table_over_sweeps(found: Together) -> pd.DataFrame:
 
 
 def caption_over_sweeps(found: Together) -> str:
-    """Say what the table shows and what the inference is over."""
+    """Say what may be concluded from the table, what it shows and what the inference is over."""
     each = [f"{label}: {network_and_data(one)}" for label, one in zip(found.scores.index, found.sweeps, strict=True)]
     return " ".join(
         [
+            conclusion_over_sweeps(found),
             f"{len(found.sweeps)} sweeps together ({'; '.join(each)}). Mean test accuracy in percent of the confirmed "
             f"trials of each arm that ended well. Ranks are by that mean, 1 the best, ties shared, "
             f"{_over(found)}; they depend on which arms are compared.",
@@ -55,6 +56,16 @@ def caption_over_sweeps(found: Together) -> str:
             _wins(found),
         ]
     )
+
+
+def conclusion_over_sweeps(found: Together) -> str:
+    """Say in one sentence what a reader may conclude from the table, and of what."""
+    return f"Which arms rank before others over sweeps of the kind of these {len(found.sweeps)}."
+
+
+def caveats(found: Together) -> list[str]:
+    """Return what a reader of the ranks must know where the caption is not shown: what counts, and what may change."""
+    return [*_left_out(found), *_repeats(found), *_unfinished(found), *_alike(found)]
 
 
 def sentences_over_sweeps(found: Together) -> list[str]:

@@ -1,0 +1,131 @@
+"""What a terminal shows of results folders: the answer first, then one table that fits, then where the rest is."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+from rich.cells import cell_len
+
+from regtune.ledger import warnings
+from regtune.reports.answer import answer_lines
+from regtune.reports.caption import conclusion, subject
+from regtune.reports.failures import failures_words
+from regtune.reports.folder import repeats_in
+from regtune.reports.headroom import headroom
+from regtune.reports.labels import labels
+from regtune.reports.narrow import flowed, narrow
+from regtune.reports.scores import scores_as_text
+from regtune.reports.searches import over_searches, searches_as_text
+from regtune.reports.searches_caption import searches_conclusion, searches_sentences
+from regtune.reports.tables import tables
+from regtune.reports.together import Together, together
+from regtune.reports.together_words import caveats, conclusion_over_sweeps, sentences_over_sweeps, table_over_sweeps
+from regtune.store import Results
+
+KEPT = 2  # columns that are shown whatever the width: the arm, and what the table is about
+# The most important columns of the tables over seeds and over repeats; the others come behind these as they are.
+FIRST = ("arm", "difference", "verdict", "n", "repeats", "relevant", "test accuracy %", "better in %")
+
+UNITS = "Differences: points of test accuracy, with simultaneous 95 % intervals."
+FURTHER = "The report with its figures, and all tables with their captions:"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """What is shown of a sweep, or of several together, before it is fitted to a width.
+
+    `answer` are lines in pieces that are not broken, `which` says what may be concluded from the `table`, whose
+    columns stand in the order of their importance; `sentences` are what must be known beside it.
+    """
+
+    answer: Sequence[Sequence[str]]
+    which: str
+    table: pd.DataFrame
+    sentences: Sequence[str]
+    name: str = ""
+
+
+def brief(folders: Sequence[Path], width: int) -> str:
+    """Return what is said of results folders in lines of at most `width` cells, with a newline at the end.
+
+    Of each: one line for each verdict, one table without its caption, and what must be known beside it; where there
+    are repeats, over whole searches. Of several folders the table over all of them comes last. A line is longer only
+    where the name of an arm and its difference, or a command with its folders, need it.
+    """
+    return "\n".join([*(fitted(part, width) for part in parts(folders)), _further(folders, width)])
+
+
+def parts(folders: Sequence[Path]) -> list[Part]:
+    """Return what is shown of each folder, and of several what is shown of all together."""
+    sweeps = [repeats_in(folder) for folder in folders]
+    if len(sweeps) == 1:
+        return [_sweep(sweeps[0])]
+    firsts = [repeats[0] for repeats in sweeps]
+    named = zip(sweeps, labels(firsts), strict=True)
+    return [*(replace(_sweep(repeats), name=label) for repeats, label in named), _over_sweeps(together(firsts))]
+
+
+def fitted(part: Part, width: int) -> str:
+    """Return a part in lines of at most `width` cells: blocks with an empty line between them."""
+    name = flowed(part.name.split(), width)
+    blocks = [
+        [*([name, "=" * min(width, cell_len(name))] if name else []), *(flowed(line, width) for line in part.answer)],
+        [flowed(part.which.split(), width, indent="")],
+        [narrow(part.table, width, kept=KEPT)],
+        [flowed(["-", *sentence.split()], width) for sentence in part.sentences],
+    ]
+    return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
+
+
+def _sweep(repeats: Sequence[Results]) -> Part:
+    first, whole = repeats[0], over_searches(repeats)
+    if whole is None:
+        found = tables(first)
+        rows, text, unit, which = found.rows, scores_as_text(found.rows), "seeds", conclusion(first)
+        sentences = [*found.scores.sentences, *first.notes, *found.budget.sentences]
+    else:
+        rows, text, unit, which = whole, searches_as_text(whole), "repeats", searches_conclusion(first)
+        sentences = searches_sentences(repeats, whole)
+        sentences += [f"Repeat {results.repeat}: {each}" for results in repeats for each in warnings(results)]
+    return Part(
+        answer=answer_lines(rows, unit),
+        which=f"{which} {subject(first)} {UNITS}",
+        table=by_importance(text, rows),
+        sentences=list(filter(None, [*sentences, *_ended(repeats), headroom(repeats)])),
+    )
+
+
+def by_importance(text: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns by importance, and verdicts alone: further seeds are nothing without their small print."""
+    first = [name for name in FIRST if name in text]
+    return text.assign(verdict=rows["verdict"])[first + [name for name in text if name not in FIRST]]
+
+
+def _ended(repeats: Sequence[Results]) -> list[str]:
+    """Return how trials ended in each repeat in which not all did, or not well."""
+    words = [(results.repeat, failures_words(results)) for results in repeats if not _all_well(results)]
+    return [text if len(repeats) == 1 else f"Repeat {number}: {text}" for number, text in words]
+
+
+def _all_well(results: Results) -> bool:
+    return bool(results.trials["status"].isin(["ok", "pruned", "unneeded"]).all())
+
+
+def _over_sweeps(found: Together) -> Part:
+    return Part(
+        answer=[sentence.split() for sentence in sentences_over_sweeps(found)],
+        which=conclusion_over_sweeps(found),
+        table=table_over_sweeps(found),
+        sentences=caveats(found),
+    )
+
+
+def _further(folders: Sequence[Path], width: int) -> str:
+    """Return the commands that show the rest; they are not broken, so that they can be copied."""
+    names = shlex.join(map(str, folders))
+    words = flowed(FURTHER.split(), width, indent="")
+    return f"{words}\n  regtune report {names}\n  regtune table {names} --full\n"
