@@ -19,6 +19,7 @@ from regtune.reports.metrics import metrics, metrics_as_text
 from regtune.reports.pruned import pruning_table
 from regtune.reports.scores import scores, scores_as_text
 from regtune.reports.tables import tables
+from regtune.reports.tuning import tuning
 from regtune.statistics.crossed import crossed_intervals
 from regtune.statistics.further import further_seeds
 from regtune.store import Results, load, right_answers
@@ -190,7 +191,7 @@ def test_the_budget_has_both_phases_of_the_ledger(trained: Results) -> None:
 def test_one_row_has_everything(trained: Results) -> None:
     frame = comparison(trained)
     assert frame["arm"].to_list() == [*trained.sweep["arms"]]
-    assert {*scores(trained), *metrics(trained), *budget(trained)} == {*frame}
+    assert {*scores(trained), *metrics(trained), *budget(trained), *tuning(trained)} == {*frame}
 
 
 def test_what_pruning_cost(trained: Results, tmp_path: Path) -> None:

@@ -37,14 +37,14 @@ def sections(repeats: Sequence[Results], figures: Sequence[Figure]) -> list[Sect
     whole = Section(
         id="searches", title="Does it hold for whole searches?", sentences=searches.sentences, tables=[searches]
     ) if searches else None  # fmt: skip
+    cost = [table for table in (found.budget, found.tuning, pruned) if table is not None]
     of = {key: [figure for figure in figures if figure.section == key] for key in ("sure", "cost", "why")}
     return [
         Section(id="which", title="Which arm?", sentences=answer(found.rows), tables=[found.scores]),
         Section(id="sure", title="How sure is that?", sentences=found.scores.sentences, figures=of["sure"]),
         *([whole] if whole else []),
         Section(
-            id="cost", title="At what cost?", sentences=found.budget.sentences, figures=of["cost"],
-            tables=[found.budget, *([pruned] if pruned else [])],
+            id="cost", title="At what cost?", sentences=found.budget.sentences, tables=cost, figures=of["cost"],
         ),
         Section(
             id="why", title="Why?", sentences=found.metrics.sentences, tables=[found.metrics], figures=of["why"],
