@@ -92,7 +92,9 @@ def to_plain(results: Results) -> Plain:
         "caption": found.scores.caption,
         "cannot_be_said": [*found.scores.sentences, *found.metrics.sentences],
         "warnings": list(found.budget.sentences),
-        "captions": {"tuning": found.tuning and found.tuning.caption},
+        "captions": {
+            name: table and table.caption for name, table in (("tuning", found.tuning), ("spread", found.spread))
+        },
         "arms": arms,
         "failures": failed_lines(results),
     }

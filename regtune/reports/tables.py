@@ -1,6 +1,5 @@
-"""The tables of a sweep as text: which arm, what else was measured, at what cost, with how much search.
-
-Every format prints these.
+"""The tables of a sweep as text: which arm, what else was measured, at what cost, with how much search, what a
+difference varies by. Every format prints these.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from regtune.reports.caption import caption
 from regtune.reports.comparison import comparison
 from regtune.reports.metrics import metrics_as_text, metrics_caption, metrics_sentences
 from regtune.reports.scores import scores_as_text
+from regtune.reports.spread_table import spread_table
 from regtune.reports.table import Table
 from regtune.reports.tuning import tuning_table
 from regtune.reports.unsaid import leaning, unsaid
@@ -27,7 +27,7 @@ from regtune.store import Results
 class Tables:
     """The tables of a sweep, and the frame of `comparison` that they are made from.
 
-    `tuning` is None where no search trial ended well.
+    `tuning` is None where no search trial ended well, `spread` where no arm shares a seed with the first.
     """
 
     rows: pd.DataFrame
@@ -35,11 +35,13 @@ class Tables:
     metrics: Table
     budget: Table
     tuning: Table | None
+    spread: Table | None
 
     @property
     def in_order(self) -> list[Table]:
         """The tables in the order in which a reader asks."""
-        return [table for table in (self.scores, self.metrics, self.budget, self.tuning) if table is not None]
+        parts = (self.scores, self.metrics, self.budget, self.tuning, self.spread)
+        return [table for table in parts if table is not None]
 
 
 def tables(results: Results) -> Tables:
@@ -61,6 +63,7 @@ def tables(results: Results) -> Tables:
         ),
         budget=Table(title="What it took", caption=BUDGET, frame=budget_as_text(rows), sentences=warnings(results)),
         tuning=tuning_table(results, rows),
+        spread=spread_table([results], rows),
     )
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from regtune.reports.drawing import BLUE, GREY, Drawing, Nothing, beside_first, panels
 from regtune.reports.tuning import curve, searched
+from regtune.statistics.tuning import round_budgets
 from regtune.store import Results
 
 MOST = 60  # points of a curve
@@ -43,9 +44,8 @@ def tuning_curves(results: Results) -> Drawing | Nothing:
     most, least = float(rows["best"].max()), float(rows["best"].min())
     room = max(0.5 * (most - least), 1.0)
     ends = alt.Scale(domain=[max(least - room, 0.0), min(most + room, 100.0)], nice=False)
-    x = alt.X(
-        "n:Q", title="search trials", scale=alt.Scale(type="log", nice=False), axis=alt.Axis(tickCount=4, format="d")
-    )
+    axis = alt.Axis(values=round_budgets(int(rows["n"].max())), format="d", labelOverlap=True)
+    x = alt.X("n:Q", title="search trials", scale=alt.Scale(type="log", nice=False), axis=axis)
     own = alt.Chart().encode(x=x).transform_filter("datum.line == 'this arm'")
     both = alt.Chart().encode(x=x, y=alt.Y("best:Q", title="best of n %", scale=ends))
     tooltip = ["arm:N", "line:N", "n:Q", *(alt.Tooltip(f"{name}:Q", format=".2f") for name in ("best", "low", "high"))]
