@@ -63,8 +63,8 @@ def made_up_log(
         mine = (knobs or {}).get(arm) or [{RATE: 0.001 * 2**k} for k in range(len(search))]
         for number, status in enumerate(search):
             length = epochs if status == "ok" else 2
-            score = searched[arm][number] if searched else 0.5 + 0.01 * number
-            rows += _trial([arm, "search", number], mine[number], status, length, score)
+            reached = searched[arm][number] if searched else 0.5 + 0.01 * number
+            rows += _trial([arm, "search", number], mine[number], status, length, reached)
         ended = [k for k, status in enumerate(search) if status == "ok"]
         best = max(ended, key=lambda k: searched[arm][k] if searched else k, default=0)
         for number, score in enumerate(scores):

@@ -41,7 +41,7 @@ def _seed_part(gains: NDArray[np.float64]) -> float:
     seeds, examples = gains.shape
     by_seed = gains.mean(axis=1)
     rest = gains - by_seed[:, None] - gains.mean(axis=0) + gains.mean()
-    of_rest = float((rest**2).sum()) / ((seeds - 1) * (examples - 1)) / examples
+    of_rest: float = float((rest**2).sum()) / ((seeds - 1) * (examples - 1)) / examples
     return float(by_seed.var(ddof=1)) - of_rest
 
 
@@ -61,7 +61,8 @@ def seed_variance(searches: Sequence[Sequence[float]]) -> float:
     """Return the variance (n - 1) of differences over the seeds of each search, pooled; NaN where none has two."""
     some = [np.asarray(one, dtype=float) for one in searches if len(one)]
     freedom = sum(len(one) - 1 for one in some)
-    return sum(float(((one - one.mean()) ** 2).sum()) for one in some) / freedom if freedom else math.nan
+    squares = [float(((one - one.mean()) ** 2).sum()) for one in some]
+    return sum(squares) / freedom if freedom else math.nan
 
 
 def search_part(searches: Sequence[Sequence[float]]) -> float:
