@@ -104,12 +104,14 @@ def test_the_cocktail_of_the_readme_can_be_added_to_its_sweep_file(tmp_path: Pat
 
 
 def test_the_table_is_the_published_one_of_the_sweep_that_ships(printed: dict[str, str]) -> None:
-    """Word for word what quickstart printed then; what it prints now has the same arms and columns."""
+    """Word for word what quickstart printed then; what it prints now begins with the same arms and columns."""
     published = (ROOT / "results" / "published" / "quickstart.md").read_text()
     assert published.partition("\n\nMeans ± ")[0] in README
     sweep = tomllib.loads((ROOT / "sweeps" / "quickstart.toml").read_text())
-    assert arms(published) == arms(printed["run my-sweeps/quickstart.toml"]) == ["arm", *sweep["arms"]] * 3
-    assert headers(published) == headers(printed["run my-sweeps/quickstart.toml"])
+    now = printed["run my-sweeps/quickstart.toml"]
+    first = ["arm", *sweep["arms"]] * 3
+    assert arms(published) == arms(now)[: len(first)] == first
+    assert headers(published) == headers(now)[:3]
 
 
 def arms(text: str) -> list[str]:
