@@ -31,6 +31,8 @@ def made_up_log(
     data: Plain | None = None,
     metrics: Mapping[str, Mapping[str, Sequence[float | None]]] | None = None,
     curves: Mapping[str, Sequence[tuple[float, float]]] | None = None,
+    terms: Mapping[str, Plain] | None = None,
+    searched: Mapping[str, Sequence[float]] | None = None,
 ) -> Path:
     """Write a log in which each arm has these confirmed scores (None: missing) and these ends of search trials.
 
@@ -39,7 +41,8 @@ def made_up_log(
     for every arm. `data` is what
     the header says of the data set, by default that of `small_trial`. `metrics` has by name and arm what else each
     confirmed trial was measured to have. `curves` has by arm the accuracies on training and validation examples after
-    each epoch of its confirmed trials; by default both rise in a line.
+    each epoch of its confirmed trials; by default both rise in a line. `terms` are further settings
+    of search and confirm, `searched` the scores of an arm's search trials, by default ones that grow.
     """
     seeds = max(map(len, confirmed.values()))
     arms = {
@@ -50,16 +53,22 @@ def made_up_log(
         | {"trials": len(search)}
         for arm in confirmed
     }
-    terms = {"search": {"pruner": "asha", "grace": 0.2, "factor": 3.0}, "confirm": {"seeds": seeds}}
-    sweep = {"name": name, "seed": 0, "arms": arms, **terms}
+    usual: dict[str, Plain] = {
+        "search": {"pruner": "asha", "grace": 0.2, "factor": 3.0},
+        "confirm": {"seeds": seeds},
+    }
+    merged = {phase: mine | (terms or {}).get(phase, {}) for phase, mine in usual.items()}
+    sweep = {"name": name, "seed": 0, "arms": arms, **merged}
     sweep |= {"seed": repeat - 1, "repeat": repeat} if repeat > 1 else {}
     rows: list[Plain] = [{"event": "header", "sweep": sweep}]
     for arm, scores in confirmed.items():
         mine = (knobs or {}).get(arm) or [{RATE: 0.001 * 2**k} for k in range(len(search))]
         for number, status in enumerate(search):
             length = epochs if status == "ok" else 2
-            rows += _trial([arm, "search", number], mine[number], status, length, 0.5 + 0.01 * number)
-        best = next((k for k, status in reversed([*enumerate(search)]) if status == "ok"), 0)
+            reached = searched[arm][number] if searched else 0.5 + 0.01 * number
+            rows += _trial([arm, "search", number], mine[number], status, length, reached)
+        ended = [k for k, status in enumerate(search) if status == "ok"]
+        best = max(ended, key=lambda k: searched[arm][k] if searched else k, default=0)
         for number, score in enumerate(scores):
             if score is not None:
                 rows += _trial([arm, "confirm", number], mine[best], "ok", epochs, score, test_accuracy=score)

@@ -18,7 +18,9 @@ from regtune.reports.comparison import comparison
 from regtune.reports.metrics import metrics, metrics_as_text
 from regtune.reports.pruned import pruning_table
 from regtune.reports.scores import scores, scores_as_text
+from regtune.reports.spread import spread
 from regtune.reports.tables import tables
+from regtune.reports.tuning import tuning
 from regtune.statistics.crossed import crossed_intervals
 from regtune.statistics.further import further_seeds
 from regtune.store import Results, load, right_answers
@@ -190,7 +192,8 @@ def test_the_budget_has_both_phases_of_the_ledger(trained: Results) -> None:
 def test_one_row_has_everything(trained: Results) -> None:
     frame = comparison(trained)
     assert frame["arm"].to_list() == [*trained.sweep["arms"]]
-    assert {*scores(trained), *metrics(trained), *budget(trained)} == {*frame}
+    parts = (scores(trained), metrics(trained), budget(trained), tuning(trained), spread([trained]))
+    assert {name for part in parts for name in part} == {*frame}
 
 
 def test_what_pruning_cost(trained: Results, tmp_path: Path) -> None:

@@ -111,13 +111,14 @@ def test_the_cocktail_of_the_readme_can_be_added_to_its_sweep_file(tmp_path: Pat
 
 @pytest.mark.usefixtures("printed")
 def test_the_table_is_the_published_one_of_the_sweep_that_ships(folder: Path) -> None:
-    """Word for word what quickstart wrote then; what it writes now has the same arms and columns."""
+    """Word for word what quickstart wrote then; what it writes now begins with the same arms and columns."""
     written = (folder / "results" / "quickstart" / "table.md").read_text()
     published = (ROOT / "results" / "published" / "quickstart.md").read_text()
     assert published.partition("\n\nMeans ± ")[0] in README
     sweep = tomllib.loads((ROOT / "sweeps" / "quickstart.toml").read_text())
-    assert arms(published) == arms(written) == ["arm", *sweep["arms"]] * 3
-    assert headers(published) == headers(written)
+    first = ["arm", *sweep["arms"]] * 3
+    assert arms(published) == arms(written)[: len(first)] == first
+    assert headers(published) == headers(written)[:3]
 
 
 def test_the_answer_is_that_of_the_published_rows(printed: dict[str, str]) -> None:

@@ -487,8 +487,9 @@ def test_every_format_has_the_table_over_searches_first(tmp_path: Path) -> None:
     each = [load(path) for folder in mixed for path in repeats_of(folder)]
     assert len(each) == 4
     for form, begin in (("html", "<table>"), ("latex", r"\begin{table}"), ("md", "\n\n| arm")):
-        over_searches_and_over_sweeps = 2
-        assert printed(mixed, form).count(begin) == over_searches_and_over_sweeps + SWEEPS[form](each).count(begin)
+        over_searches_their_spread_and_over_sweeps = 3
+        expected = over_searches_their_spread_and_over_sweeps + SWEEPS[form](each).count(begin)
+        assert printed(mixed, form).count(begin) == expected
     first, last = json.loads(printed(mixed, "json"), parse_constant=pytest.fail)["sweeps"]
     assert first["arms"][1]["verdict"] == "better"
     assert first["arms"][0]["difference"] is None
@@ -509,7 +510,8 @@ def test_a_report_asks_whether_it_holds_for_whole_searches(tmp_path: Path) -> No
     results = made_up(tmp_path, {"base": BASE[:3], "good": GOOD[:3]})
     ids = [section.id for section in sections(repeats_in(tmp_path), [])]
     assert ids == ["which", "sure", "searches", "cost", "why", "failed"]
-    (table,) = sections(results, [])[2].tables
+    table, spread = sections(results, [])[2].tables
+    assert spread.frame["seeds"].to_list() == [6]
     assert table.frame["repeats"].to_list() == [3, 3]
     assert "searches" not in [section.id for section in sections(results[:1], [])]
 

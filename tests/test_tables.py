@@ -43,7 +43,7 @@ def test_latex_escapes_what_would_be_commands(tmp_path: Path) -> None:
     unescaped = re.findall(r"(?<!\\)&", row)
     assert len(unescaped) == len(re.findall(r"(?<!\\)&", text.split(r"\toprule")[1].splitlines()[1]))
     for rule in (r"\toprule", r"\midrule", r"\bottomrule"):
-        assert text.count(rule) == text.count(r"\begin{table}") == 3
+        assert text.count(rule) == text.count(r"\begin{table}") == 5
     assert escaped("two\nlines\x00") == "two lines "
 
 
@@ -75,7 +75,7 @@ def test_csv_of_one_sweep_is_the_comparison_and_of_several_begins_with_their_nam
     lines = printed([first.path, second.path], "csv").splitlines()
     assert lines[0].startswith("sweep,arm,knobs,n,")
     assert [line.split(",")[0] for line in lines[1:]] == ["first", "first", "second"]
-    assert printed([first.path, second.path], "md").count("| arm") == 2 * 3 + 1
+    assert printed([first.path, second.path], "md").count("| arm") == 5 + 4 + 1
     both = strict(printed([first.path, second.path], "json"))["sweeps"]
     assert [sweep["sweep"] for sweep in both] == ["first", "second"]
 
@@ -94,7 +94,7 @@ def test_html_escapes_names_and_is_well_formed(tmp_path: Path) -> None:
 
     Reader().feed(text)
     assert stack == []
-    assert text.count("<tr>") == 3 * 3
+    assert text.count("<tr>") == 4 * 3 + 2
 
 
 POOR: dict[str, tuple[dict[str, tuple[float | None, ...]], tuple[str, ...], str]] = {

@@ -9,8 +9,7 @@ from regtune.control import AT_RUNGS
 from regtune.pruning import standing
 from regtune.records import Plain
 from regtune.reports.relevant import relevant_words
-from regtune.resampling import DRAWS, LEAST, SEEDS
-from regtune.resampling import MOST as MOST_RIVALS
+from regtune.reports.select_words import rivals_words, select_words
 from regtune.statistics.further import MOST, POWER
 from regtune.statistics.racing import Race
 from regtune.statistics.rungs import ENDED, RANKED, unused
@@ -66,7 +65,7 @@ def caption(results: Results) -> str:
         f"Search: {either(budgets)} trials per arm of at most {template['epochs']} epochs, "
         f"{pruning_words(sweep['search'])}.",
         rungs_words(results),
-        _selected(results),
+        select_words(results),
         f"Confirm: the {'chosen' if sweep.get('select') else 'best'} configuration of each arm by "
         f"{'mean ' if sweep.get('select') else ''}validation accuracy, on {seeds_words(confirm)} fresh seeds "
         f"that all arms share, {SPLITS[splits]}.",
@@ -74,7 +73,7 @@ def caption(results: Results) -> str:
         f"to {baseline} in points, paired over the seeds that both arms finished, with Bonferroni's simultaneous 95 % "
         f"intervals and verdicts by Holm's paired t-tests (any false rejection: 5 %); an interval is cut at 0 where "
         f"Holm alone rejects, and with such cuts all intervals and verdicts hold together at 90 %.",
-        _over_searches(results),
+        rivals_words(results),
         relevant_words(confirm),
         _raced(confirm),
         CROSSED if (results.trials["test_right"] != "").any() and not confirm.get("racing") else "",
@@ -92,6 +91,8 @@ def conclusion(results: Results) -> str:
     fresh = FRESH[results.sweep["confirm"].get("splits", "one")]
     if not others:
         return f"How {baseline} does on {fresh}, for the configuration that this search found."
+    if results.sweep["confirm"].get("scope") == "searches":
+        return f"Which arms beat {baseline} on {fresh}, whichever of such searches had been run."
     return f"Which arms beat {baseline} on {fresh}, for the configurations that this one search found."
 
 
@@ -100,39 +101,6 @@ def subject(results: Results) -> str:
     template = next(iter(results.sweep["arms"].values()))["template"]
     data = data_words(template["data"] | results.header.get("examples", {}), results.sweep["confirm"])
     return f"Sweep {results.sweep['name']}{_repeat(results)}: {template['network']['name']} on {data}."
-
-
-def _selected(results: Results) -> str:
-    """Say how the configuration of each arm was chosen where it was by more than its score in search."""
-    terms = results.sweep.get("select")
-    if not terms:
-        return ""
-    off = ", ".join(arm for arm in results.sweep["arms"] if arm in results.off)
-    left = (
-        f" Off is as good: where the baseline's choice was better there by more than one standard error of the paired "
-        f"differences, the arm is the baseline (difference 0 by construction, no interval): {off}."
-        if off
-        else ""
-    )
-    return (
-        f"Select: the best {terms['candidates']} of each arm, and all within two standard errors of its best up to "
-        f"{terms['most']}, on up to {terms['seeds']} further seeds that all arms share, the better half going on from "
-        f"round to round; validation only.{left}"
-    )
-
-
-def _over_searches(results: Results) -> str:
-    """Say what verdicts add to the spread over seeds where they are over searches; empty where they are not."""
-    if results.sweep["confirm"].get("scope") != "searches":
-        return ""
-    open_ = " Rivals are still to be trained, and until then there are no intervals." if results.rivals_open else ""
-    return (
-        f"Intervals and verdicts are over searches, of which this is one: {DRAWS} times its trials and the seeds of "
-        f"select are drawn again and the choice is made anew; choices made so in {100 * LEAST:g} % of the draws or "
-        f"more, up to {MOST_RIVALS} of an arm, are confirmed on {min(SEEDS, results.sweep['confirm']['seeds'])} seeds, "
-        f"and the variance over choices is added to that of the mean over seeds. Accuracy, better in % and the test "
-        f"set drawn anew are of the configuration chosen.{open_}"
-    )
 
 
 def _repeat(results: Results) -> str:

@@ -7,15 +7,18 @@ import pandas as pd
 from regtune.reports.budget import budget
 from regtune.reports.metrics import metrics
 from regtune.reports.scores import scores
+from regtune.reports.spread import spread
+from regtune.reports.tuning import tuning
 from regtune.store import Results
 
 
 def comparison(results: Results) -> pd.DataFrame:
-    """Return one row per arm, in the order of the sweep file: the columns of `scores`, `metrics` and `budget`.
+    """Return one row per arm, in the order of the sweep file: the columns of `scores`, `metrics`, `budget`, `tuning`
+    and `spread`.
 
     Accuracies and differences are fractions, seconds are wall time summed over trials; numbers are not rounded.
     """
     frame = scores(results)
-    for part in (metrics(results), budget(results)):
+    for part in (metrics(results), budget(results), tuning(results), spread([results])):
         frame = frame.merge(part, on="arm", validate="one_to_one")
     return frame

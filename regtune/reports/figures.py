@@ -19,6 +19,7 @@ from regtune.reports.pairs import pairs
 from regtune.reports.progress import progress
 from regtune.reports.sensitivity import sensitivity
 from regtune.reports.survival import survival
+from regtune.reports.tuning_curves import tuning_curves
 from regtune.store import Results
 
 Subject = TypeVar("Subject")
@@ -48,6 +49,7 @@ FIGURES = (
     Planned("sure", "Effect of each arm", effects),
     Planned("sure", "Every arm against every other", pairs),
     Planned("cost", "Best so far against epochs spent", progress),
+    Planned("cost", "Best of n search trials", tuning_curves),
     Planned("cost", "Trials left after each epoch", survival),
     Planned("why", "Learning curves of the confirmed trials", confirmed_curves),
     Planned("why", "Learning curves of the search", searched_curves),

@@ -14,7 +14,8 @@ from regtune.records import Plain
 from regtune.reports.formats import SWEEPS, TABLE, strict, to_csv, to_plain, write_tables
 from regtune.reports.labels import labels
 from regtune.reports.searches import over_searches
-from regtune.reports.searches_caption import searches_caption, searches_sentences, searches_table
+from regtune.reports.searches_caption import searches_caption, searches_sentences, searches_tables
+from regtune.reports.spread_table import spread_caption
 from regtune.reports.together import together
 from regtune.reports.together_json import together_plain
 from regtune.reports.together_words import together_table
@@ -68,9 +69,8 @@ def _begun(folder: Path) -> list[Path]:
 
 
 def _text(repeats: Sequence[Results], form: str) -> str:
-    """Return the tables of a sweep, with repeats behind that over whole searches."""
-    over = searches_table(repeats)
-    return (f"{TABLE[form](over)}\n\n" if over else "") + SWEEPS[form](repeats)
+    """Return the tables of a sweep, with repeats behind those over whole searches."""
+    return "".join(f"{TABLE[form](table)}\n\n" for table in searches_tables(repeats)) + SWEEPS[form](repeats)
 
 
 def _csv(sweeps: Sequence[Sequence[Results]]) -> str:
@@ -99,5 +99,6 @@ def _object(repeats: Sequence[Results]) -> Plain:
         | {name: json.loads(row[name]) for name in ("knobs", "scores")}
         for row in rows.to_dict("records")
     ]
-    words = {"sweep": repeats[0].sweep["name"], "caption": searches_caption(repeats)}
+    words: Plain = {"sweep": repeats[0].sweep["name"], "caption": searches_caption(repeats)}
+    words |= {"captions": {"spread": spread_caption(repeats, rows)}}
     return words | {"cannot_be_said": searches_sentences(repeats, rows), "arms": arms, "repeats": each}

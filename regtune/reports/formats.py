@@ -59,12 +59,12 @@ def to_csv(sweeps: Sequence[Results]) -> str:
 
 
 def to_latex(sweeps: Sequence[Results]) -> str:
-    """Return three floats per sweep."""
+    """Return the floats of each sweep."""
     return "\n".join(latex(table) for results in sweeps for table in tables(results).in_order)
 
 
 def to_html(sweeps: Sequence[Results]) -> str:
-    """Return three tables per sweep, to be put into a page."""
+    """Return the tables of each sweep, to be put into a page."""
     return "\n".join(html_table(table) for results in sweeps for table in tables(results).in_order)
 
 
@@ -92,6 +92,9 @@ def to_plain(results: Results) -> Plain:
         "caption": found.scores.caption,
         "cannot_be_said": [*found.scores.sentences, *found.metrics.sentences],
         "warnings": list(found.budget.sentences),
+        "captions": {
+            name: table and table.caption for name, table in (("tuning", found.tuning), ("spread", found.spread))
+        },
         "arms": arms,
         "failures": failed_lines(results),
     }

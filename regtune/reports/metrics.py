@@ -75,7 +75,8 @@ def _conclusion(results: Results, found: Sequence[Metric]) -> str:
         return f"What else was measured of the configurations that this one search found: {rest}"
     heads = " and ".join(metric.long for metric in found)
     heads = heads[0].lower() + heads[1:]
-    which = "for the configurations that this one search found"
+    over = results.sweep["confirm"].get("scope") == "searches"
+    which = "whichever of such searches had been run" if over else "for the configurations that this one search found"
     return f"Which arms beat {baseline} in {heads} on fresh seeds, {which}; {rest}"
 
 

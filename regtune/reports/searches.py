@@ -14,7 +14,9 @@ from regtune.reports.metrics import SHOWN
 from regtune.reports.relevant import relevant
 from regtune.reports.repeated import repeated
 from regtune.reports.rows import accuracy, accuracy_cell, difference, difference_cell
-from regtune.reports.wording import more, number, spread
+from regtune.reports.spread import spread
+from regtune.reports.wording import more, number
+from regtune.reports.wording import spread as mean_and_sd
 from regtune.statistics import Comparison
 from regtune.statistics.directions import compare_with
 from regtune.store import Results
@@ -31,7 +33,7 @@ def over_searches(repeats: Sequence[Results]) -> pd.DataFrame | None:
     as it is and Holm's, the verdict, `further` (repeats that would resolve it, see `statistics.further`) and
     `note` (why nothing can be said), and `relevant` as in `scores`. Accuracies and differences are fractions, not
     rounded. NLL and ECE (`test_loss`, `test_ece`) have columns of their own: mean, standard deviation, number of
-    scores (`*_n`), and those of their comparison.
+    scores (`*_n`), and those of their comparison. Behind them stand the columns of `spread.spread`.
     """
     if len(repeats) < 2:
         return None
@@ -47,7 +49,7 @@ def over_searches(repeats: Sequence[Results]) -> pd.DataFrame | None:
         for metric, (values, found) in others.items():
             row |= repeated_columns(metric, list(values[arm].values()), found.get(arm))
         rows.append(row)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).merge(spread(repeats), on="arm", validate="one_to_one")
 
 
 def _compared(
@@ -83,7 +85,7 @@ def searches_as_text(frame: pd.DataFrame) -> pd.DataFrame:
         if not frame[metric.name].isna().all():
             head, factor, form = SHOWN[metric.name]
             both = zip(frame[metric.name] * factor, frame[f"{metric.name}_sd"] * factor, strict=True)
-            columns[head] = [spread(mean, sd, form) for mean, sd in both]
+            columns[head] = [mean_and_sd(mean, sd, form) for mean, sd in both]
             columns[f"{metric.short} difference"] = family_cells(frame, metric, "repeats")
     return pd.DataFrame(columns | {"knobs chosen": [choices_as_text(text) for text in frame["knobs"]]})
 

@@ -1,4 +1,4 @@
-"""The table over whole searches and its words: what it shows, and what the inference is over."""
+"""The tables over whole searches and their words: what is shown, and what the inference is over."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from regtune.reports.family_words import OVER_REPEATS, families_caption, familie
 from regtune.reports.relevant import relevant_words
 from regtune.reports.repeated import repeated
 from regtune.reports.searches import over_searches, searches_as_text
+from regtune.reports.spread_table import spread_table
 from regtune.reports.table import Table
 from regtune.reports.unsaid import unsaid
 from regtune.statistics.further import POWER
@@ -25,17 +26,19 @@ OVER = {
 }
 
 
-def searches_table(repeats: Sequence[Results]) -> Table | None:
-    """Return the table over whole searches; None for a sweep without repeats."""
+def searches_tables(repeats: Sequence[Results]) -> list[Table]:
+    """Return the table over whole searches, and where their spread comes from; none for a sweep without repeats."""
     rows = over_searches(repeats)
     if rows is None:
-        return None
-    return Table(
+        return []
+    whole = Table(
         title="Every arm over whole searches",
         caption=searches_caption(repeats),
         frame=searches_as_text(rows),
         sentences=searches_sentences(repeats, rows),
     )
+    parts = spread_table(repeats, rows)
+    return [whole, *([parts] if parts else [])]
 
 
 def searches_caption(repeats: Sequence[Results]) -> str:

@@ -9,7 +9,7 @@ from regtune.reports.answer import answer
 from regtune.reports.failures import failures, failures_words
 from regtune.reports.figures import Figure
 from regtune.reports.pruned import pruning_table
-from regtune.reports.searches_caption import searches_table
+from regtune.reports.searches_caption import searches_tables
 from regtune.reports.table import Table
 from regtune.reports.tables import tables
 from regtune.store import Results
@@ -30,18 +30,21 @@ def sections(repeats: Sequence[Results], figures: Sequence[Figure]) -> list[Sect
     """Return the five sections of a sweep, given as its repeats; they are of the first, one more is over all."""
     results = repeats[0]
     found, bad, pruned = tables(results), failures(results), pruning_table(results)
-    searches = searches_table(repeats)
+    searches = searches_tables(repeats)
     whole = Section(
-        id="searches", title="Does it hold for whole searches?", sentences=searches.sentences, tables=[searches]
+        id="searches", title="Does it hold for whole searches?", sentences=searches[0].sentences, tables=searches
     ) if searches else None  # fmt: skip
+    cost = [table for table in (found.budget, found.tuning, pruned) if table is not None]
     of = {key: [figure for figure in figures if figure.section == key] for key in ("sure", "cost", "why")}
     return [
         Section(id="which", title="Which arm?", sentences=answer(found.rows), tables=[found.scores]),
-        Section(id="sure", title="How sure is that?", sentences=found.scores.sentences, figures=of["sure"]),
+        Section(
+            id="sure", title="How sure is that?", sentences=found.scores.sentences, figures=of["sure"],
+            tables=[found.spread] if found.spread else [],
+        ),
         *([whole] if whole else []),
         Section(
-            id="cost", title="At what cost?", sentences=found.budget.sentences, figures=of["cost"],
-            tables=[found.budget, *([pruned] if pruned else [])],
+            id="cost", title="At what cost?", sentences=found.budget.sentences, tables=cost, figures=of["cost"],
         ),
         Section(
             id="why", title="Why?", sentences=found.metrics.sentences, tables=[found.metrics], figures=of["why"],

@@ -1,4 +1,6 @@
-"""The tables of a sweep as text: which arm, what else was measured, at what cost. Every format prints these."""
+"""The tables of a sweep as text: which arm, what else was measured, at what cost, with how much search, what a
+difference varies by. Every format prints these.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from regtune.reports.caption import caption
 from regtune.reports.comparison import comparison
 from regtune.reports.metrics import metrics_as_text, metrics_caption, metrics_sentences
 from regtune.reports.scores import scores_as_text
+from regtune.reports.spread_table import spread_table
 from regtune.reports.table import Table
+from regtune.reports.tuning import tuning_table
 from regtune.reports.unsaid import leaning, unsaid
 from regtune.statistics.racing import Race
 from regtune.store import Results
@@ -20,17 +24,23 @@ from regtune.store import Results
 
 @dataclass(frozen=True, kw_only=True)
 class Tables:
-    """The three tables of a sweep, and the frame of `comparison` that they are made from."""
+    """The tables of a sweep, and the frame of `comparison` that they are made from.
+
+    `tuning` is None where no search trial ended well, `spread` where no arm shares a seed with the first.
+    """
 
     rows: pd.DataFrame
     scores: Table
     metrics: Table
     budget: Table
+    tuning: Table | None
+    spread: Table | None
 
     @property
-    def in_order(self) -> tuple[Table, Table, Table]:
+    def in_order(self) -> list[Table]:
         """The tables in the order in which a reader asks."""
-        return self.scores, self.metrics, self.budget
+        parts = (self.scores, self.metrics, self.budget, self.tuning, self.spread)
+        return [table for table in parts if table is not None]
 
 
 def tables(results: Results) -> Tables:
@@ -56,6 +66,8 @@ def tables(results: Results) -> Tables:
             frame=budget_as_text(rows),
             sentences=warnings(results),
         ),
+        tuning=tuning_table(results, rows),
+        spread=spread_table([results], rows),
     )
 
 
