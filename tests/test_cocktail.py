@@ -41,7 +41,7 @@ COCKTAIL = """{
   decay = { one_of = { exponential_decay = {}, linear_decay = {} }, none = false },
   early_stopping = {},
 }"""
-ALL = ["grid", "qmc", "random", "tpe"]
+ALL = ["grid", "paired", "qmc", "random", "tpe"]
 
 
 def inline(table: str) -> str:

@@ -84,7 +84,7 @@ def test_no_seed_of_a_trial_is_met_twice(tmp_path: Path) -> None:
         assert all(-(2**31) <= seed < 2**31 for seed in drawn)
 
 
-@pytest.mark.parametrize("sampler", ["grid", "qmc", "random", "tpe"])
+@pytest.mark.parametrize("sampler", ["grid", "paired", "qmc", "random", "tpe"])
 def test_every_sampler_searches_elsewhere_in_every_repeat(tmp_path: Path, sampler: str) -> None:
     text = REPEATED.replace('"random"', f'"{sampler}"').replace("trials = 2", "trials = 9\nlevels = 9")
     searched = []
@@ -102,7 +102,7 @@ def test_every_sampler_searches_elsewhere_in_every_repeat(tmp_path: Path, sample
 
 
 def test_all_samplers_are_among_these() -> None:
-    assert set(SAMPLERS.all()) == {"grid", "qmc", "random", "tpe"}
+    assert set(SAMPLERS.all()) == {"grid", "paired", "qmc", "random", "tpe"}
 
 
 def test_the_control_share_is_drawn_anew_and_the_first_stays_as_it_was() -> None:

@@ -89,7 +89,7 @@ def test_answers_do_not_depend_on_the_hashes_of_words() -> None:
     assert len(printed) == 1
 
 
-@pytest.mark.parametrize("sampler", ["grid", "qmc", "random"])
+@pytest.mark.parametrize("sampler", ["grid", "paired", "qmc", "random"])
 def test_samplers_that_learn_nothing_never_look_at_the_history(sampler: str) -> None:
     def never() -> list[Any]:
         raise AssertionError("looked")
