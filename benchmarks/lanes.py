@@ -33,7 +33,7 @@ from regtune.sweep import Sweep
 
 WIDTH = 64  # trials in a lane at most
 ASKED = 1000  # trials asked for before any of them is trained
-DEAF = ("grid", "qmc", "random")  # samplers that do not listen to results
+DEAF = ("grid", "paired", "qmc", "random")  # samplers that do not listen to results
 COMPARED = ("val_accuracy", "val_loss", "test_accuracy", "test_loss")
 
 
