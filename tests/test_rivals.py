@@ -173,6 +173,8 @@ def test_verdicts_have_the_variance_over_searches_in_them(results: Results) -> N
     assert table.loc["smooth", "difference_high"] == expected.high
     assert table.loc["smooth", "p"] == expected.p
     assert "Intervals and verdicts are over searches" in markdown(results)
+    assert table.loc["smooth", "spread_search"] == pytest.approx(math.sqrt(more["smooth"]))
+    assert "Search: what the choices of resampled searches" in markdown(results)
 
 
 @pytest.mark.parametrize("which", [0, -1])

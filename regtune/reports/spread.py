@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from regtune.bits import unpacked
 from regtune.records import Plain
 from regtune.reports.families import ACCURACY, finished
+from regtune.reports.luck import beyond
 from regtune.reports.repeated import repeated
 from regtune.statistics.spread import binomial_part, search_part, seed_and_example_parts, seed_variance
 from regtune.store import Results, right_answers
@@ -39,14 +40,15 @@ def spread(repeats: Sequence[Results]) -> pd.DataFrame:
     the test examples' share taken off, or `spread_seed_split` instead, where each seed has a split of its own;
     `spread_examples` is what another test set of this size would change, from the `answers` or only from the
     `accuracies` (`spread_source`; the seed's part then has some of it in it); `spread_search` is what another search
-    would change, over `spread_searches` of them. `spread_pairs` counts the seeds of all searches that both arms
-    finished. NaN for what cannot be measured, and in the row of the first arm. Of several repeats only those count of
-    which `repeated` says so.
+    would change, over `spread_searches` of them, or of one search by resampling its trials (`luck.beyond`).
+    `spread_pairs` counts the seeds of all searches that both arms finished. NaN for what cannot be measured, and in the
+    row of the first arm. Of several repeats only those count of which `repeated` says so.
     """
     counted = repeated(repeats).counted if len(repeats) > 1 else repeats
     first, *others = repeats[0].sweep["arms"]
     found = {first: [], **{arm: _found(counted, arm, first) for arm in others}}
-    return pd.DataFrame([_row(arm, mine, repeats[0]) for arm, mine in found.items()])
+    over = beyond(repeats[0], ACCURACY.name) or {}
+    return pd.DataFrame([_row(arm, mine, repeats[0], over) for arm, mine in found.items()])
 
 
 def fresh_splits(results: Results) -> bool:
@@ -81,7 +83,8 @@ def _pairs(results: Results, arm: str, first: str) -> _Pairs:
     return _Pairs([(mine[seed], base[seed]) for seed in seeds], gains)
 
 
-def _row(arm: str, found: Sequence[_Pairs], results: Results) -> Plain:
+def _row(arm: str, found: Sequence[_Pairs], results: Results, over: Mapping[str, float]) -> Plain:
+    """Return the parts of an arm; `over` has the variance over resampled searches where there is one."""
     differences = [pairs.differences for pairs in found]
     seed, examples, source = _parts(found, examples_of(results))
     split = fresh_splits(results)
@@ -92,7 +95,7 @@ def _row(arm: str, found: Sequence[_Pairs], results: Results) -> Plain:
         "spread_seed_split": math.sqrt(seed) if split else math.nan,
         "spread_examples": math.sqrt(examples),
         "spread_source": source,
-        "spread_search": math.sqrt(search_part(differences)),
+        "spread_search": math.sqrt(search_part(differences) if len(found) > 1 else over.get(arm, math.nan)),
         "spread_searches": len(found),
     }
 

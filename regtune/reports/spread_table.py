@@ -39,6 +39,10 @@ SEARCHES = (
     "Search: the configuration that another search with fresh seeds would find, over {count} searches, without what a "
     "mean over so few seeds varies by itself."
 )
+RESAMPLED = (
+    "Search: what the choices of resampled searches, their rivals confirmed on a few seeds, differ by; 0 where that is "
+    "less than their seeds vary."
+)
 RACED = "After a race arms have unequal numbers of seeds, and what it stopped early leans outward."
 OTHERWISE = (
     "not of all seeds is recorded which test examples were right, so that part is from accuracies (binomial), and some "
@@ -94,6 +98,8 @@ def spread_caption(repeats: Sequence[Results], frame: pd.DataFrame) -> str:
 def _search_words(frame: pd.DataFrame) -> str:
     if frame["spread_search"].isna().all():
         return ONE_SEARCH
+    if frame["spread_searches"].max() < 2:
+        return RESAMPLED
     return SEARCHES.format(count=int(frame["spread_searches"].max()))
 
 
