@@ -179,6 +179,7 @@ def test_no_band_where_trials_are_not_independent_draws(
     ("search", "ends", "words"),
     [
         ({"sampler": "qmc"}, ("ok",) * 5, "Sobol points"),
+        ({"sampler": "paired"}, ("ok",) * 5, "Sobol points"),
         ({"sampler": "grid"}, ("ok",) * 5, "points of the grid"),
         ({"pruner": "asha"}, ("ok",) * 5, BAND),
         ({"pruner": "epochs", "stop_after": 2}, ("pruned",) * 5, BAND),

@@ -60,8 +60,9 @@ def answer_lines(table: pd.DataFrame, unit: str) -> list[list[str]]:
 
 
 def _told(row: Row, most: int, unit: str) -> str:
-    """Return an arm and its difference; the arm alone where there is none."""
-    return row["arm"] if math.isnan(row["difference"]) else f"{row['arm']} {difference_cell(row, most, unit)}"
+    """Return an arm and its difference; the arm alone where there is none, or it is off."""
+    alone = math.isnan(row["difference"]) or row["verdict"] == "off is as good"
+    return row["arm"] if alone else f"{row['arm']} {difference_cell(row, most, unit)}"
 
 
 def _equal(table: pd.DataFrame) -> list[Said]:

@@ -25,10 +25,14 @@ BAND = (
     "In brackets the 95 % band of N. Lourie, K. Cho and H. He (2024): distribution-free, and simultaneous over all n "
     "for each arm by itself, not over arms. An end of 0 or 100 says that so few trials bound nothing on that side."
 )
+SOBOL = (
+    "Sobol points spread more evenly than the independent draws for which the band is made: it is in practice wider "
+    "than it need be, and not guaranteed."
+)
 MEANS = {
     "random": "",
-    "qmc": "Sobol points spread more evenly than the independent draws for which the band is made: it is in practice "
-    "wider than it need be, and not guaranteed.",
+    "qmc": SOBOL,
+    "paired": SOBOL,
     "grid": "The band is about draws from the points of the grid; they were taken in random order, none twice in a "
     "pass, which spreads more evenly than independent draws: it is in practice wider than it need be, and not "
     "guaranteed.",
