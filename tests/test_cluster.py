@@ -16,10 +16,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from regtune.build import load_data
+from regtune.build import build_dataset, load_data
 from regtune.cluster.run import run
 from regtune.cluster.shipment import Shipment
-from regtune.data import Examples, Splits
+from regtune.data import Examples, Place, Splits
 from regtune.log import read_log
 from regtune.reports.comparison import comparison
 from regtune.store import load
@@ -86,6 +86,58 @@ def test_what_is_not_in_the_splits_does_not_travel() -> None:
     assert splits.test is not None
     assert back.test.images.equal(splits.test.images)
     assert back.train.labels.equal(splits.train.labels)
+
+
+SELECTED = """
+[data]
+name = "digits"
+train = 60
+validation = 60
+test = 1000
+[network]
+name = "mlp"
+widths = [12]
+[optimizer]
+learning_rate = { low = 0.01, high = 0.3, log = true }
+[training]
+epochs = 1
+batch = 20
+[arms]
+baseline = {}
+witness = { witness = {} }
+[search]
+trials = 3
+sampler = "paired"
+pruner = "none"
+[select]
+candidates = 2
+seeds = 2
+[confirm]
+seeds = 3
+splits = "fresh"
+weights = false
+"""
+
+
+def test_select_on_ray_sees_no_test_picture_although_each_seed_has_a_split_of_its_own(tmp_path: Path) -> None:
+    """Workers of search and select hold what is not for testing, those of confirm and rivals all of it."""
+    (tmp_path / "witness_plugin.py").write_text(WITNESS.replace("37", "1000"))
+    (tmp_path / "chosen.toml").write_text(SELECTED)
+    command("run", "chosen.toml", "--plugin", "witness_plugin", folder=tmp_path)
+    trial = small_trial(data={"name": "digits", "train": 60, "validation": 60, "test": 1000})
+    pool = build_dataset(trial).pool(Place.from_environment())
+    assert pool.test is not None
+    tested, rest = hashes(pool.test), hashes(pool.train)
+    shown = pictures(tmp_path, "search")
+    assert not shown & tested
+    assert len(shown) > 120, "select has other splits than search"
+    assert shown <= rest
+    assert pictures(tmp_path, "confirm") & tested
+    results = load(tmp_path / "results" / "chosen")
+    status = Counter(results.trials[["arm", "phase", "status"]].itertuples(index=False, name=None))
+    assert status["witness", "select", "ok"] == status["baseline", "select", "ok"] > 0
+    assert status["witness", "confirm", "failed"] == status["baseline", "confirm", "ok"] == 3
+    assert not status["witness", "select", "failed"]
 
 
 def test_a_sweep_with_a_plugin_on_ray(tmp_path: Path) -> None:
