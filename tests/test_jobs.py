@@ -140,7 +140,7 @@ def test_a_submitted_sweep_runs_on_the_cluster_with_the_code_that_came_along(
     assert not again["submitted"], "the sweep is under way"
     assert again["id"] == first["id"]
     lines = call("logs", first["id"], "--follow")["lines"]
-    assert any(line.startswith("| baseline") for line in lines)
+    assert any(line.startswith("baseline ") for line in lines)
     status = call("status", first["id"])
     assert status["state"] == "succeeded", lines
     assert status["progress"] == "search 12/12, confirm 9/9, failed 0, time left 0:00"
