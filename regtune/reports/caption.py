@@ -78,7 +78,7 @@ def caption(results: Results) -> str:
         _raced(confirm),
         CROSSED if (results.trials["test_right"] != "").any() and not confirm.get("racing") else "",
         BETTER,
-        "" if confirm.get("racing") else FURTHER,
+        "" if confirm.get("racing") or confirm.get("scope") == "searches" else FURTHER,
         f"The inference is over {OVER[splits]}.",
         *results.notes,
     ]

@@ -29,7 +29,9 @@ def scores(results: Results) -> pd.DataFrame:
     """
     confirmed = results.confirmed
     found = verdicts(results)
-    raced = Race.of(results.sweep["confirm"]) is not None
+    confirm = results.sweep["confirm"]
+    # A race cannot be made longer, and seeds alone do not resolve what depends on the search.
+    fixed = Race.of(confirm) is not None or confirm.get("scope") == "searches"
     rows = []
     for arm in results.sweep["arms"]:
         values, verdict = confirmed[confirmed["arm"] == arm]["test_accuracy"].to_list(), found.get(arm)
@@ -40,7 +42,7 @@ def scores(results: Results) -> pd.DataFrame:
             | difference(verdict.comparison if verdict else None)
             | relevant(results.sweep["confirm"], verdict.comparison if verdict else None)
             | _beside(verdict)
-            | ({"further": math.nan} if raced else {})  # a race cannot be made longer
+            | ({"further": math.nan} if fixed else {})
         )
     return pd.DataFrame(rows)
 
