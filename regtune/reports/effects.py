@@ -49,7 +49,7 @@ def effects(results: Results) -> Drawing | Nothing:
     present = [verdict for verdict in VERDICTS if verdict in set(rows["verdict"])]
     paint = alt.Scale(domain=present, range=[VERDICTS[verdict][0] for verdict in present])
     forms = alt.Scale(domain=present, range=[VERDICTS[verdict][1] for verdict in present])
-    base = alt.Chart(rows).encode(y=alt.Y("arm:N", sort=None, title=None), tooltip=tooltip)
+    base = alt.Chart(rows).encode(y=alt.Y("arm:N", sort=rows["arm"].to_list(), title=None), tooltip=tooltip)
     legend = alt.Color("verdict:N", scale=paint, title=None)
     shape = alt.Shape("verdict:N", scale=forms, title=None)
     title = f"difference to {baseline} in points"
