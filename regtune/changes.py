@@ -20,12 +20,14 @@ FREE = (
     "cluster.hours_per_trial",
     "cluster.pending",
     "confirm.relevant",
+    "confirm.scope",  # rivals are added, or count no more
     "confirm.weights",
     "search.trials",  # what trials an arm gets is compared arm by arm
     "search.trials_per_knob",
 )
 
 
+READ = ("relevant", "scope")  # of [confirm], by tables
 NOTHING = "nothing"
 MOST_SHOWN = 8
 
@@ -62,11 +64,11 @@ def check_same(log: Path, rows: Sequence[Plain], sweep: Plain) -> list[str]:
 def reworded(rows: Sequence[Plain], sweep: Plain) -> Plain | None:
     """Return the fields of a further header where nothing is left to run and tables are to say more than the newest.
 
-    Tables are made from the log alone, and of the settings that are free they read `confirm.relevant`. None where
-    that is as it was.
+    Tables are made from the log alone, and of the settings that are free they read those in `READ`. None where these
+    are as they were.
     """
     newest = next((row for row in reversed(rows) if row["event"] == "header"), None)
-    if newest is None or newest["sweep"]["confirm"].get("relevant") == sweep["confirm"].get("relevant"):
+    if newest is None or all(newest["sweep"]["confirm"].get(name) == sweep["confirm"].get(name) for name in READ):
         return None
     return {name: value for name, value in newest.items() if name not in ("event", "time")} | {"sweep": sweep}
 

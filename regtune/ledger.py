@@ -80,12 +80,9 @@ def optimism(results: Results) -> pd.DataFrame:
 
 def _selected(results: Results, arm: str) -> float:
     """Return the mean validation accuracy in select of the configuration that an arm has chosen; NaN without any."""
-    trials, number = results.trials, results.choices.numbers.get(arm)
-    if number is None:
-        return math.nan
-    mine = trials[(trials["arm"] == arm) & (trials["phase"] == "select") & (trials["status"] == "ok")]
+    number, selected = results.choices.numbers.get(arm), results.scored.selected.get(arm, {})
     scores = [
-        score for place, score in zip(mine["number"], mine["val_accuracy"], strict=True) if parted(place)[0] == number
+        score.accuracy for at, score in selected.items() if parted(at)[0] == number and score.accuracy is not None
     ]
     return float(np.mean(scores)) if scores else math.nan
 

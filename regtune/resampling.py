@@ -82,9 +82,11 @@ def _drawn(scored: Scored, paired: bool, generator: random.Random) -> Scored:
 
 def _on_seeds(scores: Mapping[int, Score], seeds: Sequence[int]) -> dict[int, Score]:
     """Return the scores of select on seeds drawn again; a trial that was out early has only its first ones to give."""
-    have = Counter(parted(number)[0] for number in scores)
+    have: dict[int, list[int]] = {}
+    for number in sorted(scores):
+        have.setdefault(parted(number)[0], []).append(number)
     return {
-        place(number, k): scores[place(number, seed % count)]
-        for number, count in have.items()
+        place(number, k): scores[mine[seed % len(mine)]]
+        for number, mine in have.items()
         for k, seed in enumerate(seeds)
     }

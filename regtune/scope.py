@@ -14,6 +14,8 @@ def lacking(search: Search, select: Select, confirm: Confirm, *, adaptive: bool)
     """
     found = {
         f"set select.seeds to 2 or more, given {select.seeds}": select.seeds < 2,
+        f"set select.most to 2 or more, given {select.most}": select.most < 2,
+        f"set search.repeats to 1, given {search.repeats}, which are over searches by themselves": search.repeats > 1,
         f"take a sampler that learns from no score, as paired, given {search.sampler}": adaptive,
         f"set search.pruner to cautious, epochs or none, given {search.pruner}": search.pruner == "asha",
         f"set confirm.seeds to {FEWEST} or more, given {confirm.seeds}": confirm.seeds < FEWEST,

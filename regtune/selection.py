@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from regtune.records import Plain
 
+ROUNDING = 1e-12  # of sums and differences of accuracies, which differ by one example otherwise
 STRIDE = 100  # places in select that belong to one search trial: more than it has seeds
 
 
@@ -55,7 +56,7 @@ class Selection:
             return []
         best = searched[0][1].accuracy or 0.0
         width = 2 * math.sqrt(best * (1 - best) / self.examples) if self.examples else 0.0
-        close = [score.accuracy is not None and best - score.accuracy <= width for _, score in searched]
+        close = [score.accuracy is not None and best - score.accuracy <= width + ROUNDING for _, score in searched]
         count = max(self.candidates, close.index(False) if False in close else len(close))
         return [number for number, _ in searched[: min(count, max(self.most, self.candidates))]]
 
@@ -70,9 +71,12 @@ class Selection:
 
     @property
     def trials(self) -> int:
-        """How many trials an arm takes at most."""
+        """How many trials an arm takes at most: with more finalists there may be more rounds, which cost less."""
+        return max(self._trials(finalists) for finalists in range(1, self.most + 1))
+
+    def _trials(self, finalists: int) -> int:
         total, before = 0, 0
-        for count, seeds in self.rounds(self.most):
+        for count, seeds in self.rounds(finalists):
             total, before = total + count * (seeds - before), seeds
         return total
 
@@ -132,4 +136,6 @@ def _mean(scores: Sequence[Score]) -> tuple[float, float]:
     if not known:
         return math.inf, math.inf
     losses = [math.inf if score.loss is None or math.isnan(score.loss) else score.loss for score in known]
-    return -sum(score.accuracy or 0.0 for score in known) / len(known), sum(losses) / len(losses)
+    # Rounded: the order in which equal accuracies are added up must not decide before the loss does.
+    mean = round(sum(score.accuracy or 0.0 for score in known) / len(known), 12)
+    return -mean, sum(losses) / len(losses)

@@ -57,19 +57,27 @@ class Results:
         """The arms that are as good off: the baseline's trials stand for them."""
         return self.choices.off
 
-    @property
+    @cached_property
     def rivals_open(self) -> bool:
-        """Whether rivals of a choice are still to be trained."""
+        """Whether verdicts over searches wait for trials: those of select, or of rivals of a choice."""
+        if self.sweep["confirm"].get("scope") != "searches":
+            return False
+        if self.choices.is_open:
+            return True
         cells = self.trials[self.trials["phase"] == "rivals"]
         ended = {(row["arm"], row["number"]) for row in cells.to_dict("records") if row["status"] in ENDED}
         seeds = range(min(SEEDS, self.sweep["confirm"]["seeds"]))
-        needed = rivals(self.draws, self.choices)
-        return any((arm, place(n, k)) not in ended for arm, mine in needed.items() for n in mine for k in seeds)
+        return any((arm, place(n, k)) not in ended for arm, mine in self.rivals.items() for n in mine for k in seeds)
+
+    @cached_property
+    def rivals(self) -> dict[str, list[int]]:
+        """The search trials of each arm that are confirmed beside its choice, see `resampling.rivals`."""
+        return rivals(self.draws, self.choices)
 
     @cached_property
     def draws(self) -> list[Choices]:
         """What resampled searches choose, see `resampling`; none where verdicts are not over searches."""
-        if self.sweep["confirm"].get("scope") != "searches":
+        if self.sweep["confirm"].get("scope") != "searches" or self.choices.is_open:
             return []
         paired = self.sweep["search"]["sampler"] == "paired"
         return draws(self.scored, paired=paired, stream=f"{self.sweep['name']}/{self.sweep['seed']}")

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from regtune.choice import Scored, choose
 from regtune.errors import Refused
 from regtune.forecast import forecast
+from regtune.log import read_log
 from regtune.planned import planned
-from regtune.records import Cell
+from regtune.records import Cell, Plain
 from regtune.reports.comparison import comparison
 from regtune.reports.formats import markdown
 from regtune.reports.luck import beyond
@@ -25,6 +26,7 @@ from regtune.statistics import compare
 from regtune.statistics.search_variance import search_variance
 from regtune.store import Results, load
 from regtune.sweep import Sweep
+from tests.conftest import write_log
 from tests.resuming import assert_same_results, ran, read, rows_of, stopped
 from tests.test_repeats import words
 from tests.test_select import SELECTED
@@ -144,7 +146,7 @@ def test_a_variance_beyond_widens_the_interval_and_nothing_else() -> None:
     assert ratio == pytest.approx(math.sqrt(sem**2 + 0.01**2) / sem)
     assert wide.p > plain.p
     unknown = compare({"a": values}, beyond={"a": math.nan})["a"]
-    assert unknown.verdict == "unresolved" and math.isnan(unknown.low) and "not known yet" in unknown.note
+    assert unknown.verdict == "unresolved" and math.isnan(unknown.low) and "not known" in unknown.note
 
 
 def test_rivals_are_trained_on_the_first_seeds_of_confirm(results: Results, finished: Path) -> None:
@@ -187,7 +189,7 @@ def test_a_run_that_is_stopped_among_rivals_ends_as_one_that_was_not(
     half = load(log)
     assert half.rivals_open
     note = comparison(half).set_index("arm").loc["smooth", "note"]
-    assert note == "the spread over searches is not known yet"
+    assert note == "the spread over searches is not known"
     assert "Rivals are still to be trained" in markdown(half)
     shown = words(forecast(Sweep.read(tmp_path / "small.toml"), tmp_path))
     assert "rivals done" in shown
@@ -201,6 +203,8 @@ def test_a_run_that_is_stopped_among_rivals_ends_as_one_that_was_not(
         ('sampler = "paired"', 'sampler = "tpe"', "take a sampler that learns from no score, as paired, given tpe"),
         ('pruner = "none"', 'pruner = "asha"', "set search.pruner to cautious, epochs or none, given asha"),
         ("[select]\nseeds = 3", "[select]\nseeds = 1", "set select.seeds to 2 or more, given 1"),
+        ("candidates = 2\nmost = 4", "candidates = 1\nmost = 1", "set select.most to 2 or more, given 1"),
+        ("trials = 6", "trials = 6\nrepeats = 2", "set search.repeats to 1, given 2, which are over searches"),
         ("seeds = 4", "seeds = 2", "set confirm.seeds to 3 or more, given 2"),
         ("seeds = 4", "seeds = 4\nracing = true\nfirst = 3", "leave out confirm.racing"),
     ],
@@ -222,3 +226,57 @@ def test_a_plan_has_all_phases_and_says_what_verdicts_are_over(tmp_path: Path) -
     assert all(word in shown for word in ("select", "rivals", "verdicts are over searches"))
     assert sweep.phases == ["search", "select", "confirm", "rivals"]
     assert read(tmp_path, SELECTED).phases == ["search", "select", "confirm"]
+
+
+def test_seeds_of_select_may_end_in_any_order(finished: Path, tmp_path: Path) -> None:
+    """On a cluster the second seed of a candidate may end before its first: a table then waits, and says so."""
+    rows, cut = read_log(finished)[0], list[Plain]()
+    first = next(row["cell"] for row in rows if row["event"] == "asked" and row["cell"][1] == "select")
+    for row in rows:
+        if row["event"] != "ended" or row["cell"] != first:
+            cut.append(row)
+        if row["event"] == "ended" and row["cell"][:2] == first[:2] and row["cell"][2] == first[2] + 1:
+            break
+    write_log(tmp_path / "log.jsonl", cut)
+    half = load(tmp_path)
+    assert half.choices.is_open and half.rivals_open and half.draws == []
+    assert "Rivals are still to be trained" in markdown(half)
+    ragged = Scored(
+        searched={"base": [(0, Score(0.9, 1.0))]},
+        selected={"base": {place(0, 1): Score(0.9, 1.0), place(0, 2): Score(0.8, 1.0)}},
+        selection=Selection(candidates=2, most=2, seeds=3, examples=None),
+        can_be_off=[],
+    )
+    assert {each.numbers.get("base", 0) for each in draws(ragged, paired=True, stream="a")} == {0}
+
+
+def test_rivals_that_failed_are_no_reason_to_be_surer(finished: Path, tmp_path: Path) -> None:
+    rows = read_log(finished)[0]
+    for row in rows:
+        if row["event"] == "ended" and row["cell"][1] == "rivals":
+            row["outcome"] = {"status": "diverged", "message": "", "kept": 1, "metrics": {}}
+    write_log(tmp_path / "log.jsonl", rows)
+    broken = load(tmp_path)
+    assert not broken.rivals_open
+    found = beyond(broken, "test_accuracy")
+    assert found is not None and math.isnan(found["smooth"])
+    note = comparison(broken).set_index("arm").loc["smooth", "note"]
+    assert note == "the spread over searches is not known"
+
+
+def test_of_a_single_candidate_no_spread_over_searches_is_claimed(tmp_path: Path) -> None:
+    results = load(ran(tmp_path, OVER.replace("trials = 6", "trials = 1")))
+    found = beyond(results, "test_accuracy")
+    assert found is not None and all(math.isnan(value) for value in found.values())
+
+
+def test_the_scope_may_change_and_rivals_are_added(tmp_path: Path) -> None:
+    log = ran(tmp_path, SELECTED)
+    assert load(log).sweep["confirm"].get("scope") is None
+    ran(tmp_path, OVER)
+    over = load(log)
+    assert over.sweep["confirm"]["scope"] == "searches"
+    assert not over.rivals_open and (over.trials["phase"] == "rivals").any()
+    ran(tmp_path, SELECTED)
+    assert beyond(load(log), "test_accuracy") is None
+    assert "Intervals and verdicts are over searches" not in markdown(load(log))

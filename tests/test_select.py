@@ -114,9 +114,24 @@ def test_halving_asks_for_whole_rounds_and_keeps_the_better_half(data: st.DataOb
         return sum(truth[place(n, j)].accuracy or 0.0 for j in range(k)) / k
 
     last = [n for n in finalists if len(asked[n]) == seeds]
-    assert mean(found.number, seeds) == max(mean(n, seeds) for n in last)
+    assert mean(found.number, seeds) >= max(mean(n, seeds) for n in last) - 1e-9
     out = [n for n in finalists if len(asked[n]) < seeds]
-    assert all(mean(n, len(asked[n])) <= max(mean(m, len(asked[n])) for m in last) for n in out)
+    assert all(mean(n, len(asked[n])) <= max(mean(m, len(asked[n])) for m in last) + 1e-9 for n in out)
+
+
+@given(st.integers(1, 12), st.integers(1, 12), st.integers(1, 12))
+def test_no_arm_takes_more_trials_than_the_plan_says(most: int, fewer: int, seeds: int) -> None:
+    terms = Selection(candidates=1, most=most, seeds=seeds, examples=None)
+    finalists = range(min(fewer, most))
+    scores = {place(n, k): Score(0.5, float(n)) for n in finalists for k in range(seeds)}
+    assert len(pick(finalists, scores, terms).needed) <= terms.trials
+
+
+def test_equal_means_are_told_apart_by_loss_whatever_the_order_of_the_seeds() -> None:
+    terms = Selection(candidates=2, most=2, seeds=3, examples=None)
+    scores = {place(0, k): Score(a, 9.0) for k, a in enumerate((0.1, 0.2, 0.3))}
+    scores |= {place(1, k): Score(a, 1.0) for k, a in enumerate((0.3, 0.2, 0.1))}
+    assert pick([0, 1], scores, terms).number == pick([1, 0], scores, terms).number == 1
 
 
 def test_finalists_are_the_best_and_all_that_are_as_good_within_two_standard_errors() -> None:
@@ -158,7 +173,7 @@ def test_the_choice_is_the_best_mean_on_seeds_that_all_arms_share(results: Resul
         mine = selected[selected["arm"] == arm]
         whole = mine.groupby(mine["number"].map(lambda n: parted(n)[0]))["val_accuracy"].agg(["mean", "size"])
         whole = whole[whole["size"] == 3]
-        assert whole.loc[results.choices.numbers[arm], "mean"] == whole["mean"].max()
+        assert whole.loc[results.choices.numbers[arm], "mean"] >= whole["mean"].max() - 1e-9
     for row in trials[(trials["phase"] == "confirm") & (trials["status"] == "ok")].to_dict("records"):
         assert row["params"] == results.chosen[row["arm"]]
 
@@ -192,7 +207,7 @@ def test_an_arm_that_is_as_good_off_is_the_baseline_and_says_so(results: Results
     assert "Off is as good: where the baseline's choice was better there" in text
     assert not any("ruined" in sentence for sentence in tables(results).scores.sentences)
     assert "unequal budgets" not in text
-    assert "As good off, by select: ruined 0." in brief([results.path], 10_000).splitlines()
+    assert "As good off, by select: ruined." in brief([results.path], 10_000).splitlines()
 
 
 def test_a_method_that_is_off_is_the_baseline_bit_for_bit(finished: Path, tmp_path: Path) -> None:

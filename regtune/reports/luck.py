@@ -17,8 +17,9 @@ from regtune.store import Results
 def beyond(results: Results, metric: str) -> dict[str, float] | None:
     """Return by arm the variance over searches of its mean difference to the first, by a column of `Results.trials`.
 
-    None where verdicts are about the configuration that was found. NaN where rivals are still to be trained, or too
-    few of their seeds ended well. Choices that were made too seldom to be confirmed are left out.
+    None where verdicts are about the configuration that was found. NaN where rivals are still to be trained or fewer
+    than two seeds of all of them ended well, and where there was no choice. Choices that were made too seldom to be
+    confirmed are left out.
     """
     if results.sweep["confirm"].get("scope") != "searches":
         return None
@@ -28,23 +29,28 @@ def beyond(results: Results, metric: str) -> dict[str, float] | None:
 
 
 def _of(results: Results, scores: dict[tuple[str, int], dict[int, float]], arm: str, baseline: str) -> float:
-    counts = pairs(results.draws, arm, baseline)
-    known = {pair: n for pair, n in counts.items() if pair is None or _known(scores, arm, baseline, pair)}
-    mine = [scores[key] for pair in known if pair for key in ((arm, pair[0]), (baseline, pair[1]))]
+    known = {name: {results.choices.numbers.get(name), *results.rivals.get(name, [])} for name in (arm, baseline)}
+    counts = {
+        pair: count
+        for pair, count in pairs(results.draws, arm, baseline).items()
+        if pair is None or (pair[0] in known[arm] and pair[1] in known[baseline])
+    }
+    mine = [scores.get(key, {}) for pair in counts if pair for key in ((arm, pair[0]), (baseline, pair[1]))]
     seeds = sorted(set.intersection(*map(set, mine))) if mine else []
-    if results.rivals_open or not mine:
+    # A rival that failed is no reason to be surer, and of a single candidate nothing can be seen.
+    if results.rivals_open or len(seeds) < 2 or not (_several(results, arm) and _several(results, baseline)):
         return math.nan
     rows = [
         [scores[arm, pair[0]][seed] - scores[baseline, pair[1]][seed] if pair else 0.0 for seed in seeds]
-        for pair in known
+        for pair in counts
     ]
-    return search_variance(list(known.values()), rows)
+    return search_variance(list(counts.values()), rows)
 
 
-def _known(scores: dict[tuple[str, int], dict[int, float]], arm: str, baseline: str, pair: tuple[int, int]) -> bool:
-    """Return whether both were confirmed on two seeds or more that both have."""
-    first, second = scores.get((arm, pair[0]), {}), scores.get((baseline, pair[1]), {})
-    return len(first.keys() & second.keys()) > 1
+def _several(results: Results, arm: str) -> bool:
+    """Return whether the choice of an arm was one among several."""
+    selection = results.scored.selection
+    return selection is not None and len(selection.finalists(results.scored.searched.get(arm, []))) > 1
 
 
 def _scores(results: Results, metric: str) -> dict[tuple[str, int], dict[int, float]]:

@@ -44,7 +44,6 @@ def _open(results: Results) -> str:
     confirm = (trials["phase"] == "confirm") & trials["arm"].isin(list(results.chosen))
     counts = {"search": int(search.sum()), "confirm": int(confirm.sum())}
     left = [f"{count} of {phase}" for phase, count in counts.items() if count]
-    left += ["rivals"] if results.rivals_open else []
     left += ["select"] if results.choices.is_open and not counts["search"] else []
     return f"trials are open, {' and '.join(left)}" if left else ""
 

@@ -129,7 +129,7 @@ def why_not(array: NDArray[np.float64], beyond: float = 0.0) -> str:
         return f"fewer than {FEWEST} pairs"
     if constant(array):
         return "all differences are equal" if array.any() else "identical scores"
-    return "the spread over searches is not known yet" if math.isnan(beyond) else ""
+    return "the spread over searches is not known" if math.isnan(beyond) else ""
 
 
 def p_value(array: NDArray[np.float64], beyond: float = 0.0) -> float:
