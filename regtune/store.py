@@ -16,6 +16,7 @@ from regtune.choice import Choices, Scored, choose, outdated, scored_of
 from regtune.collection import uncollected
 from regtune.errors import Refused
 from regtune.log import Reading
+from regtune.notes import limit_of, notes_of
 from regtune.records import FAULTS, Cell, Plain
 from regtune.resampling import SEEDS, draws, rivals
 from regtune.selection import place
@@ -152,8 +153,8 @@ def load(path: str | Path) -> Results:
         chosen=chosen,
         scored=scored,
         choices=choices,
-        notes=_notes(story.rows, cells),
-        limit=_limit(story.rows),
+        notes=notes_of(story.rows, cells),
+        limit=limit_of(story.rows),
     )
 
 
@@ -177,26 +178,3 @@ def right_answers(results: Results, arm: str) -> pd.DataFrame:
 def _with_gap(trials: pd.DataFrame) -> pd.DataFrame:
     numbers = trials.astype(dict.fromkeys((*METRICS, "spared"), float))
     return numbers.assign(gap=numbers["train_accuracy"] - numbers["test_accuracy"])
-
-
-def _limit(rows: list[Plain]) -> str:
-    """Return which limit ended search in the newest run: that run has a header, and the limit behind it."""
-    newest = next((row for row in reversed(rows) if row["event"] in ("limit", "header")), None)
-    return newest["message"] if newest is not None and newest["event"] == "limit" else ""
-
-
-def _notes(rows: list[Plain], cells: dict[Cell, Plain]) -> list[str]:
-    """Return what a reader of a table must know of how the sweep went, a sentence each."""
-    notes = []
-    limits = [row["message"] for row in rows if row["event"] == "limit"]
-    if limits and any(e["status"] in ("missing", "interrupted") for c, e in cells.items() if c.phase == "search"):
-        notes.append(f"Search ended early, since {limits[-1]}: arms may have had unequal budgets.")
-    if lost := sum(entry["status"] == "lost" for entry in cells.values()):
-        notes.append(f"Lost to faults of machines, and counted as failed: {lost}.")
-    if differing := len({tuple(row["cell"]) for row in rows if row["event"] == "differs"}):
-        trials = "1 trial" if differing == 1 else f"{differing} trials"
-        notes.append(
-            f"After an interruption {trials} went on with other bits than before, as on another processor; what is "
-            f"reported is from there."
-        )
-    return notes

@@ -19,7 +19,7 @@ ORDER = [
     {"log", "machine", "shipped", "checkpoints", "selection", "choice", "bits", "collection", "control", "folders"},
     {"lease", "changes", "epochs", "resampling"},
     {"statistics"},
-    {"story"},
+    {"story", "notes"},
     {"store"},
     {"ledger", "parquet", "pruning"},
     {"reports"},
