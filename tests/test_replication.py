@@ -129,7 +129,7 @@ def test_a_member_that_diverges_ends_as_it_does_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("search", "confirm", "words"),
     [
-        ({"sampler": "tpe"}, {}, "expected search.sampler of grid, qmc, random, given 'tpe'"),
+        ({"sampler": "tpe"}, {}, "expected search.sampler of grid, paired, qmc, random, given 'tpe'"),
         ({"pruner": "asha"}, {}, "expected search.pruner 'none', given 'asha'"),
         ({}, {"retrain": "epochs"}, "expected confirm.retrain 'none', given 'epochs'"),
     ],
