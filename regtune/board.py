@@ -24,10 +24,13 @@ from regtune.sweep import Sweep
 
 
 class SearchBoard:
-    """Arms take turns: trial 0 of every arm, then trial 1 of every arm, and so on."""
+    """Arms take turns: trial 0 of every arm, then trial 1 of every arm, and so on.
 
-    def __init__(self, sweep: Sweep) -> None:
-        self.arms = {arm.name: ArmBoard(arm=arm, sweep=sweep) for arm in sweep.arms}
+    `shared` is the board of another arm whose trials count for those of every arm: the baseline's for its copy.
+    """
+
+    def __init__(self, sweep: Sweep, shared: ArmBoard | None = None) -> None:
+        self.arms = {arm.name: shared or ArmBoard(arm=arm, sweep=sweep) for arm in sweep.arms}
         most = max(sweep.budget(arm) for arm in sweep.arms)
         self.planned: Sequence[Cell] = [
             Cell(arm.name, "search", number)

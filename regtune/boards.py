@@ -25,8 +25,11 @@ class Board(Protocol):
     `planned` may grow when a trial ends, and has every cell that was handed out.
     """
 
-    planned: Sequence[Cell]
     why: str
+
+    @property
+    def planned(self) -> Sequence[Cell]:
+        """The cells of this phase so far."""
 
     def ask(self) -> Asked | None:
         """Return the next trial, or None when every planned one was handed out."""

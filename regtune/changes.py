@@ -68,7 +68,10 @@ def reworded(rows: Sequence[Plain], sweep: Plain) -> Plain | None:
     are as they were.
     """
     newest = next((row for row in reversed(rows) if row["event"] == "header"), None)
-    if newest is None or all(newest["sweep"]["confirm"].get(name) == sweep["confirm"].get(name) for name in READ):
+    if newest is None:
+        return None
+    was = newest["sweep"]
+    if was.get("aa") == sweep.get("aa") and all(was["confirm"].get(n) == sweep["confirm"].get(n) for n in READ):
         return None
     return {name: value for name, value in newest.items() if name not in ("event", "time")} | {"sweep": sweep}
 
@@ -87,7 +90,9 @@ def added(before: Plain, after: Plain) -> list[str]:
         grows = seeds or (parts[0] == "arms" and parts[2:] == ["trials"])
         if ".".join(parts[:2]) in FREE:
             continue
-        if parts[0] == "arms" and len(parts) == 2 and change.was == NOTHING:
+        if parts == ["aa"]:  # a copy is added, or counts no more
+            more += ["a hidden copy of the baseline"] if change.was == NOTHING else []
+        elif parts[0] == "arms" and len(parts) == 2 and change.was == NOTHING:
             more.append(f"new arm {parts[1]}")
         elif grows and int(change.now) > int(change.was):
             more.append(str(change))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from regtune.records import FAULTS, Cell, Plain, Status
 from regtune.selection import Score, Selection, off_is_as_good, pick, place
@@ -35,6 +35,13 @@ class Scored:
     selected: Mapping[str, Mapping[int, Score]]
     selection: Selection | None
     can_be_off: Collection[str]
+
+
+def joined(scored: Scored, other: Scored) -> Scored:
+    """Return scores with those of other arms behind them, whose terms are the same."""
+    return replace(
+        scored, searched={**scored.searched, **other.searched}, selected={**scored.selected, **other.selected}
+    )
 
 
 def choose(scored: Scored) -> Choices:

@@ -61,8 +61,8 @@ class Progress:
         self._started: float | None = None
         self._epochs_now = 0
         self.tallies = {
-            (phase, arm.name): Tally(planned=0 if phase in GROWING else sweep.most_trials(phase, arm))
-            for arm in sweep.arms
+            (phase, arm.name): Tally(planned=0 if phase in GROWING else one.most_trials(phase, arm))
+            for one, arm in sweep.with_copy
             for phase in sweep.phases
         }
 
@@ -110,7 +110,7 @@ class Progress:
         for name in (search_phase, "run", "ok", "pruned", "failed", "best %", *others):
             table.add_column(name, justify="right")
         with self._lock:
-            for arm in self.sweep.arms:
+            for _, arm in self.sweep.with_copy:
                 search, *later = every = [self.tallies[phase, arm.name] for phase in self.sweep.phases]
                 running = sum(len(tally.running) for tally in every)
                 faults = sum(t.ended[s] for t in every for s in FAULTS)

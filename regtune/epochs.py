@@ -30,6 +30,10 @@ class EpochTable:
         """How many runs were begun."""
         return len(self._cells)
 
+    def arm(self, run: int) -> str:
+        """Return the arm of a run."""
+        return self._cells[run].arm
+
     def begin(self, cell: Cell) -> int:
         """Return the number of a new run."""
         self._cells.append(cell)

@@ -66,8 +66,8 @@ def forecast(sweep: Sweep, results: Path) -> Group:
     for name in sweep.phases:
         for heading in (f"{name} done", "go on", "to train"):
             table.add_column(heading, justify="right")
-    for arm in sweep.arms:
-        counts = [count for name in sweep.phases for count in _counts(made.get(name), arm, sweep, name)]
+    for one, arm in sweep.with_copy:
+        counts = [count for name in sweep.phases for count in _counts(made.get(name), arm, one, name)]
         table.add_row(arm.name, *map(str, counts))
     interrupted = [pair for step in made.values() for pair in step.phase.open().items()]
     lines += [f"{cell} goes on; the log has {epochs} of its epochs" for cell, epochs in interrupted]

@@ -81,7 +81,7 @@ class Mirror:
     def watch(self, event: str, row: Plain) -> None:
         """Take one event, replayed or new; at the end of a trial add what the study does not have."""
         cell = cell_of(row)
-        if cell is not None and cell.phase == "search":
+        if cell is not None and cell.phase == "search" and cell.arm in self._studies:  # none of the hidden copy
             if event == "asked":
                 self._running[cell] = _Running(id=row["id"], params=row["params"], since=_time(row))
             elif event == "epoch":

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from regtune.beside import Beside
 from regtune.board import SearchBoard
+from regtune.boards import Board
+from regtune.choice import joined
 from regtune.confirm import ConfirmBoard
 from regtune.limits import Spent
 from regtune.lives import Watch
@@ -24,7 +27,7 @@ class Step(NamedTuple):
 
     name: Name
     phase: Phase
-    board: SearchBoard | SelectBoard | ConfirmBoard | RivalsBoard
+    board: Board
 
 
 def phases(
@@ -33,14 +36,28 @@ def phases(
     """Yield the phases of a sweep: the next may be asked for when the one before is done.
 
     What select compares needs all of search, confirm's choice all of both; a phase replays its rows when it is made,
-    so each is made once.
+    so each is made once. Beside the arms goes the hidden copy of the baseline, where there is one.
     """
-    retries = sweep.cluster.retries
+
+    def step(name: Name, board: Board) -> Step:
+        limit = spent if name == "search" else None
+        return Step(name, Phase(board=board, log=log, watch=watch, retries=sweep.cluster.retries, spent=limit), board)
+
+    for name, arms, copy in _boards(sweep):
+        yield step(name, arms if copy is None else Beside(arms, copy))
+
+
+def _boards(sweep: Sweep) -> Iterator[tuple[Name, Board, Board | None]]:
+    """Yield the boards of each phase, of the arms and of the copy, when the one before is done."""
+    copied = sweep.copied
     search = SearchBoard(sweep)
-    yield Step("search", Phase(board=search, log=log, watch=watch, retries=retries, spent=spent), search)
+    shared = search.arms[sweep.baseline] if copied and not copied.budget(copied.arms[0]) else None
+    own = SearchBoard(copied, shared) if copied else None
+    yield "search", search, own
     select = SelectBoard(sweep, search)
-    yield Step("select", Phase(board=select, log=log, watch=watch, retries=retries), select)
-    confirm = ConfirmBoard(sweep, select)
-    yield Step("confirm", Phase(board=confirm, log=log, watch=watch, retries=retries), confirm)
-    rivals = RivalsBoard(sweep, select)
-    yield Step("rivals", Phase(board=rivals, log=log, watch=watch, retries=retries), rivals)
+    copy = SelectBoard(copied, own) if copied and own else None
+    yield "select", select, copy
+    yield "confirm", ConfirmBoard(sweep, select), ConfirmBoard(copied, copy) if copied and copy else None
+    both = joined(select.scored, copy.scored) if copy else select.scored
+    rivals = RivalsBoard(copied, copy, both) if copied and copy else None
+    yield "rivals", RivalsBoard(sweep, select, select.scored), rivals

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from regtune.choice import Choices, Scored, choose
+from regtune.copies import is_copy
 from regtune.selection import Score, parted, place
 
 DRAWS = 200
@@ -29,12 +30,13 @@ Pair = tuple[int, int] | None
 def draws(scored: Scored, *, paired: bool, stream: str) -> list[Choices]:
     """Return the choices of `DRAWS` resampled searches; the same for the same `stream`.
 
-    Where trials are `paired` over arms they are drawn together, else for each arm by itself.
+    Where trials are `paired` over arms they are drawn together, else for each arm by itself. A hidden copy of the
+    baseline, see `copies`, has a stream of its own: what is drawn for arms does not depend on it.
     """
     if scored.selection is None:
         return []
-    generator = random.Random(stream)  # noqa: S311 - it guards no secret
-    return [choose(_drawn(scored, paired, generator)) for _ in range(DRAWS)]
+    arms, apart = random.Random(stream), random.Random(f"{stream}/copy")  # noqa: S311 - they guard no secret
+    return [choose(_drawn(scored, paired, arms, apart)) for _ in range(DRAWS)]
 
 
 def pairs(found: Sequence[Choices], arm: str, baseline: str) -> Counter[Pair]:
@@ -62,21 +64,22 @@ def rivals(found: Sequence[Choices], chosen: Choices) -> dict[str, list[int]]:
     return needed
 
 
-def _drawn(scored: Scored, paired: bool, generator: random.Random) -> Scored:
+def _drawn(scored: Scored, paired: bool, arms: random.Random, apart: random.Random) -> Scored:
     selection = scored.selection
     if selection is None:
         raise TypeError("expected a sweep with a select")
-    numbers = {number for mine in scored.searched.values() for number, _ in mine}
+    numbers = {number for arm, mine in scored.searched.items() if not is_copy(arm) for number, _ in mine}
     trials = range(max(numbers, default=-1) + 1)
-    shared = set(generator.choices(trials, k=len(trials))) if trials else set()
-    seeds = generator.choices(range(selection.seeds), k=selection.seeds)
+    shared = set(arms.choices(trials, k=len(trials))) if trials else set()
+    further = {generator: generator.choices(range(selection.seeds), k=selection.seeds) for generator in (arms, apart)}
     searched, selected = {}, {}
     for arm, mine in scored.searched.items():
-        present = shared if paired else set(generator.choices(trials, k=len(trials)))
+        generator = apart if is_copy(arm) else arms
+        present = shared if paired or not trials else set(generator.choices(trials, k=len(trials)))
         # Only finalists have scores of select; the others lost against them by one score.
         finalists = selection.finalists(mine)
         searched[arm] = [(number, score) for number, score in mine if number in finalists and number in present]
-        selected[arm] = _on_seeds(scored.selected.get(arm, {}), seeds)
+        selected[arm] = _on_seeds(scored.selected.get(arm, {}), further[generator])
     return replace(scored, searched=searched, selected=selected)
 
 

@@ -6,6 +6,7 @@ How far they score from the choice says how far a verdict depends on the luck of
 from __future__ import annotations
 
 from regtune.boards import Asked, Listed
+from regtune.choice import Scored
 from regtune.confirm import confirm_trial
 from regtune.records import Cell, Outcome
 from regtune.resampling import SEEDS, draws, rivals
@@ -15,15 +16,18 @@ from regtune.sweep import Sweep
 
 
 class RivalsBoard(Listed):
-    """Hands out the first seeds of confirm for each rival of each arm, seed by seed."""
+    """Hands out the first seeds of confirm for each rival of each arm, seed by seed.
 
-    def __init__(self, sweep: Sweep, select: SelectBoard) -> None:
+    `scored` is what searches are drawn from again.
+    """
+
+    def __init__(self, sweep: Sweep, select: SelectBoard, scored: Scored) -> None:
         super().__init__()
         self.sweep, self._params = sweep, select.params
         self.seeds = min(SEEDS, sweep.confirm.seeds)
         if sweep.scope == "searches":
             paired = sweep.search.sampler == "paired"
-            found = draws(select.scored, paired=paired, stream=f"{sweep.name}/{sweep.seed}")
+            found = draws(scored, paired=paired, stream=f"{sweep.name}/{sweep.seed}")
             mine = rivals(found, select.choices)
             self.plan(
                 Cell(arm, "rivals", place(number, seed))

@@ -1,7 +1,13 @@
-"""When verdicts may be over searches: where other trials of the same search can be imagined, and seen to choose."""
+"""When verdicts may be over searches: where other trials of the same search can be imagined, and seen to choose.
+
+And when a sweep may have a hidden copy of its baseline beside it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from regtune.seeds import SHIFT
 from regtune.sweep_file import Confirm, Search, Select
 
 FEWEST = 3  # seeds for an interval, see `statistics.comparisons`
@@ -21,4 +27,22 @@ def lacking(search: Search, select: Select, confirm: Confirm, *, adaptive: bool)
         f"set confirm.seeds to {FEWEST} or more, given {confirm.seeds}": confirm.seeds < FEWEST,
         "leave out confirm.racing": confirm.racing,
     }
+    return _told(found)
+
+
+def lacking_copy(select: Select, confirm: Confirm, *, trials: int) -> str:
+    """Return what a hidden copy of the baseline lacks, as what to change; empty where nothing is lacking.
+
+    `trials` is the most that an arm may search: the copy's seeds lie between those of the arms.
+    """
+    found = {
+        f"set confirm.seeds to {FEWEST} or more, given {confirm.seeds}": confirm.seeds < FEWEST,
+        f"set confirm.seeds to {SHIFT} or less, given {confirm.seeds}": confirm.seeds > SHIFT,
+        f"search at most {SHIFT - select.seeds} trials an arm, given {trials}": trials > SHIFT - select.seeds,
+        "leave out confirm.racing": confirm.racing,
+    }
+    return _told(found)
+
+
+def _told(found: Mapping[str, bool]) -> str:
     return "; ".join(text for text, is_lacking in found.items() if is_lacking)

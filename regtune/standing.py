@@ -14,7 +14,7 @@ class Standing:
     def __init__(self, sweep: Sweep) -> None:
         cautious = sweep.search.pruner == "cautious"
         places = rungs(sweep.training.epochs, sweep.search)
-        self._ladders = {arm.name: Ladder(places) for arm in sweep.arms} if cautious else {}
+        self._ladders = {arm.name: Ladder(places) for _, arm in sweep.with_copy} if cautious else {}
         self._accuracies: dict[Cell, list[float]] = {}
         self._found: dict[str, dict[tuple[str, int], Rung]] = {}  # by arm, until a trial of it ends
 

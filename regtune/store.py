@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -12,8 +12,9 @@ import pandas as pd
 
 from regtune import lease
 from regtune.bits import unpacked
-from regtune.choice import Choices, Scored, choose, outdated, scored_of
+from regtune.choice import Choices, Scored, choose, joined, outdated, scored_of
 from regtune.collection import uncollected
+from regtune.copies import cells_with_copy, is_copy, with_copy
 from regtune.errors import Refused
 from regtune.log import Reading
 from regtune.notes import limit_of, notes_of
@@ -39,6 +40,8 @@ class Results:
     the choice of each arm is made from and `choices` the choice, `chosen` the knobs that confirm takes, without those
     of arms that are `off`. `notes` are
     sentences on how the sweep went. `limit` says which limit ended search in the newest run, empty where none did.
+    `drawn` is what resampled searches are drawn from. `copied` has the baseline and its hidden copy, see `copies`, as a
+    sweep of two arms, whose epochs are those of the copy; the other fields have nothing of the copy.
     """
 
     path: Path
@@ -51,7 +54,9 @@ class Results:
     scored: Scored
     choices: Choices
     notes: list[str]
+    drawn: Scored
     limit: str = ""
+    copied: Results | None = None
 
     @property
     def off(self) -> frozenset[str]:
@@ -81,7 +86,7 @@ class Results:
         if self.sweep["confirm"].get("scope") != "searches" or self.choices.is_open:
             return []
         paired = self.sweep["search"]["sampler"] == "paired"
-        return draws(self.scored, paired=paired, stream=f"{self.sweep['name']}/{self.sweep['seed']}")
+        return draws(self.drawn, paired=paired, stream=f"{self.sweep['name']}/{self.sweep['seed']}")
 
     @cached_property
     def confirmed(self) -> pd.DataFrame:
@@ -121,11 +126,24 @@ def load(path: str | Path) -> Results:
     headers = [row for row in story.rows if row["event"] == "header"]
     if not headers:
         raise Refused(f"{log}: expected a header, given a log without one; run the sweep again")
-    cells = planned(headers[-1]["sweep"]) | story.cells
+    header = headers[-1]
+    every = planned(header["sweep"]) | story.cells
     if lease.ends([*story.rows, story.newest]) <= time.time():
-        for entry in cells.values():
+        for entry in every.values():
             entry["status"] = "interrupted" if entry["status"] == "running" else entry["status"]
-    scored = scored_of(cells, headers[-1]["sweep"])
+    cells = {cell: row for cell, row in every.items() if not is_copy(cell.arm)}
+    results = _results(log.parent, header, story, cells)
+    if "aa" not in header["sweep"]:
+        return results
+    both = with_copy(header["sweep"])
+    cells = cells_with_copy(header["sweep"], planned(both), every)
+    copied = _results(log.parent, header | {"sweep": both}, story, cells, arms=results.scored)
+    return replace(results, copied=copied)
+
+
+def _results(path: Path, header: Plain, story: Story, cells: dict[Cell, Plain], arms: Scored | None = None) -> Results:
+    """Return the results of the sweep that a header has; with the scores of all `arms`, those of the hidden copy."""
+    sweep, scored = header["sweep"], scored_of(cells, header["sweep"])
     choices = choose(scored)
     chosen = {
         arm: cells[Cell(arm, "search", number)]["params"]
@@ -134,24 +152,27 @@ def load(path: str | Path) -> Results:
     }
     for cell in outdated(cells, chosen, choices.off):
         cells[cell] = missing(cell)
-        del story.plain_trials[cell], story.runs[cell]
-    if headers[-1]["sweep"]["confirm"].get("racing"):
+        story.plain_trials.pop(cell, None)
+        story.runs.pop(cell, None)
+    if sweep["confirm"].get("racing"):
         from regtune.statistics.entered import unneeded  # scipy costs time, and few sweeps race
 
-        for cell in unneeded(cells, headers[-1]["sweep"], chosen):
+        for cell in unneeded(cells, sweep, chosen):
             cells[cell]["status"] = "unneeded"
-    for cell in cells:
+    for cell, entry in cells.items():
         if cell.phase == "confirm" and cell.arm in choices.off:
-            cells[cell]["status"] = "unneeded"
+            entry["status"] = "unneeded"
+    runs, superseded = story.runs_of(copies=arms is not None)
     return Results(
-        path=log.parent,
-        header=headers[-1],
+        path=path,
+        header=header,
         plain_trials=story.plain_trials,
-        epochs=story.epochs.frame(list(story.runs.values())),
-        superseded=story.epochs.frame(sorted(set(range(story.epochs.runs)) - set(story.runs.values()))),
+        epochs=story.epochs.frame(runs),
+        superseded=story.epochs.frame(superseded),
         trials=_with_gap(pd.DataFrame(list(cells.values()))),
         chosen=chosen,
         scored=scored,
+        drawn=joined(arms, scored) if arms is not None else scored,
         choices=choices,
         notes=notes_of(story.rows, cells),
         limit=limit_of(story.rows),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from regtune.copies import is_copy
 from regtune.epochs import EpochTable
 from regtune.records import Cell, Plain
 
@@ -64,6 +65,12 @@ class Story:
             outcome = row["outcome"]
             fields = {name: outcome[name] for name in ("status", "message", "kept")} | {"spared": row.get("spared")}
             self.cells[cell] |= fields | {"test_right": outcome.get("test_right", "")} | outcome["metrics"]
+
+    def runs_of(self, *, copies: bool) -> tuple[list[int], list[int]]:
+        """Return the runs that count and those that no longer do, of the arms, or of the hidden `copies`."""
+        counting = [run for cell, run in self.runs.items() if is_copy(cell.arm) == copies]
+        others = sorted(set(range(self.epochs.runs)) - set(self.runs.values()))
+        return counting, [run for run in others if is_copy(self.epochs.arm(run)) == copies]
 
     def _epoch(self, row: Plain) -> None:
         cell: Any = tuple(row["cell"])  # equal to the Cell, and made in a third of the time

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from regtune.arms import Arm
+from regtune.copies import copy_name, copy_plain
 from regtune.errors import Refused, nearest, shown
 from regtune.folders import repeat_folder
 from regtune.records import PHASES, Phase, Plain
 from regtune.resampling import MOST, SEEDS
 from regtune.samplers import SAMPLERS
-from regtune.scope import lacking
+from regtune.scope import lacking, lacking_copy
+from regtune.seeds import SHIFT, Seeds
 from regtune.selection import Selection
 from regtune.shelf import fingerprint
 from regtune.sweep_file import (
@@ -29,16 +30,12 @@ from regtune.sweep_file import (
 from regtune.sweep_parts import read_arms
 
 
-class Sweep(BaseModel):
+class Sweep(Seeds):
     """A checked sweep. `arms` in the order of the file; the first is what the others are compared to.
-
     `repeat` says the how manieth it is where the whole sweep is repeated, see `nth`.
     """
 
-    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
-
     name: str
-    seed: int
     arms: tuple[Arm, ...]
     training: Training
     search: Search
@@ -69,10 +66,7 @@ class Sweep(BaseModel):
         raise Refused(f"{where}: unknown arm {shown(name)}{nearest(name, [a.name for a in self.arms])}")
 
     def nth(self, repeat: int) -> Sweep:
-        """Return a repeat of the whole sweep, from 1: another seed, and so other knobs, weights and noise throughout.
-
-        The first is the sweep as it is without repeats.
-        """
+        """Return a repeat of the whole sweep, from 1, the sweep as it is: another seed, so other knobs and noise."""
         return self.model_copy(update={"seed": self.seed + repeat - self.repeat, "repeat": repeat})
 
     def every_repeat(self) -> list[Sweep]:
@@ -85,24 +79,23 @@ class Sweep(BaseModel):
 
     def budget(self, arm: Arm) -> int:
         """Return the planned search trials of an arm; per knob means per path, idle or not: D of Kadra's 40 × D."""
-        if self.search.trials is not None:
-            return self.search.trials
-        return (self.search.trials_per_knob or 1) * max(len(arm.space), 1)
+        if self.shift and self.search.sampler == "paired":  # another search would have those of the baseline
+            return 0
+        return self.search.trials or (self.search.trials_per_knob or 1) * max(len(arm.space), 1)
 
-    def search_seed(self, number: int) -> int:
-        """Return the seed of the search trial of this number: the same in every arm."""
-        return 2 * MAX_TRIALS * self.seed + number
+    @property
+    def copied(self) -> Sweep | None:
+        """The hidden copy of the baseline as a sweep of one arm, see `copies`; None where there is none."""
+        wanted = not self._lacking_copy if self.confirm.aa is None else self.confirm.aa
+        if self.shift or not wanted:
+            return None
+        arm = replace(self.arms[0], name=copy_name(self.baseline))
+        return self.model_copy(update={"arms": (arm,), "shift": SHIFT})
 
-    def select_seed(self, number: int) -> int:
-        """Return the further seed of this number, on which candidates are compared: the same in every arm.
-
-        They lie before those of confirm, and count down: search, which counts up, never comes near.
-        """
-        return 2 * MAX_TRIALS * self.seed + MAX_TRIALS - 1 - number
-
-    def confirm_seed(self, number: int) -> int:
-        """Return the seed of the confirm trial of this number: the same in every arm, never searched."""
-        return 2 * MAX_TRIALS * self.seed + MAX_TRIALS + number
+    @property
+    def with_copy(self) -> list[tuple[Sweep, Arm]]:
+        """Every arm, and the copy, each with the sweep that it is trained in."""
+        return [(sweep, arm) for sweep in (self, self.copied) if sweep is not None for arm in sweep.arms]
 
     def can_be_off(self, arm: Arm) -> bool:
         """Return whether the baseline's choice is a candidate of an arm too, as the arm with its methods off.
@@ -147,11 +140,14 @@ class Sweep(BaseModel):
         sampler = SAMPLERS.find(self.search.sampler, "search.sampler", self.arms[0].template.plugins)
         return lacking(self.search, self.select, self.confirm, adaptive=sampler.adaptive)
 
+    @property
+    def _lacking_copy(self) -> str:
+        return lacking_copy(self.select, self.confirm, trials=max(map(self.budget, self.arms)))
+
     def plain(self) -> Plain:
         """Return what the log's header records: enough to see whether two sweeps are the same."""
-        search = self.search.model_dump(exclude={"repeats"})  # there may be more of them at any time
-        if not self.search.control:  # logs of sweeps without stay those of the same sweep
-            del search["control"]
+        # There may be more repeats at any time; logs of sweeps without a control share stay those of the same sweep.
+        search = self.search.model_dump(exclude={"repeats"} | (set() if self.search.control else {"control"}))
         return {
             "name": self.name,
             "seed": self.seed,
@@ -166,11 +162,12 @@ class Sweep(BaseModel):
             # What is asked for beside the rest, and terms of a race, likewise.
             "training": self.training.model_dump(exclude=set() if self.training.tightness else {"tightness"}),
             "confirm": self.confirm.model_dump(
-                exclude={"scope"}
+                exclude={"scope", "aa"}
                 | ({"relevant"} if self.confirm.relevant is None else set())
                 | (set() if self.confirm.racing else {"racing", "first"})
             )
             | ({"scope": "searches"} if self.scope == "searches" else {}),
+            **({"aa": copy_plain(self.baseline)} if self.copied else {}),
         }
 
 
@@ -196,4 +193,6 @@ def _checked(file: SweepFile, plugins: tuple[str, ...], default_name: str) -> Sw
             )
     if sweep.confirm.scope == "searches" and (why := sweep._lacking):
         raise Refused(f"confirm.scope: 'searches' cannot be had as it is: {why}; or set scope to 'configuration'")
+    if sweep.confirm.aa and (why := sweep._lacking_copy):
+        raise Refused(f"confirm.aa: a copy of the baseline cannot be had as it is: {why}; or set aa to false")
     return sweep

@@ -17,7 +17,6 @@ MAX_TRIALS = 10_000  # per arm; confirm seeds start behind it
 MAX_SELECT = 100  # candidates of an arm, and seeds of select; these lie before those of confirm
 MAX_SEED = 100_000  # seeds of trials are 20,000 for each seed of a sweep, and stay below 2^31
 
-
 Scope = Literal["searches", "configuration"]
 
 
@@ -89,7 +88,7 @@ class Confirm(_Table):
     whose difference to the baseline is not resolved: see `statistics.racing`. `relevant` is the least difference that
     matters, in points of accuracy, and may be set at any time: see `statistics.relevance`. `scope` says what verdicts
     are about: "searches", of which this one is a draw, see `resampling`, or the "configuration" that it has found; the
-    first where `scope.lacking` finds nothing lacking.
+    first where `scope.lacking` finds nothing lacking. `aa`: see `copies`; by default where `lacking_copy` is empty.
     """
 
     seeds: int = Field(default=10, ge=0, le=10_000)
@@ -101,6 +100,7 @@ class Confirm(_Table):
     first: int = Field(default=5, ge=3, le=10_000)
     relevant: float | None = Field(default=None, gt=0, le=100)
     scope: Scope | None = None
+    aa: bool | None = None
 
 
 class Cluster(_Table):
