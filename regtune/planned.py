@@ -25,15 +25,15 @@ def planned(sweep: Sweep) -> Group:
     for heading in (search, *(("grid points",) if grid else ()), *others, "epochs"):
         table.add_column(heading, justify="right")
     total, most = 0, 0
-    for arm in sweep.arms:
-        trials = {phase: sweep.most_trials(phase, arm) for phase in sweep.phases}
+    for one, arm in sweep.with_copy:
+        trials = {phase: one.most_trials(phase, arm) for phase in sweep.phases}
         total += sum(trials.values())
         mine = sum(count * sweep.most_epochs(phase) for phase, count in trials.items())
         most += mine
-        searched = ", ".join(f"({path})" if path in arm.when else path for path in arm.space)
+        searched = ", ".join(f"({path})" if path in arm.when else path for path in arm.space if one.budget(arm))
         points = [f"{grid_size(arm.space, arm.when, sweep.search.levels):,}"] if grid else []
         counts = [str(trials[phase]) for phase in others]
-        table.add_row(arm.name, searched, str(sweep.budget(arm)), *points, *counts, str(mine))
+        table.add_row(arm.name, searched, str(one.budget(arm)), *points, *counts, str(mine))
     lines = (
         ["in brackets: searched only in trials whose recipe has the method"] if any(a.when for a in sweep.arms) else []
     )
@@ -60,6 +60,11 @@ def planned(sweep: Sweep) -> Group:
         )
     if off := [arm.name for arm in sweep.arms if sweep.can_be_off(arm)]:
         lines.append(f"may turn out to be as good off, and are then not confirmed: {', '.join(off)}")
+    if copied := sweep.copied:
+        lines.append(
+            f"{copied.baseline}: trained beside the arms on other seeds, to see what a table makes of luck alone; in "
+            f"no table, and confirm.aa = false leaves it out"
+        )
     if sweep.confirm.racing:
         lines.append(f"confirm races: from {sweep.confirm.first} seeds an arm to as many as the table says")
     return Group(table, *lines)
@@ -77,7 +82,7 @@ def saved(sweep: Sweep) -> float:
     for place in (*rungs(epochs, search), epochs):
         each += share * (place - before)
         share, before = share / search.factor, place
-    mayend = sum(max(sweep.budget(arm) - first, 0) for arm in sweep.arms)
+    mayend = sum(max(one.budget(arm) - first, 0) for one, arm in sweep.with_copy)
     return mayend * (1 - search.control) * (epochs - each)
 
 

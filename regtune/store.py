@@ -36,12 +36,11 @@ class Results:
     after which a trial of the control share would have been stopped, the metrics of `records.Outcome`, and `gap`,
     train minus test accuracy at the kept epoch. `epochs` has one row per epoch: arm, phase, number and the fields of
     `records.Epoch`, whose own number is called `epoch`; `superseded` has the epochs of trials that no longer count,
-    since the choice of their arm is another by now. `header` is the newest header, `scored` has what
-    the choice of each arm is made from and `choices` the choice, `chosen` the knobs that confirm takes, without those
-    of arms that are `off`. `notes` are
-    sentences on how the sweep went. `limit` says which limit ended search in the newest run, empty where none did.
-    `drawn` is what resampled searches are drawn from. `copied` has the baseline and its hidden copy, see `copies`, as a
-    sweep of two arms, whose epochs are those of the copy; the other fields have nothing of the copy.
+    since the choice of their arm is another by now. `header` is the newest header, `scored` has what the choice of each
+    arm is made from and `choices` the choice, `chosen` the knobs that confirm takes, without those of arms that are
+    `off`. `notes` are sentences on how the sweep went. `limit` says which limit ended search in the newest run, if any.
+    `drawn` is what searches are drawn from anew. `copied` has the baseline and its hidden copy, see `copies`, as a
+    sweep of two arms, with the epochs of the copy.
     """
 
     path: Path
@@ -137,13 +136,13 @@ def load(path: str | Path) -> Results:
         return results
     both = with_copy(header["sweep"])
     cells = cells_with_copy(header["sweep"], planned(both), every)
-    copied = _results(log.parent, header | {"sweep": both}, story, cells, arms=results.scored)
-    return replace(results, copied=copied)
+    return replace(results, copied=_results(log.parent, header | {"sweep": both}, story, cells, arms=results.scored))
 
 
 def _results(path: Path, header: Plain, story: Story, cells: dict[Cell, Plain], arms: Scored | None = None) -> Results:
     """Return the results of the sweep that a header has; with the scores of all `arms`, those of the hidden copy."""
-    sweep, scored = header["sweep"], scored_of(cells, header["sweep"])
+    sweep = header["sweep"]
+    scored = scored_of(cells, sweep)
     choices = choose(scored)
     chosen = {
         arm: cells[Cell(arm, "search", number)]["params"]

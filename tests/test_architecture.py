@@ -61,6 +61,7 @@ ORDER = [
     {"samplers", "scope"},
     {"sweep_parts"},
     {"sweep"},
+    {"alone"},
     {"examine"},
     {"pruners"},
     {"boards"},

@@ -18,3 +18,4 @@ DataFolder = Annotated[
 Download = Annotated[bool, typer.Option("--download", help="fetch a published data set that is missing")]
 ResultsFolder = Annotated[Path, typer.Option("--results", help="folder under which results are kept")]
 Full = Annotated[bool, typer.Option("--full", help="print all tables with their captions, not the answer in brief")]
+InProcess = Annotated[bool, typer.Option("--in-process", help="train here, one trial after the other, without Ray")]

@@ -7,23 +7,40 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regtune.commands.options import DataFolder, Download, Full, Plugin, ResultsFolder, SweepFile
+from regtune.commands.options import DataFolder, Download, Full, InProcess, Plugin, ResultsFolder, SweepFile
+
+if TYPE_CHECKING:
+    from regtune.data import Place
+    from regtune.sweep import Sweep
 
 app = typer.Typer()
 
 
 @app.command()
-def check(sweep: SweepFile, plugin: Plugin = None, data: DataFolder = None, download: Download = False) -> None:
-    """Check a sweep file and its data; start nothing."""
+def check(
+    sweep: SweepFile,
+    plugin: Plugin = None,
+    data: DataFolder = None,
+    download: Download = False,
+    aa: Annotated[
+        bool, typer.Option("--aa", help="train only the baseline and a copy of it: would it be called better?")
+    ] = False,
+    results: ResultsFolder = Path("results"),
+    in_process: InProcess = False,
+) -> None:
+    """Check a sweep file and its data; start nothing but, with --aa, a sweep of the baseline and its copy."""
     from regtune.data import Place
     from regtune.examine import examine
     from regtune.sweep import Sweep
 
     plan = Sweep.read(sweep, tuple(plugin or ()))
+    if aa:
+        _check_copy(plan, results, in_process=in_process, place=Place(root=data, download=download))
+        return
     splits = examine(plan, Place(root=data, download=download)).splits
     counts = splits.counts
     print(
@@ -48,9 +65,7 @@ def run(
     sweep: SweepFile,
     plugin: Plugin = None,
     results: ResultsFolder = Path("results"),
-    in_process: Annotated[
-        bool, typer.Option("--in-process", help="train here, one trial after the other, without Ray")
-    ] = False,
+    in_process: InProcess = False,
     address: Annotated[
         str | None, typer.Option("--address", help="a Ray cluster that this machine belongs to: auto, or host:port")
     ] = None,
@@ -82,7 +97,6 @@ def run(
     from regtune.reports.brief import brief
     from regtune.reports.folder import write_folder
     from regtune.sweep import Sweep
-    from regtune.termination import Terminated, sigterm_interrupts
 
     loaded = Sweep.read(sweep, tuple(plugin or ()))
     console = Console()
@@ -97,21 +111,17 @@ def run(
         with live(progress, console):
             yield watch
 
-    try:
-        with sigterm_interrupts():
-            run_all(
-                loaded,
-                results,
-                watching=watching,
-                say=lambda text: console.print(f"regtune: {text}", style="dim", soft_wrap=True),
-                in_process=in_process,
-                address=address,
-                place=Place(root=data, download=download),
-                limit=Limit(hours=max_hours, gpu_hours=max_gpu_hours),
-            )
-    except KeyboardInterrupt as error:
-        print("regtune: interrupted; what is finished is kept, the same command goes on from there", file=sys.stderr)
-        raise typer.Exit(143 if isinstance(error, Terminated) else 130) from error
+    with _interruptible():
+        run_all(
+            loaded,
+            results,
+            watching=watching,
+            say=lambda text: console.print(f"regtune: {text}", style="dim", soft_wrap=True),
+            in_process=in_process,
+            address=address,
+            place=Place(root=data, download=download),
+            limit=Limit(hours=max_hours, gpu_hours=max_gpu_hours),
+        )
     written, confirmed = write_folder(loaded.folder(results))
     width = shutil.get_terminal_size().columns
     print(f"\n{written[0].read_text(encoding='utf-8') if full else brief([loaded.folder(results)], width)}")
@@ -119,3 +129,35 @@ def run(
     if loaded.confirm.seeds and not confirmed:
         print("regtune: no arm has a confirmed trial; the messages above say why", file=sys.stderr)
         raise typer.Exit(1)
+
+
+def _check_copy(sweep: Sweep, results: Path, *, in_process: bool, place: Place) -> None:
+    """Train the baseline and its copy in a folder of their own; print what the copy would have been called."""
+    from rich.console import Console
+
+    from regtune.alone import alone
+    from regtune.cluster.run import run
+    from regtune.display import Progress, live
+    from regtune.reports.aa import aa
+    from regtune.store import load
+
+    one, console = alone(sweep), Console()
+    progress = Progress(one)
+    with _interruptible(), live(progress, console):
+        run(one, results, watch=progress.watch, in_process=in_process, place=place)
+    found = aa(load(one.folder(results)))
+    print(found.words if found else "No trial of the copy ended well, so nothing is said.")
+    print(f"written: {one.folder(results) / 'log.jsonl'}")
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Say what becomes of a run that Ctrl-C or SIGTERM ends, and exit as such."""
+    from regtune.termination import Terminated, sigterm_interrupts
+
+    try:
+        with sigterm_interrupts():
+            yield
+    except KeyboardInterrupt as error:
+        print("regtune: interrupted; what is finished is kept, the same command goes on from there", file=sys.stderr)
+        raise typer.Exit(143 if isinstance(error, Terminated) else 130) from error

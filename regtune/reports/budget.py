@@ -9,6 +9,7 @@ import pandas as pd
 
 from regtune.ledger import ledger
 from regtune.records import FAULTS, OPEN, PHASES
+from regtune.reports.aa import aa_cost
 from regtune.reports.wording import by_phase, number
 from regtune.store import Results
 
@@ -27,7 +28,7 @@ def budget_caption(results: Results) -> str:
     which = "Whether every arm had the budget that it was promised, and what that took; not which arm is better."
     selected, over = bool(results.sweep.get("select")), results.sweep["confirm"].get("scope") == "searches"
     names = ["search", *(["select"] if selected else []), "confirm", *(["rivals"] if over else [])]
-    return f"{which} {' + '.join('abcd'[: len(names)])} is {' + '.join(names)}. {CAPTION}"
+    return f"{which} {' + '.join('abcd'[: len(names)])} is {' + '.join(names)}. {CAPTION} {aa_cost(results)}".rstrip()
 
 
 def budget(results: Results) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import pandas as pd
 from regtune.errors import Refused
 from regtune.folders import repeats_of
 from regtune.records import Plain
+from regtune.reports.aa import aa_over
 from regtune.reports.formats import SWEEPS, TABLE, strict, to_csv, to_plain, write_tables
 from regtune.reports.labels import labels
 from regtune.reports.searches import over_searches
@@ -101,4 +102,6 @@ def _object(repeats: Sequence[Results]) -> Plain:
     ]
     words: Plain = {"sweep": repeats[0].sweep["name"], "caption": searches_caption(repeats)}
     words |= {"captions": {"spread": spread_caption(repeats, rows)}}
+    copy = aa_over(repeats)
+    words |= {"aa": copy and copy.plain()}
     return words | {"cannot_be_said": searches_sentences(repeats, rows), "arms": arms, "repeats": each}

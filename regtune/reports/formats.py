@@ -90,12 +90,13 @@ def to_plain(results: Results) -> Plain:
     return {
         "sweep": results.sweep["name"],
         "caption": found.scores.caption,
-        "cannot_be_said": [*found.scores.sentences, *found.metrics.sentences],
+        "cannot_be_said": [*found.unsaid, *found.metrics.sentences],
         "warnings": list(found.budget.sentences),
         "captions": {
             name: table and table.caption for name, table in (("tuning", found.tuning), ("spread", found.spread))
         },
         "arms": arms,
+        "aa": found.aa and found.aa.plain(),
         "failures": failed_lines(results),
     }
 

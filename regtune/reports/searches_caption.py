@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from regtune.records import Plain
+from regtune.reports.aa import aa_over
 from regtune.reports.caption import RETRAINED, data_words, either, pruning_words, seeds_words
 from regtune.reports.families import measured
 from regtune.reports.family_words import OVER_REPEATS, families_caption, families_unsaid, without_number
@@ -90,7 +91,9 @@ def searches_sentences(repeats: Sequence[Results], frame: pd.DataFrame) -> list[
     families = measured(found.counted)
     for results in found.counted:
         notes += [f"Repeat {results.repeat}: {note}" for note in without_number(results, families)]
-    return [*found.left_out, *notes, *unsaid(frame, "repeat"), *families_unsaid(frame, families)]
+    copy = aa_over(repeats)
+    said = [*unsaid(frame, "repeat"), *families_unsaid(frame, families), *([copy.words] if copy else [])]
+    return [*found.left_out, *notes, *said]
 
 
 def _raced(confirm: Plain) -> str:

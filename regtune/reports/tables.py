@@ -4,11 +4,13 @@ difference varies by. Every format prints these.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from regtune.ledger import warnings
+from regtune.reports.aa import AA, aa
 from regtune.reports.budget import budget_as_text, budget_caption
 from regtune.reports.caption import caption
 from regtune.reports.comparison import comparison
@@ -26,7 +28,8 @@ from regtune.store import Results
 class Tables:
     """The tables of a sweep, and the frame of `comparison` that they are made from.
 
-    `tuning` is None where no search trial ended well, `spread` where no arm shares a seed with the first.
+    `tuning` is None where no search trial ended well, `spread` where no arm shares a seed with the first. `unsaid` is
+    what cannot be said of the scores, `aa` what is said of the hidden copy of the baseline, where there is one.
     """
 
     rows: pd.DataFrame
@@ -35,6 +38,8 @@ class Tables:
     budget: Table
     tuning: Table | None
     spread: Table | None
+    unsaid: Sequence[str]
+    aa: AA | None
 
     @property
     def in_order(self) -> list[Table]:
@@ -45,14 +50,17 @@ class Tables:
 
 def tables(results: Results) -> Tables:
     """Return the tables of a sweep."""
-    rows = comparison(results)
+    rows, copy = comparison(results), aa(results)
+    cannot = [*_unsaid(results, rows), *leaning(rows)]
     return Tables(
         rows=rows,
+        unsaid=cannot,
+        aa=copy,
         scores=Table(
             title="Every arm at its best configuration",
             caption=caption(results),
             frame=scores_as_text(rows),
-            sentences=[*_unsaid(results, rows), *leaning(rows)],
+            sentences=[*cannot, *([copy.words] if copy else [])],
         ),
         metrics=Table(
             title="What else was measured",
