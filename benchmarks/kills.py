@@ -37,7 +37,7 @@ optimizer = { learning_rate = { low = 0.001, high = 0.3, log = true } }
 training = { epochs = 6, batch = 16 }
 arms = { baseline = {}, dropout = { dropout = {} }, mixup = { mixup = {} } }
 search = { trials = SEARCH, sampler = "random", population = 1, pruner = "PRUNER" }
-confirm = { seeds = CONFIRM }
+confirm = { seeds = CONFIRM, aa = false }
 cluster = { checkpoint_seconds = 0 }
 """
 KINDS = {"outside": 0.5, "in a row": 0.25, "in a file": 0.25}

@@ -137,7 +137,7 @@ def main() -> None:
     parser.add_argument("file", type=Path, nargs="?", default=Path(__file__).parents[1] / "sweeps" / "quickstart.toml")
     sweep = Sweep.read(parser.parse_args().file)
     search = sweep.search.model_copy(update={"sampler": "qmc", "pruner": "none"})
-    confirm = sweep.confirm.model_copy(update={"weights": False})
+    confirm = sweep.confirm.model_copy(update={"weights": False, "aa": False})
     sweep = sweep.model_copy(update={"search": search, "confirm": confirm})
     with tempfile.TemporaryDirectory(prefix="regtune-benchmark-") as folder:
         alone, slow = _timed(sweep, Path(folder) / "alone", None)

@@ -58,7 +58,7 @@ def is_over(folder: Path, repeats: int) -> bool:
 
 def nth(sweep: Sweep, seed: int) -> Sweep:
     """Return the sweep with another seed, which keeps no weights."""
-    confirm = sweep.confirm.model_copy(update={"weights": False})
+    confirm = sweep.confirm.model_copy(update={"weights": False, "aa": False})
     return sweep.model_copy(update={"seed": seed, "confirm": confirm})
 
 

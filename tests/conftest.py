@@ -143,6 +143,7 @@ sampler = "random"
 population = 1
 [confirm]
 seeds = 3
+aa = false
 """
 ASHA = SWEEP.replace("population = 1", 'pruner = "asha"\npopulation = 1')  # prunes from the second trial of an arm on
 

@@ -114,6 +114,7 @@ candidates = 2
 seeds = 2
 [confirm]
 seeds = 3
+aa = false
 splits = "fresh"
 weights = false
 """

@@ -20,7 +20,7 @@ from tests.resuming import SMALL, assert_same_results, by_cell, ran, read, rows_
 
 MORE = (
     SMALL.replace("trials = 2", "trials = 3")
-    .replace("seeds = 2", "seeds = 3")
+    .replace("seeds = 2", "seeds = 3\naa = false")
     .replace("dropout = { dropout = {} }", "l2 = { l2 = {} }\ndropout = { dropout = {} }")
 )
 
@@ -216,7 +216,7 @@ def test_any_combination_is_judged_change_by_change(
 
 def test_the_header_is_that_of_the_newest_run(finished: Path, tmp_path: Path) -> None:
     log = copied(finished, tmp_path)
-    ran(tmp_path, SMALL.replace("seeds = 2", "seeds = 3"))
+    ran(tmp_path, SMALL.replace("seeds = 2", "seeds = 3\naa = false"))
     assert [row["sweep"]["confirm"]["seeds"] for row in rows_of(log, "header")] == [2, 3]
     confirmed = [tuple(row["cell"]) for row in rows_of(log, "asked")][-2:]
     assert confirmed == [("baseline", "confirm", 2), ("dropout", "confirm", 2)]

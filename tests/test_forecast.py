@@ -52,12 +52,12 @@ def test_a_finished_sweep_has_nothing_left(finished: Path) -> None:
 
 def test_what_a_changed_file_adds_is_said(finished: Path, tmp_path: Path) -> None:
     write_log(tmp_path / "small" / "log.jsonl", read_log(finished)[0])
-    text = SMALL.replace("seeds = 2", "seeds = 5").replace("[search]", "l2 = { l2 = {} }\n[search]")
+    text = SMALL.replace("seeds = 2", "seeds = 5\naa = false").replace("[search]", "l2 = { l2 = {} }\n[search]")
     lines = printed(tmp_path, text)
     assert lines[:2] == ["added: confirm.seeds: 2 -> 5", "added: new arm l2"]
     assert "dropout 2 0 0 0 0 5" in lines  # search is not over, and another choice would be confirmed anew
     assert "l2 0 0 2 0 0 5" in lines
-    lines = printed(tmp_path, SMALL.replace("seeds = 2", "seeds = 5"))
+    lines = printed(tmp_path, SMALL.replace("seeds = 2", "seeds = 5\naa = false"))
     assert "dropout 2 0 0 2 0 3" in lines
 
 
