@@ -324,15 +324,19 @@ def false_verdicts(folder: Path, luck: float, scope: str, sampler: str = "paired
     return count
 
 
-def test_over_searches_the_copy_has_no_more_false_verdicts_than_it_may(tmp_path: Path) -> None:
-    assert false_verdicts(tmp_path, 0.01, "searches") <= binom.ppf(0.999, SWEEPS, 0.05)
+MOST = binom.ppf(0.999, SWEEPS, 0.05)
 
 
-def test_over_configurations_the_luck_of_search_shows_as_false_verdicts(tmp_path: Path) -> None:
-    """Where every configuration is as good, 5 % are false; where they differ, the check finds out that it is more."""
-    assert false_verdicts(tmp_path, 0.0, "configuration") <= binom.ppf(0.999, SWEEPS, 0.05)
-    (tmp_path / "lucky").mkdir()
-    assert false_verdicts(tmp_path / "lucky", 0.01, "configuration", "random") > binom.ppf(0.999, SWEEPS, 0.05)
+@pytest.mark.parametrize("scope", ["searches", "configuration"])
+def test_where_no_configuration_is_better_few_verdicts_are_false(scope: str, tmp_path: Path) -> None:
+    assert false_verdicts(tmp_path, 0.0, scope) <= MOST
+
+
+def test_the_luck_of_search_shows_as_false_verdicts(tmp_path: Path) -> None:
+    """More than 5 % of those about configurations; verdicts over searches, which count that luck, have fewer."""
+    found = false_verdicts(tmp_path, 0.01, "configuration", "random")
+    assert found > MOST
+    assert false_verdicts(tmp_path, 0.01, "searches", "random") < 0.75 * found
 
 
 def test_no_arm_can_have_the_name_of_a_copy(tmp_path: Path) -> None:

@@ -17,10 +17,10 @@ from regtune.statistics import Comparison
 from regtune.statistics.directions import compare_with
 from regtune.store import Results
 
-FALSE = "That is a false verdict, as 5 % of all sweeps have one."
+FALSE = "That is a false verdict; by design 5 % of all sweeps have one."
 BY_SEARCH = (
-    "As the two are the same, that is a false verdict: 5 % of all sweeps have one by the seeds of confirm, and more by "
-    "the luck of search, which verdicts about the configurations found leave out."
+    "That is a false verdict; by design 5 % of all sweeps have one by the seeds of confirm, and more by the luck of "
+    "search, which verdicts about the configurations found leave out."
 )
 
 
