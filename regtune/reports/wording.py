@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from regtune.records import ONE_OF, SWITCH
 from regtune.statistics.further import MOST
+
+THIS = "this configuration"
 
 
 def knobs_chosen(text: str) -> str:
@@ -50,6 +52,15 @@ def interval(mean: float, low: float, high: float, *, form: str = ".2f", sign: s
 def spread(mean: float, sd: float, form: str) -> str:
     """Return a mean and its standard deviation; the mean alone where there is none."""
     return number(mean, form) if math.isnan(sd) else f"{mean:{form}} ± {sd:{form}}"
+
+
+def verdict_words(row: Mapping[str, Any], verdict: str) -> str:
+    """Return a verdict of a row of a comparison, with what it is about where that is not the method.
+
+    A verdict from one search says which of two configurations is better; the next search may find others.
+    """
+    narrow = row["scope"] == "configuration" and verdict in ("better", "worse")
+    return f"{THIS}: {verdict}" if narrow else verdict
 
 
 def more(further: float) -> str:
