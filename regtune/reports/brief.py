@@ -103,7 +103,7 @@ def _sweep(repeats: Sequence[Results]) -> Part:
 def by_importance(text: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     """Return the columns by importance, and verdicts alone: further seeds are nothing without their small print."""
     first = [name for name in FIRST if name in text]
-    alone = [verdict_words(row, row["verdict"]) for row in rows.to_dict("records")]
+    alone = [verdict_words(row["verdict"], row["scope"]) for row in rows.to_dict("records")]
     return text.assign(verdict=alone)[first + [name for name in text if name not in FIRST]]
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from regtune.reports.families import ECE, NLL, OTHERS, Metric, family, finished
 from regtune.reports.rows import Row, compared, fewer
-from regtune.reports.wording import interval, verdict_words
+from regtune.reports.wording import interval
 from regtune.statistics import Comparison, mean_interval
 from regtune.store import Results
 
@@ -66,4 +66,4 @@ def _cell(row: Row, metric: Metric, most: int, unit: str) -> str:
         return "0"
     factor, form = SHOWN[metric.name]
     text = interval(mean, low, high, form=form, sign="+", factor=factor)
-    return " ".join(filter(None, [text, "" if note else verdict_words(row, verdict)])) + fewer(pairs, most, unit)
+    return " ".join(filter(None, [text, "" if note else verdict])) + fewer(pairs, most, unit)

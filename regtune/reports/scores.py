@@ -20,8 +20,8 @@ def scores(results: Results) -> pd.DataFrame:
     """Return one row per arm, in the order of the sweep file.
 
     `scope` says what verdicts are about: "searches" of this kind, or the "configuration" that this one found; logs that
-    do not say are about the latter. `knobs` are those chosen, as JSON. `n` counts confirmed seeds; accuracies are fractions, with standard deviation,
-    95 % t-interval and, from 20 seeds on, BCa interval. `pairs` are the seeds that an arm and the first both
+    do not say are about the latter. `knobs` are those chosen, as JSON. `n` counts confirmed seeds; accuracies are
+    fractions, with standard deviation, 95 % t-interval and, from 20 seeds on, BCa interval. `pairs` are the seeds that an arm and the first both
     finished; over them go `difference`, its simultaneous interval, p as it is and Holm's, the verdict, `further`
     (seeds that would resolve it, see `statistics.further`), `note` (why nothing can be said) and `better`, P(better)
     with its interval. `crossed_*` is the interval over seeds and test examples. Only where the sweep says which
@@ -72,7 +72,7 @@ def scores_as_text(frame: pd.DataFrame) -> pd.DataFrame:
     rows, most = frame.to_dict("records"), frame["n"].max()
     columns = {
         "arm": frame["arm"],
-        "verdict": [verdict_words(row, row["verdict"]) + more(row["further"]) for row in rows],
+        "verdict": [verdict_words(row["verdict"], row["scope"]) + more(row["further"]) for row in rows],
         **({"relevant": frame["relevant"]} if "relevant" in frame else {}),
         "difference": [difference_cell(row, most, "seeds") for row in rows],
         "test accuracy %": [accuracy_cell(row) for row in rows],

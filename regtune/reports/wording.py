@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from regtune.records import ONE_OF, SWITCH
@@ -54,13 +54,12 @@ def spread(mean: float, sd: float, form: str) -> str:
     return number(mean, form) if math.isnan(sd) else f"{mean:{form}} ± {sd:{form}}"
 
 
-def verdict_words(row: Mapping[str, Any], verdict: str) -> str:
-    """Return a verdict of a row of a comparison, with what it is about where that is not the method.
+def verdict_words(verdict: str, scope: str) -> str:
+    """Return a verdict of a comparison, with what it is about where that is not the method.
 
     A verdict from one search says which of two configurations is better; the next search may find others.
     """
-    narrow = row["scope"] == "configuration" and verdict in ("better", "worse")
-    return f"{THIS}: {verdict}" if narrow else verdict
+    return f"{THIS}: {verdict}" if scope == "configuration" and verdict in ("better", "worse") else verdict
 
 
 def more(further: float) -> str:
