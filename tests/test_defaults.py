@@ -108,7 +108,7 @@ def test_a_verdict_from_one_search_says_that_it_is_about_this_configuration(
     tmp_path: Path, terms: dict[str, str]
 ) -> None:
     """A log that says nothing, as those of before, is about the configuration."""
-    folder = made_up_log(tmp_path, SCORES, search=("ok",), terms={"confirm": terms})
+    folder = made_up_log(tmp_path, SCORES, search=("ok",), terms={"confirm": terms, "search": {"sampler": "paired"}})
     table, text = printed([folder], "md"), " ".join(brief([folder], 80).split())
     once = not terms
     assert ("| this configuration: better |" in " ".join(table.split())) == once
