@@ -29,6 +29,7 @@ optimizer = { name = "sgd", momentum = 0.9, learning_rate = { low = 0.001, high 
 training = { epochs = 150, batch = 20 }
 arms = { baseline = {}, dropout = { dropout = {} } }
 search = { trials = COUNT, sampler = "random", pruner = "asha" }
+select = { seeds = 0 }
 confirm = { seeds = 6, aa = false }
 cluster = { retries = 20, checkpoint_seconds = 0.5 }
 """

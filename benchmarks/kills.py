@@ -37,6 +37,7 @@ optimizer = { learning_rate = { low = 0.001, high = 0.3, log = true } }
 training = { epochs = 6, batch = 16 }
 arms = { baseline = {}, dropout = { dropout = {} }, mixup = { mixup = {} } }
 search = { trials = SEARCH, sampler = "random", population = 1, pruner = "PRUNER" }
+select = { seeds = 0 }
 confirm = { seeds = CONFIRM, aa = false }
 cluster = { checkpoint_seconds = 0 }
 """

@@ -51,6 +51,7 @@ optimizer = { learning_rate = { low = 0.001, high = 0.2, log = true } }
 training = { epochs = REPORTS, batch = 20 }
 arms = { baseline = {}, dropout = { dropout = { p_hidden = { low = 0.1, high = 0.7 } } } }
 search = { trials = COUNT, sampler = "SAMPLER", pruner = "none" }
+select = { seeds = 0 }
 confirm = { seeds = 0 }
 """
 

@@ -31,6 +31,7 @@ optimizer = { name = "sgd", momentum = 0.9, learning_rate = { low = 0.001, high 
 training = { epochs = 30, batch = 20 }
 arms = { dropout = { dropout = { p_hidden = { low = 0.1, high = 0.7 } } } }
 search = { trials = COUNT, sampler = "random", pruner = "asha", grace = 0.2, factor = 3, population = 1 }
+select = { seeds = 0 }
 confirm = { seeds = 0 }
 """
 COLUMNS = ("wall s", "CPU s", "other CPU s", "processes", "epochs")

@@ -27,7 +27,7 @@ from regtune.sweep_file import (
     Training,
     read_file,
 )
-from regtune.sweep_parts import read_arms
+from regtune.sweep_parts import read_arms, splits_of
 
 
 class Sweep(Seeds):
@@ -180,7 +180,7 @@ def _checked(file: SweepFile, plugins: tuple[str, ...], default_name: str) -> Sw
         training=file.training,
         search=file.search,
         select=file.select,
-        confirm=file.confirm,
+        confirm=file.confirm.model_copy(update={"splits": file.confirm.splits or splits_of(arms[0])}),
         cluster=file.cluster,
     )
     for arm in sweep.arms:

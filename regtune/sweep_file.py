@@ -54,7 +54,7 @@ class Search(_Table):
 
     trials: int | None = Field(default=None, ge=1, le=MAX_TRIALS)
     trials_per_knob: int | None = Field(default=None, ge=1, le=1000)
-    sampler: str = "tpe"
+    sampler: str = "paired"
     levels: int = Field(default=3, ge=2, le=100)
     pruner: Literal["cautious", "asha", "epochs", "none"] = "cautious"
     stop_after: int | None = Field(default=None, ge=1)
@@ -75,7 +75,7 @@ class Select(_Table):
 
     candidates: int = Field(default=4, ge=1, le=MAX_SELECT)
     most: int = Field(default=8, ge=1, le=MAX_SELECT)
-    seeds: int = Field(default=0, ge=0, le=MAX_SELECT)
+    seeds: int = Field(default=5, ge=0, le=MAX_SELECT)
 
 
 class Confirm(_Table):
@@ -83,18 +83,19 @@ class Confirm(_Table):
 
     `retrain` has each of these trials train a second time, on train + validation, in the same way in all arms: see
     `training.Training`. `retrain_cap` is how many epochs matching the loss may take. `splits` is "one" for the split of
-    search, "fresh" for one of its own for each seed, the same in all arms. `weights` keeps those of confirmed trials
-    beside the log, for `regtune export`. With `racing` every arm gets `first` seeds, and then, up to `seeds`, those
-    whose difference to the baseline is not resolved: see `statistics.racing`. `relevant` is the least difference that
-    matters, in points of accuracy, and may be set at any time: see `statistics.relevance`. `scope` says what verdicts
-    are about: "searches", of which this one is a draw, see `resampling`, or the "configuration" that it has found; the
-    first where `scope.lacking` finds nothing lacking. `aa`: see `copies`; by default where `lacking_copy` is empty.
+    search, "fresh" for one of its own for each seed, the same in all arms; a `Sweep` has one of them, see
+    `sweep_parts.splits_of`. `weights` keeps those of confirmed trials beside the log, for `regtune export`. With
+    `racing` every arm gets `first` seeds, and then, up to `seeds`, those whose difference to the baseline is not
+    resolved: see `statistics.racing`. `relevant` is the least difference that matters, in points of accuracy, and may
+    be set at any time: see `statistics.relevance`. `scope` says what verdicts are about: "searches", of which this one
+    is a draw, see `resampling`, or the "configuration" that it has found; the first where nothing is `scope.lacking`.
+    `aa` has a copy of the baseline trained beside the arms, see `copies`; by default where `lacking_copy` is empty.
     """
 
     seeds: int = Field(default=10, ge=0, le=10_000)
     retrain: Retrain = "none"
     retrain_cap: int = Field(default=100, ge=1, le=1_000_000)
-    splits: Literal["one", "fresh"] = "one"
+    splits: Literal["one", "fresh"] | None = None
     weights: bool = True
     racing: bool = False
     first: int = Field(default=5, ge=3, le=10_000)

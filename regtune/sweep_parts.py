@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from regtune.arms import Arm, read_arm
+from regtune.build import build_dataset
 from regtune.data import DATASETS
 from regtune.errors import Refused, nearest, shown
 from regtune.methods import Entry
@@ -40,6 +41,15 @@ def read_arms(file: SweepFile, plugins: tuple[str, ...]) -> tuple[Arm, ...]:
         plugins=modules,
     )
     return _arms(file, template, optimizer_space)
+
+
+def splits_of(arm: Arm) -> Literal["one", "fresh"]:
+    """Return on which splits select and confirm train where a sweep file says nothing.
+
+    On fresh ones where the data set says that its test split is the same for every split, which its settings tell
+    without loading it; what it says is checked when the data are there, see `examine.examine`.
+    """
+    return "fresh" if build_dataset(arm.template).fixed_test else "one"
 
 
 def _arms(file: SweepFile, template: Trial, optimizer_space: dict[str, Any]) -> tuple[Arm, ...]:

@@ -141,6 +141,8 @@ mixup = { mixup = {} }
 trials = 4
 sampler = "random"
 population = 1
+[select]
+seeds = 0
 [confirm]
 seeds = 3
 aa = false

@@ -40,6 +40,8 @@ dropout = { dropout = {} }
 trials = 2
 sampler = "random"
 pruner = "none"
+[select]
+seeds = 0
 [confirm]
 seeds = 2
 weights = false

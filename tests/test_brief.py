@@ -130,9 +130,17 @@ def test_the_lines_are_the_verdicts_and_differences_of_the_full_table(tmp_path: 
         scores[arm][int(draws.integers(6))] = None
     folder = made_up_log(tmp_path, scores, search=("ok",))
     text, full = brief([folder], 10_000), full_table(folder)
-    heads = {"better": "Better than arm0", "worse": "Worse", "unresolved": "Unresolved, which is not the same as equal"}
+    about = ", this configuration"
+    heads = {
+        "better": f"Better than arm0{about}",
+        "worse": f"Worse{about}",
+        "unresolved": "Unresolved, which is not the same as equal",
+    }
     told = {arm: (verdict, cell) for verdict, words in heads.items() for arm, cell in parsed(text, words).items()}
-    assert told == {arm: (full[arm]["verdict"].split(" ")[0], full[arm]["difference"]) for arm in names[1:]}
+    assert told == {
+        arm: (full[arm]["verdict"].removeprefix("this configuration: ").split(" ")[0], full[arm]["difference"])
+        for arm in names[1:]
+    }
     rows = [line.split() for line in text.splitlines() if re.match(r"arm\d  ", line)]
     assert [row[0] for row in rows] == names
     assert all(told[row[0]][0] in row for row in rows[1:])
@@ -149,7 +157,7 @@ def test_what_cannot_be_said_and_what_failed_stands_below_the_table(where: Path)
     text = brief([where / "all"], 10_000)
     assert "- none: nothing is said of test accuracy, since no confirmed trial ended well." in text
     assert "- 6 of 48 planned trials failed, diverged or were lost. 7 more have not ended yet." in text
-    assert "Likelihood (NLL): better worse; worse better_by_far, half_there." in text
+    assert "Likelihood (NLL), this configuration: better worse; worse better_by_far, half_there." in text
     assert brief([where / "alone"], 80).startswith("base is the only arm: there is nothing to compare it with.\n")
     assert "failed" not in brief([where / "alone"], 80)
 
@@ -171,7 +179,11 @@ def test_several_folders_have_their_names_and_one_table_over_all(where: Path) ->
         "made-up (mlp on synthetic, 48 training examples, in again)",
     ]
     assert "Of sweeps with repeats the first counts: made-up" in text
-    assert text.index("Worse: 学習率の減衰") < text.index("Best mean rank") < text.index("mean rank  win / tie / loss")
+    assert (
+        text.index("Worse, this configuration: 学習率の減衰")
+        < text.index("Best mean rank")
+        < text.index("mean rank  win / tie / loss")
+    )
 
 
 def test_full_has_all_that_a_format_has_and_the_brief_says_how_to_get_it(where: Path) -> None:

@@ -170,7 +170,7 @@ def test_a_sweep_with_a_plugin_on_ray(tmp_path: Path) -> None:
     assert not beyond, "a pruned trial trains not one epoch beyond its rung"
     assert not result.stderr
     assert not re.search(r"\b(ray|tune|warning|info)\b", result.stdout, flags=re.IGNORECASE)
-    assert "Better than baseline: " in result.stdout
+    assert "Better than baseline, this configuration: " in result.stdout
     assert (tmp_path / "results" / "witness" / "table.csv").exists()
     assert not (home / ".ray").exists(), "no token is left in the home directory"
 

@@ -57,7 +57,7 @@ def test_list_prints_the_methods_as_a_markdown_table(results: Path) -> None:
 
 def test_table_prints_the_answer_and_on_request_markdown_and_csv(results: Path) -> None:
     brief = regtune("table", "results/small", folder=results).stdout
-    assert brief.startswith("Better than baseline: ")
+    assert brief.startswith("Better than baseline, this configuration: ")
     assert brief.endswith("\n  regtune report results/small\n  regtune table results/small --full\n")
     full = regtune("table", "results/small", "--full", folder=results).stdout
     assert full == regtune("table", "results/small", "--format", "md", folder=results).stdout

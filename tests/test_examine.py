@@ -29,6 +29,8 @@ baseline = {{}}
 ours = {{ {method} }}
 [search]
 trials = 2
+[select]
+seeds = 0
 [confirm]
 retrain = "{retrain}"
 """

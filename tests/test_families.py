@@ -238,15 +238,16 @@ def test_what_cannot_be_said_of_a_metric_is_said(tmp_path: Path) -> None:
 def test_the_answer_names_families_with_verdicts_only(tmp_path: Path) -> None:
     rows = tables(load(log(tmp_path / "a"))).rows
     assert answer(rows)[3:] == [
-        "Likelihood (NLL): better calm; worse sure. Calibration (ECE): better calm; worse sure."
+        "Likelihood (NLL), this configuration: better calm; worse sure. "
+        "Calibration (ECE), this configuration: better calm; worse sure."
     ]
     level = drawn_scores(5, dict.fromkeys(ARMS, 0.0), 0.4, 0.02)
     one = {**level, "sure": ECES["sure"]}
     assert answer(tables(load(log(tmp_path / "b", test_loss=level))).rows)[3:] == [
-        "Calibration (ECE): better calm; worse sure."
+        "Calibration (ECE), this configuration: better calm; worse sure."
     ]
     assert answer(tables(load(log(tmp_path / "c", test_loss=level, test_ece=one))).rows)[3:] == [
-        "Calibration (ECE): better sure."
+        "Calibration (ECE), this configuration: better sure."
     ]
     assert len(answer(tables(load(log(tmp_path / "d", test_loss=level, test_ece=level))).rows)) == 3
 

@@ -39,7 +39,7 @@ SELECTED = (
     SMALL.replace('sampler = "random"', 'sampler = "paired"')
     .replace("trials = 2", "trials = 6")
     .replace("dropout = { dropout = {} }", "ruined = { l2 = { strength = 0.9 } }\nsmooth = { label_smoothing = {} }")
-    .replace("[confirm]", "[select]\nseeds = 3\ncandidates = 2\nmost = 4\n[confirm]")
+    .replace("seeds = 0", "seeds = 3\ncandidates = 2\nmost = 4")
     .replace("weights = false", "weights = false\n")
     .replace("seeds = 2", 'seeds = 4\nscope = "configuration"')
 )

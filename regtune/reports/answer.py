@@ -10,6 +10,7 @@ import pandas as pd
 
 from regtune.reports.family_words import families_answer
 from regtune.reports.rows import Row, difference_cell
+from regtune.reports.wording import THIS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,12 +24,14 @@ class Said:
 def said(table: pd.DataFrame) -> list[Said]:
     """Return who is better, worse and unresolved, and who is off if any is.
 
+    Where verdicts are about the configuration that one search found, the words say so.
     The frame is that of `comparison`, or of `over_searches`.
     """
     first, others = table["arm"].iloc[0], table.iloc[1:]
+    about = f", {THIS}" if table["scope"].iloc[0] == "configuration" else ""
     groups = {
-        f"Better than {first}": ["better"],
-        "Worse": ["worse"],
+        f"Better than {first}{about}": ["better"],
+        f"Worse{about}": ["worse"],
         "Unresolved, which is not the same as equal": ["unresolved", ""],
     }
     found = [Said(words=words, rows=others[others["verdict"].isin(verdicts)]) for words, verdicts in groups.items()]

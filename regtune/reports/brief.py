@@ -24,6 +24,7 @@ from regtune.reports.searches_caption import searches_conclusion, searches_sente
 from regtune.reports.tables import tables
 from regtune.reports.together import Together, together
 from regtune.reports.together_words import caveats, conclusion_over_sweeps, sentences_over_sweeps, table_over_sweeps
+from regtune.reports.wording import verdict_words
 from regtune.store import Results
 
 KEPT = 2  # columns that are shown whatever the width: the arm, and what the table is about
@@ -102,7 +103,8 @@ def _sweep(repeats: Sequence[Results]) -> Part:
 def by_importance(text: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     """Return the columns by importance, and verdicts alone: further seeds are nothing without their small print."""
     first = [name for name in FIRST if name in text]
-    return text.assign(verdict=rows["verdict"])[first + [name for name in text if name not in FIRST]]
+    alone = [verdict_words(row["verdict"], row["scope"]) for row in rows.to_dict("records")]
+    return text.assign(verdict=alone)[first + [name for name in text if name not in FIRST]]
 
 
 def _ended(repeats: Sequence[Results]) -> list[str]:

@@ -10,6 +10,7 @@ from regtune.pruning import standing
 from regtune.records import Plain
 from regtune.reports.relevant import relevant_words
 from regtune.reports.select_words import rivals_words, select_words
+from regtune.reports.wording import THIS
 from regtune.statistics.further import MOST, POWER
 from regtune.statistics.racing import Race
 from regtune.statistics.rungs import ENDED, RANKED, unused
@@ -51,6 +52,11 @@ FURTHER = (
     f"seeds because of this table do not hold at 5 % (racing may look often)."
 )
 
+ONCE = (
+    f'for the configurations ("{THIS}") that search, run once, has found: run again it may find others, with other '
+    f"verdicts"
+)
+
 
 def caption(results: Results) -> str:
     """Say what may be concluded from the table, what it shows and what the inference is over."""
@@ -90,10 +96,10 @@ def conclusion(results: Results) -> str:
     baseline, *others = results.sweep["arms"]
     fresh = FRESH[results.sweep["confirm"].get("splits", "one")]
     if not others:
-        return f"How {baseline} does on {fresh}, for the configuration that this search found."
+        return f"How {baseline} does on {fresh}, for the configuration that search, run once, has found."
     if results.sweep["confirm"].get("scope") == "searches":
         return f"Which arms beat {baseline} on {fresh}, whichever of such searches had been run."
-    return f"Which arms beat {baseline} on {fresh}, for the configurations that this one search found."
+    return f"Which arms beat {baseline} on {fresh}, {ONCE}."
 
 
 def subject(results: Results) -> str:

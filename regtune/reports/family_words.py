@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from regtune.reports.families import OTHERS, Metric, first_look
+from regtune.reports.wording import THIS
 from regtune.store import Results
 
 OVER_SEEDS = "over the seeds of which both have the number"
@@ -32,12 +33,12 @@ def families_caption(results: Results, metrics: Sequence[Metric], over: str) -> 
 
 def families_answer(table: pd.DataFrame) -> list[str]:
     """Return a sentence on the families in which arms are better or worse than the first; none where there are none."""
-    said = []
+    said, about = [], f", {THIS}" if table["scope"].iloc[0] == "configuration" else ""
     for metric in OTHERS:
         verdicts = table[f"{metric.name}_verdict"]
         named = {word: table[verdicts == word]["arm"].to_list() for word in ("better", "worse")}
         if parts := [f"{word} {', '.join(arms)}" for word, arms in named.items() if arms]:
-            said.append(f"{metric.long}: {'; '.join(parts)}.")
+            said.append(f"{metric.long}{about}: {'; '.join(parts)}.")
     return [" ".join(said)] if said else []
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from regtune.reports.relevant import relevant
 from regtune.reports.rows import accuracy, accuracy_cell, difference, difference_cell
 from regtune.reports.verdicts import Verdict, verdicts
-from regtune.reports.wording import interval, knobs_chosen, more, number
+from regtune.reports.wording import interval, knobs_chosen, more, number, verdict_words
 from regtune.statistics import bca_interval
 from regtune.statistics.racing import Race
 from regtune.store import Results
@@ -19,8 +19,10 @@ from regtune.store import Results
 def scores(results: Results) -> pd.DataFrame:
     """Return one row per arm, in the order of the sweep file.
 
-    `knobs` are those chosen, as JSON. `n` counts confirmed seeds; accuracies are fractions, with standard deviation,
-    95 % t-interval and, from 20 seeds on, BCa interval. `pairs` are the seeds that an arm and the first both
+    `scope` says what verdicts are about: "searches" of this kind, or the "configuration" that this one found; logs that
+    do not say are about the latter. `knobs` are those chosen, as JSON. `n` counts confirmed seeds; accuracies are
+    fractions, with standard deviation, 95 % t-interval and, from 20 seeds on, BCa interval.
+    `pairs` are the seeds that an arm and the first both
     finished; over them go `difference`, its simultaneous interval, p as it is and Holm's, the verdict, `further`
     (seeds that would resolve it, see `statistics.further`), `note` (why nothing can be said) and `better`, P(better)
     with its interval. `crossed_*` is the interval over seeds and test examples. Only where the sweep says which
@@ -30,8 +32,9 @@ def scores(results: Results) -> pd.DataFrame:
     confirmed = results.confirmed
     found = verdicts(results)
     confirm = results.sweep["confirm"]
+    scope = confirm.get("scope") or "configuration"
     # A race cannot be made longer, and seeds alone do not resolve what depends on the search.
-    fixed = Race.of(confirm) is not None or confirm.get("scope") == "searches"
+    fixed = Race.of(confirm) is not None or scope == "searches"
     rows = []
     for arm in results.sweep["arms"]:
         values, verdict = confirmed[confirmed["arm"] == arm]["test_accuracy"].to_list(), found.get(arm)
@@ -43,6 +46,7 @@ def scores(results: Results) -> pd.DataFrame:
             | relevant(results.sweep["confirm"], verdict.comparison if verdict else None)
             | _beside(verdict)
             | ({"further": math.nan} if fixed else {})
+            | {"scope": scope}
         )
     return pd.DataFrame(rows)
 
@@ -69,7 +73,7 @@ def scores_as_text(frame: pd.DataFrame) -> pd.DataFrame:
     rows, most = frame.to_dict("records"), frame["n"].max()
     columns = {
         "arm": frame["arm"],
-        "verdict": [row["verdict"] + more(row["further"]) for row in rows],
+        "verdict": [verdict_words(row["verdict"], row["scope"]) + more(row["further"]) for row in rows],
         **({"relevant": frame["relevant"]} if "relevant" in frame else {}),
         "difference": [difference_cell(row, most, "seeds") for row in rows],
         "test accuracy %": [accuracy_cell(row) for row in rows],

@@ -45,7 +45,7 @@ def over_searches(repeats: Sequence[Results]) -> pd.DataFrame | None:
         row = {"arm": arm, "knobs": json.dumps(choices(whole, arm)), "scores": json.dumps(scores[arm])}
         row |= _seeds([len(seeds) for results in whole if (seeds := counted(results, arm, ACCURACY))])
         row |= accuracy(list(scores[arm].values())) | difference(compared.get(arm))
-        row |= relevant(repeats[0].sweep["confirm"], compared.get(arm))
+        row |= {"scope": "searches"} | relevant(repeats[0].sweep["confirm"], compared.get(arm))
         for metric, (values, found) in others.items():
             row |= repeated_columns(metric, list(values[arm].values()), found.get(arm))
         rows.append(row)

@@ -10,6 +10,8 @@ from typing import Any
 from regtune.records import ONE_OF, SWITCH
 from regtune.statistics.further import MOST
 
+THIS = "this configuration"
+
 
 def knobs_chosen(text: str) -> str:
     """Return searched knobs (JSON, by path) as a reader wants them: `dropout=on, dropout.p_hidden=0.2, mixing=none`."""
@@ -50,6 +52,14 @@ def interval(mean: float, low: float, high: float, *, form: str = ".2f", sign: s
 def spread(mean: float, sd: float, form: str) -> str:
     """Return a mean and its standard deviation; the mean alone where there is none."""
     return number(mean, form) if math.isnan(sd) else f"{mean:{form}} ± {sd:{form}}"
+
+
+def verdict_words(verdict: str, scope: str) -> str:
+    """Return a verdict of a comparison, with what it is about where that is not the method.
+
+    A verdict from one search says which of two configurations is better; the next search may find others.
+    """
+    return f"{THIS}: {verdict}" if scope == "configuration" and verdict in ("better", "worse") else verdict
 
 
 def more(further: float) -> str:

@@ -31,7 +31,8 @@ class Paired(Sampler):
         paths = sorted(question.space, key=lambda path: path not in question.shared)  # stable: else in their order
         if len(paths) > MOST:
             raise Refused(
-                f"search.sampler: expected at most {MOST} searched knobs an arm with paired, given {len(paths)}"
+                f"search.sampler: expected at most {MOST} searched knobs an arm with paired and with tpe, which begins "
+                f"as it does, given {len(paths)}"
             )
         engine = Sobol(MOST, scramble=True, rng=zlib.crc32(question.sweep.encode()))
         if question.number:  # scipy has its first point before it is drawn, and cannot go forward by none
