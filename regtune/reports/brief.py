@@ -24,7 +24,6 @@ from regtune.reports.searches_caption import searches_conclusion, searches_sente
 from regtune.reports.tables import tables
 from regtune.reports.together import Together, together
 from regtune.reports.together_words import caveats, conclusion_over_sweeps, sentences_over_sweeps, table_over_sweeps
-from regtune.reports.wording import verdict_words
 from regtune.store import Results
 
 KEPT = 2  # columns that are shown whatever the width: the arm, and what the table is about
@@ -101,10 +100,12 @@ def _sweep(repeats: Sequence[Results]) -> Part:
 
 
 def by_importance(text: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns by importance, and verdicts alone: further seeds are nothing without their small print."""
+    """Return the columns by importance, and verdicts alone: further seeds are nothing without their small print.
+
+    What verdicts are about stands in the lines above the table, and in each cell it would push other columns out.
+    """
     first = [name for name in FIRST if name in text]
-    alone = [verdict_words(row["verdict"], row["scope"]) for row in rows.to_dict("records")]
-    return text.assign(verdict=alone)[first + [name for name in text if name not in FIRST]]
+    return text.assign(verdict=rows["verdict"])[first + [name for name in text if name not in FIRST]]
 
 
 def _ended(repeats: Sequence[Results]) -> list[str]:
