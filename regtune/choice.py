@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+from regtune.neighbours import neighbours
 from regtune.records import FAULTS, Cell, Plain, Status
 from regtune.selection import Score, Selection, off_is_as_good, pick, place
 
@@ -29,12 +31,15 @@ class Scored:
     """What a choice is made from: the scores of each arm, the first of which is the baseline, and the rule's terms.
 
     `searched` has the search trials that ended well in the order of `rank`, `selected` the scores of select by `place`.
+    `near` has of each search trial those that lie beside it, see `neighbours`; it is empty where no trial's place says
+    anything of another's.
     """
 
     searched: Mapping[str, Sequence[tuple[int, Score]]]
     selected: Mapping[str, Mapping[int, Score]]
     selection: Selection | None
     can_be_off: Collection[str]
+    near: Mapping[int, Sequence[int]] = field(default_factory=dict)
 
 
 def joined(scored: Scored, other: Scored) -> Scored:
@@ -115,7 +120,23 @@ def scored_of(cells: Mapping[Cell, Plain], sweep: Plain) -> Scored:
             score = score_of(row["status"], row["val_accuracy"], row["val_loss"])
             selected.setdefault(cell.arm, {})[cell.number] = score
     can_be_off = [arm for arm, row in sweep["arms"].items() if row.get("off")]
-    return Scored(searched=searched, selected=selected, selection=Selection.of(sweep), can_be_off=can_be_off)
+    first = next(iter(sweep["arms"]), "")
+    asked = {cell.number: row["params"] for cell, row in cells.items() if cell[:2] == (first, "search") and row["id"]}
+    return Scored(
+        searched=searched,
+        selected=selected,
+        selection=Selection.of(sweep),
+        can_be_off=can_be_off,
+        near=near_of(asked, sweep["search"]),
+    )
+
+
+def near_of(params: Mapping[int, Mapping[str, Any]], search: Plain) -> Mapping[int, Sequence[int]]:
+    """Return of the first arm's search trials, given by their knobs, which lie beside which where all arms share them.
+
+    Only points of one sequence keep a distance from each other; others are independent draws.
+    """
+    return neighbours(params) if search.get("sampler") == "paired" else {}
 
 
 def outdated(cells: Mapping[Cell, Plain], chosen: Mapping[str, Plain], off: Collection[str]) -> list[Cell]:

@@ -4,6 +4,9 @@ A search is one draw: other trials would have led to another choice, and seeds f
 show how far that lies. So its trials are drawn again, with replacement, from those that there are, and the seeds of
 select likewise, and the rule chooses anew in each draw (bootstrap: B. Efron, "Bootstrap Methods: Another Look at the
 Jackknife", 1979; of tuning: X. Bouthillier et al., "Accounting for Variance in Machine Learning Benchmarks", 2021).
+Points of a low-discrepancy sequence are no independent draws: where one search has tried a learning rate, another
+has tried one close by. So of those each trial is replaced by one of its neighbours, as in the local bootstrap of
+dependent data (E. Paparoditis, D. N. Politis, "The Local Bootstrap for Markov Processes", 2002).
 That says nothing where trials depend on the scores of others: a sampler that learns, or a pruner that ranks.
 """
 
@@ -30,7 +33,8 @@ Pair = tuple[int, int] | None
 def draws(scored: Scored, *, paired: bool, stream: str) -> list[Choices]:
     """Return the choices of `DRAWS` resampled searches; the same for the same `stream`.
 
-    Where trials are `paired` over arms they are drawn together, else for each arm by itself. A hidden copy of the
+    Where trials are `paired` over arms they are drawn together, else for each arm by itself; in place of each stands
+    one of those `near` it, where the scores say which are, else one of all. A hidden copy of the
     baseline, see `copies`, has a stream of its own: what is drawn for arms does not depend on it.
     """
     if scored.selection is None:
@@ -70,12 +74,12 @@ def _drawn(scored: Scored, paired: bool, arms: random.Random, apart: random.Rand
         raise TypeError("expected a sweep with a select")
     numbers = {number for arm, mine in scored.searched.items() if not is_copy(arm) for number, _ in mine}
     trials = range(max(numbers, default=-1) + 1)
-    shared = set(arms.choices(trials, k=len(trials))) if trials else set()
+    shared = {arms.choice(scored.near.get(number, trials)) for number in trials}
     further = {generator: generator.choices(range(selection.seeds), k=selection.seeds) for generator in (arms, apart)}
     searched, selected = {}, {}
     for arm, mine in scored.searched.items():
         generator = apart if is_copy(arm) else arms
-        present = shared if paired or not trials else set(generator.choices(trials, k=len(trials)))
+        present = shared if paired else {generator.choice(scored.near.get(number, trials)) for number in trials}
         # Only finalists have scores of select; the others lost against them by one score.
         finalists = selection.finalists(mine)
         searched[arm] = [(number, score) for number, score in mine if number in finalists and number in present]

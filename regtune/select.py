@@ -8,7 +8,7 @@ from typing import Any
 
 from regtune.board import Entry, SearchBoard
 from regtune.boards import Asked, Listed
-from regtune.choice import Choices, Scored, choose, finishes, rank, score_of
+from regtune.choice import Choices, Scored, choose, finishes, near_of, rank, score_of
 from regtune.records import Cell, Outcome, Trial
 from regtune.selection import Score, Selection, parted, place
 from regtune.sweep import Sweep
@@ -34,6 +34,7 @@ class SelectBoard(Listed):
             selected=self._selected,
             selection=Selection.of(sweep.plain()),
             can_be_off=[arm.name for arm in sweep.arms if sweep.can_be_off(arm)],
+            near=near_of(self.params[sweep.baseline], sweep.search.model_dump()),
         )
         self.plan(in_turns(self.choices.needed))
 

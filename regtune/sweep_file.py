@@ -16,7 +16,6 @@ from regtune.toml_file import read_toml
 MAX_TRIALS = 10_000  # per arm; confirm seeds start behind it
 MAX_SELECT = 100  # candidates of an arm, and seeds of select; these lie before those of confirm
 MAX_SEED = 100_000  # seeds of trials are 20,000 for each seed of a sweep, and stay below 2^31
-
 Scope = Literal["searches", "configuration"]
 
 
@@ -110,8 +109,8 @@ class Cluster(_Table):
     With a share of a GPU it trains on "cuda", else on "cpu". `labels` are those that a node must have, as in
     {"ray.io/accelerator-type" = "H100"}. After a fault of the machine a trial goes on from its newest
     checkpoint, `retries` times at most; there is one every `checkpoint_seconds`. An attempt that takes longer
-    than `hours_per_trial` has failed. `pending` trials wait for nodes that an autoscaler may bring: with more of
-    them nodes come faster, and a sampler that learns knows less of each.
+    than `hours_per_trial` has failed. `pending` trials wait for nodes that an autoscaler may bring: more bring nodes
+    faster, and let a sampler that learns know less.
     """
 
     cpus_per_trial: int = Field(default=1, ge=1, le=1024)

@@ -48,7 +48,7 @@ RANDOM = SMALL.replace("seeds = 2", "seeds = 3")
 PAIRED = (
     RANDOM.replace('sampler = "random"', 'sampler = "paired"')
     .replace("trials = 2", "trials = 6")
-    .replace("[confirm]", "[select]\nseeds = 3\ncandidates = 2\nmost = 4\n[confirm]")
+    .replace("[select]\nseeds = 0", "[select]\nseeds = 3\ncandidates = 2\nmost = 4")
 )
 TEXTS = {"random": RANDOM, "paired": PAIRED}
 

@@ -22,6 +22,7 @@ ORDER = [
         "shipped",
         "checkpoints",
         "selection",
+        "neighbours",
         "choice",
         "bits",
         "collection",
