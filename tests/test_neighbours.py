@@ -51,7 +51,7 @@ def test_only_points_of_one_sequence_have_neighbours() -> None:
 
 
 def scored(seed: int) -> tuple[Scored, Mapping[str, Sequence[float]]]:
-    """Return the scores of one search of two arms that differ in their best learning rate, and their true accuracies."""
+    """Return the scores of a search of two arms that differ in their best learning rate, and true accuracies."""
     generator, points = np.random.default_rng(seed), Sobol(2, scramble=True, rng=seed).random(TRIALS)
     truth = {"base": 0.85 - 0.4 * (points[:, 0] - 0.2) ** 2, "arm": 0.86 - 0.4 * (points[:, 0] - 0.6) ** 2}
     searched, selected = {}, {}
