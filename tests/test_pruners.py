@@ -90,7 +90,7 @@ def early(folder: Path, **search: Any) -> Sweep:
         "baseline = {}", "baseline = {}\ndecay = { linear_decay = {} }\nstopping = { early_stopping = {} }"
     )
     for name, value in {"pruner": "epochs", "stop_after": 2, **search}.items():
-        text = text.replace("[confirm]", f"{name} = {json.dumps(value)}\n[confirm]")
+        text = text.replace("[select]", f"{name} = {json.dumps(value)}\n[select]")
     path = folder / "early.toml"
     path.write_text(text)
     return Sweep.read(path)
