@@ -5,6 +5,7 @@ BIN := .venv/bin
 .PHONY: quickstart test test-slow readme environment clean
 
 quickstart: environment
+	$(BIN)/regtune trial sweeps/random_labels.toml
 	$(BIN)/regtune run sweeps/quickstart.toml
 
 test: environment

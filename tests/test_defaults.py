@@ -18,6 +18,7 @@ from regtune.samplers.tpe import STARTUP
 from regtune.shipped import sweep_files
 from regtune.store import load
 from regtune.sweep import Sweep
+from regtune.training import train
 from tests.conftest import question, suggested
 from tests.made_up import made_up_log
 
@@ -83,9 +84,18 @@ def test_without_what_searches_take_verdicts_are_about_the_configuration(tmp_pat
 
 
 def test_the_sweeps_that_ship_read() -> None:
-    assert {path.name for path in sweep_files()} == {"quickstart.toml", "cocktail.toml"}
+    assert {path.name for path in sweep_files()} == {"quickstart.toml", "cocktail.toml", "random_labels.toml"}
     for path in sweep_files():
         assert Sweep.read(path).arms
+
+
+def test_a_network_learns_random_labels_by_heart() -> None:
+    """What quickstart opens with: all 200 training labels right, and others no more often than by chance."""
+    path = next(path for path in sweep_files() if path.name == "random_labels.toml")
+    *_, last = train(Sweep.read(path).arms[0].trial({}, seed=0, phase="confirm"))
+    metrics = last.outcome.metrics if last.outcome else {}
+    assert metrics["train_accuracy"] == 1.0
+    assert abs((metrics["test_accuracy"] or 0.0) - 0.1) < 4 * (0.1 * 0.9 / 1000) ** 0.5
 
 
 def test_tpe_begins_with_the_paired_trials_and_then_learns() -> None:

@@ -38,7 +38,7 @@ def test_latex_escapes_what_would_be_commands(tmp_path: Path) -> None:
     row = next(line for line in text.splitlines() if line.startswith(r"a\&b"))
     assert row.startswith(
         r"a\&b\_\%\$\#\{\}\textasciitilde{}\textasciicircum{}\textbackslash{}input\{x\} {[}1{]} \textbar{} "
-        r"\textless{}script\textgreater{} \textquotedbl{}q\textquotedbl{} & better & "
+        r"\textless{}script\textgreater{} \textquotedbl{}q\textquotedbl{} & this configuration: better & "
     )
     unescaped = re.findall(r"(?<!\\)&", row)
     assert len(unescaped) == len(re.findall(r"(?<!\\)&", text.split(r"\toprule")[1].splitlines()[1]))
