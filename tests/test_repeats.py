@@ -183,7 +183,8 @@ def test_a_repeat_is_extended_like_a_sweep_and_until_then_it_does_not_count(tmp_
     run(more, tmp_path, in_process=True)
     results = [load(path) for path in repeats_of(tmp_path / "small")]
     assert repeated(results).left_out == [
-        "Repeat 2 is left out, since it has not got yet: confirm.seeds: 2 -> 3; a hidden copy of the baseline; the same command goes on with it."
+        "Repeat 2 is left out, since it has not got yet: confirm.seeds: 2 -> 3; a hidden copy of the baseline; "
+        "the same command goes on with it."
     ]
     run_all(more, tmp_path, in_process=True)
     assert not repeated([load(path) for path in repeats_of(tmp_path / "small")]).left_out
