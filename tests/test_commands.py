@@ -127,7 +127,7 @@ def test_data_lie_where_an_option_or_the_environment_says(tmp_path: Path) -> Non
     assert regtune("trial", "own.toml", "--data", "data", folder=tmp_path).returncode == 0
     ran = regtune("run", "own.toml", "--in-process", folder=tmp_path, REGTUNE_DATA="data")
     assert ran.returncode == 0, ran.stderr
-    assert "mlp on npz own.npz, 64 training examples" in ran.stdout
+    assert "mlp on npz own.npz, 64 training examples" in " ".join(ran.stdout.split())
     row = ("trial", "results/own", "--row", "baseline/confirm/0")
     assert regtune(*row, "--data", "data", folder=tmp_path).returncode == 0
 
