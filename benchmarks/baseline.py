@@ -1,6 +1,6 @@
 """Is our baseline a decent one? Does scikit-learn do better if it is tuned as much as the sweep's baseline arm is?
 
-Data, widths, epochs, batch, momentum and numbers of trials and seeds are those of `sweeps/quickstart.toml`. For each
+Data, widths, epochs, batch, momentum and numbers of trials and seeds are those of `quickstart_before.toml`. For each
 row: random learning rates, each trained to the end, the best by validation accuracy (ties by validation loss), that
 one trained again on fresh seeds, test accuracy after the last epoch, mean and t-interval. scikit-learn's
 MLPClassifier has no shortcuts, Glorot's initial weights and float64; its inputs are standardised by one mean and one
@@ -30,7 +30,7 @@ from regtune.statistics import mean_interval
 from regtune.store import load
 from regtune.sweep import Sweep
 
-FILE = Path(__file__).parents[1] / "sweeps" / "quickstart.toml"
+FILE = Path(__file__).parent / "sweeps" / "quickstart_before.toml"
 
 
 class Row(NamedTuple):

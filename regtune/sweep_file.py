@@ -91,7 +91,7 @@ class Confirm(_Table):
     `aa` has a copy of the baseline trained beside the arms, see `copies`; by default where `lacking_copy` is empty.
     """
 
-    seeds: int = Field(default=10, ge=0, le=10_000)
+    seeds: int = Field(default=20, ge=0, le=10_000)
     retrain: Retrain = "none"
     retrain_cap: int = Field(default=100, ge=1, le=1_000_000)
     splits: Literal["one", "fresh"] | None = None
