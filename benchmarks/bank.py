@@ -3,23 +3,24 @@
     python benchmarks/bank.py BANK.npz [--sweeps 1000] [--copies 5] [--trials 24] [--confirm 20] [--sampler paired]
 
 BANK.npz has of one arm `configs` (JSON: a list of knobs by name), and `val_accuracy`, `val_loss` and `test_accuracy`
-[configurations, seeds]. Each sweep tries `--trials` of the configurations, drawn without replacement, those of all arms
-alike where the sampler is "paired"; every score is that of a seed of the bank drawn anew, for each arm by itself. So
-the arms are the same by construction, their luck is not, and any verdict is false. The rule of choice, the resampled
-searches, their variance and the verdicts are the product's; no arm can be off.
+[configurations, seeds], NaN where a trial diverged. Each sweep tries `--trials` of the configurations, drawn without
+replacement, those of all arms alike where the sampler is "paired"; every score is that of a seed of the bank drawn
+anew, for each arm by itself. So the arms are the same by construction, their luck is not, and any verdict is false. The
+rule of choice, the resampled searches, their variance and the verdicts are the product's; no arm can be off.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from regtune.choice import Scored, choose, rank
+from regtune.choice import Scored, choose, rank, score_of
 from regtune.neighbours import neighbours
 from regtune.resampling import SEEDS, draws, pairs, rivals
 from regtune.selection import Score, Selection, place
@@ -53,8 +54,9 @@ class Bank:
             )
 
     def score(self, configuration: int, seed: int) -> Score:
-        """Return what search and select see of a configuration on a seed."""
-        return Score(float(self.accuracy[configuration, seed]), float(self.loss[configuration, seed]))
+        """Return what select sees of a configuration on a seed."""
+        accuracy, loss = float(self.accuracy[configuration, seed]), float(self.loss[configuration, seed])
+        return score_of("diverged" if math.isnan(accuracy) else "ok", accuracy, loss)
 
 
 def sweep(
@@ -68,7 +70,8 @@ def sweep(
     drawn = {arm: generator.integers(seeds, size=SELECT + confirm).tolist() for arm in arms}
     searched, selected = {}, {}
     for arm in arms:
-        scores = [(n, bank.score(c, int(generator.integers(seeds)))) for n, c in enumerate(tried[arm])]
+        once = [(n, c, int(generator.integers(seeds))) for n, c in enumerate(tried[arm])]
+        scores = [(n, bank.score(c, seed)) for n, c, seed in once if not math.isnan(bank.accuracy[c, seed])]
         searched[arm] = sorted(scores, key=lambda each: rank(each[1].accuracy, each[1].loss, each[0]))
         selected[arm] = {
             place(n, k): bank.score(c, drawn[arm][k]) for n, c in enumerate(tried[arm]) for k in range(SELECT)
@@ -94,9 +97,10 @@ def sweep(
             for pair, count in pairs(found, arm, "baseline").items()
             if pair and pair[0] in known[arm] and pair[1] in known["baseline"]
         }
-        rows = [(tests(arm, mine) - tests("baseline", base))[:SEEDS].tolist() for mine, base in counts]
-        beyond[arm] = search_variance(list(counts.values()), rows)
-        differences[arm] = (tests(arm, chosen.numbers[arm]) - tests("baseline", chosen.numbers["baseline"])).tolist()
+        rows = np.array([(tests(arm, mine) - tests("baseline", base))[:SEEDS] for mine, base in counts])
+        beyond[arm] = search_variance(list(counts.values()), rows[:, ~np.isnan(rows).any(axis=0)].tolist())
+        found_here = tests(arm, chosen.numbers[arm]) - tests("baseline", chosen.numbers["baseline"])
+        differences[arm] = found_here[~np.isnan(found_here)].tolist()
     return compare(differences, beyond=beyond)
 
 
