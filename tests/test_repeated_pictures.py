@@ -15,6 +15,8 @@ from regtune.cluster.run import run
 from regtune.cluster.shipment import Shipment
 from regtune.data import Dataset, Examples, Place, Pool, Splits, repeated, unequal
 from regtune.examine import examine, remarks
+from regtune.export import export
+from regtune.store import load
 from regtune.sweep import Sweep
 from tests.conftest import SWEEP
 from tests.originals import bytes_of, labels_of, write_pictures
@@ -178,7 +180,7 @@ def test_names_of_classes_travel_to_workers(tmp_path: Path) -> None:
         assert again.names == ("[two]", "four", "one", "three")
 
 
-def test_check_and_run_print_it(tmp_path: Path) -> None:
+def test_check_and_run_print_it_and_an_exported_network_knows_its_classes(tmp_path: Path) -> None:
     leaking(tmp_path)
     checked = regtune("check", "own.toml", "--data", ".", folder=tmp_path)
     first, *rest = checked.stdout.splitlines()
@@ -188,3 +190,5 @@ def test_check_and_run_print_it(tmp_path: Path) -> None:
     ran = regtune("run", "own.toml", "--data", ".", "--in-process", folder=tmp_path)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.count("regtune: data npz: 8 of 8 test pictures are training or validation pictures too") == 1
+    _, script = export(load(tmp_path / "results" / "own"), "baseline", None, tmp_path / "net")
+    assert "# [N, 4] ([two], four, one, three)" in script.read_text()
