@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from regtune.data import DATASETS, Dataset, Place, Pool, Splits, channel_statistics, checked, corrupted
@@ -55,7 +57,10 @@ def load_data(trial: Trial, place: Place | None = None) -> Splits:
 def split_data(trial: Trial, pool: Pool) -> Splits:
     """Return a trial's own splits of a pool that trials of other splits share; raises Refused."""
     value = build_dataset(trial)
-    splits = checked(value.split(pool), f"data {trial.data['name']}", sealed=pool.sealed)
+    splits = value.split(pool)
+    splits = checked(
+        replace(splits, names=splits.names or pool.names), f"data {trial.data['name']}", sealed=pool.sealed
+    )
     return corrupted(splits, label_noise=value.label_noise, pixels=value.pixels, seed=value.split_seed)
 
 

@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from regtune.arms import Arm
 from regtune.build import build_dataset, check_arithmetic, split_data, start_network
-from regtune.data import Place, Pool, Splits, pixels
+from regtune.data import Place, Pool, Splits, pixels, repeated, unequal
 from regtune.errors import Refused
 from regtune.last_layer import check_last_layer
 from regtune.recipe import Recipe
@@ -63,6 +63,19 @@ def examine(sweep: Sweep, place: Place | None = None) -> Examined:
                 f"'loss'; add early_stopping to base, or set retrain to 'updates' or 'epochs'"
             )
     return Examined(pool, splits)
+
+
+def repetitions(sweep: Sweep, pool: Pool) -> list[str]:
+    """Return what is to be said of pictures that the data of a sweep hold more than once, see `data.repeated`."""
+    data = build_dataset(sweep.arms[0].template)
+    return [f"{data.where}: {text}" for text in repeated(pool, data.split(pool))]
+
+
+def remarks(sweep: Sweep, pool: Pool) -> list[str]:
+    """Return all that a user should know of the data of a sweep, a line each."""
+    data = build_dataset(sweep.arms[0].template)
+    splits = replace(data.split(pool), names=pool.names)
+    return [*(f"{data.where}: {text}" for text in (*pool.notes, *unequal(splits))), *repetitions(sweep, pool)]
 
 
 def _check_fresh(sweep: Sweep, pool: Pool) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from regtune.build import DTYPES, arithmetic_of, build_network, build_optimizer
 from regtune.checkpoints import Checkpoints
 from regtune.choice import ranked
+from regtune.data import named
 from regtune.errors import Refused, shown
 from regtune.networks import fresh
 from regtune.objective import Objective
@@ -30,7 +31,7 @@ from regtune import load_network
 
 net = load_network("{file}")
 pictures = torch.zeros(1, {shape})  # in [0, 1]; the network normalizes them itself
-print(net(pictures).softmax(-1))  # [N, {classes}]
+print(net(pictures).softmax(-1))  # [N, {classes}]{names}
 '''
 
 
@@ -85,6 +86,7 @@ def export(results: Results, arm: str, number: int | None, folder: Path) -> list
             file=weights.name,
             shape=", ".join(map(str, content["shape"])),
             classes=content["classes"],
+            names=named(tuple(content.get("names", ()))),  # none in older weights
         ),
         encoding="utf-8",
     )

@@ -54,9 +54,9 @@ class Interval:
 class Knob:
     """The description of one setting.
 
-    `kind` is int, float, bool, str or tuple (a list of numbers, each an `item`: int or float). `legal` is
-    an interval for numbers, the allowed words for strings. `off` is the value that the word "off", or another
-    `word`, stands for, if the setting has one; `neutral` is the value at which the method does nothing.
+    `kind` is int, float, bool, str or tuple (a list of numbers, each an `item`: int or float). `legal` is an interval
+    for numbers, the allowed words for strings. `off` is what the word "off", or another `word`, stands for, if there
+    is one; at `neutral` the method does nothing. A `late` knob came after logs: at its default it is not written.
     """
 
     name: str
@@ -68,6 +68,7 @@ class Knob:
     off: Any = None
     word: str = OFF
     neutral: Any = None
+    late: bool = False
     item: type = int
 
     def check_space(self, where: str) -> None:
@@ -128,6 +129,7 @@ def knob(
     off: Any = None,
     word: str = OFF,
     neutral: Any = None,
+    late: bool = False,
 ) -> Any:
     """Declare a knob as the default of a dataclass field; see `Knob` for the arguments."""
     description = {
@@ -137,6 +139,7 @@ def knob(
         "off": off,
         "word": word,
         "neutral": neutral,
+        "late": late,
     }
     return dataclasses.field(default=default, metadata={"knob": description})
 
@@ -192,5 +195,6 @@ def read_settings(cls: type, values: object, where: str) -> dict[str, Any]:
 
 
 def plain_settings(value: Any) -> dict[str, Any]:
-    """Return all knobs of a configured dataclass value in strict-JSON form."""
-    return {name: k.plain(getattr(value, name)) for name, k in knobs(type(value)).items()}
+    """Return the knobs of a configured dataclass value in strict-JSON form, without late ones at their default."""
+    given = ((k, getattr(value, k.name)) for k in knobs(type(value)).values())
+    return {k.name: k.plain(now) for k, now in given if not k.late or now != k.default}

@@ -95,13 +95,15 @@ class Training:
     def weights(self) -> bytes:
         """Return the weights that count and what they are weights of, readable with `weights_only=True`.
 
-        `params` and `buffers` by name, on the CPU; the `shape` [C, H, W] of a picture; the number of `classes`.
+        `params` and `buffers` by name, on the CPU; the `shape` [C, H, W] of a picture; the number of `classes` and
+        their `names`, where they have any.
         """
         params, buffers = self._lane.kept[0]
         content = {"params": _on_cpu(params), "buffers": _on_cpu(buffers)}
         shape = list(self._data.train.source.shape[1:])
         buffer = io.BytesIO()
-        torch.save(content | {"shape": shape, "classes": self._data.classes}, buffer)
+        names = list(self._data.names)
+        torch.save(content | {"shape": shape, "classes": self._data.classes, "names": names}, buffer)
         return buffer.getvalue()
 
     def _second(self, weights: tuple[Tensors, Tensors] | None, resume: bytes | None = None) -> Lane:

@@ -15,6 +15,7 @@ from regtune.cluster.run import run as run_sweep
 from regtune.log import read_log
 from regtune.sweep import Sweep
 from tests.conftest import METHODS, SWEEP, write_log
+from tests.originals import bytes_of
 
 
 def regtune(*words: object, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -112,7 +113,7 @@ def test_a_trial_of_a_sweep_takes_knobs_by_hand(results: Path) -> None:
 def test_data_lie_where_an_option_or_the_environment_says(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
-    x, y = np.zeros((120, 4, 4), dtype=np.uint8), np.arange(120) % 4
+    x, y = bytes_of(0, 120, 4, 4), np.arange(120) % 4
     np.savez(folder / "own.npz", x=x, y=y)
     text = SWEEP.partition("[network]")[2]
     (tmp_path / "own.toml").write_text(f'[data]\nname = "npz"\npath = "own.npz"\nvalidation = 32\n[network]{text}')

@@ -15,7 +15,7 @@ from regtune.build import build_dataset
 from regtune.changes import check_same, reworded
 from regtune.data import Place, Pool, Splits
 from regtune.errors import Refused
-from regtune.examine import examine
+from regtune.examine import examine, repetitions
 from regtune.in_process import run_here
 from regtune.limits import Limit, Spent
 from regtune.lives import Watch, cell_of
@@ -74,6 +74,9 @@ def run(
                     log.append("header", anew)
             return path
         pool, splits = examine(sweep, place)
+        if sweep.repeat == 1:  # further repeats have the same data
+            for text in repetitions(sweep, pool):
+                say(text)
         with lease.held(log, waiting=say), contextlib.ExitStack() as stack:
             log.append("header", {**describe(), "sweep": sweep.plain(), "examples": splits.counts})
             launch = launch or (run_here if in_process else _on_ray(sweep, address, stack, say))

@@ -38,7 +38,7 @@ class Shipment:
     @classmethod
     def pack(cls, data: Splits | Pool) -> Shipment:
         """Return the arrays of splits or a pool; what is not in them does not travel."""
-        more = {name: value for name, value in vars(data).items() if isinstance(value, int)}
+        more = {name: value for name, value in vars(data).items() if isinstance(value, int | tuple)}
         examples = {name: part for name, part in vars(data).items() if name not in more}
         sources = list({id(part.source): part.source for part in examples.values() if part is not None}.values())
         places = {id(source): place for place, source in enumerate(sources)}

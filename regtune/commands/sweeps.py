@@ -33,20 +33,22 @@ def check(
     in_process: InProcess = False,
 ) -> None:
     """Check a sweep file and its data; start nothing but, with --aa, a sweep of the baseline and its copy."""
-    from regtune.data import Place
-    from regtune.examine import examine
+    from regtune.data import Place, named
+    from regtune.examine import examine, remarks
     from regtune.sweep import Sweep
 
     plan = Sweep.read(sweep, tuple(plugin or ()))
     if aa:
         _check_copy(plan, results, in_process=in_process, place=Place(root=data, download=download))
         return
-    splits = examine(plan, Place(root=data, download=download)).splits
+    pool, splits = examine(plan, Place(root=data, download=download))
     counts = splits.counts
     print(
         f"{sweep}: ok, {len(plan.arms)} arms; {counts['train']} training, {counts['validation']} validation, "
-        f"{counts['test']} test examples of {splits.classes} classes"
+        f"{counts['test']} test examples of {splits.classes} classes{named(splits.names)}"
     )
+    for text in remarks(plan, pool):
+        print(text)
 
 
 @app.command()
@@ -116,7 +118,7 @@ def run(
             loaded,
             results,
             watching=watching,
-            say=lambda text: console.print(f"regtune: {text}", style="dim", soft_wrap=True),
+            say=lambda text: console.print(f"regtune: {text}", style="dim", markup=False, soft_wrap=True),
             in_process=in_process,
             address=address,
             place=Place(root=data, download=download),

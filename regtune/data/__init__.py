@@ -4,7 +4,8 @@ from regtune.data._base import Dataset
 from regtune.data._corrupt import corrupted
 from regtune.data._examples import Batches, Examples, joined, pixels
 from regtune.data._place import Place
-from regtune.data._splits import Pool, Splits, carve, checked, splits_beside
+from regtune.data._remarks import repeated, unequal
+from regtune.data._splits import Pool, Splits, carve, checked, named, splits_beside
 from regtune.data._statistics import channel_statistics
 from regtune.shelf import Shelf
 
@@ -23,6 +24,9 @@ __all__ = [
     "checked",
     "corrupted",
     "joined",
+    "named",
     "pixels",
+    "repeated",
     "splits_beside",
+    "unequal",
 ]

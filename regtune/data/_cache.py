@@ -26,7 +26,7 @@ from regtune.data._examples import Examples
 from regtune.data._splits import Pool
 from regtune.records import Plain
 
-FORMAT = 1  # of the file; another one is made anew
+FORMAT = 2  # of the file; another one is made anew
 _DAMAGE = (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, TypeError, OSError)
 
 
@@ -74,17 +74,19 @@ def _read(file: Path, key: str) -> Pool | None:
         tensors = {part: (saved[part]["images"], saved[part]["labels"]) for part in ("train", "test") if saved[part]}
         if saved["sums"] != {part: _sums(*pair) for part, pair in tensors.items()}:
             raise ValueError("its checksum is another")
+        names, notes = tuple(saved["names"]), tuple(saved["notes"])
     except _DAMAGE as error:
         reason = " ".join(str(error).split())[:100]
         warnings.warn(f"{file}: damaged ({type(error).__name__}: {reason}), made anew", stacklevel=2)
         return None
     parts = {part: Examples.of(images=images, labels=labels) for part, (images, labels) in tensors.items()}
-    return Pool(train=parts["train"], test=parts.get("test"), classes=saved["classes"])
+    return Pool(train=parts["train"], test=parts.get("test"), classes=saved["classes"], names=names, notes=notes)
 
 
 def _write(file: Path, key: str, pool: Pool) -> bool:
     """Write a pool so that nobody ever sees a half of it; return whether that was possible."""
     saved: dict[str, Any] = {"key": key, "classes": pool.classes, "sums": {}}
+    saved |= {"names": list(pool.names), "notes": list(pool.notes)}
     for name, part in (("train", pool.train), ("test", pool.test)):
         saved[name] = {"images": part.source, "labels": part.labels} if part is not None else None
         if part is not None:

@@ -1,18 +1,19 @@
-"""Picture files in `train/<class>/...` and `test/<class>/...`, in a folder or in a tar: found, and decoded."""
+"""Picture files in `train/<class>/...` and `test/<class>/...`, in a folder or in a tar: found, and read."""
 
 from __future__ import annotations
 
-import io
 import os
 import tarfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from regtune.data._decode import decoded, said_of
 from regtune.errors import Refused
 
 PARTS = ("train", "test")
@@ -63,25 +64,32 @@ def find_pictures(path: Path, where: str) -> list[Picture]:
     return sorted(Picture(part=parts[0], label=parts[1], path=name) for name, parts in paths)
 
 
-def read_pictures(path: Path, pictures: list[Picture], *, side: int, colour: str, where: str) -> NDArray[np.uint8]:
-    """Return the pictures as uint8 [N, C, side, side], in order; raises Refused, naming files that are none."""
+class Read(NamedTuple):
+    """Pictures uint8 [N, C, side, side], in order, and what a user should know of how they were read."""
+
+    levels: NDArray[np.uint8]
+    notes: tuple[str, ...]
+
+
+def read_pictures(path: Path, pictures: list[Picture], *, side: int, colour: str, fit: str, where: str) -> Read:
+    """Return the levels of picture files; raises Refused, naming files that have none."""
     try:
         from PIL import Image
     except ModuleNotFoundError as error:
         raise Refused(f"{where}: needs pillow, which is not installed; pip install 'regtune[vision]'") from error
     rows = {picture.path: row for row, picture in enumerate(pictures)}
     result = np.empty((len(rows), 3 if colour == "rgb" else 1, side, side), dtype=np.uint8)
-    bad = []
+    bad, unfit, known = [], [], []
     try:
         for name, raw in _contents(path, rows):
             try:
-                with Image.open(io.BytesIO(raw)) as image:
-                    converted = image.convert("RGB" if colour == "rgb" else "L")
-                    if converted.size != (side, side):
-                        converted = converted.resize((side, side), Image.Resampling.BILINEAR)
-                result[rows[name]] = np.asarray(converted).reshape(side, side, -1).transpose(2, 0, 1)
+                result[rows[name]], facts = decoded(name, raw, side=side, colour=colour, fit=fit)
+            except Refused as error:
+                unfit.append(f"{name} ({error})")
             except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # what pillow says of no picture
                 bad.append(name)
+            else:
+                known.append(facts)
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise Refused(f"{where}: {path} is damaged or half downloaded: {error}") from error
     if bad:
@@ -89,7 +97,12 @@ def read_pictures(path: Path, pictures: list[Picture], *, side: int, colour: str
             f"{where}: {len(bad)} of {len(rows)} files are no pictures that pillow can read: {_listed(sorted(bad))}; "
             f"mend or remove them"
         )
-    return result
+    if unfit:
+        raise Refused(
+            f"{where}: {len(unfit)} of {len(rows)} pictures cannot be scaled to 0..255: {_listed(sorted(unfit))}; save "
+            f"them with 8 or 16 bits, or as floats in [0, 1]"
+        )
+    return Read(result, said_of(sorted(known), side=side, fit=fit))
 
 
 def _check_end(path: Path) -> None:

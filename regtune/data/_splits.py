@@ -10,8 +10,10 @@ from torch import Tensor
 
 from regtune.data._examples import Examples, beside, joined
 from regtune.data._room import fits
-from regtune.errors import Refused
+from regtune.errors import Refused, shown
 from regtune.noise import Noise
+
+MOST_NAMED = 12  # classes, in a line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,23 +22,30 @@ class Pool:
 
     `test` are those that its makers have set aside as the test split; None where there is no such split,
     and the test split is carved from `train` too. A `sealed` pool is what is left of one whose test examples were
-    taken out of it: its splits have none.
+    taken out of it: its splits have none. `names` are those of the classes, where they have any; `notes` say in a
+    line each what was done with the data that a user may not expect.
     """
 
     train: Examples
     test: Examples | None
     classes: int
     sealed: bool = False
+    names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Splits:
-    """The parts of a data set. `test` is None wherever the test split must not be seen."""
+    """The parts of a data set. `test` is None wherever the test split must not be seen.
+
+    `names` are those of the classes, where they have any.
+    """
 
     train: Examples
     validation: Examples
     test: Examples | None
     classes: int
+    names: tuple[str, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -84,7 +93,19 @@ def splits_beside(members: Sequence[Splits]) -> Splits:
         validation=beside([part.validation for part in members]),
         test=beside(tests) if tests else None,
         classes=first.classes,
+        names=first.names,
     )
+
+
+def called(label: int, names: tuple[str, ...]) -> str:
+    """Return how a class is called, by its number where it has no name."""
+    return f"class {shown(names[label])[1:-1]}" if names else f"class {label}"
+
+
+def named(names: tuple[str, ...]) -> str:
+    """Return the names of all classes in brackets, of many the first; nothing where they have none."""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f" ({', '.join(shown(name)[1:-1] for name in names[:MOST_NAMED])}{more})" if names else ""
 
 
 def carve(everything: Examples, *, classes: int, sizes: tuple[int, ...], seed: int, where: str) -> list[Examples]:
@@ -134,7 +155,8 @@ def checked(splits: Splits, where: str, *, sealed: bool = False) -> Splits:
             )
     labels = splits.train.labels
     if int(labels.min()) == int(labels.max()):
-        raise Refused(f"{where}: expected training examples of two classes or more, all are of class {int(labels[0])}")
+        only = called(int(labels[0]), splits.names)
+        raise Refused(f"{where}: expected training examples of two classes or more, all are of {only}")
     return splits
 
 

@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from regtune.data._examples import Examples
+from regtune.data._finite import check_finite
+from regtune.data._labels import read_labels
 from regtune.data._place import Place
 from regtune.data._real import Own
 from regtune.data._splits import Pool
@@ -24,7 +27,9 @@ SHAPES = "[N, H, W], [N, C, H, W] or [N, H, W, C] with 1 or 3 channels"
 
 @dataclass(frozen=True, kw_only=True)
 class Npz(Own):
-    """Images x, uint8 or floats in [0, 1], as [N, H, W], [N, C, H, W] or [N, H, W, C]; classes y [N] from 0.
+    """Images x, uint8 or floats in [0, 1], as [N, H, W], [N, C, H, W] or [N, H, W, C]; classes y [N].
+
+    Classes are whole numbers from 0 or from 1, strings, booleans, whole floats, or one-hot rows [N, classes].
 
     `path` is an .npz file below the data folder, as `numpy.savez(file, x=x, y=y)` writes it; objects in it
     are not unpickled. Source: none, made for regtune.
@@ -33,19 +38,25 @@ class Npz(Own):
     def pool(self, place: Place) -> Pool:
         """Return all examples; raises Refused for arrays of other shapes, types or values."""
         file = place.below(self.path, self.where)
-        arrays = self._arrays(file)
+        where, arrays = f"{self.where}: {file}", self._arrays(file)
         if ("x_test" in arrays) != ("y_test" in arrays):
-            raise Refused(f"{self.where}: {file}: expected x_test and y_test, given one of them; add the other")
-        train = self._examples(file, arrays, "x", "y")
-        test = self._examples(file, arrays, "x_test", "y_test") if "x_test" in arrays else None
-        classes = int(train.labels.max()) + 1
-        absent = sorted(set(range(min(classes, len(train) + 1))) - set(train.labels.tolist()))
-        if absent:
-            raise Refused(
-                f"{self.where}: {file}: expected every class from 0 to {classes - 1} in y, "
-                f"class {absent[0]} has no example; number the classes from 0 without gaps"
-            )
-        return Pool(train=train, test=test, classes=classes)
+            raise Refused(f"{where}: expected x_test and y_test, given one of them; add the other")
+        parts = [("x", "y"), ("x_test", "y_test")][: 2 if "x_test" in arrays else 1]
+        for x, y in parts:
+            _check_counts(arrays[x], arrays[y], x, y, where)
+        labels, tested = read_labels(arrays["y"], arrays.get("y_test"), where)
+        train, *test = (
+            Examples.of(images=_images(arrays[x], x, where), labels=torch.from_numpy(given.numbers))
+            for (x, _), given in zip(parts, (labels, tested), strict=False)
+            if given is not None
+        )
+        return Pool(
+            train=train,
+            test=test[0] if test else None,
+            classes=labels.classes,
+            names=labels.names,
+            notes=labels.notes,
+        )
 
     def _arrays(self, file: Path) -> dict[str, NDArray[Any]]:
         try:
@@ -63,32 +74,34 @@ class Npz(Own):
         except ValueError as error:
             if isinstance(error, Refused):
                 raise
-            raise Refused(f"{self.where}: {file}: expected arrays of numbers, given: {error}") from error
-
-    def _examples(self, file: Path, arrays: dict[str, NDArray[Any]], x: str, y: str) -> Examples:
-        images, labels = arrays[x], arrays[y]
-        where = f"{self.where}: {file}"
-        if labels.dtype.kind not in "iu" or labels.shape != images.shape[:1] or not len(labels):
             raise Refused(
-                f"{where}: expected {y} as whole numbers [N], one for each image of {x}, "
-                f"given {labels.dtype} {list(labels.shape)} for {list(images.shape)}"
-            )
-        if int(labels.min()) < 0:
-            raise Refused(f"{where}: expected {y} from 0, given {int(labels.min())}; number the classes from 0")
-        channels_first = _channels_first(images)
-        if channels_first is None:
-            raise Refused(f"{where}: expected {x} as {SHAPES}, given {list(images.shape)}; turn it with transpose")
-        if images.dtype.kind == "f":
-            low, high = float(images.min()), float(images.max())
-            if not (low >= 0 and high <= 1):  # not a number is neither
-                raise Refused(f"{where}: expected {x} in [0, 1] or uint8, given {low} to {high}; divide it by 255")
-            channels_first = channels_first.astype(np.float32)
-        elif images.dtype != np.uint8:
-            raise Refused(f"{where}: expected {x} as uint8 or floats in [0, 1], given {images.dtype}; use astype")
-        return Examples.of(
-            images=torch.from_numpy(np.ascontiguousarray(channels_first)),
-            labels=torch.from_numpy(labels.astype(np.int64)),
+                f"{self.where}: {file}: expected arrays of numbers or strings, given: {error}; astype(str) makes "
+                f"strings of objects"
+            ) from error
+
+
+def _check_counts(images: NDArray[Any], labels: NDArray[Any], x: str, y: str, where: str) -> None:
+    if labels.shape[:1] != images.shape[:1] or not labels.ndim or not len(labels):
+        raise Refused(
+            f"{where}: expected {y} as whole numbers [N], one for each image of {x}, strings [N] or one-hot rows "
+            f"[N, classes], given {labels.dtype} {list(labels.shape)} for {list(images.shape)}"
         )
+
+
+def _images(images: NDArray[Any], x: str, where: str) -> Tensor:
+    """Return images as [N, C, H, W], uint8 or float32."""
+    channels_first = _channels_first(images)
+    if channels_first is None:
+        raise Refused(f"{where}: expected {x} as {SHAPES}, given {list(images.shape)}; turn it with transpose")
+    if images.dtype.kind == "f":
+        check_finite(images, x, where)
+        low, high = float(images.min()), float(images.max())
+        if low < 0 or high > 1:
+            raise Refused(f"{where}: expected {x} in [0, 1] or uint8, given {low} to {high}; divide it by 255")
+        channels_first = channels_first.astype(np.float32)
+    elif images.dtype != np.uint8:
+        raise Refused(f"{where}: expected {x} as uint8 or floats in [0, 1], given {images.dtype}; use astype")
+    return torch.from_numpy(np.ascontiguousarray(channels_first))
 
 
 def _channels_first(images: NDArray[Any]) -> NDArray[Any] | None:

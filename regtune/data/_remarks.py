@@ -1,0 +1,74 @@
+"""What a user should know of his data before he believes an accuracy: pictures seen twice, classes that are unequal."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+import torch
+from torch import Tensor
+
+from regtune.data._examples import Examples, joined
+from regtune.data._splits import Pool, Splits, called
+
+UNEQUAL = 2  # times the smallest class, from where on the largest one is worth a word
+
+
+def repeated(pool: Pool, splits: Splits) -> list[str]:
+    """Return in a line each how many test pictures may be trained on, and how many have several classes.
+
+    Pictures are the same if all their pixels are. `splits` are those of the pool with the labels and pictures of the
+    originals. Trained on may be whatever is no test example, since another split seed may choose it.
+    """
+    rest, test = _apart(pool, splits)
+    seen, held = _digests(rest), [] if test is None else _digests(test)
+    lines = []
+    known = set(seen)
+    if again := sum(digest in known for digest in held):
+        lines.append(
+            f"{again} of {len(held)} test pictures are training or validation pictures too, pixel for pixel: accuracy "
+            f"on them is no test; remove them on one side"
+        )
+    classes: dict[bytes, set[int]] = {}
+    for digests, part in ((seen, rest), (held, test)):
+        for digest, label in zip(digests, [] if part is None else part.labels.tolist(), strict=True):
+            classes.setdefault(digest, set()).add(label)
+    torn = [sorted(labels) for labels in classes.values() if len(labels) > 1]
+    if torn:
+        first, second = (called(label, pool.names) for label in min(torn)[:2])
+        lines.append(
+            f"{len(torn)} {'picture is' if len(torn) == 1 else 'pictures are'} there under two classes or more, pixel "
+            f"for pixel, as {first} and {second}: no answer is right for both; keep the right ones"
+        )
+    return lines
+
+
+def unequal(splits: Splits) -> list[str]:
+    """Return a line on the largest and the smallest class of the training examples, none where they are alike."""
+    counts = splits.train.labels.bincount(minlength=splits.classes)
+    most, least = int(counts.argmax()), int(counts.argmin())
+    if int(counts[most]) <= UNEQUAL * int(counts[least]):
+        return []
+    total = len(splits.train)
+    large, small = (f"{called(label, splits.names)} has {_percent(counts[label], total)}" for label in (most, least))
+    return [f"classes are unequal: {large} of the training examples, {small}; accuracy counts examples, not classes"]
+
+
+def _percent(count: Tensor, total: int) -> str:
+    return f"{100 * int(count) / total:.3g} % ({int(count)})"
+
+
+def _apart(pool: Pool, splits: Splits) -> tuple[Examples, Examples | None]:
+    """Return all examples that some split may train on, and the test examples."""
+    test = splits.test
+    if splits.train.source is not pool.train.source:  # a data set that makes its pictures with its splits
+        return joined(splits.train, splits.validation), test
+    if test is None or test.source is not pool.train.source:
+        return pool.train, test
+    free = torch.ones(len(pool.train.source), dtype=torch.bool)
+    free[test.index] = False
+    return pool.train.take(free[pool.train.index].nonzero()[:, 0]), test
+
+
+def _digests(examples: Examples) -> list[bytes]:
+    pictures = examples.source.numpy()
+    return [blake2b(pictures[row].tobytes(), digest_size=16).digest() for row in examples.index.tolist()]
