@@ -13,7 +13,7 @@ from torch import Tensor
 from regtune.assembly import assemble, device_of
 from regtune.clock import Clock
 from regtune.course import Course
-from regtune.data import Examples, Splits, pixels
+from regtune.data import Splits, pixels
 from regtune.ending import Ending
 from regtune.global_noise import LaneNoise
 from regtune.heap import keep_freed_memory
@@ -60,8 +60,7 @@ class Lane:
         whole = trials[0].epochs * per_epoch
         self.course = course or Course(budget=whole, updates=whole, per_epoch=per_epoch)
         self.epochs: list[list[Epoch]] = [[] for _ in trials]
-        own = bool(trials[0].plugins) or any(type(part.train) is not Examples for part in self._splits)
-        self._noise = LaneNoise(present=own, seeds=[trial.seed for trial in trials], device=device)
+        self._noise = LaneNoise(present=bool(trials[0].plugins), seeds=[trial.seed for trial in trials], device=device)
         with self._noise.block():
             self._noise.at("evaluation", 0)
             begun = self._evaluated(0.0)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value
 
+from regtune import shapes
 from regtune.compiled import one_graph
 from regtune.errors import Refused
 from regtune.networks import Bend, Branch, Slot
@@ -69,13 +70,8 @@ class Objective:
             x = x.contiguous(memory_format=torch.channels_last)
         bf16 = torch.autocast(x.device.type, torch.bfloat16) if self.arithmetic.autocast else contextlib.nullcontext()
         with bf16:
-            logits = functional_call(self.net, (params, buffers), (x, bend))
-        if not isinstance(logits, Tensor):
-            raise Refused(f"network: expected its forward to return logits, a tensor, given a {type(logits).__name__}")
-        if logits.ndim != 2 or len(logits) != len(x):
-            raise Refused(
-                f"network: expected logits [N, classes] for {len(x)} pictures, given a tensor {list(logits.shape)}"
-            )
+            answer = functional_call(self.net, (params, buffers), (x, bend))
+        logits = shapes.logits(answer, len(x))
         return logits.to(x.dtype)
 
     @functools.cached_property

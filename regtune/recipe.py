@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from regtune import shapes
 from regtune.data import Splits
 from regtune.errors import Refused
 from regtune.networks import NETWORKS, Slot, slots
@@ -113,24 +114,13 @@ class Recipe:
         """Compose."""
         for site, method in self._by_hook["augment"]:
             given = method.augment(x, y, steps[site])
-            if not _is_batch(given, classes=y.shape[1:]):
-                raise Refused(
-                    f"{name_at(site)}.augment: expected (x [N, C, H, W], y [N, {y.shape[-1]}]), two tensors of one N, "
-                    f"given {_outline(given)}"
-                )
-            x, y = given
+            x, y = shapes.batch(given, y.shape[-1], f"{name_at(site)}.augment")
         return x, y
 
     def bend(self, x: Any, slot: Slot, steps: Steps) -> Any:
         """Compose."""
         for site, method in self._by_hook["bend"]:
-            bent = method.bend(x, slot, steps[site])
-            if isinstance(x, Tensor) and (not isinstance(bent, Tensor) or bent.shape != x.shape):
-                raise Refused(
-                    f"{name_at(site)}.bend: expected a tensor {list(x.shape)} as it came, at {slot.label}, "
-                    f"given {_outline(bent)}"
-                )
-            x = bent
+            x = shapes.bent(method.bend(x, slot, steps[site]), x, f"{name_at(site)}.bend at {slot.label}")
         return x
 
     def penalty(self, steps: Steps, forward: Mapping[str, Any]) -> Number:
@@ -138,11 +128,7 @@ class Recipe:
         total: Number = 0.0
         for site, method in self._by_hook["penalty"]:
             added = method.penalty(Forward(**vars(steps[site]), **forward))
-            if isinstance(added, Tensor) and added.ndim:
-                raise Refused(
-                    f"{name_at(site)}.penalty: expected a scalar, given {_outline(added)}; take its sum or its mean"
-                )
-            total = total + added
+            total = total + shapes.scalar(added, f"{name_at(site)}.penalty")
         return total
 
     def descend(self, gradient: Gradient, steps: Steps) -> Gradient:
@@ -189,23 +175,6 @@ class Recipe:
 def name_at(site: str) -> str:
     """Return the name of the method at a site of a recipe: `dropout` for `dropout.0`."""
     return site.rpartition(".")[0]
-
-
-def _is_batch(given: Any, classes: torch.Size) -> bool:
-    """Return whether this is a pair of pictures and their targets."""
-    if not isinstance(given, tuple) or len(given) != 2 or not all(isinstance(part, Tensor) for part in given):
-        return False
-    x, y = given
-    return bool(x.ndim == 4 and y.ndim == 2 and len(x) == len(y) and y.shape[1:] == classes)
-
-
-def _outline(given: Any) -> str:
-    """Return what kind of thing this is, with the shapes of its tensors."""
-    if isinstance(given, Tensor):
-        return f"a tensor {list(given.shape)}"
-    if isinstance(given, tuple | list):
-        return f"({', '.join(map(_outline, given))})"
-    return type(given).__name__
 
 
 def read_method(row: Plain, plugins: Sequence[str], where: str) -> Regularizer:

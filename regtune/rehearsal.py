@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from regtune.arms import Arm
 from regtune.build import build_network
 from regtune.course import Course
-from regtune.data import Examples, Splits
+from regtune.data import Splits
 from regtune.errors import Refused
 from regtune.global_noise import seeded
 from regtune.lane import Lane
@@ -94,7 +94,7 @@ def rehearse_trial(trial: Trial, splits: Splits, where: str) -> Seen:
     """
     few = min(FEW, trial.batch)
     short = replace(trial, epochs=1, device="cpu", compiled=False, tightness=False, phase="search", retrain="none")
-    small = replace(splits, train=_first(splits.train, few), validation=_first(splits.validation, few), test=None)
+    small = replace(splits, train=splits.train.first(few), validation=splits.validation.first(few), test=None)
     try:
         return _seen(replace(short, batch=few), small)
     except FATAL:
@@ -163,11 +163,6 @@ def _seen(trial: Trial, splits: Splits) -> Seen:
 def _same(one: list[Tensor], other: list[Tensor]) -> bool:
     """Return whether tensors are equal; what is not a number is equal to itself."""
     return all(torch.allclose(a, b, rtol=0, atol=0, equal_nan=True) for a, b in zip(one, other, strict=True))
-
-
-def _first(part: Examples, count: int) -> Examples:
-    """Return the first examples, as whatever kind of examples they are."""
-    return replace(part, index=part.index[:count], labels=part.labels[:count])
 
 
 def _upper(space: Any) -> Any:

@@ -38,7 +38,7 @@ ORDER = [
     {"reports"},
     {"data"},
     {"networks"},
-    {"state"},
+    {"state", "shapes"},
     {"pictures"},
     {"regularizers"},
     {"recipe", "optimizers"},

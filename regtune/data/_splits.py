@@ -31,12 +31,24 @@ class Pool:
 
 @dataclass(frozen=True, kw_only=True)
 class Splits:
-    """The parts of a data set. `test` is None wherever the test split must not be seen."""
+    """The parts of a data set. `test` is None wherever the test split must not be seen.
+
+    Raises Refused for examples of a class of their own: it would be lost where splits are cut and joined, so that
+    search would train on other pictures than confirm.
+    """
 
     train: Examples
     validation: Examples
     test: Examples | None
     classes: int
+
+    def __post_init__(self) -> None:
+        for part in (self.train, self.validation, self.test):
+            if part is not None and type(part) is not Examples:
+                raise Refused(
+                    f"data: expected Examples as they are, given {type(part).__name__}; what changes pictures from one "
+                    f"look to the next is a method, with the hook augment"
+                )
 
     @property
     def counts(self) -> dict[str, int]:
