@@ -11,6 +11,7 @@ from torch import Tensor
 from regtune.build import DTYPES, arithmetic_of, build_optimizer, check_arithmetic, load_data, start_network
 from regtune.data import Splits, pixels, splits_beside
 from regtune.errors import Refused
+from regtune.global_noise import seeded
 from regtune.last_layer import check_last_layer
 from regtune.objective import Objective
 from regtune.optimizers import Optimizer
@@ -55,7 +56,7 @@ def assemble(
     recipes = tuple(Recipe.read(trial.recipe, trial.plugins) for trial in trials)
     optimizers = tuple(build_optimizer(trial) for trial in trials)
     _check_alike([common(trial, own_splits=data is not None and not isinstance(data, Splits)) for trial in trials])
-    device, dtype = _device(first), DTYPES[first.dtype]
+    device, dtype = device_of(first), DTYPES[first.dtype]
     splits, own = _data(trials, load_data(first) if data is None else data, device)
     if (first.channels_last or first.compiled) and len(trials) > 1:
         raise Refused("lane: expected trials with channels_last = false and compiled = false; train them one by one")
@@ -63,19 +64,21 @@ def assemble(
     order = torch.channels_last
     states = []
     for trial, recipe, mine in zip(trials, recipes, own, strict=True):
-        seen = replace(mine, test=None)
-        net = start_network(trial, mine)
-        recipe.check(net, mine, "recipe")
-        net = recipe.prepare(net.to(device=device, dtype=dtype), seen).to(device=device, dtype=dtype)
-        if trial.tightness:
-            check_last_layer(net, pixels(seen.train.batches(2)[0], dtype), seen.classes)
-        params, buffers = weights or (dict(net.named_parameters()), dict(net.named_buffers()))
-        params = {name: p.detach().clone() for name, p in params.items()}
-        buffers = {name: b.detach().clone() for name, b in buffers.items()}
-        if first.channels_last:
-            params = {n: p.contiguous(memory_format=order) if p.ndim == 4 else p for n, p in params.items()}
-        state = State(params, buffers, optimizers[0].start(params), {})
-        states.append(state._replace(memory=recipe.begin(state, seen)))
+        # Hooks before the first step may draw too: each member from its own seed, whatever its neighbours are.
+        with seeded(trial.seed, "begin", device=device):
+            seen = replace(mine, test=None)
+            net = start_network(trial, mine)
+            recipe.check(net, mine, "recipe")
+            net = recipe.prepare(net.to(device=device, dtype=dtype), seen).to(device=device, dtype=dtype)
+            if trial.tightness:
+                check_last_layer(net, pixels(seen.train.batches(2)[0], dtype), seen.classes)
+            params, buffers = weights or (dict(net.named_parameters()), dict(net.named_buffers()))
+            params = {name: p.detach().clone() for name, p in params.items()}
+            buffers = {name: b.detach().clone() for name, b in buffers.items()}
+            if first.channels_last:
+                params = {n: p.contiguous(memory_format=order) if p.ndim == 4 else p for n, p in params.items()}
+            state = State(params, buffers, optimizers[0].start(params), {})
+            states.append(state._replace(memory=recipe.begin(state, seen)))
     knobs: list[Knobs] = [
         {"optimizer": numbers(o, device), "recipe": [numbers(m, device) for _, m in r.methods]}
         for o, r in zip(optimizers, recipes, strict=True)
@@ -117,7 +120,8 @@ def _data(
     return data, tuple(data.member(place) for place in range(len(trials)))
 
 
-def _device(trial: Trial) -> torch.device:
+def device_of(trial: Trial) -> torch.device:
+    """Return the device of a trial; raises Refused where this machine has none."""
     if trial.device == "cuda" and not torch.cuda.is_available():
         raise Refused("device: the trial asks for cuda, and torch sees no GPU here")
     return torch.device(trial.device)

@@ -8,6 +8,7 @@ import torch
 
 from regtune.data import DATASETS, Dataset, Place, Pool, Splits, channel_statistics, checked, corrupted
 from regtune.errors import Refused, nearest, shown
+from regtune.global_noise import seeded
 from regtune.networks import NETWORKS, Network, Normalize, fresh
 from regtune.objective import Arithmetic
 from regtune.optimizers import OPTIMIZERS, Optimizer
@@ -51,13 +52,25 @@ def build_dataset(trial: Trial) -> Dataset:
 
 def load_data(trial: Trial, place: Place | None = None) -> Splits:
     """Return the splits of a trial's data set, test included; `place` is what the environment says if not given."""
-    return split_data(trial, build_dataset(trial).pool(place or Place.from_environment()))
+    return split_data(trial, load_pool(trial, place))
+
+
+def load_pool(trial: Trial, place: Place | None = None) -> Pool:
+    """Return all examples of a trial's data set; what its code draws from global states is the same every time."""
+    with seeded(0, "pool"):
+        return build_dataset(trial).pool(place or Place.from_environment())
+
+
+def split(value: Dataset, pool: Pool) -> Splits:
+    """Return what a data set makes of a pool, a function of its settings also where its code draws global noise."""
+    with seeded(value.split_seed, "split"):
+        return value.split(pool)
 
 
 def split_data(trial: Trial, pool: Pool) -> Splits:
     """Return a trial's own splits of a pool that trials of other splits share; raises Refused."""
     value = build_dataset(trial)
-    splits = value.split(pool)
+    splits = split(value, pool)
     splits = checked(
         replace(splits, names=splits.names or pool.names), f"data {trial.data['name']}", sealed=pool.sealed
     )

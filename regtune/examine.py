@@ -12,7 +12,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from regtune.arms import Arm
-from regtune.build import build_dataset, check_arithmetic, split_data, start_network
+from regtune.build import build_dataset, check_arithmetic, load_pool, split, split_data, start_network
 from regtune.data import Place, Pool, Splits, pixels, repeated, unequal
 from regtune.errors import Refused
 from regtune.last_layer import check_last_layer
@@ -39,8 +39,9 @@ def examine(sweep: Sweep, place: Place | None = None) -> Examined:
     epoch, tightness for a network without a last layer that is linear.
     """
     template = sweep.arms[0].template
-    pool = build_dataset(template).pool(place or Place.from_environment())
+    pool = load_pool(template, place)
     splits = split_data(template, pool)
+    _check_pixels(splits, f"data {template.data['name']}")
     if template.batch > len(splits.train):
         raise Refused(
             f"training.batch: expected at most the {len(splits.train)} training examples, given {template.batch}"
@@ -68,14 +69,33 @@ def examine(sweep: Sweep, place: Place | None = None) -> Examined:
 def repetitions(sweep: Sweep, pool: Pool) -> list[str]:
     """Return what is to be said of pictures that the data of a sweep hold more than once, see `data.repeated`."""
     data = build_dataset(sweep.arms[0].template)
-    return [f"{data.where}: {text}" for text in repeated(pool, data.split(pool))]
+    return [f"{data.where}: {text}" for text in repeated(pool, split(data, pool))]
 
 
 def remarks(sweep: Sweep, pool: Pool) -> list[str]:
     """Return all that a user should know of the data of a sweep, a line each."""
     data = build_dataset(sweep.arms[0].template)
-    splits = replace(data.split(pool), names=pool.names)
+    splits = replace(split(data, pool), names=pool.names)
     return [*(f"{data.where}: {text}" for text in (*pool.notes, *unequal(splits))), *repetitions(sweep, pool)]
+
+
+def _check_pixels(splits: Splits, where: str) -> None:
+    """Raise Refused for pictures that are neither uint8 nor floats in [0, 1]: methods and `Normalize` count on it."""
+    parts = (splits.train, splits.validation, *(() if splits.test is None else (splits.test,)))
+    for source in {id(part.source): part.source for part in parts}.values():
+        if source.dtype == torch.uint8:
+            continue
+        if not source.is_floating_point():
+            raise Refused(
+                f"{where}: expected pictures as uint8 or floats in [0, 1], given {str(source.dtype).split('.')[-1]}; "
+                f"convert them to uint8"
+            )
+        low, high = (float(end) for end in torch.aminmax(source))
+        if not (low >= 0 and high <= 1):  # what is not a number is neither
+            raise Refused(
+                f"{where}: expected pictures in [0, 1] or uint8, given {low:g} to {high:g}; scale them to [0, 1], the "
+                f"network normalizes them itself"
+            )
 
 
 def _check_fresh(sweep: Sweep, pool: Pool) -> None:
@@ -87,7 +107,7 @@ def _check_fresh(sweep: Sweep, pool: Pool) -> None:
             f"select.seeds: expected 0 with confirm.splits = 'fresh' for data that do not say that their test split is "
             f"fixed (`fixed_test`), given {sweep.select.seeds}; set splits to 'one'"
         )
-    one, other = (data.split(pool).test, replace(data, split_seed=data.split_seed + 1).split(pool).test)
+    one, other = (split(one, pool).test for one in (data, replace(data, split_seed=data.split_seed + 1)))
     if one is None or other is None or one.source is not other.source or not torch.equal(one.index, other.index):
         raise Refused(
             f"confirm.splits: expected a data set whose test split is the same for every split_seed, that of "

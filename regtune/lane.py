@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import math
 import time
 from collections.abc import Iterator, Sequence
 
 import torch
+from torch import Tensor
 
-from regtune.assembly import assemble
-from regtune.bits import packed
+from regtune.assembly import assemble, device_of
 from regtune.clock import Clock
 from regtune.course import Course
-from regtune.data import Examples, Splits, pixels
-from regtune.errors import Refused
+from regtune.data import Splits, pixels
+from regtune.ending import Ending
+from regtune.global_noise import LaneNoise
 from regtune.heap import keep_freed_memory
-from regtune.measure import Examined, examine, measure, sizes, tightness
+from regtune.measure import measure
 from regtune.noise import Noise
-from regtune.program import Knobs, Moment
+from regtune.program import Knobs, Moment, Stepped
 from regtune.records import Epoch, Outcome, Trial, finite
+from regtune.snapshot import Snapshot
 from regtune.state import State, Tensors, member
 
 CLEAN_SUBSET = 1000  # training examples on which every epoch is measured
@@ -33,6 +34,9 @@ class Lane:
     rates and seeds differ. A member that has ended yields None from then on. `data` are the splits of all, or
     of each in order, equal in size, where the seed of the split differs too. `course` says which updates are
     made, if not those of the whole budget; `weights` are (params, buffers) to begin with, for a lane of one.
+
+    What a user's code draws from global random states is seeded for each step where there is one trial, and refused
+    where there are several, which would share it; the states are then as they were. See `global_noise`.
     """
 
     def __init__(
@@ -47,18 +51,24 @@ class Lane:
         torch.set_num_threads(trials[0].threads)
         keep_freed_memory()
         self.trials = tuple(trials)
+        device = device_of(trials[0])
         parts = assemble(self.trials, data, weights)
         self.data, self._splits, self.program, self.recipes = parts.data, parts.splits, parts.program, parts.recipes
         self.knobs, self.state, self._seeds, self._dtype = parts.knobs, parts.state, parts.seeds, parts.dtype
+        self._eye = torch.eye(self.data.classes, dtype=self._dtype, device=device)
         per_epoch = len(self.data.train) // trials[0].batch
         whole = trials[0].epochs * per_epoch
         self.course = course or Course(budget=whole, updates=whole, per_epoch=per_epoch)
         self.epochs: list[list[Epoch]] = [[] for _ in trials]
-        begun = self._evaluated(0.0)
+        self._noise = LaneNoise(present=bool(trials[0].plugins), seeds=[trial.seed for trial in trials], device=device)
+        with self._noise.block():
+            self._noise.at("evaluation", 0)
+            begun = self._evaluated(0.0)
         self.kept: list[tuple[Tensors, Tensors]] = [self._copied(begun, k) for k in range(len(trials))]
         self._begun = [params for params, _ in self.kept]
         if resume is not None:
-            self._restore(resume)
+            then = Snapshot.read(resume, [trial.id for trial in trials], device)
+            self.state, self.kept, self.epochs = then.state, then.kept, then.epochs
 
     def __iter__(self) -> Iterator[tuple[Epoch | None, ...]]:
         return self
@@ -67,6 +77,10 @@ class Lane:
         """Train one epoch and return what was measured, per member."""
         if all(self._ended(k) for k in range(len(self.trials))):
             raise StopIteration
+        with self._noise.block():
+            return self._epoch()
+
+    def _epoch(self) -> tuple[Epoch | None, ...]:
         started = time.perf_counter()
         number = max(len(epochs) for epochs in self.epochs) + 1
         moments = self.course.moments(number)
@@ -74,6 +88,7 @@ class Lane:
         clock = Clock(self.program.device)
         objectives, branches, gradients = self._pass(number, moments, clock)
         spent = clock.seconds()
+        self._noise.at("evaluation", number)
         weights = self._evaluated(moments[-1].progress)
         val = measure(self.program, *weights, self.knobs, self.data.validation)
         clean = measure(self.program, *weights, self.knobs, self.data.train.first(CLEAN_SUBSET))
@@ -109,26 +124,8 @@ class Lane:
 
     def checkpoint(self) -> bytes:
         """Return all that is needed to go on from here, readable with `weights_only=True`."""
-        buffer = io.BytesIO()
-        torch.save(
-            {
-                "trials": [trial.id for trial in self.trials],
-                "state": tuple(self.state),
-                "kept": self.kept,
-                "epochs": [[epoch.plain() for epoch in epochs] for epochs in self.epochs],
-            },
-            buffer,
-        )
-        return buffer.getvalue()
-
-    def _restore(self, checkpoint: bytes) -> None:
-        saved = torch.load(io.BytesIO(checkpoint), map_location=self.program.device, weights_only=True)
         ids = [trial.id for trial in self.trials]
-        if saved["trials"] != ids:
-            raise Refused(f"resume: the checkpoint is of {saved['trials']}, expected {ids}")
-        self.state = State(*saved["state"])
-        self.kept = saved["kept"]
-        self.epochs = [[Epoch.from_plain(row) for row in rows] for rows in saved["epochs"]]
+        return Snapshot(trials=ids, state=self.state, kept=self.kept, epochs=self.epochs).content()
 
     def _pass(self, number: int, moments: Sequence[Moment], clock: Clock) -> tuple[list[float], float, float]:
         """Train on full batches; return each member's mean objective; branches and gradients per update."""
@@ -140,18 +137,25 @@ class Lane:
             ]
         ).to(train.index.device)
         index = orders if self.program.lifted else orders[0]
-        eye = torch.eye(self.data.classes, dtype=self._dtype, device=self.program.device)
         total, branches, gradients = torch.zeros((), device=self.program.device), 0, 0
         for i, moment in enumerate(moments):
             clock.mark("data")
-            batch = index[..., i * first.batch : (i + 1) * first.batch]
-            x, y = pixels(train.pictures(batch), self._dtype), eye[train.answers(batch)]
-            stepped = self.program.step(self.state, self.knobs, self._seeds, moment, x, y, clock)
+            self._noise.at("step", moment.step)
+            stepped = self.step(self.state, moment, index[..., i * first.batch : (i + 1) * first.batch], clock)
             self.state, total = stepped.state, total + stepped.objective
             branches, gradients = branches + stepped.branches, gradients + stepped.gradients
         clock.mark("end")
         means = [value.item() for value in (total / len(moments)).reshape(-1)]
         return means, branches / len(moments), gradients / len(moments)
+
+    def step(self, state: State, moment: Moment, places: Tensor, clock: Clock | None = None) -> Stepped:
+        """Take one step from a state, which is updated in place, on the training examples at places [..., batch]."""
+        x, y = self.pictures(places), self._eye[self.data.train.answers(places)]
+        return self.program.step(state, self.knobs, self._seeds, moment, x, y, clock)
+
+    def pictures(self, places: Tensor) -> Tensor:
+        """Return the training pictures at places as they enter a step."""
+        return pixels(self.data.train.pictures(places), self._dtype)
 
     def _evaluated(self, progress: float) -> tuple[Tensors, Tensors]:
         """Return the weights and buffers that the recipe has evaluated at this share of the budget."""
@@ -177,23 +181,18 @@ class Lane:
         stopped = not self.course.fixed and self.recipes[k].stop(self.epochs[k])
         if not stopped and not self.course.over(newest):
             return None
-        chosen, kept, data = self.epochs[k][newest.kept - 1], self.kept[k], self._splits[k]
-        metrics = {"val_accuracy": chosen.val_accuracy, "val_loss": chosen.val_loss}
-        metrics["val_ece"] = finite(self._examined(k, kept, data.validation).ece)
-        metrics |= self._examined(k, kept, data.train).named("train")
-        metrics |= {name: finite(value) for name, value in sizes(kept[0], self._begun[k]).items()}
-        metrics |= tightness(self.program.alone(), *kept, self._own(k), data) if self.trials[k].tightness else {}
-        if data.test is None:
-            return Outcome(status="ok", kept=newest.kept, metrics=metrics)
-        tested, done = self._examined(k, kept, data.test), newest.kept == newest.number
-        last = tested if done else self._examined(k, self._copied(weights, k), data.test)
-        metrics |= tested.named("test") | {"test_ece": finite(tested.ece)}
-        metrics |= {f"{name}_last": value for name, value in last.named("test").items()}
-        return Outcome(status="ok", kept=newest.kept, metrics=metrics, test_right=packed(tested.right.numpy()))
-
-    def _examined(self, k: int, weights: tuple[Tensors, Tensors], examples: Examples) -> Examined:
-        """Examine one member's weights on a whole split."""
-        return examine(self.program.alone(), *weights, self._own(k), examples)
+        ending = Ending(
+            program=self.program.alone(),
+            knobs=self._own(k),
+            data=self._splits[k],
+            chosen=self.epochs[k][newest.kept - 1],
+            last=newest,
+            begun=self._begun[k],
+            kept=self.kept[k],
+            newest=self._copied(weights, k),
+            tightness=self.trials[k].tightness,
+        )
+        return ending.outcome()
 
     def _own(self, k: int) -> Knobs:
         """Return one member's knobs."""

@@ -13,7 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value
 
+from regtune import shapes
 from regtune.compiled import one_graph
+from regtune.errors import Refused
 from regtune.networks import Bend, Branch, Slot
 from regtune.recipe import Recipe, Steps
 from regtune.regularizers import Step
@@ -68,7 +70,8 @@ class Objective:
             x = x.contiguous(memory_format=torch.channels_last)
         bf16 = torch.autocast(x.device.type, torch.bfloat16) if self.arithmetic.autocast else contextlib.nullcontext()
         with bf16:
-            logits: Tensor = functional_call(self.net, (params, buffers), (x, bend))
+            answer = functional_call(self.net, (params, buffers), (x, bend))
+        logits = shapes.logits(answer, len(x))
         return logits.to(x.dtype)
 
     @functools.cached_property
@@ -90,6 +93,11 @@ class Objective:
             return recipe.bend(signal.view_as(signal), slot, steps)
 
         logits = self.forward(params, buffers, x, bend)
+        if logits.shape != y.shape:  # one class too few might be spread over all without a word
+            raise Refused(
+                f"network: expected logits for {y.shape[-1]} classes, those of the data, given {logits.shape[-1]}; "
+                f"build is told the number"
+            )
         likelihood = -(y * logits.log_softmax(-1)).sum(-1).mean()
         seen = {"params": params, "inputs": x, "targets": y, "logits": logits, "taps": taps}
         return torch.as_tensor(likelihood + recipe.penalty(steps, seen))

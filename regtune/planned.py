@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from regtune.control import AT_RUNGS
 from regtune.pruners import rungs
 from regtune.resampling import MOST, SEEDS
 from regtune.samplers.grid import grid_size
+from regtune.searched import doubts, knob_rows
 from regtune.statistics.rungs import ENDED
 from regtune.sweep import Sweep
 
@@ -67,7 +69,14 @@ def planned(sweep: Sweep) -> Group:
         )
     if sweep.confirm.racing:
         lines.append(f"confirm races: from {sweep.confirm.first} seeds an arm to as many as the table says")
-    return Group(table, *lines)
+    knobs = Table(
+        title=Text("knobs: a range [low, high], a list, or a fixed value"), title_justify="left", show_header=False
+    )
+    knobs.add_column(no_wrap=True)
+    knobs.add_column(overflow="fold")
+    for name, text in knob_rows(sweep):
+        knobs.add_row(name, Text(text))
+    return Group(table, knobs, *lines, *(Text(f"note: {text}") for text in doubts(sweep)))
 
 
 def saved(sweep: Sweep) -> float:

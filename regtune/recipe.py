@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from regtune import shapes
 from regtune.data import Splits
 from regtune.errors import Refused
 from regtune.networks import NETWORKS, Slot, slots
@@ -112,20 +113,22 @@ class Recipe:
     def augment(self, x: Tensor, y: Tensor, steps: Steps) -> tuple[Tensor, Tensor]:
         """Compose."""
         for site, method in self._by_hook["augment"]:
-            x, y = method.augment(x, y, steps[site])
+            given = method.augment(x, y, steps[site])
+            x, y = shapes.batch(given, y.shape[-1], f"{name_at(site)}.augment")
         return x, y
 
     def bend(self, x: Any, slot: Slot, steps: Steps) -> Any:
         """Compose."""
         for site, method in self._by_hook["bend"]:
-            x = method.bend(x, slot, steps[site])
+            x = shapes.bent(method.bend(x, slot, steps[site]), x, f"{name_at(site)}.bend at {slot.label}")
         return x
 
     def penalty(self, steps: Steps, forward: Mapping[str, Any]) -> Number:
         """Add; `forward` has the fields that `Forward` adds to `Step`."""
         total: Number = 0.0
         for site, method in self._by_hook["penalty"]:
-            total = total + method.penalty(Forward(**vars(steps[site]), **forward))
+            added = method.penalty(Forward(**vars(steps[site]), **forward))
+            total = total + shapes.scalar(added, f"{name_at(site)}.penalty")
         return total
 
     def descend(self, gradient: Gradient, steps: Steps) -> Gradient:

@@ -18,6 +18,7 @@ from regtune.machine import describe, differences
 from regtune.optimizers import OPTIMIZERS
 from regtune.records import ONE_OF, SWITCH, Cell, Epoch, Plain, Trial
 from regtune.regularizers import REGULARIZERS
+from regtune.rehearsal import rehearse_trial, told
 from regtune.space import Knob, knobs
 from regtune.store import Results, load
 from regtune.sweep import Sweep
@@ -35,7 +36,10 @@ def show(
     chosen = sweep.arm(arm or sweep.baseline, "--arm")
     trial = read_trial(chosen, settings, seed)
     print(f"trial {trial.id}: arm {chosen.name}, recipe {list(trial.recipe)}, optimizer {trial.optimizer}, seed {seed}")
-    for epoch in train(trial, data=load_data(trial, place)):
+    data = load_data(trial, place)
+    for text in told(rehearse_trial(trial, data, f"arms.{chosen.name}")):
+        print(f"note: {text}")
+    for epoch in train(trial, data=data):
         print(line(epoch))
 
 

@@ -15,7 +15,7 @@ FILES = sorted(HOUSE.rglob("*.py"))
 # Each line may import from the lines above it and from itself; a folder counts as one room.
 ORDER = [
     {"__init__", "errors"},
-    {"space", "shelf", "noise", "records"},
+    {"space", "shelf", "noise", "global_noise", "records"},
     {
         "log",
         "machine",
@@ -38,7 +38,7 @@ ORDER = [
     {"reports"},
     {"data"},
     {"networks"},
-    {"state"},
+    {"state", "shapes"},
     {"pictures"},
     {"regularizers"},
     {"recipe", "optimizers"},
@@ -48,6 +48,7 @@ ORDER = [
     {"program"},
     {"last_layer", "tightness"},
     {"measure"},
+    {"ending", "snapshot"},
     {"build"},
     {"assembly"},
     {"course"},
@@ -63,7 +64,8 @@ ORDER = [
     {"sweep_parts"},
     {"sweep"},
     {"alone"},
-    {"examine"},
+    {"examine", "tracing"},
+    {"rehearsal"},
     {"pruners"},
     {"boards"},
     {"beside"},
@@ -71,7 +73,7 @@ ORDER = [
     {"select"},
     {"confirm"},
     {"rivals"},
-    {"limits", "attempt", "lives"},
+    {"limits", "attempt", "lives", "searched"},
     {"phase"},
     {"phases"},
     {"in_process"},
@@ -81,7 +83,7 @@ ORDER = [
     {"commands"},
     {"__main__"},
 ]
-NO_TORCH = set().union(*ORDER[: ORDER.index({"data"})]) - {"noise"} | {"ranges"}
+NO_TORCH = set().union(*ORDER[: ORDER.index({"data"})]) - {"noise", "global_noise"} | {"ranges"}
 DRAWS = {"rand", "randn", "randint", "randperm", "bernoulli", "dropout"}
 LAZY = {"sklearn", "torchvision", "statsmodels", "scikit_posthocs", "matplotlib", "PIL"}
 

@@ -32,9 +32,11 @@ def check(
     results: ResultsFolder = Path("results"),
     in_process: InProcess = False,
 ) -> None:
-    """Check a sweep file and its data; start nothing but, with --aa, a sweep of the baseline and its copy."""
+    """Check a sweep file, its data and one real step of every arm; with --aa train the baseline and its copy."""
     from regtune.data import Place, named
     from regtune.examine import examine, remarks
+    from regtune.rehearsal import rehearse
+    from regtune.searched import doubts
     from regtune.sweep import Sweep
 
     plan = Sweep.read(sweep, tuple(plugin or ()))
@@ -42,6 +44,7 @@ def check(
         _check_copy(plan, results, in_process=in_process, place=Place(root=data, download=download))
         return
     pool, splits = examine(plan, Place(root=data, download=download))
+    notes = rehearse(plan, splits)
     counts = splits.counts
     print(
         f"{sweep}: ok, {len(plan.arms)} arms; {counts['train']} training, {counts['validation']} validation, "
@@ -49,11 +52,13 @@ def check(
     )
     for text in remarks(plan, pool):
         print(text)
+    for text in [*doubts(plan), *notes]:
+        print(f"note: {text}")
 
 
 @app.command()
 def plan(sweep: SweepFile, plugin: Plugin = None) -> None:
-    """Print what a sweep would do: arms, searched knobs, trials, epochs, rungs."""
+    """Print what a sweep would do: arms, what is searched and what is fixed, trials, epochs, rungs."""
     from rich.console import Console
 
     from regtune.planned import planned

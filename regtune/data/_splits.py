@@ -38,7 +38,8 @@ class Pool:
 class Splits:
     """The parts of a data set. `test` is None wherever the test split must not be seen.
 
-    `names` are those of the classes, where they have any.
+    `names` are those of the classes, where they have any. Raises Refused for examples of a class of their own: it would
+    be lost where splits are cut and joined, so that search would train on other pictures than confirm.
     """
 
     train: Examples
@@ -46,6 +47,14 @@ class Splits:
     test: Examples | None
     classes: int
     names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for part in (self.train, self.validation, self.test):
+            if part is not None and type(part) is not Examples:
+                raise Refused(
+                    f"data: expected Examples as they are, given {type(part).__name__}; what changes pictures from one "
+                    f"look to the next is a method, with the hook augment"
+                )
 
     @property
     def counts(self) -> dict[str, int]:

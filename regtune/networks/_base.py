@@ -10,7 +10,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from regtune.networks._initial import MEANING, SCHEMES, draw
+from regtune.global_noise import seeded
+from regtune.networks._initial import INITS, MEANING, draw
 from regtune.noise import Noise
 from regtune.space import knob
 
@@ -111,7 +112,7 @@ class Network(abc.ABC):
     A family may give `init` another default: the scheme of its source.
     """
 
-    init: str = knob(default="torch", legal=SCHEMES, meaning=MEANING)
+    init: str = knob(default="torch", legal=INITS, meaning=MEANING)
 
     @abc.abstractmethod
     def build(self, *, shape: tuple[int, int, int], classes: int) -> nn.Module:
@@ -131,10 +132,11 @@ def fresh(network: Network, *, shape: tuple[int, int, int], classes: int, seed: 
     """Build a module and draw its initial weights from counter-based noise.
 
     Linear and convolution layers by the scheme that the network names, keyed by parameter name, so arms that
-    share a network share its weights. What a module sets up otherwise is kept (normalization scales by 1 and
-    shifts by 0); if it draws random numbers for that, they come from a generator seeded with `seed`.
+    share a network share its weights; with `init = "keep"` they are those that `build` returns. What a module sets
+    up otherwise is kept (normalization scales by 1 and shifts by 0); if it draws random numbers for that, they come
+    from a generator seeded with `seed`.
     """
-    with torch.random.fork_rng(devices=[]):
+    with seeded(seed, "build"):
         torch.manual_seed(seed)
         module = network.build(shape=shape, classes=classes)
     for kind in ("input", "hidden", "residual"):

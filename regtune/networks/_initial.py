@@ -7,6 +7,9 @@ authors' code of wide residual networks does. Source: K. He et al., "Delving Dee
 difficulty of training deep feedforward neural networks" (AISTATS 2010). `srivastava`: normal, variance
 1 / fan_out, as deepnet, the code released with N. Srivastava et al., "Dropout" (JMLR 2014), starts a layer
 (what it calls fan-in is the second dimension of an in x out matrix).
+
+`keep` draws nothing: the weights are those that `build` returns, of a file that it loads, say. What `build` draws for
+itself is then from a generator seeded with the trial's seed.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ from torch import Tensor, nn
 from regtune.noise import Noise
 
 SCHEMES = ("torch", "he", "he_fan_out", "glorot", "srivastava")
+KEEP = "keep"
+INITS = (*SCHEMES, KEEP)
 MEANING = "how initial weights are drawn"
 
 
@@ -35,7 +40,7 @@ def draw(module: nn.Module, scheme: str, noise: Noise) -> None:
     for name, part in module.named_modules():
         if isinstance(part, Drawn):
             part.draw(noise.at(name))
-        elif isinstance(part, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
+        elif scheme != KEEP and isinstance(part, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
             for kind, value in part.named_parameters(recurse=False):
                 value.copy_(_start(scheme, kind, part.weight, value, noise, f"{name}.{kind}"))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from regtune.networks._dense import FixedWidths
-from regtune.networks._initial import MEANING, SCHEMES
+from regtune.networks._initial import INITS, MEANING
 from regtune.space import knob
 
 
@@ -21,7 +21,7 @@ class Srivastava2014(FixedWidths):
 
     widths: ClassVar[tuple[int, ...]] = (1024, 1024, 2048)
 
-    init: str = knob(default="srivastava", legal=SCHEMES, meaning=MEANING)
+    init: str = knob(default="srivastava", legal=INITS, meaning=MEANING)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class Zhang2017OneLayer(FixedWidths):
     label: ClassVar[str] = "zhang2017_1x512"
     widths: ClassVar[tuple[int, ...]] = (512,)
 
-    init: str = knob(default="he", legal=SCHEMES, meaning=MEANING)
+    init: str = knob(default="he", legal=INITS, meaning=MEANING)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,4 +51,4 @@ class Zhang2017ThreeLayers(FixedWidths):
     label: ClassVar[str] = "zhang2017_3x512"
     widths: ClassVar[tuple[int, ...]] = (512, 512, 512)
 
-    init: str = knob(default="he", legal=SCHEMES, meaning=MEANING)
+    init: str = knob(default="he", legal=INITS, meaning=MEANING)

@@ -10,7 +10,7 @@ from regtune.networks._activations import ACTIVATIONS, bounded
 from regtune.networks._base import Bend, Network, Normalize, Slot
 from regtune.networks._blocks import Place, PostActivation, PreActivation, places
 from regtune.networks._depth import blocks_per_stage
-from regtune.networks._initial import MEANING, SCHEMES
+from regtune.networks._initial import INITS, MEANING
 from regtune.networks._parts import Style, expect_side
 from regtune.networks._shortcuts import POOLINGS, padded
 from regtune.space import knob
@@ -30,7 +30,7 @@ class Resnet(Network):
     pre-activation is theirs too, "Identity Mappings in Deep Residual Networks" (ECCV 2016).
     """
 
-    init: str = knob(default="he", legal=SCHEMES, meaning=MEANING)
+    init: str = knob(default="he", legal=INITS, meaning=MEANING)
     depth: int = knob(default=20, legal="[8, 10000]", meaning="layers: 6n + 2, as 20, 56, 110, 1202")
     shortcut: str = knob(
         default="subsample", legal=POOLINGS, meaning="how shortcuts shrink; average is stochastic depth's paper"

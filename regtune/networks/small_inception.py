@@ -11,7 +11,7 @@ from torch.nn.functional import max_pool2d
 
 from regtune.networks._activations import ACTIVATIONS, bounded
 from regtune.networks._base import Bend, Network, Normalize, Slot
-from regtune.networks._initial import MEANING, SCHEMES
+from regtune.networks._initial import INITS, MEANING
 from regtune.networks._parts import Style, expect_side
 from regtune.space import knob
 
@@ -30,7 +30,7 @@ class SmallInception(Network):
     Requires Rethinking Generalization" (ICLR 2017), figure 3.
     """
 
-    init: str = knob(default="he", legal=SCHEMES, meaning=MEANING)
+    init: str = knob(default="he", legal=INITS, meaning=MEANING)
     activation: str = knob(default="relu", legal=tuple(ACTIVATIONS), meaning="activation")
     batch_norm: bool = knob(default=True, meaning="BatchNorm behind every convolution")
 

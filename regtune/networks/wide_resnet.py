@@ -10,7 +10,7 @@ from regtune.networks._activations import ACTIVATIONS
 from regtune.networks._base import Bend, Network, Normalize, Slot
 from regtune.networks._blocks import PreActivation, places
 from regtune.networks._depth import blocks_per_stage
-from regtune.networks._initial import MEANING, SCHEMES
+from regtune.networks._initial import INITS, MEANING
 from regtune.networks._parts import Style, expect_side
 from regtune.networks._shortcuts import projected
 from regtune.space import knob
@@ -29,7 +29,7 @@ class WideResnet(Network):
     (BMVC 2016).
     """
 
-    init: str = knob(default="he_fan_out", legal=SCHEMES, meaning=MEANING)
+    init: str = knob(default="he_fan_out", legal=INITS, meaning=MEANING)
     depth: int = knob(default=16, legal="[10, 10000]", meaning="layers: 6n + 4, as 16, 22, 28, 40")
     width: int = knob(default=4, legal="[1, 1000]", meaning="k: channels are 16k, 32k, 64k")
     activation: str = knob(default="relu", legal=tuple(ACTIVATIONS), meaning="activation")
