@@ -15,7 +15,8 @@ FILES = sorted(HOUSE.rglob("*.py"))
 # Each line may import from the lines above it and from itself; a folder counts as one room.
 ORDER = [
     {"__init__", "errors"},
-    {"space", "shelf", "noise", "records"},
+    {"own_code", "plugins"},
+    {"space", "shelf", "noise", "records", "sources"},
     {
         "log",
         "machine",
@@ -76,8 +77,9 @@ ORDER = [
     {"phases"},
     {"in_process"},
     {"cluster"},
+    {"silence"},
     {"display", "export", "forecast", "listing", "mirror", "planned", "single", "standing"},
-    {"repeats"},
+    {"again", "repeats"},
     {"commands"},
     {"__main__"},
 ]

@@ -153,11 +153,12 @@ def _check_copy(sweep: Sweep, results: Path, *, in_process: bool, place: Place) 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
     """Say what becomes of a run that Ctrl-C or SIGTERM ends, and exit as such."""
-    from regtune.termination import Terminated, sigterm_interrupts
+    from regtune.termination import sigterm_interrupts
 
-    try:
-        with sigterm_interrupts():
+    with sigterm_interrupts() as terminated:
+        try:
             yield
-    except KeyboardInterrupt as error:
-        print("regtune: interrupted; what is finished is kept, the same command goes on from there", file=sys.stderr)
-        raise typer.Exit(143 if isinstance(error, Terminated) else 130) from error
+        except KeyboardInterrupt as error:
+            text = "regtune: interrupted; what is finished is kept, the same command goes on from there"
+            print(text, file=sys.stderr)
+            raise typer.Exit(143 if terminated() else 130) from error

@@ -14,7 +14,7 @@ import pandas as pd
 
 from regtune.records import Plain
 from regtune.reports.comparison import comparison
-from regtune.reports.failures import failed_lines
+from regtune.reports.failures import count_failed, failed_lines
 from regtune.reports.labels import labels
 from regtune.reports.latex import latex
 from regtune.reports.table import Table
@@ -35,7 +35,7 @@ def markdown(results: Results) -> str:
 def _markdown(found: Tables, results: Results) -> str:
     parts = [markdown_table(table) for table in found.in_order]
     if bad := failed_lines(results):
-        parts += [f"{len(bad)} trials did not end well:", "\n".join(f"- {line}" for line in bad)]
+        parts += [f"{count_failed(results)} trials did not end well:", "\n".join(f"- {line}" for line in bad)]
     return "\n\n".join(parts) + "\n"
 
 
