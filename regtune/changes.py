@@ -11,6 +11,7 @@ from typing import NamedTuple
 from regtune.errors import Refused, shown
 from regtune.machine import describe, differences
 from regtune.records import Plain
+from regtune.sources import same_sources
 
 # What changes no number of a trial.
 FREE = (
@@ -89,6 +90,8 @@ def added(before: Plain, after: Plain) -> list[str]:
         seeds = change.path == "confirm.seeds" and not after["confirm"].get("racing")
         grows = seeds or (parts[0] == "arms" and parts[2:] == ["trials"])
         if ".".join(parts[:2]) in FREE:
+            continue
+        if parts[0] == "plugins" and same_sources(change.was, change.now):
             continue
         if parts == ["aa"]:  # a copy is added, or counts no more
             more += ["a hidden copy of the baseline"] if change.was == NOTHING else []

@@ -7,9 +7,22 @@ from typing import Annotated
 
 import typer
 
+
+def _names(given: list[str] | None) -> list[str]:
+    """Return the names of the plugins that were given by name or path; raises Refused."""
+    from regtune.plugins import name_of_plugin
+
+    return [name_of_plugin(each) for each in given or ()]
+
+
 SweepFile = Annotated[Path, typer.Argument(help="a sweep file (TOML)", show_default=False)]
 Plugin = Annotated[
-    list[str] | None, typer.Option("--plugin", help="a module with your own regularizers, networks or data")
+    list[str] | None,
+    typer.Option(
+        "--plugin",
+        help="a module with your own regularizers, networks or data: its name, or its file as ./mine.py",
+        callback=_names,
+    ),
 ]
 DataFolder = Annotated[
     Path | None,
