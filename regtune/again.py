@@ -95,6 +95,8 @@ def recorded_epochs(results: Results, cell: Cell) -> tuple[Plain, list[Plain]]:
     for row in rows:
         if row["event"] == "header":
             header = row
+        if row["event"] == "retry" and list(cell) in row["cells"]:
+            epochs = []
         if "cell" not in row or Cell(*row["cell"]) != cell:
             continue
         if row["event"] == "asked":

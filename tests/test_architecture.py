@@ -63,7 +63,7 @@ ORDER = [
     {"samplers", "scope"},
     {"sweep_parts"},
     {"sweep"},
-    {"alone"},
+    {"alone", "retry"},
     {"examine"},
     {"pruners"},
     {"boards"},

@@ -35,7 +35,9 @@ def packed(sweep: Sweep, file: Path) -> Iterator[Path]:
         yield folder
 
 
-def entrypoint(sweep: Sweep, file: Path, *, results: str, data: str | None, download: bool) -> str:
+def entrypoint(
+    sweep: Sweep, file: Path, *, results: str, data: str | None, download: bool, retry_failed: bool = False
+) -> str:
     """Return the shell command that runs a packed sweep on the head node."""
     words = ["python", "-m", "regtune", "run", f"./{file.name}", "--address", "auto"]
     for name in sweep.arms[0].template.plugins:
@@ -43,7 +45,7 @@ def entrypoint(sweep: Sweep, file: Path, *, results: str, data: str | None, down
     line = f"{shlex.join(words)} --results {_quoted(results)}"
     if data is not None:
         line += f" --data {_quoted(data)}"
-    return line + (" --download" if download else "")
+    return line + (" --download" if download else "") + (" --retry-failed" if retry_failed else "")
 
 
 def check_folder(option: str, folder: str) -> None:

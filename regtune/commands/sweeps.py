@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regtune.commands.options import DataFolder, Download, Full, InProcess, Plugin, ResultsFolder, SweepFile
+from regtune.commands.options import (
+    DataFolder,
+    Download,
+    Full,
+    InProcess,
+    Plugin,
+    ResultsFolder,
+    RetryFailed,
+    SweepFile,
+)
 
 if TYPE_CHECKING:
     from regtune.data import Place
@@ -79,6 +88,7 @@ def run(
     optuna_storage: Annotated[
         str | None, typer.Option(help="copy search into this Optuna storage, as sqlite:///search.db", metavar="URL")
     ] = None,
+    retry_failed: RetryFailed = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be done; start nothing")] = False,
     full: Full = False,
     data: DataFolder = None,
@@ -101,7 +111,7 @@ def run(
     loaded = Sweep.read(sweep, tuple(plugin or ()))
     console = Console()
     if dry_run:
-        console.print(forecast_all(loaded, results))
+        console.print(forecast_all(loaded, results, retry_failed=retry_failed))
         return
 
     @contextlib.contextmanager
@@ -121,13 +131,18 @@ def run(
             address=address,
             place=Place(root=data, download=download),
             limit=Limit(hours=max_hours, gpu_hours=max_gpu_hours),
+            retry_failed=retry_failed,
         )
-    written, confirmed = write_folder(loaded.folder(results))
+    written, confirmed, failed = write_folder(loaded.folder(results))
     width = shutil.get_terminal_size().columns
     print(f"\n{written[0].read_text(encoding='utf-8') if full else brief([loaded.folder(results)], width)}")
     print(f"written: {written[0]}, {', '.join(str(p.relative_to(written[0].parent)) for p in written[1:])}, log.jsonl")
+    if failed:
+        text = f"arms that failed whole: {', '.join(failed)}; {written[0]} has the messages"
+        print(f"regtune: {text}, regtune trial {loaded.folder(results)} --row ROW a traceback", file=sys.stderr)
     if loaded.confirm.seeds and not confirmed:
         print("regtune: no arm has a confirmed trial; the messages above say why", file=sys.stderr)
+    if failed or (loaded.confirm.seeds and not confirmed):
         raise typer.Exit(1)
 
 

@@ -31,6 +31,14 @@ def count_failed(results: Results) -> int:
     return int(results.trials["status"].isin(FAULTS).sum())
 
 
+def failed_whole(results: Results) -> list[str]:
+    """Return the arms of which no trial ended well in search, or none in confirm, although some ended."""
+    trials = results.trials[results.trials["phase"].isin(("search", "confirm"))]
+    ended = trials[trials["status"].isin((*FAULTS, "ok", "pruned"))]
+    whole = {arm for (arm, _), mine in ended.groupby(["arm", "phase"]) if mine["status"].isin(FAULTS).all()}
+    return [arm for arm in results.sweep["arms"] if arm in whole]
+
+
 def failures_words(results: Results) -> str:
     """Return how many trials did not end well, and how many have not ended, in a sentence each."""
     status = results.trials["status"]
