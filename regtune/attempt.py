@@ -6,17 +6,23 @@ The same on a worker of a cluster and in one's own process; who runs it sends th
 from __future__ import annotations
 
 import errno
+import functools
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 
 from regtune.checkpoints import Saved
 from regtune.data import Pool, Splits
+from regtune.own_code import frames_of, place_of
 from regtune.records import Epoch, Outcome, Trial
+from regtune.termination import Interrupted
 from regtune.training import Training
+
+T = TypeVar("T")
 
 # What another attempt may not meet again: memory that a neighbour took, a device that fell over, a full disk.
 FAULTS = (MemoryError, torch.OutOfMemoryError, torch.AcceleratorError)
@@ -47,17 +53,26 @@ class Report:
     weights: Saved | None = None
 
 
+class _RaisedError(Exception):
+    """Wraps what code of the user raised, of whatever kind, so that nothing else is taken for it."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(error)
+        self.error = error
+
+
 def attempt(trial: Trial, data: Splits | Pool, pace: Pace, resume: bytes | None = None) -> Iterator[Report]:
     """Train a trial, from a checkpoint if there is one.
 
-    What a user's method raises, also while it is built, is the trial's outcome; a fault of the machine is
-    raised, since another attempt may do better.
+    What a user's method raises, also while it is built, is the trial's outcome, KeyboardInterrupt and SystemExit
+    included; a fault of the machine is raised, since another attempt may do better, and so is `Interrupted`.
     """
     begun = reported = saved = time.monotonic()
     bundle: list[Epoch] = []
     try:
-        training = _begun(trial, data, resume)
-        for epoch in training:
+        training = _tried(functools.partial(_begun, trial, data, resume))
+        while True:
+            epoch = _tried(functools.partial(next, training))
             bundle.append(epoch)
             now = time.monotonic()
             if epoch.outcome is not None:
@@ -72,16 +87,26 @@ def attempt(trial: Trial, data: Splits | Pool, pace: Pace, resume: bytes | None 
             if checkpoint or epoch.number in pace.rungs or now - reported >= pace.report_seconds:
                 yield Report(epochs=tuple(bundle), checkpoint=checkpoint)
                 bundle, reported = [], time.monotonic()
-        ended = bundle[-1].outcome if bundle else None
+        ended = bundle[-1].outcome
         if pace.weights and trial.phase == "confirm" and ended is not None and ended.status == "ok":
             weights = Saved(id=trial.id, epoch=bundle[-1].number, content=training.weights())
             yield Report(weights=weights)  # by itself: what comes last is held in memory to the end of the phase
-    except Exception as error:
-        if is_fault(error):
-            raise
-        yield Report(epochs=tuple(bundle), outcome=failed(error))
+    except _RaisedError as raised:
+        yield Report(epochs=tuple(bundle), outcome=failed(raised.error))
     else:
         yield Report(epochs=tuple(bundle))
+
+
+def _tried(action: Callable[[], T]) -> T:
+    """Run what may be the user's code. A StopIteration is an error too: a training that has ended is not pulled."""
+    try:
+        return action()
+    except Interrupted:
+        raise
+    except BaseException as error:
+        if is_fault(error):
+            raise
+        raise _RaisedError(error) from error
 
 
 def _begun(trial: Trial, data: Splits | Pool, resume: bytes | None) -> Training:
@@ -102,8 +127,10 @@ def is_fault(error: BaseException) -> bool:
 
 
 def failed(error: BaseException) -> Outcome:
-    """Return the outcome of a trial whose own code raised."""
-    return Outcome(status="failed", message=in_words(error))
+    """Return the outcome of a trial whose own code raised: with the place, and a short traceback."""
+    place = place_of(error)
+    message = f"{in_words(error)} ({place})" if place else in_words(error)
+    return Outcome(status="failed", message=message, traceback=frames_of(error))
 
 
 def overdue(seconds: float, kept: int = 0) -> Outcome:
@@ -114,4 +141,5 @@ def overdue(seconds: float, kept: int = 0) -> Outcome:
 
 def in_words(error: BaseException) -> str:
     """Return an error in one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
+    text = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
+    return text if str(error) else type(error).__name__

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from regtune.errors import Refused, shown
 from regtune.machine import describe, differences
 from regtune.records import Plain
+from regtune.sources import same_sources
 
 # What changes no number of a trial.
 FREE = (
@@ -44,16 +45,17 @@ class Change(NamedTuple):
         return f"{self.path}: {self.was} -> {self.now}"
 
 
-def check_same(log: Path, rows: Sequence[Plain], sweep: Plain) -> list[str]:
+def check_same(log: Path, rows: Sequence[Plain], sweep: Plain, mended: Collection[str] = ()) -> list[str]:
     """Return in words what a sweep (as `Sweep.plain()` has it) adds to that of a log with these rows.
 
-    Raises Refused if trials of the two could not be compared; warns where the machine is another one.
+    Plugins that were `mended` may be others, since the arms that use them are trained again. Raises Refused if trials
+    of the two could not be compared; warns where the machine is another one.
     """
     headers = [row for row in rows if row["event"] == "header"]
     if not headers:
         return []
     try:
-        more = added(headers[-1]["sweep"], json.loads(json.dumps(sweep)))
+        more = added(headers[-1]["sweep"], json.loads(json.dumps(sweep)), mended)
     except Refused as error:
         raise Refused(f"{log}: {error}") from error
     if unlike := differences(headers[-1], describe()):
@@ -76,7 +78,7 @@ def reworded(rows: Sequence[Plain], sweep: Plain) -> Plain | None:
     return {name: value for name, value in newest.items() if name not in ("event", "time")} | {"sweep": sweep}
 
 
-def added(before: Plain, after: Plain) -> list[str]:
+def added(before: Plain, after: Plain, mended: Collection[str] = ()) -> list[str]:
     """Return in words what the sweep `after` adds to the sweep `before` (both as `Sweep.plain()` has them).
 
     More trials, more seeds and new arms add; terms of the cluster are free. A race has split its error over the
@@ -89,6 +91,8 @@ def added(before: Plain, after: Plain) -> list[str]:
         seeds = change.path == "confirm.seeds" and not after["confirm"].get("racing")
         grows = seeds or (parts[0] == "arms" and parts[2:] == ["trials"])
         if ".".join(parts[:2]) in FREE:
+            continue
+        if parts[0] == "plugins" and (change.path[8:] in mended or same_sources(change.was, change.now)):
             continue
         if parts == ["aa"]:  # a copy is added, or counts no more
             more += ["a hidden copy of the baseline"] if change.was == NOTHING else []
@@ -103,9 +107,11 @@ def added(before: Plain, after: Plain) -> list[str]:
         refused.append(Change("the first arm, which others are compared with", first, now_first))
     if refused:
         rest = f" and {len(refused) - MOST_SHOWN} more" if len(refused) > MOST_SHOWN else ""
+        only = all(change.path.startswith("plugins.") and change.was != NOTHING for change in refused)
+        mend = "; or have --retry-failed train again the arms that use what was mended" if only else ""
         raise Refused(
             f"holds a sweep that differs in {'; '.join(map(str, refused[:MOST_SHOWN]))}{rest}; trials of the two "
-            f"could not be compared: give the changed sweep another name or move the folder away"
+            f"could not be compared: give the changed sweep another name or move the folder away{mend}"
         )
     return more
 

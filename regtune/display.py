@@ -17,6 +17,7 @@ from rich.text import Text
 from regtune.folders import repeat_words
 from regtune.lives import cell_of
 from regtune.records import FAULTS, Plain
+from regtune.silence import Silence, minutes
 from regtune.standing import Standing
 from regtune.sweep import Sweep
 
@@ -50,13 +51,13 @@ class Tally:
 class Progress:
     """Counts the events of a sweep; drawn by rich from another thread."""
 
-    def __init__(self, sweep: Sweep) -> None:
+    def __init__(self, sweep: Sweep, silence: Silence | None = None) -> None:
         self.sweep = sweep
         self._which = repeat_words(sweep.repeat, sweep.search.repeats)
         # Of a race it is known only at its end how many seeds it takes.
         self._most = "at most " if sweep.confirm.racing else ""
         self._lock = threading.Lock()
-        self._standing = Standing(sweep)
+        self._standing, self._silence = Standing(sweep), silence or Silence()
         self._epochs_of: Counter[object] = Counter()
         self._started: float | None = None
         self._epochs_now = 0
@@ -74,6 +75,7 @@ class Progress:
         with self._lock:
             tally = self.tallies[cell.phase, cell.arm]
             self._standing.watch(cell, event, row)
+            self._silence.watch(cell, event, row)
             if event == "asked" and cell.phase in GROWING:
                 tally.planned += 1
             if event == "epoch":
@@ -128,21 +130,21 @@ class Progress:
                     ),
                 )
             left = self.seconds_left()
-            rungs = [Text(words, style="dim")] if (words := self._standing.words()) else []
-        return Group(table, *rungs, Text(f"time left {self._most}{_clock(left)}", style="dim"))
+            said = [Text(words, style="dim") for words in (self._standing.words(), *self._silence.words()) if words]
+        return Group(table, *said, Text(f"time left {self._most}{_clock(left)}", style="dim"))
 
     def line(self) -> str:
         """Return the state in one line, as logs of runs without a terminal have it."""
         with self._lock:
             done = {phase: self._sum(phase) for phase in self.sweep.phases}
             faults = sum(t.ended[status] for t in self.tallies.values() for status in FAULTS)
-            left = self.seconds_left()
+            left, silent = self.seconds_left(), self._silence.words()
         most = {"confirm": self._most}
         counts = ", ".join(
             f"{phase} {ended}/{most.get(phase, '')}{planned}" for phase, (ended, planned) in done.items()
         )
         which = f"{self._which}: " if self._which else ""
-        return f"{which}{counts}, failed {faults}, time left {self._most}{_clock(left)}"
+        return "; ".join([f"{which}{counts}, failed {faults}, time left {self._most}{_clock(left)}", *silent])
 
     def searched(self) -> bool:
         """Whether every trial of search has ended."""
@@ -156,7 +158,7 @@ class Progress:
 
 
 def _clock(seconds: float | None) -> str:
-    return "…" if seconds is None else f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+    return "…" if seconds is None else minutes(seconds)
 
 
 @contextlib.contextmanager

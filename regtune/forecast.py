@@ -15,6 +15,7 @@ from regtune.log import read_log
 from regtune.phases import Step, phases
 from regtune.records import Phase as Name
 from regtune.records import Plain
+from regtune.retry import RETRY, retry_of
 from regtune.sweep import Sweep
 
 
@@ -30,11 +31,11 @@ class _Read:
         raise RuntimeError(f"a dry run wrote {event}")
 
 
-def forecast_all(sweep: Sweep, results: Path) -> Group:
+def forecast_all(sweep: Sweep, results: Path, *, retry_failed: bool = False) -> Group:
     """Return what is done and left of every repeat of a sweep, ready to print; raises Refused as a run would."""
     every = sweep.every_repeat()
     lines = [f"{len(every)} repeats of the sweep, seed = {sweep.seed} to {every[-1].seed}"] if len(every) > 1 else []
-    return Group(*lines, *beyond(sweep, results), *(forecast(one, results) for one in every))
+    return Group(*lines, *beyond(sweep, results), *(forecast(one, results, retry_failed=retry_failed) for one in every))
 
 
 def beyond(sweep: Sweep, results: Path) -> list[str]:
@@ -48,12 +49,14 @@ def beyond(sweep: Sweep, results: Path) -> list[str]:
     ]
 
 
-def forecast(sweep: Sweep, results: Path) -> Group:
+def forecast(sweep: Sweep, results: Path, *, retry_failed: bool = False) -> Group:
     """Return what is done and what is left of one repeat of a sweep, ready to print; raises Refused as a run would."""
     path = sweep.folder(results) / "log.jsonl"
     rows, torn = read_log(path) if path.exists() else ([], 0)
-    log = _Read(path=path, rows=rows)
-    lines = [f"added: {text}" for text in check_same(path, rows, sweep.plain())]
+    again = retry_of(rows, sweep) if retry_failed else None
+    lines = [f"added: {text}" for text in check_same(path, rows, sweep.plain(), again.mended if again else ())]
+    lines += again.words() if again else []
+    log = _Read(path=path, rows=[*rows, {"event": RETRY, **again.row()}] if again else rows)
     lines += ["the last line of the log was torn off by a crash and is left out"] if torn else []
     # Before a phase is over, what the next is to do may still change.
     made: dict[str, Step] = {}

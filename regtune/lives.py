@@ -45,9 +45,13 @@ class Lives:
         self.doomed: dict[Cell, Outcome] = {}
         # Where search went on, an arm may have another choice, and its cells of confirm were asked for again.
         newest = {cell_of(row): place for place, row in enumerate(rows) if row["event"] == "asked"}
+        again = {Cell(*cell): n for n, row in enumerate(rows) if row["event"] == "retry" for cell in row["cells"]}
         for place, row in enumerate(rows):
             cell = cell_of(row)
-            if cell is not None and board.knows(cell) and place >= newest.get(cell, 0) and self._replay(cell, row):
+            if cell is None or not board.knows(cell) or place < newest.get(cell, 0):
+                continue
+            counts = row["event"] == "asked" or place > again.get(cell, -1)  # to be trained again is to be asked for
+            if counts and self._replay(cell, row):
                 watch(row["event"], row)
 
     def close(self, cell: Cell, outcome: Outcome) -> None:

@@ -19,6 +19,12 @@ def notes_of(rows: list[Plain], cells: dict[Cell, Plain]) -> list[str]:
         notes.append(f"Search ended early, since {limits[-1]}: arms may have had unequal budgets.")
     if lost := sum(entry["status"] == "lost" for entry in cells.values()):
         notes.append(f"Lost to faults of machines, and counted as failed: {lost}.")
+    again = {tuple(cell) for row in rows if row["event"] == "retry" for cell in row["cells"]}
+    if again:
+        trials = "1 trial was" if len(again) == 1 else f"{len(again)} trials were"
+        mended = sorted({name for row in rows if row["event"] == "retry" for name in row["mended"]})
+        why = f", since these were changed: {', '.join(mended)}" if mended else ""
+        notes.append(f"On request {trials} trained again{why}; what is reported is from there.")
     if differing := len({tuple(row["cell"]) for row in rows if row["event"] == "differs"}):
         trials = "1 trial" if differing == 1 else f"{differing} trials"
         notes.append(

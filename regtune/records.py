@@ -123,7 +123,8 @@ class Outcome:
     second, whose length is `retrain_epochs`: `train_*` are then of training and validation examples together, on
     which it trained, and `val_*` still of validation examples that had not been trained on. Where it went on from
     the weights of the first, there is no `distance`. `target_reached` is 1.0 or 0.0 where it had a loss to match.
-    None stands for a number that is not finite.
+    None stands for a number that is not finite. Where an exception ended the trial, `traceback` has a line for each of
+    its frames from the first that is the user's on, see `own_code`.
     """
 
     status: Status
@@ -131,10 +132,14 @@ class Outcome:
     kept: int = 0
     metrics: Mapping[str, float | None] = dataclasses.field(default_factory=dict)
     test_right: str = ""
+    traceback: str = ""
 
     def plain(self) -> Plain:
         """Return the strict-JSON form."""
-        return {**vars(self), "metrics": dict(self.metrics)}
+        row = {**vars(self), "metrics": dict(self.metrics)}
+        if not self.traceback:  # rows without stay what they were
+            del row["traceback"]
+        return row
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,6 +34,7 @@ def run_all(
     address: str | None = None,
     place: Place | None = None,
     limit: Limit | None = None,
+    retry_failed: bool = False,
 ) -> list[Path]:
     """Run what is left of every repeat of a sweep and return the paths of their logs, the first repeat's first.
 
@@ -56,6 +57,7 @@ def run_all(
                     address=address,
                     place=place,
                     limit=limit,
+                    retry_failed=retry_failed,
                 )
             )
     return logs

@@ -7,17 +7,16 @@ modules that it was given, and collects. A thing's name is its class name in sna
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import inspect
 import pkgutil
 import re
 from collections.abc import Iterable
 from dataclasses import Field, dataclass
-from pathlib import Path
 from typing import Generic, TypeVar
 
 from regtune.errors import Refused, nearest, shown
+from regtune.plugins import import_plugin
 
 T = TypeVar("T")
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -27,39 +26,6 @@ def name_of(cls: type) -> str:
     """Return the name under which sweep files know a class."""
     label = cls.__dict__.get("label")
     return label if isinstance(label, str) else _WORD.sub("_", cls.__name__).lower()
-
-
-def import_plugin(name: str) -> object:
-    """Import a user's module by its dotted name; raises Refused where that fails."""
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name and f"{name}.".startswith(f"{error.name}."):
-            raise Refused(
-                f"plugin {name}: no module of that name; start regtune in its folder or install it"
-            ) from error
-        raise Refused(f"plugin {name}: it imports {error.name}, which is not installed") from error
-    except (Exception, SystemExit) as error:
-        # A user's module may fail in any way while it is imported; its words are passed on.
-        raise Refused(f"plugin {name}: {type(error).__name__}: {shown(str(error), 200)}") from error
-
-
-def plugin_path(name: str) -> Path:
-    """Return the file of a user's module, or the folder of the package that it is in."""
-    file = getattr(import_plugin(name.partition(".")[0]), "__file__", None)
-    if file is None:
-        raise Refused(f"plugin {name}: expected a module or package with a file, given a namespace")
-    path = Path(file)
-    return path.parent if path.name == "__init__.py" else path
-
-
-def fingerprint(name: str) -> str:
-    """Return a hash of the sources of a user's module, a package's files included."""
-    path = plugin_path(name)
-    digest = hashlib.sha256()
-    for source in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-        digest.update(source.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,14 +13,11 @@ from regtune.arms import Arm
 from regtune.build import load_data
 from regtune.data import Place
 from regtune.errors import Refused, nearest, shown
-from regtune.log import read_log
-from regtune.machine import describe, differences
 from regtune.optimizers import OPTIMIZERS
-from regtune.records import ONE_OF, SWITCH, Cell, Epoch, Plain, Trial
+from regtune.records import ONE_OF, SWITCH, Epoch, Trial
 from regtune.regularizers import REGULARIZERS
 from regtune.rehearsal import rehearse_trial, told
 from regtune.space import Knob, knobs
-from regtune.store import Results, load
 from regtune.sweep import Sweep
 from regtune.training import train
 
@@ -115,70 +112,3 @@ def line(epoch: Epoch) -> str:
         text += f"\n{epoch.outcome.status} {epoch.outcome.message}".rstrip()
         text += "".join(f"\n  {name} {value}" for name, value in epoch.outcome.metrics.items())
     return text
-
-
-def repeat(folder: Path, row: str, place: Place) -> int:
-    """Train a recorded trial again and say whether every number of every epoch is identical.
-
-    Returns the exit code: 0 if identical, 1 if not, 3 if the machine makes that no surprise.
-    """
-    results = load(folder)
-    cell = find(results, row)
-    trial = Trial.from_plain(results.plain_trials[cell])
-    header, recorded = recorded_epochs(results, cell)
-    if not recorded:
-        raise Refused(f"--row {row}: expected a trial with epochs, this one ended before its first")
-    print(f"{cell}: {trial.id}, {len(recorded)} recorded epochs")
-    differing = []
-    epochs = train(trial, data=load_data(trial, place))
-    for then in recorded:  # a pruned trial would go on; only what is recorded is trained again
-        epoch = next(epochs, None)
-        now = epoch.numbers() if epoch else dict.fromkeys(then, "nothing")
-        differing += [
-            f"epoch {then['number']} {name}: {then[name]} then, {now[name]} now"
-            for name in then
-            if then[name] != now[name]
-        ]
-    unlike = differences(header, describe())
-    if not differing:
-        print(f"identical: every number of {len(recorded)} epochs")
-        return 0
-    print(f"{len(differing)} numbers differ, the first: {differing[0]}")
-    if unlike:
-        print(f"not comparable bit for bit, because {'; '.join(unlike)}")
-        return 3
-    print("not identical although software and processor are the same")
-    return 1
-
-
-def find(results: Results, row: str) -> Cell:
-    """Return the recorded cell of an id or of `arm/phase/number`; raises Refused."""
-    by_name = {str(cell): cell for cell in results.plain_trials}
-    ids = {Trial.from_plain(trial).id: cell for cell, trial in results.plain_trials.items()}
-    found = by_name.get(row) or ids.get(row)
-    if found is None:
-        raise Refused(f"--row: unknown trial {shown(row)}{nearest(row, [*by_name, *ids])[:200]}")
-    return found
-
-
-def recorded_epochs(results: Results, cell: Cell) -> tuple[Plain, list[Plain]]:
-    """Return the header under which a cell was trained, where its worker was, and the numbers of its epochs."""
-    header, then, epochs = results.header, results.header, list[Plain]()
-    rows, _ = read_log(results.path / "log.jsonl")
-    for row in rows:
-        if row["event"] == "header":
-            header = row
-        if "cell" not in row or Cell(*row["cell"]) != cell:
-            continue
-        if row["event"] == "asked":
-            epochs = []
-        elif row["event"] == "started":
-            place = row["where"]
-            then = {
-                **header,
-                "packages": {**header["packages"], "torch": place["torch"]},
-                "machine": {**header["machine"], "processor": place["processor"]},
-            }
-        elif row["event"] == "epoch":
-            epochs.append(Epoch.from_plain(row["epoch"]).numbers())
-    return then, epochs

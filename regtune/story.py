@@ -49,6 +49,8 @@ class Story:
             self._epoch(row)
             return
         self.rows.append(row)
+        if row["event"] == "retry":
+            self._again(row)
         if "cell" not in row:
             return
         cell = Cell(*row["cell"])
@@ -71,6 +73,14 @@ class Story:
         counting = [run for cell, run in self.runs.items() if is_copy(cell.arm) == copies]
         others = sorted(set(range(self.epochs.runs)) - set(self.runs.values()))
         return counting, [run for run in others if is_copy(self.epochs.arm(run)) == copies]
+
+    def _again(self, row: Plain) -> None:
+        """Begin trials anew that are trained again on request, see `retry`."""
+        for cell in (Cell(*cell) for cell in row["cells"]):
+            if cell in self.cells:
+                asked = {name: self.cells[cell][name] for name in ("id", "seed", "params")}
+                self.cells[cell] = missing(cell) | asked | {"status": "running"}
+                self.runs[cell] = self.epochs.begin(cell)
 
     def _epoch(self, row: Plain) -> None:
         cell: Any = tuple(row["cell"])  # equal to the Cell, and made in a third of the time

@@ -9,13 +9,14 @@ from regtune.arms import Arm
 from regtune.copies import copy_name, copy_plain
 from regtune.errors import Refused, nearest, shown
 from regtune.folders import repeat_folder
+from regtune.plugins import find_beside
 from regtune.records import PHASES, Phase, Plain
 from regtune.resampling import MOST, SEEDS
 from regtune.samplers import SAMPLERS
 from regtune.scope import lacking, lacking_copy
 from regtune.seeds import SHIFT, Seeds
 from regtune.selection import Selection
-from regtune.shelf import fingerprint
+from regtune.sources import fingerprint
 from regtune.sweep_file import (
     MAX_TRIALS,
     Cluster,
@@ -49,7 +50,7 @@ class Sweep(Seeds):
         """Read a sweep file; raises Refused with file, path, expectation, value and remedy."""
         source = Path(path)
         try:
-            return _checked(read_file(source), plugins, default_name=source.stem)
+            return _checked(read_file(source), plugins, source)
         except Refused as error:
             raise Refused(f"{source}: {error}") from error
 
@@ -171,10 +172,11 @@ class Sweep(Seeds):
         }
 
 
-def _checked(file: SweepFile, plugins: tuple[str, ...], default_name: str) -> Sweep:
+def _checked(file: SweepFile, plugins: tuple[str, ...], source: Path) -> Sweep:
+    find_beside([*file.plugins, *plugins], source.parent)
     arms = read_arms(file, plugins)
     sweep = Sweep(
-        name=file.name or default_name,
+        name=file.name or source.stem,
         seed=file.seed,
         arms=arms,
         training=file.training,

@@ -15,7 +15,8 @@ FILES = sorted(HOUSE.rglob("*.py"))
 # Each line may import from the lines above it and from itself; a folder counts as one room.
 ORDER = [
     {"__init__", "errors"},
-    {"space", "shelf", "noise", "global_noise", "records"},
+    {"own_code", "plugins"},
+    {"space", "shelf", "noise", "global_noise", "records", "sources"},
     {
         "log",
         "machine",
@@ -63,7 +64,7 @@ ORDER = [
     {"samplers", "scope"},
     {"sweep_parts"},
     {"sweep"},
-    {"alone"},
+    {"alone", "retry"},
     {"examine", "tracing"},
     {"rehearsal"},
     {"pruners"},
@@ -78,8 +79,9 @@ ORDER = [
     {"phases"},
     {"in_process"},
     {"cluster"},
+    {"silence"},
     {"display", "export", "forecast", "listing", "mirror", "planned", "single", "standing"},
-    {"repeats"},
+    {"again", "repeats"},
     {"commands"},
     {"__main__"},
 ]

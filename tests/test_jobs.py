@@ -281,14 +281,14 @@ def test_a_job_is_named_after_its_sweep(sweep_file: Path) -> None:
 
 def test_the_shell_gets_quoted_words_and_finds_the_home_folder(sweep_file: Path) -> None:
     sweep = Sweep.read(sweep_file)
-    line = entrypoint(sweep, Path("a; b.toml"), results="~/my results", data="/d d", download=True)
+    line = entrypoint(sweep, Path("a; b.toml"), results="~/my results", data="/d d", download=True, retry_failed=True)
     code = 'printf "%s\\n" "$@"'
     done = subprocess.run(
         ["sh", "-c", f"set -- {line}; {code}"], env={"HOME": "/h"}, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines() == [
         "python", "-m", "regtune", "run", "./a; b.toml", "--address", "auto", "--results", "/h/my results",
-        "--data", "/d d", "--download",
+        "--data", "/d d", "--download", "--retry-failed",
     ]  # fmt: skip
 
 

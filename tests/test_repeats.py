@@ -519,13 +519,13 @@ def test_a_report_asks_whether_it_holds_for_whole_searches(tmp_path: Path) -> No
 
 def test_a_run_writes_the_tables_of_all_repeats(tmp_path: Path) -> None:
     made_up(tmp_path, {"base": BASE[:2], "good": GOOD[:2]})
-    written, confirmed = write_folder(tmp_path)
-    assert confirmed == 8
+    written, confirmed, failed = write_folder(tmp_path)
+    assert (confirmed, failed) == (8, [])
     assert written == [tmp_path / name for name in ("table.md", "table.csv", "searches.csv")]
     assert written[0].read_text() == printed([tmp_path], "md")
     assert (tmp_path / "repeat-2" / "table.csv").exists()
     alone = made_up_log(tmp_path / "other", {"base": [0.5, 0.6]})
-    assert write_folder(alone) == ([alone / "table.md", alone / "table.csv"], 2)
+    assert write_folder(alone) == ([alone / "table.md", alone / "table.csv"], 2, [])
 
 
 def test_only_folders_of_repeats_with_a_log_are_repeats(tmp_path: Path) -> None:

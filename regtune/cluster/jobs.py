@@ -65,7 +65,14 @@ def find(client: JobSubmissionClient, name: str) -> Job:
 
 
 def submit(
-    client: JobSubmissionClient, sweep: Sweep, file: Path, *, results: str, data: str | None, download: bool
+    client: JobSubmissionClient,
+    sweep: Sweep,
+    file: Path,
+    *,
+    results: str,
+    data: str | None,
+    download: bool,
+    retry_failed: bool = False,
 ) -> tuple[Job, bool]:
     """Hand a sweep to the cluster, and whether that was needed: one that is under way is left alone.
 
@@ -80,7 +87,9 @@ def submit(
     with packed(sweep, file) as folder:
         client.submit_job(
             submission_id=name,
-            entrypoint=entrypoint(sweep, file, results=results, data=data, download=download),
+            entrypoint=entrypoint(
+                sweep, file, results=results, data=data, download=download, retry_failed=retry_failed
+            ),
             entrypoint_num_cpus=0,  # the driver waits; it takes no trial's place
             runtime_env={
                 "working_dir": str(folder),

@@ -10,16 +10,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import ray
-from ray._private import ray_constants
 from ray.exceptions import AuthenticationError
 
 import regtune
 from regtune.cluster.environment import environment
 from regtune.cluster.nodes import Need, check_versions, slots
+from regtune.cluster.starting import driver_niceness, on_loopback, unassuming
 from regtune.errors import Refused, shown
-from regtune.shelf import plugin_path
+from regtune.sources import shipped_paths
 from regtune.sweep import Sweep
-from regtune.termination import sigterm_kept
 
 SETTINGS = {
     "RAY_AIR_NEW_OUTPUT": "0",  # the newer reporter prints boxes even when asked to be silent
@@ -59,37 +58,23 @@ def _private(sweep: Sweep) -> Iterator[None]:
             "cluster.labels: expected none on this machine alone; give --address of a cluster, or remove them"
         )
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    with environment(SETTINGS | token):
-        with sigterm_kept(), _on_loopback():
-            ray.init(
-                address="local",
-                num_cpus=present,
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level="ERROR",
-                _node_ip_address="127.0.0.1",
-                runtime_env=_shipped(_plugins(sweep)),
-            )
+    with environment(SETTINGS | driver_niceness() | token):
         try:
+            with on_loopback(), unassuming():
+                ray.init(
+                    address="local",
+                    num_cpus=present,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level="ERROR",
+                    _node_ip_address="127.0.0.1",
+                    runtime_env=_shipped(_plugins(sweep)),
+                )
             if sweep.cluster.gpus_per_trial > ray.cluster_resources().get("GPU", 0):
                 raise Refused("cluster.gpus_per_trial: expected 0, this machine has no GPU that Ray can see")
             yield
         finally:
             ray.shutdown()
-
-
-@contextlib.contextmanager
-def _on_loopback() -> Iterator[None]:
-    """Have a Ray that starts here listen to this machine only.
-
-    Ray turns 127.0.0.1 into the address that other machines see, and has its servers listen there; not on macOS and
-    Windows, and not where it is told that this is one of those.
-    """
-    before, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
-    try:
-        yield
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 @contextlib.contextmanager
@@ -109,7 +94,7 @@ def _joined(sweep: Sweep, address: str, say: Callable[[str], None]) -> Iterator[
     mode = {"RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "token")}
     with environment(SETTINGS | mode):
         try:
-            with sigterm_kept():
+            with unassuming():
                 ray.init(address=address, log_to_driver=False, logging_level="ERROR", runtime_env=_shipped(shipped))
         except (ConnectionError, RuntimeError, ValueError, AuthenticationError) as error:
             text = " ".join(str(error).split())[:300]
@@ -150,7 +135,7 @@ def _present_cpus() -> int:
 
 
 def _plugins(sweep: Sweep) -> list[str]:
-    return [str(plugin_path(name)) for name in sweep.arms[0].template.plugins]
+    return [str(path) for path in shipped_paths(sweep.arms[0].template.plugins)]
 
 
 def _shipped(modules: list[str]) -> dict[str, list[str]] | None:

@@ -1,4 +1,4 @@
-"""What a sweep needs on another machine: regtune, its plugin modules and its file, in one folder."""
+"""What a sweep needs on another machine: regtune, its plugins and what they pull in, and its file, in one folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import regtune
 from regtune.errors import Refused, shown
-from regtune.shelf import plugin_path
+from regtune.sources import shipped_paths
 from regtune.sweep import Sweep
 
 LEFT_OUT = ("__pycache__", ".git", ".gitignore")  # by a .gitignore Ray would leave out what a user generates
@@ -26,8 +26,7 @@ def packed(sweep: Sweep, file: Path) -> Iterator[Path]:
         shutil.copytree(
             Path(regtune.__file__).parent, folder / "regtune", ignore=shutil.ignore_patterns(*OURS_LEFT_OUT)
         )
-        for name in sweep.arms[0].template.plugins:
-            source = plugin_path(name)
+        for source in shipped_paths(sweep.arms[0].template.plugins):
             if source.is_dir():
                 shutil.copytree(source, folder / source.name, ignore=shutil.ignore_patterns(*LEFT_OUT))
             else:
@@ -36,7 +35,9 @@ def packed(sweep: Sweep, file: Path) -> Iterator[Path]:
         yield folder
 
 
-def entrypoint(sweep: Sweep, file: Path, *, results: str, data: str | None, download: bool) -> str:
+def entrypoint(
+    sweep: Sweep, file: Path, *, results: str, data: str | None, download: bool, retry_failed: bool = False
+) -> str:
     """Return the shell command that runs a packed sweep on the head node."""
     words = ["python", "-m", "regtune", "run", f"./{file.name}", "--address", "auto"]
     for name in sweep.arms[0].template.plugins:
@@ -44,7 +45,7 @@ def entrypoint(sweep: Sweep, file: Path, *, results: str, data: str | None, down
     line = f"{shlex.join(words)} --results {_quoted(results)}"
     if data is not None:
         line += f" --data {_quoted(data)}"
-    return line + (" --download" if download else "")
+    return line + (" --download" if download else "") + (" --retry-failed" if retry_failed else "")
 
 
 def check_folder(option: str, folder: str) -> None:

@@ -6,13 +6,14 @@ import contextlib
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from regtune import lease
 from regtune.attempt import Pace
 from regtune.build import build_dataset
 from regtune.changes import check_same, reworded
+from regtune.checkpoints import Checkpoints
 from regtune.data import Place, Pool, Splits
 from regtune.errors import Refused
 from regtune.examine import examine, repetitions
@@ -24,7 +25,8 @@ from regtune.machine import describe
 from regtune.phase import Phase
 from regtune.phases import LAST, Step, phases
 from regtune.pruners import rungs
-from regtune.records import Plain
+from regtune.records import Cell, Plain
+from regtune.retry import RETRY, failed_cells, retry_of
 from regtune.sweep import Sweep
 
 Launch = Callable[[Phase, Splits | Pool, Pace], None]
@@ -41,6 +43,7 @@ def run(
     place: Place | None = None,
     limit: Limit | None = None,
     launch: Launch | None = None,
+    retry_failed: bool = False,
 ) -> Path:
     """Run what is left of a sweep and return the path of its log.
 
@@ -49,7 +52,8 @@ def run(
     every event, `say` with what a user should know. With `in_process` trials run here one after the other,
     without Ray; else on the cluster at `address` ("auto", or host:port), or on a Ray of their own on this
     machine. `place` is where the data lie, what the environment says if not given. At a `limit` search ends,
-    and confirm takes what it has found. `launch` runs a phase instead of either. Raises Refused if the folder
+    and confirm takes what it has found. `launch` runs a phase instead of either. With `retry_failed` trials that an
+    exception ended are tried again, and arms trained again whose plugin has changed. Raises Refused if the folder
     holds another sweep.
     """
     if limit is not None and limit.gpu_hours is not None and not sweep.cluster.gpus_per_trial:
@@ -58,8 +62,17 @@ def run(
     with Log(path) as log:
         if log.torn:
             say(f"{path}: the last line was torn off by a crash and is left out")
-        for text in check_same(path, log.rows, sweep.plain()):
+        again = retry_of(log.rows, sweep) if retry_failed else None
+        for text in check_same(path, log.rows, sweep.plain(), again.mended if again else ()):
             say(f"{path}: added: {text}")
+        if again is not None and again.cells:
+            with lease.held(log, waiting=say):
+                log.append(RETRY, again.row())
+                for cell in again.cells:  # an interrupted trial of an arm that is trained again has one of the old code
+                    Checkpoints(path.parent / "checkpoints").drop(cell)
+            log.reread()
+        for text in again.words() if again is not None else _left(failed_cells(log.rows, sweep)):
+            say(text)
         spent = Spent(limit or Limit(), log.rows, sweep.cluster.gpus_per_trial)
         steps = phases(sweep, log, watch=_telling(watch, say), spent=spent)
         made = [*_over(steps)]
@@ -86,6 +99,12 @@ def run(
                     log.append("limit", {"message": step.phase.closed})
                     say(f"{step.phase.closed}: confirm takes what search has found")
     return path
+
+
+def _left(failed: Sequence[Cell]) -> list[str]:
+    """Say how many trials failed before and are not tried again."""
+    text = f"{len(failed)} trials that failed in an earlier run are left as they are; --retry-failed tries them again"
+    return [text] if failed else []
 
 
 def _over(steps: Iterator[Step]) -> Iterator[Step]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regtune.commands.options import Download, Plugin, SweepFile
+from regtune.commands.options import Download, Plugin, RetryFailed, SweepFile
 
 if TYPE_CHECKING:
     from regtune.cluster.jobs import Job
@@ -35,6 +35,7 @@ def submit(
         str | None, typer.Option("--data", help="folder on the cluster below which data sets lie", show_default=False)
     ] = None,
     download: Download = False,
+    retry_failed: RetryFailed = False,
     as_json: Json = False,
 ) -> None:
     """Check a sweep and hand it to a Ray cluster; it runs there, whatever happens here."""
@@ -49,7 +50,9 @@ def submit(
     loaded = Sweep.read(sweep, tuple(plugin or ()))
     with connect(address) as client:
         check_version(client, address)
-        job, new = submit_sweep(client, loaded, sweep, results=results, data=data, download=download)
+        job, new = submit_sweep(
+            client, loaded, sweep, results=results, data=data, download=download, retry_failed=retry_failed
+        )
     if as_json:
         print(json.dumps({**dataclasses.asdict(job), "submitted": new}))
         return

@@ -116,14 +116,14 @@ def trial(
     download: Download = False,
 ) -> None:
     """Train one trial here without Ray, or train a recorded one again and compare every number."""
-    from regtune import single
+    from regtune import again, single
     from regtune.data import Place
 
     place = Place(root=data, download=download)
     if source.is_dir() or source.suffix == ".jsonl":
         if row is None:
             raise Refused(f"{source}: a results folder needs --row with the id of a trial, or arm/phase/number")
-        raise typer.Exit(single.repeat(source, row, place))
+        raise typer.Exit(again.repeat(source, row, place))
     if row is not None:
         raise Refused(f"{source}: --row needs a results folder")
     single.show(source, arm, setting or [], seed, tuple(plugin or ()), place)

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regtune.commands.options import DataFolder, Download, Full, InProcess, Plugin, ResultsFolder, SweepFile
+from regtune.commands.options import (
+    DataFolder,
+    Download,
+    Full,
+    InProcess,
+    Plugin,
+    ResultsFolder,
+    RetryFailed,
+    SweepFile,
+)
 
 if TYPE_CHECKING:
     from regtune.data import Place
@@ -86,6 +95,7 @@ def run(
     optuna_storage: Annotated[
         str | None, typer.Option(help="copy search into this Optuna storage, as sqlite:///search.db", metavar="URL")
     ] = None,
+    retry_failed: RetryFailed = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be done; start nothing")] = False,
     full: Full = False,
     data: DataFolder = None,
@@ -108,7 +118,7 @@ def run(
     loaded = Sweep.read(sweep, tuple(plugin or ()))
     console = Console()
     if dry_run:
-        console.print(forecast_all(loaded, results))
+        console.print(forecast_all(loaded, results, retry_failed=retry_failed))
         return
 
     @contextlib.contextmanager
@@ -128,13 +138,18 @@ def run(
             address=address,
             place=Place(root=data, download=download),
             limit=Limit(hours=max_hours, gpu_hours=max_gpu_hours),
+            retry_failed=retry_failed,
         )
-    written, confirmed = write_folder(loaded.folder(results))
+    written, confirmed, failed = write_folder(loaded.folder(results))
     width = shutil.get_terminal_size().columns
     print(f"\n{written[0].read_text(encoding='utf-8') if full else brief([loaded.folder(results)], width)}")
     print(f"written: {written[0]}, {', '.join(str(p.relative_to(written[0].parent)) for p in written[1:])}, log.jsonl")
+    if failed:
+        text = f"arms that failed whole: {', '.join(failed)}; {written[0]} has the messages"
+        print(f"regtune: {text}, regtune trial {loaded.folder(results)} --row ROW a traceback", file=sys.stderr)
     if loaded.confirm.seeds and not confirmed:
         print("regtune: no arm has a confirmed trial; the messages above say why", file=sys.stderr)
+    if failed or (loaded.confirm.seeds and not confirmed):
         raise typer.Exit(1)
 
 
@@ -160,11 +175,12 @@ def _check_copy(sweep: Sweep, results: Path, *, in_process: bool, place: Place) 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
     """Say what becomes of a run that Ctrl-C or SIGTERM ends, and exit as such."""
-    from regtune.termination import Terminated, sigterm_interrupts
+    from regtune.termination import sigterm_interrupts
 
-    try:
-        with sigterm_interrupts():
+    with sigterm_interrupts() as terminated:
+        try:
             yield
-    except KeyboardInterrupt as error:
-        print("regtune: interrupted; what is finished is kept, the same command goes on from there", file=sys.stderr)
-        raise typer.Exit(143 if isinstance(error, Terminated) else 130) from error
+        except KeyboardInterrupt as error:
+            text = "regtune: interrupted; what is finished is kept, the same command goes on from there"
+            print(text, file=sys.stderr)
+            raise typer.Exit(143 if terminated() else 130) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -47,20 +48,29 @@ def repeats_in(folder: Path) -> list[Results]:
     return [load(path) for path in _begun(folder)]
 
 
-def write_folder(folder: Path) -> tuple[list[Path], int]:
-    """Write the tables of a sweep's folder and of its repeats; return their paths and the confirmed trials behind them.
+class Written(NamedTuple):
+    """The files that were written, the confirmed trials behind them, and the arms that failed whole in any repeat."""
+
+    files: list[Path]
+    confirmed: int
+    failed: list[str]
+
+
+def write_folder(folder: Path) -> Written:
+    """Write the tables of a sweep's folder and of its repeats.
 
     `table.md` has all of them, `table.csv` the first repeat's rows, `searches.csv` those over whole searches; a
     repeat's own tables lie beside its log.
     """
     paths = _begun(folder)
-    confirmed = sum(write_tables(path) for path in paths)
+    tables = [write_tables(path) for path in paths]
     written = [folder / "table.md", folder / "table.csv"]
     if len(paths) > 1:
         written[0].write_text(printed([folder], "md"), encoding="utf-8")
         written.append(folder / "searches.csv")
         written[2].write_text(printed([folder], "csv"), encoding="utf-8")
-    return written, confirmed
+    failed = dict.fromkeys(arm for _, arms in tables for arm in arms)
+    return Written(written, sum(confirmed for confirmed, _ in tables), list(failed))
 
 
 def _begun(folder: Path) -> list[Path]:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from regtune.records import Plain
 from regtune.reports.comparison import comparison
-from regtune.reports.failures import failed_lines
+from regtune.reports.failures import count_failed, failed_lines, failed_whole
 from regtune.reports.labels import labels
 from regtune.reports.latex import latex
 from regtune.reports.table import Table
@@ -35,7 +35,7 @@ def markdown(results: Results) -> str:
 def _markdown(found: Tables, results: Results) -> str:
     parts = [markdown_table(table) for table in found.in_order]
     if bad := failed_lines(results):
-        parts += [f"{len(bad)} trials did not end well:", "\n".join(f"- {line}" for line in bad)]
+        parts += [f"{count_failed(results)} trials did not end well:", "\n".join(f"- {line}" for line in bad)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -106,13 +106,16 @@ def strict(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def write_tables(folder: Path) -> int:
-    """Write `table.md` and `table.csv` of a results folder; return the confirmed trials behind them."""
+def write_tables(folder: Path) -> tuple[int, list[str]]:
+    """Write `table.md` and `table.csv` of a results folder.
+
+    Returns how many confirmed trials are behind them, and which arms failed whole.
+    """
     results = load(folder)
     found = tables(results)
     (folder / "table.md").write_text(_markdown(found, results), encoding="utf-8")
     found.rows.to_csv(folder / "table.csv", index=False)
-    return int(found.rows["n"].sum())
+    return int(found.rows["n"].sum()), failed_whole(results)
 
 
 # Formats in which tables stand one behind the other, and what writes one table, and all of several sweeps.

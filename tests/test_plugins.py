@@ -1,0 +1,215 @@
+"""What belongs to a plugin: found wherever regtune is started, told apart by all that it pulls in, shipped with it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from regtune.cluster.parcel import packed
+from regtune.errors import Refused
+from regtune.log import read_log
+from regtune.plugins import find_beside, name_of_plugin, spec_of
+from regtune.sources import fingerprint, plugin_paths, same_sources, shipped_paths
+from regtune.sweep import Sweep
+from tests.conftest import write_log
+from tests.resuming import SMALL, ran, read
+
+METHOD = '''
+from dataclasses import dataclass
+from regtune.regularizers import Regularizer
+
+@dataclass(frozen=True, kw_only=True)
+class Outer(Regularizer):
+    """Changes pictures as its neighbour says."""
+
+    def augment(self, x, y, step):
+        from effect import scale
+        return scale(x), y
+'''
+WITH_OUTER = 'plugins = ["outer"]\n' + SMALL.replace("dropout = { dropout = {} }", "outer = { outer = {} }")
+NAMES = ("outer", "effect", "deeper", "pack", "space_only", "alone", "twice")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return a folder with a plugin and the module that it imports; what a test imports is forgotten after it."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    for name in NAMES:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    place = tmp_path / "mine"
+    place.mkdir()
+    (place / "outer.py").write_text(METHOD)
+    (place / "effect.py").write_text("import math, torch, numpy\nimport deeper\ndef scale(x): return deeper.same(x)\n")
+    (place / "deeper.py").write_text("def same(x): return x\n")
+    yield place
+    for name in NAMES:
+        sys.modules.pop(name, None)
+
+
+def sha(*sources: Path) -> str:
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+
+
+def test_what_a_plugin_imports_is_part_of_it_and_nothing_that_is_installed(folder: Path) -> None:
+    find_beside(["outer"], folder)
+    assert plugin_paths("outer") == {name: folder / f"{name}.py" for name in ("outer", "effect", "deeper")}
+    effect, deeper = sha(folder / "effect.py")[:8], sha(folder / "deeper.py")[:8]
+    assert fingerprint("outer") == f"{sha(folder / 'outer.py')[:16]} deeper={deeper} effect={effect}"
+    assert shipped_paths(["outer", "effect"]) == [folder / f"{name}.py" for name in ("outer", "effect", "deeper")]
+
+
+def test_the_fingerprint_of_a_plugin_that_imports_nothing_of_the_user_s_is_what_it_was(folder: Path) -> None:
+    (folder / "alone.py").write_text("import json\nimport torch\nfrom regtune.regularizers import Regularizer\n")
+    find_beside(["alone"], folder)
+    assert fingerprint("alone") == sha(folder / "alone.py")[:16]
+    pack = folder / "pack"
+    (pack / "inner").mkdir(parents=True)
+    (pack / "__init__.py").write_text("from .part import x\nfrom . import inner\n")
+    (pack / "part.py").write_text("from pack.inner import x\n")
+    (pack / "inner" / "__init__.py").write_text("x = 1\n")
+    assert fingerprint("pack") == sha(*sorted(pack.rglob("*.py")))[:16]
+    assert shipped_paths(["pack"]) == [pack]
+
+
+def test_packages_namespaces_and_relative_imports_are_followed(folder: Path) -> None:
+    pack, space = folder / "pack", folder / "space_only"
+    (pack / "inner").mkdir(parents=True)
+    space.mkdir()
+    (pack / "__init__.py").write_text("")
+    (pack / "method.py").write_text("from .inner import way\nfrom .. import nothing\n")
+    (pack / "inner" / "__init__.py").write_text("from . import way\n")
+    (pack / "inner" / "way.py").write_text("def f():\n    import space_only.part as p\n    return p\n")
+    (space / "part.py").write_text("if True:\n    from effect import *\nimport broken_here\n")
+    (folder / "deeper.py").write_text("def (:\n")  # a fault of the user's, which is none of ours
+    (folder / "broken_here.py").write_bytes(b"\0")
+    find_beside(["pack.method"], folder)
+    paths = plugin_paths("pack.method")
+    assert paths.pop("pack") == pack
+    assert paths == {
+        "space_only": space,
+        **{name: folder / f"{name}.py" for name in ("effect", "deeper", "broken_here")},
+    }
+
+
+def test_nothing_is_imported_to_find_out(folder: Path) -> None:
+    (folder / "effect.py").write_text("raise SystemExit('imported')\n")
+    find_beside(["outer"], folder)
+    assert set(plugin_paths("outer")) == {"outer", "effect"}
+    assert spec_of("no_such_module_at_all.part") is None
+    assert spec_of("json.no_such_part") is None
+    assert spec_of("outer.part") is None, "a module has no parts"
+    assert "effect" not in sys.modules
+
+
+def test_a_change_in_what_a_plugin_imports_is_refused(folder: Path) -> None:
+    ran(folder, WITH_OUTER)
+    (folder / "deeper.py").write_text("def same(x): return x * 0.0\n")
+    more = WITH_OUTER.replace("trials = 2", "trials = 3")
+    with pytest.raises(Refused, match=r"differs in plugins\.outer: \w+ deeper=\w+ effect=(\w+) -> \w+ deeper=\w+ "):
+        ran(folder, more)
+
+
+def test_a_log_that_knows_a_plugin_by_its_own_file_goes_on_and_then_knows_all_of_it(folder: Path) -> None:
+    log = ran(folder, WITH_OUTER)
+    rows = read_log(log)[0]
+    for row in rows:
+        if row["event"] == "header":
+            row["sweep"]["plugins"]["outer"] = sha(folder / "outer.py")[:16]
+    write_log(log, rows)
+    before = log.read_bytes()
+    ran(folder, WITH_OUTER)
+    assert log.read_bytes() == before, "a finished sweep run again adds nothing"
+    more = WITH_OUTER.replace("trials = 2", "trials = 3")
+    ran(folder, more)
+    (folder / "effect.py").write_text("def scale(x): return x\n")
+    with pytest.raises(Refused, match=r"differs in plugins\.outer"):
+        ran(folder, more)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "same"),
+    [
+        ("12", "12", True), ("12", "12 a=1", True), ("12 a=1", "12 a=1", True), ("12 a=1", "12", False),
+        ("12", "13 a=1", False), ("12 a=1", "12 a=1 b=2", False), ("12 a=1", "12 a=2", False), ("1", "12", False),
+    ],
+)  # fmt: skip
+def test_which_fingerprints_are_the_same(before: str, now: str, same: bool) -> None:
+    assert same_sources(before, now) is same
+
+
+def test_a_plugin_beside_the_sweep_file_is_found_from_any_folder(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (folder / "small.toml").write_text(WITH_OUTER)
+    assert Sweep.read(Path("mine/small.toml")).arm("outer").template.recipe == ({"name": "outer"},)
+    assert str(folder) in sys.path, "what it imports later on is found too"
+
+
+def test_a_plugin_given_by_its_file_is_that_file(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.toml").write_text(WITH_OUTER.partition("\n")[2])
+    assert name_of_plugin("./mine/outer.py") == "outer"
+    assert Sweep.read("small.toml", ("outer",)).plain()["plugins"] == {"outer": fingerprint("outer")}
+    (folder / "pack").mkdir()
+    (folder / "pack" / "__init__.py").write_text("")
+    assert name_of_plugin("mine/pack") == "pack"
+    assert name_of_plugin("tests.plugin_things") == "tests.plugin_things"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("./none.py", "plugin './none.py': expected a Python file or a package"),
+        ("mine/empty", "expected a Python file or a package (a folder with __init__.py)"),
+        ("mine/two words.py", "expected a file called like a module, of letters, digits and _"),
+        ("mine/json.py", "plugin mine/json.py: expected a file whose name no other module has, given "),
+        ("mine/faulty.py", "plugin faulty: ZeroDivisionError: "),
+    ],
+)
+def test_a_file_that_is_no_plugin_is_refused(
+    given: str, said: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (folder / "empty").mkdir()
+    for name, source in (("two words", ""), ("json", ""), ("faulty", "1 / 0")):
+        (folder / f"{name}.py").write_text(source)
+    with pytest.raises(Refused) as caught:
+        name_of_plugin(given)
+    assert said in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_two_plugins_of_one_name_are_refused_where_python_would_take_the_other(folder: Path, tmp_path: Path) -> None:
+    sys.path.insert(0, str(tmp_path))
+    (tmp_path / "outer.py").write_text(METHOD)
+    with pytest.raises(Refused, match=r"plugin outer: expected one module of that name, there is one beside the sweep"):
+        read(folder, WITH_OUTER)
+    name_of_plugin(str(tmp_path / "outer.py"))
+    assert read(folder, WITH_OUTER).arm("outer")
+
+
+def test_what_is_submitted_runs_where_nothing_else_is(folder: Path) -> None:
+    """The parcel alone, in a process that has neither this checkout nor the plugin's folder on its path."""
+    sweep = read(folder, WITH_OUTER)
+    with packed(sweep, folder / "small.toml") as parcel:
+        assert {path.name for path in parcel.iterdir()} == {
+            "regtune", "small.toml", "outer.py", "effect.py", "deeper.py",
+        }  # fmt: skip
+        code = (
+            "import json; from regtune.sweep import Sweep; import effect, regtune; "
+            "print(json.dumps([Sweep.read('small.toml').plain()['plugins'], effect.__file__, regtune.__file__]))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=parcel, capture_output=True, text=True, check=True, timeout=120,
+            env={"PYTHONPATH": str(parcel)},
+        )  # fmt: skip
+        plugins, *files = json.loads(done.stdout)
+        assert plugins == sweep.plain()["plugins"]
+        assert all(Path(file).is_relative_to(parcel.resolve()) or str(file).startswith(str(parcel)) for file in files)
