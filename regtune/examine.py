@@ -67,7 +67,12 @@ def examine(sweep: Sweep, place: Place | None = None) -> Examined:
 
 
 def repetitions(sweep: Sweep, pool: Pool) -> list[str]:
-    """Return what is to be said of pictures that the data of a sweep hold more than once, see `data.repeated`."""
+    """Return what is to be said of pictures that the data of a sweep hold more than once, see `data.repeated`.
+
+    Nothing of a further repeat, which has the data of the first.
+    """
+    if sweep.repeat != 1:
+        return []
     data = build_dataset(sweep.arms[0].template)
     return [f"{data.where}: {text}" for text in repeated(pool, split(data, pool))]
 

@@ -87,9 +87,8 @@ def run(
                     log.append("header", anew)
             return path
         pool, splits = examine(sweep, place)
-        if sweep.repeat == 1:  # further repeats have the same data
-            for text in repetitions(sweep, pool):
-                say(text)
+        for text in repetitions(sweep, pool):
+            say(text)
         with lease.held(log, waiting=say), contextlib.ExitStack() as stack:
             log.append("header", {**describe(), "sweep": sweep.plain(), "examples": splits.counts})
             launch = launch or (run_here if in_process else _on_ray(sweep, address, stack, say))
