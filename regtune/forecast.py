@@ -53,7 +53,8 @@ def forecast(sweep: Sweep, results: Path) -> Group:
     path = sweep.folder(results) / "log.jsonl"
     rows, torn = read_log(path) if path.exists() else ([], 0)
     log = _Read(path=path, rows=rows)
-    lines = [f"added: {text}" for text in check_same(path, rows, sweep.plain())]
+    sweep = sweep.as_in(rows)
+    lines = check_same(path, rows, sweep.plain())
     lines += ["the last line of the log was torn off by a crash and is left out"] if torn else []
     # Before a phase is over, what the next is to do may still change.
     made: dict[str, Step] = {}

@@ -58,8 +58,9 @@ def run(
     with Log(path) as log:
         if log.torn:
             say(f"{path}: the last line was torn off by a crash and is left out")
+        sweep = sweep.as_in(log.rows)
         for text in check_same(path, log.rows, sweep.plain()):
-            say(f"{path}: added: {text}")
+            say(f"{path}: {text}")
         spent = Spent(limit or Limit(), log.rows, sweep.cluster.gpus_per_trial)
         steps = phases(sweep, log, watch=_telling(watch, say), spent=spent)
         made = [*_over(steps)]
