@@ -47,8 +47,7 @@ class Search(_Table):
     "cautious" and "asha", `grace` is the share of the epochs before the first rung, `factor` the ratio between rungs
     and the share that goes on, `population` the trials a rung must have seen before it prunes, `control` the share of
     trials that go on whatever they say; for "epochs", `stop_after` is the number of epochs that every trial gets.
-    `repeats` is how often all of it is done, each time with the next seed: for who asks what such a search finds, and
-    not only what that of one search is worth. `first` are points that a person knows, see `points`.
+    `repeats` is how often all of it is done, each time with the next seed. `first` are points that are known already.
     """
 
     trials: int | None = Field(default=None, ge=1, le=MAX_TRIALS)
