@@ -25,11 +25,12 @@ from regtune.data import Pool, Splits
 from regtune.errors import Refused
 from regtune.lane import Lane
 from regtune.machine import where
-from regtune.phase import Phase, Task
+from regtune.phase import Phase
 from regtune.records import Epoch
 from regtune.reports.scores import scores
 from regtune.store import load
 from regtune.sweep import Sweep
+from regtune.turns import Task
 
 WIDTH = 64  # trials in a lane at most
 ASKED = 1000  # trials asked for before any of them is trained

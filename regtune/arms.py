@@ -9,10 +9,11 @@ from typing import Any, Literal
 
 from optuna.distributions import BaseDistribution
 
+from regtune import distributions
 from regtune.errors import Refused
 from regtune.groups import is_group, read_group
 from regtune.methods import Condition, Entry, read_method
-from regtune.records import SWITCH, Plain, Trial
+from regtune.records import FIRST, SWITCH, Plain, Trial
 from regtune.regularizers import REGULARIZERS
 from regtune.space import OFF, knobs
 
@@ -27,7 +28,7 @@ class Arm:
     `shared` has those paths of `space` that every arm of the sweep has, the optimizer's and those of `[base]`. `own`
     are the names of the methods that it has beside those of `[base]`. With `neutral` there are some, all of them have
     a setting at which they do nothing, and the file does not say `off = false`: without them the arm is the plain
-    base, bit for bit.
+    base, bit for bit. `first` has the knobs of its first search trials, where a person has named them, see `points`.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Arm:
     shared: frozenset[str] = frozenset()
     own: tuple[str, ...] = ()
     neutral: bool = False
+    first: tuple[Plain, ...] = ()
 
     @cached_property
     def when(self) -> Mapping[str, Condition]:
@@ -68,9 +70,10 @@ class Arm:
         What only some arms have is only there where they have it: logs of plain arms stay those of the same sweep.
         """
         row: Plain = {"template": self.template.plain()}
-        row |= {"space": {path: str(space) for path, space in self.space.items()}, "trials": trials}
+        row |= {"space": {path: distributions.plain(space) for path, space in self.space.items()}, "trials": trials}
         row |= {OFF: True} if can_be_off else {}
         row |= {"conditions": {name: str(c) for name, c in self.conditions.items()}} if self.conditions else {}
+        row |= {FIRST: [dict(params) for params in self.first]} if self.first else {}
         return row
 
     def _condition(self, path: str) -> Condition | None:

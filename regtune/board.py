@@ -19,7 +19,7 @@ from regtune.choice import finishes
 from regtune.control import controlled
 from regtune.pruners import PRUNERS
 from regtune.records import Cell, Epoch, Outcome
-from regtune.samplers import SAMPLERS, Question, frozen
+from regtune.samplers import SAMPLERS, Question, as_worst, frozen, is_bad
 from regtune.sweep import Sweep
 
 
@@ -112,8 +112,10 @@ class ArmBoard:
             number=cell.number,
             history=self._history,
             levels=self.sweep.search.levels,
+            sampling=self.sweep.sampling,
         )
-        params = self._sampler().sample(question)
+        known = cell.number < len(self.arm.first)
+        params = self.arm.first[cell.number] if known else self._sampler().sample(question)
         trial = self.arm.trial(params, seed=self.sweep.search_seed(cell.number), phase="search")
         self.entries[cell.number] = Entry(params=params)
         return Asked(cell, trial, params)
@@ -134,9 +136,11 @@ class ArmBoard:
 
     def _history(self) -> list[FrozenTrial]:
         """Return the arm's trials so far as Optuna sees them, in the order of their numbers."""
-        return [
-            self._ended.get(number) or self._frozen(number, entry) for number, entry in sorted(self.entries.items())
-        ]
+        entries = sorted(self.entries.items())
+        trials = [self._ended.get(number) or self._frozen(number, entry) for number, entry in entries]
+        if self.sweep.sampling == 1:
+            return trials
+        return as_worst(trials, {number for number, entry in entries if is_bad(entry.outcome)})
 
     def _frozen(self, number: int, entry: Entry) -> FrozenTrial:
         status = entry.outcome.status if entry.outcome else None

@@ -59,8 +59,15 @@ class Listed(abc.ABC):
     why = "nothing ends it"
 
     def __init__(self) -> None:
-        self.planned: Sequence[Cell] = []
+        self._planned: list[Cell] = []
+        self._known: set[Cell] = set()
         self._asked: set[Cell] = set()
+        self._turn = 0  # every planned cell before it was handed out
+
+    @property
+    def planned(self) -> Sequence[Cell]:
+        """The cells of this phase so far."""
+        return self._planned
 
     @abc.abstractmethod
     def at(self, cell: Cell) -> Asked:
@@ -68,7 +75,9 @@ class Listed(abc.ABC):
 
     def ask(self) -> Asked | None:
         """Return the next trial in turn."""
-        for cell in self.planned:
+        while self._turn < len(self._planned):
+            cell = self._planned[self._turn]
+            self._turn += 1
             if cell not in self._asked:
                 self._asked.add(cell)
                 return self.at(cell)
@@ -92,4 +101,11 @@ class Listed(abc.ABC):
 
     def plan(self, cells: Iterable[Cell]) -> None:
         """Plan these cells too, behind those that are planned already."""
-        self.planned = list(dict.fromkeys([*self.planned, *cells]))
+        for cell in cells:
+            if cell not in self._known:
+                self._known.add(cell)
+                self._planned.append(cell)
+
+    def has(self, cell: Cell) -> bool:
+        """Return whether a cell is planned already."""
+        return cell in self._known

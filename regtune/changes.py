@@ -1,4 +1,4 @@
-"""What a changed sweep file may change: it may add to a sweep, and not make its trials incomparable."""
+"""What a changed sweep file may change: it may ask for more and for less, and not make trials incomparable."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ FREE = (
     "confirm.relevant",
     "confirm.scope",  # rivals are added, or count no more
     "confirm.weights",
+    "search.sampling",  # a log goes on by the rules that it began with
     "search.trials",  # what trials an arm gets is compared arm by arm
     "search.trials_per_knob",
 )
 
 
-READ = ("relevant", "scope")  # of [confirm], by tables
+READ = ("relevant", "scope", "seeds")  # of [confirm], by tables
 NOTHING = "nothing"
 MOST_SHOWN = 8
 
@@ -45,8 +46,16 @@ class Change(NamedTuple):
         return f"{self.path}: {self.was} -> {self.now}"
 
 
+class Changed(NamedTuple):
+    """What a sweep has more and what it has less than another, in words; what it has less stays in its log."""
+
+    more: list[str]
+    less: list[str]
+
+
 def check_same(log: Path, rows: Sequence[Plain], sweep: Plain, mended: Collection[str] = ()) -> list[str]:
-    """Return in words what a sweep (as `Sweep.plain()` has it) adds to that of a log with these rows.
+    """Return in a line each what a sweep (as `Sweep.plain()` has it) adds to that of a log with these rows, and what
+    it leaves out.
 
     Plugins that were `mended` may be others, since the arms that use them are trained again. Raises Refused if trials
     of the two could not be compared; warns where the machine is another one.
@@ -54,42 +63,51 @@ def check_same(log: Path, rows: Sequence[Plain], sweep: Plain, mended: Collectio
     headers = [row for row in rows if row["event"] == "header"]
     if not headers:
         return []
+    # An arm that was left out is known to the log all the same: it may come back, and only as it was.
+    known = {name: arm for row in headers for name, arm in row["sweep"]["arms"].items()}
     try:
-        more = added(headers[-1]["sweep"], json.loads(json.dumps(sweep)), mended)
+        found = changed(headers[-1]["sweep"], json.loads(json.dumps(sweep)), known, mended)
     except Refused as error:
         raise Refused(f"{log}: {error}") from error
     if unlike := differences(headers[-1], describe()):
         warnings.warn(f"{log}: goes on where other software or hardware began: {'; '.join(unlike)}", stacklevel=3)
-    return more
+    return [f"added: {text}" for text in found.more] + [f"left out: {text}" for text in found.less]
 
 
 def reworded(rows: Sequence[Plain], sweep: Plain) -> Plain | None:
-    """Return the fields of a further header where nothing is left to run and tables are to say more than the newest.
+    """Return the fields of a further header where nothing is left to run and tables are to say other than the newest.
 
-    Tables are made from the log alone, and of the settings that are free they read those in `READ`. None where these
-    are as they were.
+    Tables are made from the log alone: from its arms with their trials, and of the settings that are free from those
+    in `READ`. None where these are as they were.
     """
     newest = next((row for row in reversed(rows) if row["event"] == "header"), None)
     if newest is None:
         return None
-    was = newest["sweep"]
-    if was.get("aa") == sweep.get("aa") and all(was["confirm"].get(n) == sweep["confirm"].get(n) for n in READ):
+
+    def read(sweep: Plain) -> object:
+        trials = {name: arm["trials"] for name, arm in sweep["arms"].items()}
+        return sweep.get("aa"), [*trials.items()], [sweep["confirm"].get(name) for name in READ]
+
+    if read(newest["sweep"]) == read(sweep):
         return None
     return {name: value for name, value in newest.items() if name not in ("event", "time")} | {"sweep": sweep}
 
 
-def added(before: Plain, after: Plain, mended: Collection[str] = ()) -> list[str]:
-    """Return in words what the sweep `after` adds to the sweep `before` (both as `Sweep.plain()` has them).
+def changed(before: Plain, after: Plain, known: Plain | None = None, mended: Collection[str] = ()) -> Changed:
+    """Return what the sweep `after` has more and less than the sweep `before` (both as `Sweep.plain()` has them).
 
-    More trials, more seeds and new arms add; terms of the cluster are free. A race has split its error over the
-    seeds that it may take at most, so there more seeds are refused. Raises Refused with the list of
-    all other differences, since trials before and after them could not be compared.
+    Trials, seeds and arms may be more or fewer; terms of the cluster are free. `known` are arms of before by name,
+    those that were left out since included. A race has split its error over the seeds that it may take at most, so
+    there other seeds are refused. Raises Refused with the list of all other differences, since trials before and after
+    them could not be compared.
     """
-    more, refused = [], []
-    for change in sorted(_changes(before, after), key=lambda change: change.path.startswith("arms")):
+    more, less, refused = list[str](), list[str](), list[Change]()
+    gone = {name: arm for name, arm in (known or {}).items() if name in after["arms"] and name not in before["arms"]}
+    was = {**before, "arms": before["arms"] | {name: {**arm, "trials": 0} for name, arm in gone.items()}}
+    both = _in_words(was, after)
+    for change in sorted(_changes(*both), key=lambda change: change.path.startswith("arms")):
         parts = change.path.split(".")
         seeds = change.path == "confirm.seeds" and not after["confirm"].get("racing")
-        grows = seeds or (parts[0] == "arms" and parts[2:] == ["trials"])
         if ".".join(parts[:2]) in FREE:
             continue
         if parts[0] == "plugins" and (change.path[8:] in mended or same_sources(change.was, change.now)):
@@ -98,8 +116,12 @@ def added(before: Plain, after: Plain, mended: Collection[str] = ()) -> list[str
             more += ["a hidden copy of the baseline"] if change.was == NOTHING else []
         elif parts[0] == "arms" and len(parts) == 2 and change.was == NOTHING:
             more.append(f"new arm {parts[1]}")
-        elif grows and int(change.now) > int(change.was):
-            more.append(str(change))
+        elif parts[0] == "arms" and len(parts) == 2 and change.now == NOTHING and parts[1] != next(iter(was["arms"])):
+            less.append(f"arm {parts[1]}")
+        elif parts[0] == "arms" and parts[2:] == ["trials"] and parts[1] in gone:
+            more.append(f"arm {parts[1]} again")
+        elif seeds or (parts[0] == "arms" and parts[2:] == ["trials"]):
+            (more if int(change.now) > int(change.was) else less).append(str(change))
         else:
             refused.append(change)
     first, now_first = next(iter(before["arms"])), next(iter(after["arms"]))
@@ -113,7 +135,27 @@ def added(before: Plain, after: Plain, mended: Collection[str] = ()) -> list[str
             f"holds a sweep that differs in {'; '.join(map(str, refused[:MOST_SHOWN]))}{rest}; trials of the two "
             f"could not be compared: give the changed sweep another name or move the folder away{mend}"
         )
-    return more
+    return Changed(more, less)
+
+
+def _in_words(before: Plain, after: Plain) -> tuple[Plain, Plain]:
+    """Return two sweeps whose arms have their searched ranges in the words of a sweep file.
+
+    Logs of before have what Optuna printed, in an order that is Optuna's; words that differ are values that do.
+    """
+    one, other = ({name: arm["space"] for name, arm in sweep["arms"].items()} for sweep in (before, after))
+    if one == other:
+        return before, after
+    from regtune.distributions import read, words  # Optuna costs time, and tables over repeats need it only here
+
+    def told(sweep: Plain) -> Plain:
+        arms = {
+            name: {**arm, "space": {path: words(read(row)) for path, row in arm["space"].items()}}
+            for name, arm in sweep["arms"].items()
+        }
+        return {**sweep, "arms": arms}
+
+    return told(before), told(after)
 
 
 def _changes(before: object, after: object, path: str = "") -> list[Change]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from regtune.neighbours import neighbours
-from regtune.records import FAULTS, Cell, Plain, Status
+from regtune.records import FAULTS, FIRST, Cell, Plain, Status
 from regtune.selection import Score, Selection, off_is_as_good, pick, place
 
 
@@ -32,7 +32,7 @@ class Scored:
 
     `searched` has the search trials that ended well in the order of `rank`, `selected` the scores of select by `place`.
     `near` has of each search trial those that lie beside it, see `neighbours`; it is empty where no trial's place says
-    anything of another's.
+    anything of another's. `first` is how many of an arm's first trials are points that a person has named.
     """
 
     searched: Mapping[str, Sequence[tuple[int, Score]]]
@@ -40,12 +40,16 @@ class Scored:
     selection: Selection | None
     can_be_off: Collection[str]
     near: Mapping[int, Sequence[int]] = field(default_factory=dict)
+    first: Mapping[str, int] = field(default_factory=dict)
 
 
 def joined(scored: Scored, other: Scored) -> Scored:
     """Return scores with those of other arms behind them, whose terms are the same."""
     return replace(
-        scored, searched={**scored.searched, **other.searched}, selected={**scored.selected, **other.selected}
+        scored,
+        searched={**scored.searched, **other.searched},
+        selected={**scored.selected, **other.selected},
+        first={**scored.first, **other.first},
     )
 
 
@@ -120,23 +124,31 @@ def scored_of(cells: Mapping[Cell, Plain], sweep: Plain) -> Scored:
             score = score_of(row["status"], row["val_accuracy"], row["val_loss"])
             selected.setdefault(cell.arm, {})[cell.number] = score
     can_be_off = [arm for arm, row in sweep["arms"].items() if row.get("off")]
-    first = next(iter(sweep["arms"]), "")
+    first, named = next(iter(sweep["arms"]), ""), named_first(sweep)
     asked = {cell.number: row["params"] for cell, row in cells.items() if cell[:2] == (first, "search") and row["id"]}
     return Scored(
         searched=searched,
         selected=selected,
         selection=Selection.of(sweep),
         can_be_off=can_be_off,
-        near=near_of(asked, sweep["search"]),
+        near=near_of(asked, sweep["search"], named.get(first, 0)),
+        first=named,
     )
 
 
-def near_of(params: Mapping[int, Mapping[str, Any]], search: Plain) -> Mapping[int, Sequence[int]]:
+def named_first(sweep: Plain) -> dict[str, int]:
+    """Return of each arm how many of its first search trials are points that a person has named, see `points`."""
+    return {arm: len(row.get(FIRST, ())) for arm, row in sweep["arms"].items()}
+
+
+def near_of(params: Mapping[int, Mapping[str, Any]], search: Plain, first: int = 0) -> Mapping[int, Sequence[int]]:
     """Return of the first arm's search trials, given by their knobs, which lie beside which where all arms share them.
 
-    Only points of one sequence keep a distance from each other; others are independent draws.
+    Only points of one sequence keep a distance from each other; others are independent draws, and the `first` ones may
+    be points that a person has named.
     """
-    return neighbours(params) if search.get("sampler") == "paired" else {}
+    drawn = {number: mine for number, mine in params.items() if number >= first}
+    return neighbours(drawn) if search.get("sampler") == "paired" else {}
 
 
 def outdated(cells: Mapping[Cell, Plain], chosen: Mapping[str, Plain], off: Collection[str]) -> list[Cell]:

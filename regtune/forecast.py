@@ -54,7 +54,8 @@ def forecast(sweep: Sweep, results: Path, *, retry_failed: bool = False) -> Grou
     path = sweep.folder(results) / "log.jsonl"
     rows, torn = read_log(path) if path.exists() else ([], 0)
     again = retry_of(rows, sweep) if retry_failed else None
-    lines = [f"added: {text}" for text in check_same(path, rows, sweep.plain(), again.mended if again else ())]
+    sweep = sweep.as_in(rows)
+    lines = check_same(path, rows, sweep.plain(), again.mended if again else ())
     lines += again.words() if again else []
     log = _Read(path=path, rows=[*rows, {"event": RETRY, **again.row()}] if again else rows)
     lines += ["the last line of the log was torn off by a crash and is left out"] if torn else []

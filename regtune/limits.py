@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from regtune.lease import SECONDS
-from regtune.records import Epoch, Plain
+from regtune.records import SAME, Epoch, Plain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class Spent:
     def __init__(self, limit: Limit, rows: Sequence[Plain], gpus_per_trial: float) -> None:
         self._limit, self._gpus = limit, gpus_per_trial
         self._seconds_before, self._since = seconds_at_work(rows), time.monotonic()
-        self._trial_seconds = sum(row["epoch"]["seconds"] for row in rows if row["event"] == "epoch")
+        self._trial_seconds = trained_seconds(rows)
 
     def add(self, epoch: Epoch) -> None:
         """Take note of an epoch that was trained."""
@@ -39,6 +39,17 @@ class Spent:
             if most is not None and spent >= most:
                 return f"the limit of {most:g} {name} is reached"
         return ""
+
+
+def trained_seconds(rows: Sequence[Plain]) -> float:
+    """Return how long trials were trained; a cell that has the numbers of another one took none, see `trained`."""
+    same, seconds = set[tuple[object, ...]](), 0.0
+    for row in rows:
+        if row["event"] == "started":
+            (same.add if SAME in row else same.discard)(tuple(row["cell"]))
+        elif row["event"] == "epoch" and tuple(row["cell"]) not in same:
+            seconds += row["epoch"]["seconds"]
+    return seconds
 
 
 def seconds_at_work(rows: Sequence[Plain]) -> float:

@@ -21,15 +21,17 @@ class Life:
     `been` has the place of every attempt that reported, the newest last. `after` is the epoch of the checkpoint
     that the attempt under way goes on from, 0 for its beginning; `started` says whether it has reported, `differs`
     whether it gave other numbers than an earlier one. `faults` has the node of each fault, "" for an unknown one.
+    `same` is the cell that held the same trial before, whose numbers it has without being trained, see `trained`.
     """
 
     asked: Asked
-    epochs: list[Plain] = field(default_factory=list)
+    epochs: list[Epoch] = field(default_factory=list)
     been: list[Mapping[str, str]] = field(default_factory=list)
     after: int = 0
     started: bool = False
     differs: bool = False
     faults: list[str] = field(default_factory=list)
+    same: Cell | None = None
 
 
 class Lives:
@@ -77,7 +79,7 @@ class Lives:
             life.been.append(row["where"])
         elif row["event"] == "epoch":
             epoch = Epoch.from_plain(row["epoch"])
-            life.epochs.append(epoch.numbers())
+            life.epochs.append(epoch)
             if self._board.tell(cell, epoch) == "stop":
                 self.doomed[cell] = pruned(epoch, self._board.why)
             elif epoch.outcome is not None:

@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 
 import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, distribution_to_json
 from optuna.storages import BaseStorage, get_storage
 from optuna.trial import FrozenTrial
 
@@ -122,18 +123,27 @@ def _study(storage: BaseStorage, sweep: Sweep, arm: str) -> optuna.Study:
     """Return the study of an arm, made if there is none; raises Refused for that of another sweep."""
     name = f"{sweep.folder(Path()).as_posix()}/{arm}"
     study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
-    plain = sweep.plain()
+    mine = sweep.arm(arm)
     # The arm as it is: more trials, and other arms beside it, leave the study its own.
-    content = {name: plain["arms"][arm][name] for name in ("template", "space")} | {"seed": sweep.seed}
-    mine = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+    space = {path: _text(found) for path, found in mine.space.items()}
+    content = {"template": mine.template.plain(), "space": space, "seed": sweep.seed}
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
     if SWEEP not in study.user_attrs and not study.get_trials(deepcopy=False):
-        study.set_user_attr(SWEEP, mine)
-    elif study.user_attrs.get(SWEEP) != mine:
+        study.set_user_attr(SWEEP, digest)
+    elif study.user_attrs.get(SWEEP) != digest:
         raise Refused(
             f"--optuna-storage: expected a storage without study {shown(name)} or with this sweep's, given another's; "
             f"name another storage or give the sweep another name"
         )
     return study
+
+
+def _text(space: BaseDistribution) -> str:
+    """Return a distribution as Optuna 5.0 prints it: studies that are there are known by that, whatever prints now."""
+    settings = json.loads(distribution_to_json(space))["attributes"]
+    if isinstance(space, CategoricalDistribution):
+        settings["choices"] = space.choices
+    return f"{type(space).__name__}({', '.join(f'{name}={value}' for name, value in sorted(settings.items()))})"
 
 
 def _time(row: Plain) -> datetime:

@@ -7,35 +7,25 @@ are neither written nor told twice.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from regtune.attempt import Report
 from regtune.boards import Board, Decision
-from regtune.checkpoints import Checkpoints, Saved
-from regtune.errors import Refused
+from regtune.checkpoints import Checkpoints
 from regtune.limits import Spent
 from regtune.lives import Life, Lives, Watch, pruned, same_bits, unlike
 from regtune.log import Writer
-from regtune.records import Cell, Epoch, Outcome, Plain, Trial
-
-
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """A trial handed out: where it goes on from, None for its beginning, and the nodes where it met faults."""
-
-    cell: Cell
-    trial: Trial
-    resume: Saved | None
-    avoid: tuple[str, ...]
+from regtune.records import SAME, Cell, Epoch, Outcome, Plain
+from regtune.resume import checkpoint_of, kept, save
+from regtune.trained import Run, Trained
+from regtune.turns import Task, Turns
 
 
 class Phase:
     """One phase under way. `watch` is called with every row that counts, replayed or new, in order.
 
     A trial is handed out again after as many as `retries` faults of the machine. `spent` says when the
-    phase is to end early.
+    phase is to end early. What is in `trained` is not trained again, unless there must be `weights` and are none.
     """
 
     def __init__(
@@ -45,14 +35,17 @@ class Phase:
         log: Writer,
         retries: int,
         spent: Spent | None = None,
+        trained: Trained | None = None,
+        weights: bool = False,
         watch: Watch = lambda event, row: None,
     ) -> None:
         self._board, self._log, self._watch, self._retries, self._spent = board, log, watch, retries, spent
+        self._trained, self._wanted = trained or Trained(()), weights
         self._checkpoints = Checkpoints(log.path.parent / "checkpoints")
         self._weights = Checkpoints(log.path.parent / "weights")
         self._lives = Lives(board, log.rows, retries, watch)
         self.ended = self._lives.ended  # the trials that have ended
-        self._waiting = dict.fromkeys(self._lives.open)  # handed out before, and in nobody's hands now
+        self._turns = Turns(self._lives.open)  # those were asked for before
 
     @property
     def done(self) -> bool:
@@ -78,29 +71,21 @@ class Phase:
 
     def open(self) -> dict[Cell, int]:
         """Return how many epochs the log has of each trial that was interrupted."""
-        return {cell: len(self._lives.open[cell].epochs) for cell in self._waiting}
+        return {cell: len(self._lives.open[cell].epochs) for cell in self._turns.waiting}
 
     def ask(self) -> Task | None:
         """Return the next trial to run, or None when there is none left to hand out."""
-        if self.closed:
-            return None
-        if self._waiting:
-            cell = next(iter(self._waiting))
-            del self._waiting[cell]
-        else:
-            asked = self._board.ask()
-            if asked is None:
-                return None
-            cell = asked.cell
-            row = {"id": asked.trial.id, "params": dict(asked.params), "trial": asked.trial.plain()}
-            self._write("asked", cell, row)
-            self._lives.open[cell] = Life(asked=asked)
-        life = self._lives.open[cell]
-        life.started = life.differs = False
-        avoid = tuple(dict.fromkeys(node for node in life.faults if node))
-        resume = self._resume(cell, life)
-        life.after = resume.epoch if resume else 0
-        return Task(cell=cell, trial=life.asked.trial, resume=resume, avoid=avoid)
+        while not self.closed and (cell := self._next()) is not None:
+            life = self._lives.open[cell]
+            if self._has_it(cell, life):
+                continue
+            self._turns.hold(cell, life)
+            life.started = life.differs = False
+            avoid = tuple(dict.fromkeys(node for node in life.faults if node))
+            resume = checkpoint_of(cell, life, self._checkpoints)
+            life.after = resume.epoch if resume else 0
+            return Task(cell=cell, trial=life.asked.trial, resume=resume, avoid=avoid)
+        return None
 
     def take(self, cell: Cell, report: Report, where: Mapping[str, str]) -> Decision:
         """Record what an attempt reports; return "stop" where it is to end. `where` says on what it runs."""
@@ -108,7 +93,8 @@ class Phase:
             return "stop"
         life = self._lives.open[cell]
         if not life.started:
-            self._write("started", cell, {"where": dict(where), "after": life.after})
+            more = {} if life.same is None else {SAME: list(life.same)}
+            self._write("started", cell, {"where": dict(where), "after": life.after, **more})
             life.started = True
             life.been.append(where)
         decision = self._tell(cell, life, report.epochs, where)
@@ -117,7 +103,7 @@ class Phase:
         if report.outcome is not None:
             self.end(cell, report.outcome)
         if report.checkpoint is not None and cell not in self.ended:
-            self._save(cell, report.checkpoint)
+            save(cell, report.checkpoint, self._checkpoints)
         return "stop" if self.closed else decision
 
     def fault(self, cell: Cell, message: str, node: str = "") -> None:
@@ -131,12 +117,12 @@ class Phase:
             text = f"lost to {len(life.faults)} faults of the machine (cluster.retries), the last: {message}"
             self.end(cell, Outcome(status="lost", message=text))
         else:
-            self._waiting[cell] = None
+            self._turns.wait(cell, life)
 
     def back(self, cell: Cell) -> None:
         """Take back a trial that nobody runs any more, if it has not ended."""
         if cell not in self.ended:
-            self._waiting[cell] = None
+            self._turns.wait(cell, self._lives.open[cell])
 
     def end(self, cell: Cell, outcome: Outcome) -> None:
         """Record how a trial ended; a second end of the same trial changes nothing."""
@@ -144,14 +130,43 @@ class Phase:
             spared = self._board.spared(cell)
             more = {} if spared is None else {"spared": spared}
             self._write("ended", cell, {"outcome": outcome.plain(), **more})
+            life = self._lives.open[cell]
+            self._turns.over(cell, life)
+            if outcome.status == "ok" and life.same is None:
+                self._trained.keep(life.asked.trial.id, Run(cell, life.epochs, life.been[-1] if life.been else {}))
             self._lives.close(cell, outcome)
-            self._waiting.pop(cell, None)
             self._checkpoints.drop(cell)
+
+    def _next(self) -> Cell | None:
+        """Return the cell whose turn it is, of those that wait or else of the board's."""
+        while (cell := self._turns.next(self._lives.open)) is None:
+            asked = self._board.ask()
+            if asked is None:
+                return None
+            row = {"id": asked.trial.id, "params": dict(asked.params), "trial": asked.trial.plain()}
+            self._write("asked", asked.cell, row)
+            self._lives.open[asked.cell] = life = Life(asked=asked)
+            self._turns.wait(asked.cell, life)
+        return cell
+
+    def _has_it(self, cell: Cell, life: Life) -> bool:
+        """Give a cell what another one that held the same trial has, if there is one; return whether it ended so."""
+        run = self._trained.find(life.asked.trial.id)
+        if run is None:
+            return False
+        if self._wanted:
+            saved = kept(run.cell, life.asked.trial.id, self._weights)
+            if saved is None:
+                return False
+            self._weights.save(cell, saved)
+        life.same, life.started, life.after = run.cell, False, 0
+        self.take(cell, Report(epochs=tuple(run.epochs)), run.where)
+        return True
 
     def _tell(self, cell: Cell, life: Life, epochs: Iterable[Epoch], where: Mapping[str, str]) -> Decision:
         for epoch in epochs:
             if epoch.number <= len(life.epochs):
-                if epoch.numbers() == life.epochs[epoch.number - 1] or life.differs:
+                if life.differs or epoch.numbers() == life.epochs[epoch.number - 1].numbers():
                     continue
                 if life.asked.trial.device == "cpu" and all(same_bits(where, place) for place in life.been):
                     self.end(cell, unlike(epoch))
@@ -159,9 +174,9 @@ class Phase:
                 self._write("differs", cell, {"epoch": epoch.number, "where": dict(where)})
                 life.differs = True
                 continue
-            life.epochs.append(epoch.numbers())
+            life.epochs.append(epoch)
             self._write("epoch", cell, {"epoch": epoch.plain()})
-            if self._spent is not None:
+            if self._spent is not None and life.same is None:
                 self._spent.add(epoch)
             if self._board.tell(cell, epoch) == "stop":
                 self.end(cell, pruned(epoch, self._board.why))
@@ -169,30 +184,6 @@ class Phase:
             if epoch.outcome is not None:
                 self.end(cell, epoch.outcome)
         return "go"
-
-    def _save(self, cell: Cell, checkpoint: Saved) -> None:
-        try:
-            self._checkpoints.save(cell, checkpoint)
-        except OSError as error:  # the trial goes on; only what it would go on from is older
-            warnings.warn(f"{self._checkpoints.path(cell)}: not written: {error.strerror or error}", stacklevel=2)
-
-    def _resume(self, cell: Cell, life: Life) -> Saved | None:
-        """Return the newest checkpoint of a trial, None where it begins at the beginning."""
-        try:
-            saved = self._checkpoints.load(cell)
-        except Refused as error:
-            warnings.warn(f"{error}; the trial begins at its first epoch", stacklevel=2)
-            return None
-        if saved is None or saved.id != life.asked.trial.id:
-            return None
-        if saved.epoch > len(life.epochs):  # the log lost rows, as when a machine loses power
-            warnings.warn(
-                f"{self._checkpoints.path(cell)}: expected at most the {len(life.epochs)} epochs that the log has, "
-                f"given {saved.epoch}; the trial begins at its first epoch",
-                stacklevel=2,
-            )
-            return None
-        return saved
 
     def _write(self, event: str, cell: Cell, fields: Plain) -> None:
         row = {"cell": list(cell), **fields}

@@ -18,6 +18,7 @@ from regtune.records import Phase as Name
 from regtune.rivals import RivalsBoard
 from regtune.select import SelectBoard
 from regtune.sweep import Sweep
+from regtune.trained import Trained
 
 LAST: Name = "rivals"
 
@@ -40,9 +41,18 @@ def phases(
     """
 
     def step(name: Name, board: Board) -> Step:
-        limit = spent if name == "search" else None
-        return Step(name, Phase(board=board, log=log, watch=watch, retries=sweep.cluster.retries, spent=limit), board)
+        phase = Phase(
+            board=board,
+            log=log,
+            watch=watch,
+            retries=sweep.cluster.retries,
+            spent=spent if name == "search" else None,
+            trained=trained,
+            weights=sweep.confirm.weights and name == "confirm",
+        )
+        return Step(name, phase, board)
 
+    trained = Trained(log.rows)
     for name, arms, copy in _boards(sweep):
         yield step(name, arms if copy is None else Beside(arms, copy))
 

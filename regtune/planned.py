@@ -42,6 +42,8 @@ def planned(sweep: Sweep) -> Group:
     places = ", ".join(map(str, rungs(sweep.training.epochs, sweep.search))) or "none"
     end = "every search trial stops after epoch" if sweep.search.pruner == "epochs" else "pruning after epochs"
     lines.append(f"{total} trials, at most {most} epochs; {end}: {places}")
+    if named := [f"{arm.name} {len(arm.first)}" for arm in sweep.arms if arm.first]:
+        lines.append(f"begin with points that are named (first): {', '.join(named)}")
     if sweep.search.pruner in AT_RUNGS:
         lines.append(_saving(sweep, most))
     if (repeats := sweep.search.repeats) > 1:

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 
+from regtune.distributions import choices_of
 from regtune.errors import Refused, nearest, shown
 from regtune.records import Plain
 from regtune.space import Knob
@@ -46,12 +47,14 @@ def read_searched(
 def read_space(k: Knob, value: object, where: str) -> BaseDistribution | Any:
     """Read what a sweep file says of a knob: a fixed value, `{low, high, log, step}` or a list of choices.
 
+    Where values are lists themselves, `[[0.5], [0.5, 0.75]]` is two choices and `[0.5, 0.75]` is one value.
     Returns an Optuna distribution, or the checked fixed value. Raises Refused.
     """
-    if isinstance(value, list) and k.kind is not tuple:
+    # A list is a value of a knob that takes lists; a list of lists is a choice among such values.
+    if isinstance(value, list) and (k.kind is not tuple or any(isinstance(item, list) for item in value)):
         if not value:
             raise Refused(f"{where}: expected at least one choice, given an empty list")
-        return CategoricalDistribution([k.plain(k.read(v, f"{where}[{i}]")) for i, v in enumerate(value)])
+        return choices_of(k.plain(k.read(v, f"{where}[{i}]")) for i, v in enumerate(value))
     if not isinstance(value, dict):
         return k.read(value, where)
     if k.kind not in (int, float):

@@ -25,6 +25,8 @@ Retrain = Literal["none", "updates", "epochs", "loss"]
 SWITCH = "switch"
 ONE_OF = "one_of"
 NONE = "none"
+SAME = "same"  # of a started row: the cell that held the same trial before, whose numbers this one has
+FIRST = "first"  # of an arm: the points that are searched before any that a sampler draws
 
 
 def finite(value: float) -> float | None:

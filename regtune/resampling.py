@@ -7,6 +7,7 @@ Jackknife", 1979; of tuning: X. Bouthillier et al., "Accounting for Variance in 
 Points of a low-discrepancy sequence are no independent draws: where one search has tried a learning rate, another
 has tried one close by. So of those each trial is replaced by one of its neighbours, as in the local bootstrap of
 dependent data (E. Paparoditis, D. N. Politis, "The Local Bootstrap for Markov Processes", 2002).
+Points that a person has named are in every such search: the same person would have named them again.
 That says nothing where trials depend on the scores of others: a sampler that learns, or a pruner that ranks.
 """
 
@@ -74,12 +75,19 @@ def _drawn(scored: Scored, paired: bool, arms: random.Random, apart: random.Rand
         raise TypeError("expected a sweep with a select")
     numbers = {number for arm, mine in scored.searched.items() if not is_copy(arm) for number, _ in mine}
     trials = range(max(numbers, default=-1) + 1)
-    shared = {arms.choice(scored.near.get(number, trials)) for number in trials}
+    shared = {number: arms.choice(scored.near.get(number, trials)) for number in trials}
     further = {generator: generator.choices(range(selection.seeds), k=selection.seeds) for generator in (arms, apart)}
     searched, selected = {}, {}
     for arm, mine in scored.searched.items():
         generator = apart if is_copy(arm) else arms
-        present = shared if paired else {generator.choice(scored.near.get(number, trials)) for number in trials}
+        # The first trials may be points that were named: none is left out, and none stands for one that was drawn.
+        named = scored.first.get(arm, 0)
+        own = trials[named:]
+        if paired:
+            present = {shared[number] if shared[number] >= named else number for number in own}
+        else:
+            present = {generator.choice(scored.near.get(number, own)) for number in own}
+        present |= set(trials[:named])
         # Only finalists have scores of select; the others lost against them by one score.
         finalists = selection.finalists(mine)
         searched[arm] = [(number, score) for number, score in mine if number in finalists and number in present]

@@ -44,7 +44,7 @@ class RivalsBoard(Listed):
 
     def knows(self, cell: Cell) -> bool:
         """Return whether a cell is planned; rivals of an earlier choice no longer count."""
-        return cell.phase == "rivals" and cell in self.planned
+        return cell.phase == "rivals" and self.has(cell)
 
     def end(self, cell: Cell, outcome: Outcome) -> None:
         """Take note of nothing: what is planned stays."""

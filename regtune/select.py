@@ -34,7 +34,8 @@ class SelectBoard(Listed):
             selected=self._selected,
             selection=Selection.of(sweep.plain()),
             can_be_off=[arm.name for arm in sweep.arms if sweep.can_be_off(arm)],
-            near=near_of(self.params[sweep.baseline], sweep.search.model_dump()),
+            near=near_of(self.params[sweep.baseline], sweep.search.model_dump(), len(sweep.arms[0].first)),
+            first={arm.name: len(arm.first) for arm in sweep.arms},
         )
         self.plan(in_turns(self.choices.needed))
 

@@ -7,17 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from optuna.distributions import CategoricalDistribution
-
 from regtune.arms import Arm
 from regtune.build import load_data
 from regtune.data import Place
 from regtune.errors import Refused, nearest, shown
-from regtune.optimizers import OPTIMIZERS
-from regtune.records import ONE_OF, SWITCH, Epoch, Trial
-from regtune.regularizers import REGULARIZERS
+from regtune.points import settable
+from regtune.records import Epoch, Trial
 from regtune.rehearsal import rehearse_trial, told
-from regtune.space import Knob, knobs
+from regtune.space import Knob
 from regtune.sweep import Sweep
 from regtune.training import train
 
@@ -61,23 +58,6 @@ def read_trial(arm: Arm, settings: Sequence[str], seed: int) -> Trial:
         if path in idle:
             raise Refused(f"--set {path}: {path.partition('.')[0]} is off; add --set {idle[path]}")
     return arm.trial({path: value for path, value in values.items() if path not in idle}, seed=seed, phase="search")
-
-
-def settable(arm: Arm) -> dict[str, dict[str, Knob]]:
-    """Return what may be set by hand: the knobs of every method of the arm, of the optimizer, and the choices."""
-    found = {
-        row["name"]: dict(knobs(REGULARIZERS.find(row["name"], "recipe", arm.template.plugins)))
-        for row in arm.template.recipe
-    }
-    found["optimizer"] = knobs(OPTIMIZERS[arm.template.optimizer["name"]])
-    for path, space in arm.space.items():
-        owner, _, word = path.partition(".")
-        if word in (SWITCH, ONE_OF) and isinstance(space, CategoricalDistribution):
-            first = space.choices[0]
-            legal = tuple(map(str, space.choices)) if word == ONE_OF else None
-            choice = Knob(name=word, kind=type(first), default=first, legal=legal, space=None, meaning="what is in")
-            found.setdefault(owner, {})[word] = choice
-    return found
 
 
 def _knob(known: Mapping[str, Mapping[str, Knob]], arm: Arm, path: str) -> Knob:

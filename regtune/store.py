@@ -35,9 +35,9 @@ class Results:
     values by path), epochs and seconds spent, kept, message, faults of machines on the way, `spared`, the epoch
     after which a trial of the control share would have been stopped, the metrics of `records.Outcome`, and `gap`,
     train minus test accuracy at the kept epoch. `epochs` has one row per epoch: arm, phase, number and the fields of
-    `records.Epoch`, whose own number is called `epoch`; `superseded` has the epochs of trials that no longer count,
-    since the choice of their arm is another by now. `header` is the newest header, `scored` has what the choice of each
-    arm is made from and `choices` the choice, `chosen` the knobs that confirm takes, without those of arms that are
+    `records.Epoch`, whose own number is called `epoch`; `superseded` has those of trials that no longer count: their
+    arm has another choice, or the file asks for less. `header` is the newest, `scored` has what the choice of an arm
+    is made from and `choices` the choice, `chosen` the knobs that confirm takes, without those of arms that are
     `off`. `notes` are sentences on how the sweep went. `limit` says which limit ended search in the newest run, if any.
     `drawn` is what searches are drawn from anew. `copied` has the baseline and its hidden copy, see `copies`, as a
     sweep of two arms, with the epochs of the copy.
@@ -126,7 +126,7 @@ def load(path: str | Path) -> Results:
     if not headers:
         raise Refused(f"{log}: expected a header, given a log without one; run the sweep again")
     header = headers[-1]
-    every = planned(header["sweep"]) | story.cells
+    every = planned(header["sweep"]) | story.of(header["sweep"])
     if lease.ends([*story.rows, story.newest]) <= time.time():
         for entry in every.values():
             entry["status"] = "interrupted" if entry["status"] == "running" else entry["status"]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from regtune.copies import is_copy
+from regtune.copies import copy_name, is_copy
 from regtune.epochs import EpochTable
 from regtune.records import Cell, Plain
+from regtune.selection import parted
 
 METRICS = (
     "val_accuracy",
@@ -68,6 +69,13 @@ class Story:
             fields = {name: outcome[name] for name in ("status", "message", "kept")} | {"spared": row.get("spared")}
             self.cells[cell] |= fields | {"test_right": outcome.get("test_right", "")} | outcome["metrics"]
 
+    def of(self, sweep: Plain) -> dict[Cell, Plain]:
+        """Return the cells that a sweep has a place for; the epochs of others, which are forgotten, count as spent."""
+        for cell in [cell for cell in self.cells if not asked_for(cell, sweep)]:
+            del self.cells[cell]
+            self.runs.pop(cell, None)
+        return self.cells
+
     def runs_of(self, *, copies: bool) -> tuple[list[int], list[int]]:
         """Return the runs that count and those that no longer do, of the arms, or of the hidden `copies`."""
         counting = [run for cell, run in self.runs.items() if is_copy(cell.arm) == copies]
@@ -98,6 +106,19 @@ def planned(sweep: Plain) -> dict[Cell, dict[str, Any]]:
     planned = [Cell(arm, "search", number) for arm, row in sweep["arms"].items() for number in range(row["trials"])]
     planned += [Cell(arm, "confirm", number) for arm in sweep["arms"] for number in range(sweep["confirm"]["seeds"])]
     return {cell: missing(cell) for cell in planned}
+
+
+def asked_for(cell: Cell, sweep: Plain) -> bool:
+    """Return whether a sweep, as its header has it, has a place for a cell: what it had before stays in the log."""
+    baseline = next(iter(sweep["arms"]))
+    arm = baseline if cell.arm == copy_name(baseline) else cell.arm
+    if arm not in sweep["arms"]:
+        return False
+    trials, seeds = sweep["arms"][arm]["trials"], sweep["confirm"]["seeds"]
+    if cell.phase in ("search", "confirm"):
+        return bool(cell.number < (trials if cell.phase == "search" else seeds))
+    number, seed = parted(cell.number)
+    return bool(number < trials and (cell.phase == "select" or seed < seeds))
 
 
 def missing(cell: Cell) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,30 +11,22 @@ from regtune.copies import copy_name, copy_plain
 from regtune.errors import Refused, nearest, shown
 from regtune.folders import repeat_folder
 from regtune.plugins import find_beside
-from regtune.records import PHASES, Phase, Plain
+from regtune.records import FIRST, PHASES, Phase, Plain
 from regtune.resampling import MOST, SEEDS
-from regtune.samplers import SAMPLERS
+from regtune.samplers import RULES, SAMPLERS, SAMPLING, Sampler
 from regtune.scope import lacking, lacking_copy
 from regtune.seeds import SHIFT, Seeds
 from regtune.selection import Selection
 from regtune.sources import fingerprint
-from regtune.sweep_file import (
-    MAX_TRIALS,
-    Cluster,
-    Confirm,
-    Scope,
-    Search,
-    Select,
-    SweepFile,
-    Training,
-    read_file,
-)
+from regtune.sweep_checks import check_sweep
+from regtune.sweep_file import Cluster, Confirm, Scope, Search, Select, SweepFile, Training, read_file
 from regtune.sweep_parts import read_arms, splits_of
 
 
 class Sweep(Seeds):
     """A checked sweep. `arms` in the order of the file; the first is what the others are compared to.
-    `repeat` says the how manieth it is where the whole sweep is repeated, see `nth`.
+    `repeat` says the how manieth it is where the whole sweep is repeated, see `nth`. `sampling` is the version of the
+    rules of samplers that learn, see `samplers.SAMPLING`.
     """
 
     name: str
@@ -44,6 +37,7 @@ class Sweep(Seeds):
     confirm: Confirm
     cluster: Cluster
     repeat: int = 1
+    sampling: int = SAMPLING
 
     @classmethod
     def read(cls, path: str | Path, plugins: tuple[str, ...] = ()) -> Sweep:
@@ -74,6 +68,11 @@ class Sweep(Seeds):
         """Return all repeats that the file asks for, in their order."""
         return [self.nth(repeat) for repeat in range(1, self.search.repeats + 1)]
 
+    def as_in(self, rows: Sequence[Plain]) -> Sweep:
+        """Return the sweep as it goes on where there are these rows of a log: by the rules that it began with."""
+        header = next((row["sweep"] for row in reversed(rows) if row["event"] == "header"), None)
+        return self.model_copy(update={"sampling": SAMPLING if header is None else header["search"].get(RULES, 1)})
+
     def folder(self, results: Path) -> Path:
         """Return the folder of this repeat below the one under which all sweeps have theirs."""
         return repeat_folder(results / self.name, self.repeat)
@@ -87,8 +86,7 @@ class Sweep(Seeds):
     @property
     def copied(self) -> Sweep | None:
         """The hidden copy of the baseline as a sweep of one arm, see `copies`; None where there is none."""
-        wanted = not self._lacking_copy if self.confirm.aa is None else self.confirm.aa
-        if self.shift or not wanted:
+        if self.shift or not (not self.lacking_copy if self.confirm.aa is None else self.confirm.aa):
             return None
         arm = replace(self.arms[0], name=copy_name(self.baseline))
         return self.model_copy(update={"arms": (arm,), "shift": SHIFT})
@@ -134,21 +132,27 @@ class Sweep(Seeds):
         The first takes a select of several seeds, trials that depend on no other's score, and seeds for an interval;
         where the file says nothing it is where these are there.
         """
-        return self.confirm.scope or ("configuration" if self._lacking else "searches")
+        return self.confirm.scope or ("configuration" if self.lacking_scope else "searches")
 
     @property
-    def _lacking(self) -> str:
-        sampler = SAMPLERS.find(self.search.sampler, "search.sampler", self.arms[0].template.plugins)
-        return lacking(self.search, self.select, self.confirm, adaptive=sampler.adaptive)
+    def lacking_scope(self) -> str:
+        """What verdicts over searches lack, as what to change."""
+        return lacking(self.search, self.select, self.confirm, adaptive=self._sampler.adaptive)
 
     @property
-    def _lacking_copy(self) -> str:
+    def _sampler(self) -> type[Sampler]:
+        return SAMPLERS.find(self.search.sampler, "search.sampler", self.arms[0].template.plugins)
+
+    @property
+    def lacking_copy(self) -> str:
+        """What a hidden copy of the baseline lacks, as what to change."""
         return lacking_copy(self.select, self.confirm, trials=max(map(self.budget, self.arms)))
 
     def plain(self) -> Plain:
         """Return what the log's header records: enough to see whether two sweeps are the same."""
         # There may be more repeats at any time; logs of sweeps without a control share stay those of the same sweep.
-        search = self.search.model_dump(exclude={"repeats"} | (set() if self.search.control else {"control"}))
+        search = self.search.model_dump(exclude={"repeats", FIRST} | (set() if self.search.control else {"control"}))
+        search |= {RULES: self.sampling} if self._sampler.adaptive and self.sampling > 1 else {}
         return {
             "name": self.name,
             "seed": self.seed,
@@ -185,16 +189,5 @@ def _checked(file: SweepFile, plugins: tuple[str, ...], source: Path) -> Sweep:
         confirm=file.confirm.model_copy(update={"splits": file.confirm.splits or splits_of(arms[0])}),
         cluster=file.cluster,
     )
-    for arm in sweep.arms:
-        most = MAX_TRIALS - file.select.seeds  # whose seeds lie between those of search and confirm
-        if sweep.budget(arm) > most:
-            path = "trials" if file.search.trials else "trials_per_knob"
-            raise Refused(
-                f"search.{path}: expected at most {most} trials an arm, "
-                f"given {sweep.budget(arm)} for {arm.name}, which searches {len(arm.space)} knobs"
-            )
-    if sweep.confirm.scope == "searches" and (why := sweep._lacking):
-        raise Refused(f"confirm.scope: 'searches' cannot be had as it is: {why}; or set scope to 'configuration'")
-    if sweep.confirm.aa and (why := sweep._lacking_copy):
-        raise Refused(f"confirm.aa: a copy of the baseline cannot be had as it is: {why}; or set aa to false")
+    check_sweep(sweep, file)
     return sweep

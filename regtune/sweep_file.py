@@ -43,12 +43,11 @@ class Training(_Table):
 class Search(_Table):
     """`[search]`: trials per arm or per searched knob, where their knobs come from, and which end early.
 
-    `sampler` is the name of a file in `samplers`; `levels` are the values of a range on its grid. `pruner` is
-    one of `pruners`: for "cautious" and "asha", `grace` is the share of the epochs before the first rung, `factor` the
-    ratio between rungs and the share that goes on, `population` the trials a rung must have seen before it prunes,
-    `control` the share of trials that they are asked about and that go on whatever they say; for "epochs",
-    `stop_after` is the number of epochs that every trial gets. `repeats` is how often all of it is done, each time
-    with the next seed: for who asks what such a search finds, and not only what that of one search is worth.
+    `sampler` is a file in `samplers`, `levels` the values of a range on its grid. `pruner` is one of `pruners`: for
+    "cautious" and "asha", `grace` is the share of the epochs before the first rung, `factor` the ratio between rungs
+    and the share that goes on, `population` the trials a rung must have seen before it prunes, `control` the share of
+    trials that go on whatever they say; for "epochs", `stop_after` is the number of epochs that every trial gets.
+    `repeats` is how often all of it is done, each time with the next seed. `first` are points that are known already.
     """
 
     trials: int | None = Field(default=None, ge=1, le=MAX_TRIALS)
@@ -62,6 +61,7 @@ class Search(_Table):
     population: int = Field(default=3, ge=1, le=MAX_TRIALS)
     control: float = Field(default=0.0, ge=0, le=1)
     repeats: int = Field(default=1, ge=1, le=100)
+    first: Any = []
 
 
 class Select(_Table):

@@ -11,8 +11,9 @@ from regtune.errors import Refused, nearest, shown
 from regtune.methods import Entry
 from regtune.networks import NETWORKS
 from regtune.optimizers import OPTIMIZERS
+from regtune.points import with_first
 from regtune.ranges import read_searched
-from regtune.records import Plain, Trial
+from regtune.records import FIRST, Plain, Trial
 from regtune.samplers import SAMPLERS
 from regtune.shelf import Shelf
 from regtune.space import OFF, knobs, plain_settings, read_settings
@@ -66,9 +67,10 @@ def _arms(file: SweepFile, template: Trial, optimizer_space: dict[str, Any]) -> 
         if not isinstance(off, bool):
             raise Refused(f"{where}.{OFF}: expected true or false (its methods are never left off), given {shown(off)}")
         base = [Entry(place="base", name=key, table=table) for key, table in file.base.items()]
-        own = [Entry(place=where, name=key, table=table) for key, table in methods.items() if key != OFF]
+        beside = (OFF, FIRST)
+        own = [Entry(place=where, name=key, table=table) for key, table in methods.items() if key not in beside]
         arms.append(read_arm(name, base, own, template=template, optimizer_space=optimizer_space, off=off))
-    return tuple(arms)
+    return with_first(arms, file.search.first, {n: t[FIRST] for n, t in file.arms.items() if FIRST in t})
 
 
 def _named(shelf: Shelf[Any], table: dict[str, Any], where: str, plugins: tuple[str, ...]) -> Plain:

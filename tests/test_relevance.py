@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from statsmodels.stats.weightstats import DescrStatsW
 
-from regtune.changes import added
+from regtune.changes import changed
 from regtune.errors import Refused
 from regtune.log import read_log
 from regtune.reports.folder import printed
@@ -146,7 +146,7 @@ def test_it_makes_no_other_sweep_and_stands_in_the_header_only_where_given(tmp_p
     assert asked["confirm"]["relevant"] == 0.5
     other = asked | {"confirm": asked["confirm"] | {"relevant": 0.1}}
     for before, after in ((plain, asked), (asked, plain), (asked, other)):
-        assert added(before, after) == []
+        assert changed(before, after) == ([], [])
 
 
 def test_a_finished_sweep_takes_it_without_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from regtune.__main__ import app
-from regtune.changes import added
+from regtune.changes import Changed, changed
 from regtune.display import Progress
 from regtune.errors import Refused
 from regtune.forecast import forecast
@@ -233,11 +233,11 @@ def test_the_display_counts_a_retried_trial_once(write: Write, tmp_path: Path) -
 def test_only_plugins_that_were_mended_may_differ() -> None:
     before = {"plugins": {"a": "1", "b": "1"}, "arms": {"x": {"trials": 1}}, "confirm": {}}
     after = {**before, "plugins": {"a": "2", "b": "2"}}
-    assert added(before, after, ["a", "b"]) == []
+    assert changed(before, after, mended=["a", "b"]) == Changed([], [])
     with pytest.raises(Refused, match=r"differs in plugins\.b: 1 -> 2; .*--retry-failed"):
-        added(before, after, ["a"])
+        changed(before, after, mended=["a"])
     with pytest.raises(Refused) as caught:
-        added(before, {**after, "seed": 3})
+        changed(before, {**after, "seed": 3})
     assert "--retry-failed" not in str(caught.value)
 
 

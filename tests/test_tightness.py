@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from regtune.changes import added
+from regtune.changes import changed
 from regtune.errors import Refused
 from regtune.examine import examine
 from regtune.lane import Lane
@@ -307,10 +307,10 @@ def test_a_sweep_that_asks_has_the_columns_and_its_log_takes_no_change_of_mind(t
     on, off = read(tmp_path, ON), read(tmp_path / "off", SMALL)
     assert "tightness" not in off.plain()["training"]
     with pytest.raises(Refused, match=r"training\.tightness: nothing -> True"):
-        added(off.plain(), on.plain())
+        changed(off.plain(), on.plain())
     with pytest.raises(Refused, match=r"log\.jsonl: holds a sweep that differs in .*training\.tightness: True -> not"):
         ran(tmp_path, SMALL)
-    assert added(on.plain(), on.plain()) == []
+    assert changed(on.plain(), on.plain()) == ([], [])
 
 
 def heads() -> Iterator[tuple[str, bool]]:

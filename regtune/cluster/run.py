@@ -63,8 +63,9 @@ def run(
         if log.torn:
             say(f"{path}: the last line was torn off by a crash and is left out")
         again = retry_of(log.rows, sweep) if retry_failed else None
+        sweep = sweep.as_in(log.rows)
         for text in check_same(path, log.rows, sweep.plain(), again.mended if again else ()):
-            say(f"{path}: added: {text}")
+            say(f"{path}: {text}")
         if again is not None and again.cells:
             with lease.held(log, waiting=say):
                 log.append(RETRY, again.row())

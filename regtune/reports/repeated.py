@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from regtune.changes import added
+from regtune.changes import changed
 from regtune.errors import Refused
 from regtune.records import OPEN, Plain
 from regtune.store import Results
@@ -52,7 +52,8 @@ def _unlike(first: Plain, other: Plain) -> str:
     """Return how the plan of a repeat differs from that of the first, in words; empty where it does not."""
     same = {name: value for name, value in other.items() if name != "repeat"} | {"seed": first["seed"]}
     try:
-        more = added(same, {name: value for name, value in first.items() if name != "repeat"})
+        found = changed(same, {name: value for name, value in first.items() if name != "repeat"})
     except Refused as error:
         return f"it {error}"
-    return f"it has not got yet: {'; '.join(more)}" if more else ""
+    missing = [f"it has not got yet: {'; '.join(found.more)}"] if found.more else []
+    return " and ".join([*missing, *([f"it still has: {'; '.join(found.less)}"] if found.less else [])])

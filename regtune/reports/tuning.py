@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from regtune.choice import finishes, pruner_of
+from regtune.choice import finishes, named_first, pruner_of
 from regtune.records import Plain
 from regtune.reports.rows import Row
 from regtune.reports.table import Table
@@ -46,6 +46,7 @@ PRUNED = (
     "No band, since trials were pruned by their score: {arms}. A pruned trial counts with the score at which it ended, "
     "and the curve describes this search only."
 )
+NAMED = "Points that were named beforehand (first) are no draws, and are left out: {arms}."
 MANY = f"Of more than {MOST_SIMULATED} trials the band is that of Kolmogorov and Smirnov."
 
 
@@ -57,10 +58,12 @@ def budgets(results: Results) -> list[int]:
 def searched(results: Results) -> dict[str, list[float]]:
     """Return by arm the validation accuracies of its search trials that ended, in the order of their numbers.
 
-    Fractions; 0 for a trial that failed or diverged. An arm of which no trial ended well has none.
+    Fractions; 0 for a trial that failed or diverged. An arm of which no trial ended well has none. Points that a person
+    has named are left out: they are no draws.
     """
     trials = results.trials[results.trials["phase"] == "search"].sort_values("number")
-    ended = trials[trials["status"].isin(["ok", "pruned", "failed", "diverged"])]
+    drawn = trials[trials["number"] >= trials["arm"].map(named_first(results.sweep))]
+    ended = drawn[drawn["status"].isin(["ok", "pruned", "failed", "diverged"])]
     bad = ended["status"].isin(["failed", "diverged"])
     scores = ended.assign(score=ended["val_accuracy"].astype(float).mask(bad).fillna(0.0))
     well = ended["status"].isin(finishes(pruner_of(results.sweep["search"])))
@@ -111,7 +114,9 @@ def tuning_table(results: Results, rows: pd.DataFrame) -> Table | None:
 
 def tuning_caption(results: Results) -> str:
     """Say what the curves show, and what their bands mean or why there are none."""
-    return " ".join(filter(None, (CAPTION, band_words(results))))
+    counts = [f"{arm} {count}" for arm, count in named_first(results.sweep).items() if count]
+    named = NAMED.format(arms=", ".join(counts)) if counts else ""
+    return " ".join(filter(None, (CAPTION, named, band_words(results))))
 
 
 def band_words(results: Results) -> str:

@@ -13,6 +13,11 @@ from optuna.trial import FrozenTrial
 
 from regtune.methods import Condition
 
+# Which rules samplers that learn go by, as the header of a log has it under `RULES` of its search: 1, of logs that say
+# nothing, hides trials that failed and trains what was trained before; in 2 they are the worst, and it is drawn anew.
+SAMPLING = 2
+RULES = "sampling"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
@@ -21,7 +26,8 @@ class Question:
     `space` and `when` are the arm's: knobs by path, and the conditions of those that have one. `stream` names
     sweep, seed and arm: what is drawn differs where it differs; `sweep` names sweep and seed alone, and `shared` are
     the paths of the knobs that every arm has. `history` returns the trials with lower
-    numbers, as Optuna sees them; it is a call because most samplers need none. `levels` is for the grid.
+    numbers, as Optuna sees them; it is a call because most samplers need none. `levels` is for the grid. `sampling` is
+    the version of the rules, and `draw` the how manieth draw for this trial it is, from 0.
     """
 
     space: Mapping[str, BaseDistribution]
@@ -32,11 +38,14 @@ class Question:
     number: int
     history: Callable[[], Sequence[FrozenTrial]]
     levels: int = 3
+    sampling: int = SAMPLING
+    draw: int = 0
 
     @property
     def seed(self) -> int:
-        """A seed for this trial alone."""
-        return zlib.crc32(f"{self.stream}/{self.number}".encode())
+        """A seed for this draw of this trial alone."""
+        again = f"/{self.draw}" if self.draw else ""
+        return zlib.crc32(f"{self.stream}/{self.number}{again}".encode())
 
     def answered(self, draw: Callable[[str], Any]) -> dict[str, Any]:
         """Return a value for every knob that is in play, in the order of the file.

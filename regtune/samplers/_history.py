@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,7 @@ from optuna.distributions import BaseDistribution
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from regtune.records import Status
+from regtune.records import Outcome, Status
 from regtune.samplers._base import Question
 from regtune.samplers._unit import value_at
 
@@ -22,6 +23,8 @@ STATES = {
     "failed": TrialState.FAIL,
     "lost": TrialState.FAIL,
 }
+BAD = "bad"  # the attribute of a trial that ended badly by itself, and is told as the worst
+MEMORY = re.compile(r"MemoryError|(out of|low on) memory", re.IGNORECASE)
 SOME_TIME = datetime(2000, 1, 1)  # Optuna wants times without a zone, and no sampler looks at them
 
 
@@ -47,6 +50,41 @@ def frozen(
         datetime_start=SOME_TIME,
         datetime_complete=None if status is None else SOME_TIME,
     )
+
+
+def is_bad(outcome: Outcome | None) -> bool:
+    """Return whether a trial ended badly by what it was, so that others like it would: not by a fault of the machine.
+
+    Where memory ran out that is said to be the machine's, since a neighbour may have had it; in attempt after attempt
+    it is the trial's.
+    """
+    if outcome is None:
+        return False
+    ran_out = outcome.status == "lost" and MEMORY.search(outcome.message) is not None
+    return ran_out or outcome.status in ("diverged", "failed")
+
+
+def as_worst(trials: Sequence[FrozenTrial], bad: Container[int]) -> list[FrozenTrial]:
+    """Return trials, in which those with `bad` numbers have ended with the worst last score of the others, or 0.
+
+    Told as failed they would not be there for Optuna, and a sampler that learns goes where it knows least.
+    """
+    scores = [s for trial in trials if trial.number not in bad for s in [*trial.intermediate_values.values()][-1:]]
+    worst = min(scores, default=0.0)
+
+    def told(trial: FrozenTrial) -> FrozenTrial:
+        ended = frozen(trial.number, trial.params, [worst], "ok", trial.distributions)
+        ended.set_user_attr(BAD, True)
+        return ended
+
+    return [told(trial) if trial.number in bad else trial for trial in trials]
+
+
+def behind_pruned(trial: FrozenTrial) -> FrozenTrial:
+    """Return a trial for TPE, which ranks whatever is complete before all that was pruned: a bad one comes last."""
+    if BAD not in trial.user_attrs:
+        return trial
+    return frozen(trial.number, trial.params, [], "pruned", trial.distributions)
 
 
 class _Past(InMemoryStorage):

@@ -4,24 +4,31 @@ for Hyper-Parameter Optimization" (2011).
 
 from __future__ import annotations
 
+import math
 import warnings
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
+from optuna.trial import FrozenTrial, TrialState
 
 from regtune.samplers._base import Question, Sampler
-from regtune.samplers._history import ask_optuna
+from regtune.samplers._history import BAD, ask_optuna, behind_pruned
 from regtune.samplers.paired import Paired
+from regtune.samplers.random import Random
 
 STARTUP = 5  # trials before TPE takes over; sweeps have few trials per arm
+DRAWS = 5  # of TPE for one trial, and then at random, before a point is tried again
+MOST_GOOD = 25  # of the trials that Optuna takes for good ones, which are else one in ten
 
 
 class Tpe(Sampler):
     """Optuna's TPE, its arguments spelled out: Optuna 5 changed defaults.
 
-    The first trials are those of `Paired`, so that no arm begins with a luckier learning rate than another. Where some
-    of them failed, Optuna draws at random until as many have ended.
+    The first trials are those of `Paired`, so that no arm begins with a luckier learning rate than another. Where fewer
+    have ended well than Optuna would take for good ones it draws at random. A point that was tried is drawn anew.
     In an arm with conditions (`group`) it learns of a knob from the trials that had it, jointly with the knobs
     that were in the same trials; in others only of knobs that every trial had.
     """
@@ -30,14 +37,33 @@ class Tpe(Sampler):
         """Ask a new sampler: one that lives on would remember more than the log does."""
         if question.number < STARTUP:
             return Paired().sample(question)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)  # of `group`: its interface may change
-            sampler = optuna.samplers.TPESampler(
-                n_startup_trials=STARTUP,
-                n_ei_candidates=24,
-                multivariate=True,
-                group=bool(question.when),
-                constant_liar=True,
-                seed=question.seed,
-            )
-        return ask_optuna(question, sampler, question.history())
+        history = question.history()
+        if question.sampling == 1:
+            return _asked(question, history, STARTUP)
+        trials = [behind_pruned(trial) for trial in history]
+        ended = (TrialState.COMPLETE, TrialState.PRUNED)
+        well = sum(trial.state in ended and BAD not in trial.user_attrs for trial in history)
+        startup = STARTUP if well >= min(math.ceil(0.1 * len(history)), MOST_GOOD) else len(history) + 1
+        tried = [trial.params for trial in history]
+        found: dict[str, Any] = {}
+        for draw in range(2 * DRAWS):
+            anew = replace(question, draw=draw)
+            found = _asked(anew, trials, startup) if draw < DRAWS else Random().sample(anew)
+            if found not in tried:
+                break
+        return found
+
+
+def _asked(question: Question, history: Sequence[FrozenTrial], startup: int) -> dict[str, Any]:
+    """Return what Optuna suggests after these trials: at random before so many have ended."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # of `group`: its interface may change
+        sampler = optuna.samplers.TPESampler(
+            n_startup_trials=startup,
+            n_ei_candidates=24,
+            multivariate=True,
+            group=bool(question.when),
+            constant_liar=True,
+            seed=question.seed,
+        )
+    return ask_optuna(question, sampler, history)
