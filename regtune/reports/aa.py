@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from regtune.copies import is_copy
+from regtune.metric import ACCURACY
 from regtune.records import OPEN, Plain
-from regtune.reports.families import ACCURACY, means
+from regtune.reports.families import means
 from regtune.reports.repeated import repeated
 from regtune.reports.rows import difference, fewer
 from regtune.reports.verdicts import against_baseline

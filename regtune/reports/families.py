@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import fmean
 
+from regtune.metric import ACCURACY, ECE, NLL, Metric
 from regtune.reports.luck import beyond
 from regtune.statistics import Comparison
-from regtune.statistics.directions import Direction, compare_with
+from regtune.statistics.directions import compare_with
 from regtune.statistics.racing import Race
 from regtune.store import Results
 
-
-@dataclass(frozen=True, kw_only=True)
-class Metric:
-    """A column of `Results.trials`, what is better of it, its words (in a head, in a sentence), its unit."""
-
-    name: str
-    better: Direction
-    short: str
-    long: str
-    unit: str
-
-
-ACCURACY = Metric(name="test_accuracy", better="higher", short="accuracy", long="Accuracy", unit="points")
-NLL = Metric(name="test_loss", better="lower", short="NLL", long="Likelihood (NLL)", unit="nats")
-ECE = Metric(name="test_ece", better="lower", short="ECE", long="Calibration (ECE)", unit="points")
 OTHERS = (NLL, ECE)  # accuracy has a table of its own
 
 
@@ -40,7 +26,7 @@ def family(results: Results, metric: Metric) -> dict[str, Comparison]:
         {arm: counted(results, arm, metric) for arm in results.sweep["arms"]},
         next(iter(results.sweep["arms"])),
         better=metric.better,
-        beyond=beyond(results, metric.name),
+        beyond=beyond(results, metric.test),
     )
     return found | {arm: as_off(found[arm]) for arm in found if arm in results.off}
 
@@ -64,8 +50,8 @@ def counted(results: Results, arm: str, metric: Metric) -> dict[int, float]:
 def finished(results: Results, arm: str, metric: Metric) -> dict[int, float]:
     """Return a metric of the confirmed trials of an arm that ended well and have it, by the number of the seed."""
     mine = results.confirmed[results.confirmed["arm"] == arm]
-    having = mine[mine[metric.name].notna()]
-    return {int(number): float(value) for number, value in zip(having["number"], having[metric.name], strict=True)}
+    having = mine[mine[metric.test].notna()]
+    return {int(number): float(value) for number, value in zip(having["number"], having[metric.test], strict=True)}
 
 
 def means(whole: Sequence[Results], arm: str, metric: Metric) -> dict[int, float]:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from regtune.reports.families import OTHERS, Metric, first_look
+from regtune.metric import Metric
+from regtune.reports.families import OTHERS, first_look
 from regtune.reports.wording import THIS
 from regtune.store import Results
 
@@ -35,7 +36,7 @@ def families_answer(table: pd.DataFrame) -> list[str]:
     """Return a sentence on the families in which arms are better or worse than the first; none where there are none."""
     said, about = [], f", {THIS}" if table["scope"].iloc[0] == "configuration" else ""
     for metric in OTHERS:
-        verdicts = table[f"{metric.name}_verdict"]
+        verdicts = table[f"{metric.test}_verdict"]
         named = {word: table[verdicts == word]["arm"].to_list() for word in ("better", "worse")}
         if parts := [f"{word} {', '.join(arms)}" for word, arms in named.items() if arms]:
             said.append(f"{metric.long}{about}: {'; '.join(parts)}.")
@@ -46,7 +47,7 @@ def families_unsaid(table: pd.DataFrame, metrics: Sequence[Metric]) -> list[str]
     """Return of which arms and metrics nothing is said, and why; the table has the columns of both."""
     sentences = []
     for metric in metrics:
-        by_note = table.groupby(f"{metric.name}_note", sort=False)["arm"].agg(", ".join)
+        by_note = table.groupby(f"{metric.test}_note", sort=False)["arm"].agg(", ".join)
         why = [f"{arms} ({note})" for note, arms in by_note.items() if note]
         if why:
             sentences.append(f"No interval or verdict on {metric.short}: {'; '.join(why)}.")
@@ -58,7 +59,7 @@ def without_number(results: Results, metrics: Sequence[Metric]) -> list[str]:
     confirmed = results.confirmed
     sentences = []
     for metric in metrics:
-        lacking = confirmed[confirmed[metric.name].isna()]["arm"]
+        lacking = confirmed[confirmed[metric.test].isna()]["arm"]
         told = [f"{arm} {n}" for arm in results.sweep["arms"] if (n := int((lacking == arm).sum()))]
         if told:
             sentences.append(

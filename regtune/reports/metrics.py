@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from regtune.ledger import optimism
-from regtune.reports.families import OTHERS, Metric, measured
+from regtune.metric import Metric
+from regtune.reports.families import OTHERS, measured
 from regtune.reports.family_columns import family_cells, family_columns
 from regtune.reports.family_words import OVER_SEEDS, families_caption, families_unsaid, without_number
 from regtune.reports.wording import number, spread
@@ -119,7 +120,7 @@ def metrics_as_text(frame: pd.DataFrame) -> pd.DataFrame:
         means, sds = frame[name] * factor, frame[f"{name}_sd"] * factor
         if not means.isna().all():
             columns[head] = [spread(mean, sd, form) for mean, sd in zip(means, sds, strict=True)]
-            columns |= {f"{of.short} difference": family_cells(frame, of, "seeds") for of in OTHERS if of.name == name}
+            columns |= {f"{of.short} difference": family_cells(frame, of, "seeds") for of in OTHERS if of.test == name}
     columns["kept epoch"] = [number(value, ".1f") for value in frame["kept_epoch"]]
     if not frame["retrain_epochs"].isna().all():
         columns["epochs again"] = [number(value, ".1f") for value in frame["retrain_epochs"]]

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from regtune.metric import ACCURACY, Metric
 from regtune.reports.choices import choices, choices_as_text
-from regtune.reports.families import ACCURACY, OTHERS, Metric, as_off, counted, means
+from regtune.reports.families import OTHERS, as_off, counted, means
 from regtune.reports.family_columns import family_cells, repeated_columns
 from regtune.reports.metrics import SHOWN
 from regtune.reports.relevant import relevant
@@ -82,9 +83,9 @@ def searches_as_text(frame: pd.DataFrame) -> pd.DataFrame:
         "seeds in each": [_range(row["seeds_least"], row["seeds_most"]) for row in rows],
     }
     for metric in OTHERS:
-        if not frame[metric.name].isna().all():
-            head, factor, form = SHOWN[metric.name]
-            both = zip(frame[metric.name] * factor, frame[f"{metric.name}_sd"] * factor, strict=True)
+        if not frame[metric.test].isna().all():
+            head, factor, form = SHOWN[metric.test]
+            both = zip(frame[metric.test] * factor, frame[f"{metric.test}_sd"] * factor, strict=True)
             columns[head] = [mean_and_sd(mean, sd, form) for mean, sd in both]
             columns[f"{metric.short} difference"] = family_cells(frame, metric, "repeats")
     return pd.DataFrame(columns | {"knobs chosen": [choices_as_text(text) for text in frame["knobs"]]})

@@ -11,8 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from regtune.bits import unpacked
+from regtune.metric import ACCURACY
 from regtune.records import Plain
-from regtune.reports.families import ACCURACY, finished
+from regtune.reports.families import finished
 from regtune.reports.luck import beyond
 from regtune.reports.repeated import repeated
 from regtune.statistics.spread import binomial_part, search_part, seed_and_example_parts, seed_variance
@@ -47,7 +48,7 @@ def spread(repeats: Sequence[Results]) -> pd.DataFrame:
     counted = repeated(repeats).counted if len(repeats) > 1 else repeats
     first, *others = repeats[0].sweep["arms"]
     found = {first: [], **{arm: _found(counted, arm, first) for arm in others}}
-    over = beyond(repeats[0], ACCURACY.name) or {}
+    over = beyond(repeats[0], ACCURACY.test) or {}
     return pd.DataFrame([_row(arm, mine, repeats[0], over) for arm, mine in found.items()])
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from regtune.reports.families import ACCURACY, family
+from regtune.metric import ACCURACY
+from regtune.reports.families import family
 from regtune.statistics import Comparison, MeanInterval
 from regtune.statistics.crossed import crossed_intervals
 from regtune.statistics.entered import ended_of
