@@ -11,13 +11,14 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from regtune.assembly import assemble
-from regtune.bits import packed
 from regtune.clock import Clock
 from regtune.course import Course
-from regtune.data import Examples, Splits, pixels
+from regtune.data import Splits, pixels
+from regtune.ending import ending
 from regtune.errors import Refused
 from regtune.heap import keep_freed_memory
-from regtune.measure import Examined, examine, measure, sizes, tightness
+from regtune.measure import measure
+from regtune.metric import METRICS
 from regtune.noise import Noise
 from regtune.program import Knobs, Moment
 from regtune.records import Epoch, Outcome, Trial, finite
@@ -75,7 +76,7 @@ class Lane:
         objectives, branches, gradients = self._pass(number, moments, clock)
         spent = clock.seconds()
         weights = self._evaluated(moments[-1].progress)
-        val = measure(self.program, *weights, self.knobs, self.data.validation)
+        val = measure(self.program, *weights, self.knobs, self.data.validation, self.trials[0].metric)
         clean = measure(self.program, *weights, self.knobs, self.data.train.first(CLEAN_SUBSET))
         seconds = time.perf_counter() - started
         result: list[Epoch | None] = []
@@ -86,10 +87,10 @@ class Lane:
             epoch = Epoch(
                 number=number,
                 objective=finite(objectives[k]),
-                train_accuracy=clean[k][0],
-                train_loss=finite(clean[k][1]),
-                val_accuracy=val[k][0],
-                val_loss=finite(val[k][1]),
+                train_accuracy=clean[k].accuracy,
+                train_loss=finite(clean[k].loss),
+                val_accuracy=val[k].accuracy,
+                val_loss=finite(val[k].loss),
                 learning_rate=finite(rates[k]),
                 kept=number,
                 branches=branches,
@@ -97,6 +98,8 @@ class Lane:
                 seconds=seconds,
                 data_share=spent["data"] / sum(spent.values()),
             )
+            if metric := self.trials[k].metric:
+                epoch = dataclasses.replace(epoch, **{METRICS[metric].val: finite(val[k].asked)})  # type: ignore[arg-type]  # the field of that name
             if not self.course.fixed:
                 epoch = dataclasses.replace(epoch, kept=recipe.keep([*self.epochs[k], epoch]))
             self.epochs[k].append(epoch)
@@ -177,23 +180,17 @@ class Lane:
         stopped = not self.course.fixed and self.recipes[k].stop(self.epochs[k])
         if not stopped and not self.course.over(newest):
             return None
-        chosen, kept, data = self.epochs[k][newest.kept - 1], self.kept[k], self._splits[k]
-        metrics = {"val_accuracy": chosen.val_accuracy, "val_loss": chosen.val_loss}
-        metrics["val_ece"] = finite(self._examined(k, kept, data.validation).ece)
-        metrics |= self._examined(k, kept, data.train).named("train")
-        metrics |= {name: finite(value) for name, value in sizes(kept[0], self._begun[k]).items()}
-        metrics |= tightness(self.program.alone(), *kept, self._own(k), data) if self.trials[k].tightness else {}
-        if data.test is None:
-            return Outcome(status="ok", kept=newest.kept, metrics=metrics)
-        tested, done = self._examined(k, kept, data.test), newest.kept == newest.number
-        last = tested if done else self._examined(k, self._copied(weights, k), data.test)
-        metrics |= tested.named("test") | {"test_ece": finite(tested.ece)}
-        metrics |= {f"{name}_last": value for name, value in last.named("test").items()}
-        return Outcome(status="ok", kept=newest.kept, metrics=metrics, test_right=packed(tested.right.numpy()))
-
-    def _examined(self, k: int, weights: tuple[Tensors, Tensors], examples: Examples) -> Examined:
-        """Examine one member's weights on a whole split."""
-        return examine(self.program.alone(), *weights, self._own(k), examples)
+        done = newest.kept == newest.number
+        return ending(
+            self.trials[k],
+            self.program.alone(),
+            self._own(k),
+            self._splits[k],
+            chosen=self.epochs[k][newest.kept - 1],
+            begun=self._begun[k],
+            kept=self.kept[k],
+            last=None if done else self._copied(weights, k),
+        )
 
     def _own(self, k: int) -> Knobs:
         """Return one member's knobs."""

@@ -110,6 +110,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
     }
 )
 CLASSWISE = ("balanced_accuracy", "macro_f1", "auroc")  # means over classes, each of which must have examples
+ASKED = tuple(METRICS[name].val for name in CLASSWISE)  # measured on validation examples where a trial asks for one
 
 
 def searched_by(sweep: Mapping[str, Any]) -> Metric:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
+from regtune.metric import ASKED, Metric
+
 # Of a sweep; trials of select are as those of search, trials of rivals as those of confirm.
 Phase = Literal["search", "select", "confirm", "rivals"]
 PHASES: tuple[Phase, ...] = ("search", "select", "confirm", "rivals")
@@ -59,7 +61,8 @@ class Trial:
     order of memory, `compiled` has the network and its objective compiled.
     `retrain` is "none" or, in confirm, how the trial trains again on train + validation: for as many
     "updates", as many "epochs", or until the "loss" is matched, for `retrain_cap` epochs at most.
-    With `tightness` the outcome says how tightly classes lie in the last hidden layer.
+    With `tightness` the outcome says how tightly classes lie in the last hidden layer. `metric` is empty, or one
+    of `metric.CLASSWISE` that is measured on validation examples too.
     `plugins` names the user's modules in which things of those names are found.
     """
 
@@ -80,6 +83,7 @@ class Trial:
     retrain: Retrain = "none"
     retrain_cap: int = 100
     tightness: bool = False
+    metric: str = ""
     plugins: tuple[str, ...] = ()
 
     @cached_property
@@ -91,8 +95,7 @@ class Trial:
     def plain(self) -> Plain:
         """Return the strict-JSON form."""
         row = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        if not self.tightness:  # trials without keep their ids
-            del row["tightness"]
+        row = {name: value for name, value in row.items() if value or name not in ("tightness", "metric")}  # keeps ids
         return row | {"recipe": list(self.recipe), "plugins": list(self.plugins)}
 
     @classmethod
@@ -107,9 +110,9 @@ class Outcome:
     """How a trial ended: "ok", "pruned", "diverged", "failed" by its own fault, "lost" to faults of the machine.
 
     `kept` is the number of the epoch whose weights count. `metrics` are taken there, on clean data with
-    hard labels in eval mode: `train_accuracy`, `train_loss` on the whole training split,
-    `val_accuracy`, `val_loss`, `val_ece`, and in confirm `test_accuracy`, `test_loss`, `test_ece` at the kept
-    epoch and `test_accuracy_last`, `test_loss_last` at the last one. Accuracies are fractions, losses negative
+    hard labels in eval mode: `train_accuracy`, `train_loss` on the whole training split, `val_accuracy`, `val_loss`,
+    `val_ece` and that of `metric`, and in confirm `test_accuracy`, `test_loss`, `test_ece` and all of `classwise` at
+    the kept epoch and `test_accuracy_last`, `test_loss_last` at the last one. Accuracies are fractions, losses negative
     log-likelihoods in nats, `*_ece` expected calibration errors, see `measure.calibration_error`.
     `weight_norm` is the Euclidean length of the weights kept, without biases and what normalization layers
     have, `zero_share` the share of exact zeros among them, `distance` how far they are from those with which
@@ -123,7 +126,7 @@ class Outcome:
     second, whose length is `retrain_epochs`: `train_*` are then of training and validation examples together, on
     which it trained, and `val_*` still of validation examples that had not been trained on. Where it went on from
     the weights of the first, there is no `distance`. `target_reached` is 1.0 or 0.0 where it had a loss to match.
-    None stands for a number that is not finite.
+    None stands for a number that is not finite or not defined.
     """
 
     status: Status
@@ -143,7 +146,8 @@ class Epoch:
 
     `number` counts from 1. `objective` is the mean training objective, with the recipe's bends and
     penalties: never compare it across arms. `train_*` are clean metrics on a fixed subset of at most
-    1,000 training examples, `val_*` on the whole validation split. `learning_rate` is that of the first
+    1,000 training examples, `val_*` on the whole validation split, beside accuracy and loss that of the trial's
+    `metric` alone; None where it is undefined. `learning_rate` is that of the first
     step. `kept` is the number of the epoch that the recipe would keep if training ended here. `branches`
     and `gradients` are how many residual branches were really run and how many gradients evaluated, per
     update. `stage` is "retrain" in the second training of a trial that has one: the validation examples
@@ -158,6 +162,9 @@ class Epoch:
     train_loss: float | None
     val_accuracy: float | None
     val_loss: float | None
+    val_balanced_accuracy: float | None = None
+    val_macro_f1: float | None = None
+    val_auroc: float | None = None
     learning_rate: float | None
     kept: int
     seconds: float
@@ -168,14 +175,24 @@ class Epoch:
     outcome: Outcome | None = None
 
     def plain(self) -> Plain:
-        """Return the strict-JSON form."""
-        return {**vars(self), "outcome": self.outcome.plain() if self.outcome else None}
+        """Return the strict-JSON form, in which metrics that were not asked for do not stand."""
+        row = {name: value for name, value in vars(self).items() if value is not None or name not in ASKED}
+        return row | {"outcome": self.outcome.plain() if self.outcome else None}
 
     @classmethod
     def from_plain(cls, row: Mapping[str, Any]) -> Epoch:
         """Return the epoch of a plain row."""
         outcome = row["outcome"]
         return cls(**{**row, "outcome": Outcome(**outcome) if outcome else None})
+
+    @property
+    def asked(self) -> dict[str, float | None]:
+        """The metrics on validation examples that were asked for and are defined, by name."""
+        return {name: value for name in ASKED if (value := getattr(self, name)) is not None}
+
+    def on_validation(self, metric: Metric) -> float | None:
+        """Return a metric on the validation examples."""
+        return getattr(self, metric.val)  # type: ignore[no-any-return]  # a field for each metric
 
     def numbers(self) -> Plain:
         """Return what two runs of one trial must agree on: everything but the times."""
