@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from regtune.errors import Refused, shown
 from regtune.machine import describe, differences
+from regtune.metric import METRICS, confirmed_by
 from regtune.records import Plain
 
 # What changes no number of a trial.
@@ -19,6 +20,7 @@ FREE = (
     "cluster.checkpoint_seconds",
     "cluster.hours_per_trial",
     "cluster.pending",
+    "confirm.metric",  # but in a race, which decides by it who goes on
     "confirm.relevant",
     "confirm.scope",  # rivals are added, or count no more
     "confirm.weights",
@@ -27,7 +29,7 @@ FREE = (
 )
 
 
-READ = ("relevant", "scope")  # of [confirm], by tables
+READ = ("metric", "relevant", "scope")  # of [confirm], by tables
 NOTHING = "nothing"
 MOST_SHOWN = 8
 
@@ -47,18 +49,34 @@ class Change(NamedTuple):
 def check_same(log: Path, rows: Sequence[Plain], sweep: Plain) -> list[str]:
     """Return in words what a sweep (as `Sweep.plain()` has it) adds to that of a log with these rows.
 
-    Raises Refused if trials of the two could not be compared; warns where the machine is another one.
+    Raises Refused if trials of the two could not be compared, or the log lacks what verdicts are to be by; warns where
+    the machine is another one.
     """
     headers = [row for row in rows if row["event"] == "header"]
     if not headers:
         return []
     try:
         more = added(headers[-1]["sweep"], json.loads(json.dumps(sweep)))
+        _check_recorded(rows, sweep)
     except Refused as error:
         raise Refused(f"{log}: {error}") from error
     if unlike := differences(headers[-1], describe()):
         warnings.warn(f"{log}: goes on where other software or hardware began: {'; '.join(unlike)}", stacklevel=3)
     return more
+
+
+def _check_recorded(rows: Sequence[Plain], sweep: Plain) -> None:
+    """Raise Refused where verdicts are to be by a metric that was not recorded of every trial of confirm and rivals."""
+    newest = {tuple(row["cell"]): row["outcome"] for row in rows if row["event"] == "ended"}
+    tested = [out for (_, phase, _), out in newest.items() if phase in ("confirm", "rivals") and out["status"] == "ok"]
+    lacking = sum(confirmed_by(sweep).test not in outcome["metrics"] for outcome in tested)
+    if lacking:
+        known = [name for name, metric in METRICS.items() if all(metric.test in out["metrics"] for out in tested)]
+        raise Refused(
+            f"confirm.metric: expected one that every confirmed trial in the log has ({', '.join(known)}), given "
+            f"{sweep['confirm']['metric']!r}: {confirmed_by(sweep).test} was not recorded of {lacking} of "
+            f"{len(tested)}; take one of those, or train the sweep again under another name"
+        )
 
 
 def reworded(rows: Sequence[Plain], sweep: Plain) -> Plain | None:
@@ -88,7 +106,8 @@ def added(before: Plain, after: Plain) -> list[str]:
         parts = change.path.split(".")
         seeds = change.path == "confirm.seeds" and not after["confirm"].get("racing")
         grows = seeds or (parts[0] == "arms" and parts[2:] == ["trials"])
-        if ".".join(parts[:2]) in FREE:
+        raced = change.path == "confirm.metric" and after["confirm"].get("racing")
+        if ".".join(parts[:2]) in FREE and not raced:
             continue
         if parts == ["aa"]:  # a copy is added, or counts no more
             more += ["a hidden copy of the baseline"] if change.was == NOTHING else []

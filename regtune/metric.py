@@ -57,15 +57,15 @@ class Metric:
         """
         if value is None or math.isnan(value):
             return self.worst
-        return max(value if self.better == "higher" else 0.0 - value, self.worst)
+        return max(self.turned(value), self.worst)
 
-    def value(self, score: float) -> float:
-        """Return the value that has a score."""
-        return score if self.better == "higher" else 0.0 - score
+    def turned(self, value: float) -> float:
+        """Return a value, its sign turned where less is better, so that more is; turned twice it is as it was."""
+        return value if self.better == "higher" else 0.0 - value
 
-    def gain(self, value: float, other: float) -> float:
-        """Return by how much a value is better than another."""
-        return value - other if self.better == "higher" else other - value
+    def rough(self, value: float) -> str:
+        """Return a value of a single trial as a reader wants it: `91.2`, or `0.412`."""
+        return format(self.factor * value, ".1f" if self.percent else self.form)
 
 
 def _share(column: str, *, words: str, short: str = "", long: str = "", better: Direction = "higher") -> Metric:

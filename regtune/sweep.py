@@ -25,9 +25,9 @@ from regtune.sweep_file import (
     Select,
     SweepFile,
     Training,
-    read_file,
 )
 from regtune.sweep_parts import read_arms, splits_of
+from regtune.sweep_reading import read_file
 
 
 class Sweep(Seeds):
@@ -147,7 +147,7 @@ class Sweep(Seeds):
     def plain(self) -> Plain:
         """Return what the log's header records: enough to see whether two sweeps are the same."""
         # There may be more repeats at any time; logs of sweeps without a control share stay those of the same sweep.
-        search = self.search.model_dump(exclude={"repeats"} | (set() if self.search.control else {"control"}))
+        search = self.search.model_dump(exclude={"repeats", *self.search.unsaid("control", "metric")})
         return {
             "name": self.name,
             "seed": self.seed,
@@ -162,9 +162,8 @@ class Sweep(Seeds):
             # What is asked for beside the rest, and terms of a race, likewise.
             "training": self.training.model_dump(exclude=set() if self.training.tightness else {"tightness"}),
             "confirm": self.confirm.model_dump(
-                exclude={"scope", "aa"}
-                | ({"relevant"} if self.confirm.relevant is None else set())
-                | (set() if self.confirm.racing else {"racing", "first"})
+                exclude={"scope", "aa", *self.confirm.unsaid("relevant", "metric", "racing")}
+                | (set() if self.confirm.racing else {"first"})
             )
             | ({"scope": "searches"} if self.scope == "searches" else {}),
             **({"aa": copy_plain(self.baseline)} if self.copied else {}),

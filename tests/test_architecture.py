@@ -59,6 +59,7 @@ ORDER = [
     {"groups"},
     {"arms"},
     {"toml_file", "sweep_file"},
+    {"sweep_reading"},
     {"seeds"},
     {"samplers", "scope"},
     {"sweep_parts"},
