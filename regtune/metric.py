@@ -50,6 +50,16 @@ class Metric:
         """Return the head of a column of its values: `test accuracy %`, `test NLL`."""
         return f"{split} {self.short}{self.percent}"
 
+    def measured(self, split: str) -> str:
+        """Return what a column of values on a split shows, which way is better unless it is accuracy: for captions."""
+        unit = f"{split} {self.words} in {'percent' if self.percent else self.unit}"
+        return unit if self.column == "accuracy" else f"{unit}, {self.better} is better,"
+
+    @property
+    def sign(self) -> str:
+        """What is to be said of a difference where one above 0 is not the better; else nothing."""
+        return ", below 0 is better" if self.better == "lower" else ""
+
     def score(self, value: float | None) -> float:
         """Return a value as a score of which more is better, as boards, samplers and pruners want it.
 

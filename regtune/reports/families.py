@@ -6,14 +6,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean
 
-from regtune.metric import ACCURACY, ECE, NLL, Metric
+from regtune.metric import ACCURACY, ECE, NLL, Metric, confirmed_by
 from regtune.reports.luck import beyond
 from regtune.statistics import Comparison
 from regtune.statistics.directions import compare_with
 from regtune.statistics.racing import Race
 from regtune.store import Results
 
-OTHERS = (NLL, ECE)  # accuracy has a table of its own
+BESIDE = (ACCURACY, NLL, ECE)  # each has verdicts; that of the sweep in a table of its own
+
+
+def others(metric: Metric) -> list[Metric]:
+    """Return the metrics that verdicts are on beside that of the sweep."""
+    return [other for other in BESIDE if other != metric]
 
 
 def family(results: Results, metric: Metric) -> dict[str, Comparison]:
@@ -39,10 +44,10 @@ def as_off(found: Comparison) -> Comparison:
 def counted(results: Results, arm: str, metric: Metric) -> dict[int, float]:
     """Return a metric of the confirmed trials of an arm by which it is compared, by the number of the seed.
 
-    After a race these are, of all metrics but accuracy, the seeds of the first look: every arm has them, whatever it
-    scored. Which later ones it has was decided by accuracy, and what hangs together with accuracy leans with it.
+    After a race these are, of all metrics but that of the race, the seeds of the first look: every arm has them,
+    whatever it scored. Which later ones it has was decided by that one, and what hangs together with it leans with it.
     """
-    seeds = None if metric == ACCURACY else first_look(results)
+    seeds = None if metric == confirmed_by(results.sweep) else first_look(results)
     values = finished(results, arm, metric)
     return values if seeds is None else {number: value for number, value in values.items() if number < seeds}
 
@@ -61,15 +66,15 @@ def means(whole: Sequence[Results], arm: str, metric: Metric) -> dict[int, float
 
 
 def first_look(results: Results) -> int | None:
-    """Return after how many seeds a race first looks at accuracy; None where there is no race."""
+    """Return after how many seeds a race first looks at its metric; None where there is no race."""
     race = Race.of(results.sweep["confirm"])
     return race.looks[0] if race is not None else None
 
 
 def measured(repeats: Sequence[Results]) -> list[Metric]:
-    """Return the metrics beside accuracy that any confirmed trial has: older logs lack some."""
+    """Return the metrics beside that of the sweep that any confirmed trial has: older logs lack some."""
     return [
         metric
-        for metric in OTHERS
+        for metric in (others(confirmed_by(repeats[0].sweep)) if repeats else [])
         if any(finished(results, arm, metric) for results in repeats for arm in results.sweep["arms"])
     ]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from regtune.metric import Metric
-from regtune.reports.families import OTHERS, family, finished
+from regtune.metric import Metric, confirmed_by
+from regtune.reports.families import family, finished, others
 from regtune.reports.rows import Row, compared, fewer
 from regtune.reports.wording import interval
 from regtune.statistics import Comparison, mean_interval
@@ -16,16 +16,17 @@ from regtune.store import Results
 
 
 def family_columns(results: Results) -> pd.DataFrame:
-    """Return by arm, for each metric beside accuracy, the columns of its comparison with the first arm.
+    """Return by arm, for each metric beside that of the sweep, the columns of its comparison with the first arm.
 
-    They are those of accuracy, with `test_loss_` or `test_ece_` before them. `*_n` counts the confirmed seeds that
-    have the metric, `*_pairs` those of the difference, which is in the unit of the metric; below 0 is better.
+    They are those of the verdicts, with `test_loss_`, `test_ece_` or `test_accuracy_` before them. `*_n` counts the
+    confirmed seeds that have the metric, `*_pairs` those of the difference, which is in the unit of the metric.
     """
-    found = {metric.test: family(results, metric) for metric in OTHERS}
+    beside = others(confirmed_by(results.sweep))
+    found = {metric.test: family(results, metric) for metric in beside}
     rows = []
     for arm in results.sweep["arms"]:
         row: dict[str, Any] = {"arm": arm}
-        for metric in OTHERS:
+        for metric in beside:
             row[f"{metric.test}_n"] = len(finished(results, arm, metric))
             row |= compared(found[metric.test].get(arm), f"{metric.test}_")
         rows.append(row)
