@@ -79,7 +79,8 @@ def caption(results: Results) -> str:
         f"{retrained(confirm)} with its 95 % t-interval and standard deviation (sd); difference "
         f"to {baseline} in {metric.unit}{metric.sign}, paired over the seeds that both arms finished, with "
         f"Bonferroni's simultaneous 95 % intervals and verdicts by Holm's paired t-tests (any false rejection: 5 %); "
-        f"an interval is cut at 0 where Holm alone rejects, and with such cuts all intervals and verdicts hold together at 90 %.",
+        f"an interval is cut at 0 where Holm alone rejects, and with such cuts all intervals and verdicts hold "
+        f"together at 90 %.",
         rivals_words(results),
         relevant_words(confirm),
         _raced(confirm),

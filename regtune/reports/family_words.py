@@ -30,9 +30,9 @@ def families_caption(results: Results, metrics: Sequence[Metric], over: str) -> 
     )
     return (
         f"{heads}: arm minus {baseline}, below 0 is better{_above(metrics)}, of the configurations chosen by "
-        f"validation {search.words}, paired {over}, with Bonferroni's simultaneous 95 % intervals, cut at 0 where Holm alone rejects, and "
-        f"verdicts by Holm's paired t-tests over all arms; each metric is a family of its own, as {own.words} is (any "
-        f"false rejection: 5 % in each, not over all together).{'' if looked is None else raced}"
+        f"validation {search.words}, paired {over}, with Bonferroni's simultaneous 95 % intervals, cut at 0 where Holm "
+        f"alone rejects, and verdicts by Holm's paired t-tests over all arms; each metric is a family of its own, as "
+        f"{own.words} is (any false rejection: 5 % in each, not over all together).{'' if looked is None else raced}"
     )
 
 

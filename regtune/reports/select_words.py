@@ -37,5 +37,6 @@ def rivals_words(results: Results) -> str:
         f"select are drawn again and the choice is made anew; choices made so in {100 * LEAST:g} % of the draws or "
         f"more, up to {MOST} of an arm, are confirmed on {min(SEEDS, results.sweep['confirm']['seeds'])} seeds, "
         f"and the variance over choices is added to that of the mean over seeds. "
-        f"{confirmed_by(results.sweep).long}, better in % and the test set drawn anew are of the configuration chosen.{open_}"
+        f"{confirmed_by(results.sweep).long}, better in % and the test set drawn anew are of the configuration "
+        f"chosen.{open_}"
     )

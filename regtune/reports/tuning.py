@@ -107,8 +107,8 @@ def tuning(results: Results) -> pd.DataFrame:
     """Return one row per arm, in the order of the sweep file.
 
     `tuning_trials` is how many of its search trials ended and count; `best_of_<n>` for each n of `budgets` the median
-    score of the best of n of them, with `best_of_<n>_low` and `_high`, the ends of its band, in the unit of trials. NaN for
-    n above its trials, and where no band can be given.
+    score of the best of n of them, with `best_of_<n>_low` and `_high`, the ends of its band, in the unit of trials. NaN
+    for n above its trials, and where no band can be given.
     """
     places, rows = budgets(results), []
     for arm, scores in searched(results).items():

@@ -19,7 +19,7 @@ COLUMNS = ["arm", "n", "best", "low", "high"]
 
 
 def frame(results: Results) -> pd.DataFrame:
-    """Return arm, n, the median score of the best of n trials and its band, as tables have it; low and high NaN without one.
+    """Return arm, n, the median score of the best of n trials and its band, as tables have it; NaN without one.
 
     Every n up to 20, then 60 at most, evenly on the scale of the figure.
     """
