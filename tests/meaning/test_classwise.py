@@ -17,9 +17,11 @@ from torch import Tensor
 
 from regtune.classwise import classwise, lacking
 from regtune.data import Splits, pixels
+from regtune.errors import Refused
 from regtune.lane import Lane
 from regtune.metric import CLASSWISE, METRICS
 from regtune.records import Epoch, Outcome, Trial
+from regtune.single import line
 from regtune.training import Training, train
 from tests.conftest import small_trial, trained
 
@@ -120,6 +122,16 @@ def test_asking_for_one_records_it_after_each_epoch_and_changes_no_other_number(
     assert measured.metrics == {**plainly.metrics, column: more[-1].on_validation(METRICS[name])}
     assert not any(column in epoch.plain() for epoch in plain), "logs of those who do not ask are as they were"
     assert all(Epoch.from_plain(epoch.plain()) == epoch for epoch in [*plain, *more])
+
+
+def test_an_unknown_metric_of_a_trial_is_refused_with_the_nearest() -> None:
+    with pytest.raises(Refused, match=r"metric: unknown metric 'aurok'.*'auroc'"):
+        Training(asked("aurok"))
+
+
+def test_a_line_of_an_epoch_has_it() -> None:
+    first = next(iter(train(asked("macro_f1"))))
+    assert f"val_macro_f1 {100 * (first.val_macro_f1 or 0):.2f} %" in line(first)
 
 
 def test_trials_that_ask_for_nothing_keep_their_ids() -> None:
