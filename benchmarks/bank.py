@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regtune.choice import Scored, choose, rank, score_of
+from regtune.metric import METRICS
 from regtune.neighbours import neighbours
 from regtune.resampling import SEEDS, draws, pairs, rivals
 from regtune.selection import Score, Selection, place
@@ -56,7 +57,8 @@ class Bank:
     def score(self, configuration: int, seed: int) -> Score:
         """Return what select sees of a configuration on a seed."""
         accuracy, loss = float(self.accuracy[configuration, seed]), float(self.loss[configuration, seed])
-        return score_of("diverged" if math.isnan(accuracy) else "ok", accuracy, loss)
+        status = "diverged" if math.isnan(accuracy) else "ok"
+        return score_of(status, {"val_accuracy": accuracy, "val_loss": loss}, METRICS["accuracy"])
 
 
 def sweep(
@@ -72,7 +74,7 @@ def sweep(
     for arm in arms:
         once = [(n, c, int(generator.integers(seeds))) for n, c in enumerate(tried[arm])]
         scores = [(n, bank.score(c, seed)) for n, c, seed in once if not math.isnan(bank.accuracy[c, seed])]
-        searched[arm] = sorted(scores, key=lambda each: rank(each[1].accuracy, each[1].loss, each[0]))
+        searched[arm] = sorted(scores, key=lambda each: rank(each[1].value or 0.0, each[1].loss, each[0]))
         selected[arm] = {
             place(n, k): bank.score(c, drawn[arm][k]) for n, c in enumerate(tried[arm]) for k in range(SELECT)
         }

@@ -64,7 +64,7 @@ def searched(curve: Curve, trials: int, noise: float, seed: int) -> tuple[float,
     first, selected = {}, {}
     for name, true in truth.items():
         scores = [(k, seen(true[k], shared[k])) for k in range(trials)]
-        first[name] = sorted(scores, key=lambda each: -(each[1].accuracy or 0.0))
+        first[name] = sorted(scores, key=lambda each: -(each[1].value or 0.0))
         selected[name] = {place(k, s): seen(true[k], later[s]) for k in range(trials) for s in range(SEEDS)}
     terms = Selection(candidates=4, most=8, seeds=SEEDS, examples=EXAMPLES)
     scored = Scored(searched=first, selected=selected, selection=terms, can_be_off=[])

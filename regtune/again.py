@@ -38,7 +38,7 @@ def repeat(folder: Path, row: str, place: Place) -> int:
     epochs = train(trial, data=load_data(trial, place))
     for then in recorded:  # a pruned trial would go on; only what is recorded is trained again
         epoch = next(epochs, None)
-        now = epoch.numbers() if epoch else dict.fromkeys(then, "nothing")
+        now = _as_recorded(epoch.numbers(), then) if epoch else dict.fromkeys(then, "nothing")
         differing += [
             f"epoch {then['number']} {name}: {then[name]} then, {now[name]} now"
             for name in then
@@ -54,6 +54,15 @@ def repeat(folder: Path, row: str, place: Place) -> int:
         return 3
     print("not identical although software and processor are the same")
     return 1
+
+
+def _as_recorded(now: Plain, then: Plain) -> Plain:
+    """Return the numbers of an epoch without metrics that were not yet measured when the log was written."""
+    if not now["outcome"] or not then["outcome"]:
+        return now
+    known = then["outcome"]["metrics"]
+    metrics = {name: value for name, value in now["outcome"]["metrics"].items() if name in known}
+    return now | {"outcome": now["outcome"] | {"metrics": metrics}}
 
 
 def _failed(results: Results, cell: Cell) -> tuple[bool, str]:

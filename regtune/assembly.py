@@ -144,8 +144,8 @@ def common(trial: Trial, *, own_splits: bool) -> Plain:
     methods = [(site, fixed(method) if in_program(method) else {}) for site, method in recipe.methods]
     optimizer = (trial.optimizer["name"], fixed(build_optimizer(trial)))
     data = {**trial.data, "split_seed": 0} if own_splits else trial.data
-    replaced = {"seed": 0, "recipe": methods, "optimizer": optimizer, "data": data, "tightness": trial.tightness}
-    return trial.plain() | replaced
+    replaced = {"seed": 0, "recipe": methods, "optimizer": optimizer, "data": data}
+    return trial.plain() | replaced | {"tightness": trial.tightness, "metric": trial.metric}
 
 
 def _check_alike(shared: Sequence[Plain]) -> None:

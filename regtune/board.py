@@ -17,6 +17,7 @@ from regtune.arms import Arm
 from regtune.boards import Asked, Decision
 from regtune.choice import finishes
 from regtune.control import controlled
+from regtune.metric import ACCURACY, METRICS
 from regtune.pruners import PRUNERS
 from regtune.records import Cell, Epoch, Outcome
 from regtune.samplers import SAMPLERS, Question, as_worst, frozen, is_bad
@@ -78,8 +79,9 @@ class SearchBoard:
 
 @dataclass(kw_only=True)
 class Entry:
-    """What an arm's board knows of one of its trials; `scores` has one validation accuracy per epoch,
-    that of the epoch which the recipe would keep. `spared` is the epoch after which it would have been stopped.
+    """What an arm's board knows of one of its trials; `scores` has one per epoch, of which more is
+    better: the metric of search at the epoch which the recipe would keep. `spared` is the epoch after which it would
+    have been stopped.
     """
 
     params: Mapping[str, Any]
@@ -96,9 +98,10 @@ class ArmBoard:
         self.arm, self.sweep = arm, sweep
         self.entries: dict[int, Entry] = {}
         self._sampler = SAMPLERS.find(sweep.search.sampler, "search.sampler", arm.template.plugins)
-        self._pruner = PRUNERS[sweep.search.pruner](
-            sweep.training.epochs, sweep.search, arm.template.data.get("validation")
-        )
+        self._metric = METRICS[sweep.search.metric]
+        # Of accuracies alone the number of examples tells an error.
+        examples = arm.template.data.get("validation") if self._metric == ACCURACY else None
+        self._pruner = PRUNERS[sweep.search.pruner](sweep.training.epochs, sweep.search, examples)
         self._ended: dict[int, FrozenTrial] = {}  # what an ended trial is to Optuna changes no more
 
     def ask(self, cell: Cell) -> Asked:
@@ -125,7 +128,7 @@ class ArmBoard:
         entry = self.entries[number]
         entry.epochs.append(epoch)
         kept = entry.epochs[epoch.kept - 1]
-        entry.scores.append(kept.val_accuracy if kept.val_accuracy is not None else 0.0)
+        entry.scores.append(self._metric.score(kept.on_validation(self._metric)))
         # Of a trial that was spared the pruner hears no more: others are judged as if it had been stopped.
         if entry.spared is not None or not self._pruner.ends(number, epoch, entry.scores[-1]):
             return "go"

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from regtune.errors import Refused, shown
 from regtune.machine import describe, differences
+from regtune.metric import METRICS, confirmed_by
 from regtune.records import Plain
 from regtune.sources import same_sources
 
@@ -20,6 +21,7 @@ FREE = (
     "cluster.checkpoint_seconds",
     "cluster.hours_per_trial",
     "cluster.pending",
+    "confirm.metric",  # but in a race, which decides by it who goes on
     "confirm.relevant",
     "confirm.scope",  # rivals are added, or count no more
     "confirm.weights",
@@ -29,7 +31,7 @@ FREE = (
 )
 
 
-READ = ("relevant", "scope", "seeds")  # of [confirm], by tables
+READ = ("metric", "relevant", "scope", "seeds")  # of [confirm], by tables
 NOTHING = "nothing"
 MOST_SHOWN = 8
 
@@ -58,7 +60,8 @@ def check_same(log: Path, rows: Sequence[Plain], sweep: Plain, mended: Collectio
     it leaves out.
 
     Plugins that were `mended` may be others, since the arms that use them are trained again. Raises Refused if trials
-    of the two could not be compared; warns where the machine is another one.
+    of the two could not be compared, or the log lacks what verdicts are to be by; warns where the machine is another
+    one.
     """
     headers = [row for row in rows if row["event"] == "header"]
     if not headers:
@@ -67,11 +70,26 @@ def check_same(log: Path, rows: Sequence[Plain], sweep: Plain, mended: Collectio
     known = {name: arm for row in headers for name, arm in row["sweep"]["arms"].items()}
     try:
         found = changed(headers[-1]["sweep"], json.loads(json.dumps(sweep)), known, mended)
+        _check_recorded(rows, sweep)
     except Refused as error:
         raise Refused(f"{log}: {error}") from error
     if unlike := differences(headers[-1], describe()):
         warnings.warn(f"{log}: goes on where other software or hardware began: {'; '.join(unlike)}", stacklevel=3)
     return [f"added: {text}" for text in found.more] + [f"left out: {text}" for text in found.less]
+
+
+def _check_recorded(rows: Sequence[Plain], sweep: Plain) -> None:
+    """Raise Refused where verdicts are to be by a metric that was not recorded of every trial of confirm and rivals."""
+    newest = {tuple(row["cell"]): row["outcome"] for row in rows if row["event"] == "ended"}
+    tested = [out for (_, phase, _), out in newest.items() if phase in ("confirm", "rivals") and out["status"] == "ok"]
+    lacking = sum(confirmed_by(sweep).test not in outcome["metrics"] for outcome in tested)
+    if lacking:
+        known = [name for name, metric in METRICS.items() if all(metric.test in out["metrics"] for out in tested)]
+        raise Refused(
+            f"confirm.metric: expected one that every confirmed trial in the log has ({', '.join(known)}), given "
+            f"{sweep['confirm']['metric']!r}: {confirmed_by(sweep).test} was not recorded of {lacking} of "
+            f"{len(tested)}; take one of those, or train the sweep again under another name"
+        )
 
 
 def reworded(rows: Sequence[Plain], sweep: Plain) -> Plain | None:
@@ -108,7 +126,8 @@ def changed(before: Plain, after: Plain, known: Plain | None = None, mended: Col
     for change in sorted(_changes(*both), key=lambda change: change.path.startswith("arms")):
         parts = change.path.split(".")
         seeds = change.path == "confirm.seeds" and not after["confirm"].get("racing")
-        if ".".join(parts[:2]) in FREE:
+        raced = change.path == "confirm.metric" and after["confirm"].get("racing")
+        if ".".join(parts[:2]) in FREE and not raced:
             continue
         if parts[0] == "plugins" and (change.path[8:] in mended or same_sources(change.was, change.now)):
             continue

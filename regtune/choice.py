@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from regtune.metric import Metric, searched_by
 from regtune.neighbours import neighbours
 from regtune.records import FAULTS, FIRST, Cell, Plain, Status
 from regtune.selection import Score, Selection, off_is_as_good, pick, place
@@ -85,9 +86,9 @@ def choose(scored: Scored) -> Choices:
     )
 
 
-def rank(accuracy: float | None, loss: float | None, number: int) -> tuple[float, float, int]:
-    """Return what sorts the best first: validation accuracy, then the lower loss, then the lower number."""
-    return -(accuracy or 0.0), math.inf if loss is None or math.isnan(loss) else loss, number
+def rank(score: float, loss: float | None, number: int) -> tuple[float, float, int]:
+    """Return what sorts the best first: the score, then the lower loss, then the lower number."""
+    return -score, math.inf if loss is None or math.isnan(loss) else loss, number
 
 
 def finishes(pruner: str) -> frozenset[Status]:
@@ -95,11 +96,11 @@ def finishes(pruner: str) -> frozenset[Status]:
     return frozenset({"ok", "pruned"} if pruner == "epochs" else {"ok"})
 
 
-def score_of(status: str, accuracy: float | None, loss: float | None) -> Score:
-    """Return what a trial of select that has ended counts for: one that failed by itself for accuracy 0."""
+def score_of(status: str, metrics: Mapping[str, float | None], metric: Metric) -> Score:
+    """Return what a trial of select that has ended counts for: one that failed by itself for the worst."""
     if status == "ok":
-        return Score(accuracy or 0.0, loss)
-    return Score(None, None) if status == "lost" else Score(0.0, None)
+        return Score(metric.score(metrics.get(metric.val)), metrics.get("val_loss"))
+    return Score(None, None) if status == "lost" else Score(metric.worst, None)
 
 
 def pruner_of(search: Plain) -> str:
@@ -107,22 +108,22 @@ def pruner_of(search: Plain) -> str:
     return str(search.get("pruner") or ("asha" if search.get("prune", True) else "none"))
 
 
-def ranked(rows: Iterable[Plain]) -> Sequence[Plain]:
+def ranked(rows: Iterable[Plain], metric: Metric) -> Sequence[Plain]:
     """Return the rows of `store.Results.trials` in this order."""
-    return sorted(rows, key=lambda row: rank(row["val_accuracy"], row["val_loss"], row["number"]))
+    return sorted(rows, key=lambda row: rank(metric.score(row[metric.val]), row["val_loss"], row["number"]))
 
 
 def scored_of(cells: Mapping[Cell, Plain], sweep: Plain) -> Scored:
     """Return what the choice of a sweep is made from, as its header and the rows of its cells have it."""
-    may, ends = finishes(pruner_of(sweep["search"])), {"ok", *FAULTS}
+    may, ends, metric = finishes(pruner_of(sweep["search"])), {"ok", *FAULTS}, searched_by(sweep)
     searched: dict[str, list[tuple[int, Score]]] = {arm: [] for arm in sweep["arms"]}
     selected: dict[str, dict[int, Score]] = {}
-    for row in ranked(row for cell, row in cells.items() if cell.phase == "search" and row["status"] in may):
-        searched[row["arm"]].append((row["number"], Score(row["val_accuracy"], row["val_loss"])))
+    ended = (row for cell, row in cells.items() if cell.phase == "search" and row["status"] in may)
+    for row in ranked(ended, metric):
+        searched[row["arm"]].append((row["number"], Score(metric.score(row[metric.val]), row["val_loss"])))
     for cell, row in cells.items():
         if cell.phase == "select" and row["status"] in ends:
-            score = score_of(row["status"], row["val_accuracy"], row["val_loss"])
-            selected.setdefault(cell.arm, {})[cell.number] = score
+            selected.setdefault(cell.arm, {})[cell.number] = score_of(row["status"], row, metric)
     can_be_off = [arm for arm, row in sweep["arms"].items() if row.get("off")]
     first, named = next(iter(sweep["arms"]), ""), named_first(sweep)
     asked = {cell.number: row["params"] for cell, row in cells.items() if cell[:2] == (first, "search") and row["id"]}

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from regtune.boards import Asked, Listed
+from regtune.metric import METRICS
 from regtune.records import Cell, Outcome, Trial
 from regtune.select import SelectBoard, on_its_split
 from regtune.statistics.racing import Race
@@ -21,7 +22,7 @@ class ConfirmBoard(Listed):
 
     def __init__(self, sweep: Sweep, select: SelectBoard) -> None:
         super().__init__()
-        self.sweep = sweep
+        self.sweep, self._metric = sweep, METRICS[sweep.confirm.metric]
         self.chosen: Mapping[str, Mapping[str, Any]] = select.chosen()
         self._race = Race.of(sweep.confirm.model_dump())
         self._ended: dict[str, dict[int, float | None] | None] = {
@@ -59,7 +60,8 @@ class ConfirmBoard(Listed):
         mine = self._ended[cell.arm]
         if self._race is None or mine is None:
             return
-        mine[cell.number] = outcome.metrics.get("test_accuracy") if outcome.status == "ok" else None
+        value = outcome.metrics.get(self._metric.test) if outcome.status == "ok" else None
+        mine[cell.number] = None if value is None else self._metric.turned(value)
         self._over.add(cell)
         if len(self._over) == len(self.planned):  # a look waits for all its trials
             self._seeds(self._race.seeds(self._ended))

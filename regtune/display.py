@@ -16,6 +16,7 @@ from rich.text import Text
 
 from regtune.folders import repeat_words
 from regtune.lives import cell_of
+from regtune.metric import ACCURACY, METRICS
 from regtune.records import FAULTS, Plain
 from regtune.silence import Silence, minutes
 from regtune.standing import Standing
@@ -58,6 +59,7 @@ class Progress:
         self._most = "at most " if sweep.confirm.racing else ""
         self._lock = threading.Lock()
         self._standing, self._silence = Standing(sweep), silence or Silence()
+        self._metric = METRICS[sweep.search.metric]
         self._epochs_of: Counter[object] = Counter()
         self._started: float | None = None
         self._epochs_now = 0
@@ -81,9 +83,10 @@ class Progress:
             if event == "epoch":
                 self._epochs_of[cell] += 1
                 tally.running.add(cell.number)
-                value = row["epoch"]["val_accuracy"]
+                value = row["epoch"].get(self._metric.val)
                 if value is not None:
-                    tally.best = max(value, tally.best or 0.0)
+                    score = self._metric.score(value)
+                    tally.best = score if tally.best is None else max(score, tally.best)
                 if "time" not in row:
                     self._started = self._started or time.monotonic()
                     self._epochs_now += 1
@@ -109,7 +112,9 @@ class Progress:
         )
         table.add_column("arm", no_wrap=True)
         search_phase, *others = self.sweep.phases
-        for name in (search_phase, "run", "ok", "pruned", "failed", "best %", *others):
+        metric = self._metric
+        best = "best %" if metric == ACCURACY else metric.head("best")
+        for name in (search_phase, "run", "ok", "pruned", "failed", best, *others):
             table.add_column(name, justify="right")
         with self._lock:
             for _, arm in self.sweep.with_copy:
@@ -123,7 +128,7 @@ class Progress:
                     str(sum(tally.ended["ok"] for tally in every)),
                     str(search.ended["pruned"]),
                     Text(str(faults), style="bold red") if faults else "0",
-                    f"{100 * search.best:.1f}" if search.best is not None else "",
+                    metric.rough(metric.turned(search.best)) if search.best is not None else "",
                     *(
                         f"{tally.ended.total()}/{self._most if phase == 'confirm' else ''}{tally.planned}"
                         for phase, tally in zip(others, later, strict=True)

@@ -36,15 +36,17 @@ class Ending:
         """Return how the trial ended."""
         data, kept = self.data, self.chosen.number
         metrics = {"val_accuracy": self.chosen.val_accuracy, "val_loss": self.chosen.val_loss}
+        metrics |= self.chosen.asked
         metrics["val_ece"] = finite(examine(self.program, *self.kept, self.knobs, data.validation).ece)
         metrics |= examine(self.program, *self.kept, self.knobs, data.train).named("train")
         metrics |= {name: finite(value) for name, value in sizes(self.kept[0], self.begun).items()}
         metrics |= tightness(self.program, *self.kept, self.knobs, data) if self.tightness else {}
         if data.test is None:
             return Outcome(status="ok", kept=kept, metrics=metrics)
-        tested = examine(self.program, *self.kept, self.knobs, data.test)
+        tested = examine(self.program, *self.kept, self.knobs, data.test, classwise=True)
         same = kept == self.last.number
         final: Examined = tested if same else examine(self.program, *self.newest, self.knobs, data.test)
         metrics |= tested.named("test") | {"test_ece": finite(tested.ece)}
+        metrics |= {f"test_{name}": finite(value) for name, value in tested.classwise.items()}
         metrics |= {f"{name}_last": value for name, value in final.named("test").items()}
         return Outcome(status="ok", kept=kept, metrics=metrics, test_right=packed(tested.right.numpy()))

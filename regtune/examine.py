@@ -13,9 +13,11 @@ from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from regtune.arms import Arm
 from regtune.build import build_dataset, check_arithmetic, load_pool, split, split_data, start_network
+from regtune.classwise import lacking
 from regtune.data import Place, Pool, Splits, pixels, repeated, unequal
 from regtune.errors import Refused
 from regtune.last_layer import check_last_layer
+from regtune.metric import CLASSWISE
 from regtune.recipe import Recipe
 from regtune.records import SWITCH, Plain
 from regtune.regularizers import overrides
@@ -36,7 +38,7 @@ def examine(sweep: Sweep, place: Place | None = None) -> Examined:
     Refused: data that are missing, damaged or too few, a batch larger than the training split, settings
     that no network can be built from, a method whose slot the network does not place, knobs that make no
     sense for network and data at either end of their searched range, retraining to a loss without a best
-    epoch, tightness for a network without a last layer that is linear.
+    epoch, tightness for a network without a last layer that is linear, a metric that is undefined on a split.
     """
     template = sweep.arms[0].template
     pool = load_pool(template, place)
@@ -52,6 +54,7 @@ def examine(sweep: Sweep, place: Place | None = None) -> Examined:
     net = start_network(template, splits)
     if template.batch == 1 and any(isinstance(part, BatchNorm) for part in net.modules()):
         raise Refused("training.batch: expected at least 2 for a network with BatchNorm, given 1; raise batch")
+    _check_metrics(sweep, splits)
     if template.tightness:
         check_last_layer(net, pixels(splits.train.batches(2)[0], torch.float32), splits.classes)
     for arm in sweep.arms:
@@ -101,6 +104,20 @@ def _check_pixels(splits: Splits, where: str) -> None:
                 f"{where}: expected pictures in [0, 1] or uint8, given {low:g} to {high:g}; scale them to [0, 1], the "
                 f"network normalizes them itself"
             )
+
+
+def _check_metrics(sweep: Sweep, splits: Splits) -> None:
+    """Raise Refused where a metric is a mean over classes and one of these has no example."""
+    asked = (("search", sweep.search.metric, splits.validation), ("confirm", sweep.confirm.metric, splits.test))
+    for table, name, part in asked:
+        if part is None or name not in CLASSWISE or not (classes := lacking(part.labels, splits.classes)):
+            continue
+        which = "validation" if table == "search" else "test"
+        more = f" and {len(classes) - 5} more" if len(classes) > 5 else ""
+        raise Refused(
+            f"{table}.metric: expected {which} examples of every class, since {name!r} is a mean over classes, given "
+            f"none of class {', '.join(map(str, classes[:5]))}{more}; add examples, or take 'accuracy' or 'nll'"
+        )
 
 
 def _check_fresh(sweep: Sweep, pool: Pool) -> None:

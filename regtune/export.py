@@ -15,6 +15,7 @@ from regtune.checkpoints import Checkpoints
 from regtune.choice import ranked
 from regtune.data import named
 from regtune.errors import Refused, shown
+from regtune.metric import searched_by
 from regtune.networks import fresh
 from regtune.objective import Objective
 from regtune.program import Program
@@ -62,8 +63,8 @@ class Exported(nn.Module):
 def export(results: Results, arm: str, number: int | None, folder: Path) -> list[Path]:
     """Write the kept weights of a confirmed trial of an arm and a script that loads them; return both paths.
 
-    That is the trial of that number, or the one with the best validation accuracy (ties: the lower loss,
-    then the lower number); never chosen by test. Raises Refused where there is none.
+    That is the trial of that number, or the one that is best on validation examples by the metric of search
+    (ties: the lower loss, then the lower number); never chosen by test. Raises Refused where there is none.
     """
     row = _chosen(results, arm, number)
     cell = Cell(arm, "confirm", int(row["number"]))
@@ -119,4 +120,4 @@ def _chosen(results: Results, arm: str, number: int | None) -> Plain:
     if not ended:
         which = "a confirmed trial" if number is None else f"a confirmed trial of number {number}"
         raise Refused(f"--arm {arm}: expected an arm with {which} that ended ok, given none in {results.path}")
-    return ranked(ended)[0]
+    return ranked(ended, searched_by(results.sweep))[0]

@@ -18,6 +18,7 @@ from regtune.ending import Ending
 from regtune.global_noise import LaneNoise
 from regtune.heap import keep_freed_memory
 from regtune.measure import measure
+from regtune.metric import METRICS
 from regtune.noise import Noise
 from regtune.program import Knobs, Moment, Stepped
 from regtune.records import Epoch, Outcome, Trial, finite
@@ -30,10 +31,10 @@ CLEAN_SUBSET = 1000  # training examples on which every epoch is measured
 class Lane:
     """An iterator over the epochs of trials that train side by side, one tuple per epoch.
 
-    The members share data set, network, batch, epochs, kinds of methods and optimizer; knobs, learning
-    rates and seeds differ. A member that has ended yields None from then on. `data` are the splits of all, or
-    of each in order, equal in size, where the seed of the split differs too. `course` says which updates are
-    made, if not those of the whole budget; `weights` are (params, buffers) to begin with, for a lane of one.
+    The members share data set, network, batch, epochs, kinds of methods and optimizer; knobs, learning rates and seeds
+    differ. A member that has ended yields None from then on. `data` are the splits of all, or of each in order, equal
+    in size, where the seed of the split differs too. `course` says which updates are made, if not those of the whole
+    budget; `weights` are (params, buffers) to begin with, for a lane of one.
 
     What a user's code draws from global random states is seeded for each step where there is one trial, and refused
     where there are several, which would share it; the states are then as they were. See `global_noise`.
@@ -90,7 +91,7 @@ class Lane:
         spent = clock.seconds()
         self._noise.at("evaluation", number)
         weights = self._evaluated(moments[-1].progress)
-        val = measure(self.program, *weights, self.knobs, self.data.validation)
+        val = measure(self.program, *weights, self.knobs, self.data.validation, self.trials[0].metric)
         clean = measure(self.program, *weights, self.knobs, self.data.train.first(CLEAN_SUBSET))
         seconds = time.perf_counter() - started
         result: list[Epoch | None] = []
@@ -101,10 +102,10 @@ class Lane:
             epoch = Epoch(
                 number=number,
                 objective=finite(objectives[k]),
-                train_accuracy=clean[k][0],
-                train_loss=finite(clean[k][1]),
-                val_accuracy=val[k][0],
-                val_loss=finite(val[k][1]),
+                train_accuracy=clean[k].accuracy,
+                train_loss=finite(clean[k].loss),
+                val_accuracy=val[k].accuracy,
+                val_loss=finite(val[k].loss),
                 learning_rate=finite(rates[k]),
                 kept=number,
                 branches=branches,
@@ -112,6 +113,8 @@ class Lane:
                 seconds=seconds,
                 data_share=spent["data"] / sum(spent.values()),
             )
+            if metric := self.trials[k].metric:
+                epoch = dataclasses.replace(epoch, **{METRICS[metric].val: finite(val[k].asked)})  # type: ignore[arg-type]  # the field of that name
             if not self.course.fixed:
                 epoch = dataclasses.replace(epoch, kept=recipe.keep([*self.epochs[k], epoch]))
             self.epochs[k].append(epoch)
@@ -178,10 +181,9 @@ class Lane:
         if not math.isfinite(objective):
             message = f"the training objective became {objective} in epoch {newest.number}"
             return Outcome(status="diverged", message=message, kept=newest.kept)
-        stopped = not self.course.fixed and self.recipes[k].stop(self.epochs[k])
-        if not stopped and not self.course.over(newest):
+        if not self.course.over(newest) and (self.course.fixed or not self.recipes[k].stop(self.epochs[k])):
             return None
-        ending = Ending(
+        return Ending(
             program=self.program.alone(),
             knobs=self._own(k),
             data=self._splits[k],
@@ -191,8 +193,7 @@ class Lane:
             kept=self.kept[k],
             newest=self._copied(weights, k),
             tightness=self.trials[k].tightness,
-        )
-        return ending.outcome()
+        ).outcome()
 
     def _own(self, k: int) -> Knobs:
         """Return one member's knobs."""

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from regtune.choice import finishes, pruner_of, ranked
+from regtune.metric import searched_by
 from regtune.records import FAULTS, Plain
 from regtune.selection import parted
 from regtune.store import Results
@@ -47,44 +48,42 @@ def ledger(results: Results) -> pd.DataFrame:
 def optimism(results: Results) -> pd.DataFrame:
     """Return per arm what search promised and what confirm found.
 
-    `searched` is the best validation accuracy of search, by which its configuration was chosen unless select did:
-    then it was by `selected`, its mean over the seeds of select. `validation` and `test` are the mean accuracies of
-    its confirmed trials, fractions all; `optimism_*` are `searched` minus these, and `optimism_selected` is `selected`
-    minus `validation`, NaN where there is nothing to compare, as of an arm that is off. The first is what choosing
+    `searched` is the best value of the metric of search on validation examples, by which its configuration was chosen
+    unless select did: then it was by `selected`, its mean over the seeds of select. `validation` and `test` are the
+    means of that metric over its confirmed trials. `optimism_*` say by how much `searched` is better than these, and
+    `optimism_selected` by how much `selected` is better than `validation`: the difference, its sign turned where less
+    is better. NaN where there is nothing to compare, as of an arm that is off. The first is what choosing
     the best of many noisy scores adds, the second has the difference between the two splits in it, the last is what
     is left of the first where the choice is by several seeds.
     """
-    trials = results.trials
+    trials, metric = results.trials, searched_by(results.sweep)
     may = finishes(pruner_of(results.sweep["search"]))
     searched = trials[(trials["phase"] == "search") & trials["status"].isin(may)]
     confirmed = results.confirmed
-    scored = searched[["arm", "number", "val_accuracy", "val_loss"]]
+    scored = searched[list(dict.fromkeys(["arm", "number", metric.val, "val_loss"]))]
     best: dict[str, float] = {}
     rows: list[Plain] = [{str(name): value for name, value in row.items()} for row in scored.to_dict("records")]
-    for row in ranked(rows):
-        best.setdefault(row["arm"], row["val_accuracy"])
-    means = confirmed.groupby("arm")[["val_accuracy", "test_accuracy"]].mean()
-    means = means.reindex(list(results.sweep["arms"])).rename(
-        columns={"val_accuracy": "validation", "test_accuracy": "test"}
-    )
+    for row in ranked(rows, metric):
+        best.setdefault(row["arm"], row[metric.val])
+    means = confirmed.groupby("arm")[[metric.val, metric.test]].mean()
+    means = means.reindex(list(results.sweep["arms"])).rename(columns={metric.val: "validation", metric.test: "test"})
     frame = means.assign(
         searched=[best.get(arm, math.nan) for arm in means.index],
         selected=[_selected(results, arm) for arm in means.index],
     )[["searched", "selected", "validation", "test"]]
     frame.loc[frame.index.isin(results.off), ["searched", "selected"]] = math.nan
-    for name in ("validation", "test"):
-        frame[f"optimism_{name}"] = frame["searched"] - frame[name]
-    frame["optimism_selected"] = frame["selected"] - frame["validation"]
+    for name, promised in (("validation", "searched"), ("test", "searched"), ("selected", "selected")):
+        found = frame["validation" if name == "selected" else name]
+        more = frame[promised] - found if metric.better == "higher" else found - frame[promised]
+        frame[f"optimism_{name}"] = more
     return frame.rename_axis("arm").reset_index()
 
 
 def _selected(results: Results, arm: str) -> float:
-    """Return the mean validation accuracy in select of the configuration that an arm has chosen; NaN without any."""
+    """Return the mean in select of the metric of search, of the configuration of an arm's choice; NaN without any."""
     number, selected = results.choices.numbers.get(arm), results.scored.selected.get(arm, {})
-    scores = [
-        score.accuracy for at, score in selected.items() if parted(at)[0] == number and score.accuracy is not None
-    ]
-    return float(np.mean(scores)) if scores else math.nan
+    scores = [score.value for at, score in selected.items() if parted(at)[0] == number and score.value is not None]
+    return searched_by(results.sweep).turned(float(np.mean(scores))) if scores else math.nan
 
 
 def warnings(results: Results) -> list[str]:

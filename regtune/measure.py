@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from regtune.classwise import classwise as mean_over_classes
 from regtune.data import Examples, Splits, pixels
 from regtune.last_layer import features_of
+from regtune.metric import CLASSWISE
 from regtune.program import Knobs, Program
 from regtune.records import finite
 from regtune.state import Tensors, weights
@@ -25,39 +29,65 @@ class Examined:
     """What there is to say of one network on a split.
 
     `accuracy` is a fraction, `loss` the negative log-likelihood in nats per example, `ece` the expected
-    calibration error; `right` [N] says which examples it was right about.
+    calibration error; `right` [N] says which examples it was right about. `classwise` has the metrics of
+    `metric.CLASSWISE` by name where they were asked for, NaN where one is undefined.
     """
 
     accuracy: float
     loss: float
     ece: float
     right: Tensor
+    classwise: Mapping[str, float]
 
     def named(self, split: str) -> dict[str, float | None]:
         """Return accuracy and loss as metrics of a split."""
         return {f"{split}_accuracy": self.accuracy, f"{split}_loss": finite(self.loss)}
 
 
+class Measured(NamedTuple):
+    """Accuracy as a fraction, negative log-likelihood in nats per example, and the metric that was asked for.
+
+    That is NaN where there is none, or where it is undefined.
+    """
+
+    accuracy: float
+    loss: float
+    asked: float
+
+
 def measure(
-    program: Program, params: Tensors, buffers: Tensors, knobs: Knobs, examples: Examples
-) -> list[tuple[float, float]]:
-    """Return (accuracy as a fraction, negative log-likelihood in nats per example) of each member."""
-    correct, loss = torch.zeros(()), torch.zeros(())
+    program: Program, params: Tensors, buffers: Tensors, knobs: Knobs, examples: Examples, metric: str = ""
+) -> list[Measured]:
+    """Return what is measured after every epoch of each member; `metric` is one of `metric.CLASSWISE`, or empty."""
+    correct, loss, answers = torch.zeros(()), torch.zeros(()), list[Tensor]()
     for logits, labels in _answers(program, params, buffers, knobs, examples):
         likelihood, right = _judged(logits, labels)
+        answers += [logits] if metric else []
         correct = correct + right.double().sum(-1)
         loss = loss - likelihood.sum(-1)
     pairs = torch.stack([correct, loss], -1).reshape(-1, 2) / len(examples)
-    return [(row[0].item(), row[1].item()) for row in pairs]
+    asked = [math.nan] * len(pairs)
+    if metric:
+        every = torch.cat(answers, -2)
+        every, truth = every.reshape(-1, *every.shape[-2:]), examples.labels.cpu()
+        own = truth.expand(len(every), -1)  # members of a lane may have splits of their own
+        asked = [mean_over_classes(metric, every[k], own[k]) for k in range(len(every))]
+    return [Measured(row[0].item(), row[1].item(), value) for row, value in zip(pairs, asked, strict=True)]
 
 
-def examine(program: Program, params: Tensors, buffers: Tensors, knobs: Knobs, examples: Examples) -> Examined:
-    """Return what `measure` does of one network, to the bit, and how far its confidence can be trusted."""
-    loss, rights, confidences = torch.zeros(()), [], []
+def examine(
+    program: Program, params: Tensors, buffers: Tensors, knobs: Knobs, examples: Examples, *, classwise: bool = False
+) -> Examined:
+    """Return what `measure` does of one network, to the bit, and how far its confidence can be trusted.
+
+    With `classwise` the metrics over classes too, for which all logits are held in memory.
+    """
+    loss, rights, confidences, answers = torch.zeros(()), [], [], list[Tensor]()
     for logits, labels in _answers(program, params, buffers, knobs, examples):
         likelihood, right = _judged(logits, labels)
         loss = loss - likelihood.sum(-1)
         rights.append(right)
+        answers += [logits] if classwise else []
         confidences.append(logits.softmax(-1).amax(-1))
     right, confidence = torch.cat(rights), torch.cat(confidences)
     return Examined(
@@ -65,6 +95,9 @@ def examine(program: Program, params: Tensors, buffers: Tensors, knobs: Knobs, e
         loss=(loss / len(examples)).item(),
         ece=calibration_error(confidence, right),
         right=right,
+        classwise={name: mean_over_classes(name, torch.cat(answers), examples.labels.cpu()) for name in CLASSWISE}
+        if classwise
+        else {},
     )
 
 

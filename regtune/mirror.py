@@ -22,6 +22,7 @@ from optuna.trial import FrozenTrial
 
 from regtune.errors import Refused, shown
 from regtune.lives import cell_of
+from regtune.metric import METRICS
 from regtune.records import Cell, Plain
 from regtune.samplers import frozen
 from regtune.sweep import Sweep
@@ -42,13 +43,14 @@ class _Running:
 class Mirror:
     """Adds every search trial that has ended to the study `<sweep>/<arm>`, or `<sweep>/repeat-2/<arm>` and so on.
 
-    Raises Refused at the start only.
+    Its values are scores of which more is better: of "nll" they are minus the loss. Raises Refused at the start only.
 
     Its attributes `cell` and `id` say which trial of the log one in a study is; those that are there
     already are not added again.
     """
 
     def __init__(self, sweep: Sweep, url: str) -> None:
+        self._metric = METRICS[sweep.search.metric]
         self._spaces = {arm.name: arm.space for arm in sweep.arms}
         self._running: dict[Cell, _Running] = {}
         self._waiting: list[tuple[Cell, FrozenTrial]] = []
@@ -95,7 +97,8 @@ class Mirror:
             self._add()
 
     def _trial(self, cell: Cell, running: _Running, row: Plain) -> FrozenTrial:
-        scores = [running.epochs[epoch["kept"] - 1]["val_accuracy"] or 0.0 for epoch in running.epochs]
+        kept = [running.epochs[epoch["kept"] - 1] for epoch in running.epochs]
+        scores = [self._metric.score(epoch.get(self._metric.val)) for epoch in kept]
         trial = frozen(cell.number, running.params, scores, row["outcome"]["status"], self._spaces[cell.arm])
         trial.datetime_start, trial.datetime_complete = running.since, _time(row)
         for name, value in {"cell": str(cell), "id": running.id, "message": row["outcome"]["message"]}.items():

@@ -25,7 +25,8 @@ from regtune.sweep_file import Search
 class Pruner(Protocol):
     """Judges the trials of one arm. `why` is what the log says of a trial that it ended.
 
-    `examples` is the number of validation examples that scores are over, None where it is not known.
+    `examples` is the number of validation examples where scores are accuracies over them, None where they are not or
+    it is not known.
     """
 
     why: ClassVar[str]
@@ -37,7 +38,7 @@ class Pruner(Protocol):
         """The epochs after which a trial may be ended: workers report there."""
 
     def ends(self, number: int, epoch: Epoch, score: float) -> bool:
-        """Take an epoch of a trial, its validation accuracy at the epoch kept, and say whether it ends here."""
+        """Take an epoch of a trial and its score at the epoch kept, of which more is better; say whether it ends."""
 
 
 class Unpruned:

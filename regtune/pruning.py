@@ -11,6 +11,7 @@ from scipy import stats
 
 from regtune.choice import pruner_of
 from regtune.control import AT_RUNGS, controlled, milestones
+from regtune.metric import searched_by
 from regtune.statistics.rungs import Rung, judged
 from regtune.store import Results
 
@@ -20,7 +21,7 @@ FEWEST = 3  # trials below which a rank correlation says nothing
 def rung_correlations(results: Results) -> pd.DataFrame:
     """Return one row per arm and rung: how well the score at the rung ranks the trials as they end.
 
-    Scores are validation accuracies at the epoch kept by then. `correlation` is Spearman's, over the `n` search
+    Scores are by the metric of search at the epoch kept by then. `correlation` is Spearman's, over the `n` search
     trials that passed the rung and ended well; pruning has taken the worst away, so it is lower than over all.
     `control_correlation` is over the `control_n` of them that could not be pruned, a fair sample. NaN for
     fewer than three trials, or where all score alike.
@@ -40,23 +41,24 @@ def standing(results: Results) -> dict[tuple[str, int], Rung]:
         return {}
     # Of trials that it would have ended the pruner heard no more.
     heard = ((arm, rung, passed[passed["spared"].isna()]) for arm, rung, passed in _passed(results))
-    return {(arm, rung): judged(list(part["then"]), list(part["val_accuracy"])) for arm, rung, part in heard}
+    return {(arm, rung): judged(list(part["then"]), list(part["score"])) for arm, rung, part in heard}
 
 
 def _passed(results: Results) -> Iterator[tuple[str, int, pd.DataFrame]]:
     """Yield for each arm and rung the search trials that passed it and ended well, with their score `then`."""
-    search = results.sweep["search"]
+    search, metric = results.sweep["search"], searched_by(results.sweep)
     template = next(iter(results.sweep["arms"].values()))["template"]
     judges = pruner_of(search) in AT_RUNGS
     places = milestones(template["epochs"], search["grace"], search["factor"]) if judges else ()
     final = _final(results)
-    epochs = results.epochs.reindex(columns=["arm", "phase", "number", "epoch", "kept", "val_accuracy"])
+    epochs = results.epochs.reindex(columns=["arm", "phase", "number", "epoch", "kept", metric.val])
     kept = epochs[(epochs["phase"] == "search") & (epochs["epoch"] == epochs["kept"])]
+    kept = kept.assign(score=kept[metric.val].map(metric.score).astype(float))
     kept_by_arm = dict(iter(kept.groupby("arm", sort=False)))
     for arm in results.sweep["arms"]:
         mine, scores = final[final["arm"] == arm].set_index("number"), kept_by_arm.get(arm, kept[:0])
         for rung in places:
-            then = scores[scores["epoch"] <= rung].groupby("number")["val_accuracy"].last()
+            then = scores[scores["epoch"] <= rung].groupby("number")["score"].last()
             yield arm, rung, mine.assign(then=then.reindex(mine.index).astype(float))[mine["epochs"] > rung]
 
 
@@ -72,9 +74,9 @@ def wrongly_pruned(results: Results) -> pd.DataFrame:
     for arm in results.sweep["arms"]:
         mine = final[final["arm"] == arm]
         control, spared = mine[mine["control"]], mine["spared"].notna()
-        bar = mine[~spared]["val_accuracy"].max() if (~spared).any() else -math.inf
-        best = int((mine[spared]["val_accuracy"] > bar).sum())
-        chance = _chance(control["val_accuracy"], control["spared"].notna(), results.sweep["arms"][arm]["trials"])
+        bar = mine[~spared]["score"].max() if (~spared).any() else -math.inf
+        best = int((mine[spared]["score"] > bar).sum())
+        chance = _chance(control["score"], control["spared"].notna(), results.sweep["arms"][arm]["trials"])
         rows.append({"arm": arm, "control": len(control), "spared": int(spared.sum()), "best": best, "chance": chance})
     return pd.DataFrame(rows)
 
@@ -90,17 +92,19 @@ def _chance(scores: pd.Series[float], stopped: pd.Series[bool], draws: int) -> f
 
 
 def _final(results: Results) -> pd.DataFrame:
-    """Return the search trials that ended well, `control` saying over which the pruner had no say."""
+    """Return the search trials that ended well with their `score`, and whether they are `control`, not to be pruned."""
+    metric = searched_by(results.sweep)
     trials, share = results.trials, results.sweep["search"].get("control", 0.0)
     final = trials[(trials["phase"] == "search") & (trials["status"] == "ok")]
     repeat = results.sweep.get("repeat", 1)
     pairs = zip(final["arm"], final["number"], strict=True)
     control = [controlled(arm, number, share, repeat) for arm, number in pairs]
-    return final.assign(control=pd.Series(control, index=final.index, dtype=bool))
+    scores = final[metric.val].map(metric.score).astype(float)
+    return final.assign(score=scores, control=pd.Series(control, index=final.index, dtype=bool))
 
 
 def _spearman(scores: pd.DataFrame) -> float:
-    pairs = scores[["then", "val_accuracy"]].dropna()
+    pairs = scores[["then", "score"]].dropna()
     if len(pairs) < FEWEST or (pairs.nunique() == 1).any():
         return math.nan
-    return float(stats.spearmanr(pairs["then"], pairs["val_accuracy"]).statistic)
+    return float(stats.spearmanr(pairs["then"], pairs["score"]).statistic)

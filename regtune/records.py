@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
+from regtune.metric import ASKED, Metric
+
 # Of a sweep; trials of select are as those of search, trials of rivals as those of confirm.
 Phase = Literal["search", "select", "confirm", "rivals"]
 PHASES: tuple[Phase, ...] = ("search", "select", "confirm", "rivals")
@@ -53,16 +55,15 @@ class Cell(NamedTuple):
 class Trial:
     """Everything that decides the numbers of one training run, JSON-plain.
 
-    `data` and `network` hold a `name` and settings. `recipe` is a tuple of tables, each the `name` of a
-    regularizer with its knobs; the empty tuple is the baseline. `optimizer` holds a `name`, its settings
-    and the learning rate. `phase` decides whether the test split is opened ("confirm" only). `threads`
-    is the number of CPU threads, `device` is "cpu" or "cuda", `dtype` is "float32" or "float64".
-    `autocast` computes the network in bfloat16 where that is safe, `channels_last` keeps pictures in that
-    order of memory, `compiled` has the network and its objective compiled.
-    `retrain` is "none" or, in confirm, how the trial trains again on train + validation: for as many
-    "updates", as many "epochs", or until the "loss" is matched, for `retrain_cap` epochs at most.
-    With `tightness` the outcome says how tightly classes lie in the last hidden layer.
-    `plugins` names the user's modules in which things of those names are found.
+    `data` and `network` hold a `name` and settings. `recipe` is a tuple of tables, each the `name` of a regularizer
+    with its knobs; the empty tuple is the baseline. `optimizer` holds a `name`, its settings and the learning rate.
+    `phase` decides whether the test split is opened ("confirm" only). `threads` is the number of CPU threads, `device`
+    is "cpu" or "cuda", `dtype` is "float32" or "float64". `autocast` computes the network in bfloat16 where that is
+    safe, `channels_last` keeps pictures in that order of memory, `compiled` has the network and its objective compiled.
+    `retrain` is "none" or, in confirm, how the trial trains again on train + validation: for as many "updates", as many
+    "epochs", or until the "loss" is matched, for `retrain_cap` epochs at most. With `tightness` the outcome says how
+    tightly classes lie in the last hidden layer. `metric` is empty, or one of `metric.CLASSWISE` that is measured on
+    validation examples too. `plugins` names the user's modules in which things of those names are found.
     """
 
     data: Plain
@@ -82,6 +83,7 @@ class Trial:
     retrain: Retrain = "none"
     retrain_cap: int = 100
     tightness: bool = False
+    metric: str = ""
     plugins: tuple[str, ...] = ()
 
     @cached_property
@@ -93,8 +95,7 @@ class Trial:
     def plain(self) -> Plain:
         """Return the strict-JSON form."""
         row = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        if not self.tightness:  # trials without keep their ids
-            del row["tightness"]
+        row = {name: value for name, value in row.items() if value or name not in ("tightness", "metric")}  # keeps ids
         return row | {"recipe": list(self.recipe), "plugins": list(self.plugins)}
 
     @classmethod
@@ -108,25 +109,24 @@ class Trial:
 class Outcome:
     """How a trial ended: "ok", "pruned", "diverged", "failed" by its own fault, "lost" to faults of the machine.
 
-    `kept` is the number of the epoch whose weights count. `metrics` are taken there, on clean data with
-    hard labels in eval mode: `train_accuracy`, `train_loss` on the whole training split,
-    `val_accuracy`, `val_loss`, `val_ece`, and in confirm `test_accuracy`, `test_loss`, `test_ece` at the kept
-    epoch and `test_accuracy_last`, `test_loss_last` at the last one. Accuracies are fractions, losses negative
-    log-likelihoods in nats, `*_ece` expected calibration errors, see `measure.calibration_error`.
-    `weight_norm` is the Euclidean length of the weights kept, without biases and what normalization layers
-    have, `zero_share` the share of exact zeros among them, `distance` how far they are from those with which
-    training began, as the recipe evaluates both. `test_right` says which test examples were right at the kept
-    epoch, in the text of `bits.packed`, see `store.right_answers`; it is empty in search.
-    On request, `train_nc1`, `train_cdnv` and `val_nc1`, `val_cdnv` say how tightly the classes of each split lie in
-    the input of the last layer, see `tightness.Tightness`; classes that a split lacks are left out, and None stands
-    where they are undefined.
+    `kept` is the number of the epoch whose weights count. `metrics` are taken there, on clean data with hard labels in
+    eval mode: `train_accuracy`, `train_loss` on the whole training split, `val_accuracy`, `val_loss`, `val_ece` and
+    that of `metric`, and in confirm `test_accuracy`, `test_loss`, `test_ece` and all of `classwise` at the kept epoch
+    and `test_accuracy_last`, `test_loss_last` at the last one. Accuracies are fractions, losses negative
+    log-likelihoods in nats, `*_ece` expected calibration errors, see `measure.calibration_error`. `weight_norm` is the
+    Euclidean length of the weights kept, without biases and what normalization layers have, `zero_share` the share of
+    exact zeros among them, `distance` how far they are from those with which training began, as the recipe evaluates
+    both. `test_right` says which test examples were right at the kept epoch, in the text of `bits.packed`, see
+    `store.right_answers`; it is empty in search. On request, `train_nc1`, `train_cdnv` and `val_nc1`, `val_cdnv` say
+    how tightly the classes of each split lie in the input of the last layer, see `tightness.Tightness`; classes that a
+    split lacks are left out, and None stands where they are undefined.
 
-    After retraining `kept` and `val_*` are those of the first training, all else is taken at the end of the
-    second, whose length is `retrain_epochs`: `train_*` are then of training and validation examples together, on
-    which it trained, and `val_*` still of validation examples that had not been trained on. Where it went on from
-    the weights of the first, there is no `distance`. `target_reached` is 1.0 or 0.0 where it had a loss to match.
-    None stands for a number that is not finite. Where an exception ended the trial, `traceback` has a line for each of
-    its frames from the first that is the user's on, see `own_code`.
+    After retraining `kept` and `val_*` are those of the first training, all else is taken at the end of the second,
+    whose length is `retrain_epochs`: `train_*` are then of training and validation examples together, on which it
+    trained, and `val_*` still of validation examples that had not been trained on. Where it went on from the weights of
+    the first, there is no `distance`. `target_reached` is 1.0 or 0.0 where it had a loss to match. None stands for a
+    number that is not finite or not defined. Where an exception ended the trial, `traceback` has a line for each of its
+    frames from the first that is the user's on, see `own_code`.
     """
 
     status: Status
@@ -139,24 +139,21 @@ class Outcome:
     def plain(self) -> Plain:
         """Return the strict-JSON form."""
         row = {**vars(self), "metrics": dict(self.metrics)}
-        if not self.traceback:  # rows without stay what they were
-            del row["traceback"]
-        return row
+        return row if self.traceback else {k: v for k, v in row.items() if k != "traceback"}  # older rows have none
 
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
     """One pass over the training data and what was measured after it.
 
-    `number` counts from 1. `objective` is the mean training objective, with the recipe's bends and
-    penalties: never compare it across arms. `train_*` are clean metrics on a fixed subset of at most
-    1,000 training examples, `val_*` on the whole validation split. `learning_rate` is that of the first
-    step. `kept` is the number of the epoch that the recipe would keep if training ended here. `branches`
-    and `gradients` are how many residual branches were really run and how many gradients evaluated, per
-    update. `stage` is "retrain" in the second training of a trial that has one: the validation examples
-    are then training examples too. `seconds` is wall time, `data_share` the
-    share of it that batches and augmentation took of the updates alone. `outcome` is set on the last epoch only. None
-    stands for a number that is not finite.
+    `number` counts from 1. `objective` is the mean training objective, with the recipe's bends and penalties: never
+    compare it across arms. `train_*` are clean metrics on a fixed subset of at most 1,000 training examples, `val_*` on
+    the whole validation split, beside accuracy and loss that of the trial's `metric` alone. `learning_rate` is that of
+    the first step. `kept` is the number of the epoch that the recipe would keep if training ended here. `branches` and
+    `gradients` are how many residual branches were really run and how many gradients evaluated, per update. `stage` is
+    "retrain" in the second training of a trial that has one: the validation examples are then training examples too.
+    `seconds` is wall time, `data_share` the share of it that batches and augmentation took of the updates alone.
+    `outcome` is set on the last epoch only. None stands for a number that is not finite or not defined.
     """
 
     number: int
@@ -165,6 +162,9 @@ class Epoch:
     train_loss: float | None
     val_accuracy: float | None
     val_loss: float | None
+    val_balanced_accuracy: float | None = None
+    val_macro_f1: float | None = None
+    val_auroc: float | None = None
     learning_rate: float | None
     kept: int
     seconds: float
@@ -175,14 +175,24 @@ class Epoch:
     outcome: Outcome | None = None
 
     def plain(self) -> Plain:
-        """Return the strict-JSON form."""
-        return {**vars(self), "outcome": self.outcome.plain() if self.outcome else None}
+        """Return the strict-JSON form, in which metrics that were not asked for do not stand."""
+        row = {name: value for name, value in vars(self).items() if value is not None or name not in ASKED}
+        return row | {"outcome": self.outcome.plain() if self.outcome else None}
 
     @classmethod
     def from_plain(cls, row: Mapping[str, Any]) -> Epoch:
         """Return the epoch of a plain row."""
         outcome = row["outcome"]
         return cls(**{**row, "outcome": Outcome(**outcome) if outcome else None})
+
+    @property
+    def asked(self) -> dict[str, float | None]:
+        """The metrics on validation examples that were asked for and are defined, by name."""
+        return {name: value for name in ASKED if (value := getattr(self, name)) is not None}
+
+    def on_validation(self, metric: Metric) -> float | None:
+        """Return a metric on the validation examples."""
+        return getattr(self, metric.val)  # type: ignore[no-any-return]  # a field for each metric
 
     def numbers(self) -> Plain:
         """Return what two runs of one trial must agree on: everything but the times."""

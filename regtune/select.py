@@ -9,6 +9,7 @@ from typing import Any
 from regtune.board import Entry, SearchBoard
 from regtune.boards import Asked, Listed
 from regtune.choice import Choices, Scored, choose, finishes, near_of, rank, score_of
+from regtune.metric import ACCURACY, METRICS, Metric
 from regtune.records import Cell, Outcome, Trial
 from regtune.selection import Score, Selection, parted, place
 from regtune.sweep import Sweep
@@ -24,13 +25,15 @@ class SelectBoard(Listed):
 
     def __init__(self, sweep: Sweep, search: SearchBoard) -> None:
         super().__init__()
-        self.sweep = sweep
+        self.sweep, self._metric = sweep, METRICS[sweep.search.metric]
         self.params = {
             arm: {number: entry.params for number, entry in board.entries.items()} for arm, board in search.arms.items()
         }
         self._selected: dict[str, dict[int, Score]] = {arm: {} for arm in search.arms}
         self.scored = Scored(
-            searched={arm: best_first(board.entries, sweep.search.pruner) for arm, board in search.arms.items()},
+            searched={
+                arm: best_first(board.entries, sweep.search.pruner, self._metric) for arm, board in search.arms.items()
+            },
             selected=self._selected,
             selection=Selection.of(sweep.plain()),
             can_be_off=[arm.name for arm in sweep.arms if sweep.can_be_off(arm)],
@@ -70,9 +73,7 @@ class SelectBoard(Listed):
 
     def end(self, cell: Cell, outcome: Outcome) -> None:
         """Take note of a score; a round that is over plans the next."""
-        metrics = outcome.metrics
-        score = score_of(outcome.status, metrics.get("val_accuracy"), metrics.get("val_loss"))
-        self._selected[cell.arm][cell.number] = score
+        self._selected[cell.arm][cell.number] = score_of(outcome.status, outcome.metrics, self._metric)
         self.plan(in_turns(self.choices.needed))
 
 
@@ -91,20 +92,22 @@ def in_turns(needed: Mapping[str, list[tuple[int, int]]]) -> Iterable[Cell]:
                 yield Cell(arm, "select", place(*mine[k]))
 
 
-def best_first(entries: Mapping[int, Entry], pruner: str) -> list[tuple[int, Score]]:
+def best_first(entries: Mapping[int, Entry], pruner: str, metric: Metric = ACCURACY) -> list[tuple[int, Score]]:
     """Return the search trials of an arm that ended well, the best first.
 
-    By the best validation accuracy at the kept epoch among unpruned trials, or, where the pruner stops all of them
-    after the same epochs, among all: at the epoch kept by then. Ties go to the lower loss, then to the lower number.
+    By the best value of the metric on validation examples at the kept epoch among unpruned trials, or, where the pruner
+    stops all of them after the same epochs, among all: at the epoch kept by then. Ties go to the lower loss, then to
+    the lower number.
     """
     ended = [n for n, e in entries.items() if e.outcome and e.outcome.status in finishes(pruner)]
-    found = [(number, _kept(entries[number])) for number in ended]
-    return sorted(found, key=lambda each: rank(each[1].accuracy, each[1].loss, each[0]))
+    found = [(number, *_kept(entries[number], metric)) for number in ended]
+    best = sorted(found, key=lambda each: rank(each[1], each[2], each[0]))
+    return [(number, Score(score, loss)) for number, score, loss in best]
 
 
-def _kept(entry: Entry) -> Score:
-    """Return validation accuracy and loss at the epoch that a trial kept."""
+def _kept(entry: Entry, metric: Metric) -> tuple[float, float | None]:
+    """Return score and validation loss at the epoch that a trial kept."""
     if entry.outcome is not None and entry.outcome.status == "ok":
-        return Score(entry.outcome.metrics["val_accuracy"], entry.outcome.metrics["val_loss"])
+        return metric.score(entry.outcome.metrics.get(metric.val)), entry.outcome.metrics["val_loss"]
     kept = entry.epochs[entry.epochs[-1].kept - 1]
-    return Score(kept.val_accuracy, kept.val_loss)
+    return metric.score(kept.on_validation(metric)), kept.val_loss

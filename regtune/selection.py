@@ -14,23 +14,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from regtune.metric import ACCURACY, searched_by
 from regtune.records import Plain
 
-ROUNDING = 1e-12  # of sums and differences of accuracies, which differ by one example otherwise
+ROUNDING = 1e-12  # of sums and differences of scores; accuracies differ by one example otherwise
 STRIDE = 100  # places in select that belong to one search trial: more than it has seeds
 
 
 class Score(NamedTuple):
-    """Validation accuracy and loss of a trial at the epoch kept; None where a fault of the machine left none."""
+    """What a trial is chosen by, of which more is better (`metric.Metric.score`), and its validation loss.
 
-    accuracy: float | None
+    Both at the epoch kept; None where a fault of the machine left none.
+    """
+
+    value: float | None
     loss: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
     """The terms of select: the best `candidates` of an arm, and all within two standard errors of its best up to
-    `most`, are trained on up to `seeds` further seeds. `examples` is the size of the validation split, if known.
+    `most`, are trained on up to `seeds` further seeds. `examples` is the size of the validation split where it is
+    known and scores are accuracies on it: of other metrics one trial tells no standard error, and there is none.
     """
 
     candidates: int
@@ -45,7 +50,8 @@ class Selection:
         if terms is None:
             return None
         examples = next(iter(sweep["arms"].values()))["template"]["data"].get("validation")
-        return cls(**terms, examples=examples if isinstance(examples, int) else None)
+        counted = isinstance(examples, int) and searched_by(sweep) == ACCURACY
+        return cls(**terms, examples=examples if counted else None)
 
     def finalists(self, searched: Sequence[tuple[int, Score]]) -> list[int]:
         """Return the numbers of the search trials that go on, given all in the order of `rank`.
@@ -54,9 +60,9 @@ class Selection:
         """
         if not searched:
             return []
-        best = searched[0][1].accuracy or 0.0
+        best = searched[0][1].value or 0.0
         width = 2 * math.sqrt(best * (1 - best) / self.examples) if self.examples else 0.0
-        close = [score.accuracy is not None and best - score.accuracy <= width + ROUNDING for _, score in searched]
+        close = [score.value is not None and best - score.value <= width + ROUNDING for _, score in searched]
         count = max(self.candidates, close.index(False) if False in close else len(close))
         return [number for number, _ in searched[: min(count, max(self.most, self.candidates))]]
 
@@ -91,8 +97,8 @@ class Picked(NamedTuple):
 def pick(finalists: Sequence[int], scores: Mapping[int, Score], selection: Selection) -> Picked:
     """Return what the rule asks for after these scores, by `place`, and the search trial chosen, None while it is open.
 
-    In each round all that are left get as many seeds as the others, then the better half goes on, by mean accuracy,
-    then mean loss, then the order of search. A trial that failed or diverged counts as accuracy 0.
+    In each round all that are left get as many seeds as the others, then the better half goes on, by mean score,
+    then mean loss, then the order of search. A trial that failed or diverged counts as the worst, accuracy 0.
     """
     left, needed = list(finalists), dict[tuple[int, int], None]()
     for _, seeds in selection.rounds(len(finalists)) if finalists else []:
@@ -111,7 +117,7 @@ def off_is_as_good(own: Sequence[Score], baseline: Sequence[Score]) -> bool:
 
     It is where the baseline is better by more than one standard error of the paired differences.
     """
-    pairs = [(b.accuracy, a.accuracy) for a, b in zip(own, baseline, strict=True)]
+    pairs = [(b.value, a.value) for a, b in zip(own, baseline, strict=True)]
     gains = [b - a for b, a in pairs if a is not None and b is not None]
     if len(gains) < 2:
         return False
@@ -131,11 +137,11 @@ def parted(number: int) -> tuple[int, int]:
 
 
 def _mean(scores: Sequence[Score]) -> tuple[float, float]:
-    """Return what sorts the best first: mean accuracy, its sign turned, then mean loss."""
-    known = [score for score in scores if score.accuracy is not None]
+    """Return what sorts the best first: mean score, its sign turned, then mean loss."""
+    known = [score for score in scores if score.value is not None]
     if not known:
         return math.inf, math.inf
     losses = [math.inf if score.loss is None or math.isnan(score.loss) else score.loss for score in known]
-    # Rounded: the order in which equal accuracies are added up must not decide before the loss does.
-    mean = round(sum(score.accuracy or 0.0 for score in known) / len(known), 12)
+    # Rounded: the order in which equal scores are added up must not decide before the loss does.
+    mean = round(sum(score.value or 0.0 for score in known) / len(known), 12)
     return -mean, sum(losses) / len(losses)

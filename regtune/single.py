@@ -84,8 +84,9 @@ def line(epoch: Epoch) -> str:
     def percent(value: float | None) -> str:
         return "–" if value is None else f"{100 * value:.2f} %"
 
+    more = "".join(f"{name} {percent(value)}, " for name, value in epoch.asked.items())
     text = (
-        f"epoch {epoch.number}: val {percent(epoch.val_accuracy)}, train {percent(epoch.train_accuracy)}, "
+        f"epoch {epoch.number}: val {percent(epoch.val_accuracy)}, {more}train {percent(epoch.train_accuracy)}, "
         f"kept {epoch.kept}, {epoch.seconds:.2f} s"
     )
     if epoch.outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from regtune.metric import METRICS
 from regtune.pruners import rungs
 from regtune.records import Cell, Epoch, Plain
 from regtune.statistics.rungs import Ladder, Rung, unused
@@ -12,10 +13,11 @@ class Standing:
     """Sees what the pruner of each arm is told, and says what it makes of it. Another pruner has nothing to say."""
 
     def __init__(self, sweep: Sweep) -> None:
+        self._metric = METRICS[sweep.search.metric]
         cautious = sweep.search.pruner == "cautious"
         places = rungs(sweep.training.epochs, sweep.search)
         self._ladders = {arm.name: Ladder(places) for _, arm in sweep.with_copy} if cautious else {}
-        self._accuracies: dict[Cell, list[float]] = {}
+        self._scores: dict[Cell, list[float]] = {}
         self._found: dict[str, dict[tuple[str, int], Rung]] = {}  # by arm, until a trial of it ends
 
     def watch(self, cell: Cell, event: str, row: Plain) -> None:
@@ -23,11 +25,11 @@ class Standing:
         if cell.phase != "search" or not self._ladders:
             return
         if event == "epoch":
-            epoch, mine = Epoch.from_plain(row["epoch"]), self._accuracies.setdefault(cell, [])
-            mine.append(epoch.val_accuracy if epoch.val_accuracy is not None else 0.0)
+            epoch, mine = Epoch.from_plain(row["epoch"]), self._scores.setdefault(cell, [])
+            mine.append(self._metric.score(epoch.on_validation(self._metric)))
             self._ladders[cell.arm].take(cell.number, epoch, mine[epoch.kept - 1])
         elif event == "ended":
-            self._accuracies.pop(cell, None)
+            self._scores.pop(cell, None)
             self._found.pop(cell.arm, None)
             if "spared" in row:  # the pruner would have ended it, and heard no more of it
                 self._ladders[cell.arm].forget(cell.number)

@@ -6,6 +6,8 @@ from typing import Any
 
 from regtune.copies import copy_name, is_copy
 from regtune.epochs import EpochTable
+from regtune.metric import ASKED, CLASSWISE
+from regtune.metric import METRICS as BY_NAME
 from regtune.records import Cell, Plain
 from regtune.selection import parted
 
@@ -13,11 +15,13 @@ METRICS = (
     "val_accuracy",
     "val_loss",
     "val_ece",
+    *ASKED,
     "train_accuracy",
     "train_loss",
     "test_accuracy",
     "test_loss",
     "test_ece",
+    *(BY_NAME[name].test for name in CLASSWISE),
     "test_accuracy_last",
     "test_loss_last",
     "weight_norm",
@@ -99,6 +103,7 @@ class Story:
         # In retraining the validation examples are trained on. An epoch that is not kept keeps what was kept before.
         if epoch["kept"] == epoch["number"] and epoch.get("stage", "train") == "train":
             entry["val_accuracy"], entry["val_loss"] = epoch["val_accuracy"], epoch["val_loss"]
+            entry.update({name: epoch.get(name) for name in ASKED})
 
 
 def planned(sweep: Plain) -> dict[Cell, dict[str, Any]]:

@@ -19,8 +19,9 @@ from regtune.seeds import SHIFT, Seeds
 from regtune.selection import Selection
 from regtune.sources import fingerprint
 from regtune.sweep_checks import check_sweep
-from regtune.sweep_file import Cluster, Confirm, Scope, Search, Select, SweepFile, Training, read_file
+from regtune.sweep_file import Cluster, Confirm, Scope, Search, Select, SweepFile, Training
 from regtune.sweep_parts import read_arms, splits_of
+from regtune.sweep_reading import read_file
 
 
 class Sweep(Seeds):
@@ -151,7 +152,7 @@ class Sweep(Seeds):
     def plain(self) -> Plain:
         """Return what the log's header records: enough to see whether two sweeps are the same."""
         # There may be more repeats at any time; logs of sweeps without a control share stay those of the same sweep.
-        search = self.search.model_dump(exclude={"repeats", FIRST} | (set() if self.search.control else {"control"}))
+        search = self.search.model_dump(exclude={"repeats", FIRST, *self.search.unsaid("control", "metric")})
         search |= {RULES: self.sampling} if self._sampler.adaptive and self.sampling > 1 else {}
         return {
             "name": self.name,
@@ -167,9 +168,8 @@ class Sweep(Seeds):
             # What is asked for beside the rest, and terms of a race, likewise.
             "training": self.training.model_dump(exclude=set() if self.training.tightness else {"tightness"}),
             "confirm": self.confirm.model_dump(
-                exclude={"scope", "aa"}
-                | ({"relevant"} if self.confirm.relevant is None else set())
-                | (set() if self.confirm.racing else {"racing", "first"})
+                exclude={"scope", "aa", *self.confirm.unsaid("relevant", "metric", "racing")}
+                | (set() if self.confirm.racing else {"first"})
             )
             | ({"scope": "searches"} if self.scope == "searches" else {}),
             **({"aa": copy_plain(self.baseline)} if self.copied else {}),

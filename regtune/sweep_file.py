@@ -1,17 +1,13 @@
-"""The shape of a sweep file, and what is said of a file that has another."""
+"""The shape of a sweep file: its tables, their settings and defaults."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ConfigDict, Field
 
-from regtune.control import AT_RUNGS
-from regtune.errors import Refused, nearest, shown
+from regtune.metric import Name
 from regtune.records import Retrain
-from regtune.toml_file import read_toml
 
 MAX_TRIALS = 10_000  # per arm; confirm seeds start behind it
 MAX_SELECT = 100  # candidates of an arm, and seeds of select; these lie before those of confirm
@@ -21,6 +17,10 @@ Scope = Literal["searches", "configuration"]
 
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    def unsaid(self, *names: str) -> set[str]:
+        """Return which of these settings have their default: headers leave them out, as older ones have to."""
+        return {name for name in names if getattr(self, name) == type(self).model_fields[name].default}
 
 
 class Training(_Table):
@@ -48,6 +48,7 @@ class Search(_Table):
     and the share that goes on, `population` the trials a rung must have seen before it prunes, `control` the share of
     trials that go on whatever they say; for "epochs", `stop_after` is the number of epochs that every trial gets.
     `repeats` is how often all of it is done, each time with the next seed. `first` are points that are known already.
+    `metric` is what search and select choose and prune by, on validation examples, see `metric.METRICS`.
     """
 
     trials: int | None = Field(default=None, ge=1, le=MAX_TRIALS)
@@ -62,6 +63,7 @@ class Search(_Table):
     control: float = Field(default=0.0, ge=0, le=1)
     repeats: int = Field(default=1, ge=1, le=100)
     first: Any = []
+    metric: Name = "accuracy"
 
 
 class Select(_Table):
@@ -69,7 +71,7 @@ class Select(_Table):
 
     The best `candidates` of an arm, and all within two standard errors of its best up to `most`, are trained on up to
     `seeds` further seeds that all arms share, the better half of them going on from round to round; the choice is by
-    the mean validation accuracy. With `seeds` = 0 there is no select: the best score of search decides.
+    the mean of the metric of search. With `seeds` = 0 there is no select: the best score of search decides.
     """
 
     candidates: int = Field(default=4, ge=1, le=MAX_SELECT)
@@ -85,7 +87,8 @@ class Confirm(_Table):
     search, "fresh" for one of its own for each seed, the same in all arms; a `Sweep` has one of them, see
     `sweep_parts.splits_of`. `weights` keeps those of confirmed trials beside the log, for `regtune export`. With
     `racing` every arm gets `first` seeds, and then, up to `seeds`, those whose difference to the baseline is not
-    resolved: see `statistics.racing`. `relevant` is the least difference that matters, in points of accuracy, and may
+    resolved: see `statistics.racing`. `metric` is what verdicts are by, on test examples; without a race it may be
+    another at any time. `relevant` is the least difference that matters, in its unit (points, of "nll" nats), and may
     be set at any time: see `statistics.relevance`. `scope` says what verdicts are about: "searches", of which this one
     is a draw, see `resampling`, or the "configuration" that it has found; the first where nothing is `scope.lacking`.
     `aa` has a copy of the baseline trained beside the arms, see `copies`; by default where `lacking_copy` is empty.
@@ -98,6 +101,7 @@ class Confirm(_Table):
     weights: bool = True
     racing: bool = False
     first: int = Field(default=5, ge=3, le=10_000)
+    metric: Name = "accuracy"
     relevant: float | None = Field(default=None, gt=0, le=100)
     scope: Scope | None = None
     aa: bool | None = None
@@ -138,63 +142,3 @@ class SweepFile(_Table):
     select: Select = Select()
     confirm: Confirm = Confirm()
     cluster: Cluster = Cluster()
-
-
-def read_file(source: Path) -> SweepFile:
-    """Return the contents of a sweep file; raises Refused in one line with path, expectation and value."""
-    raw = read_toml(source)
-    try:
-        file = SweepFile.model_validate(raw)
-    except ValidationError as error:
-        faults = error.errors(include_url=False)
-        # A misspelt name is an unknown setting and a missing one; the first says more.
-        raise Refused(_one_line(min(faults, key=lambda fault: fault["type"] != "extra_forbidden"))) from error
-    _check_together(file.search, file.training.epochs)
-    if file.select.most < file.select.candidates:
-        raise Refused(
-            f"select.most: expected at least select.candidates, {file.select.candidates}, given {file.select.most}"
-        )
-    if file.confirm.racing and file.confirm.seeds < file.confirm.first:
-        raise Refused(
-            f"confirm.seeds: expected at least confirm.first, {file.confirm.first}, with racing, "
-            f"given {file.confirm.seeds}"
-        )
-    if file.seed + file.search.repeats - 1 > MAX_SEED:
-        raise Refused(
-            f"search.repeats: expected at most {MAX_SEED + 1 - file.seed} with seed = {file.seed}: each takes the next "
-            f"seed, up to {MAX_SEED}; given {file.search.repeats}; lower seed"
-        )
-    return file
-
-
-def _check_together(search: Search, epochs: int) -> None:
-    """Raise Refused for settings of search that do not go together."""
-    if (search.trials is None) == (search.trials_per_knob is None):
-        raise Refused("search: expected one of trials and trials_per_knob, given both or none")
-    if (search.pruner == "epochs") != (search.stop_after is not None):
-        given = "nothing" if search.stop_after is None else search.stop_after
-        raise Refused(
-            f'search.stop_after: expected with pruner = "epochs" and only there, given {given} '
-            f'with pruner = "{search.pruner}"'
-        )
-    if search.control and search.pruner not in AT_RUNGS:
-        raise Refused(
-            f'search.control: expected with pruner = "cautious" or "asha" only, given it with "{search.pruner}"; '
-            f"drop one"
-        )
-    if search.stop_after is not None and search.stop_after > epochs:
-        raise Refused(f"search.stop_after: expected a number in [1, {epochs}], the epochs, given {search.stop_after}")
-
-
-def _one_line(error: ErrorDetails) -> str:
-    """Say a pydantic error as path, expectation, value and the nearest valid name."""
-    location = [str(part) for part in error["loc"]]
-    path = ".".join(location)
-    if error["type"] == "extra_forbidden":
-        table: Any = getattr(SweepFile.model_fields.get(location[0]), "annotation", None)
-        table = table if isinstance(table, type) and issubclass(table, _Table) else SweepFile
-        return f"{path}: unknown setting{nearest(location[-1], table.model_fields)}"
-    if error["type"] == "missing":
-        return f"{path}: expected this setting, given nothing"
-    words = error["msg"][0].lower() + error["msg"][1:]
-    return f"{path}: expected {words.removeprefix('input should be ')}, given {shown(error['input'])}"

@@ -9,6 +9,7 @@ from regtune.build import build_dataset
 from regtune.data import DATASETS
 from regtune.errors import Refused, nearest, shown
 from regtune.methods import Entry
+from regtune.metric import CLASSWISE
 from regtune.networks import NETWORKS
 from regtune.optimizers import OPTIMIZERS
 from regtune.points import with_first
@@ -39,6 +40,7 @@ def read_arms(file: SweepFile, plugins: tuple[str, ...]) -> tuple[Arm, ...]:
         channels_last=file.training.channels_last,
         compiled=file.training.compiled,
         tightness=file.training.tightness,
+        metric=file.search.metric if file.search.metric in CLASSWISE else "",  # the others are measured anyway
         plugins=modules,
     )
     return _arms(file, template, optimizer_space)

@@ -18,6 +18,7 @@ from regtune.course import Course
 from regtune.data import Pool, Splits, joined
 from regtune.errors import Refused, nearest, shown
 from regtune.lane import Lane
+from regtune.metric import CLASSWISE
 from regtune.records import Epoch, Retrain, Trial
 from regtune.state import Tensors
 
@@ -50,6 +51,10 @@ class Training:
             raise Refused(f"retrain: unknown way {shown(trial.retrain)}{nearest(trial.retrain, ways)}")
         if trial.retrain != "none" and trial.phase != "confirm":
             raise Refused("retrain: expected a confirm trial, search chooses by validation; set retrain to 'none'")
+        if trial.metric and trial.metric not in CLASSWISE:
+            raise Refused(
+                f"metric: unknown metric {shown(trial.metric)}{nearest(trial.metric, CLASSWISE)}, or '' for none"
+            )
         self.trial = trial
         data = split_data(trial, data) if isinstance(data, Pool) else data
         self._data = load_data(trial) if data is None else data

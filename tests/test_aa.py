@@ -106,7 +106,7 @@ def test_what_is_drawn_for_arms_does_not_depend_on_the_copy(paired: bool) -> Non
 
     def scored(*arms: str) -> Scored:
         def ranked() -> list[tuple[int, Score]]:
-            return sorted(((n, Score(dice.random(), 1.0)) for n in range(6)), key=lambda each: -(each[1].accuracy or 0))
+            return sorted(((n, Score(dice.random(), 1.0)) for n in range(6)), key=lambda each: -(each[1].value or 0))
 
         places = [place(n, k) for n in range(6) for k in range(3)]
         return Scored(

@@ -16,7 +16,7 @@ FILES = sorted(HOUSE.rglob("*.py"))
 ORDER = [
     {"__init__", "errors"},
     {"own_code", "plugins"},
-    {"space", "shelf", "noise", "global_noise", "records", "sources"},
+    {"space", "shelf", "noise", "global_noise", "records", "sources", "metric"},
     {
         "log",
         "machine",
@@ -48,7 +48,7 @@ ORDER = [
     {"objective"},
     {"normalization"},
     {"program"},
-    {"last_layer", "tightness"},
+    {"last_layer", "tightness", "classwise"},
     {"measure"},
     {"ending", "snapshot"},
     {"build"},
@@ -62,6 +62,7 @@ ORDER = [
     {"arms"},
     {"points"},
     {"toml_file", "sweep_file"},
+    {"sweep_reading"},
     {"seeds"},
     {"samplers", "scope"},
     {"sweep_parts"},

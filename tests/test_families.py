@@ -18,8 +18,9 @@ from scipy import stats
 
 from regtune.folders import repeats_of
 from regtune.log import read_log
+from regtune.metric import ACCURACY, ECE, NLL
 from regtune.reports.answer import answer
-from regtune.reports.families import ACCURACY, ECE, NLL, OTHERS, family
+from regtune.reports.families import family, others
 from regtune.reports.figures import drawn
 from regtune.reports.folder import printed
 from regtune.reports.metrics import metrics, metrics_as_text
@@ -355,12 +356,12 @@ def test_over_whole_searches_each_metric_is_paired_over_repeats(
     results = repeated(tmp_path, 5, **terms)
     frame = over_searches(results)
     assert frame is not None
-    for metric in OTHERS:
-        means = means_of(results, metric.name, seeds)
-        agree(frame.set_index("arm"), metric.name, by_hand(means, range(5)))
-        assert frame[metric.name].to_list() == pytest.approx([np.mean(means[arm]) for arm in ARMS])
-        assert frame[f"{metric.name}_sd"].to_list() == pytest.approx([np.std(means[arm], ddof=1) for arm in ARMS])
-        assert frame[f"{metric.name}_n"].to_list() == [5] * 4
+    for metric in others(ACCURACY):
+        means = means_of(results, metric.test, seeds)
+        agree(frame.set_index("arm"), metric.test, by_hand(means, range(5)))
+        assert frame[metric.test].to_list() == pytest.approx([np.mean(means[arm]) for arm in ARMS])
+        assert frame[f"{metric.test}_sd"].to_list() == pytest.approx([np.std(means[arm], ddof=1) for arm in ARMS])
+        assert frame[f"{metric.test}_n"].to_list() == [5] * 4
     assert frame["test_loss_verdict"].to_list() == ["", "better", "worse", "unresolved"]
     text = searches_as_text(frame)
     assert text["NLL difference"][1].endswith("] better")

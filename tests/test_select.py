@@ -111,7 +111,7 @@ def test_halving_asks_for_whole_rounds_and_keeps_the_better_half(data: st.DataOb
     assert len(found.needed) <= terms.trials
 
     def mean(n: int, k: int) -> float:
-        return sum(truth[place(n, j)].accuracy or 0.0 for j in range(k)) / k
+        return sum(truth[place(n, j)].value or 0.0 for j in range(k)) / k
 
     last = [n for n in finalists if len(asked[n]) == seeds]
     assert mean(found.number, seeds) >= max(mean(n, seeds) for n in last) - 1e-9

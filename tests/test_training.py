@@ -92,7 +92,8 @@ def test_search_never_opens_the_test_split_and_confirm_does() -> None:
     assert confirmed.outcome is not None
     assert set(searched.outcome.metrics) == MEASURED
     tested = {"test_accuracy", "test_loss", "test_ece", "test_accuracy_last", "test_loss_last"}
-    assert set(confirmed.outcome.metrics) == MEASURED | tested
+    classwise = {"test_balanced_accuracy", "test_macro_f1", "test_auroc"}
+    assert set(confirmed.outcome.metrics) == MEASURED | tested | classwise
     assert Lane((small_trial(),)).data.test is None
     assert [e.outcome for e in train(small_trial())][:-1] == [None] * 3
 
@@ -120,7 +121,9 @@ def test_a_loss_that_is_not_finite_ends_the_trial_as_diverged() -> None:
 def test_metrics_are_those_of_plain_torch() -> None:
     lane = Lane((small_trial(),))
     next(lane)
-    ((accuracy, loss),) = measure(lane.program, lane.state.params, lane.state.buffers, lane.knobs, lane.data.validation)
+    ((accuracy, loss, _),) = measure(
+        lane.program, lane.state.params, lane.state.buffers, lane.knobs, lane.data.validation
+    )
     logits = lane.program.logits(lane.state.params, lane.state.buffers, lane.knobs, lane.data.validation.images)
     labels = lane.data.validation.labels
     assert accuracy == float((logits.argmax(1) == labels).double().mean())

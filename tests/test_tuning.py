@@ -26,10 +26,13 @@ from regtune.reports.folder import printed
 from regtune.reports.formats import FORMATS
 from regtune.reports.sections import sections
 from regtune.reports.tables import tables
-from regtune.reports.tuning import BAND, tuning
+from regtune.reports.tuning import BAND as BAND_OF
+from regtune.reports.tuning import tuning
 from regtune.statistics.tuning import MOST_SIMULATED, round_budgets, tuning_curve
 from regtune.store import Results, load
 from tests.made_up import made_up_log
+
+BAND = BAND_OF.format(ends="0 or 100")
 
 SHARES = st.lists(st.integers(0, 20).map(lambda k: k / 20), min_size=1, max_size=12)
 ROOM = 1e-12

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from regtune.copies import is_copy
+from regtune.metric import Metric, confirmed_by
 from regtune.records import OPEN, Plain
-from regtune.reports.families import ACCURACY, means
+from regtune.reports.families import means
 from regtune.reports.repeated import repeated
 from regtune.reports.rows import difference, fewer
 from regtune.reports.verdicts import against_baseline
@@ -51,7 +52,7 @@ def aa(results: Results) -> AA | None:
         return AA(found=None, words=f"{subject} is still being trained.")
     found, terms = next(iter(against_baseline(copied).values())), results.sweep["confirm"]
     false = BY_SEARCH if terms.get("scope") != "searches" and _chosen(results) else FALSE
-    return AA(found=found, words=_said(subject, found, false, terms["seeds"], "seeds"))
+    return AA(found=found, words=_said(subject, found, false, terms["seeds"], "seeds", confirmed_by(results.sweep)))
 
 
 def aa_over(repeats: Sequence[Results]) -> AA | None:
@@ -60,9 +61,11 @@ def aa_over(repeats: Sequence[Results]) -> AA | None:
     if not whole:
         return None
     baseline, copy = whole[0].sweep["arms"]
-    found = compare_with({arm: means(whole, arm, ACCURACY) for arm in (baseline, copy)}, baseline, better="higher")
+    metric = confirmed_by(repeats[0].sweep)
+    scores = {arm: means(whole, arm, metric) for arm in (baseline, copy)}
+    found = compare_with(scores, baseline, better=metric.better)
     subject = f"A copy of the baseline, {_how(repeats[0])} on other seeds in each repeat,"
-    return AA(found=found[copy], words=_said(subject, found[copy], FALSE, len(whole), "repeats"))
+    return AA(found=found[copy], words=_said(subject, found[copy], FALSE, len(whole), "repeats", metric))
 
 
 def aa_cost(results: Results) -> str:
@@ -78,10 +81,11 @@ def aa_cost(results: Results) -> str:
     )
 
 
-def _said(subject: str, found: Comparison, false: str, most: int, unit: str) -> str:
+def _said(subject: str, found: Comparison, false: str, most: int, unit: str, metric: Metric) -> str:
     if found.note:
         return f"{subject} has no verdict: {found.note}."
-    told = interval(found.mean, found.low, found.high, sign="+") + fewer(found.n, most, unit)
+    ends = (found.mean, found.low, found.high)
+    told = interval(*ends, form=metric.form, sign="+", factor=metric.factor) + fewer(found.n, most, unit)
     verdict = f"would have been called {found.verdict}: {told}."
     return f"{subject} {verdict} {false}" if found.verdict != "unresolved" else f"{subject} {verdict}"
 

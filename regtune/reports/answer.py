@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from regtune.metric import ACCURACY, Metric
 from regtune.reports.family_words import families_answer
-from regtune.reports.rows import Row, difference_cell
+from regtune.reports.rows import Row, difference_cell, metric_of
 from regtune.reports.wording import THIS
 
 
@@ -40,39 +41,47 @@ def said(table: pd.DataFrame) -> list[Said]:
 
 
 def answer(table: pd.DataFrame) -> list[str]:
-    """Return the verdicts as sentences that name the arms, on accuracy first."""
+    """Return the verdicts as sentences that name the arms, on the metric of the sweep first."""
     if len(table) == 1:
         return [_alone(table)]
-    return [f"{each.words}: {', '.join(each.rows['arm']) or 'none'}." for each in said(table)] + families_answer(table)
+    words = [f"{each.words}: {', '.join(each.rows['arm']) or 'none'}." for each in said(table)]
+    return [*_by(table), *words, *families_answer(table)]
 
 
 def answer_lines(table: pd.DataFrame, unit: str) -> list[list[str]]:
     """Return the verdicts for a terminal, a line each, in pieces that are not to be broken.
 
-    A piece is a word, or an arm with its difference in points and simultaneous interval; `n` counts what a `unit` is.
+    A piece is a word, or an arm with its difference and simultaneous interval; `n` counts what a `unit` is.
     Where the sweep says which difference matters, one line more says which arms are equal within it.
     """
     if len(table) == 1:
         return [_alone(table).split()]
-    most = table["n"].max()
-    lines = []
+    most, metric = table["n"].max(), metric_of(table)
+    lines = [sentence.split() for sentence in _by(table)]
     for each in [*said(table), *_equal(table)]:
-        arms = [_told(row, most, unit) for row in each.rows.to_dict("records")]
+        arms = [_told(row, most, unit, metric) for row in each.rows.to_dict("records")]
         lines.append([*f"{each.words}:".split(), *_listed(arms)])
     return lines + [sentence.split() for sentence in families_answer(table)]
 
 
-def _told(row: Row, most: int, unit: str) -> str:
+def _by(table: pd.DataFrame) -> list[str]:
+    """Say what verdicts are by, and which way is better; nothing where that is accuracy."""
+    metric = metric_of(table)
+    return [] if metric == ACCURACY else [f"Verdicts are by test {metric.words}: {metric.better} is better."]
+
+
+def _told(row: Row, most: int, unit: str, metric: Metric) -> str:
     """Return an arm and its difference; the arm alone where there is none, or it is off."""
     alone = math.isnan(row["difference"]) or row["verdict"] == "off is as good"
-    return row["arm"] if alone else f"{row['arm']} {difference_cell(row, most, unit)}"
+    return row["arm"] if alone else f"{row['arm']} {difference_cell(row, most, unit, metric)}"
 
 
 def _equal(table: pd.DataFrame) -> list[Said]:
     if "relevant" not in table:
         return []
     equal = table[table["relevant"].str.startswith("equal")]
-    return [Said(words=f"{str(words).capitalize()} points", rows=rows) for words, rows in equal.groupby("relevant")]
+    unit = metric_of(table).unit
+    return [Said(words=f"{str(words).capitalize()} {unit}", rows=rows) for words, rows in equal.groupby("relevant")]
 
 
 def _listed(arms: Sequence[str]) -> list[str]:

@@ -11,6 +11,7 @@ import pandas as pd
 from rich.cells import cell_len
 
 from regtune.ledger import warnings
+from regtune.metric import confirmed_by
 from regtune.reports.answer import answer_lines
 from regtune.reports.caption import conclusion, subject
 from regtune.reports.failures import failures_words
@@ -18,6 +19,7 @@ from regtune.reports.folder import repeats_in
 from regtune.reports.headroom import headroom
 from regtune.reports.labels import labels
 from regtune.reports.narrow import flowed, narrow
+from regtune.reports.rows import metric_of
 from regtune.reports.scores import scores_as_text
 from regtune.reports.searches import over_searches, searches_as_text
 from regtune.reports.searches_caption import searches_conclusion, searches_sentences
@@ -28,9 +30,9 @@ from regtune.store import Results
 
 KEPT = 2  # columns that are shown whatever the width: the arm, and what the table is about
 # The most important columns of the tables over seeds and over repeats; the others come behind these as they are.
-FIRST = ("arm", "difference", "verdict", "n", "repeats", "relevant", "test accuracy %", "better in %")
+FIRST = ("arm", "difference", "verdict", "n", "repeats", "relevant", "test", "better in %")
 
-UNITS = "Differences: points of test accuracy, with simultaneous 95 % intervals."
+UNITS = "Differences: {unit} of test {words}{sign}, with simultaneous 95 % intervals."
 FURTHER = "The report with its figures, and all tables with their captions:"
 
 
@@ -83,6 +85,7 @@ def fitted(part: Part, width: int) -> str:
 
 def _sweep(repeats: Sequence[Results]) -> Part:
     first, whole = repeats[0], over_searches(repeats)
+    metric = confirmed_by(first.sweep)
     if whole is None:
         found = tables(first)
         rows, text, unit, which = found.rows, scores_as_text(found.rows), "seeds", conclusion(first)
@@ -93,7 +96,7 @@ def _sweep(repeats: Sequence[Results]) -> Part:
         sentences += [f"Repeat {results.repeat}: {each}" for results in repeats for each in warnings(results)]
     return Part(
         answer=answer_lines(rows, unit),
-        which=f"{which} {subject(first)} {UNITS}",
+        which=f"{which} {subject(first)} {UNITS.format(unit=metric.unit, words=metric.words, sign=metric.sign)}",
         table=by_importance(text, rows),
         sentences=list(filter(None, [*sentences, *_ended(repeats), headroom(repeats)])),
     )
@@ -104,8 +107,9 @@ def by_importance(text: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
 
     What verdicts are about stands in the lines above the table, and in each cell it would push other columns out.
     """
-    first = [name for name in FIRST if name in text]
-    return text.assign(verdict=rows["verdict"])[first + [name for name in text if name not in FIRST]]
+    head = metric_of(rows).head("test")
+    first = [name for name in (head if each == "test" else each for each in FIRST) if name in text]
+    return text.assign(verdict=rows["verdict"])[first + [name for name in text if name not in first]]
 
 
 def _ended(repeats: Sequence[Results]) -> list[str]:

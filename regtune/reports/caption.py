@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from regtune.choice import pruner_of
 from regtune.control import AT_RUNGS
+from regtune.metric import ACCURACY, METRICS, confirmed_by, searched_by
 from regtune.pruning import standing
 from regtune.records import Plain
 from regtune.reports.relevant import relevant_words
@@ -18,15 +19,15 @@ from regtune.store import Results
 
 _AGAIN = "Each trial was then trained a second time, on train + validation,"
 RETRAINED = {
-    "none": "Test accuracy in percent at the kept epoch (the recipe's choice, else the last)",
+    "none": "{score} at the kept epoch (the recipe's choice, else the last)",
     "updates": f"{_AGAIN} from other initial weights, for as many updates as lead to its kept epoch (the recipe's "
-    "choice, else the last). Test accuracy in percent at the end of that",
+    "choice, else the last). {score} at the end of that",
     "epochs": f"{_AGAIN} from other initial weights, for as many epochs as lead to its kept epoch (the recipe's "
-    "choice, else the last). Test accuracy in percent at the end of that",
+    "choice, else the last). {score} at the end of that",
     "loss": f"{_AGAIN} on from its kept epoch, until the loss on the validation examples was as low as it had been "
-    "on the training examples (targets missed: trials that the cap on epochs ended before). Test accuracy in "
-    "percent at the end of that",
-}
+    "on the training examples (targets missed: trials that the cap on epochs ended before). {score} at the "
+    "end of that",
+}  # of the test scores, which `retrained` names
 SPLITS = {
     "one": "one split",
     "fresh": "each with a split into training and validation examples of its own, the same in all arms",
@@ -64,7 +65,8 @@ def caption(results: Results) -> str:
     baseline = next(iter(sweep["arms"]))
     template = sweep["arms"][baseline]["template"]
     budgets = sorted({row["trials"] for row in sweep["arms"].values()})
-    splits = confirm.get("splits", "one")
+    splits, metric, raced = confirm.get("splits", "one"), confirmed_by(sweep), confirm.get("racing")
+    chosen, mean = ("chosen", "mean ") if sweep.get("select") else ("best", "")
     sentences = [
         conclusion(results),
         subject(results),
@@ -72,23 +74,29 @@ def caption(results: Results) -> str:
         f"{pruning_words(sweep['search'])}.",
         rungs_words(results),
         select_words(results),
-        f"Confirm: the {'chosen' if sweep.get('select') else 'best'} configuration of each arm by "
-        f"{'mean ' if sweep.get('select') else ''}validation accuracy, on {seeds_words(confirm)} fresh seeds "
-        f"that all arms share, {SPLITS[splits]}.",
-        f"{RETRAINED[confirm.get('retrain', 'none')]} with its 95 % t-interval and standard deviation (sd); difference "
-        f"to {baseline} in points, paired over the seeds that both arms finished, with Bonferroni's simultaneous 95 % "
-        f"intervals and verdicts by Holm's paired t-tests (any false rejection: 5 %); an interval is cut at 0 where "
-        f"Holm alone rejects, and with such cuts all intervals and verdicts hold together at 90 %.",
+        f"Confirm: the {chosen} configuration of each arm by {mean}validation {searched_by(sweep).words}, on "
+        f"{seeds_words(confirm)} fresh seeds that all arms share, {SPLITS[splits]}.",
+        f"{retrained(confirm)} with its 95 % t-interval and standard deviation (sd); difference "
+        f"to {baseline} in {metric.unit}{metric.sign}, paired over the seeds that both arms finished, with "
+        f"Bonferroni's simultaneous 95 % intervals and verdicts by Holm's paired t-tests (any false rejection: 5 %); "
+        f"an interval is cut at 0 where Holm alone rejects, and with such cuts all intervals and verdicts hold "
+        f"together at 90 %.",
         rivals_words(results),
         relevant_words(confirm),
         _raced(confirm),
-        CROSSED if (results.trials["test_right"] != "").any() and not confirm.get("racing") else "",
+        CROSSED if metric == ACCURACY and (results.trials["test_right"] != "").any() and not raced else "",
         BETTER,
-        "" if confirm.get("racing") or confirm.get("scope") == "searches" else FURTHER,
+        "" if raced or confirm.get("scope") == "searches" else FURTHER,
         f"The inference is over {OVER[splits]}.",
         *results.notes,
     ]
     return " ".join(filter(None, sentences))
+
+
+def retrained(confirm: Plain) -> str:
+    """Say what test scores are, and where in training they were taken."""
+    score = METRICS[confirm.get("metric", "accuracy")].measured("Test")
+    return RETRAINED[confirm.get("retrain", "none")].format(score=score)
 
 
 def conclusion(results: Results) -> str:
@@ -122,13 +130,16 @@ def pruning_words(search: Plain) -> str:
         return "none pruned"
     control = search.get("control", 0.0)
     spared = f", but for a control share of {100 * control:g} % that nothing ends" if control else ""
+    metric = METRICS[search.get("metric", "accuracy")]
+    by = "" if metric == ACCURACY else f" by validation {metric.words}, {metric.better} is better"
     if pruner == "cautious":
+        error = "" if metric == ACCURACY else ", by the spread of the arm's own trials alone"
         return (
-            f"each arm pruned against itself only, at rungs where {ENDED} of its own trials or more have ended and "
+            f"each arm pruned against itself only{by}, at rungs where {ENDED} of its own trials or more have ended and "
             f"rank as they did there (Spearman's correlation {RANKED:g} or more), and more than two standard errors "
-            f"below the cut{spared}"
+            f"below the cut{error}{spared}"
         )
-    return f"each arm pruned against itself only{spared}"
+    return f"each arm pruned against itself only{by}{spared}"
 
 
 def rungs_words(results: Results) -> str:
@@ -152,11 +163,11 @@ def _raced(confirm: Plain) -> str:
     race = Race.of(confirm)
     if race is None:
         return ""
-    looks = ", ".join(map(str, race.looks))
+    looks, metric = ", ".join(map(str, race.looks)), METRICS[confirm.get("metric", "accuracy")]
     return (
         f"Racing: after {looks} seeds only the baseline and arms not yet resolved against it went on, the error split "
         f"over these looks in proportion to the seeds that each adds; p-values and intervals of the difference are by "
-        f"that split, those of accuracy and of better in % are not corrected for it, and means after racing lean "
+        f"that split, those of {metric.short} and of better in % are not corrected for it, and means after racing lean "
         f"outward."
     )
 

@@ -1,10 +1,11 @@
-"""Forest plot: what each arm does to test accuracy, and how sure that is."""
+"""Forest plot: what each arm does to the test score, and how sure that is."""
 
 from __future__ import annotations
 
 import altair as alt
 import pandas as pd
 
+from regtune.metric import confirmed_by
 from regtune.reports.drawing import BLUE, GREY, ORANGE, WIDTH, Drawing, Nothing
 from regtune.reports.scores import scores
 from regtune.store import Results
@@ -19,14 +20,16 @@ VERDICTS = {
 
 
 def frame(results: Results) -> pd.DataFrame:
-    """Return arm, difference with its ends, over seeds and over seeds x examples, in points; pairs and verdict.
+    """Return arm, difference with its ends, over seeds and over seeds x examples, as tables have it; pairs, verdict.
 
     Arms without a difference are left out.
     """
     table = scores(results)
     table = table[table["difference"].notna()]
     ends = ["difference", "difference_low", "difference_high", "crossed_low", "crossed_high"]
-    points = (100 * table[ends]).rename(columns={"difference_low": "low", "difference_high": "high"})
+    points = (confirmed_by(results.sweep).factor * table[ends]).rename(
+        columns={"difference_low": "low", "difference_high": "high"}
+    )
     said = points["low"].notna() | (table["verdict"] == "off is as good")
     verdict = table["verdict"].where(said, "no interval")
     return pd.concat([table[["arm", "pairs", "p_holm"]], points], axis=1).assign(verdict=verdict)
@@ -41,9 +44,11 @@ def effects(results: Results) -> Drawing | Nothing:
     rows, baseline = frame(results), next(iter(results.sweep["arms"]))
     if rows.empty:
         return Nothing(why=f"No arm shares a confirmed seed with {baseline}, so there is no difference to draw.")
+    metric = confirmed_by(results.sweep)
+    form = f"+{metric.form}"
     tooltip = [
-        alt.Tooltip("arm:N"), alt.Tooltip("difference:Q", format="+.2f"), alt.Tooltip("low:Q", format="+.2f"),
-        alt.Tooltip("high:Q", format="+.2f"), alt.Tooltip("pairs:Q"), alt.Tooltip("p_holm:Q", format=".3g"),
+        alt.Tooltip("arm:N"), alt.Tooltip("difference:Q", format=form), alt.Tooltip("low:Q", format=form),
+        alt.Tooltip("high:Q", format=form), alt.Tooltip("pairs:Q"), alt.Tooltip("p_holm:Q", format=".3g"),
         alt.Tooltip("verdict:N"),
     ]  # fmt: skip
     present = [verdict for verdict in VERDICTS if verdict in set(rows["verdict"])]
@@ -52,7 +57,7 @@ def effects(results: Results) -> Drawing | Nothing:
     base = alt.Chart(rows).encode(y=alt.Y("arm:N", sort=rows["arm"].to_list(), title=None), tooltip=tooltip)
     legend = alt.Color("verdict:N", scale=paint, title=None)
     shape = alt.Shape("verdict:N", scale=forms, title=None)
-    title = f"difference to {baseline} in points"
+    title = f"difference to {baseline} in {metric.unit}{metric.sign}"
     axis = alt.Axis(tickCount=8)
     crossed = base.transform_filter("isValid(datum.crossed_low)").mark_rule(color=GREY, strokeDash=[1, 3])
     whiskers = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=2)

@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import fmean
 
+from regtune.metric import ACCURACY, ECE, NLL, Metric, confirmed_by
 from regtune.reports.luck import beyond
 from regtune.statistics import Comparison
-from regtune.statistics.directions import Direction, compare_with
+from regtune.statistics.directions import compare_with
 from regtune.statistics.racing import Race
 from regtune.store import Results
 
-
-@dataclass(frozen=True, kw_only=True)
-class Metric:
-    """A column of `Results.trials`, what is better of it, its words (in a head, in a sentence), its unit."""
-
-    name: str
-    better: Direction
-    short: str
-    long: str
-    unit: str
+BESIDE = (ACCURACY, NLL, ECE)  # each has verdicts; that of the sweep in a table of its own
 
 
-ACCURACY = Metric(name="test_accuracy", better="higher", short="accuracy", long="Accuracy", unit="points")
-NLL = Metric(name="test_loss", better="lower", short="NLL", long="Likelihood (NLL)", unit="nats")
-ECE = Metric(name="test_ece", better="lower", short="ECE", long="Calibration (ECE)", unit="points")
-OTHERS = (NLL, ECE)  # accuracy has a table of its own
+def others(metric: Metric) -> list[Metric]:
+    """Return the metrics that verdicts are on beside that of the sweep."""
+    return [other for other in BESIDE if other != metric]
 
 
 def family(results: Results, metric: Metric) -> dict[str, Comparison]:
@@ -40,7 +31,7 @@ def family(results: Results, metric: Metric) -> dict[str, Comparison]:
         {arm: counted(results, arm, metric) for arm in results.sweep["arms"]},
         next(iter(results.sweep["arms"])),
         better=metric.better,
-        beyond=beyond(results, metric.name),
+        beyond=beyond(results, metric.test),
     )
     return found | {arm: as_off(found[arm]) for arm in found if arm in results.off}
 
@@ -53,10 +44,10 @@ def as_off(found: Comparison) -> Comparison:
 def counted(results: Results, arm: str, metric: Metric) -> dict[int, float]:
     """Return a metric of the confirmed trials of an arm by which it is compared, by the number of the seed.
 
-    After a race these are, of all metrics but accuracy, the seeds of the first look: every arm has them, whatever it
-    scored. Which later ones it has was decided by accuracy, and what hangs together with accuracy leans with it.
+    After a race these are, of all metrics but that of the race, the seeds of the first look: every arm has them,
+    whatever it scored. Which later ones it has was decided by that one, and what hangs together with it leans with it.
     """
-    seeds = None if metric == ACCURACY else first_look(results)
+    seeds = None if metric == confirmed_by(results.sweep) else first_look(results)
     values = finished(results, arm, metric)
     return values if seeds is None else {number: value for number, value in values.items() if number < seeds}
 
@@ -64,8 +55,8 @@ def counted(results: Results, arm: str, metric: Metric) -> dict[int, float]:
 def finished(results: Results, arm: str, metric: Metric) -> dict[int, float]:
     """Return a metric of the confirmed trials of an arm that ended well and have it, by the number of the seed."""
     mine = results.confirmed[results.confirmed["arm"] == arm]
-    having = mine[mine[metric.name].notna()]
-    return {int(number): float(value) for number, value in zip(having["number"], having[metric.name], strict=True)}
+    having = mine[mine[metric.test].notna()]
+    return {int(number): float(value) for number, value in zip(having["number"], having[metric.test], strict=True)}
 
 
 def means(whole: Sequence[Results], arm: str, metric: Metric) -> dict[int, float]:
@@ -75,15 +66,15 @@ def means(whole: Sequence[Results], arm: str, metric: Metric) -> dict[int, float
 
 
 def first_look(results: Results) -> int | None:
-    """Return after how many seeds a race first looks at accuracy; None where there is no race."""
+    """Return after how many seeds a race first looks at its metric; None where there is no race."""
     race = Race.of(results.sweep["confirm"])
     return race.looks[0] if race is not None else None
 
 
 def measured(repeats: Sequence[Results]) -> list[Metric]:
-    """Return the metrics beside accuracy that any confirmed trial has: older logs lack some."""
+    """Return the metrics beside that of the sweep that any confirmed trial has: older logs lack some."""
     return [
         metric
-        for metric in OTHERS
+        for metric in (others(confirmed_by(repeats[0].sweep)) if repeats else [])
         if any(finished(results, arm, metric) for results in repeats for arm in results.sweep["arms"])
     ]

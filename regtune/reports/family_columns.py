@@ -7,29 +7,28 @@ from typing import Any
 
 import pandas as pd
 
-from regtune.reports.families import ECE, NLL, OTHERS, Metric, family, finished
+from regtune.metric import Metric, confirmed_by
+from regtune.reports.families import family, finished, others
 from regtune.reports.rows import Row, compared, fewer
 from regtune.reports.wording import interval
 from regtune.statistics import Comparison, mean_interval
 from regtune.store import Results
 
-# Factor and format of a difference, by column of `Results.trials`: nats, and points.
-SHOWN = {NLL.name: (1, ".3f"), ECE.name: (100, ".2f")}
-
 
 def family_columns(results: Results) -> pd.DataFrame:
-    """Return by arm, for each metric beside accuracy, the columns of its comparison with the first arm.
+    """Return by arm, for each metric beside that of the sweep, the columns of its comparison with the first arm.
 
-    They are those of accuracy, with `test_loss_` or `test_ece_` before them. `*_n` counts the confirmed seeds that
-    have the metric, `*_pairs` those of the difference, which is in the unit of the metric; below 0 is better.
+    They are those of the verdicts, with `test_loss_`, `test_ece_` or `test_accuracy_` before them. `*_n` counts the
+    confirmed seeds that have the metric, `*_pairs` those of the difference, which is in the unit of the metric.
     """
-    found = {metric.name: family(results, metric) for metric in OTHERS}
+    beside = others(confirmed_by(results.sweep))
+    found = {metric.test: family(results, metric) for metric in beside}
     rows = []
     for arm in results.sweep["arms"]:
         row: dict[str, Any] = {"arm": arm}
-        for metric in OTHERS:
-            row[f"{metric.name}_n"] = len(finished(results, arm, metric))
-            row |= compared(found[metric.name].get(arm), f"{metric.name}_")
+        for metric in beside:
+            row[f"{metric.test}_n"] = len(finished(results, arm, metric))
+            row |= compared(found[metric.test].get(arm), f"{metric.test}_")
         rows.append(row)
     return pd.DataFrame(rows).set_index("arm")
 
@@ -38,10 +37,10 @@ def repeated_columns(metric: Metric, means: Sequence[float], found: Comparison |
     """Return the columns of an arm over repeats: of its means in each, and of the comparison with the first arm."""
     mean = mean_interval(means)
     return {
-        metric.name: mean.mean,
-        f"{metric.name}_sd": mean.sd,
-        f"{metric.name}_n": mean.n,
-        **compared(found, f"{metric.name}_"),
+        metric.test: mean.mean,
+        f"{metric.test}_sd": mean.sd,
+        f"{metric.test}_n": mean.n,
+        **compared(found, f"{metric.test}_"),
     }
 
 
@@ -50,20 +49,19 @@ def family_cells(frame: pd.DataFrame, metric: Metric, unit: str) -> list[str]:
 
     Behind a difference stands over how many of a `unit` it is, where they are fewer than the most behind any mean.
     """
-    most = frame[f"{metric.name}_n"].max()
+    most = frame[f"{metric.test}_n"].max()
     return [_cell(row, metric, most, unit) for row in frame.to_dict("records")]
 
 
 def _cell(row: Row, metric: Metric, most: int, unit: str) -> str:
     """Return one difference: with its verdict where the data allow one, and empty for the first arm."""
     mean, low, high, verdict, note, pairs = (
-        row[f"{metric.name}_{name}"]
+        row[f"{metric.test}_{name}"]
         for name in ("difference", "difference_low", "difference_high", "verdict", "note", "pairs")
     )
     if not verdict:
         return ""
     if verdict == "off is as good":
         return "0"
-    factor, form = SHOWN[metric.name]
-    text = interval(mean, low, high, form=form, sign="+", factor=factor)
+    text = interval(mean, low, high, form=metric.form, sign="+", factor=metric.factor)
     return " ".join(filter(None, [text, "" if note else verdict])) + fewer(pairs, most, unit)

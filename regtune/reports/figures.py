@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeVar
 
 import altair as alt
 
+from regtune.metric import ACCURACY, confirmed_by, searched_by
 from regtune.records import Plain
 from regtune.reports.drawing import Drawing, Nothing
 from regtune.reports.effects import effects
@@ -71,10 +72,27 @@ def figure(section: str, title: str, draw: Callable[[Subject], Drawing | Nothing
         section=section,
         name=draw.__name__,
         title=title,
-        caption=" ".join((inspect.getdoc(draw) or "").split()),
+        caption=_by_metric(" ".join((inspect.getdoc(draw) or "").split()), subject),
         spec=None if isinstance(chart, Nothing) else _specification(chart),
         why=chart.why if isinstance(chart, Nothing) else "",
     )
+
+
+def _by_metric(caption: str, subject: object) -> str:
+    """Return a caption, which is written for accuracy, in the words of the metrics of a sweep."""
+    if not isinstance(subject, Results):
+        return caption
+    search, confirm = searched_by(subject.sweep), confirmed_by(subject.sweep)
+    words = {}
+    if search != ACCURACY:
+        unit = "percent" if search.percent else search.unit
+        words["alidation accuracy, in percent,"] = f"alidation {search.words}, in {unit} ({search.better} is better),"
+        words["alidation accuracy"] = f"alidation {search.words} ({search.better} is better)"
+    if confirm != ACCURACY:
+        words["test accuracy, in points"] = f"test {confirm.words}, in {confirm.unit}{confirm.sign}"
+    for accuracy, other in words.items():
+        caption = caption.replace(accuracy, other)
+    return caption
 
 
 def _specification(chart: Drawing) -> Plain:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
+from regtune.metric import Metric, searched_by
 from regtune.records import Plain
 from regtune.reports.drawing import BLUE, WIDTH, Drawing, Nothing
 from regtune.reports.spaces import spaces
@@ -17,13 +18,13 @@ MOST = 100  # the newest of them: a forest of 1,000 takes 20 s, and there is one
 
 def frame(results: Results) -> pd.DataFrame:
     """Return arm, knob and importance (shares of 1), for arms of several knobs with trials enough."""
-    trials = results.trials
-    finished = trials[(trials["phase"] == "search") & (trials["status"] == "ok") & trials["val_accuracy"].notna()]
+    trials, metric = results.trials, searched_by(results.sweep)
+    finished = trials[(trials["phase"] == "search") & (trials["status"] == "ok") & trials[metric.val].notna()]
     rows = []
     for arm, entry in results.sweep["arms"].items():
         mine = finished[finished["arm"] == arm].tail(MOST)
-        if len(mine) >= FEWEST and mine["val_accuracy"].nunique() > 1:
-            shares = _importance(mine, entry)
+        if len(mine) >= FEWEST and mine[metric.val].nunique() > 1:
+            shares = _importance(mine, entry, metric)
             rows += [{"arm": arm, "knob": f"{knob_name(k)}, {arm}", "importance": v} for k, v in shares.items()]
     return pd.DataFrame(rows, columns=["arm", "knob", "importance"])
 
@@ -49,7 +50,7 @@ def importance(results: Results) -> Drawing | Nothing:
     return chart
 
 
-def _importance(trials: pd.DataFrame, arm: Plain) -> dict[str, float]:
+def _importance(trials: pd.DataFrame, arm: Plain, metric: Metric) -> dict[str, float]:
     """Return the importance of the knobs that all these trials have; none where there is only one."""
     from optuna import create_study, logging
     from optuna.importance import FanovaImportanceEvaluator, get_param_importances
@@ -65,7 +66,5 @@ def _importance(trials: pd.DataFrame, arm: Plain) -> dict[str, float]:
     logging.set_verbosity(level)
     for row in trials.to_dict("records"):
         mine: Plain = {k: row["params"][k] for k in common}
-        study.add_trial(
-            create_trial(params=mine, distributions={k: known[k] for k in common}, value=row["val_accuracy"])
-        )
+        study.add_trial(create_trial(params=mine, distributions={k: known[k] for k in common}, value=row[metric.val]))
     return get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0), params=common)

@@ -13,6 +13,7 @@ LEFT_OUT = (
     "train accuracy %",
     "distance",
     "searched %",
+    "searched nats",
     "examples",
     "gradients",
     "data %",

@@ -6,6 +6,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from regtune.metric import searched_by
 from regtune.records import Phase
 from regtune.reports.drawing import BLUE, GREY, Drawing, Nothing, panels
 from regtune.store import Results
@@ -32,10 +33,11 @@ def searched_curves(results: Results) -> Drawing | Nothing:
 
 def frame(results: Results, phase: Phase) -> pd.DataFrame:
     """Return the chosen curves (kind "curve") and each arm's quartiles by epoch (kind "summary")."""
-    columns = ["arm", "phase", "number", "epoch", "stage", "val_accuracy"]
+    metric = searched_by(results.sweep)
+    columns = ["arm", "phase", "number", "epoch", "stage", metric.val]
     epochs = results.epochs.reindex(columns=columns)
-    mine = epochs[(epochs["phase"] == phase) & (epochs["stage"] != "retrain") & epochs["val_accuracy"].notna()]
-    mine = mine.assign(score=100 * mine["val_accuracy"].astype(float))[["arm", "number", "epoch", "score"]]
+    mine = epochs[(epochs["phase"] == phase) & (epochs["stage"] != "retrain") & epochs[metric.val].notna()]
+    mine = mine.assign(score=metric.factor * mine[metric.val].astype(float))[["arm", "number", "epoch", "score"]]
     if mine.empty:
         return mine.assign(kind="", low=np.nan, high=np.nan)
     step = -(-int(mine["epoch"].max()) // EPOCHS)
@@ -59,12 +61,14 @@ def _curves(results: Results, phase: Phase) -> Drawing | Nothing:
         return Nothing(why=f"No trial of {phase} has finished an epoch.")
     arms = [arm for arm in results.sweep["arms"] if arm in set(rows["arm"])]
     base = alt.Chart().encode(x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickCount=4, format="d")))
-    score = alt.Y("score:Q", title="accuracy %", scale=alt.Scale(zero=False))
+    metric = searched_by(results.sweep)
+    title = f"{metric.short}{metric.percent}"
+    score = alt.Y("score:Q", title=title, scale=alt.Scale(zero=False))
     one, summary = base.transform_filter("datum.kind == 'curve'"), base.transform_filter("datum.kind == 'summary'")
-    tooltip = ["arm:N", "number:Q", "epoch:Q", alt.Tooltip("score:Q", format=".2f")]
+    tooltip = ["arm:N", "number:Q", "epoch:Q", alt.Tooltip("score:Q", format=metric.form)]
     hover = alt.selection_point(on="pointerover", fields=["arm", "number"], empty=False, name="hover")
     layers = alt.LayerChart(layer=[
-        summary.mark_area(opacity=0.25, color=BLUE).encode(y=alt.Y("low:Q", title="accuracy %"), y2="high:Q"),
+        summary.mark_area(opacity=0.25, color=BLUE).encode(y=alt.Y("low:Q", title=title), y2="high:Q"),
         one.mark_line(color=GREY, interpolate="linear").encode(
             y=score, detail="number:N", tooltip=tooltip,
             strokeWidth=alt.when(hover).then(alt.value(2.5)).otherwise(alt.value(0.8)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
+from regtune.metric import searched_by
 from regtune.reports.drawing import Drawing, Nothing, panels
 from regtune.store import Results
 
@@ -12,12 +13,12 @@ NUMBER, MAGNITUDE = "rand_augment.num_ops", "rand_augment.magnitude"
 
 
 def frame(results: Results) -> pd.DataFrame:
-    """Return arm, number of operations, rounded magnitude, the mean score in percent and the trials behind it."""
-    trials = results.trials
-    scored = trials[(trials["phase"] == "search") & trials["val_accuracy"].notna()]
+    """Return arm, number of operations, rounded magnitude, the mean score as tables have it, the trials behind it."""
+    trials, metric = results.trials, searched_by(results.sweep)
+    scored = trials[(trials["phase"] == "search") & trials[metric.val].notna()]
     rows = [
-        {"arm": arm, "operations": knobs[NUMBER], "magnitude": round(knobs[MAGNITUDE]), "score": 100 * score}
-        for arm, knobs, score in zip(scored["arm"], scored["params"], scored["val_accuracy"], strict=True)
+        {"arm": arm, "operations": knobs[NUMBER], "magnitude": round(knobs[MAGNITUDE]), "score": metric.factor * score}
+        for arm, knobs, score in zip(scored["arm"], scored["params"], scored[metric.val], strict=True)
         if NUMBER in knobs and MAGNITUDE in knobs
     ]
     cells = pd.DataFrame(rows, columns=["arm", "operations", "magnitude", "score"])
@@ -34,14 +35,17 @@ def magnitudes(results: Results) -> Drawing | Nothing:
     if rows.empty:
         return Nothing(why="No arm searched both of RandAugment's knobs.")
     arms = [arm for arm in results.sweep["arms"] if arm in set(rows["arm"])]
+    metric = searched_by(results.sweep)
     middle = (rows["score"].min() + rows["score"].max()) / 2
     base = alt.Chart().encode(
         x=alt.X("magnitude:O", title="M", axis=alt.Axis(labelAngle=0)),
         y=alt.Y("operations:O", title="N", sort="descending"),
-        tooltip=["operations:O", "magnitude:O", alt.Tooltip("score:Q", format=".2f"), "trials:Q"],
+        tooltip=["operations:O", "magnitude:O", alt.Tooltip("score:Q", format=metric.form), "trials:Q"],
     )
-    colour = alt.Color("score:Q", scale=alt.Scale(scheme="cividis"), title="validation accuracy %")
+    colour = alt.Color("score:Q", scale=alt.Scale(scheme="cividis"), title=metric.head("validation"))
     ink = alt.when(alt.datum.score > middle).then(alt.value("#000000")).otherwise(alt.value("#ffffff"))
-    text = base.mark_text(fontSize=10).encode(text=alt.Text("score:Q", format=".0f"), color=ink)
+    text = base.mark_text(fontSize=10).encode(
+        text=alt.Text("score:Q", format=".0f" if metric.percent else ".2f"), color=ink
+    )
     layers = alt.LayerChart(layer=[base.mark_rect().encode(color=colour), text], data=rows)
     return panels(layers.properties(width=280, height=110), arms)

@@ -7,14 +7,17 @@ from collections.abc import Sequence
 import pandas as pd
 
 from regtune.ledger import optimism
-from regtune.reports.families import OTHERS, Metric, measured
+from regtune.metric import ACCURACY, ECE, NLL, Metric, confirmed_by, searched_by
+from regtune.reports.families import measured, others
 from regtune.reports.family_columns import family_cells, family_columns
 from regtune.reports.family_words import OVER_SEEDS, families_caption, families_unsaid, without_number
+from regtune.reports.rows import metric_of
 from regtune.reports.wording import number, spread
 from regtune.store import Results
 
 # Column of `Results.trials`: head of the column, factor, format.
 SHOWN = {
+    ACCURACY.test: (ACCURACY.head("test"), 100, ".2f"),
     "test_accuracy_last": ("last epoch %", 100, ".2f"),
     "test_loss": ("test NLL", 1, ".3f"),
     "test_ece": ("test ECE %", 100, ".1f"),
@@ -27,6 +30,11 @@ SHOWN = {
     "val_nc1": ("validation NC1", 1, ".3f"),
     "train_cdnv": ("train CDNV", 1, ".3f"),
     "val_cdnv": ("validation CDNV", 1, ".3f"),
+}
+UNITS = {
+    ACCURACY: "accuracy",
+    NLL: "negative log-likelihood (NLL) in nats",
+    ECE: "expected calibration error (ECE, 15 bins)",
 }
 TIGHTNESS = (
     "NC1 and CDNV: how tightly the classes lie in the last hidden layer, 0 where each is a point (see "
@@ -44,12 +52,14 @@ def metrics_caption(results: Results, frame: pd.DataFrame) -> str:
     splits = "each on a split of its own" if confirm.get("splits", "one") == "fresh" else "on the same split"
     gain = "what more epochs add is in it" if judged else "what choosing the best of many adds"
     found = measured([results])
-    chosen = "selected" in frame
+    chosen, own, search_metric = "selected" in frame, confirmed_by(results.sweep), searched_by(results.sweep)
+    words, unit = search_metric.words, search_metric.unit
+    minus = "that minus" if search_metric.better == "higher" else "by how much that is lower than"
     over = " and the variance over searches, as above" if results.sweep["confirm"].get("scope") == "searches" else ""
     sentences = [
         _conclusion(results, found),
         f"Means ± standard deviations over the confirmed seeds, {where or 'at the kept epoch'}, on pictures as they "
-        f"are, with hard labels: negative log-likelihood (NLL) in nats and expected calibration error (ECE, 15 bins) "
+        f"are, with hard labels: {' and '.join(UNITS[other] for other in others(own))} "
         f"on test; gap: train minus test accuracy in points; norm of the weights, share of exact zeros among them, "
         f"distance from where training began.",
         "Train accuracy and gap are on the training labels, drawn anew ones included."
@@ -57,13 +67,13 @@ def metrics_caption(results: Results, frame: pd.DataFrame) -> str:
         else "",
         families_caption(results, found, OVER_SEEDS + over),
         "" if frame["train_nc1"].isna().all() else TIGHTNESS,
-        f"Searched: {'best ' if chosen else ''}validation accuracy{f' {judged}' if judged else ''} by which the "
+        f"Searched: {'best ' if chosen else ''}validation {words}{f' {judged}' if judged else ''} by which the "
         f"configuration {'would have been' if chosen else 'was'} chosen; "
-        f"optimism: that minus the mean validation accuracy of the confirmed seeds, {splits}, in points: {gain}.",
+        f"optimism: {minus} the mean validation {words} of the confirmed seeds, {splits}, in {unit}: {gain}.",
         ""
         if not chosen
-        else "Selected: the mean validation accuracy in select by which it really was chosen; optimism left: that "
-        "minus the same mean of the confirmed seeds.",
+        else f"Selected: the mean validation {words} in select by which it really was chosen; optimism left: {minus} "
+        f"the same mean of the confirmed seeds.",
     ]
     return " ".join(filter(None, sentences))
 
@@ -89,15 +99,15 @@ def metrics_sentences(results: Results, frame: pd.DataFrame) -> list[str]:
 def metrics(results: Results) -> pd.DataFrame:
     """Return one row per arm: mean and standard deviation (`*_sd`) over its confirmed trials, and its optimism.
 
-    How NLL and ECE compare with the first arm is in the columns of `family_columns`. Where there was a select there
-    are `selected` and `optimism_selected`, see `ledger.optimism`.
+    How NLL and ECE, or accuracy where verdicts are by another metric, compare with the first arm is in the columns of
+    `family_columns`. Where there was a select there are `selected` and `optimism_selected`, see `ledger.optimism`.
     Units are those of `records.Outcome`; `kept_epoch` and `retrain_epochs` are means, `targets_missed` counts trials.
     """
     confirmed = results.confirmed
     by_arm = confirmed.groupby("arm", sort=False)
     arms = pd.Index(list(results.sweep["arms"]), name="arm")
     frame = pd.DataFrame(index=arms)
-    for name in SHOWN:
+    for name in _beside(confirmed_by(results.sweep)):
         values = by_arm[name]
         frame = frame.assign(**{name: values.mean(), f"{name}_sd": values.std()})
     frame = frame.assign(
@@ -112,22 +122,35 @@ def metrics(results: Results) -> pd.DataFrame:
     return frame.join(family_columns(results)).join(promised).reset_index()
 
 
-def metrics_as_text(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of `metrics` as a reader wants them, without columns in which nothing stands."""
+def _beside(metric: Metric) -> dict[str, tuple[str, int, str]]:
+    """Return what of `SHOWN` stands beside the metric of the sweep, which has a table of its own."""
+    return {name: told for name, told in SHOWN.items() if name != metric.test}
+
+
+def metrics_as_text(frame: pd.DataFrame, search: Metric = ACCURACY) -> pd.DataFrame:
+    """Return the rows of `metrics` as a reader wants them, without columns in which nothing stands.
+
+    `search` is the metric that configurations were chosen by.
+    """
+    own = metric_of(frame)
     columns = {"arm": frame["arm"].to_list()}
-    for name, (head, factor, form) in SHOWN.items():
+    for name, (head, factor, form) in _beside(own).items():
         means, sds = frame[name] * factor, frame[f"{name}_sd"] * factor
         if not means.isna().all():
             columns[head] = [spread(mean, sd, form) for mean, sd in zip(means, sds, strict=True)]
-            columns |= {f"{of.short} difference": family_cells(frame, of, "seeds") for of in OTHERS if of.name == name}
+            columns |= {
+                f"{of.short} difference": family_cells(frame, of, "seeds") for of in others(own) if of.test == name
+            }
     columns["kept epoch"] = [number(value, ".1f") for value in frame["kept_epoch"]]
     if not frame["retrain_epochs"].isna().all():
         columns["epochs again"] = [number(value, ".1f") for value in frame["retrain_epochs"]]
     if frame["targets_missed"].any():
         columns["targets missed"] = [str(count) for count in frame["targets_missed"]]
-    columns["searched %"] = [number(100 * value, ".2f") for value in frame["searched"]]
-    columns["optimism"] = [number(100 * value, "+.2f") for value in frame["optimism_validation"]]
+    unit = search.percent or f" {search.unit}"
+    columns[f"searched{unit}"] = [number(search.factor * value, search.form) for value in frame["searched"]]
+    columns["optimism"] = [number(search.factor * value, f"+{search.form}") for value in frame["optimism_validation"]]
     if "selected" in frame:
-        columns["selected %"] = [number(100 * value, ".2f") for value in frame["selected"]]
-        columns["optimism left"] = [number(100 * value, "+.2f") for value in frame["optimism_selected"]]
+        columns[f"selected{unit}"] = [number(search.factor * value, search.form) for value in frame["selected"]]
+        left = frame["optimism_selected"]
+        columns["optimism left"] = [number(search.factor * value, f"+{search.form}") for value in left]
     return pd.DataFrame(columns)

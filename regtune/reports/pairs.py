@@ -7,6 +7,7 @@ from itertools import combinations
 import altair as alt
 import pandas as pd
 
+from regtune.metric import confirmed_by
 from regtune.reports.drawing import BLUE, GREY, ORANGE, Drawing, Nothing
 from regtune.statistics import compare
 from regtune.store import Results
@@ -16,9 +17,10 @@ MOST = 20  # arms: beyond that no cell can be read
 
 
 def frame(results: Results) -> pd.DataFrame:
-    """Return row arm, column arm, the mean paired difference in points, pairs, Holm's p and the verdict."""
-    confirmed = results.confirmed
-    scores = confirmed.pivot(index="number", columns="arm", values="test_accuracy").astype(float)
+    """Return row arm, column arm, the mean paired difference in the unit of tables, pairs, Holm's p and the verdict."""
+    confirmed, metric = results.confirmed, confirmed_by(results.sweep)
+    values = confirmed.pivot(index="number", columns="arm", values=metric.test).astype(float)
+    scores = values if metric.better == "higher" else 0.0 - values
     arms = [arm for arm in results.sweep["arms"] if arm in scores]
     named = {f"{i} {j}": (arms[i], arms[j]) for i, j in combinations(range(len(arms)), 2)}
     compared = compare({key: (scores[a] - scores[b]).dropna().to_list() for key, (a, b) in named.items()})
@@ -28,9 +30,10 @@ def frame(results: Results) -> pd.DataFrame:
         if not found.n:
             continue
         turned = {"better": "worse", "worse": "better", "unresolved": "unresolved"}[found.verdict]
+        shown = metric.factor * metric.turned(found.mean)
         both = {"pairs": found.n, "p_holm": found.p_holm}
-        rows.append({"row": a, "column": b, "difference": 100 * found.mean, "verdict": found.verdict, **both})
-        rows.append({"row": b, "column": a, "difference": -100 * found.mean, "verdict": turned, **both})
+        rows.append({"row": a, "column": b, "difference": shown, "verdict": found.verdict, **both})
+        rows.append({"row": b, "column": a, "difference": -shown, "verdict": turned, **both})
     return pd.DataFrame(rows, columns=["row", "column", "difference", "verdict", "pairs", "p_holm"])
 
 
@@ -47,14 +50,17 @@ def pairs(results: Results) -> Drawing | Nothing:
     if rows["row"].nunique() > MOST:
         return Nothing(why=f"More than {MOST} arms: a matrix of all pairs could not be read.")
     marks = rows["verdict"].map({verdict: mark for verdict, (_, mark) in VERDICTS.items()})
-    rows["text"] = rows["difference"].round(1).map("{:+.1f}".format).str.replace("-0.0", "+0.0") + marks
+    metric = confirmed_by(results.sweep)
+    digits = 1 if metric.percent else 2
+    text = rows["difference"].round(digits).map(f"{{:+.{digits}f}}".format)
+    rows["text"] = text.str.replace(f"{-0.0:.{digits}f}", f"{0.0:+.{digits}f}") + marks
     present = [verdict for verdict in VERDICTS if verdict in set(rows["verdict"])]
     scale = alt.Scale(domain=present, range=[VERDICTS[verdict][0] for verdict in present])
     base = alt.Chart(rows).encode(
         x=alt.X("column:N", sort=arms, title="minus", axis=alt.Axis(orient="top", labelAngle=-40)),
         y=alt.Y("row:N", sort=arms, title=None),
         tooltip=[
-            "row:N", "column:N", alt.Tooltip("difference:Q", format="+.2f"), "pairs:Q",
+            "row:N", "column:N", alt.Tooltip("difference:Q", format=f"+{metric.form}"), "pairs:Q",
             alt.Tooltip("p_holm:Q", format=".3g"), "verdict:N",
         ],
     )  # fmt: skip

@@ -6,19 +6,23 @@ import altair as alt
 import pandas as pd
 
 from regtune.choice import finishes, pruner_of
+from regtune.metric import ACCURACY, searched_by
 from regtune.reports.drawing import Drawing, Nothing, steps
 from regtune.store import Results
 
 
 def frame(results: Results) -> pd.DataFrame:
-    """Return arm, epochs spent until then and best validation accuracy in percent, a row where the best rises."""
+    """Return arm, epochs spent until then and best validation score in the unit of tables, a row where it changes."""
+    metric = searched_by(results.sweep)
     may = finishes(pruner_of(results.sweep["search"]))
     trials = results.trials[results.trials["phase"] == "search"].sort_values("number")
     spent = trials.groupby("arm", sort=False)["epochs"].cumsum()
-    scores = trials["val_accuracy"].where(trials["status"].isin(may)).astype(float)
+    scores = trials[metric.val].where(trials["status"].isin(may)).astype(float).map(metric.turned)
     best = scores.groupby(trials["arm"], sort=False).cummax()
     best = best.groupby(trials["arm"], sort=False).ffill()  # a pruned trial costs epochs and changes nothing
-    rows = pd.DataFrame({"arm": trials["arm"], "spent": spent, "best": 100 * best}).dropna()
+    rows = pd.DataFrame(
+        {"arm": trials["arm"], "spent": spent, "best": metric.factor * best.map(metric.turned)}
+    ).dropna()
     by_arm = rows.groupby("arm", sort=False)
     news = (rows["best"] != by_arm["best"].shift()) | (rows["spent"] == by_arm["spent"].transform("last"))
     return rows[news]
@@ -33,11 +37,13 @@ def progress(results: Results) -> Drawing | Nothing:
     rows, arms = frame(results), [*results.sweep["arms"]]
     if rows.empty:
         return Nothing(why="No trial of search has ended well.")
+    metric = searched_by(results.sweep)
+    title = "best so far %" if metric == ACCURACY else f"best so far, {metric.short}{metric.percent}"
     return steps(
         rows,
         [arm for arm in arms if arm == arms[0] or arm in set(rows["arm"])],
         alt.X("spent:Q", title="epochs spent", axis=alt.Axis(tickCount=4)),
-        alt.Y("best:Q", title="best so far %", scale=alt.Scale(zero=False)),
+        alt.Y("best:Q", title=title, scale=alt.Scale(zero=False)),
         alt.Tooltip("spent:Q"),
-        alt.Tooltip("best:Q", format=".2f"),
+        alt.Tooltip("best:Q", format=metric.form),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from regtune.metric import METRICS
 from regtune.records import Plain
 from regtune.statistics import Comparison
 from regtune.statistics.relevance import relevance
@@ -21,7 +22,14 @@ def relevant(confirm: Plain, found: Comparison | None) -> dict[str, str]:
         return {"relevant": f"equal within {margin:g}"}
     if found.note:
         return {"relevant": "undecided"}
-    word = relevance(mean=found.mean, error=found.error, df=found.n - 1, margin=margin / 100, alpha=found.alpha)
+    metric = METRICS[confirm.get("metric", "accuracy")]
+    word = relevance(
+        mean=metric.turned(found.mean),
+        error=found.error,
+        df=found.n - 1,
+        margin=margin / metric.factor,
+        alpha=found.alpha,
+    )
     return {"relevant": f"equal within {margin:g}" if word == "equal" else word}
 
 
@@ -30,7 +38,8 @@ def relevant_words(confirm: Plain) -> str:
     margin = confirm.get("relevant")
     if margin is None:
         return ""
+    unit = METRICS[confirm.get("metric", "accuracy")].unit
     return (
-        f"Relevant: better or worse by more than {margin:g} points, or equal within them by two one-sided tests, else "
+        f"Relevant: better or worse by more than {margin:g} {unit}, or equal within them by two one-sided tests, else "
         f"undecided; any false one of these: 5 % (Bonferroni), provided {margin:g} was set before scores were seen."
     )

@@ -1,4 +1,4 @@
-"""What the rows of the tables over seeds and over whole searches share: accuracy, difference, and their cells."""
+"""What the rows of the tables over seeds and over whole searches share: mean, difference, and their cells."""
 
 from __future__ import annotations
 
@@ -6,26 +6,36 @@ import math
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
+import pandas as pd
+
+from regtune.metric import ACCURACY, METRICS, Metric
+from regtune.records import Plain
 from regtune.reports.wording import interval
 from regtune.statistics import Comparison, mean_interval
 
 Row = Mapping[Hashable, Any]
 
 
-def accuracy(scores: Sequence[float]) -> dict[str, Any]:
-    """Return the columns of a mean test accuracy: `n`, mean, standard deviation, 95 % t-interval."""
-    mean = mean_interval(scores)
-    return {
-        "n": mean.n,
-        "test_accuracy": mean.mean,
-        "test_accuracy_sd": mean.sd,
-        "test_accuracy_low": mean.low,
-        "test_accuracy_high": mean.high,
-    }
+def metric_of(table: pd.DataFrame) -> Metric:
+    """Return the metric that the verdicts of a table of these rows are by."""
+    return METRICS[table["metric"].iloc[0]] if "metric" in table else ACCURACY
+
+
+def named(confirm: Plain) -> dict[str, str]:
+    """Return the column `metric`, given the `[confirm]` of a sweep as its log has it; none where it is accuracy."""
+    name = confirm.get("metric", "accuracy")
+    return {} if name == "accuracy" else {"metric": name}
+
+
+def means(metric: Metric, values: Sequence[float]) -> dict[str, Any]:
+    """Return the columns of a mean on test: `n`, mean, standard deviation, 95 % t-interval."""
+    mean = mean_interval(values)
+    ends = {"": mean.mean, "_sd": mean.sd, "_low": mean.low, "_high": mean.high}
+    return {"n": mean.n} | {f"{metric.test}{end}": value for end, value in ends.items()}
 
 
 def difference(found: Comparison | None) -> dict[str, Any]:
-    """Return the columns of a comparison of accuracies with the first arm; of it itself, NaN and empty words."""
+    """Return the columns of a comparison with the first arm; of it itself, NaN and empty words."""
     return compared(found) | {"further": found.further if found else math.nan}
 
 
@@ -45,18 +55,20 @@ def compared(found: Comparison | None, of: str = "") -> dict[str, Any]:
     return {f"{of}{name}": value for name, value in columns.items()}
 
 
-def accuracy_cell(row: Row) -> str:
-    """Return a mean test accuracy in percent with its interval."""
-    return interval(row["test_accuracy"], row["test_accuracy_low"], row["test_accuracy_high"])
+def mean_cell(row: Row, metric: Metric) -> str:
+    """Return a mean on test with its interval."""
+    mean, low, high = (row[f"{metric.test}{end}"] for end in ("", "_low", "_high"))
+    return interval(mean, low, high, form=metric.form, factor=metric.factor)
 
 
-def difference_cell(row: Row, most: int, unit: str) -> str:
-    """Return a difference in points with its interval, and over how many of a `unit` where they are fewer than most."""
+def difference_cell(row: Row, most: int, unit: str, metric: Metric) -> str:
+    """Return a difference with its interval, and over how many of a `unit` where they are fewer than most."""
     if not row["verdict"]:
         return ""
     if row["verdict"] == "off is as good":
         return "0"
-    mean = interval(row["difference"], row["difference_low"], row["difference_high"], sign="+")
+    ends = (row["difference"], row["difference_low"], row["difference_high"])
+    mean = interval(*ends, form=metric.form, sign="+", factor=metric.factor)
     return mean + fewer(row["pairs"], most, unit)
 
 

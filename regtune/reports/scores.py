@@ -1,4 +1,4 @@
-"""Test accuracy of every arm at its best configuration, and how it compares with the first arm."""
+"""What every arm scores on test at its best configuration, and how it compares with the first arm."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import math
 
 import pandas as pd
 
+from regtune.metric import Metric, confirmed_by
+from regtune.reports.families import finished
 from regtune.reports.relevant import relevant
-from regtune.reports.rows import accuracy, accuracy_cell, difference, difference_cell
+from regtune.reports.rows import difference, difference_cell, mean_cell, means, metric_of, named
 from regtune.reports.verdicts import Verdict, verdicts
 from regtune.reports.wording import interval, knobs_chosen, more, number, verdict_words
 from regtune.statistics import bca_interval
@@ -20,8 +22,9 @@ def scores(results: Results) -> pd.DataFrame:
     """Return one row per arm, in the order of the sweep file.
 
     `scope` says what verdicts are about: "searches" of this kind, or the "configuration" that this one found; logs that
-    do not say are about the latter. `knobs` are those chosen, as JSON. `n` counts confirmed seeds; accuracies are
-    fractions, with standard deviation, 95 % t-interval and, from 20 seeds on, BCa interval.
+    do not say are about the latter. `knobs` are those chosen, as JSON. `metric` is what verdicts are by where
+    that is not accuracy. `n` counts confirmed seeds that have it; its mean (`test_*`) is in the unit of
+    `records.Outcome`, with standard deviation, 95 % t-interval and, from 20 seeds on, BCa interval.
     `pairs` are the seeds that an arm and the first both
     finished; over them go `difference`, its simultaneous interval, p as it is and Holm's, the verdict, `further`
     (seeds that would resolve it, see `statistics.further`), `note` (why nothing can be said) and `better`, P(better)
@@ -29,21 +32,21 @@ def scores(results: Results) -> pd.DataFrame:
     difference matters there is `relevant`: "better", "worse", "equal within" it or "undecided", see
     `statistics.relevance`.
     """
-    confirmed = results.confirmed
     found = verdicts(results)
-    confirm = results.sweep["confirm"]
+    confirm, metric = results.sweep["confirm"], confirmed_by(results.sweep)
     scope = confirm.get("scope") or "configuration"
     # A race cannot be made longer, and seeds alone do not resolve what depends on the search.
     fixed = Race.of(confirm) is not None or scope == "searches"
     rows = []
     for arm in results.sweep["arms"]:
-        values, verdict = confirmed[confirmed["arm"] == arm]["test_accuracy"].to_list(), found.get(arm)
+        values, verdict = list(finished(results, arm, metric).values()), found.get(arm)
         rows.append(
             {"arm": arm, "knobs": json.dumps(results.chosen.get(arm, {}))}
-            | accuracy(values)
-            | _bootstrapped(values)
+            | named(confirm)
+            | means(metric, values)
+            | _bootstrapped(metric, values)
             | difference(verdict.comparison if verdict else None)
-            | relevant(results.sweep["confirm"], verdict.comparison if verdict else None)
+            | relevant(confirm, verdict.comparison if verdict else None)
             | _beside(verdict)
             | ({"further": math.nan} if fixed else {})
             | {"scope": scope}
@@ -51,9 +54,9 @@ def scores(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _bootstrapped(values: list[float]) -> dict[str, float]:
+def _bootstrapped(metric: Metric, values: list[float]) -> dict[str, float]:
     bca = bca_interval(values)
-    return {"test_accuracy_bca_low": bca.low, "test_accuracy_bca_high": bca.high}
+    return {f"{metric.test}_bca_low": bca.low, f"{metric.test}_bca_high": bca.high}
 
 
 def _beside(verdict: Verdict | None) -> dict[str, float]:
@@ -70,14 +73,14 @@ def _beside(verdict: Verdict | None) -> dict[str, float]:
 
 def scores_as_text(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of `scores` as a reader wants them: few columns, percent, intervals in brackets."""
-    rows, most = frame.to_dict("records"), frame["n"].max()
+    rows, most, metric = frame.to_dict("records"), frame["n"].max(), metric_of(frame)
     columns = {
         "arm": frame["arm"],
         "verdict": [verdict_words(row["verdict"], row["scope"]) + more(row["further"]) for row in rows],
         **({"relevant": frame["relevant"]} if "relevant" in frame else {}),
-        "difference": [difference_cell(row, most, "seeds") for row in rows],
-        "test accuracy %": [accuracy_cell(row) for row in rows],
-        "sd": [number(100 * value, ".2f") for value in frame["test_accuracy_sd"]],
+        "difference": [difference_cell(row, most, "seeds", metric) for row in rows],
+        metric.head("test"): [mean_cell(row, metric) for row in rows],
+        "sd": [number(metric.factor * value, metric.form) for value in frame[f"{metric.test}_sd"]],
         "n": frame["n"],
         "better in %": [
             interval(row["better"], row["better_low"], row["better_high"], form=".0f")

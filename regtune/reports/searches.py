@@ -7,13 +7,15 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from regtune.metric import Metric, confirmed_by
 from regtune.reports.choices import choices, choices_as_text
-from regtune.reports.families import ACCURACY, OTHERS, Metric, as_off, counted, means
+from regtune.reports.families import as_off, counted, means, others
 from regtune.reports.family_columns import family_cells, repeated_columns
 from regtune.reports.metrics import SHOWN
 from regtune.reports.relevant import relevant
 from regtune.reports.repeated import repeated
-from regtune.reports.rows import accuracy, accuracy_cell, difference, difference_cell
+from regtune.reports.rows import difference, difference_cell, mean_cell, metric_of, named
+from regtune.reports.rows import means as mean_columns
 from regtune.reports.spread import spread
 from regtune.reports.wording import more, number
 from regtune.reports.wording import spread as mean_and_sd
@@ -25,8 +27,8 @@ from regtune.store import Results
 def over_searches(repeats: Sequence[Results]) -> pd.DataFrame | None:
     """Return one row per arm, in the order of the sweep file; None for a sweep without repeats.
 
-    The score of an arm in a repeat is its mean test accuracy over the confirmed seeds that ended well; only the
-    repeats count of which `repeated` says so. `knobs` are the choices of each counted repeat and `scores` the
+    The score of an arm in a repeat is its mean test accuracy, or `metric`, over the confirmed seeds that ended well;
+    only the repeats count of which `repeated` says so. `knobs` are the choices of each counted repeat and `scores` the
     scores by number of the repeat, both as JSON. `n` counts scores; `test_accuracy` is their mean, with standard
     deviation and 95 % t-interval; `seeds_least` and `seeds_most` say how many seeds are behind a score. `pairs` are
     the repeats that have both this arm and the first; over them go `difference`, its simultaneous interval, p
@@ -38,15 +40,16 @@ def over_searches(repeats: Sequence[Results]) -> pd.DataFrame | None:
     if len(repeats) < 2:
         return None
     arms, whole = list(repeats[0].sweep["arms"]), repeated(repeats).counted
-    scores, compared = _compared(whole, arms, ACCURACY)
-    others = {metric: _compared(whole, arms, metric) for metric in OTHERS}
+    confirm, own = repeats[0].sweep["confirm"], confirmed_by(repeats[0].sweep)
+    scores, compared = _compared(whole, arms, own)
+    beside = {metric: _compared(whole, arms, metric) for metric in others(own)}
     rows = []
     for arm in arms:
         row = {"arm": arm, "knobs": json.dumps(choices(whole, arm)), "scores": json.dumps(scores[arm])}
-        row |= _seeds([len(seeds) for results in whole if (seeds := counted(results, arm, ACCURACY))])
-        row |= accuracy(list(scores[arm].values())) | difference(compared.get(arm))
-        row |= {"scope": "searches"} | relevant(repeats[0].sweep["confirm"], compared.get(arm))
-        for metric, (values, found) in others.items():
+        row |= _seeds([len(seeds) for results in whole if (seeds := counted(results, arm, own))])
+        row |= named(confirm) | mean_columns(own, list(scores[arm].values())) | difference(compared.get(arm))
+        row |= {"scope": "searches"} | relevant(confirm, compared.get(arm))
+        for metric, (values, found) in beside.items():
             row |= repeated_columns(metric, list(values[arm].values()), found.get(arm))
         rows.append(row)
     return pd.DataFrame(rows).merge(spread(repeats), on="arm", validate="one_to_one")
@@ -69,22 +72,22 @@ def _seeds(counts: Sequence[int]) -> dict[str, int]:
 
 def searches_as_text(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of `over_searches` as a reader wants them: few columns, percent, intervals in brackets."""
-    rows, most = frame.to_dict("records"), frame["n"].max()
+    rows, most, own = frame.to_dict("records"), frame["n"].max(), metric_of(frame)
     columns = {
         "arm": frame["arm"],
         "verdict": [row["verdict"] + more(row["further"]) for row in rows],
         **({"relevant": frame["relevant"]} if "relevant" in frame else {}),
-        "difference": [difference_cell(row, most, "repeats") for row in rows],
+        "difference": [difference_cell(row, most, "repeats", own) for row in rows],
         "p (Holm)": [number(row["p_holm"], ".2g") if row["verdict"] else "" for row in rows],
-        "test accuracy %": [accuracy_cell(row) for row in rows],
-        "sd": [number(100 * value, ".2f") for value in frame["test_accuracy_sd"]],
+        own.head("test"): [mean_cell(row, own) for row in rows],
+        "sd": [number(own.factor * value, own.form) for value in frame[f"{own.test}_sd"]],
         "repeats": frame["n"],
         "seeds in each": [_range(row["seeds_least"], row["seeds_most"]) for row in rows],
     }
-    for metric in OTHERS:
-        if not frame[metric.name].isna().all():
-            head, factor, form = SHOWN[metric.name]
-            both = zip(frame[metric.name] * factor, frame[f"{metric.name}_sd"] * factor, strict=True)
+    for metric in others(own):
+        if not frame[metric.test].isna().all():
+            head, factor, form = SHOWN[metric.test]
+            both = zip(frame[metric.test] * factor, frame[f"{metric.test}_sd"] * factor, strict=True)
             columns[head] = [mean_and_sd(mean, sd, form) for mean, sd in both]
             columns[f"{metric.short} difference"] = family_cells(frame, metric, "repeats")
     return pd.DataFrame(columns | {"knobs chosen": [choices_as_text(text) for text in frame["knobs"]]})

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from regtune.metric import confirmed_by, searched_by
 from regtune.records import Plain
 from regtune.reports.aa import aa_over
-from regtune.reports.caption import RETRAINED, data_words, either, pruning_words, seeds_words
+from regtune.reports.caption import data_words, either, pruning_words, retrained, seeds_words
 from regtune.reports.families import measured
 from regtune.reports.family_words import OVER_REPEATS, families_caption, families_unsaid, without_number
 from regtune.reports.relevant import relevant_words
@@ -45,24 +46,26 @@ def searches_tables(repeats: Sequence[Results]) -> list[Table]:
 def searches_caption(repeats: Sequence[Results]) -> str:
     """Say what may be concluded over the repeats of a sweep, what the table shows, what the inference is over."""
     sweep = repeats[0].sweep
-    counted = repeated(repeats).counted
+    counted, metric = repeated(repeats).counted, confirmed_by(sweep)
     baseline = next(iter(sweep["arms"]))
     template, confirm = sweep["arms"][baseline]["template"], sweep["confirm"]
     data = data_words(template["data"] | repeats[0].header.get("examples", {}), confirm)
     budgets = sorted({row["trials"] for row in sweep["arms"].values()})
     seeds = ", ".join(str(results.sweep["seed"]) for results in counted)
     if families := families_caption(repeats[0], measured(counted), OVER_REPEATS):
-        families = f" Test NLL and ECE: one score for each arm and repeat too, mean ± standard deviation. {families}"
+        heads = " and ".join(each.short for each in measured(counted))
+        families = f" Test {heads}: one score for each arm and repeat too, mean ± standard deviation. {families}"
     words = (
         f"{searches_conclusion(repeats[0])} "
         f"Sweep {sweep['name']}, over whole searches: {template['network']['name']} on {data}. "
         f"{_repeats(len(counted))} of search and confirm, all trials and samplers on fresh seeds (seed = "
         f"{seeds or 'none'}). Search in each: {either(budgets)} trials per arm of at most {template['epochs']} "
         f"epochs, {pruning_words(sweep['search'])}. Confirm in each: the best configuration of each arm by validation "
-        f"accuracy in that search, on {seeds_words(confirm)} fresh seeds that all arms share. "
-        f"{RETRAINED[confirm.get('retrain', 'none')]}, and of that the mean over the confirmed seeds: one score for "
+        f"{searched_by(sweep).words} in that search, on {seeds_words(confirm)} fresh seeds that all arms share. "
+        f"{retrained(confirm)}, and of that the mean over the confirmed seeds: one score for "
         f"each arm and repeat. Shown are the mean of the scores with its 95 % t-interval and their standard deviation "
-        f"(sd, in points); difference to {baseline} in points, paired over the repeats that have both, with "
+        f"(sd, in {metric.unit}); difference to {baseline} in {metric.unit}{metric.sign}, paired over the "
+        f"repeats that have both, with "
         f"Bonferroni's simultaneous 95 % intervals and verdicts by Holm's paired t-tests (any false rejection: 5 %); "
         f"an interval is cut at 0 where Holm alone rejects, and with such cuts all intervals and verdicts hold "
         f"together at 90 %. Behind an unresolved verdict: the further repeats that would resolve it with probability "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from regtune.metric import ACCURACY, confirmed_by, searched_by
 from regtune.resampling import DRAWS, LEAST, MOST, SEEDS
 from regtune.store import Results
 
@@ -18,10 +19,11 @@ def select_words(results: Results) -> str:
         if off
         else ""
     )
+    metric = searched_by(results.sweep)
+    close = f", and all within two standard errors of its best up to {terms['most']}" if metric == ACCURACY else ""
     return (
-        f"Select: the best {terms['candidates']} of each arm, and all within two standard errors of its best up to "
-        f"{terms['most']}, on up to {terms['seeds']} further seeds that all arms share, the better half going on from "
-        f"round to round; validation only.{left}"
+        f"Select: the best {terms['candidates']} of each arm{close}, on up to {terms['seeds']} further seeds that all "
+        f"arms share, the better half going on from round to round; validation only.{left}"
     )
 
 
@@ -34,6 +36,7 @@ def rivals_words(results: Results) -> str:
         f"Intervals and verdicts are over searches, of which this is one: {DRAWS} times its trials and the seeds of "
         f"select are drawn again and the choice is made anew; choices made so in {100 * LEAST:g} % of the draws or "
         f"more, up to {MOST} of an arm, are confirmed on {min(SEEDS, results.sweep['confirm']['seeds'])} seeds, "
-        f"and the variance over choices is added to that of the mean over seeds. Accuracy, better in % and the test "
-        f"set drawn anew are of the configuration chosen.{open_}"
+        f"and the variance over choices is added to that of the mean over seeds. "
+        f"{confirmed_by(results.sweep).long}, better in % and the test set drawn anew are of the configuration "
+        f"chosen.{open_}"
     )

@@ -11,8 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from regtune.bits import unpacked
+from regtune.metric import ACCURACY, confirmed_by
 from regtune.records import Plain
-from regtune.reports.families import ACCURACY, finished
+from regtune.reports.families import finished
 from regtune.reports.luck import beyond
 from regtune.reports.repeated import repeated
 from regtune.statistics.spread import binomial_part, search_part, seed_and_example_parts, seed_variance
@@ -24,21 +25,21 @@ Source = Literal["answers", "accuracies", ""]
 class _Pairs(NamedTuple):
     """What an arm and the first have in one search on the seeds that both finished."""
 
-    accuracies: list[tuple[float, float]]  # of the arm, of the first
+    scores: list[tuple[float, float]]  # of the arm, of the first
     gains: NDArray[np.float64] | None  # [seeds, examples], None where the log does not say it of all these seeds
 
     @property
     def differences(self) -> list[float]:
         """The paired differences, in the order of the seeds."""
-        return [first - second for first, second in self.accuracies]
+        return [first - second for first, second in self.scores]
 
 
 def spread(repeats: Sequence[Results]) -> pd.DataFrame:
     """Return one row per arm, in the order of the sweep file, for a sweep given as its repeats, or one of them.
 
-    Standard deviations of one seed's difference to the first arm, as fractions: `spread_seed` is what the seed adds,
-    the test examples' share taken off, or `spread_seed_split` instead, where each seed has a split of its own;
-    `spread_examples` is what another test set of this size would change, from the `answers` or only from the
+    Standard deviations of one seed's difference to the first arm, in the unit of the trials: `spread_seed` is what the
+    seed adds, the test examples' share taken off, or `spread_seed_split` instead, where each seed has a split of its
+    own; `spread_examples` is what another test set of this size would change, from the `answers` or only from the
     `accuracies` (`spread_source`; the seed's part then has some of it in it); `spread_search` is what another search
     would change, over `spread_searches` of them, or of one search by resampling its trials (`luck.beyond`).
     `spread_pairs` counts the seeds of all searches that both arms finished. NaN for what cannot be measured, and in the
@@ -47,7 +48,7 @@ def spread(repeats: Sequence[Results]) -> pd.DataFrame:
     counted = repeated(repeats).counted if len(repeats) > 1 else repeats
     first, *others = repeats[0].sweep["arms"]
     found = {first: [], **{arm: _found(counted, arm, first) for arm in others}}
-    over = beyond(repeats[0], ACCURACY.name) or {}
+    over = beyond(repeats[0], confirmed_by(repeats[0].sweep).test) or {}
     return pd.DataFrame([_row(arm, mine, repeats[0], over) for arm, mine in found.items()])
 
 
@@ -69,15 +70,16 @@ def examples_of(results: Results) -> int:
 def _found(counted: Sequence[Results], arm: str, first: str) -> list[_Pairs]:
     """Return the pairs of each search; one that has left the arm off has no difference to speak of."""
     on = [results for results in counted if arm not in results.off]
-    return [pairs for results in on if (pairs := _pairs(results, arm, first)).accuracies]
+    return [pairs for results in on if (pairs := _pairs(results, arm, first)).scores]
 
 
 def _pairs(results: Results, arm: str, first: str) -> _Pairs:
-    mine, base = (finished(results, name, ACCURACY) for name in (arm, first))
+    metric = confirmed_by(results.sweep)
+    mine, base = (finished(results, name, metric) for name in (arm, first))
     seeds = sorted(mine.keys() & base.keys())
     answers = [right_answers(results, name) for name in (arm, first)]
     gains = None
-    if seeds and all(seed in frame for frame in answers for seed in seeds):
+    if seeds and metric == ACCURACY and all(seed in frame for frame in answers for seed in seeds):
         own, others = (frame[seeds].to_numpy().T.astype(float) for frame in answers)
         gains = own - others
     return _Pairs([(mine[seed], base[seed]) for seed in seeds], gains)
@@ -86,7 +88,9 @@ def _pairs(results: Results, arm: str, first: str) -> _Pairs:
 def _row(arm: str, found: Sequence[_Pairs], results: Results, over: Mapping[str, float]) -> Plain:
     """Return the parts of an arm; `over` has the variance over resampled searches where there is one."""
     differences = [pairs.differences for pairs in found]
-    seed, examples, source = _parts(found, examples_of(results))
+    # Of another metric nothing tells what another test set would change.
+    told = confirmed_by(results.sweep) == ACCURACY
+    seed, examples, source = _parts(found, examples_of(results) if told else 0)
     split = fresh_splits(results)
     return {
         "arm": arm,
@@ -105,6 +109,6 @@ def _parts(found: Sequence[_Pairs], examples: int) -> tuple[float, float, Source
     tables = [pairs.gains for pairs in found if pairs.gains is not None]
     if found and len(tables) == len(found):
         return *seed_and_example_parts(tables), "answers"
-    of_examples = binomial_part([pair for pairs in found for pair in pairs.accuracies], examples)
+    of_examples = binomial_part([pair for pairs in found for pair in pairs.scores], examples)
     seed = seed_variance([pairs.differences for pairs in found])
     return seed, of_examples, "" if math.isnan(of_examples) else "accuracies"

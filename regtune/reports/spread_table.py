@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from regtune.metric import ACCURACY, Metric, confirmed_by
 from regtune.reports.spread import examples_of, fresh_splits
 from regtune.reports.table import Table
 from regtune.reports.wording import number
@@ -30,6 +31,7 @@ EXAMPLES = {
     "arms tend to be right about the same",
 }
 NO_EXAMPLES = "Test examples: not measured, since the log does not say how many there are."
+NO_ANSWERS = "Test examples: not measured, since the log says only of accuracy what each example adds to it."
 ONE_SPLIT = 'Split: not measured, since all seeds share one; splits = "fresh" under [confirm] draws it with the seed.'
 WITH_SPLIT = "The split into training and validation examples is drawn with each seed and cannot be told from it."
 ONE_SEARCH = (
@@ -58,14 +60,14 @@ def spread_table(repeats: Sequence[Results], frame: pd.DataFrame) -> Table | Non
     others = frame.iloc[1:].reset_index(drop=True)
     if not others["spread_pairs"].any():
         return None
-    split = fresh_splits(repeats[0])
+    split, metric = fresh_splits(repeats[0]), confirmed_by(repeats[0].sweep)
     columns = {
         "arm": others["arm"],
         "seeds": others["spread_pairs"],
-        "seed and split" if split else "seed": _cells(others["spread_seed_split" if split else "spread_seed"]),
-        "test examples": _cells(others["spread_examples"]),
+        "seed and split" if split else "seed": _cells(others["spread_seed_split" if split else "spread_seed"], metric),
+        "test examples": _cells(others["spread_examples"], metric),
         **({} if split else {"split": NOT}),
-        "search": _cells(others["spread_search"]),
+        "search": _cells(others["spread_search"], metric),
     }
     return Table(
         title="Where the spread comes from",
@@ -79,15 +81,17 @@ def spread_caption(repeats: Sequence[Results], frame: pd.DataFrame) -> str:
     """Say what the parts are and what is known of each; the frame is that of `spread`."""
     results, sources = repeats[0], set(frame["spread_source"]) - {""}
     split, count = fresh_splits(results), examples_of(results)
+    metric = confirmed_by(results.sweep)
     source = "answers" if "answers" in sources else "accuracies"
     sentences = [
         f"Where the spread of a difference to {frame['arm'].iloc[0]} comes from, after X. Bouthillier et al. (2021): "
-        f"the standard deviation in points that each source adds to the difference of test accuracy on one seed.",
+        f"the standard deviation in {metric.unit} that each source adds to the difference of test {metric.words} "
+        f"on one seed.",
         f"{'Seed and split' if split else 'Seed'}: {SEED[source]}.",
         WITH_SPLIT if split else ONE_SPLIT,
         f"Test examples: {EXAMPLES[source].format(count=f'{count:,}' if count else 'as many')}."
         if sources
-        else NO_EXAMPLES,
+        else (NO_EXAMPLES if metric == ACCURACY else NO_ANSWERS),
         _search_words(frame),
         OF_ONE,
         RACED if results.sweep["confirm"].get("racing") else "",
@@ -120,5 +124,5 @@ def _sentences(frame: pd.DataFrame) -> list[str]:
     ]
 
 
-def _cells(values: pd.Series[float]) -> list[str]:
-    return [NOT if math.isnan(value) else number(100 * value, ".2f") for value in values]
+def _cells(values: pd.Series[float], metric: Metric) -> list[str]:
+    return [NOT if math.isnan(value) else number(metric.factor * value, metric.form) for value in values]

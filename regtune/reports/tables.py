@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from regtune.ledger import warnings
+from regtune.metric import searched_by
 from regtune.reports.aa import AA, aa
 from regtune.reports.budget import budget_as_text, budget_caption
 from regtune.reports.caption import caption
@@ -19,6 +20,7 @@ from regtune.reports.scores import scores_as_text
 from regtune.reports.spread_table import spread_table
 from regtune.reports.table import Table
 from regtune.reports.tuning import tuning_table
+from regtune.reports.undefined import undefined
 from regtune.reports.unsaid import leaning, unsaid
 from regtune.statistics.racing import Race
 from regtune.store import Results
@@ -51,7 +53,7 @@ class Tables:
 def tables(results: Results) -> Tables:
     """Return the tables of a sweep."""
     rows, copy = comparison(results), aa(results)
-    cannot = [*_unsaid(results, rows), *leaning(rows)]
+    cannot = [*undefined(results), *_unsaid(results, rows), *leaning(rows)]
     return Tables(
         rows=rows,
         unsaid=cannot,
@@ -65,7 +67,7 @@ def tables(results: Results) -> Tables:
         metrics=Table(
             title="What else was measured",
             caption=metrics_caption(results, rows),
-            frame=metrics_as_text(rows),
+            frame=metrics_as_text(rows, searched_by(results.sweep)),
             sentences=metrics_sentences(results, rows),
         ),
         budget=Table(

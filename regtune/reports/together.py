@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from regtune.errors import Refused
+from regtune.metric import confirmed_by
 from regtune.reports.labels import labels
 from regtune.reports.verdicts import against_baseline
 from regtune.statistics.ranks import Ranks, ranks, win_tie_loss
@@ -21,9 +22,9 @@ WINS = ("win", "tie", "loss")
 class Together:
     """Several sweeps side by side, each under a label that no other has.
 
-    `scores` [sweep, arm] are mean test accuracies of the confirmed trials, as fractions; NaN where an arm has
-    none. `ranks` are over the arms that every sweep has planned, and the sweeps in which all of those have a
-    score. `first` is the first arm of each sweep. `wins` [arm, (win, tie, loss)] counts the verdicts against it;
+    `scores` [sweep, arm] are means on test over the confirmed trials, in each sweep by the metric of its verdicts; NaN
+    where an arm has none. `ranks` are over the arms that every sweep has planned, and the sweeps in which all of those
+    have a score. `first` is the first arm of each sweep. `wins` [arm, (win, tie, loss)] counts the verdicts against it;
     None where the sweeps differ in it.
     """
 
@@ -52,30 +53,40 @@ def together(sweeps: Sequence[Results]) -> Together:
     named = dict(zip(labels(sweeps), sweeps, strict=True))
     arms = list(dict.fromkeys(arm for results in sweeps for arm in results.sweep["arms"]))
     scores = pd.DataFrame({label: _means(results) for label, results in named.items()}).T.reindex(columns=arms)
+    metrics = {label: confirmed_by(results.sweep) for label, results in named.items()}
+    lower = [label for label, metric in metrics.items() if metric.better == "lower"]
+    turned = scores.astype(float)
+    turned.loc[lower] *= -1  # ranks are of scores of which more is better
     common = [arm for arm in arms if all(arm in results.sweep["arms"] for results in sweeps)]
     first = {label: next(iter(results.sweep["arms"])) for label, results in named.items()}
     return Together(
         sweeps=tuple(sweeps),
         scores=scores.astype(float),
-        ranks=ranks(scores[common].astype(float), level=LEVEL),
+        ranks=ranks(turned[common].astype(float), level=LEVEL),
         first=first,
         wins=_wins(sweeps) if len(set(first.values())) == 1 else None,
     )
 
 
 def frame(found: Together) -> pd.DataFrame:
-    """Return one row per arm: mean rank, wins, ties and losses, then `test_accuracy: <sweep>` of each sweep."""
+    """Return one row per arm: mean rank, wins, ties and losses, then each sweep's mean: `test_accuracy: <sweep>`."""
     arms = list(found.scores.columns)
     rows = pd.DataFrame({"arm": arms, "mean_rank": found.ranks.mean.reindex(arms).to_list()})
     wins = found.wins if found.wins is not None else pd.DataFrame(columns=list(WINS))
     rows = rows.join(wins.reindex(arms).astype("Int64").reset_index(drop=True))
-    accuracies = found.scores.T.add_prefix("test_accuracy: ").reset_index(drop=True)
-    return pd.concat([rows, accuracies], axis="columns")
+    means = found.scores.T.rename(columns=columns(found)).reset_index(drop=True)
+    return pd.concat([rows, means], axis="columns")
+
+
+def columns(found: Together) -> dict[str, str]:
+    """Return by label what the column of a sweep's means is called."""
+    pairs = zip(found.scores.index, found.sweeps, strict=True)
+    return {str(label): f"{confirmed_by(results.sweep).test}: {label}" for label, results in pairs}
 
 
 def _means(results: Results) -> pd.Series[float]:
     confirmed = results.confirmed
-    return confirmed.groupby("arm")["test_accuracy"].mean()
+    return confirmed.groupby("arm")[confirmed_by(results.sweep).test].mean()
 
 
 def _wins(sweeps: Sequence[Results]) -> pd.DataFrame:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from regtune.records import Plain
 from regtune.reports.formats import strict
-from regtune.reports.together import WINS, Together, frame
+from regtune.reports.together import WINS, Together, columns, frame
 from regtune.reports.together_words import caption_over_sweeps, sentences_over_sweeps
 
 
 def together_plain(found: Together) -> Plain:
-    """Return ranks, wins and accuracies; None for what cannot be said."""
+    """Return ranks, wins and means by metric; None for what cannot be said."""
     ranks, rows = found.ranks, frame(found).astype(object)
     rows = rows.where(rows.notna(), None)
+    by_metric: dict[str, dict[str, str]] = {}
+    for label, column in columns(found).items():
+        by_metric.setdefault(column.partition(":")[0], {})[label] = column
     arms = [
         {"arm": row["arm"], "mean_rank": row["mean_rank"]}
         | {word: row[word] for word in WINS}
-        | {"test_accuracy": {str(label): row[f"test_accuracy: {label}"] for label in found.scores.index}}
+        | {name: {label: row[column] for label, column in mine.items()} for name, mine in by_metric.items()}
         for row in rows.to_dict("records")
     ]
     return {

@@ -8,6 +8,7 @@ from itertools import combinations
 import pandas as pd
 
 from regtune.folders import repeats_of
+from regtune.metric import ACCURACY, Metric, confirmed_by
 from regtune.records import OPEN
 from regtune.reports.labels import network_and_data, setting
 from regtune.reports.table import Table
@@ -27,14 +28,15 @@ def together_table(found: Together) -> Table:
 
 
 def table_over_sweeps(found: Together) -> pd.DataFrame:
-    """Return the table as a reader wants it: mean ranks, wins, and accuracies in percent."""
+    """Return the table as a reader wants it: mean ranks, wins, and means."""
     rows = frame(found)
     columns = {"arm": rows["arm"], "mean rank": [number(value, ".2f") for value in rows["mean_rank"]]}
     if found.wins is not None:
         counts = rows[[*WINS]].itertuples(index=False)
         columns["win / tie / loss"] = ["" if pd.isna(each[0]) else " / ".join(map(str, each)) for each in counts]
-    for label, scores in found.scores.iterrows():
-        columns[f"{label} %"] = [number(100 * value, ".2f") for value in scores]
+    for (label, scores), metric in zip(found.scores.iterrows(), _metrics(found), strict=True):
+        head = f"{label} %" if metric == ACCURACY else f"{label} ({metric.short}{metric.percent})"
+        columns[head] = [number(metric.factor * value, metric.form) for value in scores]
     return pd.DataFrame(columns)
 
 
@@ -44,7 +46,7 @@ def caption_over_sweeps(found: Together) -> str:
     return " ".join(
         [
             conclusion_over_sweeps(found),
-            f"{len(found.sweeps)} sweeps together ({'; '.join(each)}). Mean test accuracy in percent of the confirmed "
+            f"{len(found.sweeps)} sweeps together ({'; '.join(each)}). {_means(found)} of the confirmed "
             f"trials of each arm that ended well. Ranks are by that mean, 1 the best, ties shared, "
             f"{_over(found)}; they depend on which arms are compared.",
             *_left_out(found),
@@ -92,6 +94,19 @@ def sentences_over_sweeps(found: Together) -> list[str]:
     if not ahead and not behind:
         return [*said, f"Over these sweeps no arm is told apart from {first}."]
     return [*said, f"Told apart from {first} over these sweeps, {words}."]
+
+
+def _metrics(found: Together) -> list[Metric]:
+    return [confirmed_by(results.sweep) for results in found.sweeps]
+
+
+def _means(found: Together) -> str:
+    """Say what is averaged: one metric, or in each sweep that of its own verdicts."""
+    metrics = list(dict.fromkeys(_metrics(found)))
+    if len(metrics) == 1:
+        return metrics[0].measured("Mean test")
+    each = "; ".join(metric.measured("test").removesuffix(",") for metric in metrics)
+    return f"Means on test, in each sweep by the metric of its verdicts ({each}),"
 
 
 def _over(found: Together) -> str:

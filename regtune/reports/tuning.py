@@ -8,22 +8,23 @@ from collections.abc import Sequence
 import pandas as pd
 
 from regtune.choice import finishes, named_first, pruner_of
+from regtune.metric import Metric, searched_by
 from regtune.records import Plain
 from regtune.reports.rows import Row
 from regtune.reports.table import Table
-from regtune.reports.wording import interval, number
+from regtune.reports.wording import interval
 from regtune.statistics.tuning import MOST_SIMULATED, TuningCurve, round_budgets, tuning_curve
 from regtune.store import Results
 
 CAPTION = (
-    "Tuning curves: validation accuracy in percent of the best of n search trials, the median over which trials "
-    "these are, by the trials of each arm that ended (trials). One that failed or diverged counts as 0 %, since it "
+    "Tuning curves: {score} of the best of n search trials, the median over which trials "
+    "these are, by the trials of each arm that ended (trials). One that failed or diverged counts as {worst}, since it "
     "spends budget too; one that was lost to a machine does not count. These are scores of search, of which the best "
     "is too good: it is for comparing budgets, and for what a choice is worth there is confirm."
 )
 BAND = (
     "In brackets the 95 % band of N. Lourie, K. Cho and H. He (2024): distribution-free, and simultaneous over all n "
-    "for each arm by itself, not over arms. An end of 0 or 100 says that so few trials bound nothing on that side."
+    "for each arm by itself, not over arms. An end of {ends} says that so few trials bound nothing on that side."
 )
 SOBOL = (
     "Sobol points spread more evenly than the independent draws for which the band is made: it is in practice wider "
@@ -56,16 +57,18 @@ def budgets(results: Results) -> list[int]:
 
 
 def searched(results: Results) -> dict[str, list[float]]:
-    """Return by arm the validation accuracies of its search trials that ended, in the order of their numbers.
+    """Return by arm the shares (`_share`) of its search trials that ended, in the order of their numbers.
 
-    Fractions; 0 for a trial that failed or diverged. An arm of which no trial ended well has none. Points that a person
-    has named are left out: they are no draws.
+    They are accuracies as fractions, or what stands for the metric of search; 0 for a trial that failed or diverged. An
+    arm of which no trial ended well has none. Points that a person has named are left out: they are no draws.
     """
+    metric = searched_by(results.sweep)
     trials = results.trials[results.trials["phase"] == "search"].sort_values("number")
     drawn = trials[trials["number"] >= trials["arm"].map(named_first(results.sweep))]
     ended = drawn[drawn["status"].isin(["ok", "pruned", "failed", "diverged"])]
     bad = ended["status"].isin(["failed", "diverged"])
-    scores = ended.assign(score=ended["val_accuracy"].astype(float).mask(bad).fillna(0.0))
+    shares = ended[metric.val].astype(float).map(lambda value: _share(metric, value))
+    scores = ended.assign(score=shares.mask(bad).fillna(0.0))
     well = ended["status"].isin(finishes(pruner_of(results.sweep["search"])))
     some = set(ended[well]["arm"])
     return {
@@ -74,18 +77,40 @@ def searched(results: Results) -> dict[str, list[float]]:
 
 
 def curve(results: Results, arm: str, scores: Sequence[float], most: Sequence[int]) -> TuningCurve | None:
-    """Return the curve of an arm at those of `most` budgets that its trials reach; None where it has none."""
+    """Return the curve of an arm, given as `searched` has it, at those of `most` budgets that its trials reach.
+
+    It is in the unit of the metric of search. None where the arm has none.
+    """
     if not scores:
         return None
-    return tuning_curve(scores, [n for n in most if n <= len(scores)], band=_drawn_alone(results, arm))
+    found = tuning_curve(scores, [n for n in most if n <= len(scores)], band=_drawn_alone(results, arm))
+    metric = searched_by(results.sweep)
+    best, low, high = ([_value(metric, share) for share in part] for part in (found.best, found.low, found.high))
+    ends = (low, high) if metric.better == "higher" else (high, low)
+    return TuningCurve(budgets=found.budgets, best=best, low=ends[0], high=ends[1])
+
+
+def _share(metric: Metric, value: float) -> float:
+    """Return a value as a share from 0 to 1 of which more is better: likelihood itself for its negative logarithm.
+
+    The median of the best, and bands that hold for any distribution, are those of the values turned into shares.
+    """
+    return value if metric.better == "higher" else math.exp(-value)
+
+
+def _value(metric: Metric, share: float) -> float:
+    """Return the value of a share; infinite where nothing is known of how bad it may be."""
+    if metric.better == "higher" or math.isnan(share):
+        return share
+    return 0.0 - math.log(share) if share > 0 else math.inf
 
 
 def tuning(results: Results) -> pd.DataFrame:
     """Return one row per arm, in the order of the sweep file.
 
     `tuning_trials` is how many of its search trials ended and count; `best_of_<n>` for each n of `budgets` the median
-    score of the best of n of them, with `best_of_<n>_low` and `_high`, the ends of its band, fractions all. NaN for n
-    above its trials, and where no band can be given.
+    score of the best of n of them, with `best_of_<n>_low` and `_high`, the ends of its band, in the unit of trials. NaN
+    for n above its trials, and where no band can be given.
     """
     places, rows = budgets(results), []
     for arm, scores in searched(results).items():
@@ -104,7 +129,8 @@ def tuning_table(results: Results, rows: pd.DataFrame) -> Table | None:
     places = budgets(results)
     if not places:
         return None
-    cells = {f"n = {n}": [_cell(row, n) for row in rows.to_dict("records")] for n in places}
+    metric = searched_by(results.sweep)
+    cells = {f"n = {n}": [_cell(row, n, metric) for row in rows.to_dict("records")] for n in places}
     return Table(
         title="What search finds with how many trials",
         caption=tuning_caption(results),
@@ -114,9 +140,11 @@ def tuning_table(results: Results, rows: pd.DataFrame) -> Table | None:
 
 def tuning_caption(results: Results) -> str:
     """Say what the curves show, and what their bands mean or why there are none."""
+    metric = searched_by(results.sweep)
+    caption = CAPTION.format(score=metric.measured("validation"), worst="0 %" if metric.percent else "the worst")
     counts = [f"{arm} {count}" for arm, count in named_first(results.sweep).items() if count]
     named = NAMED.format(arms=", ".join(counts)) if counts else ""
-    return " ".join(filter(None, (CAPTION, named, band_words(results))))
+    return " ".join(filter(None, (caption, named, band_words(results))))
 
 
 def band_words(results: Results) -> str:
@@ -132,7 +160,8 @@ def band_words(results: Results) -> str:
     if len(without) == len(counts):
         return pruned
     many = MANY if max(counts.values()) > MOST_SIMULATED else ""
-    return " ".join(filter(None, (BAND, MEANS[sampler], many, pruned)))
+    band = BAND.format(ends="0 or 100" if searched_by(results.sweep).percent else "0 or inf")
+    return " ".join(filter(None, (band, MEANS[sampler], many, pruned)))
 
 
 def _drawn_alone(results: Results, arm: str) -> bool:
@@ -145,6 +174,8 @@ def _drawn_alone(results: Results, arm: str) -> bool:
     return search.get("sampler") in MEANS and not by_score
 
 
-def _cell(row: Row, n: int) -> str:
+def _cell(row: Row, n: int, metric: Metric) -> str:
     best, low, high = row[f"best_of_{n}"], row[f"best_of_{n}_low"], row[f"best_of_{n}_high"]
-    return number(100 * best, ".1f") if math.isnan(low) else interval(best, low, high, form=".1f")
+    if math.isnan(low):
+        return "–" if math.isnan(best) else metric.rough(best)
+    return interval(best, low, high, form=".1f" if metric.percent else metric.form, factor=metric.factor)

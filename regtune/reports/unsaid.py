@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from regtune.metric import ACCURACY
+from regtune.reports.rows import metric_of
 from regtune.statistics import FEWEST
 
 
@@ -15,16 +17,17 @@ def unsaid(table: pd.DataFrame, unit: str = "seed", apart: str = "no {unit} shar
 
     `apart` says why an arm with confirmed trials has no pairs.
     """
-    baseline, others = table.iloc[0], table.iloc[1:]
+    baseline, others, metric = table.iloc[0], table.iloc[1:], metric_of(table)
+    has = "ended well" if metric == ACCURACY else "that ended well has it"
     alone, several = table[table["n"] == 1], table[table["n"] > 1]
     on = others[others["verdict"] != "off is as good"]  # of which nothing is left unsaid
     few = on[(on["pairs"] > 0) & (on["pairs"] < FEWEST)]
     tied = on[(on["pairs"] >= FEWEST) & on["difference_low"].isna()]
     sentences = [
-        _named(table[table["n"] == 0], "nothing is said of test accuracy, since no confirmed trial ended well"),
+        _named(table[table["n"] == 0], f"nothing is said of test {metric.words}, since no confirmed trial {has}"),
         _named(alone, f"one {unit} only, so no interval"),
         _named(
-            several[several["test_accuracy_low"].isna()], f"all {unit}s have the same score, which gives no interval"
+            several[several[f"{metric.test}_low"].isna()], f"all {unit}s have the same score, which gives no interval"
         ),
         _named(few, f"fewer than {FEWEST} {unit}s shared with {baseline['arm']}, so no interval, p-value or verdict"),
         _named(tied, f"the difference to {baseline['arm']} is the same for all {unit}s, so no interval or verdict"),
@@ -32,7 +35,7 @@ def unsaid(table: pd.DataFrame, unit: str = "seed", apart: str = "no {unit} shar
     if baseline["n"]:
         why = apart.format(unit=unit, first=baseline["arm"])
         sentences.append(_named(others[(others["n"] > 0) & (others["pairs"] == 0)], f"{why}, so no difference"))
-    if not baseline["n"] and math.isnan(baseline["test_accuracy"]) and others["n"].any():
+    if not baseline["n"] and math.isnan(baseline[metric.test]) and others["n"].any():
         sentences.append(f"No arm can be compared with {baseline['arm']}, which has no confirmed trial.")
     return [sentence for sentence in sentences if sentence]
 

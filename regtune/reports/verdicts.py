@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from regtune.reports.families import ACCURACY, family
+from regtune.metric import ACCURACY, confirmed_by
+from regtune.reports.families import family
 from regtune.statistics import Comparison, MeanInterval
 from regtune.statistics.crossed import crossed_intervals
+from regtune.statistics.directions import turned
 from regtune.statistics.entered import ended_of
 from regtune.statistics.racing import Race
 from regtune.store import Results, right_answers
@@ -23,7 +25,7 @@ class Verdict:
 
     `comparison` is over seeds, simultaneous over all arms; `crossed` is the difference over seeds and test examples
     at the confidence of the simultaneous intervals. It is None where the log does not say of all these seeds which
-    examples were right, and in a race, whose looks it does not know of.
+    examples were right, of other metrics than accuracy, and in a race, whose looks it does not know of.
     """
 
     comparison: Comparison
@@ -33,7 +35,8 @@ class Verdict:
 def verdicts(results: Results) -> dict[str, Verdict]:
     """Return for each other arm what is said of it beside the first."""
     baseline, *others = results.sweep["arms"]
-    crossed = {} if Race.of(results.sweep["confirm"]) else _crossed(results, baseline, others)
+    told = confirmed_by(results.sweep) == ACCURACY and not Race.of(results.sweep["confirm"])
+    crossed = _crossed(results, baseline, others) if told else {}
     return {
         arm: Verdict(comparison=found, crossed=second if (second := crossed.get(arm)) and second.n == found.n else None)
         for arm, found in against_baseline(results).items()
@@ -42,16 +45,20 @@ def verdicts(results: Results) -> dict[str, Verdict]:
 
 def against_baseline(results: Results) -> dict[str, Comparison]:
     """Return for each other arm its comparison with the first: all at once after equal seeds, or that of a race."""
-    race, equal = Race.of(results.sweep["confirm"]), family(results, ACCURACY)
+    race, metric = Race.of(results.sweep["confirm"]), confirmed_by(results.sweep)
+    equal = family(results, metric)
     raced = race.compare(_ended(results)) if race is not None else {}
+    if metric.better == "lower":
+        raced = {arm: turned(found) for arm, found in raced.items()}
     return equal | {arm: found for arm, found in raced.items() if arm not in results.off}
 
 
 def _ended(results: Results) -> dict[str, dict[int, float | None] | None]:
-    trials = results.trials[["arm", "phase", "number", "status", "test_accuracy"]]
+    metric = confirmed_by(results.sweep)
+    trials = results.trials[["arm", "phase", "number", "status", metric.test]]
     confirm = trials[trials["phase"] == "confirm"]
     rows = [{str(name): value for name, value in row.items()} for row in confirm.to_dict("records")]
-    return ended_of(rows, list(results.sweep["arms"]), results.chosen)
+    return ended_of(rows, list(results.sweep["arms"]), results.chosen, metric)
 
 
 def _crossed(results: Results, baseline: str, others: list[str]) -> dict[str, MeanInterval]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal
 
+from regtune.metric import Direction
 from regtune.statistics.comparisons import Comparison, compare
 from regtune.statistics.pairs import Scores, against
-
-Direction = Literal["higher", "lower"]
 
 
 def compare_with(
@@ -30,10 +28,10 @@ def compare_with(
     if better == "higher":
         return compare(differences, level=level, beyond=beyond)
     gains = {arm: [-value for value in values] for arm, values in differences.items()}
-    return {arm: _turned(found) for arm, found in compare(gains, level=level, beyond=beyond).items()}
+    return {arm: turned(found) for arm, found in compare(gains, level=level, beyond=beyond).items()}
 
 
-def _turned(gain: Comparison) -> Comparison:
+def turned(gain: Comparison) -> Comparison:
     """Return what is said of a gain as it is said of the difference, which is minus the gain."""
     # 0 - x and not -x: an end cut at 0 must not become -0, which prints with a sign.
     return replace(gain, mean=0.0 - gain.mean, low=0.0 - gain.high, high=0.0 - gain.low)

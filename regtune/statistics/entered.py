@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping
 
+from regtune.metric import Metric, confirmed_by
 from regtune.records import FAULTS, Cell, Plain
 from regtune.statistics.racing import Race
 
@@ -11,17 +13,19 @@ ENDS = ("ok", *FAULTS)
 
 
 def ended_of(
-    rows: Iterable[Plain], arms: Iterable[str], confirmed: Collection[str]
+    rows: Iterable[Plain], arms: Iterable[str], confirmed: Collection[str], metric: Metric
 ) -> dict[str, dict[int, float | None] | None]:
-    """Return by arm and seed the test accuracy of every confirm trial that has ended, None where it has none.
+    """Return by arm and seed a metric on test of every confirm trial that has ended, None where it has none.
 
+    Where less of it is better its sign is turned: a race is about scores of which more is.
     The arms keep their order, the baseline first; one that is not among those `confirmed` is None altogether.
     """
     ended: dict[str, dict[int, float | None] | None] = {arm: {} if arm in confirmed else None for arm in arms}
     for row in rows:
         mine = ended.get(row["arm"])
         if mine is not None and row["phase"] == "confirm" and row["status"] in ENDS:
-            mine[row["number"]] = row["test_accuracy"] if row["status"] == "ok" else None
+            value = row[metric.test] if row["status"] == "ok" else None
+            mine[row["number"]] = None if value is None or math.isnan(value) else metric.turned(value)
     return ended
 
 
@@ -30,7 +34,7 @@ def unneeded(cells: Mapping[Cell, Plain], sweep: Plain, confirmed: Collection[st
     race = Race.of(sweep["confirm"])
     if race is None:
         return []
-    ended = ended_of(cells.values(), sweep["arms"], confirmed)
+    ended = ended_of(cells.values(), sweep["arms"], confirmed, confirmed_by(sweep))
     seeds = race.seeds(ended)
     if any(number not in (ended[arm] or {}) for arm, count in seeds.items() for number in range(count)):
         return []

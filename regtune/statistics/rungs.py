@@ -67,7 +67,7 @@ def standard_error(cut: float, rung: Rung, examples: int | None) -> float:
     Scores are accuracies on `examples` validation examples: there is their binomial error at the cut, with two right
     and two wrong answers added (A. Agresti, B. A. Coull, 1998), so that it is never 0; and, independent of it, since
     the same examples are asked at the rung and at the end, the rung's `spread`. It alone counts where `examples` is
-    None, not known.
+    None: not known, or scores are of another metric, whose error at a single trial nothing tells.
     """
     if examples is None:
         return rung.spread
