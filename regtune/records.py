@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
+from regtune.later import read_back, written
+
 # Of a sweep; trials of select are as those of search, trials of rivals as those of confirm.
 Phase = Literal["search", "select", "confirm", "rivals"]
 PHASES: tuple[Phase, ...] = ("search", "select", "confirm", "rivals")
@@ -93,12 +95,12 @@ class Trial:
         row = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         if not self.tightness:  # trials without keep their ids
             del row["tightness"]
-        return row | {"recipe": list(self.recipe), "plugins": list(self.plugins)}
+        return row | {"recipe": [written(method) for method in self.recipe], "plugins": list(self.plugins)}
 
     @classmethod
     def from_plain(cls, row: Mapping[str, Any]) -> Trial:
         """Return the trial of a plain row."""
-        lists = {"recipe": tuple(row["recipe"]), "plugins": tuple(row["plugins"])}
+        lists = {"recipe": tuple(map(read_back, row["recipe"])), "plugins": tuple(row["plugins"])}
         return cls(**{**row, **lists})
 
 

@@ -15,7 +15,7 @@ FILES = sorted(HOUSE.rglob("*.py"))
 # Each line may import from the lines above it and from itself; a folder counts as one room.
 ORDER = [
     {"__init__", "errors"},
-    {"space", "shelf", "noise", "records"},
+    {"later", "space", "shelf", "noise", "records"},
     {
         "log",
         "machine",
@@ -53,6 +53,7 @@ ORDER = [
     {"course"},
     {"lane"},
     {"training"},
+    {"stretch"},
     {"catalogue", "ranges"},
     {"methods"},
     {"groups"},
@@ -81,7 +82,7 @@ ORDER = [
     {"commands"},
     {"__main__"},
 ]
-NO_TORCH = set().union(*ORDER[: ORDER.index({"data"})]) - {"noise"} | {"ranges"}
+NO_TORCH = set().union(*ORDER[: ORDER.index({"data"})]) - {"noise"} | {"ranges", "stretch"}
 DRAWS = {"rand", "randn", "randint", "randperm", "bernoulli", "dropout"}
 LAZY = {"sklearn", "torchvision", "statsmodels", "scikit_posthocs", "matplotlib", "PIL"}
 
