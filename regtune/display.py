@@ -14,9 +14,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from regtune.choice import finishes
 from regtune.folders import repeat_words
 from regtune.lives import cell_of
-from regtune.records import FAULTS, Plain
+from regtune.records import FAULTS, Cell, Plain
 from regtune.standing import Standing
 from regtune.sweep import Sweep
 
@@ -58,6 +59,8 @@ class Progress:
         self._lock = threading.Lock()
         self._standing = Standing(sweep)
         self._epochs_of: Counter[object] = Counter()
+        self._kept: dict[Cell, float | None] = {}  # validation accuracy at the kept epoch, of trials that run
+        self._may = finishes(sweep.search.pruner)
         self._started: float | None = None
         self._epochs_now = 0
         self.tallies = {
@@ -79,16 +82,21 @@ class Progress:
             if event == "epoch":
                 self._epochs_of[cell] += 1
                 tally.running.add(cell.number)
-                value = row["epoch"]["val_accuracy"]
-                if value is not None:
-                    tally.best = max(value, tally.best or 0.0)
+                if row["epoch"]["kept"] == row["epoch"]["number"]:
+                    self._kept[cell] = row["epoch"]["val_accuracy"]
                 if "time" not in row:
                     self._started = self._started or time.monotonic()
                     self._epochs_now += 1
             elif event == "ended":
                 tally.running.discard(cell.number)
                 tally.ended[row["outcome"]["status"]] += 1
+                tally.best = self._best(tally.best, row["outcome"], self._kept.pop(cell, None))
                 tally.epochs_of_ended += self._epochs_of[cell]
+
+    def _best(self, before: float | None, outcome: Plain, kept: float | None) -> float | None:
+        """Return the best so far as tables have it: of trials that ended and may be chosen, at the kept epoch."""
+        value = outcome.get("metrics", {}).get("val_accuracy", kept)
+        return before if outcome["status"] not in self._may or value is None else max(float(value), before or 0.0)
 
     def seconds_left(self) -> float | None:
         """Estimate the time to the end from the pace of this run; None before there is one."""

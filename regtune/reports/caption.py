@@ -75,8 +75,9 @@ def caption(results: Results) -> str:
         f"Confirm: the {'chosen' if sweep.get('select') else 'best'} configuration of each arm by "
         f"{'mean ' if sweep.get('select') else ''}validation accuracy, on {seeds_words(confirm)} fresh seeds "
         f"that all arms share, {SPLITS[splits]}.",
-        f"{RETRAINED[confirm.get('retrain', 'none')]} with its 95 % t-interval and standard deviation (sd); difference "
-        f"to {baseline} in points, paired over the seeds that both arms finished, with Bonferroni's simultaneous 95 % "
+        f"{RETRAINED[confirm.get('retrain', 'none')]} with its 95 % interval (t on the logit scale) "
+        f"and standard deviation (sd); difference to {baseline} in points, paired over the seeds that both arms "
+        f"finished, with Bonferroni's simultaneous 95 % "
         f"intervals and verdicts by Holm's paired t-tests (any false rejection: 5 %); an interval is cut at 0 where "
         f"Holm alone rejects, and with such cuts all intervals and verdicts hold together at 90 %.",
         rivals_words(results),

@@ -7,14 +7,14 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from regtune.reports.wording import interval
-from regtune.statistics import Comparison, mean_interval
+from regtune.statistics import Comparison, accuracy_interval
 
 Row = Mapping[Hashable, Any]
 
 
 def accuracy(scores: Sequence[float]) -> dict[str, Any]:
-    """Return the columns of a mean test accuracy: `n`, mean, standard deviation, 95 % t-interval."""
-    mean = mean_interval(scores)
+    """Return the columns of a mean test accuracy: `n`, mean, standard deviation, and 95 % interval within 0 and 1."""
+    mean = accuracy_interval(scores)
     return {
         "n": mean.n,
         "test_accuracy": mean.mean,

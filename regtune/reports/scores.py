@@ -21,7 +21,7 @@ def scores(results: Results) -> pd.DataFrame:
 
     `scope` says what verdicts are about: "searches" of this kind, or the "configuration" that this one found; logs that
     do not say are about the latter. `knobs` are those chosen, as JSON. `n` counts confirmed seeds; accuracies are
-    fractions, with standard deviation, 95 % t-interval and, from 20 seeds on, BCa interval.
+    fractions, with standard deviation, 95 % interval and, from 20 seeds on, BCa interval.
     `pairs` are the seeds that an arm and the first both
     finished; over them go `difference`, its simultaneous interval, p as it is and Holm's, the verdict, `further`
     (seeds that would resolve it, see `statistics.further`), `note` (why nothing can be said) and `better`, P(better)

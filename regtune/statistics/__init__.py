@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from regtune.statistics.comparisons import FEWEST, Comparison, Verdict, compare
-from regtune.statistics.intervals import MeanInterval, bca_interval, mean_interval
+from regtune.statistics.intervals import MeanInterval, accuracy_interval, bca_interval, mean_interval
 from regtune.statistics.pairs import against, every_pair
 from regtune.statistics.preference import Preference, preference
 
@@ -13,6 +13,7 @@ __all__ = [
     "MeanInterval",
     "Preference",
     "Verdict",
+    "accuracy_interval",
     "against",
     "bca_interval",
     "compare",
