@@ -57,6 +57,7 @@ class Knob:
     `kind` is int, float, bool, str or tuple (a list of numbers, each an `item`: int or float). `legal` is
     an interval for numbers, the allowed words for strings. `off` is the value that the word "off", or another
     `word`, stands for, if the setting has one; `neutral` is the value at which the method does nothing.
+    With `stretch` `space` is for so many epochs, and another knob says how many are counted as one: see `stretched`.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Knob:
     off: Any = None
     word: str = OFF
     neutral: Any = None
+    stretch: tuple[int, str] | None = None
     item: type = int
 
     def check_space(self, where: str) -> None:
@@ -128,6 +130,7 @@ def knob(
     off: Any = None,
     word: str = OFF,
     neutral: Any = None,
+    stretch: tuple[int, str] | None = None,
 ) -> Any:
     """Declare a knob as the default of a dataclass field; see `Knob` for the arguments."""
     description = {
@@ -137,6 +140,7 @@ def knob(
         "off": off,
         "word": word,
         "neutral": neutral,
+        "stretch": stretch,
     }
     return dataclasses.field(default=default, metadata={"knob": description})
 
