@@ -99,7 +99,7 @@ def read_arm(
     mine, shared = list[str](), set(optimizer_space)
     space, conditions, names = dict(optimizer_space), dict[str, Condition](), {"optimizer": "optimizer"}
     for entry, is_own in [*((entry, False) for entry in base), *((entry, True) for entry in own)]:
-        part = (read_group if is_group(entry) else read_method)(entry, template.plugins)
+        part = (read_group if is_group(entry) else read_method)(entry, template)
         for taken, where in part.names.items():
             if taken in names:
                 raise Refused(

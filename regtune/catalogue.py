@@ -80,6 +80,7 @@ def knob_line(k: Knob) -> str:
     if k.space is not None:
         log = ", log" if getattr(k.space, "log", False) else ""
         text += f", search [{getattr(k.space, 'low', '')}, {getattr(k.space, 'high', '')}{log}]"
+        text += f" at {k.stretch[0]} epochs, in proportion to them" if k.stretch else ""
     return text + (f", neutral {k.plain(k.neutral)}" if k.neutral is not None else "")
 
 

@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from regtune.best import Best
 from regtune.folders import repeat_words
 from regtune.lives import cell_of
 from regtune.metric import ACCURACY, METRICS
@@ -36,7 +37,6 @@ class Tally:
     running: set[int] = field(default_factory=set)
     ended: Counter[str] = field(default_factory=Counter)
     epochs_of_ended: int = 0
-    best: float | None = None
 
     @property
     def left(self) -> int:
@@ -59,7 +59,7 @@ class Progress:
         self._most = "at most " if sweep.confirm.racing else ""
         self._lock = threading.Lock()
         self._standing, self._silence = Standing(sweep), silence or Silence()
-        self._metric = METRICS[sweep.search.metric]
+        self.best = Best(sweep)
         self._epochs_of: Counter[object] = Counter()
         self._started: float | None = None
         self._epochs_now = 0
@@ -78,15 +78,12 @@ class Progress:
             tally = self.tallies[cell.phase, cell.arm]
             self._standing.watch(cell, event, row)
             self._silence.watch(cell, event, row)
+            self.best.watch(cell, event, row)
             if event == "asked" and cell.phase in GROWING:
                 tally.planned += 1
             if event == "epoch":
                 self._epochs_of[cell] += 1
                 tally.running.add(cell.number)
-                value = row["epoch"].get(self._metric.val)
-                if value is not None:
-                    score = self._metric.score(value)
-                    tally.best = score if tally.best is None else max(score, tally.best)
                 if "time" not in row:
                     self._started = self._started or time.monotonic()
                     self._epochs_now += 1
@@ -112,7 +109,7 @@ class Progress:
         )
         table.add_column("arm", no_wrap=True)
         search_phase, *others = self.sweep.phases
-        metric = self._metric
+        metric = METRICS[self.sweep.search.metric]
         best = "best %" if metric == ACCURACY else metric.head("best")
         for name in (search_phase, "run", "ok", "pruned", "failed", best, *others):
             table.add_column(name, justify="right")
@@ -128,7 +125,7 @@ class Progress:
                     str(sum(tally.ended["ok"] for tally in every)),
                     str(search.ended["pruned"]),
                     Text(str(faults), style="bold red") if faults else "0",
-                    metric.rough(metric.turned(search.best)) if search.best is not None else "",
+                    self.best.words(search_phase, arm.name),
                     *(
                         f"{tally.ended.total()}/{self._most if phase == 'confirm' else ''}{tally.planned}"
                         for phase, tally in zip(others, later, strict=True)

@@ -10,7 +10,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from regtune.errors import Refused, nearest, shown
 from regtune.methods import Condition, Entry, Part, read_row
-from regtune.records import NONE, ONE_OF, SWITCH, Plain
+from regtune.records import NONE, ONE_OF, SWITCH, Plain, Trial
 from regtune.regularizers import REGULARIZERS
 
 
@@ -19,16 +19,19 @@ def is_group(entry: Entry) -> bool:
     return isinstance(entry.table, dict) and ONE_OF in entry.table
 
 
-def read_group(entry: Entry, plugins: tuple[str, ...]) -> Part:
-    """Read a group: the choice and, under it, its methods; raises Refused."""
-    _check_name(entry, plugins)
+def read_group(entry: Entry, template: Trial) -> Part:
+    """Read a group of an arm whose trials are made from a template; raises Refused.
+
+    It is the choice and, under it, its methods.
+    """
+    _check_name(entry, template.plugins)
     has_none = _has_none(entry)
     members = _members(entry, fewest=1 if has_none else 2)
     path = f"{entry.name}.{ONE_OF}"
     space: dict[str, BaseDistribution] = {path: CategoricalDistribution([NONE, *members] if has_none else [*members])}
     rows: list[Plain] = []
     for member in members.values():
-        row, searched = read_row(member, plugins)
+        row, searched = read_row(member, template)
         rows.append(row)
         space |= searched
     return Part(

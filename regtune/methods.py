@@ -14,7 +14,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from regtune.errors import Refused, shown
 from regtune.ranges import read_searched
-from regtune.records import SWITCH, Plain
+from regtune.records import SWITCH, Plain, Trial
 from regtune.regularizers import REGULARIZERS
 from regtune.space import knobs
 
@@ -61,9 +61,9 @@ class Part:
     names: Mapping[str, str]
 
 
-def read_method(entry: Entry, plugins: tuple[str, ...]) -> Part:
-    """Read a method, with a switch or without; raises Refused."""
-    row, space = read_row(entry, plugins, beside=(SWITCH,))
+def read_method(entry: Entry, template: Trial) -> Part:
+    """Read a method of an arm whose trials are made from a template, with a switch or without; raises Refused."""
+    row, space = read_row(entry, template, beside=(SWITCH,))
     switch, conditions = entry.table.get(SWITCH, False), {}
     if not isinstance(switch, bool):
         raise Refused(f"{entry.where}.{SWITCH}: expected true (searched: in or out) or false, given {shown(switch)}")
@@ -74,17 +74,15 @@ def read_method(entry: Entry, plugins: tuple[str, ...]) -> Part:
     return Part(rows=(row,), space=space, conditions=conditions, names={entry.name: entry.where})
 
 
-def read_row(
-    entry: Entry, plugins: tuple[str, ...], beside: tuple[str, ...] = ()
-) -> tuple[Plain, dict[str, BaseDistribution]]:
+def read_row(entry: Entry, template: Trial, beside: tuple[str, ...] = ()) -> tuple[Plain, dict[str, BaseDistribution]]:
     """Return the plain row of a method with its fixed knobs, and its searched ones by path; raises Refused."""
-    if entry.name not in REGULARIZERS.all(plugins) and _is_like_a_group(entry.table):
+    if entry.name not in REGULARIZERS.all(template.plugins) and _is_like_a_group(entry.table):
         raise Refused(
             f"{entry.place}: unknown regularizer {shown(entry.name)}; "
             f"a group is written {entry.name} = {{ one_of = {{ ... }} }}"
         )
-    cls = REGULARIZERS.find(entry.name, entry.place, plugins)
-    row, searched = read_searched(knobs(cls), entry.table, entry.where, beside)
+    cls = REGULARIZERS.find(entry.name, entry.place, template.plugins)
+    row, searched = read_searched(knobs(cls), entry.table, entry.where, epochs=template.epochs, beside=beside)
     return {"name": entry.name, **row}, {f"{entry.name}.{knob}": space for knob, space in searched.items()}
 
 

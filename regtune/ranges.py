@@ -14,17 +14,19 @@ from regtune.distributions import choices_of
 from regtune.errors import Refused, nearest, shown
 from regtune.records import Plain
 from regtune.space import Knob
+from regtune.stretch import stretched
 
 ENDS = ("low", "high", "log", "step")
 MOST_STEPS = 1e6
 
 
 def read_searched(
-    known: Mapping[str, Knob], settings: object, where: str, beside: Sequence[str] = ()
+    known: Mapping[str, Knob], settings: object, where: str, *, epochs: int, beside: Sequence[str] = ()
 ) -> tuple[Plain, dict[str, BaseDistribution]]:
     """Split settings into plain fixed values and searched distributions, defaults filled in.
 
-    `beside` names settings that are no knobs and are read elsewhere. Raises Refused.
+    `epochs` is the budget, of which some default ranges are shares. `beside` names settings that are no knobs and are
+    read elsewhere. Raises Refused.
     """
     if not isinstance(settings, dict):
         raise Refused(f"{where}: expected a table of knobs (may be empty), given {shown(settings)}")
@@ -33,10 +35,11 @@ def read_searched(
             raise Refused(f"{where}: unknown knob {shown(name)}{nearest(name, [*known, *beside])}")
     row: Plain = {}
     space: dict[str, BaseDistribution] = {}
+    given = {n: read_space(k, settings[n], f"{where}.{n}") for n, k in known.items() if n in settings}
+    others = {name: k.default for name, k in known.items()} | given
     for name, k in known.items():
-        value = k.default if k.space is None else k.space
-        if name in settings:
-            value = read_space(k, settings[name], f"{where}.{name}")
+        value = k.default if k.space is None else stretched(k, epochs, others)
+        value = given.get(name, value)
         if isinstance(value, BaseDistribution):
             space[name] = value
         else:

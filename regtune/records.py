@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
+from regtune.later import read_back, written
 from regtune.metric import ASKED, Metric
 
 # Of a sweep; trials of select are as those of search, trials of rivals as those of confirm.
@@ -96,12 +97,12 @@ class Trial:
         """Return the strict-JSON form."""
         row = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         row = {name: value for name, value in row.items() if value or name not in ("tightness", "metric")}  # keeps ids
-        return row | {"recipe": list(self.recipe), "plugins": list(self.plugins)}
+        return row | {"recipe": [written(method) for method in self.recipe], "plugins": list(self.plugins)}
 
     @classmethod
     def from_plain(cls, row: Mapping[str, Any]) -> Trial:
         """Return the trial of a plain row."""
-        lists = {"recipe": tuple(row["recipe"]), "plugins": tuple(row["plugins"])}
+        lists = {"recipe": tuple(map(read_back, row["recipe"])), "plugins": tuple(row["plugins"])}
         return cls(**{**row, **lists})
 
 

@@ -57,6 +57,7 @@ class Knob:
     `kind` is int, float, bool, str or tuple (a list of numbers, each an `item`: int or float). `legal` is an interval
     for numbers, the allowed words for strings. `off` is what the word "off", or another `word`, stands for, if there
     is one; at `neutral` the method does nothing. A `late` knob came after logs: at its default it is not written.
+    With `stretch` `space` is for so many epochs, and another knob says how many are counted as one: see `stretched`.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Knob:
     word: str = OFF
     neutral: Any = None
     late: bool = False
+    stretch: tuple[int, str] | None = None
     item: type = int
 
     def check_space(self, where: str) -> None:
@@ -104,14 +106,12 @@ class Knob:
         return list(value) if self.kind is tuple else value
 
     def _item(self, value: object, kind: type, where: str) -> Any:
-        right_type = (
-            isinstance(value, int | float) and not isinstance(value, bool) if kind is float else type(value) is kind
-        )
+        numeric = isinstance(value, int | float) and not isinstance(value, bool)
+        right_type = numeric if kind is float else type(value) is kind
         if right_type and kind in (int, float):
-            number = typing.cast(float, value)
-            # The bounds refuse NaN, infinity and integers that no float can hold.
-            right_type = -LARGEST <= number <= LARGEST
-            right_type = right_type and (not isinstance(self.legal, Interval) or number in self.legal)
+            number = typing.cast(float, value)  # bounds refuse NaN, infinity and integers that no float can hold
+            legal = not isinstance(self.legal, Interval) or number in self.legal
+            right_type = -LARGEST <= number <= LARGEST and legal
         elif right_type and isinstance(self.legal, tuple):
             right_type = value in self.legal
         if not right_type:
@@ -130,6 +130,7 @@ def knob(
     word: str = OFF,
     neutral: Any = None,
     late: bool = False,
+    stretch: tuple[int, str] | None = None,
 ) -> Any:
     """Declare a knob as the default of a dataclass field; see `Knob` for the arguments."""
     description = {
@@ -140,6 +141,7 @@ def knob(
         "word": word,
         "neutral": neutral,
         "late": late,
+        "stretch": stretch,
     }
     return dataclasses.field(default=default, metadata={"knob": description})
 
@@ -161,9 +163,8 @@ def _knobs(cls: Hashable) -> dict[str, Knob]:
             if field.name in (SWITCH, ONE_OF):
                 raise Refused(f"{where}: expected another name, switch and one_of are words of sweep files; rename it")
             kind, item = _kind(hints[field.name], where)
-            found[field.name] = Knob(
-                name=field.name, kind=kind, item=item, default=field.default, **field.metadata["knob"]
-            )
+            more = field.metadata["knob"]
+            found[field.name] = Knob(name=field.name, kind=kind, item=item, default=field.default, **more)
             found[field.name].check_space(where)
     return found
 
@@ -171,8 +172,7 @@ def _knobs(cls: Hashable) -> dict[str, Knob]:
 def _kind(hint: Any, where: str) -> tuple[type, type]:
     """Return the plain kind of a field and of its items: `float | Tensor` is float, `tuple[int, ...]` tuple of int."""
     union = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
-    options = typing.get_args(hint) if union else (hint,)
-    for option in options:
+    for option in typing.get_args(hint) if union else (hint,):
         plain = typing.get_origin(option) or option
         if plain in (bool, int, float, str):
             return plain, int

@@ -25,7 +25,7 @@ def read_arms(file: SweepFile, plugins: tuple[str, ...]) -> tuple[Arm, ...]:
     """Return the arms; raises Refused with path, expectation, value and remedy."""
     modules = tuple(dict.fromkeys([*file.plugins, *plugins]))
     SAMPLERS.find(file.search.sampler, "search.sampler", modules)
-    optimizer, optimizer_space = _optimizer(file.optimizer)
+    optimizer, optimizer_space = _optimizer(file.optimizer, file.training.epochs)
     template = Trial(
         data=_named(DATASETS, file.data, "data", modules),
         network=_named(NETWORKS, file.network, "network", modules),
@@ -83,10 +83,10 @@ def _named(shelf: Shelf[Any], table: dict[str, Any], where: str, plugins: tuple[
     return {"name": table["name"], **plain_settings(cls(**read_settings(cls, settings, where)))}
 
 
-def _optimizer(table: dict[str, Any]) -> tuple[Plain, dict[str, Any]]:
+def _optimizer(table: dict[str, Any], epochs: int) -> tuple[Plain, dict[str, Any]]:
     name = table.get("name", "sgd")
     if not isinstance(name, str) or name not in OPTIMIZERS:
         raise Refused(f"optimizer.name: unknown optimizer {shown(name)}{nearest(name, OPTIMIZERS)}")
     settings = {key: value for key, value in table.items() if key != "name"}
-    row, space = read_searched(knobs(OPTIMIZERS[name]), settings, "optimizer")
+    row, space = read_searched(knobs(OPTIMIZERS[name]), settings, "optimizer", epochs=epochs)
     return {"name": name, **row}, {f"optimizer.{knob}": s for knob, s in space.items()}

@@ -16,7 +16,8 @@ FILES = sorted(HOUSE.rglob("*.py"))
 ORDER = [
     {"__init__", "errors"},
     {"own_code", "plugins"},
-    {"space", "shelf", "noise", "global_noise", "records", "sources", "metric"},
+    {"metric", "later"},
+    {"space", "shelf", "noise", "global_noise", "records", "sources"},
     {
         "log",
         "machine",
@@ -56,6 +57,7 @@ ORDER = [
     {"course"},
     {"lane"},
     {"training"},
+    {"stretch"},
     {"catalogue", "ranges"},
     {"methods"},
     {"groups"},
@@ -83,13 +85,13 @@ ORDER = [
     {"phases"},
     {"in_process"},
     {"cluster"},
-    {"silence"},
+    {"silence", "best"},
     {"display", "export", "forecast", "listing", "mirror", "planned", "single", "standing"},
     {"again", "repeats"},
     {"commands"},
     {"__main__"},
 ]
-NO_TORCH = set().union(*ORDER[: ORDER.index({"data"})]) - {"noise", "global_noise"} | {"ranges"}
+NO_TORCH = set().union(*ORDER[: ORDER.index({"data"})]) - {"noise", "global_noise"} | {"ranges", "stretch"}
 DRAWS = {"rand", "randn", "randint", "randperm", "bernoulli", "dropout"}
 LAZY = {"sklearn", "torchvision", "statsmodels", "scikit_posthocs", "matplotlib", "PIL"}
 

@@ -328,7 +328,7 @@ def test_the_words_of_a_sweep_by_likelihood(finished: Path, tmp_path: Path) -> N
     for row in read_log(finished)[0]:
         progress.watch(row["event"], row)
     search = results.epochs[(results.epochs["phase"] == "search") & (results.epochs["arm"] == "baseline")]
-    best = progress.tallies["search", "baseline"].best
+    best = progress.best.score("search", "baseline")
     assert best == pytest.approx(-search["val_loss"].min())
 
 

@@ -337,11 +337,12 @@ def test_the_statistics_are_those_of_the_means_of_repeats_by_hand(tmp_path: Path
     ps = {}
     for arm, row in rows.items():
         n, mean, sd = 4, sum(means[arm]) / 4, stats.tstd(means[arm])
-        half = stats.t.ppf(0.975, 3) * sd / math.sqrt(n)
+        half = stats.t.ppf(0.975, 3) * sd / math.sqrt(n) / (mean * (1 - mean))  # on the logit scale
+        odds = [mean / (1 - mean) * math.exp(way * half) for way in (-1, 1)]
         assert (row["n"], row["seeds_least"], row["seeds_most"]) == (4, 2, 2)
         assert row["test_accuracy"] == pytest.approx(mean)
         assert row["test_accuracy_sd"] == pytest.approx(sd)
-        assert (row["test_accuracy_low"], row["test_accuracy_high"]) == pytest.approx((mean - half, mean + half))
+        assert (row["test_accuracy_low"], row["test_accuracy_high"]) == pytest.approx([o / (1 + o) for o in odds])
         assert json.loads(row["scores"]) == pytest.approx({str(k): v for k, v in enumerate(means[arm], start=1)})
         assert json.loads(row["knobs"]) == {RATE: pytest.approx([0.01, 0.02, 0.03, 0.04])}
         if arm != "base":

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from regtune.statistics import against, bca_interval, compare, every_pair, mean_interval, preference
+from regtune.statistics import against, bca_interval, compare, every_pair, mean_interval, preference, share_interval
 from regtune.statistics.further import further_seeds
 
 
@@ -34,6 +34,52 @@ def test_the_interval_is_scipys() -> None:
     theirs = stats.t.interval(0.95, 4, loc=np.mean(values), scale=stats.sem(values))
     assert (ours.low, ours.high) == pytest.approx(theirs)
     assert ours.n == 5
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.integers(0, 200).map(lambda right: right / 200), min_size=2, max_size=15))
+def test_intervals_of_accuracies_end_within_0_and_100(values: list[float]) -> None:
+    ours, plain = share_interval(values), mean_interval(values)
+    assert (ours.n, ours.mean, ours.sd) == (plain.n, plain.mean, plain.sd)
+    if math.isnan(plain.low):
+        assert math.isnan(ours.low)
+        assert math.isnan(ours.high)
+    else:
+        assert 0 <= ours.low <= ours.mean <= ours.high <= 1
+
+
+@pytest.mark.parametrize("values", [[0.99, 1.0, 1.0], [0.0, 0.005, 0.01], [1.0, 0.6, 1.0], [0.97, 1.0, 0.99, 1.0, 1.0]])
+def test_the_interval_of_an_accuracy_is_students_on_the_logit_scale(values: list[float]) -> None:
+    """By odds: the ends have the odds of the mean times and over one factor. The t-interval ends beyond 0 or 100."""
+    ours, plain = share_interval(values), mean_interval(values)
+    assert plain.low < 0 or plain.high > 1
+    odds = [p / (1 - p) for p in (ours.low, ours.mean, ours.high)]
+    factor = math.exp(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values) / (ours.mean * (1 - ours.mean)))
+    assert odds[1] / odds[0] == pytest.approx(factor, rel=1e-6)
+    assert odds[2] / odds[1] == pytest.approx(factor, rel=1e-6)
+
+
+def test_far_from_the_ends_it_is_the_t_interval() -> None:
+    values = [0.51, 0.53, 0.52, 0.55, 0.5]
+    ours, plain = share_interval(values), mean_interval(values)
+    assert (ours.low, ours.high) == pytest.approx((plain.low, plain.high), abs=1e-4)
+
+
+@pytest.mark.parametrize(("mean", "seeds"), [(0.9, 5), (0.97, 5), (0.99, 15), (0.97, 15)])
+def test_it_covers_better_than_the_t_interval_cut_near_100(mean: float, seeds: int) -> None:
+    """2,000 draws each, as in `benchmarks/bounded_intervals.py`, whose spread is how far the mean is from 1."""
+    draws = np.random.default_rng(1)
+    total = mean * (1 - mean) / (1 - mean) ** 2 - 1
+    held = {"cut": 0, "ours": 0}
+    values = draws.binomial(200, draws.beta(mean * total, (1 - mean) * total, (2000, seeds))) / 200
+    varied = [row.tolist() for row in values if np.ptp(row)]
+    for row in varied:
+        plain, ours = mean_interval(row), share_interval(row)
+        held["cut"] += max(plain.low, 0) <= mean <= min(plain.high, 1)
+        held["ours"] += ours.low <= mean <= ours.high
+    shares = {name: count / len(varied) for name, count in held.items()}
+    assert abs(shares["ours"] - 0.95) < abs(shares["cut"] - 0.95)
+    assert shares["ours"] > 0.92
 
 
 @pytest.mark.parametrize("values", [[], [0.9], [0.9, 0.9, 0.9]])

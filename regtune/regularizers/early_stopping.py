@@ -34,6 +34,7 @@ class EarlyStopping(Regularizer):
         default=5,
         legal="[1, 1000000]",
         space=IntDistribution(2, 8),
+        stretch=(30, "every"),
         off=math.inf,
         neutral=math.inf,
         meaning="evaluations in a row without improvement before training ends",

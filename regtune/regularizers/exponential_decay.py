@@ -28,7 +28,7 @@ class ExponentialDecay(Regularizer):
     last: Number = knob(
         default=0.01,
         legal="(0, 1]",
-        space=FloatDistribution(1e-3, 0.5, log=True),
+        space=FloatDistribution(5e-3, 0.5, log=True),
         neutral=1.0,
         meaning="factor at the end of the budget",
     )

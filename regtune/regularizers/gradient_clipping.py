@@ -31,7 +31,7 @@ class GradientClipping(Regularizer):
     norm: Number = knob(
         default=1.0,
         legal="(0, 1e6]",
-        space=FloatDistribution(0.1, 10.0, log=True),
+        space=FloatDistribution(0.3, 10.0, log=True),
         off=math.inf,
         neutral=math.inf,
         meaning="longest gradient that is left as it is",

@@ -28,7 +28,7 @@ class InverseTimeDecay(Regularizer):
     rate: Number = knob(
         default=10.0,
         legal="[0, 1e6]",
-        space=FloatDistribution(1.0, 100.0, log=True),
+        space=FloatDistribution(1.0, 20.0, log=True),
         neutral=0.0,
         meaning="budget over half-life: the last factor is 1 / (1 + rate)",
     )

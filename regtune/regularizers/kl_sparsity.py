@@ -40,7 +40,7 @@ class KLSparsity(Regularizer):
     strength: Number = knob(
         default=1e-3,
         legal="[0, 1e6]",
-        space=FloatDistribution(1e-4, 1.0, log=True),
+        space=FloatDistribution(1e-4, 0.1, log=True),
         neutral=0.0,
         meaning="factor of the sum over units",
     )

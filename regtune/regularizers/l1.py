@@ -32,7 +32,7 @@ class L1(Regularizer):
     strength: Number = knob(
         default=1e-4,
         legal="[0, 1e6]",
-        space=FloatDistribution(1e-6, 1e-2, log=True),
+        space=FloatDistribution(1e-7, 1e-3, log=True),
         neutral=0.0,
         meaning="factor of the sum of absolute weights",
     )

@@ -29,7 +29,7 @@ class L2(Regularizer):
     strength: Number = knob(
         default=1e-3,
         legal="[0, 1e6]",
-        space=FloatDistribution(1e-5, 1e-1, log=True),
+        space=FloatDistribution(1e-6, 1e-2, log=True),
         neutral=0.0,
         meaning="factor of half the sum of squared weights",
     )

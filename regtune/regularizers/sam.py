@@ -31,7 +31,7 @@ class SAM(Regularizer):
     rho: Number = knob(
         default=0.05,
         legal="[0, 100]",
-        space=FloatDistribution(0.01, 0.5, log=True),
+        space=FloatDistribution(0.01, 0.2, log=True),
         neutral=0.0,
         meaning="radius of the ball",
     )

@@ -11,7 +11,7 @@ from regtune.pruning import standing
 from regtune.records import Plain
 from regtune.reports.relevant import relevant_words
 from regtune.reports.select_words import rivals_words, select_words
-from regtune.reports.wording import THIS
+from regtune.reports.wording import THIS, interval_words
 from regtune.statistics.further import MOST, POWER
 from regtune.statistics.racing import Race
 from regtune.statistics.rungs import ENDED, RANKED, unused
@@ -76,7 +76,7 @@ def caption(results: Results) -> str:
         select_words(results),
         f"Confirm: the {chosen} configuration of each arm by {mean}validation {searched_by(sweep).words}, on "
         f"{seeds_words(confirm)} fresh seeds that all arms share, {SPLITS[splits]}.",
-        f"{retrained(confirm)} with its 95 % t-interval and standard deviation (sd); difference "
+        f"{retrained(confirm)} with its {interval_words(metric)} and standard deviation (sd); difference "
         f"to {baseline} in {metric.unit}{metric.sign}, paired over the seeds that both arms finished, with "
         f"Bonferroni's simultaneous 95 % intervals and verdicts by Holm's paired t-tests (any false rejection: 5 %); "
         f"an interval is cut at 0 where Holm alone rejects, and with such cuts all intervals and verdicts hold "

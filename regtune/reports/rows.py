@@ -11,7 +11,7 @@ import pandas as pd
 from regtune.metric import ACCURACY, METRICS, Metric
 from regtune.records import Plain
 from regtune.reports.wording import interval
-from regtune.statistics import Comparison, mean_interval
+from regtune.statistics import Comparison, mean_interval, share_interval
 
 Row = Mapping[Hashable, Any]
 
@@ -28,8 +28,8 @@ def named(confirm: Plain) -> dict[str, str]:
 
 
 def means(metric: Metric, values: Sequence[float]) -> dict[str, Any]:
-    """Return the columns of a mean on test: `n`, mean, standard deviation, 95 % t-interval."""
-    mean = mean_interval(values)
+    """Return the columns of a mean on test: `n`, mean, standard deviation, 95 % interval, within 0 and 1 for shares."""
+    mean = share_interval(values) if metric.percent else mean_interval(values)
     ends = {"": mean.mean, "_sd": mean.sd, "_low": mean.low, "_high": mean.high}
     return {"n": mean.n} | {f"{metric.test}{end}": value for end, value in ends.items()}
 

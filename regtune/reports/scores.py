@@ -24,7 +24,7 @@ def scores(results: Results) -> pd.DataFrame:
     `scope` says what verdicts are about: "searches" of this kind, or the "configuration" that this one found; logs that
     do not say are about the latter. `knobs` are those chosen, as JSON. `metric` is what verdicts are by where
     that is not accuracy. `n` counts confirmed seeds that have it; its mean (`test_*`) is in the unit of
-    `records.Outcome`, with standard deviation, 95 % t-interval and, from 20 seeds on, BCa interval.
+    `records.Outcome`, with standard deviation, 95 % interval and, from 20 seeds on, BCa interval.
     `pairs` are the seeds that an arm and the first both
     finished; over them go `difference`, its simultaneous interval, p as it is and Holm's, the verdict, `further`
     (seeds that would resolve it, see `statistics.further`), `note` (why nothing can be said) and `better`, P(better)

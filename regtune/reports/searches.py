@@ -30,7 +30,7 @@ def over_searches(repeats: Sequence[Results]) -> pd.DataFrame | None:
     The score of an arm in a repeat is its mean test accuracy, or `metric`, over the confirmed seeds that ended well;
     only the repeats count of which `repeated` says so. `knobs` are the choices of each counted repeat and `scores` the
     scores by number of the repeat, both as JSON. `n` counts scores; `test_accuracy` is their mean, with standard
-    deviation and 95 % t-interval; `seeds_least` and `seeds_most` say how many seeds are behind a score. `pairs` are
+    deviation and 95 % interval; `seeds_least` and `seeds_most` say how many seeds are behind a score. `pairs` are
     the repeats that have both this arm and the first; over them go `difference`, its simultaneous interval, p
     as it is and Holm's, the verdict, `further` (repeats that would resolve it, see `statistics.further`) and
     `note` (why nothing can be said), and `relevant` as in `scores`. Accuracies and differences are fractions, not

@@ -18,6 +18,7 @@ from regtune.reports.searches import over_searches, searches_as_text
 from regtune.reports.spread_table import spread_table
 from regtune.reports.table import Table
 from regtune.reports.unsaid import unsaid
+from regtune.reports.wording import interval_words
 from regtune.statistics.further import POWER
 from regtune.store import Results
 
@@ -63,8 +64,8 @@ def searches_caption(repeats: Sequence[Results]) -> str:
         f"epochs, {pruning_words(sweep['search'])}. Confirm in each: the best configuration of each arm by validation "
         f"{searched_by(sweep).words} in that search, on {seeds_words(confirm)} fresh seeds that all arms share. "
         f"{retrained(confirm)}, and of that the mean over the confirmed seeds: one score for "
-        f"each arm and repeat. Shown are the mean of the scores with its 95 % t-interval and their standard deviation "
-        f"(sd, in {metric.unit}); difference to {baseline} in {metric.unit}{metric.sign}, paired over the "
+        f"each arm and repeat. Shown are the mean of the scores with its {interval_words(metric)} and their standard "
+        f"deviation (sd, in {metric.unit}); difference to {baseline} in {metric.unit}{metric.sign}, paired over the "
         f"repeats that have both, with "
         f"Bonferroni's simultaneous 95 % intervals and verdicts by Holm's paired t-tests (any false rejection: 5 %); "
         f"an interval is cut at 0 where Holm alone rejects, and with such cuts all intervals and verdicts hold "

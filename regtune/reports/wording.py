@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from regtune.metric import Metric
 from regtune.records import ONE_OF, SWITCH
 from regtune.statistics.further import MOST
 
@@ -47,6 +48,11 @@ def interval(mean: float, low: float, high: float, *, form: str = ".2f", sign: s
     left = "(0" if low == 0 and sign else f"[{factor * low:{sign}{form}}"
     right = "0)" if high == 0 and sign else f"{factor * high:{sign}{form}}]"
     return f"{factor * mean:{sign}{form}} {left}, {right}"
+
+
+def interval_words(metric: Metric) -> str:
+    """Return what the interval of a mean is, see `rows.means`."""
+    return "95 % interval (t on the logit scale)" if metric.percent else "95 % t-interval"
 
 
 def spread(mean: float, sd: float, form: str) -> str:

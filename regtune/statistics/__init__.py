@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from regtune.statistics.comparisons import FEWEST, Comparison, Verdict, compare
-from regtune.statistics.intervals import MeanInterval, bca_interval, mean_interval
+from regtune.statistics.intervals import MeanInterval, bca_interval, mean_interval, share_interval
 from regtune.statistics.pairs import against, every_pair
 from regtune.statistics.preference import Preference, preference
 
@@ -19,4 +19,5 @@ __all__ = [
     "every_pair",
     "mean_interval",
     "preference",
+    "share_interval",
 ]

@@ -1,4 +1,4 @@
-"""A mean and how sure it is: the t-interval, and the BCa bootstrap where there are seeds enough."""
+"""A mean and how sure it is: the t-interval, that of accuracies, and the BCa bootstrap where there are seeds enough."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special, stats
 
 FEWEST_FOR_BCA = 20  # seeds; below, BCa intervals cover too little
 RESAMPLES = 9_999
@@ -35,6 +35,24 @@ def mean_interval(values: Sequence[float], *, level: float = 0.95) -> MeanInterv
     half = half_width(array, 1 - level)
     mean = mean_of(array)
     return _interval(array, mean - half, mean + half)
+
+
+def share_interval(values: Sequence[float], *, level: float = 0.95) -> MeanInterval:
+    """Return the mean of accuracies (fractions) and its interval at `level`, which ends within 0 and 1.
+
+    It is the t-interval on the logit scale: the error of the mean goes there by the delta method, and the ends come
+    back; far from 0 and 1 it is the t-interval to the second digit. It is not the t-interval cut at 0 and 1, which
+    covers less near them, where accuracies are skewed: with 95 % asked for, five seeds and a mean of 97 %, where the
+    seeds' accuracies spread as far as the mean is from 100, the cut one held it in 88.6 % of 20,000 draws and this one
+    in 94.3 %; over the 30 cases of `benchmarks/bounded_intervals.py` in at least 88.1 and 93.6 %. Two values at
+    least, and not all equal, as in `mean_interval`. Source: A. Agresti, "Categorical Data Analysis" (2013), 3.1.6.
+    """
+    array = np.asarray(values, dtype=float)
+    half, mean = half_width(array, 1 - level), mean_of(array)
+    if math.isnan(half):
+        return _interval(array, math.nan, math.nan)
+    centre, reach = special.logit(mean), half / (mean * (1 - mean))
+    return _interval(array, float(special.expit(centre - reach)), float(special.expit(centre + reach)))
 
 
 def bca_interval(values: Sequence[float], *, level: float = 0.95) -> MeanInterval:
