@@ -181,7 +181,7 @@ class Lane:
         if not math.isfinite(objective):
             message = f"the training objective became {objective} in epoch {newest.number}"
             return Outcome(status="diverged", message=message, kept=newest.kept)
-        if not self.course.over(newest) and (self.course.fixed or not self.recipes[k].stop(self.epochs[k])):
+        if (self.course.fixed or not self.recipes[k].stop(self.epochs[k])) and not self.course.over(newest):
             return None
         return Ending(
             program=self.program.alone(),

@@ -28,10 +28,15 @@ class Trained:
         self._runs: dict[str, Run] = {}
         self._rows: dict[str, list[Plain]] = {}  # no more than the log holds of them already
         under_way: dict[Cell, list[Plain]] = {}
+        ids: dict[Cell, str] = {}
         for row in rows:
+            if row["event"] == "retry":  # what these cells hold is asked for anew, maybe of other code
+                for again in (Cell(*each) for each in row["cells"]):
+                    under_way.pop(again, None)
+                    self._rows.pop(ids.get(again, ""), None)
             cell = Cell(*row["cell"]) if "cell" in row else None
             if cell is not None and row["event"] == "asked":
-                under_way[cell] = [row]
+                under_way[cell], ids[cell] = [row], row["id"]
             elif cell is not None and cell in under_way:
                 under_way[cell].append(row)
                 if row["event"] == "ended" and row["outcome"]["status"] == "ok":

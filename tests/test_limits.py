@@ -36,7 +36,11 @@ def statuses(log: Path) -> dict[tuple[str, str, int], str]:
 
 
 def test_gpu_hours_are_seconds_of_epochs_times_the_share_of_a_gpu() -> None:
-    rows = [{"event": "epoch", "time": 0.0, "epoch": epoch(3600.0).plain()}, {"event": "ended", "time": 0.0}]
+    cell = ["baseline", "search", 0]
+    rows = [
+        {"event": "epoch", "cell": cell, "time": 0.0, "epoch": epoch(3600.0).plain()},
+        {"event": "ended", "cell": cell, "time": 0.0},
+    ]
     spent = Spent(Limit(gpu_hours=1.0), rows, gpus_per_trial=0.5)
     assert spent.over() == ""
     spent.add(epoch(3599.0))

@@ -327,7 +327,7 @@ def test_the_words_of_a_sweep_by_likelihood(finished: Path, tmp_path: Path) -> N
     progress = Progress(read(tmp_path, SWEEP))
     for row in read_log(finished)[0]:
         progress.watch(row["event"], row)
-    search = results.epochs[(results.epochs["phase"] == "search") & (results.epochs["arm"] == "baseline")]
+    search = results.trials[(results.trials["phase"] == "search") & (results.trials["arm"] == "baseline")]
     best = progress.best.score("search", "baseline")
     assert best == pytest.approx(-search["val_loss"].min())
 

@@ -231,7 +231,7 @@ def test_the_display_counts_a_retried_trial_once(write: Write, tmp_path: Path) -
 
 
 def test_only_plugins_that_were_mended_may_differ() -> None:
-    before = {"plugins": {"a": "1", "b": "1"}, "arms": {"x": {"trials": 1}}, "confirm": {}}
+    before = {"plugins": {"a": "1", "b": "1"}, "arms": {"x": {"trials": 1, "space": {}}}, "confirm": {}}
     after = {**before, "plugins": {"a": "2", "b": "2"}}
     assert changed(before, after, mended=["a", "b"]) == Changed([], [])
     with pytest.raises(Refused, match=r"differs in plugins\.b: 1 -> 2; .*--retry-failed"):

@@ -64,7 +64,9 @@ def searched(results: Results) -> dict[str, list[float]]:
     """
     metric = searched_by(results.sweep)
     trials = results.trials[results.trials["phase"] == "search"].sort_values("number")
-    drawn = trials[trials["number"] >= trials["arm"].map(named_first(results.sweep))]
+    first = named_first(results.sweep)
+    places = zip(trials["arm"], trials["number"], strict=True)
+    drawn = trials[pd.Series([number >= first[arm] for arm, number in places], index=trials.index, dtype=bool)]
     ended = drawn[drawn["status"].isin(["ok", "pruned", "failed", "diverged"])]
     bad = ended["status"].isin(["failed", "diverged"])
     shares = ended[metric.val].astype(float).map(lambda value: _share(metric, value))
