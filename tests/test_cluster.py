@@ -26,6 +26,7 @@ from regtune.store import load
 from regtune.sweep import Sweep
 from tests.conftest import ASHA, SWEEP, small_trial, untimed
 
+pytestmark = pytest.mark.xdist_group("ray")
 UNPRUNED = SWEEP.replace("population = 1", 'pruner = "none"')
 
 # `prepare` looks through its whole process for tensors as long as the test split (37), and notes down every picture
