@@ -55,6 +55,14 @@ def no_collections() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def one_bundle() -> Iterator[None]:
+    """Have the libraries of a report bundled once: they are the same on every page, and take a second of CPU time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vl_convert, "javascript_bundle", functools.cache(vl_convert.javascript_bundle))
+        yield
+
+
 METHODS = sorted(REGULARIZERS.all())
 MakeTrial = Callable[..., Trial]
 
@@ -69,14 +77,6 @@ def searched(name: str, end: str = "low") -> Regularizer:
     """Return a method with its searched knobs at one end of their default space."""
     cls = REGULARIZERS.all()[name]
     return cls(**{k.name: getattr(k.space, end) for k in knobs(cls).values() if k.space is not None})
-
-
-@pytest.fixture(autouse=True, scope="session")
-def one_bundle() -> Iterator[None]:
-    """Have the libraries of a report bundled once: they are the same on every page, and take a second of CPU time."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(vl_convert, "javascript_bundle", functools.cache(vl_convert.javascript_bundle))
-        yield
 
 
 def row(name: str, method: Regularizer) -> Plain:
