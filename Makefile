@@ -1,6 +1,8 @@
 # Everything runs in the project's own environment, set up from nothing but Python 3.11+ and pip.
 PYTHON ?= python3
 BIN := .venv/bin
+# As many tests at once as there are CPUs, up to four: a process of them takes up to 2 GB. tests/conftest.py has the groups.
+AT_ONCE := --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 .PHONY: quickstart test test-slow readme environment clean
 
@@ -12,7 +14,7 @@ test: environment
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow" $(AT_ONCE)
 
 test-slow: environment
 	$(BIN)/pytest -m slow

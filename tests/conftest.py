@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 import torch
+import vl_convert
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
@@ -26,10 +28,39 @@ from regtune.space import knobs, plain_settings
 from regtune.state import Tensors
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have pytest-xdist keep a file to one worker, whose fixtures are made once, and begin with what takes longest.
+
+    Files that start Ray are marked as one group: it takes a CPU for every trial, so two of them would only wait for
+    each other.
+    """
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") != pytest.mark.xdist_group("ray").mark)
+
+
 def pytest_collection_finish() -> None:
-    """Keep what is imported and collected out of garbage collections: statsmodels asks for one in every table."""
+    """Keep what is imported and collected out of garbage collections."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_collections() -> Iterator[None]:
+    """statsmodels collects garbage for every table, 50 ms and more in a process with pytest in it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gc, "collect", lambda generation=2: 0)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_bundle() -> Iterator[None]:
+    """Have the libraries of a report bundled once: they are the same on every page, and take a second of CPU time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vl_convert, "javascript_bundle", functools.cache(vl_convert.javascript_bundle))
+        yield
 
 
 METHODS = sorted(REGULARIZERS.all())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -37,14 +36,6 @@ ARMS: dict[str, tuple[float | None, ...]] = {
     "none": (None,) * 5,
 }
 Curve = Sequence[tuple[float, float]]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def no_collections() -> Iterator[None]:
-    """statsmodels collects garbage in every call, 50 ms and more in a process with pytest in it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gc, "collect", lambda: 0)
-        yield
 
 
 def with_terms(folder: Path, **confirm: object) -> Path:

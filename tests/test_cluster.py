@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import ray
 
 from regtune.build import build_dataset, load_data
 from regtune.cluster.run import run
@@ -24,8 +25,11 @@ from regtune.log import read_log
 from regtune.reports.comparison import comparison
 from regtune.store import load
 from regtune.sweep import Sweep
+from tests.command_line import called
 from tests.conftest import ASHA, SWEEP, small_trial, untimed
 
+pytestmark = pytest.mark.xdist_group("ray")
+GPU = SWEEP + "[cluster]\ngpus_per_trial = 0.5\n"
 UNPRUNED = SWEEP.replace("population = 1", 'pruner = "none"')
 
 # `prepare` looks through its whole process for tensors as long as the test split (37), and notes down every picture
@@ -175,8 +179,8 @@ def test_a_sweep_with_a_plugin_on_ray(tmp_path: Path) -> None:
     assert not (home / ".ray").exists(), "no token is left in the home directory"
 
     before = (tmp_path / "results" / "witness" / "log.jsonl").read_bytes()
-    again = command("run", "witness.toml", "--plugin", "witness_plugin", folder=tmp_path)
-    assert again.returncode == 0
+    again = called("run", "witness.toml", "--plugin", "witness_plugin", folder=tmp_path)
+    assert again.returncode == 0, again.stderr
     assert (tmp_path / "results" / "witness" / "log.jsonl").read_bytes() == before
 
 
@@ -243,15 +247,31 @@ def test_a_trial_whose_workers_die_is_tried_again_and_then_lost(tmp_path: Path) 
 
 def test_more_cpus_than_the_machine_has_are_refused(tmp_path: Path) -> None:
     (tmp_path / "wide.toml").write_text(SWEEP + "[cluster]\ncpus_per_trial = 1000\n")
-    done = command("run", "wide.toml", folder=tmp_path)
+    done = called("run", "wide.toml", folder=tmp_path)
     assert done.returncode == 2
     assert "cluster.cpus_per_trial: expected at most" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
+def refuses_gpus(done: subprocess.CompletedProcess[str]) -> bool:
+    return done.returncode == 2 and "cluster.gpus_per_trial: expected 0" in done.stderr
+
+
+def test_a_gpu_that_ray_does_not_see_is_refused_and_ray_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of Ray only what it would answer; the slow test below starts it."""
+    (tmp_path / "gpu.toml").write_text(GPU)
+    ended = list[str]()
+    monkeypatch.setattr(ray, "init", lambda **terms: None)
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0})
+    monkeypatch.setattr(ray, "shutdown", lambda: ended.append("shutdown"))
+    assert refuses_gpus(called("run", "gpu.toml", folder=tmp_path))
+    assert ended == ["shutdown"]
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(Path("/dev/nvidia0").exists(), reason="this machine has a GPU")
 def test_a_gpu_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "gpu.toml").write_text(SWEEP + "[cluster]\ngpus_per_trial = 0.5\n")
-    done = command("run", "gpu.toml", folder=tmp_path)
-    assert done.returncode == 2
-    assert "cluster.gpus_per_trial: expected 0" in done.stderr
+    (tmp_path / "gpu.toml").write_text(GPU)
+    assert refuses_gpus(command("run", "gpu.toml", folder=tmp_path))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import zipfile
@@ -14,16 +13,9 @@ import pytest
 from regtune.cluster.run import run as run_sweep
 from regtune.log import read_log
 from regtune.sweep import Sweep
+from tests.command_line import called
 from tests.conftest import METHODS, SWEEP, write_log
 from tests.originals import bytes_of
-
-
-def regtune(*words: object, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if name != "REGTUNE_DATA"} | variables
-    return subprocess.run(
-        [sys.executable, "-m", "regtune", *map(str, words)],
-        cwd=folder, capture_output=True, text=True, check=False, timeout=120, env=environment,
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -35,39 +27,39 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_list_prints_every_method(results: Path) -> None:
-    printed = regtune("list", folder=results).stdout
+    printed = called("list", folder=results).stdout
     assert all(name in printed for name in METHODS)
     assert all(word in printed for word in ("digits", "mlp", "adamw"))
 
 
 def test_list_prints_the_card_of_one_thing(results: Path) -> None:
-    printed = regtune("list", "dropout", folder=results).stdout
+    printed = called("list", "dropout", folder=results).stdout
     assert "Not with: BatchNorm" in printed
     assert "p_hidden = 0.5 in [0, 1), search [0.1, 0.7], neutral 0.0: probability to drop a hidden unit" in printed
-    refused = regtune("list", "dropot", folder=results)
+    refused = called("list", "dropot", folder=results)
     assert refused.returncode == 2
     assert "did you mean 'dropout'?" in refused.stderr
 
 
 def test_list_prints_the_methods_as_a_markdown_table(results: Path) -> None:
-    lines = regtune("list", "--format", "md", folder=results).stdout.splitlines()
+    lines = called("list", "--format", "md", folder=results).stdout.splitlines()
     assert [line.split("`")[1] for line in lines[2:]] == METHODS
     assert {line.count(" | ") for line in [lines[0], *lines[2:]]} == {3}
-    assert regtune("list", "--format", "tabel", folder=results).returncode == 2
+    assert called("list", "--format", "tabel", folder=results).returncode == 2
 
 
 def test_table_prints_the_answer_and_on_request_markdown_and_csv(results: Path) -> None:
-    brief = regtune("table", "results/small", folder=results).stdout
+    brief = called("table", "results/small", folder=results).stdout
     assert brief.startswith("Better than baseline, this configuration: ")
     assert brief.endswith("\n  regtune report results/small\n  regtune table results/small --full\n")
-    full = regtune("table", "results/small", "--full", folder=results).stdout
-    assert full == regtune("table", "results/small", "--format", "md", folder=results).stdout
+    full = called("table", "results/small", "--full", folder=results).stdout
+    assert full == called("table", "results/small", "--format", "md", folder=results).stdout
     assert "| baseline" in full
-    assert regtune("table", "results/small", "--format", "csv", folder=results).stdout.startswith("arm,knobs,n,")
+    assert called("table", "results/small", "--format", "csv", folder=results).stdout.startswith("arm,knobs,n,")
 
 
 def test_a_recorded_row_is_trained_again_identically(results: Path) -> None:
-    done = regtune("trial", "results/small", "--row", "mixup/confirm/1", folder=results)
+    done = called("trial", "results/small", "--row", "mixup/confirm/1", folder=results)
     assert done.returncode == 0, done.stderr
     assert "identical: every number of 6 epochs" in done.stdout
 
@@ -80,14 +72,14 @@ def test_a_row_that_differs_is_told_apart_from_another_machine(results: Path) ->
             row["epoch"]["val_loss"] += 1e-9
     changed = results / "changed"
     write_log(changed / "log.jsonl", rows)
-    done = regtune("trial", "changed", "--row", "dropout/confirm/0", folder=results)
+    done = called("trial", "changed", "--row", "dropout/confirm/0", folder=results)
     assert done.returncode == 1
     assert "6 numbers differ, the first: epoch 1 val_loss" in done.stdout
     for row in rows:
         if row["event"] == "started":
             row["where"]["torch"] = "1.0"
     write_log(changed / "log.jsonl", rows)
-    done = regtune("trial", "changed", "--row", "dropout/confirm/0", folder=results)
+    done = called("trial", "changed", "--row", "dropout/confirm/0", folder=results)
     assert done.returncode == 3
     assert "not comparable bit for bit, because torch was 1.0, is" in done.stdout
 
@@ -103,7 +95,7 @@ def test_a_trial_of_a_sweep_takes_knobs_by_hand(results: Path) -> None:
         "--set",
         "optimizer.learning_rate=0.02",
     )
-    done = regtune(*words, "--seed", 3, folder=results)
+    done = called(*words, "--seed", 3, folder=results)
     assert done.returncode == 0, done.stderr
     assert "'alpha': 0.4" in done.stdout
     assert "epoch 6: val" in done.stdout
@@ -117,27 +109,27 @@ def test_data_lie_where_an_option_or_the_environment_says(tmp_path: Path) -> Non
     np.savez(folder / "own.npz", x=x, y=y)
     text = SWEEP.partition("[network]")[2]
     (tmp_path / "own.toml").write_text(f'[data]\nname = "npz"\npath = "own.npz"\nvalidation = 32\n[network]{text}')
-    done = regtune("check", "own.toml", "--data", "data", folder=tmp_path)
+    done = called("check", "own.toml", "--data", "data", folder=tmp_path)
     assert done.stdout == "own.toml: ok, 3 arms; 64 training, 32 validation, 24 test examples of 4 classes\n", (
         done.stderr
     )
-    refused = regtune("run", "own.toml", folder=tmp_path)
+    refused = called("run", "own.toml", folder=tmp_path)
     assert refused.returncode == 2
     assert refused.stderr.startswith("regtune: data npz: expected a data folder; set REGTUNE_DATA or --data")
     assert len(refused.stderr.splitlines()) == 1
-    assert regtune("trial", "own.toml", "--data", "data", folder=tmp_path).returncode == 0
-    ran = regtune("run", "own.toml", "--in-process", folder=tmp_path, REGTUNE_DATA="data")
+    assert called("trial", "own.toml", "--data", "data", folder=tmp_path).returncode == 0
+    ran = called("run", "own.toml", "--in-process", folder=tmp_path, REGTUNE_DATA="data")
     assert ran.returncode == 0, ran.stderr
     assert "mlp on npz own.npz, 64 training examples" in " ".join(ran.stdout.split())
     row = ("trial", "results/own", "--row", "baseline/confirm/0")
-    assert regtune(*row, "--data", "data", folder=tmp_path).returncode == 0
+    assert called(*row, "--data", "data", folder=tmp_path).returncode == 0
 
 
 def test_init_writes_the_shipped_sweeps_and_keeps_what_is_there(tmp_path: Path) -> None:
-    first = regtune("init", "mine", folder=tmp_path)
+    first = called("init", "mine", folder=tmp_path)
     assert "wrote mine/quickstart.toml" in first.stdout
     (tmp_path / "mine" / "quickstart.toml").write_text("changed")
-    assert "kept mine/quickstart.toml" in regtune("init", "mine", folder=tmp_path).stdout
+    assert "kept mine/quickstart.toml" in called("init", "mine", folder=tmp_path).stdout
     assert (tmp_path / "mine" / "quickstart.toml").read_text() == "changed"
 
 
@@ -159,7 +151,7 @@ def test_init_writes_the_shipped_sweeps_and_keeps_what_is_there(tmp_path: Path) 
     ],
 )  # fmt: skip
 def test_a_refusal_is_one_line_and_exit_code_2(results: Path, words: tuple[str, ...], said: str) -> None:
-    done = regtune(*words, folder=results)
+    done = called(*words, folder=results)
     assert done.returncode == 2
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1, done.stderr

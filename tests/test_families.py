@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import unescape
 from pathlib import Path
 
@@ -38,14 +37,6 @@ from tests.made_up import made_up_log
 ARMS = ("base", "calm", "sure", "none")
 SEEDS = 8
 Values = Mapping[str, Sequence[float | None]]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def no_collections() -> Iterator[None]:
-    """statsmodels collects garbage in every call, 50 ms and more in a process with pytest in it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gc, "collect", lambda: 0)
-        yield
 
 
 def drawn_scores(

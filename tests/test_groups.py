@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +12,7 @@ from regtune.errors import Refused
 from regtune.recipe import Recipe
 from regtune.single import read_trial
 from regtune.sweep import Sweep
+from tests.command_line import called
 from tests.test_cocktail import COCKTAIL, names, sweep_of, text_of, write
 
 
@@ -250,9 +248,7 @@ def test_what_cannot_be_set_is_refused_in_one_line(arm: Arm, words: list[str], s
 
 def test_a_plan_marks_the_knobs_that_are_not_always_searched(tmp_path: Path) -> None:
     sweep_of(tmp_path, "{ dropout = { switch = true }, l2 = {} }")
-    done = subprocess.run(
-        [sys.executable, "-m", "regtune", "plan", "small.toml"],
-        cwd=tmp_path, capture_output=True, text=True, check=True, env=os.environ | {"COLUMNS": "200"},
-    )  # fmt: skip
+    done = called("plan", "small.toml", folder=tmp_path, COLUMNS="200")
+    assert done.returncode == 0, done.stderr
     assert "dropout.switch, (dropout.p_hidden), l2.strength" in " ".join(done.stdout.split())
     assert "in brackets: searched only in trials whose recipe has the method" in done.stdout

@@ -14,6 +14,7 @@ import pytest
 
 from tests.conftest import SWEEP
 
+pytestmark = pytest.mark.xdist_group("ray")
 LISTENS = "0A"
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from regtune.log import read_log
 from regtune.mirror import Mirror
 from regtune.records import Plain
 from regtune.sweep import Sweep
+from tests.command_line import called
 from tests.conftest import ASHA, SWEEP
 
 
@@ -98,10 +97,7 @@ def test_the_study_of_another_sweep_is_left_alone(sweep_file: Path, tmp_path: Pa
 def test_a_storage_that_cannot_be_opened_is_refused_at_the_start_in_one_line(
     url: str, sweep_file: Path, tmp_path: Path
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "regtune", "run", str(sweep_file), "--results", str(tmp_path), "--optuna-storage", url],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = called("run", sweep_file, "--results", tmp_path, "--optuna-storage", url, folder=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith("regtune: --optuna-storage: expected a storage that Optuna can open")
     assert len(done.stderr.splitlines()) == 1

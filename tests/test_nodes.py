@@ -21,9 +21,11 @@ from regtune.records import Plain
 from regtune.reports.comparison import comparison
 from regtune.store import load
 from regtune.sweep import Sweep
+from tests.command_line import called
 from tests.conftest import SWEEP, untimed
 from tests.test_jobs import free_ports
 
+pytestmark = pytest.mark.xdist_group("ray")
 TOKEN = "fedcba9876543210" * 4
 # What befalls a trial once, at the first call in the middle of its training that finds no file `struck`.
 SHAKY = '''
@@ -171,7 +173,7 @@ def test_a_sweep_on_nodes_started_by_hand_keeps_to_its_labels_and_tries_again_el
 def test_an_address_where_no_cluster_is_is_refused_in_one_line(tmp_path: Path) -> None:
     prepared(tmp_path, "killed", "")
     for address, said in (("ray://127.0.0.1:1", "use regtune submit"), ("127.0.0.1:1", "expected a Ray cluster")):
-        done = regtune("run", "shaky.toml", "--address", address, folder=tmp_path)
+        done = called("run", "shaky.toml", "--address", address, folder=tmp_path)
         assert done.returncode == 2
         assert said in done.stderr
         assert len(done.stderr.splitlines()) == 1

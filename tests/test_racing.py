@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import math
 import random
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -15,15 +13,6 @@ from scipy import stats
 
 from regtune.statistics import compare
 from regtune.statistics.racing import Race
-
-
-@pytest.fixture(autouse=True, scope="module")
-def no_collections() -> Iterator[None]:
-    """statsmodels collects garbage in every call, 50 ms and more in a process with pytest in it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gc, "collect", lambda: 0)
-        yield
-
 
 Full = dict[str, dict[int, float | None]]
 

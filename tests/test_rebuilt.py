@@ -125,10 +125,10 @@ def expected(rows: list[Plain], asks: dict[int, Any], count: int) -> Any:
     return asks[count]
 
 
-def check(sweep: Sweep, seed: int) -> Counter[str]:
-    """Rebuild from every prefix of one log and compare; return what the log held."""
+def check(sweep: Sweep, seed: int, every: int = 1) -> Counter[str]:
+    """Rebuild from every so-manyth prefix of one log and compare; return what the log held."""
     rows, asks, decisions = played(sweep, seed)
-    for count in range(len(rows) + 1):
+    for count in range(seed % every, len(rows) + 1, every):
         rebuilt = Driver(sweep, rows[:count])
         assert expected(rows, asks, count) in (OPEN, rebuilt.next_ask())
         if count in decisions:
@@ -142,14 +142,14 @@ def check(sweep: Sweep, seed: int) -> Counter[str]:
     return held + Counter({"prefixes": len(rows) + 1})
 
 
-def test_every_prefix_of_20_logs(tmp_path: Path) -> None:
-    """One log of every sampler with every pruner."""
+def test_prefixes_of_20_logs(tmp_path: Path) -> None:
+    """One log of every sampler with every pruner: every prefix, of the long ones of the cautious pruner a quarter."""
     held = Counter[str]()
     for seed in range(16):
         held += check(sweep_of(tmp_path, seed), seed)
     cautious = Counter[str]()
     for seed in range(16, 20):
-        cautious += check(sweep_of(tmp_path, seed), seed)
+        cautious += check(sweep_of(tmp_path, seed), seed, every=4)
     assert cautious["pruned"] > 5
     assert held["ok"] > 50 and held["pruned"] > 50 and held["diverged"] and held["failed"]
 

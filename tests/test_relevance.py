@@ -33,7 +33,7 @@ VAGUE = (0.5500, 0.5000, 0.5200, 0.5000, 0.5300)
 
 
 def answered(values: NDArray[np.float64], margin: float, alpha: float) -> Relevance:
-    error = float(stats.sem(values))
+    error = float(values.std(ddof=1)) / math.sqrt(len(values))
     return relevance(mean=float(np.mean(values)), error=error, df=len(values) - 1, margin=margin, alpha=alpha)
 
 

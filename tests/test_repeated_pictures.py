@@ -18,9 +18,9 @@ from regtune.examine import examine, remarks
 from regtune.export import export
 from regtune.store import load
 from regtune.sweep import Sweep
+from tests.command_line import called
 from tests.conftest import SWEEP
 from tests.originals import bytes_of, labels_of, write_pictures
-from tests.test_commands import regtune
 from tests.test_own_data import npz
 
 
@@ -182,12 +182,12 @@ def test_names_of_classes_travel_to_workers(tmp_path: Path) -> None:
 
 def test_check_and_run_print_it_and_an_exported_network_knows_its_classes(tmp_path: Path) -> None:
     leaking(tmp_path)
-    checked = regtune("check", "own.toml", "--data", ".", folder=tmp_path)
+    checked = called("check", "own.toml", "--data", ".", folder=tmp_path)
     first, *rest = checked.stdout.splitlines()
     assert first.endswith("8 test examples of 4 classes ([two], four, one, three)")
     assert len(rest) == 1
     assert rest[0].startswith("data npz: 8 of 8 test pictures are training or validation pictures too")
-    ran = regtune("run", "own.toml", "--data", ".", "--in-process", folder=tmp_path)
+    ran = called("run", "own.toml", "--data", ".", "--in-process", folder=tmp_path)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.count("regtune: data npz: 8 of 8 test pictures are training or validation pictures too") == 1
     _, script = export(load(tmp_path / "results" / "own"), "baseline", None, tmp_path / "net")

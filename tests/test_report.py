@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import subprocess
-import sys
 from html import unescape
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +16,7 @@ from regtune.reports import effects, importance, learning, magnitudes, pairs, pr
 from regtune.reports.figures import FIGURES, drawn
 from regtune.reports.report import page, write_report
 from regtune.store import Results, load
+from tests.command_line import called
 from tests.made_up import RATE, made_up_log
 from tests.test_tables import BETTER, HOSTILE, POOR, SPREAD
 
@@ -150,10 +149,10 @@ def test_the_heat_map_counts_its_trials(results: Results) -> None:
 
 def test_report_on_the_command_line(tmp_path: Path) -> None:
     folder = made_up_log(tmp_path / "results", {"base": SPREAD, "other": BETTER})
-    words = [sys.executable, "-m", "regtune", "report", str(folder)]
-    printed = subprocess.run(words, capture_output=True, text=True, check=True).stdout
-    assert printed.splitlines()[0] == f"wrote {folder}/report.html"
-    subprocess.run([*words, "--to", str(tmp_path / "elsewhere" / "a.html")], capture_output=True, check=True)
+    done = called("report", folder, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == f"wrote {folder}/report.html"
+    assert called("report", folder, "--to", "elsewhere/a.html", folder=tmp_path).returncode == 0
     assert (tmp_path / "elsewhere" / "a-figures" / "effects.pdf").exists()
-    refused = subprocess.run([*words[:-1], str(tmp_path / "none")], capture_output=True, text=True, check=False)
+    refused = called("report", "none", folder=tmp_path)
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -15,15 +13,6 @@ from statsmodels.stats.multitest import multipletests
 
 from regtune.statistics import against, bca_interval, compare, every_pair, mean_interval, preference, share_interval
 from regtune.statistics.further import further_seeds
-
-
-@pytest.fixture(autouse=True, scope="module")
-def no_collections() -> Iterator[None]:
-    """statsmodels collects garbage in every call, 50 ms and more in a process with pytest in it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gc, "collect", lambda: 0)
-        yield
-
 
 scores = st.lists(st.floats(-1, 1, allow_nan=False).map(lambda v: round(v, 4)), min_size=0, max_size=12)
 

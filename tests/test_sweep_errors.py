@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from copy import deepcopy
@@ -19,6 +17,7 @@ from hypothesis import strategies as st
 
 from regtune.errors import Refused
 from regtune.sweep import Sweep
+from tests.command_line import called
 from tests.conftest import METHODS
 
 # A file without a mistake, each line as the cases want it; what ships may change without them.
@@ -235,8 +234,7 @@ def test_a_file_without_permission_is_refused(tmp_path: Path) -> None:
 def test_the_command_line_prints_the_line_and_exits_with_2(case: str, tmp_path: Path) -> None:
     file = tmp_path / "bad.toml"
     file.write_text(GOOD.replace(*BAD[case][:2], 1))
-    command = [sys.executable, "-m", "regtune", "check", str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parent.parent)
+    done = called("check", file, folder=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"regtune: {file}: {refusal(file)}\n"
 

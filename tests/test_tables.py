@@ -5,8 +5,6 @@ from __future__ import annotations
 import gc
 import json
 import re
-import subprocess
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from regtune.reports.formats import FORMATS
 from regtune.reports.latex import escaped
 from regtune.reports.unsaid import unsaid
 from regtune.store import load
+from tests.command_line import called
 from tests.made_up import made_up_log
 
 HOSTILE = r"a&b_%$#{}~^\input{x} [1] | <script> " + '"q"'
@@ -126,10 +125,10 @@ def test_a_poor_log_still_gives_a_table_that_says_what_cannot_be_said(tmp_path: 
 
 def test_several_folders_and_formats_on_the_command_line(tmp_path: Path) -> None:
     folders = [made_up_log(tmp_path / name, {"base": SPREAD}, name=name) for name in "ab"]
-    words = [sys.executable, "-m", "regtune", "table", *map(str, folders), "--format"]
-    done = subprocess.run([*words, "json"], capture_output=True, text=True, check=True)
+    done = called("table", *folders, "--format", "json", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
     assert [sweep["sweep"] for sweep in strict(done.stdout)["sweeps"]] == ["a", "b"]
-    refused = subprocess.run([*words, "latx"], capture_output=True, text=True, check=False)
+    refused = called("table", *folders, "--format", "latx", folder=tmp_path)
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
     assert "did you mean 'latex'?" in refused.stderr
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +17,7 @@ from regtune.reports.together import frame, together
 from regtune.reports.together_words import caption_over_sweeps, sentences_over_sweeps, table_over_sweeps
 from regtune.statistics.ranks import ranks
 from regtune.store import Results, load
+from tests.command_line import called
 from tests.made_up import made_up_log
 from tests.test_tables import HOSTILE, strict
 
@@ -199,8 +198,8 @@ def test_json_has_a_key_for_it_and_csv_keeps_its_rows(tmp_path: Path) -> None:
 
 def test_several_folders_on_the_command_line(tmp_path: Path) -> None:
     folders = [str(made_up_log(tmp_path / name, ARMS, name=name)) for name in "abc"]
-    words = [sys.executable, "-m", "regtune", "table", "--full", *folders]
-    printed = subprocess.run(words, capture_output=True, text=True, check=True).stdout
-    assert printed.count("3 sweeps together (") == 1
-    refused = subprocess.run([*words, folders[0]], capture_output=True, text=True, check=False)
+    done = called("table", "--full", *folders, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("3 sweeps together (") == 1
+    refused = called("table", "--full", *folders, folders[0], folder=tmp_path)
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections import Counter
 from html import unescape
 from itertools import combinations, pairwise
@@ -23,6 +21,7 @@ from regtune.reports.together import Together
 from regtune.reports.volume import volume
 from regtune.statistics.ranks import ranks
 from regtune.store import load
+from tests.command_line import called
 from tests.made_up import made_up_log
 from tests.test_tables import HOSTILE
 from tests.test_together import ARMS, several
@@ -118,8 +117,8 @@ def test_two_sweeps_give_a_page_that_says_why_it_has_no_diagram(tmp_path: Path) 
 
 def test_report_of_several_folders_on_the_command_line(tmp_path: Path) -> None:
     folders = [str(made_up_log(tmp_path / name, {"base": (0.5,)}, name=name, search=("ok",))) for name in "ab"]
-    words = [sys.executable, "-m", "regtune", "report", *folders]
-    done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=tmp_path)
+    done = called("report", *folders, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0] == "wrote report.html"
     written = {path.name for path in (tmp_path / "report-figures").iterdir()}
     assert {"a-confirmed_curves.svg", "b-confirmed_curves.pdf"} <= written
