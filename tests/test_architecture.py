@@ -32,7 +32,7 @@ ORDER = [
     },
     {"lease", "changes", "epochs", "resampling"},
     {"statistics"},
-    {"story", "notes"},
+    {"searches", "story", "notes"},
     {"store"},
     {"ledger", "parquet", "pruning"},
     {"reports"},

@@ -22,7 +22,7 @@ from regtune.lives import Watch, cell_of
 from regtune.log import Log
 from regtune.machine import describe
 from regtune.phase import Phase
-from regtune.phases import LAST, Step, phases
+from regtune.phases import Step, phases
 from regtune.pruners import rungs
 from regtune.records import Plain
 from regtune.sweep import Sweep
@@ -63,7 +63,7 @@ def run(
         spent = Spent(limit or Limit(), log.rows, sweep.cluster.gpus_per_trial)
         steps = phases(sweep, log, watch=_telling(watch, say), spent=spent)
         made = [*_over(steps)]
-        if made[-1].name == LAST and made[-1].phase.done:
+        if made[-1].name == sweep.order[-1] and made[-1].phase.done:
             # A driver may have been killed inside the last row that there was to write, or before it.
             anew = reworded(log.rows, sweep.plain())
             writes = bool(log.torn) or anew is not None or not all(step.phase.settled for step in made)
