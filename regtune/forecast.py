@@ -9,6 +9,7 @@ from rich.console import Group
 from rich.table import Table
 
 from regtune.arms import Arm
+from regtune.begun import as_begun
 from regtune.changes import check_same
 from regtune.folders import repeats_of
 from regtune.log import read_log
@@ -52,7 +53,7 @@ def forecast(sweep: Sweep, results: Path) -> Group:
     """Return what is done and what is left of one repeat of a sweep, ready to print; raises Refused as a run would."""
     path = sweep.folder(results) / "log.jsonl"
     rows, torn = read_log(path) if path.exists() else ([], 0)
-    log = _Read(path=path, rows=rows)
+    log, sweep = _Read(path=path, rows=rows), as_begun(sweep, rows)
     lines = [f"added: {text}" for text in check_same(path, rows, sweep.plain())]
     lines += ["the last line of the log was torn off by a crash and is left out"] if torn else []
     # Before a phase is over, what the next is to do may still change.

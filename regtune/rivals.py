@@ -53,9 +53,9 @@ class RivalsBoard(Listed):
             self._scores.setdefault((cell.arm, number), {})[seed] = score
 
     def beyond(self, ended: Ended) -> Beyond:
-        """Return the variances over searches by these scores of confirm and those of all rivals, see `Searches`.
+        """Return for a race the variances over searches by these scores of confirm and those of all rivals.
 
-        None where verdicts are about the configuration that was found.
+        See `Searches.variances`. None where verdicts are about the configuration that was found.
         """
         if self._searches is None:
             return None
@@ -63,4 +63,4 @@ class RivalsBoard(Listed):
         for arm, number in self._searches.choices.numbers.items():
             mine = {seed: score for seed, score in (ended.get(arm) or {}).items() if score is not None}
             scores[arm, number] = mine
-        return self._searches.variances([arm.name for arm in self.sweep.arms], scores)
+        return self._searches.variances([arm.name for arm in self.sweep.arms], scores, corrected=False)

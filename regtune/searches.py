@@ -71,7 +71,9 @@ class Searches:
             for seed in range(self.seeds)
         )
 
-    def beyond(self, rows: Sequence[Plain], metric: str, arms: Sequence[str]) -> dict[str, float]:
+    def beyond(
+        self, rows: Sequence[Plain], metric: str, arms: Sequence[str], *, corrected: bool = True
+    ) -> dict[str, float]:
         """Return the `variances` by a column of these rows; NaN while rivals are still to be trained."""
         found: Scores = {}
         for row in rows:
@@ -81,19 +83,20 @@ class Searches:
             number, seed = parted(row["number"]) if row["phase"] == "rivals" else mine
             if not math.isnan(row[metric]):
                 found.setdefault((row["arm"], number), {})[seed] = float(row[metric])
-        variances = self.variances(arms, found)
+        variances = self.variances(arms, found, corrected=corrected)
         return dict.fromkeys(variances, math.nan) if self.open_in(rows) else variances
 
-    def variances(self, arms: Sequence[str], scores: Scores) -> dict[str, float]:
+    def variances(self, arms: Sequence[str], scores: Scores, *, corrected: bool = True) -> dict[str, float]:
         """Return by arm the variance over searches of its mean difference to the first of `arms`.
 
         Only the seeds that rivals have count. NaN where fewer than two of them ended well for all, and where there was
         no choice. Arms that are off have none; choices that were made too seldom to be confirmed are left out.
+        `corrected` is that of `search_variance`; a race takes them as they are, see `statistics.racing`.
         """
         baseline, *others = arms
-        return {arm: self._of(scores, arm, baseline) for arm in others if arm not in self.choices.off}
+        return {arm: self._of(scores, arm, baseline, corrected) for arm in others if arm not in self.choices.off}
 
-    def _of(self, scores: Scores, arm: str, baseline: str) -> float:
+    def _of(self, scores: Scores, arm: str, baseline: str, corrected: bool) -> float:
         from regtune.statistics.search_variance import search_variance  # its room loads scipy, which costs time
 
         known = {name: {self.choices.numbers.get(name), *self.rivals.get(name, [])} for name in (arm, baseline)}
@@ -111,7 +114,7 @@ class Searches:
             [scores[arm, pair[0]][seed] - scores[baseline, pair[1]][seed] if pair else 0.0 for seed in seeds]
             for pair in counts
         ]
-        return search_variance(list(counts.values()), rows)
+        return search_variance(list(counts.values()), rows, corrected=corrected)
 
     def _several(self, arm: str) -> bool:
         """Return whether the choice of an arm was one among several."""

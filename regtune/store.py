@@ -147,7 +147,7 @@ def _results(path: Path, header: Plain, story: Story, cells: dict[Cell, Plain], 
     if sweep["confirm"].get("racing") and not (searches and searches.open_in(rows)):
         from regtune.statistics.entered import unneeded  # scipy costs time, and few sweeps race
 
-        beyond = searches.beyond(rows, "test_accuracy", list(sweep["arms"])) if searches else None
+        beyond = searches.beyond(rows, "test_accuracy", [*sweep["arms"]], corrected=False) if searches else None
         for cell in unneeded(cells, sweep, chosen, beyond):
             cells[cell]["status"] = "unneeded"
     for cell, entry in cells.items():

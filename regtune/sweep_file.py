@@ -87,7 +87,8 @@ class Confirm(_Table):
     `racing` every arm gets `first` seeds, and then, up to `seeds`, those whose difference to the baseline is not
     resolved: see `statistics.racing`. `relevant` is the least difference that matters, in points of accuracy, and may
     be set at any time: see `statistics.relevance`. `scope` says what verdicts are about: "searches", of which this one
-    is a draw, see `resampling`, or the "configuration" that it has found; the first where nothing is `scope.lacking`.
+    is a draw, see `resampling`, or the "configuration" that it has found; the first where nothing is `scope.lacking`
+    and no log says otherwise, see `begun`.
     `aa` has a copy of the baseline trained beside the arms, see `copies`; by default where `lacking_copy` is empty.
     """
 

@@ -62,7 +62,7 @@ ORDER = [
     {"samplers", "scope"},
     {"sweep_parts"},
     {"sweep"},
-    {"alone"},
+    {"alone", "begun"},
     {"examine"},
     {"pruners"},
     {"boards"},

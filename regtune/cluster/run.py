@@ -11,6 +11,7 @@ from pathlib import Path
 
 from regtune import lease
 from regtune.attempt import Pace
+from regtune.begun import as_begun
 from regtune.build import build_dataset
 from regtune.changes import check_same, reworded
 from regtune.data import Place, Pool, Splits
@@ -58,6 +59,7 @@ def run(
     with Log(path) as log:
         if log.torn:
             say(f"{path}: the last line was torn off by a crash and is left out")
+        sweep = as_begun(sweep, log.rows)
         for text in check_same(path, log.rows, sweep.plain()):
             say(f"{path}: added: {text}")
         spent = Spent(limit or Limit(), log.rows, sweep.cluster.gpus_per_trial)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from regtune.statistics import FEWEST
+from regtune.statistics.comparisons import NOT_KNOWN
 
 
 def unsaid(table: pd.DataFrame, unit: str = "seed", apart: str = "no {unit} shared with {first}") -> list[str]:
@@ -19,7 +20,8 @@ def unsaid(table: pd.DataFrame, unit: str = "seed", apart: str = "no {unit} shar
     alone, several = table[table["n"] == 1], table[table["n"] > 1]
     on = others[others["verdict"] != "off is as good"]  # of which nothing is left unsaid
     few = on[(on["pairs"] > 0) & (on["pairs"] < FEWEST)]
-    tied = on[(on["pairs"] >= FEWEST) & on["difference_low"].isna()]
+    unknown = on["note"] == NOT_KNOWN
+    tied = on[(on["pairs"] >= FEWEST) & on["difference_low"].isna() & ~unknown]
     sentences = [
         _named(table[table["n"] == 0], "nothing is said of test accuracy, since no confirmed trial ended well"),
         _named(alone, f"one {unit} only, so no interval"),
@@ -27,6 +29,7 @@ def unsaid(table: pd.DataFrame, unit: str = "seed", apart: str = "no {unit} shar
             several[several["test_accuracy_low"].isna()], f"all {unit}s have the same score, which gives no interval"
         ),
         _named(few, f"fewer than {FEWEST} {unit}s shared with {baseline['arm']}, so no interval, p-value or verdict"),
+        _named(on[unknown], f"{NOT_KNOWN}, so no interval or verdict"),
         _named(tied, f"the difference to {baseline['arm']} is the same for all {unit}s, so no interval or verdict"),
     ]
     if baseline["n"]:

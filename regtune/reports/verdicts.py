@@ -44,13 +44,13 @@ def verdicts(results: Results) -> dict[str, Verdict]:
 def against_baseline(results: Results) -> dict[str, Comparison]:
     """Return for each other arm its comparison with the first: all at once after equal seeds, or that of a race."""
     race, equal = Race.of(results.sweep["confirm"]), family(results, ACCURACY)
-    raced = race.compare(_ended(results), beyond(results, ACCURACY.name)) if race is not None else {}
+    raced = race.compare(_ended(results), beyond(results, ACCURACY.name, corrected=False)) if race is not None else {}
     return equal | {arm: found for arm, found in raced.items() if arm not in results.off}
 
 
 def held(results: Results) -> list[str]:
     """Return the arms that a race over searches has given up, since no number of seeds would resolve them."""
-    race, over = Race.of(results.sweep["confirm"]), beyond(results, ACCURACY.name)
+    race, over = Race.of(results.sweep["confirm"]), beyond(results, ACCURACY.name, corrected=False)
     return race.held(_ended(results), over) if race is not None and not results.rivals_open else []
 
 
