@@ -4,7 +4,14 @@
 
 1. Null sweeps of 8 equal arms, raced: the share of sweeps with any false verdict, for scores that are normal, that
    are accuracies on 359 examples (at 97 % and at 99.5 %, where ties abound), and that are all tied.
-2. Sweeps of 8 arms, 0.1 to 0.5 points from the baseline in equal steps, sd 0.13: seeds spent by racing over those
+2. The same over searches: of each arm, searches choose one of 4 configurations, each with a share of them (Dirichlet,
+   2 each) and a mean that differs from the others' by a standard deviation of so many sd of a seed's score; the choice
+   is drawn by these shares, and the variance over choices estimated on 5 seeds of all four. The configurations are
+   draws themselves, which the variance over these four does not show. Nothing is held here, which can only add false
+   verdicts; seeds and arms held are those of the first sweeps, by the rule itself. Beside it the same race with the
+   noise of these seeds taken off the variance, and equal seeds with it taken off (as `comparisons` does). Then with
+   arms that are better, by so many sd.
+3. Sweeps of 8 arms, 0.1 to 0.5 points from the baseline in equal steps, sd 0.13: seeds spent by racing over those
    of equal allocation with the same share of pairs resolved.
 
 The rule is that of `regtune.statistics.racing`, vectorised here over sweeps; the first sweeps of each kind are
@@ -23,19 +30,22 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from regtune.statistics.racing import Race
+from regtune.statistics.search_variance import search_variance
 
 Array = NDArray[np.float64]
 ARMS, SD = 8, 0.13
 GAPS = np.concatenate([[0.0], np.linspace(0.1, 0.5, ARMS - 1)])
 CHECKED = 50
+CONFIGURATIONS = 4
+APART = (0.0, 0.2, 0.4, 0.7, 1.0, 2.0)
 ALPHA = 0.05
 
 
-def p_values(differences: Array) -> Array:
-    """Return two-sided paired t-tests over the last axis, 1 where nothing varies."""
+def p_values(differences: Array, beyond: Array | float = 0.0) -> Array:
+    """Return two-sided paired t-tests over the last axis, with a variance `beyond`; 1 where nothing varies."""
     n = differences.shape[-1]
     flat = np.ptp(differences, axis=-1) <= 1e-12
-    sem = np.where(flat, 1.0, differences.std(axis=-1, ddof=1) / np.sqrt(n))
+    sem = np.where(flat, 1.0, np.sqrt(differences.var(axis=-1, ddof=1) / n + beyond))
     return np.where(flat, 1.0, 2 * stats.t.sf(np.abs(differences.mean(axis=-1)) / sem, n - 1))
 
 
@@ -48,7 +58,7 @@ def holm(ps: Array) -> Array:
     return adjusted
 
 
-def race(rule: Race, scores: Array) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+def race(rule: Race, scores: Array, beyond: Array | float = 0.0) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     """Race sweeps [sweep, arm, seed]; return which pairs [sweep, arm - 1] are resolved and the seeds of each arm."""
     differences = scores[:, 1:] - scores[:, :1]
     waiting = np.ones(differences.shape[:2], dtype=bool)
@@ -59,7 +69,7 @@ def race(rule: Race, scores: Array) -> tuple[NDArray[np.bool_], NDArray[np.int64
         seeds[waiting.any(axis=1) | (count == rule.looks[0]), 0] = count
         so_far = differences[..., :count]
         sign = np.sign(so_far.mean(axis=-1))
-        past.append((p_values(so_far) / share, sign))
+        past.append((p_values(so_far, beyond) / share, sign))
         least = np.minimum(1.0, np.min([np.where(s == sign, p, 1.0) for p, s in past], axis=0))
         current = np.where(waiting, least, current)
         waiting &= holm(current) > ALPHA
@@ -98,6 +108,54 @@ def null(rule: Race, sweeps: int, draws: np.random.Generator) -> None:
         print(f"null, {name}: any false verdict in {100 * false.mean():.2f} % of {sweeps} sweeps", flush=True)
 
 
+def over_searches(rule: Race, sweeps: int, draws: np.random.Generator, apart: float, gap: float = 0.0) -> None:
+    """Print the share of sweeps of equal arms with any verdict over searches; with a `gap`, that of pairs resolved."""
+    shares = draws.dirichlet([2.0] * CONFIGURATIONS, (sweeps, ARMS))
+    scores = apart * draws.standard_normal((*shares.shape, 1)) + draws.standard_normal((*shares.shape, rule.most))
+    scores[:, 1:] += gap
+    numbers = (shares.cumsum(axis=-1) > draws.random((sweeps, ARMS, 1))).argmax(axis=-1)
+    chosen = np.take_along_axis(scores, numbers[..., None, None], axis=2)[:, :, 0]
+    pairs = scores[:, 1:, :, None, : rule.first] - scores[:, :1, None, :, : rule.first]
+    weights = shares[:, 1:, :, None] * shares[:, :1, None, :]
+    plain, corrected = variances(weights, pairs, corrected=False), variances(weights, pairs, corrected=True)
+    equal = holm(p_values(chosen[:, 1:] - chosen[:, :1], corrected)) <= ALPHA
+    found = [race(rule, chosen, plain)[0], race(rule, chosen, corrected)[0], equal]
+    spent, held = check_over_searches(rule, chosen, plain, found[0])
+    raced, taken_off, same = (100 * (each.mean() if gap else each.any(axis=1).mean()) for each in found)
+    what = f"over searches, {apart:g} sd apart, gap {gap:g} sd: {'resolved' if gap else 'any false verdict'}"
+    print(
+        f"{what} {raced:.2f} % of {sweeps} sweeps{' x arms' if gap else ''}; noise taken off {taken_off:.2f} %, equal "
+        f"seeds and noise taken off {same:.2f} %; {spent:.0f} of {ARMS * rule.most} seeds, {held:.1f} of {ARMS - 1} "
+        f"arms held",
+        flush=True,
+    )
+
+
+def variances(weights: Array, pairs: Array, *, corrected: bool) -> Array:
+    """Return the variance over choices of each pair, [sweep, arm - 1], by the function that tables use."""
+    found = np.empty(weights.shape[:2])
+    for place in np.ndindex(found.shape):
+        differences = pairs[place].reshape(weights[place].size, -1)
+        found[place] = search_variance(weights[place].ravel().tolist(), differences.tolist(), corrected=corrected)
+    return found
+
+
+def check_over_searches(rule: Race, chosen: Array, beyond: Array, resolved: NDArray[np.bool_]) -> tuple[float, float]:
+    """Race the first sweeps by the rule itself, which holds pairs; return the seeds and pairs held of a sweep.
+
+    Raise AssertionError where it resolves what the race in which nothing is held does not.
+    """
+    spent, held = 0, 0
+    for number in range(min(CHECKED, len(chosen))):
+        ended = {str(arm): dict(enumerate(mine.tolist())) for arm, mine in enumerate(chosen[number])}
+        known = {str(arm + 1): float(value) for arm, value in enumerate(beyond[number])}
+        verdicts = [result.verdict != "unresolved" for result in rule.compare(ended, known).values()]
+        assert not any(mine and not all_ for mine, all_ in zip(verdicts, resolved[number].tolist(), strict=True))
+        spent += sum(rule.seeds(ended, known).values())
+        held += len(rule.held(ended, known))
+    return spent / min(CHECKED, len(chosen)), held / min(CHECKED, len(chosen))
+
+
 def saved(first: int, sweeps: int, draws: np.random.Generator) -> None:
     """Print for several most seeds what racing resolves and spends, and equal allocation with the same power."""
     longest = 200
@@ -124,7 +182,7 @@ def saved(first: int, sweeps: int, draws: np.random.Generator) -> None:
 
 
 def main() -> None:
-    """Run both simulations."""
+    """Run all simulations."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sweeps", type=int, default=2000)
     parser.add_argument("--first", type=int, default=5)
@@ -136,6 +194,10 @@ def main() -> None:
         rule = Race(first=arguments.first, most=most)
         print(f"first {rule.first}, most {rule.most}: looks {rule.looks}")
         null(rule, arguments.sweeps, draws)
+        for apart in APART:
+            over_searches(rule, arguments.sweeps, draws, apart)
+        for apart, gap in ((0.0, 1.5), (0.0, 3.0), (0.4, 3.0)):
+            over_searches(rule, arguments.sweeps, draws, apart, gap)
     saved(arguments.first, arguments.sweeps, draws)
 
 

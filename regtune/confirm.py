@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from regtune.boards import Asked, Listed
 from regtune.metric import METRICS
 from regtune.records import Cell, Outcome, Trial
 from regtune.select import SelectBoard, on_its_split
-from regtune.statistics.racing import Race
+from regtune.statistics.racing import Beyond, Ended, Race
 from regtune.sweep import Sweep
 
 
 class ConfirmBoard(Listed):
     """Hands out seed 0 of every arm, then seed 1 of every arm, and so on.
 
-    In a race `planned` grows when all that is planned has ended and the race asks for more.
+    In a race `planned` grows when all that is planned has ended and the race asks for more. `beyond` gives it the
+    variances over searches where it is over those, see `Race.seeds`; all that they depend on has then ended.
     """
 
-    def __init__(self, sweep: Sweep, select: SelectBoard) -> None:
+    def __init__(self, sweep: Sweep, select: SelectBoard, beyond: Callable[[Ended], Beyond]) -> None:
         super().__init__()
         self.sweep, self._metric = sweep, METRICS[sweep.confirm.metric]
         self.chosen: Mapping[str, Mapping[str, Any]] = select.chosen()
-        self._race = Race.of(sweep.confirm.model_dump())
+        self._race, self._beyond = Race.of(sweep.confirm.model_dump()), beyond
         self._ended: dict[str, dict[int, float | None] | None] = {
             arm.name: {} if arm.name in self.chosen else None for arm in sweep.arms
         }
         self._over: set[Cell] = set()
-        self._seeds(self._race.seeds(self._ended) if self._race else dict.fromkeys(self.chosen, sweep.confirm.seeds))
+        every = dict.fromkeys(self.chosen, sweep.confirm.seeds)
+        self._seeds(self._race.seeds(self._ended, self._beyond(self._ended)) if self._race else every)
 
     def _seeds(self, seeds: Mapping[str, int]) -> None:
         """Plan so many seeds for each arm, seed by seed, beside what is planned already."""
@@ -64,7 +66,7 @@ class ConfirmBoard(Listed):
         mine[cell.number] = None if value is None else self._metric.turned(value)
         self._over.add(cell)
         if len(self._over) == len(self.planned):  # a look waits for all its trials
-            self._seeds(self._race.seeds(self._ended))
+            self._seeds(self._race.seeds(self._ended, self._beyond(self._ended)))
 
 
 def confirm_trial(sweep: Sweep, arm: str, params: Mapping[str, Any], number: int) -> Trial:

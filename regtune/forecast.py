@@ -9,6 +9,7 @@ from rich.console import Group
 from rich.table import Table
 
 from regtune.arms import Arm
+from regtune.begun import as_begun
 from regtune.changes import check_same
 from regtune.folders import repeats_of
 from regtune.log import read_log
@@ -54,7 +55,7 @@ def forecast(sweep: Sweep, results: Path, *, retry_failed: bool = False) -> Grou
     path = sweep.folder(results) / "log.jsonl"
     rows, torn = read_log(path) if path.exists() else ([], 0)
     again = retry_of(rows, sweep) if retry_failed else None
-    sweep = sweep.as_in(rows)
+    sweep = as_begun(sweep.as_in(rows), rows)
     lines = check_same(path, rows, sweep.plain(), again.mended if again else ())
     lines += again.words() if again else []
     log = _Read(path=path, rows=[*rows, {"event": RETRY, **again.row()}] if again else rows)

@@ -20,8 +20,6 @@ from regtune.select import SelectBoard
 from regtune.sweep import Sweep
 from regtune.trained import Trained
 
-LAST: Name = "rivals"
-
 
 class Step(NamedTuple):
     """A phase by its name, with its board."""
@@ -67,7 +65,11 @@ def _boards(sweep: Sweep) -> Iterator[tuple[Name, Board, Board | None]]:
     select = SelectBoard(sweep, search)
     copy = SelectBoard(copied, own) if copied and own else None
     yield "select", select, copy
-    yield "confirm", ConfirmBoard(sweep, select), ConfirmBoard(copied, copy) if copied and copy else None
-    both = joined(select.scored, copy.scored) if copy else select.scored
-    rivals = RivalsBoard(copied, copy, both) if copied and copy else None
-    yield "rivals", RivalsBoard(sweep, select, select.scored), rivals
+    rivals = RivalsBoard(sweep, select, select.scored)
+    theirs = RivalsBoard(copied, copy, joined(select.scored, copy.scored)) if copied and copy else None
+    for name in sweep.order[2:]:
+        if name == "rivals":
+            yield name, rivals, theirs
+        else:
+            confirm = ConfirmBoard(copied, copy, theirs.beyond) if copied and copy and theirs else None
+            yield name, ConfirmBoard(sweep, select, rivals.beyond), confirm

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from regtune.control import AT_RUNGS
 from regtune.pruners import rungs
-from regtune.resampling import MOST, SEEDS
+from regtune.resampling import MOST, rival_seeds
 from regtune.samplers.grid import grid_size
 from regtune.searched import doubts, knob_rows
 from regtune.statistics.rungs import ENDED
@@ -60,7 +60,7 @@ def planned(sweep: Sweep) -> Group:
     if sweep.scope == "searches":
         lines.append(
             f"rivals: configurations that search and select nearly chose, up to {MOST} of each arm on "
-            f"{min(SEEDS, sweep.confirm.seeds)} seeds: verdicts are over searches; the table has the most"
+            f"{rival_seeds(sweep.confirm.model_dump())} seeds: verdicts are over searches; the table has the most"
         )
     if off := [arm.name for arm in sweep.arms if sweep.can_be_off(arm)]:
         lines.append(f"may turn out to be as good off, and are then not confirmed: {', '.join(off)}")

@@ -20,12 +20,13 @@ from dataclasses import replace
 
 from regtune.choice import Choices, Scored, choose
 from regtune.copies import is_copy
+from regtune.records import Plain
 from regtune.selection import Score, parted, place
 
 DRAWS = 200
 MOST = 3  # rivals of an arm that are confirmed
 LEAST = 0.05  # share of the draws that a rival has won
-SEEDS = 5  # confirm seeds of a rival
+SEEDS = 5  # confirm seeds of a rival, if there are as many
 
 # In a draw: the search trials that an arm and the baseline have chosen, None where the arm is off.
 Pair = tuple[int, int] | None
@@ -67,6 +68,15 @@ def rivals(found: Sequence[Choices], chosen: Choices) -> dict[str, list[int]]:
         others = sorted((n for n in wins if n != number and wins[n] >= LEAST * len(found)), key=lambda n: (-wins[n], n))
         needed[arm] = others[:MOST]
     return needed
+
+
+def rival_seeds(confirm: Plain) -> int:
+    """Return on how many of the first seeds rivals are confirmed, given the `[confirm]` of a sweep or of a log.
+
+    In a race these are seeds that every arm has when it is first looked at.
+    """
+    first, seeds = confirm["first"] if confirm.get("racing") else SEEDS, confirm["seeds"]
+    return min(SEEDS, int(first), int(seeds))
 
 
 def _drawn(scored: Scored, paired: bool, arms: random.Random, apart: random.Random) -> Scored:

@@ -8,10 +8,12 @@ from __future__ import annotations
 from regtune.boards import Asked, Listed
 from regtune.choice import Scored
 from regtune.confirm import confirm_trial
+from regtune.metric import METRICS
 from regtune.records import Cell, Outcome
-from regtune.resampling import SEEDS, draws, rivals
+from regtune.searches import Scores, Searches
 from regtune.select import SelectBoard
 from regtune.selection import parted, place
+from regtune.statistics.racing import Beyond, Ended
 from regtune.sweep import Sweep
 
 
@@ -23,16 +25,14 @@ class RivalsBoard(Listed):
 
     def __init__(self, sweep: Sweep, select: SelectBoard, scored: Scored) -> None:
         super().__init__()
-        self.sweep, self._params = sweep, select.params
-        self.seeds = min(SEEDS, sweep.confirm.seeds)
-        if sweep.scope == "searches":
-            paired = sweep.search.sampler == "paired"
-            found = draws(scored, paired=paired, stream=f"{sweep.name}/{sweep.seed}")
-            mine = rivals(found, select.choices)
+        self.sweep, self._params, self._metric = sweep, select.params, METRICS[sweep.confirm.metric]
+        self._searches = Searches.of(sweep.plain(), scored, select.choices)
+        self._scores: Scores = {}
+        if self._searches is not None:
             self.plan(
                 Cell(arm, "rivals", place(number, seed))
-                for seed in range(self.seeds)
-                for arm, numbers in mine.items()
+                for seed in range(self._searches.seeds)
+                for arm, numbers in self._searches.rivals.items()
                 for number in numbers
             )
 
@@ -47,4 +47,21 @@ class RivalsBoard(Listed):
         return cell.phase == "rivals" and self.has(cell)
 
     def end(self, cell: Cell, outcome: Outcome) -> None:
-        """Take note of nothing: what is planned stays."""
+        """Take note of a score, by which a race over searches looks."""
+        value = outcome.metrics.get(self._metric.test)
+        if outcome.status == "ok" and value is not None:
+            number, seed = parted(cell.number)
+            self._scores.setdefault((cell.arm, number), {})[seed] = self._metric.turned(value)
+
+    def beyond(self, ended: Ended) -> Beyond:
+        """Return for a race the variances over searches by these scores of confirm and those of all rivals.
+
+        See `Searches.variances`. None where verdicts are about the configuration that was found.
+        """
+        if self._searches is None:
+            return None
+        scores = dict(self._scores)
+        for arm, number in self._searches.choices.numbers.items():
+            mine = {seed: score for seed, score in (ended.get(arm) or {}).items() if score is not None}
+            scores[arm, number] = mine
+        return self._searches.variances([arm.name for arm in self.sweep.arms], scores, corrected=False)

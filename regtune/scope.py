@@ -25,7 +25,6 @@ def lacking(search: Search, select: Select, confirm: Confirm, *, adaptive: bool)
         f"take a sampler that learns from no score, as paired, given {search.sampler}": adaptive,
         f"set search.pruner to cautious, epochs or none, given {search.pruner}": search.pruner == "asha",
         f"set confirm.seeds to {FEWEST} or more, given {confirm.seeds}": confirm.seeds < FEWEST,
-        "leave out confirm.racing": confirm.racing,
     }
     return _told(found)
 

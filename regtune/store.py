@@ -17,13 +17,11 @@ from regtune.collection import uncollected
 from regtune.copies import cells_with_copy, is_copy, with_copy
 from regtune.errors import Refused
 from regtune.log import Reading
+from regtune.metric import confirmed_by
 from regtune.notes import limit_of, notes_of
-from regtune.records import FAULTS, Cell, Plain
-from regtune.resampling import SEEDS, draws, rivals
-from regtune.selection import place
+from regtune.records import Cell, Plain
+from regtune.searches import Searches
 from regtune.story import METRICS, Story, missing, planned
-
-ENDED = ("ok", *FAULTS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +37,8 @@ class Results:
     arm has another choice, or the file asks for less. `header` is the newest, `scored` has what the choice of an arm
     is made from and `choices` the choice, `chosen` the knobs that confirm takes, without those of arms that are
     `off`. `notes` are sentences on how the sweep went. `limit` says which limit ended search in the newest run, if any.
-    `drawn` is what searches are drawn from anew. `copied` has the baseline and its hidden copy, see `copies`, as a
-    sweep of two arms, with the epochs of the copy.
+    `searches` are those that verdicts are over, None where they are about the configuration found. `copied` has the
+    baseline and its hidden copy, see `copies`, as a sweep of two arms, with the epochs of the copy.
     """
 
     path: Path
@@ -53,7 +51,7 @@ class Results:
     scored: Scored
     choices: Choices
     notes: list[str]
-    drawn: Scored
+    searches: Searches | None
     limit: str = ""
     copied: Results | None = None
 
@@ -65,27 +63,19 @@ class Results:
     @cached_property
     def rivals_open(self) -> bool:
         """Whether verdicts over searches wait for trials: those of select, or of rivals of a choice."""
-        if self.sweep["confirm"].get("scope") != "searches":
-            return False
-        if self.choices.is_open:
-            return True
-        cells = self.trials[self.trials["phase"] == "rivals"]
-        ended = {(row["arm"], row["number"]) for row in cells.to_dict("records") if row["status"] in ENDED}
-        seeds = range(min(SEEDS, self.sweep["confirm"]["seeds"]))
-        return any((arm, place(n, k)) not in ended for arm, mine in self.rivals.items() for n in mine for k in seeds)
+        cells = self.trials[self.trials["phase"] == "rivals"][["arm", "phase", "number", "status"]]
+        rows = [{str(name): value for name, value in row.items()} for row in cells.to_dict("records")]
+        return self.searches is not None and self.searches.open_in(rows)
 
-    @cached_property
+    @property
     def rivals(self) -> dict[str, list[int]]:
-        """The search trials of each arm that are confirmed beside its choice, see `resampling.rivals`."""
-        return rivals(self.draws, self.choices)
+        """The search trials of each arm that are confirmed beside its choice; none where `searches` is None."""
+        return self.searches.rivals if self.searches else {}
 
-    @cached_property
+    @property
     def draws(self) -> list[Choices]:
-        """What resampled searches choose, see `resampling`; none where verdicts are not over searches."""
-        if self.sweep["confirm"].get("scope") != "searches" or self.choices.is_open:
-            return []
-        paired = self.sweep["search"]["sampler"] == "paired"
-        return draws(self.drawn, paired=paired, stream=f"{self.sweep['name']}/{self.sweep['seed']}")
+        """What resampled searches choose, see `resampling`; none where `searches` is None."""
+        return self.searches.draws if self.searches else []
 
     @cached_property
     def confirmed(self) -> pd.DataFrame:
@@ -153,10 +143,14 @@ def _results(path: Path, header: Plain, story: Story, cells: dict[Cell, Plain], 
         cells[cell] = missing(cell)
         story.plain_trials.pop(cell, None)
         story.runs.pop(cell, None)
-    if sweep["confirm"].get("racing"):
+    searches = Searches.of(sweep, joined(arms, scored) if arms is not None else scored, choices)
+    rows = list(cells.values())
+    if sweep["confirm"].get("racing") and not (searches and searches.open_in(rows)):
         from regtune.statistics.entered import unneeded  # scipy costs time, and few sweeps race
 
-        for cell in unneeded(cells, sweep, chosen):
+        column, names = confirmed_by(sweep).test, [*sweep["arms"]]
+        beyond = searches.beyond(rows, column, names, corrected=False) if searches else None
+        for cell in unneeded(cells, sweep, chosen, beyond):
             cells[cell]["status"] = "unneeded"
     for cell, entry in cells.items():
         if cell.phase == "confirm" and cell.arm in choices.off:
@@ -171,7 +165,7 @@ def _results(path: Path, header: Plain, story: Story, cells: dict[Cell, Plain], 
         trials=_with_gap(pd.DataFrame(list(cells.values()))),
         chosen=chosen,
         scored=scored,
-        drawn=joined(arms, scored) if arms is not None else scored,
+        searches=searches,
         choices=choices,
         notes=notes_of(story.rows, cells),
         limit=limit_of(story.rows),

@@ -12,7 +12,7 @@ from regtune.errors import Refused, nearest, shown
 from regtune.folders import repeat_folder
 from regtune.plugins import find_beside
 from regtune.records import FIRST, PHASES, Phase, Plain
-from regtune.resampling import MOST, SEEDS
+from regtune.resampling import MOST, rival_seeds
 from regtune.samplers import RULES, SAMPLERS, SAMPLING, Sampler
 from regtune.scope import lacking, lacking_copy
 from regtune.seeds import SHIFT, Seeds
@@ -107,10 +107,15 @@ class Sweep(Seeds):
         return paired and arm.neutral and arm.name != self.baseline and not self.arms[0].own
 
     @property
+    def order(self) -> Sequence[Phase]:
+        """The order of all phases: a race looks at its scores with those of the rivals beside them."""
+        return ("search", "select", "rivals", "confirm") if self.confirm.racing else PHASES
+
+    @property
     def phases(self) -> list[Phase]:
         """The phases that this sweep has, in their order."""
         absent = {"select": not self.select.seeds, "rivals": self.scope != "searches"}
-        return [phase for phase in PHASES if not absent.get(phase)]
+        return [phase for phase in self.order if not absent.get(phase)]
 
     def most_trials(self, phase: Phase, arm: Arm) -> int:
         """Return how many trials of an arm a phase of this sweep takes at most."""
@@ -118,7 +123,7 @@ class Sweep(Seeds):
             return self.budget(arm)
         if phase == "select":
             return Selection(**self.select.model_dump(), examples=None).trials
-        return self.confirm.seeds if phase == "confirm" else MOST * min(SEEDS, self.confirm.seeds)
+        return self.confirm.seeds if phase == "confirm" else MOST * rival_seeds(self.confirm.model_dump())
 
     def most_epochs(self, phase: Phase) -> int:
         """Return how many epochs a trial of a phase takes at most, a second training included."""

@@ -90,7 +90,8 @@ class Confirm(_Table):
     resolved: see `statistics.racing`. `metric` is what verdicts are by, on test examples; without a race it may be
     another at any time. `relevant` is the least difference that matters, in its unit (points, of "nll" nats), and may
     be set at any time: see `statistics.relevance`. `scope` says what verdicts are about: "searches", of which this one
-    is a draw, see `resampling`, or the "configuration" that it has found; the first where nothing is `scope.lacking`.
+    is a draw, see `resampling`, or the "configuration" that it has found; the first where nothing is `scope.lacking`
+    and no log says otherwise, see `begun`.
     `aa` has a copy of the baseline trained beside the arms, see `copies`; by default where `lacking_copy` is empty.
     """
 

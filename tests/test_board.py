@@ -177,7 +177,7 @@ def test_confirm_hands_out_seed_by_seed_with_the_chosen_knobs(tmp_path: Path) ->
             metrics = {"val_accuracy": asked.cell.number / 10, "val_loss": 1.0}
             search.tell(asked.cell, epoch(1, asked.cell.number / 10))
             search.end(asked.cell, Outcome(status=status, metrics=metrics))  # type: ignore[arg-type]  # plain words in tests
-    board = ConfirmBoard(sweep, SelectBoard(sweep, search))
+    board = ConfirmBoard(sweep, SelectBoard(sweep, search), lambda ended: None)
     asked_all = [asked for asked in iter(board.ask, None) if asked is not None]
     assert [a.cell for a in asked_all] == [Cell(arm, "confirm", n) for n in range(3) for arm in ("baseline", "dropout")]
     assert all(a.params == search.arms[a.cell.arm].entries[3].params for a in asked_all)

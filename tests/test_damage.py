@@ -330,7 +330,7 @@ def goes_on(sweep: Sweep, path: Path) -> None:
         search = Phase(board=board, log=log, retries=0)
         search.settle()
         if search.done:
-            Phase(board=ConfirmBoard(sweep, SelectBoard(sweep, board)), log=log, retries=0).settle()
+            Phase(board=ConfirmBoard(sweep, SelectBoard(sweep, board), lambda ended: None), log=log, retries=0).settle()
 
 
 def test_damage_was_both_refused_and_recovered_from(counts: Counter[tuple[str, str]]) -> None:

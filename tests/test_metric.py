@@ -264,7 +264,9 @@ def test_a_race_goes_by_the_metric_of_confirm(tmp_path: Path) -> None:
     counts = {}
     for name in ("accuracy", "nll"):
         board = ConfirmBoard(
-            read(tmp_path, with_metric(text, "nll", name)), searched(tmp_path, with_metric(text, "nll", name), losses)
+            read(tmp_path, with_metric(text, "nll", name)),
+            searched(tmp_path, with_metric(text, "nll", name), losses),
+            lambda ended: None,
         )
         draws = np.random.default_rng(0)
         for asked in iter(board.ask, None):

@@ -40,7 +40,7 @@ def searched(folder: Path, text: str = RACING) -> ConfirmBoard:
     for asked in iter(search.ask, None):
         assert asked is not None
         search.end(asked.cell, Outcome(status="ok", kept=1, metrics={"val_accuracy": 0.5, "val_loss": 1.0}))
-    return ConfirmBoard(sweep, SelectBoard(sweep, search))
+    return ConfirmBoard(sweep, SelectBoard(sweep, search), lambda ended: None)
 
 
 def play(board: ConfirmBoard, gap: float) -> list[Asked]:

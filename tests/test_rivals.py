@@ -206,7 +206,6 @@ def test_a_run_that_is_stopped_among_rivals_ends_as_one_that_was_not(
         ("candidates = 2\nmost = 4", "candidates = 1\nmost = 1", "set select.most to 2 or more, given 1"),
         ("trials = 6", "trials = 6\nrepeats = 2", "set search.repeats to 1, given 2, which are over searches"),
         ("seeds = 4", "seeds = 2", "set confirm.seeds to 3 or more, given 2"),
-        ("seeds = 4", "seeds = 4\nracing = true\nfirst = 3", "leave out confirm.racing"),
     ],
 )
 def test_searches_are_refused_where_they_cannot_be_had_and_are_not_the_default_there(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from regtune import lease
 from regtune.attempt import Pace
+from regtune.begun import as_begun
 from regtune.build import build_dataset
 from regtune.changes import check_same, reworded
 from regtune.checkpoints import Checkpoints
@@ -23,7 +24,7 @@ from regtune.lives import Watch, cell_of
 from regtune.log import Log
 from regtune.machine import describe
 from regtune.phase import Phase
-from regtune.phases import LAST, Step, phases
+from regtune.phases import Step, phases
 from regtune.pruners import rungs
 from regtune.records import Cell, Plain
 from regtune.retry import RETRY, failed_cells, retry_of
@@ -63,7 +64,7 @@ def run(
         if log.torn:
             say(f"{path}: the last line was torn off by a crash and is left out")
         again = retry_of(log.rows, sweep) if retry_failed else None
-        sweep = sweep.as_in(log.rows)
+        sweep = as_begun(sweep.as_in(log.rows), log.rows)
         for text in check_same(path, log.rows, sweep.plain(), again.mended if again else ()):
             say(f"{path}: {text}")
         if again is not None and again.cells:
@@ -77,7 +78,7 @@ def run(
         spent = Spent(limit or Limit(), log.rows, sweep.cluster.gpus_per_trial)
         steps = phases(sweep, log, watch=_telling(watch, say), spent=spent)
         made = [*_over(steps)]
-        if made[-1].name == LAST and made[-1].phase.done:
+        if made[-1].name == sweep.order[-1] and made[-1].phase.done:
             # A driver may have been killed inside the last row that there was to write, or before it.
             anew = reworded(log.rows, sweep.plain())
             writes = bool(log.torn) or anew is not None or not all(step.phase.settled for step in made)

@@ -9,11 +9,11 @@ from regtune.control import AT_RUNGS
 from regtune.metric import ACCURACY, METRICS, confirmed_by, searched_by
 from regtune.pruning import standing
 from regtune.records import Plain
+from regtune.reports.raced_words import raced_words
 from regtune.reports.relevant import relevant_words
 from regtune.reports.select_words import rivals_words, select_words
 from regtune.reports.wording import THIS, interval_words
 from regtune.statistics.further import MOST, POWER
-from regtune.statistics.racing import Race
 from regtune.statistics.rungs import ENDED, RANKED, unused
 from regtune.store import Results
 
@@ -83,7 +83,7 @@ def caption(results: Results) -> str:
         f"together at 90 %.",
         rivals_words(results),
         relevant_words(confirm),
-        _raced(confirm),
+        raced_words(results),
         CROSSED if metric == ACCURACY and (results.trials["test_right"] != "").any() and not raced else "",
         BETTER,
         "" if raced or confirm.get("scope") == "searches" else FURTHER,
@@ -156,20 +156,6 @@ def rungs_words(results: Results) -> str:
 def seeds_words(confirm: Plain) -> str:
     """Return on how many seeds each arm is confirmed."""
     return f"{confirm['first']} to {confirm['seeds']}" if confirm.get("racing") else str(confirm["seeds"])
-
-
-def _raced(confirm: Plain) -> str:
-    """Say what a race did to means, intervals and p-values; empty without one."""
-    race = Race.of(confirm)
-    if race is None:
-        return ""
-    looks, metric = ", ".join(map(str, race.looks)), METRICS[confirm.get("metric", "accuracy")]
-    return (
-        f"Racing: after {looks} seeds only the baseline and arms not yet resolved against it went on, the error split "
-        f"over these looks in proportion to the seeds that each adds; p-values and intervals of the difference are by "
-        f"that split, those of {metric.short} and of better in % are not corrected for it, and means after racing lean "
-        f"outward."
-    )
 
 
 def data_words(data: Plain, confirm: Plain) -> str:

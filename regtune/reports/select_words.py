@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from regtune.metric import ACCURACY, confirmed_by, searched_by
-from regtune.resampling import DRAWS, LEAST, MOST, SEEDS
+from regtune.resampling import DRAWS, LEAST, MOST
 from regtune.store import Results
 
 
@@ -29,13 +29,13 @@ def select_words(results: Results) -> str:
 
 def rivals_words(results: Results) -> str:
     """Say what verdicts add to the spread over seeds where they are over searches; empty where they are not."""
-    if results.sweep["confirm"].get("scope") != "searches":
+    if results.searches is None:
         return ""
     open_ = " Rivals are still to be trained, and until then there are no intervals." if results.rivals_open else ""
     return (
         f"Intervals and verdicts are over searches, of which this is one: {DRAWS} times its trials and the seeds of "
         f"select are drawn again and the choice is made anew; choices made so in {100 * LEAST:g} % of the draws or "
-        f"more, up to {MOST} of an arm, are confirmed on {min(SEEDS, results.sweep['confirm']['seeds'])} seeds, "
+        f"more, up to {MOST} of an arm, are confirmed on {results.searches.seeds} seeds, "
         f"and the variance over choices is added to that of the mean over seeds. "
         f"{confirmed_by(results.sweep).long}, better in % and the test set drawn anew are of the configuration "
         f"chosen.{open_}"

@@ -16,6 +16,7 @@ from regtune.reports.budget import budget_as_text, budget_caption
 from regtune.reports.caption import caption
 from regtune.reports.comparison import comparison
 from regtune.reports.metrics import metrics_as_text, metrics_caption, metrics_sentences
+from regtune.reports.raced_words import held_words
 from regtune.reports.scores import scores_as_text
 from regtune.reports.spread_table import spread_table
 from regtune.reports.table import Table
@@ -85,6 +86,5 @@ def _unsaid(results: Results, rows: pd.DataFrame) -> list[str]:
     race = Race.of(results.sweep["confirm"])
     if race is None:
         return unsaid(rows)
-    return unsaid(
-        rows, apart=f"the race has not reached its first look with it and {{first}}, {race.looks[0]} seeds each"
-    )
+    apart = f"the race has not reached its first look with it and {{first}}, {race.looks[0]} seeds each"
+    return [*unsaid(rows, apart=apart), *held_words(results)]

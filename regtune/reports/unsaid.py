@@ -10,6 +10,7 @@ import pandas as pd
 from regtune.metric import ACCURACY
 from regtune.reports.rows import metric_of
 from regtune.statistics import FEWEST
+from regtune.statistics.comparisons import NOT_KNOWN
 
 
 def unsaid(table: pd.DataFrame, unit: str = "seed", apart: str = "no {unit} shared with {first}") -> list[str]:
@@ -22,7 +23,8 @@ def unsaid(table: pd.DataFrame, unit: str = "seed", apart: str = "no {unit} shar
     alone, several = table[table["n"] == 1], table[table["n"] > 1]
     on = others[others["verdict"] != "off is as good"]  # of which nothing is left unsaid
     few = on[(on["pairs"] > 0) & (on["pairs"] < FEWEST)]
-    tied = on[(on["pairs"] >= FEWEST) & on["difference_low"].isna()]
+    unknown = on["note"] == NOT_KNOWN
+    tied = on[(on["pairs"] >= FEWEST) & on["difference_low"].isna() & ~unknown]
     sentences = [
         _named(table[table["n"] == 0], f"nothing is said of test {metric.words}, since no confirmed trial {has}"),
         _named(alone, f"one {unit} only, so no interval"),
@@ -30,6 +32,7 @@ def unsaid(table: pd.DataFrame, unit: str = "seed", apart: str = "no {unit} shar
             several[several[f"{metric.test}_low"].isna()], f"all {unit}s have the same score, which gives no interval"
         ),
         _named(few, f"fewer than {FEWEST} {unit}s shared with {baseline['arm']}, so no interval, p-value or verdict"),
+        _named(on[unknown], f"{NOT_KNOWN}, so no interval or verdict"),
         _named(tied, f"the difference to {baseline['arm']} is the same for all {unit}s, so no interval or verdict"),
     ]
     if baseline["n"]:

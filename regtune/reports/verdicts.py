@@ -9,6 +9,7 @@ import pandas as pd
 
 from regtune.metric import ACCURACY, confirmed_by
 from regtune.reports.families import family
+from regtune.reports.luck import beyond
 from regtune.statistics import Comparison, MeanInterval
 from regtune.statistics.crossed import crossed_intervals
 from regtune.statistics.directions import turned
@@ -47,10 +48,16 @@ def against_baseline(results: Results) -> dict[str, Comparison]:
     """Return for each other arm its comparison with the first: all at once after equal seeds, or that of a race."""
     race, metric = Race.of(results.sweep["confirm"]), confirmed_by(results.sweep)
     equal = family(results, metric)
-    raced = race.compare(_ended(results)) if race is not None else {}
+    raced = race.compare(_ended(results), beyond(results, metric.test, corrected=False)) if race is not None else {}
     if metric.better == "lower":
         raced = {arm: turned(found) for arm, found in raced.items()}
     return equal | {arm: found for arm, found in raced.items() if arm not in results.off}
+
+
+def held(results: Results) -> list[str]:
+    """Return the arms that a race over searches has given up, since no number of seeds would resolve them."""
+    race, over = Race.of(results.sweep["confirm"]), beyond(results, confirmed_by(results.sweep).test, corrected=False)
+    return race.held(_ended(results), over) if race is not None and not results.rivals_open else []
 
 
 def _ended(results: Results) -> dict[str, dict[int, float | None] | None]:

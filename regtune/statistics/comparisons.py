@@ -17,6 +17,7 @@ from regtune.statistics.preference import Preference, preference
 
 Verdict = Literal["better", "worse", "unresolved", "off is as good"]
 FEWEST = 3  # seeds below which no p-value and no verdict is given
+NOT_KNOWN = "the spread over searches is not known"
 Key = TypeVar("Key")
 
 
@@ -129,7 +130,7 @@ def why_not(array: NDArray[np.float64], beyond: float = 0.0) -> str:
         return f"fewer than {FEWEST} pairs"
     if constant(array):
         return "all differences are equal" if array.any() else "identical scores"
-    return "the spread over searches is not known" if math.isnan(beyond) else ""
+    return NOT_KNOWN if math.isnan(beyond) else ""
 
 
 def p_value(array: NDArray[np.float64], beyond: float = 0.0) -> float:

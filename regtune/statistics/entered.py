@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from regtune.metric import Metric, confirmed_by
 from regtune.records import FAULTS, Cell, Plain
-from regtune.statistics.racing import Race
+from regtune.statistics.racing import Beyond, Race
 
 ENDS = ("ok", *FAULTS)
 
@@ -29,13 +29,16 @@ def ended_of(
     return ended
 
 
-def unneeded(cells: Mapping[Cell, Plain], sweep: Plain, confirmed: Collection[str]) -> list[Cell]:
-    """Return the cells of confirm that a race which is over did not ask for; none while it is not, or without one."""
+def unneeded(cells: Mapping[Cell, Plain], sweep: Plain, confirmed: Collection[str], beyond: Beyond) -> list[Cell]:
+    """Return the cells of confirm that a race which is over did not ask for; none while it is not, or without one.
+
+    `beyond` is that of `Race.seeds`.
+    """
     race = Race.of(sweep["confirm"])
     if race is None:
         return []
     ended = ended_of(cells.values(), sweep["arms"], confirmed, confirmed_by(sweep))
-    seeds = race.seeds(ended)
+    seeds = race.seeds(ended, beyond)
     if any(number not in (ended[arm] or {}) for arm, count in seeds.items() for number in range(count)):
         return []
     mine = [cell for cell in cells if cell.phase == "confirm" and cell.arm in seeds]

@@ -12,18 +12,21 @@ from collections.abc import Sequence
 import numpy as np
 
 
-def search_variance(shares: Sequence[float], differences: Sequence[Sequence[float]]) -> float:
+def search_variance(
+    shares: Sequence[float], differences: Sequence[Sequence[float]], *, corrected: bool = True
+) -> float:
     """Return the variance over choices of their mean difference, in squares of its unit.
 
     `shares` says how often each choice was made and `differences` [choices, seeds] what it scored against the
     baseline, all on the same seeds. Means over so few seeds spread by themselves, which the seeds shared by all do
     not show as far as they shift all choices alike: what a choice's own spread around the mean of all explains is
-    taken off, and what is left is not below 0. NaN of fewer than two seeds, or of no choice.
+    taken off, and what is left is not below 0. NaN of fewer than two seeds, or of no choice. Where it is not
+    `corrected` nothing is taken off: then it is too large by what that is expected to be, and never 0 by luck.
     """
     weights, scores = np.asarray(shares, dtype=float), np.asarray(differences, dtype=float)
     if scores.ndim != 2 or scores.shape[1] < 2 or not weights.sum():
         return math.nan
     weights = weights / weights.sum()
     means = scores.mean(axis=1)
-    own = (scores - weights @ scores).var(axis=1, ddof=1) / scores.shape[1]
+    own = (scores - weights @ scores).var(axis=1, ddof=1) / scores.shape[1] if corrected else 0.0
     return max(0.0, float(weights @ ((means - weights @ means) ** 2 - own)))
