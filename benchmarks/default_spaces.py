@@ -44,7 +44,8 @@ CAPTION = """\
 What a method loses against the baseline, in points of validation accuracy; below 0 it gains. Each at its defaults, and
 with one searched knob at an end of its default range, at the learning rate that is best for the baseline of these:
 {rates}. Losses above {most:g} points are bold; the cards of these methods say why. A dash: the network has no place for
-the method; nothing: not trained. Ranges that are shares of the training are those of each budget, as the number says. Means of {seeds} seeds.
+the method; nothing: not trained. Ranges that are shares of the training are those of each budget, as the number says.
+Means of {seeds} seeds.
 mlp: residual, 3 layers of 64 units, 200 digits; convnet: 8 and 16 channels, 200 made-up pictures of 6 x 6, 4 classes.
 
     nice -n 10 python benchmarks/default_spaces.py --to results/published

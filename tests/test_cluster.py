@@ -153,8 +153,9 @@ def test_a_sweep_with_a_plugin_on_ray(tmp_path: Path) -> None:
     home.mkdir()
     result = subprocess.run(
         [sys.executable, "-m", "regtune", "run", "witness.toml", "--plugin", "witness_plugin"],
-        cwd=tmp_path, capture_output=True, text=True, check=True, timeout=300, env=os.environ | {"HOME": str(home)},
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300, env=os.environ | {"HOME": str(home)},
     )  # fmt: skip
+    assert result.returncode == 1, "an arm failed whole"
     (tmp_path / "plain.toml").write_text(SWEEP)
     splits = load_data(Sweep.read(tmp_path / "plain.toml").arms[0].template)
     assert splits.test is not None
@@ -169,10 +170,10 @@ def test_a_sweep_with_a_plugin_on_ray(tmp_path: Path) -> None:
     assert status["baseline", "confirm", "ok"] == 3
     assert "pruned" in set(results.trials["status"])
     failed = results.trials[results.trials["status"] == "failed"]
-    assert set(failed["message"]) == {"RuntimeError: this process holds the test split"}
+    assert set(failed["message"]) == {"RuntimeError: this process holds the test split (witness_plugin.py:24)"}
     beyond = set(results.trials[results.trials["status"] == "pruned"]["epochs"]) - {2}
     assert not beyond, "a pruned trial trains not one epoch beyond its rung"
-    assert not result.stderr
+    assert result.stderr.startswith("regtune: arms that failed whole: witness; ") and result.stderr.count("\n") == 1
     assert not re.search(r"\b(ray|tune|warning|info)\b", result.stdout, flags=re.IGNORECASE)
     assert "Better than baseline, this configuration: " in result.stdout
     assert (tmp_path / "results" / "witness" / "table.csv").exists()
@@ -180,7 +181,7 @@ def test_a_sweep_with_a_plugin_on_ray(tmp_path: Path) -> None:
 
     before = (tmp_path / "results" / "witness" / "log.jsonl").read_bytes()
     again = called("run", "witness.toml", "--plugin", "witness_plugin", folder=tmp_path)
-    assert again.returncode == 0, again.stderr
+    assert again.returncode == 1, again.stderr
     assert (tmp_path / "results" / "witness" / "log.jsonl").read_bytes() == before
 
 
