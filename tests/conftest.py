@@ -27,7 +27,7 @@ from regtune.regularizers import REGULARIZERS, Regularizer
 from regtune.samplers import SAMPLERS, Question
 from regtune.space import knobs, plain_settings
 from regtune.state import Tensors
-from tests.at_once import Files, starts_ray
+from tests.at_once import Files, rank
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -36,8 +36,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Files:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what starts Ray: it is one group of pytest-xdist, and the longest."""
-    items.sort(key=lambda item: not starts_ray(item.nodeid))
+    items.sort(key=lambda item: rank(item.nodeid))
 
 
 def pytest_collection_finish() -> None:
