@@ -28,7 +28,6 @@ from regtune.sweep import Sweep
 from tests.command_line import called
 from tests.conftest import ASHA, SWEEP, small_trial, untimed
 
-pytestmark = pytest.mark.xdist_group("ray")
 GPU = SWEEP + "[cluster]\ngpus_per_trial = 0.5\n"
 UNPRUNED = SWEEP.replace("population = 1", 'pruner = "none"')
 
