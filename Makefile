@@ -1,8 +1,8 @@
 # Everything runs in the project's own environment, set up from nothing but Python 3.11+ and pip.
 PYTHON ?= python3
 BIN := .venv/bin
-# As many tests at once as there are CPUs, up to four: a process of them takes up to 2 GB. tests/conftest.py has the groups.
-AT_ONCE := --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+# As many tests at once as there are CPUs, up to four, since a process of them takes 2 GB; tests/at_once.py has the rest.
+AT_ONCE := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: quickstart test test-slow readme environment clean
 

@@ -44,7 +44,8 @@ CAPTION = """\
 What a method loses against the baseline, in points of validation accuracy; below 0 it gains. Each at its defaults, and
 with one searched knob at an end of its default range, at the learning rate that is best for the baseline of these:
 {rates}. Losses above {most:g} points are bold; the cards of these methods say why. A dash: the network has no place for
-the method. Ranges that are shares of the training are those of each budget, as the number says. Means of {seeds} seeds.
+the method; nothing: not trained. Ranges that are shares of the training are those of each budget, as the number says.
+Means of {seeds} seeds.
 mlp: residual, 3 layers of 64 units, 200 digits; convnet: 8 and 16 channels, 200 made-up pictures of 6 x 6, 4 classes.
 
     nice -n 10 python benchmarks/default_spaces.py --to results/published
@@ -167,10 +168,14 @@ def table(rows: pd.DataFrame) -> str:
     of = [rows[(rows["setting"] == setting) & (rows["updates"] == updates)] for setting, updates in columns]
     told = [f"{part['baseline'].iloc[0]:.1f} % at {part['rate'].iloc[0]:g}" if len(part) else "" for part in of]
     lines.append("| baseline | accuracy and rate | " + " | ".join(told) + " |")
-    for method, at in dict.fromkeys(zip(rows["method"], rows["at"], strict=True)):
+    places = set(zip(rows["setting"], rows["method"], strict=True))
+    for method, at in dict.fromkeys(sorted(zip(rows["method"], rows["at"], strict=True))):
         mine = [found.get((*column, method, at)) for column in columns]
         values = list(dict.fromkeys(f"{row['value']:g}" for row in mine if row and row["value"] == row["value"]))
-        cells = ["–" if row is None else _cell(row["loss"]) for row in mine]
+        cells = [
+            _cell(row["loss"]) if row else "" if (setting, method) in places else "–"
+            for row, (setting, _) in zip(mine, columns, strict=True)
+        ]
         place = f"{at} = {', '.join(values)}" if values else at
         lines.append(f"| `{method}` | {place} | " + " | ".join(cells) + " |")
     seeds = ", ".join(f"{count} (at {epochs * UPDATES:,} updates)" for epochs, count in SEEDS.items())

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import json
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
 
@@ -30,8 +31,7 @@ def choices_of(values: Iterable[Any]) -> CategoricalDistribution:
 
     Optuna warns of lists, since not all of its storages can hold them; those that keep JSON do.
     """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Choices for a categorical distribution should be")
+    with _lists_allowed():
         return CategoricalDistribution(list(values))
 
 
@@ -43,11 +43,8 @@ def plain(space: BaseDistribution) -> Plain:
 
 def read(row: Plain | str) -> BaseDistribution:
     """Return the distribution of a log's header: a table as above, or the text that Optuna printed in older logs."""
-    if isinstance(row, str):
-        return _read_text(row)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Choices for a categorical distribution should be")
-        return json_to_distribution(json.dumps(row))
+    with _lists_allowed():
+        return _read_text(row) if isinstance(row, str) else json_to_distribution(json.dumps(row))
 
 
 def words(space: BaseDistribution) -> str:
@@ -74,6 +71,13 @@ def holds(space: BaseDistribution, value: Any) -> bool:
         return False
     places = (value - space.low) / space.step if space.step else 0.0
     return abs(places - round(places)) < 1e-8
+
+
+@contextmanager
+def _lists_allowed() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Choices for a categorical distribution should be")
+        yield
 
 
 def _read_text(text: str) -> BaseDistribution:

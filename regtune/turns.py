@@ -28,8 +28,15 @@ class Turns:
         self._held: dict[str, Cell] = {}  # by the id of the trial
 
     def next(self, lives: Mapping[Cell, Life]) -> Cell | None:
-        """Return the first that may go; one whose trial another cell has in hands waits for what becomes of it."""
-        return next((cell for cell in self.waiting if lives[cell].asked.trial.id not in self._held), None)
+        """Return the first that may go; one whose trial another cell has in hands waits for what becomes of it.
+
+        Of cells that hold one trial the one that has come furthest goes: it has a checkpoint.
+        """
+        first = next((cell for cell in self.waiting if lives[cell].asked.trial.id not in self._held), None)
+        if first is None:
+            return None
+        same = [cell for cell in self.waiting if lives[cell].asked.trial.id == lives[first].asked.trial.id]
+        return max(same, key=lambda cell: len(lives[cell].epochs))
 
     def wait(self, cell: Cell, life: Life) -> None:
         """Let a cell wait, as one that nobody runs any more."""

@@ -15,6 +15,7 @@ import torch
 import vl_convert
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
+from xdist.remote import Producer
 
 from regtune.data import Place, Splits
 from regtune.lane import Lane
@@ -26,19 +27,16 @@ from regtune.regularizers import REGULARIZERS, Regularizer
 from regtune.samplers import SAMPLERS, Question
 from regtune.space import knobs, plain_settings
 from regtune.state import Tensors
+from tests.at_once import Files, rank
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Files:
+    return Files(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have pytest-xdist keep a file to one worker, whose fixtures are made once, and begin with what takes longest.
-
-    Files that start Ray are marked as one group: it takes a CPU for every trial, so two of them would only wait for
-    each other.
-    """
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group") != pytest.mark.xdist_group("ray").mark)
+    items.sort(key=lambda item: rank(item.nodeid))
 
 
 def pytest_collection_finish() -> None:

@@ -327,7 +327,7 @@ def false_verdicts(folder: Path, luck: float, scope: str, sampler: str = "paired
 MOST = binom.ppf(0.999, SWEEPS, 0.05)
 
 
-@pytest.mark.parametrize("scope", ["searches", "configuration"])
+@pytest.mark.parametrize("scope", ["searches", pytest.param("configuration", marks=pytest.mark.slow)])
 def test_where_no_configuration_is_better_few_verdicts_are_false(scope: str, tmp_path: Path) -> None:
     assert false_verdicts(tmp_path, 0.0, scope) <= MOST
 

@@ -59,7 +59,7 @@ def naive(told: Sequence[Told], *, rungs: Sequence[int], factor: float, populati
     return bool(score < cut - 2 * math.sqrt(spread + share * (1 - share) / (examples + 4)))
 
 
-@pytest.mark.parametrize(("factor", "rungs"), [(3.0, (6, 18)), (2.0, (6, 12, 24))])
+@pytest.mark.parametrize(("factor", "rungs"), [pytest.param(3.0, (6, 18), marks=pytest.mark.slow), (2.0, (6, 12, 24))])
 def test_decisions_on_recorded_curves_are_those_of_a_naive_one_call_by_call(
     tmp_path: Path, factor: float, rungs: tuple[int, ...]
 ) -> None:

@@ -164,6 +164,98 @@ def test_what_makes_trials_incomparable_is_refused_with_its_path(old: str, new: 
     assert len(text.splitlines()) == 1
 
 
+L2 = SMALL.replace("[search]", "l2 = { l2 = {} }\n[search]")
+LESS = [
+    (L2, SMALL, ["arm l2"]),
+    (SMALL, SMALL.replace("dropout = { dropout = {} }\n", ""), ["arm dropout"]),
+    (SMALL, SMALL.replace("seeds = 2", "seeds = 1"), ["confirm.seeds: 2 -> 1"]),
+    (SMALL, SMALL.replace("trials = 2", "trials = 1"), ["arms.baseline.trials: 2 -> 1", "arms.dropout.trials: 2 -> 1"]),
+    (L2, SMALL.replace("seeds = 2", "seeds = 1"), ["confirm.seeds: 2 -> 1", "arm l2"]),
+]
+
+
+@pytest.mark.parametrize(("before", "after", "words"), LESS)
+def test_what_is_asked_for_less_is_no_reason_to_refuse(
+    before: str, after: str, words: list[str], tmp_path: Path
+) -> None:
+    one, other = read(tmp_path, before).plain(), read(tmp_path, after).plain()
+    assert changed(one, other) == ([], words)
+
+
+def test_more_and_less_and_refused_are_told_apart(tmp_path: Path) -> None:
+    mixed = SMALL.replace("dropout = { dropout = {} }", "l2 = { l2 = {} }").replace("seeds = 2", "seeds = 1")
+    one, other = read(tmp_path, SMALL).plain(), read(tmp_path, mixed.replace("trials = 2", "trials = 3")).plain()
+    found = changed(one, other)
+    assert found.less == ["confirm.seeds: 2 -> 1", "arm dropout"]
+    assert found.more == ["arms.baseline.trials: 2 -> 3", "new arm l2"]
+    with pytest.raises(Refused, match=r"batch: 16 -> 8; ") as caught:
+        changed(one, read(tmp_path, mixed.replace("batch = 16", "batch = 8")).plain())
+    assert "dropout" not in str(caught.value)
+
+
+def test_seeds_of_a_race_are_not_lowered(tmp_path: Path) -> None:
+    race = SMALL.replace("seeds = 2", "seeds = 5\nracing = true\nfirst = 3")
+    with pytest.raises(Refused, match=r"confirm\.seeds: 5 -> 4"):
+        changed(read(tmp_path, race).plain(), read(tmp_path, race.replace("seeds = 5", "seeds = 4")).plain())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "left"),
+    [
+        ("dropout = { dropout = {} }\n", "", {"baseline"}),
+        ("seeds = 2", "seeds = 1\naa = false", {"baseline", "dropout"}),
+    ],
+)
+def test_less_shows_less_trains_nothing_and_comes_back(
+    old: str, new: str, left: set[str], finished: Path, tmp_path: Path
+) -> None:
+    log, said = copied(finished, tmp_path), list[str]()
+    before = log.read_bytes()
+    ran(tmp_path, SMALL.replace(old, new), say=said.append)
+    assert len(said) == 1 and ": left out: " in said[0]
+    assert log.read_bytes().startswith(before), "what is there stays"
+    assert not [row for row in read_log(log)[0][len(read_log(finished)[0]) :] if "cell" in row]
+    small = load(log)
+    assert set(small.trials["arm"]) == left and small.sweep["arms"].keys() == left
+    assert (small.trials["phase"] == "confirm").sum() == 2, "two arms and a seed, or an arm and two"
+    assert set(small.trials["status"]) == {"ok"}
+    (tmp_path / "alone").mkdir()
+    assert_same_results(log, ran(tmp_path / "alone", SMALL.replace(old, new)))
+    after = log.read_bytes()
+    ran(tmp_path, SMALL.replace(old, new))
+    assert log.read_bytes() == after
+    ran(tmp_path, SMALL)
+    assert not [row for row in read_log(log)[0][len(read_log(finished)[0]) :] if "cell" in row]
+    assert_same_results(log, finished)
+
+
+def test_fewer_trials_choose_among_those_that_are_left(finished: Path, tmp_path: Path) -> None:
+    rows, _ = read_log(finished)
+    for row in rows:
+        if row["event"] == "ended" and row["cell"][1] == "search":
+            row["outcome"]["metrics"]["val_accuracy"] = 0.1 + 0.1 * row["cell"][2]
+    choice = {
+        tuple(r["cell"][:1]): r["params"] for r in rows if r["event"] == "asked" and r["cell"][1:] == ["search", 0]
+    }
+    log = copied(finished, tmp_path, rows)
+    ran(tmp_path, SMALL.replace("trials = 2", "trials = 1"))
+    results = load(log)
+    assert {(arm,): knobs for arm, knobs in results.chosen.items()} == choice
+    assert set(results.trials["status"]) == {"ok"} and len(results.trials) == 2 * (1 + 2)
+    ran(tmp_path, SMALL)
+    assert len(load(log).trials) == 2 * (2 + 2)
+
+
+def test_an_arm_comes_back_only_as_it_was(finished: Path, tmp_path: Path) -> None:
+    log, said = copied(finished, tmp_path), list[str]()
+    ran(tmp_path, SMALL.replace("dropout = { dropout = {} }\n", ""))
+    with pytest.raises(Refused, match=r"arms\.dropout\.space\.dropout\.p_hidden: .* -> nothing"):
+        ran(tmp_path, SMALL.replace("dropout = {} }", "dropout = { p_hidden = 0.5 } }"))
+    ran(tmp_path, SMALL, say=said.append)
+    assert [text.partition(": added: ")[2] for text in said] == ["arm dropout again"]
+    assert_same_results(log, finished)
+
+
 def test_another_first_arm_is_refused(tmp_path: Path) -> None:
     text = SMALL.replace("baseline = {}\n", "").replace("dropout = {} }", "dropout = {} }\nbaseline = {}")
     with pytest.raises(Refused, match="the first arm, which others are compared with: baseline -> dropout;"):

@@ -31,7 +31,6 @@ from regtune.store import load
 from regtune.sweep import Sweep
 from tests.conftest import SWEEP
 
-pytestmark = pytest.mark.xdist_group("ray")
 TOKEN = "0123456789abcdef" * 4
 UNPRUNED = SWEEP.replace("population = 1", 'pruner = "none"')
 

@@ -14,7 +14,6 @@ import pytest
 
 from tests.conftest import SWEEP
 
-pytestmark = pytest.mark.xdist_group("ray")
 LISTENS = "0A"
 
 

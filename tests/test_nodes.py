@@ -25,7 +25,6 @@ from tests.command_line import called
 from tests.conftest import SWEEP, untimed
 from tests.test_jobs import free_ports
 
-pytestmark = pytest.mark.xdist_group("ray")
 TOKEN = "fedcba9876543210" * 4
 # What befalls a trial once, at the first call in the middle of its training that finds no file `struck`.
 SHAKY = '''

@@ -21,7 +21,6 @@ from regtune.store import load
 from regtune.sweep import Sweep
 from tests.command_line import called
 
-pytestmark = pytest.mark.xdist_group("ray")
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
 SCRIPT = Path(sys.executable).parent / "regtune"

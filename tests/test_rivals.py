@@ -180,7 +180,7 @@ def test_verdicts_have_the_variance_over_searches_in_them(results: Results) -> N
     assert "Search: what the choices of resampled searches" in markdown(results)
 
 
-@pytest.mark.parametrize("which", [0, -1])
+@pytest.mark.parametrize("which", [pytest.param(0, marks=pytest.mark.slow), -1])
 def test_a_run_that_is_stopped_among_rivals_ends_as_one_that_was_not(
     finished: Path, tmp_path: Path, which: int
 ) -> None:

@@ -4,6 +4,8 @@ Bends: hidden and input slots.
 Formula: training h * r / (1 - p), r ~ Bernoulli(1 - p), test h; scaling "test": training h * r, test (1 - p) h.
 Expect: slower training that wants a larger learning rate, more epochs and wider layers; gains where the
 network overfits, none at a few hundred examples or where it underfits.
+Range: 0.5 and 0.7 are for long trainings of wide layers. At the baseline's learning rate 70 updates lose 16 and 79
+points of a small mlp, 67 and 68 of a convnet of 8 and 16 channels, which has three slots in a row.
 Not with: BatchNorm right behind it (variance shift); stronger together with max-norm.
 """
 

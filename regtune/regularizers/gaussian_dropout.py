@@ -3,6 +3,8 @@
 Bends: hidden and input slots, in training.
 Formula: h * (1 + sqrt(p / (1 - p)) z), z ~ N(0, 1); nothing at test.
 Expect: what dropout gives, or a little more (MNIST: 0.95 against 1.08 %).
+Range: as dropout's, whose noise it has: at 0.5 and 0.7 70 updates at the baseline's learning rate lose 11 and 71 points
+of a small mlp, 67 and 68 of a convnet of 8 and 16 channels.
 Not with: dropout in the same slots.
 """
 

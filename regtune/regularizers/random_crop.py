@@ -3,6 +3,8 @@
 Bends: inputs, one draw for every example and step.
 Formula: the picture with `padding` pixels more on each side, and of that a window of the old size anywhere.
 Expect: the second half of every CIFAR recipe (4 pixels at 32 x 32), worth more than the flip.
+Range: 4 pixels are those of 32 x 32. Of 8 x 8 they are half the picture, and 70 updates of a small mlp lose 74 points
+on digits, with 1 pixel 13; of 6 x 6 a small convnet loses 65 and 35. Set padding to an eighth of a side.
 Not with: pictures whose position says the class.
 """
 

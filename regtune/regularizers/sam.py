@@ -4,6 +4,8 @@ Bends: the gradient; every update takes two of them.
 Formula: g(w + rho g(w) / |g(w)|), the length over all parameters.
 Expect: flatter minima and about half a point on CIFAR, for twice the time per update: compare it with
 others at equal gradient evaluations.
+Range: a step of 0.2 up the slope is long where little is learned yet: 70 updates of a small convnet lose 34 points,
+7,000 one.
 Not with: nothing known; gradient clipping cuts the same gradient before and after it in the recipe, since the
 ascent has length rho whatever the gradient's.
 """

@@ -8,6 +8,9 @@ example on its own; with probability 1 - p an example stays as it is.
 Expect: about what searched policies and a tuned RandAugment give on natural pictures, with nothing tuned.
 Inputs are rounded to 255ths where an example is augmented.
 
+Range: the widest strengths want trainings of some length: 70 updates of a small convnet lose 20 to 26 points on
+pictures of 6 x 6, 700 and 7,000 gain.
+
 Not with: a second TrivialAugment or RandAugment in one recipe; inputs that are not pictures in grey or colour.
 """
 

@@ -20,7 +20,8 @@ from regtune.samplers.paired import Paired
 from regtune.samplers.random import Random
 
 STARTUP = 5  # trials before TPE takes over; sweeps have few trials per arm
-DRAWS = 5  # of TPE for one trial, and then at random, before a point is tried again
+DRAWS = 5  # of TPE for one trial, before it is drawn at random
+MOST_DRAWS = 100  # of both, before a point is tried again: by then hardly any is left that was not
 MOST_GOOD = 25  # of the trials that Optuna takes for good ones, which are else one in ten
 
 
@@ -46,7 +47,7 @@ class Tpe(Sampler):
         startup = STARTUP if well >= min(math.ceil(0.1 * len(history)), MOST_GOOD) else len(history) + 1
         tried = [trial.params for trial in history]
         found: dict[str, Any] = {}
-        for draw in range(2 * DRAWS):
+        for draw in range(MOST_DRAWS):
             anew = replace(question, draw=draw)
             found = _asked(anew, trials, startup) if draw < DRAWS else Random().sample(anew)
             if found not in tried:

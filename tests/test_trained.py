@@ -1,0 +1,276 @@
+"""A trial that several cells hold is trained once: the others have its numbers, and are charged for them."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from regtune.again import recorded_epochs
+from regtune.attempt import Report
+from regtune.boards import Asked, Listed
+from regtune.checkpoints import Checkpoints
+from regtune.ledger import ledger
+from regtune.limits import trained_seconds
+from regtune.log import read_log
+from regtune.phase import Phase
+from regtune.records import SAME, Cell, Outcome, Plain
+from regtune.store import load
+from regtune.trained import Trained
+from tests.conftest import small_trial
+from tests.resuming import (
+    SMALL,
+    assert_same_results,
+    by_cell,
+    ran,
+    rows_of,
+    stopped,
+    table_of_epochs,
+    trained_epochs,
+)
+from tests.test_board import epoch, finished
+from tests.test_rebuilt import Memory
+
+# Two arms of one recipe, paired: all their trials are the same, as are those of their choices.
+TWINS = SMALL.replace("dropout = { dropout = {} }", "twin = {}").replace('"random"', '"paired"')
+
+
+def sources(log: Path) -> dict[Cell, Cell]:
+    """Return whose numbers a cell has."""
+    return {Cell(*row["cell"]): Cell(*row[SAME]) for row in rows_of(log, "started") if SAME in row}
+
+
+def test_twins_are_trained_once_and_both_have_all_that_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with trained_epochs(monkeypatch) as trained:
+        log = ran(tmp_path, TWINS)
+    assert len(trained) == len(set(trained)) == 4 * 4, "two trials and two seeds, four epochs each"
+    assert sources(log) == {
+        Cell("twin", phase, n): Cell("baseline", phase, n) for phase in ("search", "confirm") for n in range(2)
+    }
+    results = load(log)
+    epochs = table_of_epochs(log)
+    mine, other = (
+        epochs[epochs["arm"] == arm].drop(columns="arm").reset_index(drop=True) for arm in ("baseline", "twin")
+    )
+    pd.testing.assert_frame_equal(mine, other)
+    for cell, source in sources(log).items():
+        told = by_cell(results)[cell] | {"arm": source.arm}
+        assert str(told) == str(by_cell(results)[source]), "NaN where there is nothing, else the same numbers"
+    spent = ledger(results)
+    mine, other = (
+        spent[spent["arm"] == arm].drop(columns="arm").reset_index(drop=True) for arm in ("baseline", "twin")
+    )
+    pd.testing.assert_frame_equal(mine, other)
+    header, recorded = recorded_epochs(results, Cell("twin", "search", 0))
+    assert len(recorded) == 4 and header["machine"]["processor"]
+
+
+def test_a_limit_counts_what_was_trained(tmp_path: Path) -> None:
+    rows, _ = read_log(ran(tmp_path, TWINS))
+    total = sum(row["epoch"]["seconds"] for row in rows if row["event"] == "epoch")
+    assert trained_seconds(rows) == pytest.approx(total / 2)
+
+
+@pytest.mark.parametrize("number", [1, 4])
+@pytest.mark.parametrize("arm", ["baseline", "twin"])
+def test_twins_that_were_interrupted_go_on(
+    arm: str, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a driver was killed between two rows that a cell is given."""
+    whole = ran(tmp_path, TWINS)
+    again = tmp_path / "again"
+    again.mkdir()
+    log = stopped(again, Cell(arm, "search", 1), number, TWINS)
+    with trained_epochs(monkeypatch) as trained:
+        ran(again, TWINS)
+    assert_same_results(log, whole)
+    # The search is trained up to here but for the epoch that has no checkpoint yet, confirm not at all.
+    assert len(trained) == 2 * 4 + (4 if (arm, number) == ("baseline", 1) else 0)
+
+
+def test_without_a_twin_nothing_is_shared(tmp_path: Path) -> None:
+    assert not sources(ran(tmp_path, SMALL))
+
+
+@pytest.mark.parametrize("sampler", ["random", "qmc"])
+def test_arms_that_draw_for_themselves_hold_other_trials(sampler: str, tmp_path: Path) -> None:
+    log = ran(tmp_path, TWINS.replace('"paired"', f'"{sampler}"').replace("seeds = 2", "seeds = 0"))
+    assert not sources(log)
+
+
+# Weights.
+
+WEIGHTS = TWINS.replace("weights = false", "weights = true")
+
+
+def test_the_weights_of_a_twin_are_kept_for_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = ran(tmp_path, WEIGHTS)
+    weights = Checkpoints(log.parent / "weights")
+    for n in range(2):
+        one, other = (weights.load(Cell(arm, "confirm", n)) for arm in ("baseline", "twin"))
+        assert one is not None and one == other
+    # Where they are gone, or another trial's, the twin is trained: what must be there cannot be given.
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    first = ran(alone, WEIGHTS.replace("twin = {}\n", ""))
+    Checkpoints(first.parent / "weights").drop(Cell("baseline", "confirm", 0))
+    with trained_epochs(monkeypatch) as trained:
+        ran(alone, WEIGHTS)
+    assert len(trained) == 4 and set(sources(first)) & {Cell("twin", "confirm", n) for n in range(2)} == {
+        Cell("twin", "confirm", 1)
+    }
+    assert Checkpoints(first.parent / "weights").load(Cell("twin", "confirm", 0)) is not None
+
+
+# A choice that becomes a rival, and one that comes back.
+
+
+def test_a_choice_that_comes_back_is_not_confirmed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = ran(tmp_path, SMALL)
+    rows, _ = read_log(log)
+    best = dict(load(log).choices.numbers.items())
+    with trained_epochs(monkeypatch) as trained:
+        ran(tmp_path, SMALL.replace("trials = 2", "trials = 1"))
+        lowered = len(trained)
+        ran(tmp_path, SMALL)
+    changed = sum(number != 0 for number in best.values())
+    assert lowered == changed * 2 * 4 and len(trained) == lowered, "what was confirmed before is there"
+    assert dict(load(log).choices.numbers.items()) == best
+    assert len(rows) <= len(read_log(log)[0])
+
+
+# A phase by itself, with trials in several hands at a time.
+
+
+class Two(Listed):
+    """Two cells that hold one trial, then one that holds another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.plan(Cell(arm, "search", n) for n in range(2) for arm in ("a", "b"))
+
+    def at(self, cell: Cell) -> Asked:
+        return Asked(cell, small_trial(seed=cell.number), {})
+
+    def knows(self, cell: Cell) -> bool:
+        return self.has(cell)
+
+    def end(self, cell: Cell, outcome: Outcome) -> None:
+        pass
+
+
+A0, B0, A1, B1 = Two().planned
+
+
+def phase_of(rows: list[Plain], retries: int = 1) -> Phase:
+    return Phase(board=Two(), log=Memory(rows), retries=retries, trained=Trained(rows))
+
+
+def given(phase: Phase) -> Cell | None:
+    task = phase.ask()
+    return task.cell if task else None
+
+
+def ends(phase: Phase, cell: Cell, outcome: Outcome) -> None:
+    phase.take(cell, Report(epochs=(epoch(1, 0.5, outcome),)), {})
+
+
+def test_a_twin_waits_for_the_hands_that_its_trial_is_in() -> None:
+    rows: list[Plain] = []
+    phase = phase_of(rows)
+    assert [given(phase), given(phase), given(phase)] == [A0, A1, None]
+    ends(phase, A0, finished(0.5))
+    assert given(phase) is None and {A0, B0} <= phase.ended, "it is given what the other has when it is asked for next"
+    ends(phase, A1, finished(0.5))
+    assert given(phase) is None and phase.done
+    assert [row["outcome"]["metrics"] for row in rows if row["event"] == "ended"] == [finished(0.5).metrics] * 4
+
+
+@pytest.mark.parametrize("status", ["failed", "diverged", "pruned"])
+def test_what_did_not_end_well_is_trained_for_each(status: Any) -> None:
+    phase = phase_of([])
+    given(phase)
+    phase.end(A0, Outcome(status=status))
+    assert given(phase) == B0
+    ends(phase, B0, finished(0.5))
+    assert given(phase) == A1
+
+
+def test_after_a_fault_the_first_goes_again_and_when_it_is_lost_the_twin_goes() -> None:
+    phase = phase_of([])
+    assert [given(phase), given(phase)] == [A0, A1]
+    phase.take(A0, Report(epochs=(epoch(1, 0.5),)), {})
+    phase.fault(A0, "its node died")
+    assert given(phase) == A0 and given(phase) is None
+    phase.fault(A0, "its node died")
+    assert A0 in phase.ended and given(phase) == B0
+    phase.back(B0)
+    assert given(phase) == B0
+
+
+def test_at_any_row_another_driver_goes_on_to_the_same_end() -> None:
+    rows: list[Plain] = []
+
+    def finish(phase: Phase) -> None:
+        phase.settle()
+        while (cell := given(phase)) is not None:
+            phase.take(cell, Report(epochs=(epoch(1, 0.4),)), {})
+            phase.take(cell, Report(epochs=(epoch(2, 0.5, finished(0.5)),)), {})
+
+    finish(phase_of(rows))
+    told = {tuple(r["cell"]): r["outcome"] for r in rows if r["event"] == "ended"}
+    assert len(told) == 4
+    for count in range(len(rows)):
+        again = rows[:count]
+        finish(phase_of(again))
+        assert {tuple(r["cell"]): r["outcome"] for r in again if r["event"] == "ended"} == told
+        per_cell = [(*tuple(r["cell"]), r["epoch"]["number"]) for r in again if r["event"] == "epoch"]
+        assert len(per_cell) == len(set(per_cell)) == 8
+
+
+# Boards that hand out lists.
+
+
+class Long(Two):
+    """A board of many cells."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self._trial = small_trial()
+        self.plan(Cell("long", "confirm", n) for n in range(count))
+
+    def at(self, cell: Cell) -> Asked:
+        return Asked(cell, self._trial, {})
+
+
+def test_asking_takes_as_long_for_the_last_cell_as_for_the_first() -> None:
+    """Looks at cells are counted, not seconds: a board that looks through all of them does 200 million."""
+    board, looks = Long(20_000), itertools.count()
+
+    class Counted(set[Cell]):
+        def __contains__(self, cell: object) -> bool:
+            next(looks)
+            return super().__contains__(cell)
+
+    board._asked = Counted()
+    cells = [asked.cell for asked in iter(board.ask, None) if asked is not None]
+    assert cells == list(board.planned) and len(cells) == 20_004
+    assert next(looks) <= 20_004
+
+
+def test_what_was_asked_before_is_not_handed_out_wherever_it_stands() -> None:
+    board = Long(6)
+    planned = list(board.planned)
+    for cell in (planned[0], planned[5], planned[9]):
+        board.asked_before(board.at(cell))
+    board.plan([planned[2], Cell("more", "confirm", 0)])
+    left = [asked.cell for asked in iter(board.ask, None) if asked is not None]
+    assert left == [c for c in planned if c not in (planned[0], planned[5], planned[9])] + [Cell("more", "confirm", 0)]
+    board.plan([Cell("more", "confirm", 1)])
+    asked = board.ask()
+    assert asked is not None and asked.cell == Cell("more", "confirm", 1) and board.ask() is None
