@@ -26,7 +26,7 @@ from regtune.neighbours import neighbours
 from regtune.resampling import SEEDS, draws, pairs, rivals
 from regtune.selection import Score, Selection, place
 from regtune.statistics.comparisons import Comparison, compare
-from regtune.statistics.search_variance import search_variance
+from regtune.statistics.search_variance import at_least, mean_known, search_variance
 
 SELECT, EXAMPLES = 5, 397
 RATE = "optimizer.learning_rate"
@@ -103,7 +103,7 @@ def sweep(
         beyond[arm] = search_variance(list(counts.values()), rows[:, ~np.isnan(rows).any(axis=0)].tolist())
         found_here = tests(arm, chosen.numbers[arm]) - tests("baseline", chosen.numbers["baseline"])
         differences[arm] = found_here[~np.isnan(found_here)].tolist()
-    return compare(differences, beyond=beyond)
+    return compare(differences, beyond=at_least(beyond, mean_known(beyond.values())))
 
 
 def main() -> None:

@@ -1,7 +1,8 @@
 """Knobs that came later than the first logs, where what a method did before is not what it does by default now.
 
 A written recipe that does not name such a knob is of before: its trials keep their ids and their bits. One that trains
-as methods do now names it, so that logs tell the two apart, and a sweep that began before is not gone on with.
+as methods do now names it, so that logs tell the two apart, and a sweep that began before is not gone on with. A new
+knob whose default is what was done before is no such knob: it is `late`, see `space.Knob`.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import sys
 import sysconfig
 import traceback
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import FrameType, TracebackType
 
@@ -15,6 +16,7 @@ LIBRARIES = tuple(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstd
 MOST_FRAMES = 12  # of a traceback that is written down
 
 
+@cache
 def is_own(file: str | Path) -> bool:
     """Return whether a source file is the user's."""
     path = Path(file)

@@ -11,15 +11,16 @@ from typing import Any, TypeVar
 
 from regtune.errors import Refused
 from regtune.global_noise import GlobalStates
+from regtune.own_code import is_own
 
 T = TypeVar("T")
-NOT_USERS = {"regtune", "torch", "numpy", *sys.stdlib_module_names} - {"__main__"}
 
 
 def raised(error: BaseException) -> str:
     """Return an error in one line, with the last place in a user's code on the way to it, if there is one."""
     text = str(error) if isinstance(error, Refused) else f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-    places = [(frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__) if _is_users(frame)]
+    codes = ((frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__))
+    places = [(code, line) for code, line in codes if is_own(code.co_filename)]
     return f"{text}, in {_named(*places[-1])}" if places else text
 
 
@@ -34,7 +35,7 @@ def drawing(run: Callable[[], T]) -> tuple[T, list[str], list[str]]:
     def look(frame: FrameType, event: str, argument: Any) -> None:
         nonlocal last
         here = frame.f_back if event == "call" else frame  # what happened before a call was the caller's doing
-        if here is None or not _is_users(here):
+        if here is None or not is_own(here.f_code.co_filename):
             return
         now = GlobalStates.now()
         if now.other_than(last):
@@ -48,10 +49,6 @@ def drawing(run: Callable[[], T]) -> tuple[T, list[str], list[str]]:
     finally:
         sys.setprofile(before)
     return result, GlobalStates.now().other_than(begun), list(places)
-
-
-def _is_users(frame: FrameType) -> bool:
-    return str(frame.f_globals.get("__name__", "")).partition(".")[0] not in NOT_USERS
 
 
 def _named(code: CodeType, line: int) -> str:

@@ -141,6 +141,16 @@ def test_a_run_stopped_in_a_trial_of_the_copy_goes_on(
     assert log.read_bytes() == before
 
 
+def test_the_copy_is_judged_by_no_less_luck_than_the_arms(
+    logs: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = load(logs["paired"])
+    monkeypatch.setattr("regtune.reports.aa.beyond", lambda results, column: {"one": 0.5, "other": 1.5})
+    found = aa(results)
+    assert found is not None and found.found is not None
+    assert found.found.beyond == 1.0
+
+
 def test_rivals_that_the_copy_needs_are_those_that_were_trained(logs: dict[str, Path]) -> None:
     copied = copied_of(logs["paired"])
     assert copied.sweep["confirm"]["scope"] == "searches"
@@ -197,7 +207,7 @@ def test_a_false_verdict_is_called_one(
     results = load(logs["paired"])
     results.sweep["confirm"]["scope"] = scope
     found = dict.fromkeys([COPY], called(verdict))
-    monkeypatch.setattr("regtune.reports.aa.against_baseline", lambda copied: found)
+    monkeypatch.setattr("regtune.reports.aa.against_baseline", lambda copied, least: found)
     said = aa(results)
     assert said is not None
     assert f"would have been called {verdict}: +1.00 [+0.50, +1.50]." in said.words

@@ -15,15 +15,17 @@ from regtune.choice import Scored, choose
 from regtune.errors import Refused
 from regtune.forecast import forecast
 from regtune.log import read_log
+from regtune.metric import ACCURACY
 from regtune.planned import planned
 from regtune.records import Cell, Plain
 from regtune.reports.comparison import comparison
+from regtune.reports.families import family
 from regtune.reports.formats import markdown
 from regtune.reports.luck import beyond
 from regtune.resampling import DRAWS, LEAST, MOST, draws, pairs, rivals
 from regtune.selection import Score, Selection, parted, place
 from regtune.statistics import compare
-from regtune.statistics.search_variance import search_variance
+from regtune.statistics.search_variance import at_least, mean_known, search_variance
 from regtune.store import Results, load
 from regtune.sweep import Sweep
 from tests.conftest import write_log
@@ -134,6 +136,22 @@ def test_the_variance_needs_two_seeds_and_a_choice() -> None:
     assert math.isnan(search_variance([1.0], [[0.1]]))
     assert math.isnan(search_variance([], []))
     assert search_variance([3.0], [[0.1, 0.2, 0.3]]) == 0
+
+
+def test_no_arm_has_less_than_the_mean_of_the_variances_that_are_known() -> None:
+    found = {"a": 0.0, "b": 4.0, "c": math.nan}
+    assert mean_known(found.values()) == 2.0
+    raised = at_least(found, 2.0)
+    assert (raised["a"], raised["b"]) == (2.0, 4.0) and math.isnan(raised["c"]), "what is not known stays so"
+    assert mean_known([math.nan]) == mean_known([]) == 0.0
+    assert at_least({"a": 0.5}, mean_known([0.5])) == {"a": 0.5}, "of one arm it is its own"
+
+
+def test_verdicts_are_by_no_less_than_the_mean(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {"smooth": 1e-8, "ruined": 3e-8}
+    monkeypatch.setattr("regtune.reports.families.beyond", lambda results, column: known)
+    assert family(results, ACCURACY)["smooth"].beyond == pytest.approx(2e-8)
+    assert family(results, ACCURACY, least=0.5)["smooth"].beyond == 0.5
 
 
 def test_a_variance_beyond_widens_the_interval_and_nothing_else() -> None:

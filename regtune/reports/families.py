@@ -11,6 +11,7 @@ from regtune.reports.luck import beyond
 from regtune.statistics import Comparison
 from regtune.statistics.directions import compare_with
 from regtune.statistics.racing import Race
+from regtune.statistics.search_variance import at_least, mean_known
 from regtune.store import Results
 
 BESIDE = (ACCURACY, NLL, ECE)  # each has verdicts; that of the sweep in a table of its own
@@ -21,17 +22,20 @@ def others(metric: Metric) -> list[Metric]:
     return [other for other in BESIDE if other != metric]
 
 
-def family(results: Results, metric: Metric) -> dict[str, Comparison]:
+def family(results: Results, metric: Metric, *, least: float | None = None) -> dict[str, Comparison]:
     """Return for each other arm its comparison with the first by a metric, over the seeds of both that `counted` has.
+
+    Over searches the variance over choices is in each at least the mean of all arms', or `least`.
 
     They are corrected for the number of arms, and not for that of metrics: each family holds at 5 % by itself. An arm
     that is off is the first one: it counts among the arms and gets no interval.
     """
+    over = beyond(results, metric.test)
     found = compare_with(
         {arm: counted(results, arm, metric) for arm in results.sweep["arms"]},
         next(iter(results.sweep["arms"])),
         better=metric.better,
-        beyond=beyond(results, metric.test),
+        beyond=over and at_least(over, mean_known(over.values()) if least is None else least),
     )
     return found | {arm: as_off(found[arm]) for arm in found if arm in results.off}
 

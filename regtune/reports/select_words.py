@@ -36,7 +36,7 @@ def rivals_words(results: Results) -> str:
         f"Intervals and verdicts are over searches, of which this is one: {DRAWS} times its trials and the seeds of "
         f"select are drawn again and the choice is made anew; choices made so in {100 * LEAST:g} % of the draws or "
         f"more, up to {MOST} of an arm, are confirmed on {results.searches.seeds} seeds, "
-        f"and the variance over choices is added to that of the mean over seeds. "
+        f"and the variance over choices, at least the mean of all arms', is added to that of the mean over seeds. "
         f"{confirmed_by(results.sweep).long}, better in % and the test set drawn anew are of the configuration "
         f"chosen.{open_}"
     )

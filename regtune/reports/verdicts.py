@@ -44,10 +44,13 @@ def verdicts(results: Results) -> dict[str, Verdict]:
     }
 
 
-def against_baseline(results: Results) -> dict[str, Comparison]:
-    """Return for each other arm its comparison with the first: all at once after equal seeds, or that of a race."""
+def against_baseline(results: Results, *, least: float | None = None) -> dict[str, Comparison]:
+    """Return for each other arm its comparison with the first: all at once after equal seeds, or that of a race.
+
+    `least` is that of `families.family`.
+    """
     race, metric = Race.of(results.sweep["confirm"]), confirmed_by(results.sweep)
-    equal = family(results, metric)
+    equal = family(results, metric, least=least)
     raced = race.compare(_ended(results), beyond(results, metric.test, corrected=False)) if race is not None else {}
     if metric.better == "lower":
         raced = {arm: turned(found) for arm, found in raced.items()}

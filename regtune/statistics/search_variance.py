@@ -7,9 +7,12 @@ Machine Learning Benchmarks" (2021).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
+
+Key = TypeVar("Key")
 
 
 def search_variance(
@@ -30,3 +33,19 @@ def search_variance(
     means = scores.mean(axis=1)
     own = (scores - weights @ scores).var(axis=1, ddof=1) / scores.shape[1] if corrected else 0.0
     return max(0.0, float(weights @ ((means - weights @ means) ** 2 - own)))
+
+
+def mean_known(variances: Iterable[float]) -> float:
+    """Return the mean of the variances that are known, those that are not NaN; 0 without any."""
+    known = [each for each in variances if not math.isnan(each)]
+    return sum(known) / len(known) if known else 0.0
+
+
+def at_least(variances: Mapping[Key, float], least: float) -> dict[Key, float]:
+    """Return variances none of which is below `least`; NaN stays NaN.
+
+    One that rests on a few choices and five seeds, whose noise is taken off it, is 0 as often as the luck that it is to
+    show is large: of false verdicts drawn from a bank of trainings half had a variance of 0 (`benchmarks/bank.py`). The
+    mean over all arms rests on more, and a part of it, the luck of the baseline's choice, is in every arm.
+    """
+    return {key: each if math.isnan(each) else max(each, least) for key, each in variances.items()}
