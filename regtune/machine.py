@@ -36,6 +36,13 @@ def versions() -> dict[str, str | None]:
     return {name: _version(name) for name in PACKAGES}
 
 
+def release() -> str:
+    """Return the versions of what decides how a sweep runs, in a line; nothing is imported for it."""
+    others = {"torch": "torch", "Ray": "ray", "Optuna": "optuna"}
+    found = [f"{word} {_version(name) or 'not installed'}" for word, name in others.items()]
+    return f"regtune {__version__} ({', '.join([f'Python {platform.python_version()}', *found])})"
+
+
 def where() -> dict[str, str]:
     """Return what an attempt at a trial says of the place it runs in."""
     return {"host": platform.node(), "processor": _processor(), "torch": _version("torch") or "", "node": ""}

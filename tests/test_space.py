@@ -19,7 +19,8 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from regtune.errors import Refused
 from regtune.ranges import read_space
 from regtune.regularizers import REGULARIZERS
-from regtune.space import Interval, Knob, knob, knobs, plain_settings, read_settings
+from regtune.interval import Interval
+from regtune.space import Knob, knob, knobs, plain_settings, read_settings
 
 ENDLESS = 1 << 20_000  # TOML writes it in hexadecimal; Python refuses to write it in decimal
 
