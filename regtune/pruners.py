@@ -18,11 +18,12 @@ import numpy as np
 
 from regtune.control import milestones
 from regtune.records import Epoch
-from regtune.statistics.rungs import ERRORS, Ladder, standard_error
 from regtune.sweep_file import Search
 
 if TYPE_CHECKING:
     from ray.tune.schedulers import AsyncHyperBandScheduler
+
+    from regtune.statistics.rungs import Ladder
 
 
 class Pruner(Protocol):
@@ -131,10 +132,19 @@ class CautiousAsha(Asha):
 
     def __init__(self, epochs: int, search: Search, examples: int | None = None) -> None:
         super().__init__(epochs, search)
-        self._examples, self._ladder = examples, Ladder(self.rungs)
+        self._examples = examples
+
+    @cached_property
+    def _ladder(self) -> Ladder:
+        """What the rungs are worth; its room loads scipy, which costs time."""
+        from regtune.statistics.rungs import Ladder
+
+        return Ladder(self.rungs)
 
     def ends(self, number: int, epoch: Epoch, score: float) -> bool:
         """At a rung that is used, let ASHA decide, and let a trial go on that is near the cut."""
+        from regtune.statistics.rungs import ERRORS, standard_error
+
         below = super().ends(number, epoch, score)
         earlier = self._ladder.scores(epoch.number) if below else ()
         self._ladder.take(number, epoch, score)

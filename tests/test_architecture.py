@@ -64,7 +64,7 @@ ORDER = [
     {"arms"},
     {"points"},
     {"toml_file", "sweep_file"},
-    {"sweep_reading"},
+    {"sweep_reading", "idle"},
     {"seeds"},
     {"samplers", "scope"},
     {"sweep_parts"},
