@@ -1,4 +1,4 @@
-"""What is on the shelves, as tables. A shelf is imported where it is looked at: some take torch, which takes seconds."""
+"""What is on the shelves, as tables. A shelf is imported where it is looked at: torch takes seconds, not all need it."""
 
 from __future__ import annotations
 
@@ -70,9 +70,7 @@ def cards(names: Sequence[str], plugins: Sequence[str] = ()) -> list[str]:
     for name in names:
         if name not in known:
             raise Refused(f"list: unknown name {name!r}{nearest(name, known.union(KINDS))}")
-    return [
-        "\n\n".join(_card(shelf[name], kind) for kind, shelf in shelves.items() if name in shelf) for name in names
-    ]
+    return ["\n\n".join(_card(shelf[name], kind) for kind, shelf in shelves.items() if name in shelf) for name in names]
 
 
 def _card(cls: type, kind: str) -> str:

@@ -19,15 +19,15 @@ class Terminal(io.TextIOWrapper):
     """Standard output as a process has it: it encodes strictly; somebody may sit at it."""
 
     def __init__(self, encoding: str, *, watched: bool) -> None:
-        super().__init__(io.BytesIO(), encoding=encoding, errors="strict", newline="")
-        self.watched = watched
+        self.written, self.watched = io.BytesIO(), watched
+        super().__init__(self.written, encoding=encoding, errors="strict", newline="")
 
     def isatty(self) -> bool:
         return self.watched
 
     def getvalue(self) -> str:
         self.flush()
-        return self.buffer.getvalue().decode(self.encoding)  # type: ignore[attr-defined]  # a BytesIO
+        return self.written.getvalue().decode(self.encoding)
 
 
 def called(

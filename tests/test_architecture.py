@@ -187,6 +187,20 @@ def test_nothing_draws_from_a_global_generator() -> None:
             assert drawn not in DRAWS, f"{file.name} draws with {drawn}"
 
 
+def test_text_files_are_read_and_written_as_utf_8_whatever_the_locale() -> None:
+    """`open` of bytes needs none; the names in a tar are text too."""
+    for file in FILES:
+        for call in ast.walk(ast.parse(file.read_text())):
+            if not isinstance(call, ast.Call):
+                continue
+            called, words = ast.unparse(call.func), {word.arg for word in call.keywords}
+            modes = {arg.value for arg in call.args if isinstance(arg, ast.Constant)}
+            opens = called in ("open", "tarfile.open", "gzip.open") and "rb" not in modes
+            opens |= called.endswith(".open") and bool(modes & {"r", "w", "a", "x", "rt", "wt"})
+            if opens or "text" in words or called.endswith((".read_text", ".write_text")):
+                assert "encoding" in words, f"{file.name}:{call.lineno}: {called} in the encoding of the locale"
+
+
 def test_files_hold_one_idea() -> None:
     long = {str(f.relative_to(HOUSE)): n for f in FILES if (n := len(f.read_text().splitlines())) > 200}
     assert not long, f"split these files: {long}"

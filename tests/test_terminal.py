@@ -1,4 +1,4 @@
-"""Where a command prints: terminals and files of any encoding, with boxes only for people; versions, help, completion."""
+"""Where a command prints: terminals of any encoding, with boxes only for people; versions, help and completion."""
 
 from __future__ import annotations
 
@@ -127,12 +127,12 @@ def test_version_names_what_a_sweep_runs_on(folder: Path) -> None:
 
 def test_the_shell_completes_commands_and_options(folder: Path) -> None:
     def completed(*words: str) -> list[str]:
-        asked = {"COMP_WORDS": " ".join(("regtune", *words)), "COMP_CWORD": str(len(words))}
-        return called(folder=folder, _REGTUNE_COMPLETE="complete_bash", **asked).stdout.split()
+        line, count = " ".join(("regtune", *words)), str(len(words))
+        done = called(folder=folder, _REGTUNE_COMPLETE="complete_bash", COMP_WORDS=line, COMP_CWORD=count)
+        return done.stdout.split()
 
     assert completed("re") == ["report"]
     assert completed("run", "--re") == ["--results", "--retry-failed"]
-    shells = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
-    script = called("--show-completion", "bash", folder=folder, **shells).stdout
+    script = called("--show-completion", "bash", folder=folder, _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1").stdout
     assert "_REGTUNE_COMPLETE=complete_bash" in script
     assert script.endswith("regtune\n")

@@ -95,7 +95,9 @@ def run(
         with lease.held(log, waiting=say), contextlib.ExitStack() as stack:
             begins = not log.rows and sweep.repeat == 1
             log.append("header", {**describe(), "sweep": sweep.plain(), "examples": splits.counts})
-            launch = launch or (_here(sweep, say, begins) if in_process else _on_ray(sweep, address, stack, say, begins))
+            launch = launch or (
+                _here(sweep, say, begins) if in_process else _on_ray(sweep, address, stack, say, begins)
+            )
             for step in itertools.chain(made, steps):
                 _run(step, sweep, pool, splits, launch)
                 if step.phase.closed:
