@@ -1,4 +1,4 @@
-"""What is on the shelves, as tables. A shelf is imported where it is looked at: torch takes seconds, not all need it."""
+"""What is on the shelves, as tables. A shelf is imported where it is looked at: some take torch, seconds of it."""
 
 from __future__ import annotations
 
