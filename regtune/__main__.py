@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import warnings
 from pathlib import Path
@@ -9,56 +10,44 @@ from typing import Annotated, TextIO
 
 import typer
 
-from regtune.commands import jobs, results, sweeps
-from regtune.commands.options import Plugin
+from regtune.commands import jobs, results, shelves, sweeps
 from regtune.errors import Refused
+
+# Boxes and colours are for people: what is read in a file or in the log of a CI job is plain text.
+TERMINAL = all(stream is not None and stream.isatty() for stream in (sys.stdout, sys.stderr))
 
 app = typer.Typer(
     help="Which regularizer, at which strength, is worth it for my network on my data?",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode="rich" if TERMINAL else None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (sweeps, results, jobs):
+for part in (shelves, sweeps, results, jobs):
     app.add_typer(part.app)
 
 
-@app.command("list")
-def list_(
-    name: Annotated[str | None, typer.Argument(help="one of them: its card", show_default=False)] = None,
-    form: Annotated[str, typer.Option("--format", help="table, or md: the methods as the README has them")] = "table",
-    plugin: Plugin = None,
-) -> None:
-    """Print the catalogue: regularizers, data sets, networks, optimizers."""
-    from regtune import catalogue
-    from regtune.errors import nearest
-    from regtune.listing import show_all
+def _print_versions(asked: bool) -> None:
+    """Print the versions that a report of a fault should have, and end."""
+    if asked:
+        from regtune.machine import release
 
-    if form not in ("table", "md"):
-        raise Refused(f"--format: unknown format {form!r}{nearest(form, ('table', 'md'))}")
-    if name is not None:
-        print(catalogue.card(name, tuple(plugin or ())))
-    elif form == "md":
-        print(catalogue.markdown(), end="")
-    else:
-        show_all(tuple(plugin or ()))
+        print(release())
+        raise typer.Exit
 
 
-@app.command()
-def init(
-    folder: Annotated[Path, typer.Argument(help="where to write the sweep files", show_default=False)],
-) -> None:
-    """Write the sweep files that ship with regtune into a folder; existing files are left alone."""
-    from regtune.shipped import sweep_files
-
-    folder.mkdir(parents=True, exist_ok=True)
-    for file in sweep_files():
-        target = folder / file.name
-        if target.exists():
-            print(f"kept {target}")
-        else:
-            target.write_bytes(file.read_bytes())
-            print(f"wrote {target}")
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_print_versions,
+            is_eager=True,
+            help="print the versions of regtune, Python, torch, Ray and Optuna",
+        ),
+    ] = False,
+) -> None: ...
 
 
 def _show(
@@ -77,8 +66,10 @@ def main() -> None:
     """Run the command line; a refusal is one line and exit code 2."""
     sys.path.append(str(Path.cwd()))  # plugins are looked for where the user stands
     warnings.showwarning = _show
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal of few characters gets "?" for others, as stderr escapes
+        sys.stdout.reconfigure(errors="replace")
     try:
-        app()
+        app(prog_name="regtune")
     except Refused as error:
         print(f"regtune: {error}", file=sys.stderr)
         sys.exit(2)

@@ -1,31 +1,55 @@
-"""What is on the shelves, as tables."""
+"""What is on the shelves, as tables. A shelf is imported where it is looked at: some take torch, seconds of it."""
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from regtune.data import DATASETS
 from regtune.errors import Refused, nearest
-from regtune.networks import NETWORKS
-from regtune.optimizers import OPTIMIZERS
-from regtune.regularizers import HOOKS, REGULARIZERS, overrides
-from regtune.space import Interval, Knob, knobs
+from regtune.interval import Interval
+from regtune.space import Knob, knobs
 
+KINDS = ("regularizers", "data", "networks", "optimizers", "samplers", "pruners")
+FILES = ("optimizers", "pruners")  # shelves that are one file, whose docstring is of no single thing
 HEADINGS = ("method", "hooks", "knobs (default; legal; search space; neutral)", "source")
 
 
-def regularizers(plugins: tuple[str, ...] = ()) -> list[tuple[str, str, str, str]]:
+def things(kind: str, plugins: Sequence[str] = ()) -> Mapping[str, type]:
+    """Return what there is of one of the `KINDS`, by name."""
+    if kind == "regularizers":
+        from regtune.regularizers import REGULARIZERS
+
+        return REGULARIZERS.all(plugins)
+    if kind == "data":
+        from regtune.data import DATASETS
+
+        return DATASETS.all(plugins)
+    if kind == "networks":
+        from regtune.networks import NETWORKS
+
+        return NETWORKS.all(plugins)
+    if kind == "optimizers":
+        from regtune.optimizers import OPTIMIZERS
+
+        return OPTIMIZERS
+    if kind == "samplers":
+        from regtune.samplers import SAMPLERS
+
+        return SAMPLERS.all(plugins)
+    from regtune.pruners import PRUNERS
+
+    return PRUNERS
+
+
+def regularizers(plugins: Sequence[str] = ()) -> list[tuple[str, str, str, str]]:
     """Return one row per regularizer: name, hooks, knobs, source."""
+    from regtune.regularizers import HOOKS, overrides
+
     return [
-        (
-            name,
-            ", ".join(hook for hook in HOOKS if overrides(cls, hook)),
-            "; ".join(knob_line(k) for k in knobs(cls).values()),
-            source(cls),
-        )
-        for name, cls in REGULARIZERS.all(plugins).items()
+        (name, ", ".join(hook for hook in HOOKS if overrides(cls, hook)), "; ".join(knob_lines(cls)), source(cls))
+        for name, cls in things("regularizers", plugins).items()
     ]
 
 
@@ -39,35 +63,41 @@ def markdown() -> str:
     return "\n".join(lines) + "\n"
 
 
-def card(name: str, plugins: tuple[str, ...] = ()) -> str:
-    """Return all there is to say of one thing: its module's card, its docstring, its knobs; raises Refused."""
-    shelves: list[Mapping[str, type]] = [
-        REGULARIZERS.all(plugins),
-        DATASETS.all(plugins),
-        NETWORKS.all(plugins),
-        OPTIMIZERS,
-    ]
-    things = {key: cls for shelf in shelves for key, cls in shelf.items()}
-    if name not in things:
-        raise Refused(f"list: unknown name {name!r}{nearest(name, things)}")
-    cls = things[name]
-    module = inspect.getdoc(inspect.getmodule(cls)) or ""
-    lines = [f"  {knob_line(k)}: {k.meaning}" for k in knobs(cls).values()]
-    return "\n\n".join([module, inspect.getdoc(cls) or "", "\n".join(["Knobs:", *lines])])
+def cards(names: Sequence[str], plugins: Sequence[str] = ()) -> list[str]:
+    """Return all there is to say of each of these things; raises Refused, before any is told, for an unknown name."""
+    shelves = {kind: things(kind, plugins) for kind in KINDS} if names else {}
+    known = {name for shelf in shelves.values() for name in shelf}
+    for name in names:
+        if name not in known:
+            raise Refused(f"list: unknown name {name!r}{nearest(name, known.union(KINDS))}")
+    return ["\n\n".join(_card(shelf[name], kind) for kind, shelf in shelves.items() if name in shelf) for name in names]
 
 
-def others(plugins: tuple[str, ...] = ()) -> list[tuple[str, str, str, str]]:
-    """Return one row per data set, network and optimizer: kind, name, knobs, first line."""
-    shelves: dict[str, Mapping[str, type]] = {
-        "data": DATASETS.all(plugins),
-        "network": NETWORKS.all(plugins),
-        "optimizer": OPTIMIZERS,
-    }
+def _card(cls: type, kind: str) -> str:
+    """Return the card of a thing's module, its docstring, its knobs."""
+    parts = [] if kind in FILES else [inspect.getdoc(inspect.getmodule(cls)) or ""]
+    parts.append(inspect.getdoc(cls) or "")
+    if lines := [f"  {knob_line(k)}: {k.meaning}" for k in _knobs(cls).values()]:
+        parts.append("\n".join(["Knobs:", *lines]))
+    return "\n\n".join(parts)
+
+
+def others(kinds: Sequence[str], plugins: Sequence[str] = ()) -> list[tuple[str, str, str, str]]:
+    """Return one row per thing of these kinds: kind, name, knobs, first line."""
     return [
-        (kind, name, "; ".join(knob_line(k) for k in knobs(cls).values()), first_line(cls))
-        for kind, things in shelves.items()
-        for name, cls in things.items()
+        (kind.removesuffix("s"), name, "; ".join(knob_lines(cls)), first_line(cls))
+        for kind in kinds
+        for name, cls in things(kind, plugins).items()
     ]
+
+
+def knob_lines(cls: type) -> list[str]:
+    """Return each knob of a thing in a line; samplers and pruners have none, `[search]` has their settings."""
+    return [knob_line(k) for k in _knobs(cls).values()]
+
+
+def _knobs(cls: type) -> dict[str, Knob]:
+    return knobs(cls) if dataclasses.is_dataclass(cls) else {}
 
 
 def knob_line(k: Knob) -> str:
@@ -85,8 +115,8 @@ def knob_line(k: Knob) -> str:
 
 
 def first_line(cls: type) -> str:
-    """Return the first sentence line of a docstring."""
-    return (cls.__doc__ or "").strip().split("\n")[0]
+    """Return the first sentence line of a docstring, without the source that may begin there."""
+    return (cls.__doc__ or "").strip().split("\n")[0].partition(" Source:")[0]
 
 
 def source(cls: type) -> str:

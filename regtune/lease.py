@@ -57,7 +57,7 @@ def ends(rows: Sequence[Plain]) -> float:
 def here() -> str:
     """Return this machine's name and the boot it runs under: containers of one machine share the latter."""
     boot = Path("/proc/sys/kernel/random/boot_id")
-    return f"{socket.gethostname()} {boot.read_text().strip() if boot.exists() else ''}".strip()
+    return f"{socket.gethostname()} {boot.read_text(encoding='utf-8').strip() if boot.exists() else ''}".strip()
 
 
 def _wait(log: Log, waiting: Callable[[str], None]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -9,16 +11,34 @@ from rich.table import Table
 from regtune import catalogue
 
 
-def show_all(plugins: tuple[str, ...]) -> None:
-    """Print regularizers, data sets, networks and optimizers as tables."""
+def show(names: Sequence[str], plugins: Sequence[str]) -> None:
+    """Print the table of each kind and the card of each thing that is named, in their order; of no names all kinds.
+
+    Raises Refused for an unknown name, before anything is printed.
+    """
     console = Console()
-    for headings, rows in (
-        (catalogue.HEADINGS, catalogue.regularizers(plugins)),
-        (("kind", "name", "settings", "what it is"), catalogue.others(plugins)),
-    ):
-        table = Table(show_lines=True)
-        for place, heading in enumerate(headings):
-            table.add_column(heading, no_wrap=place == 0 or heading == "name")
-        for row in rows:
-            table.add_row(*map(escape, row))
-        console.print(table)
+    if not names:
+        first, *rest = catalogue.KINDS
+        console.print(_table([first], plugins))
+        console.print(_table(rest, plugins))
+        return
+    cards = iter(catalogue.cards([name for name in names if name not in catalogue.KINDS], plugins))
+    for place, name in enumerate(names):
+        if place:
+            print()
+        if name in catalogue.KINDS:
+            console.print(_table([name], plugins))
+        else:
+            print(next(cards))
+
+
+def _table(kinds: Sequence[str], plugins: Sequence[str]) -> Table:
+    """Return the table of the regularizers, or of some other kinds."""
+    methods = tuple(kinds) == ("regularizers",)
+    headings = catalogue.HEADINGS if methods else ("kind", "name", "settings", "what it is")
+    table = Table(show_lines=True)
+    for place, heading in enumerate(headings):
+        table.add_column(heading, no_wrap=place == 0 or heading == "name")
+    for row in catalogue.regularizers(plugins) if methods else catalogue.others(kinds, plugins):
+        table.add_row(*map(escape, row))
+    return table

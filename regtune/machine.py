@@ -36,6 +36,13 @@ def versions() -> dict[str, str | None]:
     return {name: _version(name) for name in PACKAGES}
 
 
+def release() -> str:
+    """Return the versions of what decides how a sweep runs, in a line; nothing is imported for it."""
+    others = {"torch": "torch", "Ray": "ray", "Optuna": "optuna"}
+    found = [f"{word} {_version(name) or 'not installed'}" for word, name in others.items()]
+    return f"regtune {__version__} ({', '.join([f'Python {platform.python_version()}', *found])})"
+
+
 def where() -> dict[str, str]:
     """Return what an attempt at a trial says of the place it runs in."""
     return {"host": platform.node(), "processor": _processor(), "torch": _version("torch") or "", "node": ""}
@@ -70,7 +77,9 @@ def _commit() -> str | None:
 def _printed(*command: str) -> str | None:
     """Return what a command prints, None where it is missing or fails."""
     try:
-        result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - fixed arguments
+        result = subprocess.run(  # noqa: S603 - fixed arguments
+            command, capture_output=True, encoding="utf-8", errors="replace", check=False
+        )
     except OSError:
         return None
     return result.stdout.strip() or None if result.returncode == 0 else None
@@ -80,7 +89,7 @@ def _processor() -> str:
     """Return the processor's model name."""
     info = Path("/proc/cpuinfo")
     if info.exists():
-        for line in info.read_text().splitlines():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or "unknown"

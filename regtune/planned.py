@@ -11,8 +11,8 @@ from regtune.pruners import rungs
 from regtune.resampling import MOST, rival_seeds
 from regtune.samplers.grid import grid_size
 from regtune.searched import doubts, knob_rows
-from regtune.statistics.rungs import ENDED
 from regtune.sweep import Sweep
+from regtune.sweep_file import Search
 
 LITTLE = 0.2  # share of all epochs below which pruning is not worth what it may lose
 
@@ -88,7 +88,7 @@ def saved(sweep: Sweep) -> float:
     that run at the same time, early stopping and a cautious pruner's doubts leave less.
     """
     search, epochs = sweep.search, sweep.training.epochs
-    first = ENDED if search.pruner == "cautious" else search.population
+    first = _first(search)
     share, before, each = 1.0, 0, 0.0
     for place in (*rungs(epochs, search), epochs):
         each += share * (place - before)
@@ -97,10 +97,18 @@ def saved(sweep: Sweep) -> float:
     return mayend * (1 - search.control) * (epochs - each)
 
 
+def _first(search: Search) -> int:
+    """Return how many trials of an arm come before pruning begins."""
+    from regtune.statistics.rungs import ENDED  # its room loads scipy, which costs time
+
+    return ENDED if search.pruner == "cautious" else search.population
+
+
 def _saving(sweep: Sweep, most: int) -> str:
     """Say what pruning saves at most, and where that is little what to do; `most` is what the sweep takes without."""
     epochs, cautious = saved(sweep), sweep.search.pruner == "cautious"
-    after = f"{ENDED} trials of an arm must end" if cautious else f"{sweep.search.population} trials must pass a rung"
+    first = _first(sweep.search)
+    after = f"{first} trials of an arm must end" if cautious else f"{first} trials must pass a rung"
     text = f"pruning saves about {epochs:.0f} epochs at most ({100 * epochs / most:.0f} %): {after} before it begins"
     if cautious:
         text += ", and a rung is used only where they rank there as they end"

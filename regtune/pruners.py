@@ -11,15 +11,19 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
-from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
 from regtune.control import milestones
 from regtune.records import Epoch
-from regtune.statistics.rungs import ERRORS, Ladder, standard_error
 from regtune.sweep_file import Search
+
+if TYPE_CHECKING:
+    from ray.tune.schedulers import AsyncHyperBandScheduler
+
+    from regtune.statistics.rungs import Ladder
 
 
 class Pruner(Protocol):
@@ -80,13 +84,19 @@ class Asha:
         self._epochs, self._search = epochs, search
         self._grace = max(1, math.ceil(search.grace * epochs))
         self._reached: Counter[int] = Counter()
-        self._asha = AsyncHyperBandScheduler(
+
+    @cached_property
+    def _asha(self) -> AsyncHyperBandScheduler:
+        """The scheduler, made when a trial comes: Ray takes seconds to import, and rungs are known without it."""
+        from ray.tune.schedulers import AsyncHyperBandScheduler
+
+        return AsyncHyperBandScheduler(
             time_attr="epoch",
             metric="score",
             mode="max",
-            max_t=epochs,
+            max_t=self._epochs,
             grace_period=self._grace,
-            reduction_factor=search.factor,
+            reduction_factor=self._search.factor,
             stop_last_trials=False,
         )
 
@@ -104,7 +114,7 @@ class Asha:
         if epoch.number == 1:
             self._asha.on_trial_add(None, handle)  # ASHA uses no controller, and of the trial its id
         action = self._asha.on_trial_result(None, handle, {"epoch": epoch.number, "score": score})
-        return bool(action == TrialScheduler.STOP and self._reached[epoch.number] > self._search.population)
+        return bool(action == self._asha.STOP and self._reached[epoch.number] > self._search.population)
 
 
 class CautiousAsha(Asha):
@@ -122,10 +132,19 @@ class CautiousAsha(Asha):
 
     def __init__(self, epochs: int, search: Search, examples: int | None = None) -> None:
         super().__init__(epochs, search)
-        self._examples, self._ladder = examples, Ladder(self.rungs)
+        self._examples = examples
+
+    @cached_property
+    def _ladder(self) -> Ladder:
+        """What the rungs are worth; its room loads scipy, which costs time."""
+        from regtune.statistics.rungs import Ladder
+
+        return Ladder(self.rungs)
 
     def ends(self, number: int, epoch: Epoch, score: float) -> bool:
         """At a rung that is used, let ASHA decide, and let a trial go on that is near the cut."""
+        from regtune.statistics.rungs import ERRORS, standard_error
+
         below = super().ends(number, epoch, score)
         earlier = self._ladder.scores(epoch.number) if below else ()
         self._ladder.take(number, epoch, score)

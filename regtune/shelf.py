@@ -12,7 +12,7 @@ import inspect
 import pkgutil
 import re
 from collections.abc import Iterable
-from dataclasses import Field, dataclass
+from dataclasses import Field, dataclass, is_dataclass
 from typing import Generic, TypeVar
 
 from regtune.errors import Refused, nearest, shown
@@ -50,7 +50,7 @@ class Shelf(Generic[T]):
             for cls in vars(module).values():
                 if not self._belongs(cls, module):
                     continue
-                if any(isinstance(value, Field) for value in vars(cls).values()):
+                if self._undecorated(cls):
                     where = f"{cls.__module__}.{cls.__name__}"
                     raise Refused(f"{where}: expected @dataclass(frozen=True, kw_only=True) above the class")
                 name = name_of(cls)
@@ -67,6 +67,13 @@ class Shelf(Generic[T]):
         if not isinstance(name, str) or name not in things:
             raise Refused(f"{where}: unknown {self.noun} {shown(name)}{nearest(name, things)}")
         return things[name]
+
+    def _undecorated(self, cls: type) -> bool:
+        """Return whether a class declares fields that nothing makes into fields."""
+        if not is_dataclass(self.base) or "__dataclass_params__" in vars(cls):
+            return False
+        fields = [hint for hint in inspect.get_annotations(cls).values() if "ClassVar" not in str(hint)]
+        return bool(fields) or any(isinstance(value, Field) for value in vars(cls).values())
 
     def _belongs(self, cls: object, module: object) -> bool:
         return (

@@ -7,7 +7,7 @@ builds Optuna's distributions, prints the catalogue and names the setting at whi
 from __future__ import annotations
 
 import dataclasses
-import re
+import sys
 import types
 import typing
 from collections.abc import Hashable
@@ -18,36 +18,11 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 
 from regtune.errors import Refused, nearest, shown
+from regtune.interval import Interval
 from regtune.records import ONE_OF, SWITCH
 
 OFF = "off"
 LARGEST = 1e300
-_INTERVAL = re.compile(r"^([\[(])\s*([^,\s]+)\s*,\s*([^,\s]+)\s*([\])])$")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Interval:
-    """A range of numbers, written as in mathematics: `[0, 1)`."""
-
-    text: str
-    low: float
-    high: float
-    low_open: bool
-    high_open: bool
-
-    @classmethod
-    def parse(cls, text: str) -> Interval:
-        """Read `[0, 1)`; raises ValueError for anything else."""
-        match = _INTERVAL.match(text)
-        if match is None:
-            raise ValueError(f"an interval is written like [0, 1), given {text!r}")
-        left, low, high, right = match.groups()
-        return cls(text=text, low=float(low), high=float(high), low_open=left == "(", high_open=right == ")")
-
-    def __contains__(self, value: float) -> bool:
-        above = value > self.low if self.low_open else value >= self.low
-        below = value < self.high if self.high_open else value <= self.high
-        return above and below
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,18 +130,32 @@ def knobs(cls: type) -> dict[str, Knob]:
 def _knobs(cls: Hashable) -> dict[str, Knob]:
     if not isinstance(cls, type) or not dataclasses.is_dataclass(cls):
         raise TypeError(f"expected a dataclass, given {cls!r}")
-    hints = typing.get_type_hints(cls)
-    found = {}
+    owner, found = f"{cls.__module__}.{cls.__qualname__}", {}
     for field in dataclasses.fields(cls):
-        if "knob" in field.metadata:
-            where = f"{cls.__module__}.{cls.__qualname__}.{field.name}"
-            if field.name in (SWITCH, ONE_OF):
-                raise Refused(f"{where}: expected another name, switch and one_of are words of sweep files; rename it")
-            kind, item = _kind(hints[field.name], where)
-            more = field.metadata["knob"]
-            found[field.name] = Knob(name=field.name, kind=kind, item=item, default=field.default, **more)
-            found[field.name].check_space(where)
+        where = f"{owner}.{field.name}"
+        if "knob" not in field.metadata:
+            raise Refused(
+                f"{where}: expected knob(default=..., meaning=...), given a field without it, in {_file(cls)}; sweep "
+                f"files set knobs only; a constant is a ClassVar"
+            )
+        if field.name in (SWITCH, ONE_OF):
+            raise Refused(f"{where}: expected another name, switch and one_of are words of sweep files; rename it")
+    try:
+        hints = typing.get_type_hints(cls)
+    except NameError as error:
+        raise Refused(f"{owner}: expected annotations of names that are there, in {_file(cls)}: {error}") from error
+    for field in dataclasses.fields(cls):
+        where = f"{owner}.{field.name}"
+        kind, item = _kind(hints[field.name], where)
+        more = field.metadata["knob"]
+        found[field.name] = Knob(name=field.name, kind=kind, item=item, default=field.default, **more)
+        found[field.name].check_space(where)
     return found
+
+
+def _file(cls: type) -> str:
+    """Return the file in which a class is written, its module where it is in none."""
+    return str(getattr(sys.modules.get(cls.__module__), "__file__", None) or cls.__module__)
 
 
 def _kind(hint: Any, where: str) -> tuple[type, type]:

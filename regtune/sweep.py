@@ -9,7 +9,7 @@ from pathlib import Path
 from regtune.arms import Arm
 from regtune.copies import copy_name, copy_plain
 from regtune.errors import Refused, nearest, shown
-from regtune.folders import repeat_folder
+from regtune.folders import as_file, as_text, repeat_folder
 from regtune.plugins import find_beside
 from regtune.records import FIRST, PHASES, Phase, Plain
 from regtune.resampling import MOST, rival_seeds
@@ -76,7 +76,7 @@ class Sweep(Seeds):
 
     def folder(self, results: Path) -> Path:
         """Return the folder of this repeat below the one under which all sweeps have theirs."""
-        return repeat_folder(results / self.name, self.repeat)
+        return repeat_folder(results / as_file(self.name), self.repeat)
 
     def budget(self, arm: Arm) -> int:
         """Return the planned search trials of an arm; per knob means per path, idle or not: D of Kadra's 40 × D."""
@@ -185,7 +185,7 @@ def _checked(file: SweepFile, plugins: tuple[str, ...], source: Path) -> Sweep:
     find_beside([*file.plugins, *plugins], source.parent)
     arms = read_arms(file, plugins)
     sweep = Sweep(
-        name=file.name or source.stem,
+        name=file.name or as_text(source.stem),
         seed=file.seed,
         arms=arms,
         training=file.training,

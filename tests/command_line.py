@@ -15,12 +15,30 @@ import pytest
 from regtune.__main__ import main
 
 
-def called(*words: object, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+class Terminal(io.TextIOWrapper):
+    """Standard output as a process has it: it encodes strictly; somebody may sit at it."""
+
+    def __init__(self, encoding: str, *, watched: bool) -> None:
+        self.written, self.watched = io.BytesIO(), watched
+        super().__init__(self.written, encoding=encoding, errors="strict", newline="")
+
+    def isatty(self) -> bool:
+        return self.watched
+
+    def getvalue(self) -> str:
+        self.flush()
+        return self.written.getvalue().decode(self.encoding)
+
+
+def called(
+    *words: object, folder: Path, encoding: str = "utf-8", watched: bool = False, **variables: str
+) -> subprocess.CompletedProcess[str]:
     """Return how `regtune WORDS` ended in a folder, 80 columns wide; a process of its own would say the same.
 
     It starts as a process does: with a Python path, plugins and a way to show warnings that no earlier call changed.
+    `encoding` is that of its standard output, and of a terminal where it is `watched`.
     """
-    out, err, modules = io.StringIO(), io.StringIO(), set(sys.modules)
+    out, err, modules = Terminal(encoding, watched=watched), io.StringIO(), set(sys.modules)
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("default")
         patch.chdir(folder)

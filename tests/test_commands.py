@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from regtune.catalogue import KINDS, things
 from regtune.cluster.run import run as run_sweep
 from regtune.log import read_log
 from regtune.sweep import Sweep
@@ -36,9 +37,27 @@ def test_list_prints_the_card_of_one_thing(results: Path) -> None:
     printed = called("list", "dropout", folder=results).stdout
     assert "Not with: BatchNorm" in printed
     assert "p_hidden = 0.5 in [0, 1), search [0.1, 0.7], neutral 0.0: probability to drop a hidden unit" in printed
-    refused = called("list", "dropot", folder=results)
-    assert refused.returncode == 2
-    assert "did you mean 'dropout'?" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"), [("dropot", "dropout"), ("network", "networks"), ("gird", "grid"), ("cautius", "cautious")]
+)
+def test_list_names_what_is_nearest_and_prints_nothing_else(results: Path, name: str, nearest: str) -> None:
+    refused = called("list", "mixup", name, folder=results)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr == f"regtune: list: unknown name {name!r} (did you mean {nearest!r}?)\n"
+
+
+def test_list_prints_several_cards_and_tables_of_a_kind_in_their_order(results: Path) -> None:
+    printed = called("list", "mixup", "pruners", "tpe", "asha", folder=results).stdout
+    parts = ("Knobs:\n  alpha", "│ pruner │ cautious", "TPE: after paired candidates", "Ray's own AsyncHyperBand")
+    places = [printed.rindex(part) for part in parts]
+    assert places == sorted(places)
+    assert "name it in PRUNERS" not in printed, "the docstring of the file is of no single pruner"
+    for kind in KINDS:
+        table = called("list", kind, folder=results).stdout
+        assert all(name in table for name in things(kind))
+        assert ("label_smoothing" in table) is (kind == "regularizers")
 
 
 def test_list_prints_the_methods_as_a_markdown_table(results: Path) -> None:

@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from regtune.errors import Refused
+from regtune.interval import Interval
 from regtune.ranges import read_space
+from regtune.recipe import read_method
 from regtune.regularizers import REGULARIZERS
-from regtune.space import Interval, Knob, knob, knobs, plain_settings, read_settings
+from regtune.space import Knob, knob, knobs, plain_settings, read_settings
 
 ENDLESS = 1 << 20_000  # TOML writes it in hexadecimal; Python refuses to write it in decimal
 
@@ -331,3 +333,45 @@ def test_knobs_without_the_dataclass_decorator_are_refused(module: Callable[[str
     assert "Forgot: expected @dataclass(frozen=True, kw_only=True) above the class" in not_found(
         "dropout", module("forgot", source)
     )
+
+
+FIELDS = """
+from dataclasses import dataclass, field
+from typing import ClassVar
+from regtune.regularizers import Regularizer
+from regtune.space import knob
+
+DECORATED
+class Shy(Regularizer):
+    constant: ClassVar[float] = 2.0
+    p: float = knob(default=0.5, legal="[0, 1)", meaning="x")
+    FIELD
+"""
+
+
+@pytest.mark.parametrize("field", ["share: float = 0.1", "share: float", "share: list = field(default_factory=list)"])
+def test_a_field_without_knob_is_named_with_its_class_and_file(module: Callable[[str, str], str], field: str) -> None:
+    decorated = "@dataclass(frozen=True, kw_only=True)"
+    name = module("shy", FIELDS.replace("FIELD", field).replace("DECORATED", decorated))
+    with pytest.raises(Refused) as caught:
+        read_method({"name": "shy"}, [name], "recipe[0]")
+    said, file = str(caught.value), str(sys.modules["shy"].__file__)
+    assert said.startswith("shy.Shy.share: expected knob(default=..., meaning=...), given a field without it, in ")
+    assert file in said
+    assert len(said.splitlines()) == 1
+
+
+def test_a_plain_value_without_knob_and_decorator_is_refused_and_a_constant_is_not(
+    module: Callable[[str, str], str],
+) -> None:
+    bare = FIELDS.replace("DECORATED", "").replace("    p: float", "    # ")
+    said = not_found("dropout", module("bare", bare.replace("FIELD", "share: float = 0.1")))
+    assert "bare.Shy: expected @dataclass(frozen=True, kw_only=True) above the class" in said
+    assert REGULARIZERS.find("shy", "x", [module("constant", bare.replace("FIELD", "needs = ('hidden',)"))])
+
+
+def test_an_annotation_that_is_not_there_is_named(module: Callable[[str, str], str]) -> None:
+    source = "from __future__ import annotations\n" + FIELDS.replace("float = knob", "Missing = knob")
+    decorated = source.replace("FIELD", "").replace("DECORATED", "@dataclass(frozen=True, kw_only=True)")
+    with pytest.raises(Refused, match=r"^unclear\.Shy: expected annotations .* name 'Missing' is not defined$"):
+        read_method({"name": "shy"}, [module("unclear", decorated)], "recipe[0]")

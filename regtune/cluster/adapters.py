@@ -106,7 +106,7 @@ class PhaseScheduler(_NeverSaved, FIFOScheduler):
             self._phase.end(cell, overdue(limit))
             return
         path = Path(trial.error_file or "")
-        text = path.read_text() if path.is_file() else ""
+        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
         self._phase.fault(cell, _last_words(text), node_of(text))
 
     def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:

@@ -47,6 +47,11 @@ def slots(need: Need) -> dict[str, int]:
     return {node: count for node, count in counts.items() if count}
 
 
+def gpus_there() -> float:
+    """Return how many GPUs the cluster has now."""
+    return float(ray.cluster_resources().get("GPU", 0))
+
+
 def node_of(error: str) -> str:
     """Return the id of the node that the actor of an error's text ran on, "" where that is not known."""
     actor = re.search("actor_id[:=] ?([0-9a-f]{32})", error)

@@ -18,6 +18,7 @@ from regtune.checkpoints import Checkpoints
 from regtune.data import Place, Pool, Splits
 from regtune.errors import Refused
 from regtune.examine import examine, repetitions
+from regtune.idle import gpus_here, idle_gpus
 from regtune.in_process import run_here
 from regtune.limits import Limit, Spent
 from regtune.lives import Watch, cell_of
@@ -92,8 +93,11 @@ def run(
         for text in repetitions(sweep, pool):
             say(text)
         with lease.held(log, waiting=say), contextlib.ExitStack() as stack:
+            begins = not log.rows and sweep.repeat == 1
             log.append("header", {**describe(), "sweep": sweep.plain(), "examples": splits.counts})
-            launch = launch or (run_here if in_process else _on_ray(sweep, address, stack, say))
+            launch = launch or (
+                _here(sweep, say, begins) if in_process else _on_ray(sweep, address, stack, say, begins)
+            )
             for step in itertools.chain(made, steps):
                 _run(step, sweep, pool, splits, launch)
                 if step.phase.closed:
@@ -138,12 +142,25 @@ def pace_of(sweep: Sweep) -> Pace:
     )
 
 
-def _on_ray(sweep: Sweep, address: str | None, stack: contextlib.ExitStack, say: Callable[[str], None]) -> Launch:
-    """Return what runs a phase on a cluster, which is left when the stack is."""
+def _here(sweep: Sweep, say: Callable[[str], None], begins: bool) -> Launch:
+    """Return what runs a phase in this process; of a sweep that begins, say which GPUs it leaves idle."""
+    for text in idle_gpus(sweep.cluster, gpus_here() if begins else 0, "this machine"):
+        say(text)
+    return run_here
+
+
+def _on_ray(
+    sweep: Sweep, address: str | None, stack: contextlib.ExitStack, say: Callable[[str], None], begins: bool
+) -> Launch:
+    """Return what runs a phase on a cluster, which is left when the stack is; likewise with the cluster's GPUs."""
     from regtune.cluster.joining import cluster
+    from regtune.cluster.nodes import gpus_there
     from regtune.cluster.tuning import run_on_ray
 
     stack.enter_context(cluster(sweep, address, say))
+    place = "the cluster" if address else "this machine"
+    for text in idle_gpus(sweep.cluster, gpus_there() if begins else 0, place):
+        say(text)
     # Here no node will come, and what is asked for before its turn was chosen without the results until then.
     terms = sweep.cluster if address else sweep.cluster.model_copy(update={"pending": 1})
     return functools.partial(run_on_ray, terms)

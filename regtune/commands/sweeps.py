@@ -44,6 +44,7 @@ def check(
     """Check a sweep file, its data and one real step of every arm; with --aa train the baseline and its copy."""
     from regtune.data import Place, named
     from regtune.examine import examine, remarks
+    from regtune.idle import gpus_here, idle_gpus
     from regtune.rehearsal import rehearse
     from regtune.searched import doubts
     from regtune.sweep import Sweep
@@ -61,7 +62,7 @@ def check(
     )
     for text in remarks(plan, pool):
         print(text)
-    for text in [*doubts(plan), *notes]:
+    for text in [*doubts(plan), *notes, *idle_gpus(plan.cluster, gpus_here(), "this machine")]:
         print(f"note: {text}")
 
 

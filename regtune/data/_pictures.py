@@ -43,7 +43,7 @@ def find_pictures(path: Path, where: str) -> list[Picture]:
     """
     if is_tar(path):
         try:
-            with tarfile.open(path) as tar:
+            with tarfile.open(path, encoding="utf-8") as tar:
                 names = [member.name for member in tar if member.isfile()]
             _check_end(path)
         except _DAMAGE as error:
@@ -120,7 +120,7 @@ def _contents(path: Path, names: dict[str, int]) -> Iterator[tuple[str, bytes]]:
         for name in names:
             yield name, (path / name).read_bytes()
         return
-    with tarfile.open(path) as tar:
+    with tarfile.open(path, encoding="utf-8") as tar:
         for member in tar:
             opened = tar.extractfile(member) if member.name in names and member.isfile() else None
             if opened is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from regtune.errors import Refused, shown
+from regtune.folders import as_file
 
 VARIABLE = "REGTUNE_DATA"
 
@@ -38,7 +39,7 @@ class Place:
         """Return what lies at a path of the user's below the folder; raises Refused where there is nothing."""
         if not path or PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
             raise Refused(f"data.path: expected a path below the data folder, as in 'pictures', given {shown(path)}")
-        found = self.folder(where) / path
+        found = self.folder(where) / as_file(path)
         if not found.exists():
             raise Refused(f"{where}: expected {found}, found nothing; correct data.path, {VARIABLE} or --data")
         return found

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+import importlib.util
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from regtune.data._base import Dataset
 from regtune.data._examples import Examples
@@ -38,12 +44,10 @@ class Digits(Dataset):
 
     def pool(self, place: Place) -> Pool:
         """Return all digits, the test examples apart."""
-        from sklearn.datasets import load_digits  # costs two seconds at start-up, so only here
-
-        raw = load_digits()
+        images, labels = shipped_digits()
         everything = Examples.of(
-            images=torch.tensor(raw.images, dtype=torch.float32)[:, None] / 16,
-            labels=torch.tensor(raw.target, dtype=torch.int64),
+            images=torch.tensor(images, dtype=torch.float32)[:, None] / 16,
+            labels=torch.tensor(labels, dtype=torch.int64),
         )
         if not self.test:
             return Pool(train=everything, test=None, classes=10)
@@ -51,3 +55,21 @@ class Digits(Dataset):
             everything, classes=10, sizes=(self.test, len(everything) - self.test), seed=TEST_SEED, where=self.where
         )
         return Pool(train=rest, test=test, classes=10)
+
+
+def shipped_digits() -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return images [N, 8, 8] of 0 to 16 and labels [N], as `load_digits` does, from the file that it reads.
+
+    To import scikit-learn takes longer than to check a sweep; it is asked only where its file lies elsewhere.
+    """
+    spec = importlib.util.find_spec("sklearn")  # looks for the package, and does not import it
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        file = Path(folder, "datasets", "data", "digits.csv.gz")
+        if file.is_file():
+            with gzip.open(file, "rt", encoding="utf-8") as lines:
+                rows = np.loadtxt(lines, delimiter=",")
+            return rows[:, :-1].reshape(-1, 8, 8), rows[:, -1].astype(int)
+    from sklearn.datasets import load_digits
+
+    raw = load_digits()
+    return raw.images, raw.target
