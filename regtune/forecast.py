@@ -104,17 +104,15 @@ def forecast(sweep: Sweep, results: Path, *, retry_failed: bool = False, place: 
     table = Table(title=f"{path}: nothing was started", title_justify="left")
     table.add_column("arm", no_wrap=True)
     for name in sweep.phases:
-        for heading in (f"{name} done", "go on", *(("reused",) if sweep.reuse else ()), "to train"):
+        for heading in (f"{name} done", "go on", "to train"):
             table.add_column(heading, justify="right")
     for one, arm in sweep.with_copy:
-        counts = [
-            count
-            for name in sweep.phases
-            for heading, count in _counts(made.get(name), arm, one, name).items()
-            if heading != "reused" or sweep.reuse
-        ]
+        counts = [count for name in sweep.phases for count in _counts(made.get(name), arm, one, name)]
         table.add_row(arm.name, *map(str, counts))
-    interrupted = [pair for each in made.values() for pair in each.begun.items()]
+    if sweep.reuse:
+        taken = ", ".join(f"{name} {len(each.reused)}" for name, each in made.items())
+        lines.append(f"taken over instead of trained: {taken} trials")
+    interrupted = [pair for each in made.values() for pair in each.begun.items() if pair[0] not in each.reused]
     lines += [f"{cell} goes on; the log has {epochs} of its epochs" for cell, epochs in interrupted]
     if sweep.select.seeds and "confirm" not in made:
         lines.append("select: up to as many trials as the table says; a round asks for what the one before has left")
@@ -143,12 +141,12 @@ class _Made:
         return cls(board=step.board, ended=ended, begun=begun, reused=frozenset(step.phase.ended) - ended)
 
 
-def _counts(made: _Made | None, arm: Arm, sweep: Sweep, name: Name) -> dict[str, int]:
-    """Return how many trials of an arm have ended, go on, are there to be taken over, and are to be trained."""
+def _counts(made: _Made | None, arm: Arm, sweep: Sweep, name: Name) -> tuple[int, int, int]:
+    """Return how many trials of an arm have ended, go on, and are still to be begun; no others are to be trained."""
     if made is None:
-        return {"done": 0, "go on": 0, "reused": 0, "to train": sweep.most_trials(name, arm)}
+        return 0, 0, sweep.most_trials(name, arm)
     planned, ended, begun, reused = (
         sum(cell.arm == arm.name for cell in cells)
         for cells in (made.board.planned, made.ended, set(made.begun) - made.reused, made.reused)
     )
-    return {"done": ended, "go on": begun, "reused": reused, "to train": planned - ended - begun - reused}
+    return ended, begun, planned - ended - begun - reused

@@ -163,5 +163,5 @@ def _hints(sweep: Sweep, given: str, known: dict[str, Told]) -> list[str]:
     name = sorted(theirs)[0]
     return [
         f'reuse {given}: its search trials were drawn as those of "{name}", those of this sweep are of "{mine}" and '
-        f'are others; [search] stream = "{name}" draws the same ones'
+        f'are others; search.stream = "{name}" draws the same ones'
     ]
