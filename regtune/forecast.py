@@ -110,7 +110,7 @@ def forecast(sweep: Sweep, results: Path, *, retry_failed: bool = False, place: 
         counts = [count for name in sweep.phases for count in _counts(made.get(name), arm, one, name)]
         table.add_row(arm.name, *map(str, counts))
     if sweep.reuse:
-        taken = ", ".join(f"{name} {len(each.reused)}" for name, each in made.items())
+        taken = ", ".join(f"{name} {len(each.reused)}" for name, each in made.items() if name in sweep.phases)
         lines.append(f"taken over instead of trained: {taken} trials")
     interrupted = [pair for each in made.values() for pair in each.begun.items() if pair[0] not in each.reused]
     lines += [f"{cell} goes on; the log has {epochs} of its epochs" for cell, epochs in interrupted]
