@@ -94,7 +94,7 @@ def assert_equal(one: Path, other: Path) -> None:
 
 def told(log: Path) -> list[pd.DataFrame]:
     rows = comparison(load(log))
-    timed = [name for name in rows if name.endswith(("seconds", "reused", "data_share"))]
+    timed = [name for name in rows if str(name).endswith(("seconds", "reused", "data_share"))]
     trials = table_of_trials(log).drop(columns="reused_from")
     return [trials, table_of_epochs(log).drop(columns="reused", errors="ignore"), rows.drop(columns=timed)]
 
