@@ -106,11 +106,12 @@ class ArmBoard:
 
     def ask(self, cell: Cell) -> Asked:
         """Return a new trial of this arm."""
+        stream = f"{self.sweep.search.stream or self.sweep.name}/{self.sweep.seed}"
         question = Question(
             space=self.arm.space,
             when=self.arm.when,
-            stream=f"{self.sweep.name}/{self.sweep.seed}/{self.arm.name}",
-            sweep=f"{self.sweep.name}/{self.sweep.seed}",
+            stream=f"{stream}/{self.arm.name}",
+            sweep=stream,
             shared=self.arm.shared,
             number=cell.number,
             history=self._history,

@@ -7,7 +7,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -15,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from regtune.best import Best
+from regtune.errors import Refused
 from regtune.folders import repeat_words
 from regtune.lives import cell_of
 from regtune.metric import ACCURACY, METRICS
@@ -22,31 +22,13 @@ from regtune.records import FAULTS, Plain
 from regtune.silence import Silence, minutes
 from regtune.standing import Standing
 from regtune.sweep import Sweep
+from regtune.taken import is_taken
+from regtune.tally import Tally
 
 GROWING = ("select", "rivals")  # phases that plan as they go
 REFRESHES_PER_SECOND = 4
 SECONDS_BETWEEN_LINES = 30.0
 SECONDS_BETWEEN_LOOKS = 0.5
-
-
-@dataclass(kw_only=True)
-class Tally:
-    """What is known of one arm in one phase."""
-
-    planned: int
-    running: set[int] = field(default_factory=set)
-    ended: Counter[str] = field(default_factory=Counter)
-    epochs_of_ended: int = 0
-
-    @property
-    def left(self) -> int:
-        """Trials that have not ended."""
-        return self.planned - self.ended.total()
-
-    def epochs_left(self, most: int) -> float:
-        """Estimate the epochs to come: what ended trials took on average, at first the most."""
-        ended = self.ended.total()
-        return self.left * (self.epochs_of_ended / ended if ended else most)
 
 
 class Progress:
@@ -63,6 +45,8 @@ class Progress:
         self._epochs_of: Counter[object] = Counter()
         self._started: float | None = None
         self._epochs_now = 0
+        self._taken: set[object] = set()  # the cells whose epochs come without training
+        self.moved = False  # whether there was an event that is not replayed
         self.tallies = {
             (phase, arm.name): Tally(planned=0 if phase in GROWING else one.most_trials(phase, arm))
             for one, arm in sweep.with_copy
@@ -81,10 +65,13 @@ class Progress:
             self.best.watch(cell, event, row)
             if event == "asked" and cell.phase in GROWING:
                 tally.planned += 1
+            self.moved = self.moved or "time" not in row
+            if event == "started":
+                (self._taken.add if is_taken(row) else self._taken.discard)(cell)
             if event == "epoch":
                 self._epochs_of[cell] += 1
                 tally.running.add(cell.number)
-                if "time" not in row:
+                if "time" not in row and cell not in self._taken:
                     self._started = self._started or time.monotonic()
                     self._epochs_now += 1
             elif event == "ended":
@@ -168,29 +155,37 @@ def live(progress: Progress, console: Console, seconds: float = SECONDS_BETWEEN_
     """Show the progress while the block runs.
 
     A terminal has it live. Anything else gets a plain line now and then and when a phase ends, and the last
-    state as a table.
+    state as a table. Nothing is left of it where the block is refused before anything has moved.
     """
     if console.is_terminal:
-        with Live(progress, console=console, refresh_per_second=REFRESHES_PER_SECOND):
-            yield
+        with Live(progress, console=console, refresh_per_second=REFRESHES_PER_SECOND) as shown:
+            try:
+                yield
+            except Refused:
+                shown.transient = not progress.moved
+                raise
         return
-    over = threading.Event()
+    over, silent = threading.Event(), False
     writer = threading.Thread(target=_write_lines, args=(progress, console, seconds, over), daemon=True)
     writer.start()
     try:
         yield
+    except Refused:
+        silent = not progress.moved
+        raise
     finally:
         over.set()
         writer.join()
-        console.print(progress)
+        if not silent:
+            print(progress.line(), file=console.file, flush=True)
+            console.print(progress)
 
 
 def _write_lines(progress: Progress, console: Console, seconds: float, over: threading.Event) -> None:
-    """Print a line every so many seconds, when search ends, and when all is over."""
+    """Print a line every so many seconds and when search ends."""
     printed, searched = time.monotonic(), progress.searched()
     while not over.wait(min(seconds, SECONDS_BETWEEN_LOOKS)):
         ends_now = not searched and progress.searched()
         if ends_now or time.monotonic() - printed >= seconds:
             print(progress.line(), file=console.file, flush=True)
             printed, searched = time.monotonic(), searched or ends_now
-    print(progress.line(), file=console.file, flush=True)

@@ -20,6 +20,7 @@ class EpochTable:
 
     def __init__(self) -> None:
         self._cells: list[Cell] = []
+        self._taken = set[int]()  # the runs whose numbers are those of another log
         self._runs = array("q")  # of each row
         self._names: tuple[str, ...] = ()  # of the fields of the rows not packed yet
         self._rows: list[tuple[Any, ...]] = []
@@ -39,6 +40,10 @@ class EpochTable:
         self._cells.append(cell)
         return len(self._cells) - 1
 
+    def take_over(self, run: int, *, taken: bool) -> None:
+        """Take note of whether the numbers of a run are those of another log."""
+        (self._taken.add if taken else self._taken.discard)(run)
+
     def add(self, run: int, epoch: Plain) -> None:
         """Take the plain form of a `records.Epoch`."""
         names = tuple(epoch)
@@ -51,7 +56,7 @@ class EpochTable:
     def frame(self, runs: Sequence[int]) -> pd.DataFrame:
         """Return the epochs of these runs, one run after the other: the cell, then the fields of the epoch.
 
-        The epoch's own number is called `epoch`.
+        The epoch's own number is called `epoch`. Where trials were taken over from other logs, `reused` says so.
         """
         self._pack()
         if not self._packed or not runs:
@@ -64,6 +69,8 @@ class EpochTable:
         cells = pd.DataFrame(self._cells, columns=list(Cell._fields)).take(owners)
         names = dict.fromkeys(name for columns in self._packed for name in columns)
         fields = pd.DataFrame({name: self._column(name)[order] for name in names})
+        if self._taken:
+            fields["reused"] = np.isin(owners, list(self._taken))
         return pd.concat([cells.reset_index(drop=True), fields], axis=1)
 
     def _pack(self) -> None:

@@ -1,4 +1,4 @@
-"""Where the repeats of a sweep lie: the first in the sweep's own folder, the others in their own below it.
+"""Where results lie: the first repeat of a sweep in its own folder, the others in their own below it.
 
 What users name in files is UTF-8, and so are names of files here, whatever the locale: in that of C, where Python
 cannot decode them, a sweep is called as it is elsewhere.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 _FOLDER = re.compile(r"repeat-([2-9]|[1-9]\d+)")
@@ -41,3 +42,9 @@ def repeat_words(repeat: int, repeats: int) -> str:
     """Return which repeat of how many this is, to say to a user; empty where there is only one."""
     most = max(repeat, repeats)
     return f"repeat {repeat} of {most}" if most > 1 else ""
+
+
+def folders_beside(given: Iterable[str], folder: Path) -> tuple[str, ...]:
+    """Return these folders, each once: below this one, that of a sweep file, where one is there, else as they are."""
+    paths = (Path(each).expanduser() for each in given)
+    return tuple(dict.fromkeys(str(folder / path if (folder / path).is_dir() else path) for path in paths))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,33 +11,58 @@ from rich.table import Table
 
 from regtune.arms import Arm
 from regtune.begun import as_begun
+from regtune.boards import Board
+from regtune.build import load_pool
 from regtune.changes import check_same
+from regtune.checkpoints import Checkpoints, Saved
+from regtune.data import Place, fingerprint
 from regtune.folders import repeats_of
 from regtune.log import read_log
 from regtune.phases import Step, phases
+from regtune.records import Cell, Plain
 from regtune.records import Phase as Name
-from regtune.records import Plain
 from regtune.retry import RETRY, retry_of
+from regtune.reuse import check_reuse, reusable
 from regtune.sweep import Sweep
+from regtune.trained import Trained
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Read:
-    """A log that is only read; a phase writes when it is asked for trials, and this one never is."""
+    """A log that is only read: a phase that is asked what it would take over writes nothing."""
 
     path: Path
     rows: list[Plain]
 
     def append(self, event: str, fields: Plain) -> None:
-        """Raise: nothing is written in a dry run."""
-        raise RuntimeError(f"a dry run wrote {event}")
+        """Write nothing."""
 
 
-def forecast_all(sweep: Sweep, results: Path, *, retry_failed: bool = False) -> Group:
+class _Seen(Checkpoints):
+    """Files of which only the first line is read, and none is written or removed."""
+
+    def save(self, cell: Cell, saved: Saved) -> None:
+        """Write nothing."""
+
+    def load(self, cell: Cell) -> Saved | None:
+        """Return whose bytes those of a cell are, without the bytes; None where there are none."""
+        try:
+            with self.path(cell).open("rb") as file:
+                head = json.loads(file.readline())
+            return Saved(id=str(head["id"]), epoch=int(head["epoch"]), content=b"")
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def drop(self, cell: Cell) -> None:
+        """Remove nothing."""
+
+
+def forecast_all(sweep: Sweep, results: Path, *, retry_failed: bool = False, place: Place | None = None) -> Group:
     """Return what is done and left of every repeat of a sweep, ready to print; raises Refused as a run would."""
     every = sweep.every_repeat()
     lines = [f"{len(every)} repeats of the sweep, seed = {sweep.seed} to {every[-1].seed}"] if len(every) > 1 else []
-    return Group(*lines, *beyond(sweep, results), *(forecast(one, results, retry_failed=retry_failed) for one in every))
+    each = (forecast(one, results, retry_failed=retry_failed, place=place) for one in every)
+    return Group(*lines, *beyond(sweep, results), *each)
 
 
 def beyond(sweep: Sweep, results: Path) -> list[str]:
@@ -50,8 +76,11 @@ def beyond(sweep: Sweep, results: Path) -> list[str]:
     ]
 
 
-def forecast(sweep: Sweep, results: Path, *, retry_failed: bool = False) -> Group:
-    """Return what is done and what is left of one repeat of a sweep, ready to print; raises Refused as a run would."""
+def forecast(sweep: Sweep, results: Path, *, retry_failed: bool = False, place: Place | None = None) -> Group:
+    """Return what is done and what is left of one repeat of a sweep, ready to print; raises Refused as a run would.
+
+    Where the sweep reuses trials of other logs its data are read from `place`: trials on other data are of no use.
+    """
     path = sweep.folder(results) / "log.jsonl"
     rows, torn = read_log(path) if path.exists() else ([], 0)
     again = retry_of(rows, sweep) if retry_failed else None
@@ -60,10 +89,16 @@ def forecast(sweep: Sweep, results: Path, *, retry_failed: bool = False) -> Grou
     lines += again.words() if again else []
     log = _Read(path=path, rows=[*rows, {"event": RETRY, **again.row()}] if again else rows)
     lines += ["the last line of the log was torn off by a crash and is left out"] if torn else []
+    trained = Trained(log.rows)
+    if sweep.reuse:
+        check_reuse(sweep, results)
+        others = reusable(sweep, fingerprint(load_pool(sweep.arms[0].template, place)))
+        trained.lend(others.runs)
+        lines += others.words
     # Before a phase is over, what the next is to do may still change.
-    made: dict[str, Step] = {}
-    for step in phases(sweep, log):
-        made[step.name] = step
+    made: dict[str, _Made] = {}
+    for step in phases(sweep, log, trained=trained, files=_Seen):
+        made[step.name] = _Made.of(step, taking=bool(sweep.reuse))
         if not step.phase.done:
             break
     table = Table(title=f"{path}: nothing was started", title_justify="left")
@@ -74,7 +109,10 @@ def forecast(sweep: Sweep, results: Path, *, retry_failed: bool = False) -> Grou
     for one, arm in sweep.with_copy:
         counts = [count for name in sweep.phases for count in _counts(made.get(name), arm, one, name)]
         table.add_row(arm.name, *map(str, counts))
-    interrupted = [pair for step in made.values() for pair in step.phase.open().items()]
+    if sweep.reuse:
+        taken = ", ".join(f"{name} {len(each.reused)}" for name, each in made.items() if name in sweep.phases)
+        lines.append(f"taken over instead of trained: {taken} trials")
+    interrupted = [pair for each in made.values() for pair in each.begun.items() if pair[0] not in each.reused]
     lines += [f"{cell} goes on; the log has {epochs} of its epochs" for cell, epochs in interrupted]
     if sweep.select.seeds and "confirm" not in made:
         lines.append("select: up to as many trials as the table says; a round asks for what the one before has left")
@@ -85,11 +123,30 @@ def forecast(sweep: Sweep, results: Path, *, retry_failed: bool = False) -> Grou
     return Group(*lines, table)
 
 
-def _counts(step: Step | None, arm: Arm, sweep: Sweep, name: Name) -> tuple[int, int, int]:
-    """Return how many trials of an arm have ended, go on, and are still to be begun."""
-    if step is None:
+@dataclass(frozen=True, kw_only=True)
+class _Made:
+    """A phase of a dry run: what had `ended` and was `begun`, and what is `reused` when it is asked for trials."""
+
+    board: Board
+    ended: frozenset[Cell]
+    begun: dict[Cell, int]
+    reused: frozenset[Cell]
+
+    @classmethod
+    def of(cls, step: Step, *, taking: bool) -> _Made:
+        """Return what a phase has; with `taking` it takes what it is given without training, and asks no more."""
+        ended, begun = frozenset(step.phase.ended), step.phase.open()
+        while taking and step.phase.ask() is not None:
+            continue
+        return cls(board=step.board, ended=ended, begun=begun, reused=frozenset(step.phase.ended) - ended)
+
+
+def _counts(made: _Made | None, arm: Arm, sweep: Sweep, name: Name) -> tuple[int, int, int]:
+    """Return how many trials of an arm have ended, go on, and are still to be begun; no others are to be trained."""
+    if made is None:
         return 0, 0, sweep.most_trials(name, arm)
-    planned = sum(cell.arm == arm.name for cell in step.board.planned)
-    ended = sum(cell.arm == arm.name for cell in step.phase.ended)
-    begun = sum(cell.arm == arm.name for cell in step.phase.open())
-    return ended, begun, planned - ended - begun
+    planned, ended, begun, reused = (
+        sum(cell.arm == arm.name for cell in cells)
+        for cells in (made.board.planned, made.ended, set(made.begun) - made.reused, made.reused)
+    )
+    return ended, begun, planned - ended - begun - reused

@@ -23,10 +23,11 @@ def ledger(results: Results) -> pd.DataFrame:
     included at its longest; a race promises the seeds that it has not done without. `bad` counts the trials that
     failed, diverged or were lost. Consumed were `epochs`; `examples`, those of all updates; `gradients`, gradient
     evaluations on a batch; `seconds` of training and of measuring after each epoch; `gpu_seconds`, these times the
-    share of a GPU that a trial held. Trials that no longer count, as of a choice that was superseded, are in; what an
-    interrupted trial trained again since its checkpoint is not in the log, and not here. `examples` and `gradients`
-    are NaN where the sweep file takes "all" examples and the log is of a version that did not write down how many
-    those are.
+    share of a GPU that a trial held. `reused` trials were taken over from other logs: their epochs, examples and
+    gradients are the arm's, their seconds were spent there. Trials that no longer count, as of a choice that was
+    superseded, are in; what an interrupted trial trained again since its checkpoint is not in the log, and not here.
+    `examples` and `gradients` are NaN where the sweep file takes "all" examples and the log is of a version that did
+    not write down how many those are.
     """
     spent = _spent(results)
     rows = []
@@ -38,6 +39,7 @@ def ledger(results: Results) -> pd.DataFrame:
             rows.append(
                 {"arm": arm, "phase": phase, "planned_trials": trials, "planned_epochs": trials * epochs}
                 | {"bad": int(cells["status"].isin(FAULTS).sum()), "epochs": len(mine)}
+                | {"reused": int((cells["reused_from"] != "").sum())}
                 | {name: float(mine[name].sum(skipna=False)) for name in ("examples", "gradients", "seconds")}
             )
     frame = pd.DataFrame(rows)
@@ -117,7 +119,7 @@ def _planned_epochs(sweep: Plain, arm: Plain) -> dict[str, int]:
 
 def _spent(results: Results) -> pd.DataFrame:
     """Return arm, phase, examples, gradients and seconds of every epoch, also of those that no longer count."""
-    wanted = ["arm", "phase", "epoch", "kept", "stage", "gradients", "seconds"]
+    wanted = ["arm", "phase", "epoch", "kept", "stage", "gradients", "seconds", "reused"]
     parts = [part.reindex(columns=wanted) for part in (results.epochs, results.superseded) if len(part)]
     frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=wanted)
     template = next(iter(results.sweep["arms"].values()))["template"]
@@ -130,7 +132,8 @@ def _spent(results: Results) -> pd.DataFrame:
     if results.sweep["confirm"].get("retrain") == "updates":  # the last epoch ends with the last update
         updates = updates.where(~again, np.minimum(updates, _left(frame, again, pace, paced_again)))
     gradients = frame["gradients"].astype(float).fillna(1.0)  # older logs do not say
-    return frame.assign(examples=updates * batch, gradients=updates * gradients)
+    seconds = frame["seconds"].astype(float).mask(frame["reused"].eq(True), 0.0)
+    return frame.assign(examples=updates * batch, gradients=updates * gradients, seconds=seconds)
 
 
 def _left(frame: pd.DataFrame, again: pd.Series[bool], pace: float, per_epoch: float) -> pd.Series[float]:

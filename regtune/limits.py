@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from regtune.lease import SECONDS
-from regtune.records import SAME, Epoch, Plain
+from regtune.records import Epoch, Plain
+from regtune.taken import is_taken
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +43,12 @@ class Spent:
 
 
 def trained_seconds(rows: Sequence[Plain]) -> float:
-    """Return how long trials were trained; a cell that has the numbers of another one took none, see `trained`."""
-    same, seconds = set[tuple[object, ...]](), 0.0
+    """Return how long trials were trained; a cell that has the numbers of another trial took none, see `taken`."""
+    taken, seconds = set[tuple[object, ...]](), 0.0
     for row in rows:
         if row["event"] == "started":
-            (same.add if SAME in row else same.discard)(tuple(row["cell"]))
-        elif row["event"] == "epoch" and tuple(row["cell"]) not in same:
+            (taken.add if is_taken(row) else taken.discard)(tuple(row["cell"]))
+        elif row["event"] == "epoch" and tuple(row["cell"]) not in taken:
             seconds += row["epoch"]["seconds"]
     return seconds
 

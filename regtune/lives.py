@@ -21,7 +21,7 @@ class Life:
     `been` has the place of every attempt that reported, the newest last. `after` is the epoch of the checkpoint
     that the attempt under way goes on from, 0 for its beginning; `started` says whether it has reported, `differs`
     whether it gave other numbers than an earlier one. `faults` has the node of each fault, "" for an unknown one.
-    `same` is the cell that held the same trial before, whose numbers it has without being trained, see `trained`.
+    `taken` is what its started row says of the trial whose numbers it has without being trained, see `taken`.
     """
 
     asked: Asked
@@ -31,7 +31,7 @@ class Life:
     started: bool = False
     differs: bool = False
     faults: list[str] = field(default_factory=list)
-    same: Cell | None = None
+    taken: Plain = field(default_factory=dict)
 
 
 class Lives:

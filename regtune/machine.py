@@ -10,15 +10,17 @@ from pathlib import Path
 
 from regtune import __version__
 from regtune.records import Plain
+from regtune.sources import hash_of
 
 PACKAGES = ("torch", "ray", "optuna", "numpy", "pandas", "scikit-learn", "torchvision")
 
 
 def describe() -> Plain:
-    """Return versions, commit and machine as a plain row."""
+    """Return versions, commit, a hash of regtune's own sources, and machine as a plain row."""
     return {
         "regtune": __version__,
         "commit": _commit(),
+        "code": hash_of(Path(__file__).resolve().parent)[:16],
         "python": platform.python_version(),
         "packages": versions(),
         "machine": {

@@ -16,7 +16,8 @@ from regtune.limits import Spent
 from regtune.lives import Life, Lives, Watch, pruned, same_bits, unlike
 from regtune.log import Writer
 from regtune.records import SAME, Cell, Epoch, Outcome, Plain
-from regtune.resume import checkpoint_of, kept, save
+from regtune.resume import checkpoint_of, kept_of, save
+from regtune.taken import REUSED
 from regtune.trained import Run, Trained
 from regtune.turns import Task, Turns
 
@@ -26,6 +27,7 @@ class Phase:
 
     A trial is handed out again after as many as `retries` faults of the machine. `spent` says when the
     phase is to end early. What is in `trained` is not trained again, unless there must be `weights` and are none.
+    `files` is what checkpoints and weights are kept in.
     """
 
     def __init__(
@@ -37,12 +39,12 @@ class Phase:
         spent: Spent | None = None,
         trained: Trained | None = None,
         weights: bool = False,
+        files: type[Checkpoints] = Checkpoints,
         watch: Watch = lambda event, row: None,
     ) -> None:
         self._board, self._log, self._watch, self._retries, self._spent = board, log, watch, retries, spent
         self._trained, self._wanted = trained or Trained(()), weights
-        self._checkpoints = Checkpoints(log.path.parent / "checkpoints")
-        self._weights = Checkpoints(log.path.parent / "weights")
+        self._checkpoints, self._weights = (files(log.path.parent / name) for name in ("checkpoints", "weights"))
         self._lives = Lives(board, log.rows, retries, watch)
         self.ended = self._lives.ended  # the trials that have ended
         self._turns = Turns(self._lives.open)  # those were asked for before
@@ -93,8 +95,7 @@ class Phase:
             return "stop"
         life = self._lives.open[cell]
         if not life.started:
-            more = {} if life.same is None else {SAME: list(life.same)}
-            self._write("started", cell, {"where": dict(where), "after": life.after, **more})
+            self._write("started", cell, {"where": dict(where), "after": life.after, **life.taken})
             life.started = True
             life.been.append(where)
         decision = self._tell(cell, life, report.epochs, where)
@@ -132,8 +133,10 @@ class Phase:
             self._write("ended", cell, {"outcome": outcome.plain(), **more})
             life = self._lives.open[cell]
             self._turns.over(cell, life)
-            if outcome.status == "ok" and life.same is None:
-                self._trained.keep(life.asked.trial.id, Run(cell, life.epochs, life.been[-1] if life.been else {}))
+            if outcome.status == "ok" and SAME not in life.taken:
+                where = life.been[-1] if life.been else {}
+                run = Run(cell, life.epochs, where, origin=life.taken.get(REUSED))
+                self._trained.keep(life.asked.trial.id, run)
             self._lives.close(cell, outcome)
             self._checkpoints.drop(cell)
 
@@ -150,18 +153,21 @@ class Phase:
         return cell
 
     def _has_it(self, cell: Cell, life: Life) -> bool:
-        """Give a cell what another one that held the same trial has, if there is one; return whether it ended so."""
-        run = self._trained.find(life.asked.trial.id)
-        if run is None:
+        """Give a cell what is known of its trial, if anything is; return whether it ended so: not all may be known."""
+        run, trial = self._trained.find(life.asked.trial.id), life.asked.trial.id
+        if run is None or len(run.epochs) <= len(life.epochs):
             return False
         if self._wanted:
-            saved = kept(run.cell, life.asked.trial.id, self._weights)
+            saved = kept_of(run, trial, self._weights)
             if saved is None:
                 return False
             self._weights.save(cell, saved)
-        life.same, life.started, life.after = run.cell, False, 0
+        life.taken = {SAME: list(run.cell)} if run.folder is None else {}
+        life.taken |= {} if run.origin is None else {REUSED: run.origin}
+        life.started, life.after = False, 0
         self.take(cell, Report(epochs=tuple(run.epochs)), run.where)
-        return True
+        life.taken = life.taken if cell in self.ended else {}
+        return cell in self.ended
 
     def _tell(self, cell: Cell, life: Life, epochs: Iterable[Epoch], where: Mapping[str, str]) -> Decision:
         for epoch in epochs:
@@ -176,7 +182,7 @@ class Phase:
                 continue
             life.epochs.append(epoch)
             self._write("epoch", cell, {"epoch": epoch.plain()})
-            if self._spent is not None and life.same is None:
+            if self._spent is not None and not life.taken:
                 self._spent.add(epoch)
             if self._board.tell(cell, epoch) == "stop":
                 self.end(cell, pruned(epoch, self._board.why))

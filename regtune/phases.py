@@ -8,6 +8,7 @@ from typing import NamedTuple
 from regtune.beside import Beside
 from regtune.board import SearchBoard
 from regtune.boards import Board
+from regtune.checkpoints import Checkpoints
 from regtune.choice import joined
 from regtune.confirm import ConfirmBoard
 from regtune.limits import Spent
@@ -30,12 +31,19 @@ class Step(NamedTuple):
 
 
 def phases(
-    sweep: Sweep, log: Writer, *, watch: Watch = lambda event, row: None, spent: Spent | None = None
+    sweep: Sweep,
+    log: Writer,
+    *,
+    watch: Watch = lambda event, row: None,
+    spent: Spent | None = None,
+    trained: Trained | None = None,
+    files: type[Checkpoints] = Checkpoints,
 ) -> Iterator[Step]:
     """Yield the phases of a sweep: the next may be asked for when the one before is done.
 
     What select compares needs all of search, confirm's choice all of both; a phase replays its rows when it is made,
-    so each is made once. Beside the arms goes the hidden copy of the baseline, where there is one.
+    so each is made once. `trained` is that of the log if not given, `files` is as in `Phase`. Beside the arms goes the
+    hidden copy of the baseline, where there is one.
     """
 
     def step(name: Name, board: Board) -> Step:
@@ -45,12 +53,13 @@ def phases(
             watch=watch,
             retries=sweep.cluster.retries,
             spent=spent if name == "search" else None,
-            trained=trained,
+            trained=known,
+            files=files,
             weights=sweep.confirm.weights and name == "confirm",
         )
         return Step(name, phase, board)
 
-    trained = Trained(log.rows)
+    known = trained or Trained(log.rows)
     for name, arms, copy in _boards(sweep):
         yield step(name, arms if copy is None else Beside(arms, copy))
 

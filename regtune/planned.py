@@ -51,6 +51,8 @@ def planned(sweep: Sweep) -> Group:
         lines.append(
             f"{repeats} repeats of all this, seed = {seeds}: {repeats * total} trials, at most {repeats * most} epochs"
         )
+    if sweep.reuse:
+        lines.append(f"takes over what it can from {', '.join(sweep.reuse)}; regtune run --dry-run counts it")
     if sweep.select.seeds:
         terms = sweep.select
         lines.append(

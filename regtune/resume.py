@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
+from pathlib import Path
 
 from regtune.checkpoints import Checkpoints, Saved
 from regtune.errors import Refused
 from regtune.lives import Life
 from regtune.records import Cell
+from regtune.trained import Run
 
 
 def checkpoint_of(cell: Cell, life: Life, checkpoints: Checkpoints) -> Saved | None:
@@ -37,6 +40,12 @@ def kept(cell: Cell, trial: str, weights: Checkpoints) -> Saved | None:
         warnings.warn(f"{error}; the trial is trained again", stacklevel=3)
         return None
     return saved if saved is not None and saved.id == trial else None
+
+
+def kept_of(run: Run, trial: str, weights: Checkpoints) -> Saved | None:
+    """Return the weights that a run of a trial kept, here or beside the log that it is of; None as in `kept`."""
+    theirs = weights if run.folder is None else dataclasses.replace(weights, folder=Path(run.folder) / "weights")
+    return kept(run.cell, trial, theirs)
 
 
 def save(cell: Cell, checkpoint: Saved, checkpoints: Checkpoints) -> None:

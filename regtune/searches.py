@@ -45,7 +45,7 @@ class Searches:
             scored=scored,
             choices=choices,
             paired=sweep["search"]["sampler"] == "paired",
-            stream=f"{sweep['name']}/{sweep['seed']}",
+            stream=f"{sweep['search'].get('stream') or sweep['name']}/{sweep['seed']}",
             seeds=rival_seeds(sweep["confirm"]),
         )
 

@@ -57,7 +57,7 @@ def fingerprint(name: str) -> str:
     Behind it, `name=hash` for each other module that it pulls in: see `same_sources`.
     """
     own, *others = plugin_paths(name).items()
-    return " ".join([_hash(own[1])[:16], *(f"{top}={_hash(path)[:8]}" for top, path in sorted(others))])
+    return " ".join([hash_of(own[1])[:16], *(f"{top}={hash_of(path)[:8]}" for top, path in sorted(others))])
 
 
 def same_sources(before: str, now: str) -> bool:
@@ -65,7 +65,8 @@ def same_sources(before: str, now: str) -> bool:
     return before == now or (" " not in before and now.startswith(f"{before} "))
 
 
-def _hash(path: Path) -> str:
+def hash_of(path: Path) -> str:
+    """Return a hash of a file, or of all Python files of a folder."""
     digest = hashlib.sha256()
     for source in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
         digest.update(source.read_bytes())

@@ -30,9 +30,10 @@ class Results:
 
     `trials` has one row per planned cell: arm, phase, number, status (ok, pruned, diverged, failed, lost,
     running, interrupted, missing, or unneeded: a race was over before, or off is as good), id, seed, params (knob
-    values by path), epochs and seconds spent, kept, message, faults of machines on the way, `spared`, the epoch
-    after which a trial of the control share would have been stopped, the metrics of `records.Outcome`, and `gap`,
-    train minus test accuracy at the kept epoch. `epochs` has one row per epoch: arm, phase, number and the fields of
+    values by path), epochs and seconds spent, kept, message, faults of machines on the way, `reused_from`, the folder
+    and cell of another log that it was taken over from, `spared`, the epoch after which a trial of the control share
+    would have been stopped, the metrics of `records.Outcome`, and `gap`, train minus test accuracy at the kept epoch.
+    `epochs` has one row per epoch: arm, phase, number and the fields of
     `records.Epoch`, whose own number is called `epoch`; `superseded` has those of trials that no longer count: their
     arm has another choice, or the file asks for less. `header` is the newest, `scored` has what the choice of an arm
     is made from and `choices` the choice, `chosen` the knobs that confirm takes, without those of arms that are

@@ -10,6 +10,7 @@ from regtune.metric import ASKED, CLASSWISE
 from regtune.metric import METRICS as BY_NAME
 from regtune.records import Cell, Plain
 from regtune.selection import parted
+from regtune.taken import REUSED, origin_words
 
 METRICS = (
     "val_accuracy",
@@ -64,8 +65,11 @@ class Story:
             self.plain_trials[cell], self.runs[cell] = row["trial"], self.epochs.begin(cell)
             asked = {"status": "running", "id": row["id"], "seed": row["trial"]["seed"], "params": row["params"]}
             self.cells[cell] = missing(cell) | asked
-        elif row["event"] == "started" and self.cells[cell]["status"] == "lost":  # tried again, with more retries
-            self.cells[cell] |= {"status": "running", "message": ""}
+        elif row["event"] == "started":
+            self.cells[cell]["reused_from"] = origin_words(row)
+            self.epochs.take_over(self.runs[cell], taken=REUSED in row)
+            if self.cells[cell]["status"] == "lost":  # tried again, with more retries
+                self.cells[cell] |= {"status": "running", "message": ""}
         elif row["event"] == "fault":
             self.cells[cell]["faults"] += 1
         elif row["event"] == "ended":
@@ -139,6 +143,7 @@ def missing(cell: Cell) -> dict[str, Any]:
         "kept": 0,
         "message": "",
         "faults": 0,
+        "reused_from": "",
         "spared": None,
         "test_right": "",
         **dict.fromkeys(METRICS),

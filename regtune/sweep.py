@@ -9,7 +9,7 @@ from pathlib import Path
 from regtune.arms import Arm
 from regtune.copies import copy_name, copy_plain
 from regtune.errors import Refused, nearest, shown
-from regtune.folders import as_file, as_text, repeat_folder
+from regtune.folders import as_file, as_text, folders_beside, repeat_folder
 from regtune.plugins import find_beside
 from regtune.records import FIRST, PHASES, Phase, Plain
 from regtune.resampling import MOST, rival_seeds
@@ -27,7 +27,7 @@ from regtune.sweep_reading import read_file
 class Sweep(Seeds):
     """A checked sweep. `arms` in the order of the file; the first is what the others are compared to.
     `repeat` says the how manieth it is where the whole sweep is repeated, see `nth`. `sampling` is the version of the
-    rules of samplers that learn, see `samplers.SAMPLING`.
+    rules of samplers that learn, see `samplers.SAMPLING`. `reuse` are folders of results to take trials from.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Sweep(Seeds):
     cluster: Cluster
     repeat: int = 1
     sampling: int = SAMPLING
+    reuse: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, path: str | Path, plugins: tuple[str, ...] = ()) -> Sweep:
@@ -157,7 +158,7 @@ class Sweep(Seeds):
     def plain(self) -> Plain:
         """Return what the log's header records: enough to see whether two sweeps are the same."""
         # There may be more repeats at any time; logs of sweeps without a control share stay those of the same sweep.
-        search = self.search.model_dump(exclude={"repeats", FIRST, *self.search.unsaid("control", "metric")})
+        search = self.search.model_dump(exclude={"repeats", FIRST, *self.search.unsaid("control", "metric", "stream")})
         search |= {RULES: self.sampling} if self._sampler.adaptive and self.sampling > 1 else {}
         return {
             "name": self.name,
@@ -193,6 +194,7 @@ def _checked(file: SweepFile, plugins: tuple[str, ...], source: Path) -> Sweep:
         select=file.select,
         confirm=file.confirm.model_copy(update={"splits": file.confirm.splits or splits_of(arms[0])}),
         cluster=file.cluster,
+        reuse=folders_beside(file.reuse, source.parent),
     )
     check_sweep(sweep, file)
     return sweep

@@ -12,6 +12,7 @@ from regtune.records import Retrain
 MAX_TRIALS = 10_000  # per arm; confirm seeds start behind it
 MAX_SELECT = 100  # candidates of an arm, and seeds of select; these lie before those of confirm
 MAX_SEED = 100_000  # seeds of trials are 20,000 for each seed of a sweep, and stay below 2^31
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"  # of a sweep
 Scope = Literal["searches", "configuration"]
 
 
@@ -48,7 +49,8 @@ class Search(_Table):
     and the share that goes on, `population` the trials a rung must have seen before it prunes, `control` the share of
     trials that go on whatever they say; for "epochs", `stop_after` is the number of epochs that every trial gets.
     `repeats` is how often all of it is done, each time with the next seed. `first` are points that are known already.
-    `metric` is what search and select choose and prune by, on validation examples, see `metric.METRICS`.
+    `metric` is what search and select choose and prune by, on validation examples, see `metric.METRICS`. What is drawn
+    differs from sweep to sweep by its name; it is that of a sweep called `stream` where one is given.
     """
 
     trials: int | None = Field(default=None, ge=1, le=MAX_TRIALS)
@@ -64,6 +66,7 @@ class Search(_Table):
     repeats: int = Field(default=1, ge=1, le=100)
     first: Any = []
     metric: Name = "accuracy"
+    stream: str | None = Field(default=None, pattern=NAME)
 
 
 class Select(_Table):
@@ -128,11 +131,12 @@ class Cluster(_Table):
 
 
 class SweepFile(_Table):
-    """The whole file; the open tables are checked against the knobs of what they name."""
+    """The whole file; the open tables are checked against the knobs of what they name. `reuse` are results folders."""
 
-    name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+    name: str | None = Field(default=None, pattern=NAME)
     seed: int = Field(default=0, ge=0, le=MAX_SEED)
     plugins: list[str] = []
+    reuse: list[str] = []
     data: dict[str, Any]
     network: dict[str, Any]
     optimizer: dict[str, Any]

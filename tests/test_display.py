@@ -6,6 +6,7 @@ import io
 import time
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from regtune.attempt import Report
@@ -13,12 +14,15 @@ from regtune.board import SearchBoard
 from regtune.build import load_data
 from regtune.cluster.run import pace_of
 from regtune.display import Progress, live
+from regtune.errors import Refused
 from regtune.in_process import run_here
 from regtune.log import Log
 from regtune.machine import where
 from regtune.phase import Phase
 from regtune.sweep import Sweep
+from regtune.taken import REUSED
 from regtune.training import train
+from tests.test_board import epoch
 
 
 def drawn(progress: Progress) -> str:
@@ -79,3 +83,34 @@ def test_without_a_terminal_there_is_a_line_now_and_then_and_when_a_phase_ends(s
     assert second == first, "a second later"
     assert last == "search 12/12, confirm 3/9, failed 0, time left …"
     assert "4/4" in table
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_nothing_is_left_of_a_run_that_is_refused_before_it_begins(terminal: bool, sweep_file: Path) -> None:
+    def left(*events: str) -> str:
+        output, progress = io.StringIO(), Progress(Sweep.read(sweep_file))
+        console = Console(file=output, width=80, force_terminal=terminal)
+        with pytest.raises(Refused), live(progress, console):
+            for event in events:
+                progress.watch(event, {"cell": ["baseline", "search", 0], "outcome": {"status": "ok"}})
+            raise Refused("changed")
+        return output.getvalue().rpartition("\x1b[?25h")[2] if terminal else output.getvalue()
+
+    erased = left()
+    assert not erased.replace("\r", "").replace("\x1b[1A", "").replace("\x1b[2K", "")
+    assert not terminal or erased.count("\x1b[2K") > 5, "the lines that were drawn are taken back"
+    assert "time left" in left("ended") if not terminal else "\x1b[2K" not in left("ended")
+
+
+def test_epochs_that_are_taken_over_say_nothing_of_the_pace(sweep_file: Path) -> None:
+    progress, cell = Progress(Sweep.read(sweep_file)), ["baseline", "search", 0]
+
+    def watch(more: dict[str, object]) -> None:
+        progress.watch("started", {"cell": cell, **more})
+        for number in range(1, 31):
+            progress.watch("epoch", {"cell": cell, "epoch": {**epoch(1, 0.5).plain(), "number": number}})
+
+    watch({REUSED: {"folder": "there", "cell": cell}})
+    assert progress.seconds_left() is None
+    watch({})
+    assert progress.seconds_left() is not None

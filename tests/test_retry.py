@@ -208,9 +208,9 @@ def test_a_dry_run_says_what_would_be_tried_again(write: Write, tmp_path: Path) 
     log = ran(tmp_path, TEXT)
     bad, before = failed(log), log.read_bytes()
 
-    def printed(**options: bool) -> str:
+    def printed(*, retry_failed: bool = False) -> str:
         console = Console(file=io.StringIO(), width=200)
-        console.print(forecast(read(tmp_path, TEXT), tmp_path, **options))
+        console.print(forecast(read(tmp_path, TEXT), tmp_path, retry_failed=retry_failed))
         return str(console.file.getvalue())  # type: ignore[attr-defined]  # a StringIO
 
     assert f"{len(bad)} failed trials are tried again" in printed(retry_failed=True)

@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,6 +73,7 @@ def submit(
     data: str | None,
     download: bool,
     retry_failed: bool = False,
+    reuse: Sequence[str] = (),
 ) -> tuple[Job, bool]:
     """Hand a sweep to the cluster, and whether that was needed: one that is under way is left alone.
 
@@ -88,7 +89,7 @@ def submit(
         client.submit_job(
             submission_id=name,
             entrypoint=entrypoint(
-                sweep, file, results=results, data=data, download=download, retry_failed=retry_failed
+                sweep, file, results=results, data=data, download=download, retry_failed=retry_failed, reuse=reuse
             ),
             entrypoint_num_cpus=0,  # the driver waits; it takes no trial's place
             runtime_env={

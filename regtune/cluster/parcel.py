@@ -6,7 +6,7 @@ import contextlib
 import shlex
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import regtune
@@ -36,7 +36,14 @@ def packed(sweep: Sweep, file: Path) -> Iterator[Path]:
 
 
 def entrypoint(
-    sweep: Sweep, file: Path, *, results: str, data: str | None, download: bool, retry_failed: bool = False
+    sweep: Sweep,
+    file: Path,
+    *,
+    results: str,
+    data: str | None,
+    download: bool,
+    retry_failed: bool = False,
+    reuse: Sequence[str] = (),
 ) -> str:
     """Return the shell command that runs a packed sweep on the head node."""
     words = ["python", "-m", "regtune", "run", f"./{file.name}", "--address", "auto"]
@@ -45,6 +52,7 @@ def entrypoint(
     line = f"{shlex.join(words)} --results {_quoted(results)}"
     if data is not None:
         line += f" --data {_quoted(data)}"
+    line += "".join(f" --reuse {_quoted(folder)}" for folder in reuse)
     return line + (" --download" if download else "") + (" --retry-failed" if retry_failed else "")
 
 

@@ -15,7 +15,7 @@ from regtune.begun import as_begun
 from regtune.build import build_dataset
 from regtune.changes import check_same, reworded
 from regtune.checkpoints import Checkpoints
-from regtune.data import Place, Pool, Splits
+from regtune.data import Place, Pool, Splits, fingerprint
 from regtune.errors import Refused
 from regtune.examine import examine, repetitions
 from regtune.idle import gpus_here, idle_gpus
@@ -28,8 +28,10 @@ from regtune.phase import Phase
 from regtune.phases import Step, phases
 from regtune.pruners import rungs
 from regtune.records import Cell, Plain
-from regtune.retry import RETRY, failed_cells, retry_of
+from regtune.retry import RETRY, Retry, failed_cells, retry_of
+from regtune.reuse import Reused, check_reuse, reusable
 from regtune.sweep import Sweep
+from regtune.trained import Trained
 
 Launch = Callable[[Phase, Splits | Pool, Pace], None]
 
@@ -55,8 +57,8 @@ def run(
     without Ray; else on the cluster at `address` ("auto", or host:port), or on a Ray of their own on this
     machine. `place` is where the data lie, what the environment says if not given. At a `limit` search ends,
     and confirm takes what it has found. `launch` runs a phase instead of either. With `retry_failed` trials that an
-    exception ended are tried again, and arms trained again whose plugin has changed. Raises Refused if the folder
-    holds another sweep.
+    exception ended are tried again, and arms trained again whose plugin has changed. Trials that folders in
+    `sweep.reuse` hold are taken over. Raises Refused if the folder holds another sweep, or one of those holds none.
     """
     if limit is not None and limit.gpu_hours is not None and not sweep.cluster.gpus_per_trial:
         raise Refused("--max-gpu-hours: expected a sweep with cluster.gpus_per_trial above 0; --max-hours counts here")
@@ -69,15 +71,12 @@ def run(
         for text in check_same(path, log.rows, sweep.plain(), again.mended if again else ()):
             say(f"{path}: {text}")
         if again is not None and again.cells:
-            with lease.held(log, waiting=say):
-                log.append(RETRY, again.row())
-                for cell in again.cells:  # an interrupted trial of an arm that is trained again has one of the old code
-                    Checkpoints(path.parent / "checkpoints").drop(cell)
-            log.reread()
+            _ask_again(log, again, say)
         for text in again.words() if again is not None else _left(failed_cells(log.rows, sweep)):
             say(text)
         spent = Spent(limit or Limit(), log.rows, sweep.cluster.gpus_per_trial)
-        steps = phases(sweep, log, watch=_telling(watch, say), spent=spent)
+        trained, reused = Trained(log.rows), Reused()
+        steps = phases(sweep, log, watch=reused.beside(_telling(watch, say)), spent=spent, trained=trained)
         made = [*_over(steps)]
         if made[-1].name == sweep.order[-1] and made[-1].phase.done:
             # A driver may have been killed inside the last row that there was to write, or before it.
@@ -89,12 +88,16 @@ def run(
                 if anew is not None:
                     log.append("header", anew)
             return path
+        check_reuse(sweep, results)
         pool, splits = examine(sweep, place)
-        for text in repetitions(sweep, pool):
+        data = fingerprint(pool)
+        others = reusable(sweep, data)
+        trained.lend(others.runs)
+        for text in [*repetitions(sweep, pool), *others.words]:
             say(text)
         with lease.held(log, waiting=say), contextlib.ExitStack() as stack:
             begins = not log.rows and sweep.repeat == 1
-            log.append("header", {**describe(), "sweep": sweep.plain(), "examples": splits.counts})
+            log.append("header", {**describe(), "sweep": sweep.plain(), "examples": splits.counts, "data": data})
             launch = launch or (
                 _here(sweep, say, begins) if in_process else _on_ray(sweep, address, stack, say, begins)
             )
@@ -103,7 +106,18 @@ def run(
                 if step.phase.closed:
                     log.append("limit", {"message": step.phase.closed})
                     say(f"{step.phase.closed}: confirm takes what search has found")
+        if sweep.reuse:
+            say(reused.words())
     return path
+
+
+def _ask_again(log: Log, again: Retry, say: Callable[[str], None]) -> None:
+    """Write that trials are to be trained again."""
+    with lease.held(log, waiting=say):
+        log.append(RETRY, again.row())
+        for cell in again.cells:  # an interrupted trial of an arm that is trained again has one of the old code
+            Checkpoints(log.path.parent / "checkpoints").drop(cell)
+    log.reread()
 
 
 def _left(failed: Sequence[Cell]) -> list[str]:

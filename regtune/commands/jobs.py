@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regtune.commands.options import Download, Plugin, RetryFailed, SweepFile
+from regtune.commands.options import Download, Plugin, RetryFailed, Reuse, SweepFile
 
 if TYPE_CHECKING:
     from regtune.cluster.jobs import Job
@@ -36,6 +36,7 @@ def submit(
     ] = None,
     download: Download = False,
     retry_failed: RetryFailed = False,
+    reuse: Reuse = None,
     as_json: Json = False,
 ) -> None:
     """Check a sweep and hand it to a Ray cluster; it runs there, whatever happens here."""
@@ -43,15 +44,26 @@ def submit(
     from regtune.cluster.jobs import submit as submit_sweep
     from regtune.cluster.parcel import check_folder
     from regtune.sweep import Sweep
+    from regtune.sweep_reading import read_file
 
     check_folder("--results", results)
     if data is not None:
         check_folder("--data", data)
     loaded = Sweep.read(sweep, tuple(plugin or ()))
+    for option, folders in (("--reuse", reuse or ()), ("reuse", read_file(sweep).reuse)):
+        for folder in folders:
+            check_folder(option, folder)
     with connect(address) as client:
         check_version(client, address)
         job, new = submit_sweep(
-            client, loaded, sweep, results=results, data=data, download=download, retry_failed=retry_failed
+            client,
+            loaded,
+            sweep,
+            results=results,
+            data=data,
+            download=download,
+            retry_failed=retry_failed,
+            reuse=reuse or (),
         )
     if as_json:
         print(json.dumps({**dataclasses.asdict(job), "submitted": new}))

@@ -32,6 +32,12 @@ Download = Annotated[bool, typer.Option("--download", help="fetch a published da
 ResultsFolder = Annotated[Path, typer.Option("--results", help="folder under which results are kept")]
 Full = Annotated[bool, typer.Option("--full", help="print all tables with their captions, not the answer in brief")]
 InProcess = Annotated[bool, typer.Option("--in-process", help="train here, one trial after the other, without Ray")]
+Reuse = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--reuse", help="a results folder whose trials are taken over where they are the same; more than once"
+    ),
+]
 RetryFailed = Annotated[
     bool, typer.Option("--retry-failed", help="try failed trials again, and train arms again whose plugin was mended")
 ]

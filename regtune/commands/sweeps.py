@@ -19,6 +19,7 @@ from regtune.commands.options import (
     Plugin,
     ResultsFolder,
     RetryFailed,
+    Reuse,
     SweepFile,
 )
 
@@ -97,6 +98,7 @@ def run(
         str | None, typer.Option(help="copy search into this Optuna storage, as sqlite:///search.db", metavar="URL")
     ] = None,
     retry_failed: RetryFailed = False,
+    reuse: Reuse = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be done; start nothing")] = False,
     full: Full = False,
     data: DataFolder = None,
@@ -114,12 +116,14 @@ def run(
     from regtune.repeats import run_all
     from regtune.reports.brief import brief
     from regtune.reports.folder import write_folder
+    from regtune.reuse import reusing
     from regtune.sweep import Sweep
 
-    loaded = Sweep.read(sweep, tuple(plugin or ()))
+    loaded = reusing(Sweep.read(sweep, tuple(plugin or ())), reuse or ())
     console = Console()
     if dry_run:
-        console.print(forecast_all(loaded, results, retry_failed=retry_failed))
+        place = Place(root=data, download=download)
+        console.print(forecast_all(loaded, results, retry_failed=retry_failed, place=place))
         return
 
     @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from regtune.data._base import Dataset
 from regtune.data._corrupt import corrupted
 from regtune.data._examples import Batches, Examples, joined, pixels
+from regtune.data._fingerprint import fingerprint
 from regtune.data._place import Place
 from regtune.data._remarks import repeated, unequal
 from regtune.data._splits import Pool, Splits, carve, checked, named, splits_beside
@@ -23,6 +24,7 @@ __all__ = [
     "channel_statistics",
     "checked",
     "corrupted",
+    "fingerprint",
     "joined",
     "named",
     "pixels",

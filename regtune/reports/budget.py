@@ -13,7 +13,7 @@ from regtune.reports.aa import aa_cost
 from regtune.reports.wording import by_phase, number
 from regtune.store import Results
 
-SPENT = ("epochs", "examples", "gradients", "seconds", "gpu_seconds")
+SPENT = ("reused", "epochs", "examples", "gradients", "seconds", "gpu_seconds")
 CAPTION = (
     "How trials ended (failed: diverged and lost included). Planned epochs are what the "
     "arm was promised, in a race for the seeds that it did not do without; epochs, examples, gradients (evaluations "
@@ -22,13 +22,19 @@ CAPTION = (
     "again since its checkpoint. data %: the share of an update that batches and augmentation took."
 )
 
+REUSED = (
+    "reused: trials that were taken over from other logs; what they are made of counts as any, their seconds, which "
+    "were spent there, do not."
+)
+
 
 def budget_caption(results: Results) -> str:
     """Say what may be concluded from the columns, and what they are, in this sweep."""
     which = "Whether every arm had the budget that it was promised, and what that took; not which arm is better."
     selected, over = bool(results.sweep.get("select")), results.sweep["confirm"].get("scope") == "searches"
     names = ["search", *(["select"] if selected else []), "confirm", *(["rivals"] if over else [])]
-    return f"{which} {' + '.join('abcd'[: len(names)])} is {' + '.join(names)}. {CAPTION} {aa_cost(results)}".rstrip()
+    caption = f"{CAPTION} {REUSED}" if (results.trials["reused_from"] != "").any() else CAPTION
+    return f"{which} {' + '.join('abcd'[: len(names)])} is {' + '.join(names)}. {caption} {aa_cost(results)}".rstrip()
 
 
 def budget(results: Results) -> pd.DataFrame:
@@ -73,6 +79,8 @@ def budget_as_text(frame: pd.DataFrame) -> pd.DataFrame:
     columns |= {word: both(word) for word in ("ok", "pruned", "failed")}
     if any_of("missing"):
         columns["missing"] = both("missing")
+    if any_of("reused"):
+        columns["reused"] = both("reused")
     columns |= {"planned epochs": both("planned_epochs", ","), "epochs": both("epochs", ",")}
     columns |= {name: both(name, ",.0f") for name in ("examples", "gradients") if any_of(name)}
     columns["seconds"] = both("seconds", ".1f")

@@ -1,0 +1,369 @@
+"""Trials of other logs are taken over instead of trained, where nothing that decides their numbers is another."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from rich.console import Console
+
+from regtune.attempt import Report
+from regtune.checkpoints import Checkpoints
+from regtune.cluster.parcel import entrypoint
+from regtune.cluster.run import run
+from regtune.data import Examples, Pool, fingerprint
+from regtune.errors import Refused
+from regtune.forecast import forecast
+from regtune.ledger import ledger
+from regtune.limits import trained_seconds
+from regtune.log import read_log, sealed
+from regtune.phase import Phase
+from regtune.records import Cell, Plain
+from regtune.repeats import run_all
+from regtune.reports.budget import budget_caption
+from regtune.reports.comparison import comparison
+from regtune.reuse import reusing
+from regtune.store import load
+from regtune.sweep import Sweep
+from regtune.taken import REUSED, origin
+from regtune.trained import Run, Trained
+from tests.resuming import SMALL, Stopped, rows_of, stop_at, table_of_epochs, table_of_trials, trained_epochs
+from tests.test_board import epoch, finished
+from tests.test_rebuilt import Memory
+from tests.test_trained import A0, B0, Two
+
+# Two arms through search, whose trials are pruned, select and confirm; and with their rivals and the copy.
+FULL = (
+    SMALL.replace("trials = 2", "trials = 5\nfactor = 2.0\npopulation = 1")
+    .replace('pruner = "none"', 'pruner = "asha"')
+    .replace('"random"', '"paired"')
+    .replace("[select]\nseeds = 0", "[select]\nseeds = 2\ncandidates = 2\nmost = 2")
+    .replace("weights = false", "weights = false\naa = false")
+)
+OVER = (
+    SMALL.replace("trials = 2", "trials = 3")
+    .replace('"random"', '"paired"')
+    .replace("[select]\nseeds = 0", "[select]\nseeds = 2\ncandidates = 3\nmost = 3")
+    .replace("seeds = 2\nweights", "seeds = 3\nweights")
+)
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The log of a whole sweep, for reading only."""
+    return ran(tmp_path_factory.mktemp("full"), "a", FULL)
+
+
+def named(folder: Path, name: str, text: str = SMALL, reuse: tuple[str, ...] = ()) -> Sweep:
+    """Return a sweep of another name that draws as the one called "a" does."""
+    file = folder / f"{name}.toml"
+    file.write_text(text.replace("[search]", '[search]\nstream = "a"') if name != "a" else text)
+    return reusing(Sweep.read(file), reuse)
+
+
+def ran(folder: Path, name: str, text: str = SMALL, reuse: tuple[str, ...] = (), **options: Any) -> Path:
+    return run(named(folder, name, text, reuse), folder, in_process=True, **options)
+
+
+def fresh_in(folder: Path) -> Path:
+    """Return a folder for a sweep that is trained whole."""
+    (folder / "fresh").mkdir()
+    return folder / "fresh"
+
+
+def folder_of(log: Path) -> str:
+    return str(log.parent)
+
+
+def reused_cells(log: Path) -> set[Cell]:
+    return {Cell(*row["cell"]) for row in rows_of(log, "started") if REUSED in row}
+
+
+def assert_equal(one: Path, other: Path) -> None:
+    """Compare, bit for bit, all that two logs say and what tables make of it, but for times and what was reused."""
+    for mine, theirs in zip(told(one), told(other), strict=True):
+        pd.testing.assert_frame_equal(mine, theirs, check_exact=True)
+
+
+def told(log: Path) -> list[pd.DataFrame]:
+    rows = comparison(load(log))
+    timed = [name for name in rows if str(name).endswith(("seconds", "reused", "data_share"))]
+    trials = table_of_trials(log).drop(columns="reused_from")
+    return [trials, table_of_epochs(log).drop(columns="reused", errors="ignore"), rows.drop(columns=timed)]
+
+
+def test_a_renamed_sweep_takes_everything_over(full: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    with trained_epochs(monkeypatch) as trained:
+        b = ran(tmp_path, "b", FULL, (folder_of(full),), say=said.append)
+    assert not trained
+    assert_equal(b, full)
+    count = len(rows_of(b, "ended"))
+    assert {row["cell"][1] for row in rows_of(b, "ended")} == {"search", "select", "confirm"}
+    assert {row["outcome"]["status"] for row in rows_of(b, "ended")} == {"ok", "pruned"}
+    assert said[-1] == f"reuse: {count} of {count} trials were taken over ({count} from {full.parent}), 0 trained"
+
+
+def test_rivals_and_the_copy_are_taken_over_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a = ran(tmp_path, "a", OVER)
+    with trained_epochs(monkeypatch) as trained:
+        b = ran(tmp_path, "b", OVER, (folder_of(a),))
+    assert not trained
+    assert_equal(b, a)
+    assert ("baseline (copy)", "confirm") in {cell[:2] for cell in reused_cells(b)}
+    assert "rivals" in {cell.phase for cell in reused_cells(b)}
+
+
+def test_a_changed_sweep_trains_what_is_new(full: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    changed = FULL.replace("dropout = { dropout = {} }", "mixup = { mixup = {} }")
+    fresh = ran(fresh_in(tmp_path), "b", changed)
+    with trained_epochs(monkeypatch) as trained:
+        b = ran(tmp_path, "b", changed, (folder_of(full),))
+    assert_equal(b, fresh)
+    assert {cell[:2] for cell in reused_cells(b)} == {("baseline", p) for p in ("search", "select", "confirm")}
+    assert {trial for trial, _ in trained} == {row["id"] for row in rows_of(b, "asked") if row["cell"][0] == "mixup"}
+
+
+def test_a_chain_says_where_each_is_from_and_charges_no_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a = ran(tmp_path, "a")
+    b = ran(tmp_path, "b", SMALL, (folder_of(a),))
+    with trained_epochs(monkeypatch) as trained:
+        c = ran(tmp_path, "c", SMALL, (folder_of(b),))
+    assert not trained
+    assert_equal(c, a)
+    assert set(load(c).trials["reused_from"]) == {
+        f"{folder_of(b)}: {arm}/{phase}/{n}"
+        for arm in ("baseline", "dropout")
+        for phase in ("search", "confirm")
+        for n in range(2)
+    }
+    spent, first = ledger(load(c)), ledger(load(a))
+    assert spent["reused"].to_list() == [2] * 4 and first["reused"].to_list() == [0] * 4
+    assert not spent["seconds"].any() and first["seconds"].all()
+    mine, theirs = (frame.drop(columns=["seconds", "gpu_seconds", "reused"]) for frame in (spent, first))
+    pd.testing.assert_frame_equal(mine, theirs)
+    assert trained_seconds(read_log(c)[0]) == 0 < trained_seconds(read_log(a)[0])
+    assert "reused: trials" in budget_caption(load(c)) and "reused" not in budget_caption(load(a))
+
+
+@pytest.mark.parametrize("number", [1, 3, 4])
+def test_a_driver_that_was_killed_in_between_goes_on(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, cell = ran(tmp_path, "a"), Cell("dropout", "search", 1)
+    with pytest.raises(Stopped):
+        ran(tmp_path, "b", SMALL, (folder_of(a),), watch=stop_at(cell, number))
+    with trained_epochs(monkeypatch) as trained:
+        b = ran(tmp_path, "b", SMALL, (folder_of(a),))
+    assert not trained
+    assert_equal(b, a)
+    rows = [(*row["cell"], row["epoch"]["number"]) for row in rows_of(b, "epoch")]
+    assert len(rows) == len(set(rows))
+
+
+# What is not the same is trained, and said.
+
+
+def altered(log: Path, change: Callable[[Plain], None]) -> None:
+    """Write a log anew, each of its rows changed."""
+    lines, seal = [], 0
+    for row in read_log(log)[0]:
+        change(row)
+        line, seal = sealed(row, seal)
+        lines.append(line)
+    log.write_bytes(b"".join(lines))
+
+
+def header_with(**fields: Any) -> Callable[[Plain], None]:
+    def change(row: Plain) -> None:
+        if row["event"] == "header":
+            row |= fields
+
+    return change
+
+
+def on_another_processor(row: Plain) -> None:
+    if row["event"] == "started":
+        row["where"]["processor"] = "another"
+
+
+def failed(row: Plain) -> None:
+    if row["event"] == "ended":
+        row["outcome"]["status"] = "failed"
+
+
+def other_gpus(row: Plain) -> None:
+    if row["event"] == "header":
+        row["machine"]["gpus"] = "another"
+
+
+UNFIT: list[tuple[Callable[[Plain], None], str]] = [
+    (header_with(code="another"), "8 trained by another version of the code"),
+    (header_with(data="another"), "8 trained on other data"),
+    (on_another_processor, "8 trained on another class of machine, or by another torch"),
+    (other_gpus, "8 trained on another class of machine, or by another torch"),
+    (failed, "8 failed"),
+]
+
+
+@pytest.mark.parametrize(("change", "why"), UNFIT)
+def test_what_is_not_the_same_is_trained_and_said(change: Callable[[Plain], None], why: str, tmp_path: Path) -> None:
+    a, said = ran(tmp_path, "a"), list[str]()
+    altered(a, change)
+    b = ran(tmp_path, "b", SMALL, (folder_of(a),), say=said.append)
+    assert said == [
+        f"reuse {a.parent}: 0 of 8 trials there may be taken over; not: {why}",
+        "reuse: 0 of 8 trials were taken over (none was there), 8 trained",
+    ]
+    assert not reused_cells(b)
+
+
+def test_what_was_pruned_by_another_rule_is_trained(full: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    pruned = sum(row["outcome"]["status"] == "pruned" for row in rows_of(full, "ended"))
+    other = FULL.replace("factor = 2.0", "factor = 3.0")
+    fresh = ran(fresh_in(tmp_path), "b", other)
+    assert_equal(ran(tmp_path, "b", other, (folder_of(full),), say=said.append), fresh)
+    assert pruned and f"not: {pruned} pruned by another rule" in said[0]
+
+
+def test_what_was_pruned_there_and_is_not_here_is_trained_to_its_end() -> None:
+    """As where those that it was pruned against are not in this sweep; the board here ends none."""
+    rows: list[Plain] = []
+    known, board = Trained(()), Two()
+    there = origin("there", A0)
+    run_there = Run(A0, [epoch(1, 0.4)], {"host": "there"}, folder="there", origin=there)
+    known.lend({board.at(A0).trial.id: run_there})
+    phase = Phase(board=board, log=Memory(rows), retries=1, trained=known)
+    assert [phase.ask(), phase.ask()] != [None, None]
+    phase.fault(A0, "its node died")
+    task = phase.ask()
+    assert task is not None and task.cell == A0 and task.resume is None
+    for number, outcome in ((1, None), (2, finished(0.4))):
+        phase.take(A0, Report(epochs=(epoch(number, 0.4, outcome),)), {"host": "here"})
+    mine = [row for row in rows if row.get("cell") == list(A0)]
+    assert [row["epoch"]["number"] for row in mine if row["event"] == "epoch"] == [1, 2]
+    assert mine[-1]["outcome"]["status"] == "ok"
+    assert phase.ask() is None and B0 in phase.ended, "its twin has it from here"
+
+
+def test_what_was_only_begun_is_trained(tmp_path: Path) -> None:
+    a, said = ran(tmp_path, "a"), list[str]()
+    begun = next(n for n, row in enumerate(read_log(a)[0]) if row["event"] == "ended")
+    a.write_bytes(b"".join(a.read_bytes().splitlines(keepends=True)[:begun]))
+    b = ran(tmp_path, "b", SMALL, (folder_of(a),), say=said.append)
+    assert f"reuse {a.parent}: 0 of 1 trials there may be taken over; not: 1 only partly trained" in said
+    assert not reused_cells(b)
+
+
+def test_another_name_draws_other_trials_and_is_told_how_not_to(tmp_path: Path) -> None:
+    paired, said = SMALL.replace('"random"', '"paired"'), list[str]()
+    a = ran(tmp_path, "a", paired)
+    (tmp_path / "b.toml").write_text(paired)
+    b = reusing(Sweep.read(tmp_path / "b.toml"), (folder_of(a),))
+    assert not reused_cells(run(b, tmp_path, in_process=True, say=said.append))
+    assert said[0].endswith('search.stream = "a" draws the same ones')
+
+
+# Weights.
+
+
+def test_weights_are_copied_or_the_trial_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text, gone = SMALL.replace("weights = false", "weights = true"), Cell("dropout", "confirm", 1)
+    a = ran(tmp_path, "a", text)
+    theirs, mine = (Checkpoints(tmp_path / name / "weights") for name in "ab")
+    theirs.drop(gone)
+    with trained_epochs(monkeypatch) as trained:
+        b = ran(tmp_path, "b", text, (folder_of(a),))
+    assert len(trained) == 4 and gone not in reused_cells(b) and mine.load(gone) is not None
+    kept = Cell("baseline", "confirm", 0)
+    assert mine.load(kept) == theirs.load(kept) is not None
+
+
+# A dry run.
+
+
+def test_a_dry_run_counts_what_would_be_taken_over_and_touches_nothing(tmp_path: Path) -> None:
+    text = SMALL.replace("weights = false", "weights = true")
+    a = ran(tmp_path, "a", text)
+    Checkpoints(a.parent / "weights").drop(Cell("baseline", "confirm", 1))
+    before = sorted(tmp_path.rglob("*"))
+
+    def printed(text: str) -> str:
+        console = Console(file=io.StringIO(), width=300)
+        console.print(forecast(named(tmp_path, "b", text, (folder_of(a),)), tmp_path))
+        return str(console.file.getvalue())  # type: ignore[attr-defined]  # a StringIO
+
+    assert "taken over instead of trained: search 4, confirm 3 trials" in printed(text)
+    assert "taken over instead of trained: search 0 trials" in printed(text.replace("widths = [12]", "widths = [13]"))
+    assert sorted(tmp_path.rglob("*")) == sorted([*before, tmp_path / "b.toml"])
+
+
+# Where the folders are.
+
+
+def test_a_folder_is_found_beside_the_sweep_file_or_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a = ran(tmp_path, "a")
+    (tmp_path / "b.toml").write_text('reuse = ["a", "elsewhere"]\n' + SMALL)
+    assert Sweep.read(tmp_path / "b.toml").reuse == (str(a.parent), "elsewhere")
+    monkeypatch.chdir(tmp_path)
+    assert reusing(Sweep.read("b.toml"), ("./a", "more")).reuse == ("a", "elsewhere", "more")
+    assert "reuse" not in json.dumps(Sweep.read("b.toml").plain()), "what is reused changes no number"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("nowhere", "expected a results folder with a log.jsonl, given {}, what is no folder"),
+        ("empty", "expected a results folder with a log.jsonl, given {}, a folder without one"),
+        ("b", "expected the results folder of another sweep, given {}, this sweep's own"),
+        ("b/repeat-2", "expected the results folder of another sweep, given {}, this sweep's own"),
+    ],
+)
+def test_a_folder_that_is_none_is_refused(given: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    folder = str(tmp_path / given)
+    with pytest.raises(Refused, match=r"^reuse: ") as caught:
+        ran(tmp_path, "b", SMALL, (folder,))
+    assert message.format(folder) in str(caught.value)
+
+
+def test_repeats_below_a_folder_are_its_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = SMALL.replace("trials = 2", "trials = 2\nrepeats = 2")
+    run_all(named(tmp_path, "a", text), tmp_path, in_process=True)
+    with trained_epochs(monkeypatch) as trained:
+        run_all(named(tmp_path, "b", text, (str(tmp_path / "a"),)), tmp_path, in_process=True)
+    assert not trained
+
+
+def test_a_job_is_given_the_folders(tmp_path: Path) -> None:
+    line = entrypoint(
+        named(tmp_path, "a"), Path("a.toml"), results="~/r", data=None, download=False, reuse=("~/r/my a", "/b")
+    )
+    assert line.endswith(" --reuse ~/'r/my a' --reuse /b")
+
+
+# Fingerprints of data.
+
+
+def test_a_fingerprint_is_of_pictures_labels_and_order() -> None:
+    pictures, labels = torch.arange(24, dtype=torch.uint8).view(6, 1, 2, 2), torch.tensor([0, 1, 0, 1, 0, 1])
+    pool = Pool(train=Examples.of(images=pictures, labels=labels), test=None, classes=2)
+    others = [
+        replace(pool, train=Examples.of(images=pictures.flip(0), labels=labels)),
+        replace(pool, train=Examples.of(images=pictures.float() / 255, labels=labels)),
+        replace(pool, train=Examples.of(images=pictures, labels=1 - labels)),
+        replace(pool, train=pool.train.take(torch.tensor([5, 4, 3, 2, 1, 0]))),
+        replace(pool, train=pool.train.first(4)),
+        replace(pool, test=pool.train),
+        replace(pool, classes=3),
+    ]
+    assert fingerprint(replace(pool, train=Examples.of(images=pictures.clone(), labels=labels))) == fingerprint(pool)
+    assert len({fingerprint(each) for each in (pool, *others)}) == 1 + len(others)
