@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -159,7 +160,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "four channels": ({"x": bytes_of(0, 12, 5, 5, 4), "y": labels_of(12)}, "keep 1 or 3 of the channels"),
     "rows of pixels": ({"x": X.reshape(12, 16), "y": labels_of(12)}, "reshape each row to the picture that it is"),
     "other names": ({"images": X, "labels": labels_of(12)}, "given ['images', 'labels']; name them in np.savez"),
-    "objects": ({"x": np.array([X, "a"], dtype=object), "y": labels_of(2)}, "expected arrays of numbers or strings, given x"),
+    "objects": (
+        {"x": np.array([X, "a"], dtype=object), "y": labels_of(2)},
+        "expected arrays of numbers or strings, given x",
+    ),
     "half a test": ({"x": X, "y": labels_of(12, 3), "x_test": X}, "given one of them; add the other"),
     "nothing": ({"x": X[:0], "y": labels_of(0)}, "expected y as whole numbers"),
 }
@@ -180,3 +184,70 @@ def test_files_that_are_no_npz_are_refused(tmp_path: Path) -> None:
         assert str(file) in refusal(value, tmp_path)
     np.save(tmp_path / "one.npy", X)
     assert "given a single array" in refusal(Npz(path="one.npy"), tmp_path)
+
+
+def test_what_a_folder_has_beside_train_and_test_is_said(tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path / "own")
+    assert folder_pool(tmp_path).notes == ()
+    (folder / "val").mkdir()
+    (folder / "Test").mkdir()
+    (folder / "train" / "emu").mkdir()
+    (folder / "train" / "emu" / ".hidden").write_text("")
+    for _ in range(2):  # what is kept in a file is told each time
+        first, second = folder_pool(tmp_path).notes
+        assert first.startswith("Test/, val/ left out: train/ and test/ are what is read")
+        assert second == "train/emu left out: no pictures in it"
+    (folder / "train").rename(folder / "Train")
+    said = refusal(ImageFolder(path="own"), tmp_path)
+    assert "found no such file, given Train/, test/" in said
+
+
+def test_what_a_tar_holds_twice_counts_as_its_last(tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path / "own")
+    whole = folder_pool(tmp_path)
+    file = folder / "train" / "cat" / "0.png"
+    tar = packed(folder)
+    other = folder / "train" / "cat" / "1.png"
+    with tarfile.open(tar, "a") as opened:
+        opened.add(other, "train/cat/0.png")
+    file.write_bytes(other.read_bytes())
+    assert folder_pool(tmp_path, tar.name).train.images.equal(folder_pool(tmp_path).train.images)
+    assert not folder_pool(tmp_path, tar.name).train.images.equal(whole.train.images)
+
+
+def test_links_are_read_or_refused_and_never_left_out(tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path / "own")
+    cats = folder / "train" / "cat"
+    (cats / "hard.png").hardlink_to(cats / "0.png")
+    tar = tmp_path / "as_it_is.tar"
+    with tarfile.open(tar, "w") as opened:
+        opened.add(folder / "train", "train")
+    assert len(folder_pool(tmp_path, tar.name).train) == len(folder_pool(tmp_path).train) == 13
+    (cats / "soft.png").symlink_to("0.png")
+    assert len(folder_pool(tmp_path).train) == 14
+    with tarfile.open(tar, "w") as opened:
+        opened.add(folder / "train", "train")
+    said = refusal(ImageFolder(path=tar.name), tmp_path)
+    assert "given 1 symbolic links, as train/cat/soft.png; pack it with tar --dereference" in said
+    (cats / "soft.png").unlink()
+    (cats / "soft.png").symlink_to("gone.png")
+    assert "soft.png is no file, a link to gone.png that leads nowhere" in refusal(ImageFolder(path="own"), tmp_path)
+    (cats / "soft.png").unlink()
+    os.mkfifo(cats / "pipe.png")
+    assert "pipe.png is no file; remove it" in refusal(ImageFolder(path="own"), tmp_path)
+    (cats / "pipe.png").unlink()
+    (cats / "round").symlink_to(folder / "train")
+    assert "which it is in; remove the link" in refusal(ImageFolder(path="own"), tmp_path)
+
+
+def test_a_picture_beyond_pillow_s_limit_is_said_to_be_too_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    folder = write_pictures(tmp_path / "own")
+    Image.new("L", (50, 50)).save(folder / "train" / "cat" / "large.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)  # a warning up to twice as many
+    assert len(folder_pool(tmp_path).train) == 13
+    assert not recwarn.list
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    said = refusal(ImageFolder(path="own", side=8), tmp_path)
+    assert "1 of 25 pictures have more pixels than pillow opens, 2,000: train/cat/large.png; make them smaller" in said

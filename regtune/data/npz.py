@@ -68,8 +68,8 @@ class Npz(Own):
                 missing = {"x", "y"} - set(names)
                 if missing:
                     raise Refused(
-                        f"{self.where}: {file}: expected arrays x and y, given {sorted(opened.files)[:9]}; name them in "
-                        f"np.savez(file, x=..., y=...)"
+                        f"{self.where}: {file}: expected arrays x and y, given {sorted(opened.files)[:9]}; name them "
+                        f"in np.savez(file, x=..., y=...)"
                     )
                 return {name: _array(opened, name, f"{self.where}: {file}") for name in names}
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
@@ -138,7 +138,7 @@ def _kind(images: NDArray[Any]) -> str:
     if images.dtype.kind == "b":
         return "bool; use astype('float32')"
     low, high = int(images.min()), int(images.max())
-    if 0 <= low and 1 < high <= 255:
+    if low >= 0 and 1 < high <= 255:
         return f"{images.dtype}; use astype('uint8')"
     # astype('uint8') would keep the last 8 bits of every number.
     return f"{images.dtype} from {low} to {high}; make floats and scale them to [0, 1], by one scale for all images"
