@@ -11,9 +11,8 @@ from regtune.errors import Refused, nearest, shown
 from regtune.log import read_log
 from regtune.machine import describe, differences
 from regtune.records import Cell, Epoch, Plain, Trial
-from regtune.single import line
+from regtune.single import trained
 from regtune.store import Results, load
-from regtune.termination import Interrupted, sigint_marked
 from regtune.training import train
 
 
@@ -75,16 +74,13 @@ def _failed(results: Results, cell: Cell) -> tuple[bool, str]:
 def _raised_again(trial: Trial, data: Splits) -> int:
     """Train a trial that failed, and print its epochs and the traceback of what it raises; return the exit code."""
     try:
-        with sigint_marked():
-            for epoch in train(trial, data=data):
-                print(line(epoch), flush=True)
-    except Interrupted:
-        raise
-    except BaseException:
+        raised = trained(trial, data)
+    except Refused:
         traceback.print_exc()
         return 1
-    print("it did not raise here")
-    return 0
+    if not raised:
+        print("it did not raise here")
+    return raised
 
 
 def find(results: Results, row: str) -> Cell:

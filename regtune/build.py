@@ -58,7 +58,11 @@ def load_data(trial: Trial, place: Place | None = None) -> Splits:
 def load_pool(trial: Trial, place: Place | None = None) -> Pool:
     """Return all examples of a trial's data set; what its code draws from global states is the same every time."""
     with seeded(0, "pool"):
-        return build_dataset(trial).pool(place or Place.from_environment())
+        value = build_dataset(trial)
+        pool = value.pool(place or Place.from_environment())
+    if not isinstance(pool, Pool):
+        raise Refused(f"{value.where}: expected its pool to return a Pool, given {type(pool).__name__}")
+    return pool
 
 
 def split(value: Dataset, pool: Pool) -> Splits:

@@ -18,6 +18,7 @@ from regtune.data import Place, Pool, Splits, pixels, repeated, unequal
 from regtune.errors import Refused
 from regtune.last_layer import check_last_layer
 from regtune.metric import CLASSWISE
+from regtune.own_errors import own_errors
 from regtune.recipe import Recipe
 from regtune.records import SWITCH, Plain
 from regtune.regularizers import overrides
@@ -41,8 +42,9 @@ def examine(sweep: Sweep, place: Place | None = None) -> Examined:
     epoch, tightness for a network without a last layer that is linear, a metric that is undefined on a split.
     """
     template = sweep.arms[0].template
-    pool = load_pool(template, place)
-    splits = split_data(template, pool)
+    with own_errors(f"data {template.data['name']}"):
+        pool = load_pool(template, place)
+        splits = split_data(template, pool)
     _check_pixels(splits, f"data {template.data['name']}")
     if template.batch > len(splits.train):
         raise Refused(
@@ -51,7 +53,8 @@ def examine(sweep: Sweep, place: Place | None = None) -> Examined:
     if sweep.confirm.splits == "fresh":
         _check_fresh(sweep, pool)
     check_arithmetic(template)
-    net = start_network(template, splits)
+    with own_errors(f"network {template.network['name']}"):
+        net = start_network(template, splits)
     if template.batch == 1 and any(isinstance(part, BatchNorm) for part in net.modules()):
         raise Refused("training.batch: expected at least 2 for a network with BatchNorm, given 1; raise batch")
     _check_metrics(sweep, splits)
@@ -60,7 +63,8 @@ def examine(sweep: Sweep, place: Place | None = None) -> Examined:
     for arm in sweep.arms:
         for row in arm.template.recipe:
             for corner in corners(arm, row):
-                Recipe.read([corner], template.plugins).check(net, splits, f"arms.{arm.name}")
+                with own_errors(f"arms.{arm.name}.{row['name']}"):
+                    Recipe.read([corner], template.plugins).check(net, splits, f"arms.{arm.name}")
         if sweep.confirm.retrain == "loss" and not _keeps(arm):
             raise Refused(
                 f"arms.{arm.name}: expected a method that keeps a best epoch in every recipe, confirm.retrain is "

@@ -10,12 +10,20 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 from regtune.errors import Refused, shown
+from regtune.own_code import is_own, place_of
+from regtune.termination import Interrupted, sigint_marked
 
 
 def import_plugin(name: str) -> object:
-    """Import a user's module by its dotted name; raises Refused where that fails."""
+    """Import a user's module by its dotted name; raises Refused where that fails, in whatever way."""
+    if not all(name.split(".")) or "/" in name or name.endswith(".py"):
+        raise Refused(
+            f"plugin {shown(name)}: expected the name of a module, as 'shrink'; a file beside the sweep file is found "
+            f"by it, any other is given as --plugin ./FILE.py"
+        )
     try:
-        return importlib.import_module(name)
+        with sigint_marked():
+            return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name and f"{name}.".startswith(f"{error.name}."):
             raise Refused(
@@ -23,9 +31,12 @@ def import_plugin(name: str) -> object:
                 f"file, start regtune in its folder or install it"
             ) from error
         raise Refused(f"plugin {name}: it imports {error.name}, which is not installed") from error
-    except (Exception, SystemExit) as error:
-        # A user's module may fail in any way while it is imported; its words are passed on.
-        raise Refused(f"plugin {name}: {type(error).__name__}: {shown(str(error), 200)}") from error
+    except Interrupted:
+        raise
+    except BaseException as error:
+        # A user's module may fail in any way while it is imported; its words are passed on, with their place.
+        place = f" ({found})" if (found := place_of(error)) else ""
+        raise Refused(f"plugin {name}: {type(error).__name__}: {shown(str(error), 200)}{place}") from error
 
 
 def name_of_plugin(given: str) -> str:
@@ -40,9 +51,14 @@ def name_of_plugin(given: str) -> str:
     source = path / "__init__.py" if path.is_dir() else path
     if not source.is_file() or source.suffix != ".py":
         raise Refused(f"plugin {shown(given)}: expected a Python file or a package (a folder with __init__.py)")
-    if not name.isidentifier():
+    if name == "__init__":
+        path, name = path.parent, path.parent.name
+    folder = path.parent
+    while (folder / "__init__.py").is_file():  # of a package, whose relative imports need its name
+        folder, name = folder.parent, f"{folder.name}.{name}"
+    if not all(part.isidentifier() for part in name.split(".")):
         raise Refused(f"plugin {shown(given)}: expected a file called like a module, of letters, digits and _")
-    _look_in(path.parent)
+    _look_in(folder)
     _check_only(name, source, f"{given}: expected a file whose name no other module has")
     import_plugin(name)
     return name
@@ -51,13 +67,14 @@ def name_of_plugin(given: str) -> str:
 def find_beside(names: Iterable[str], folder: Path) -> None:
     """Have modules found that lie in a folder, that of the sweep file; raises Refused where there are other ones.
 
-    A module that is imported already is the one that is meant.
+    A module of the user's that is imported already is the one that is meant; Python's and installed ones never are.
     """
     for name in names:
         top = name.partition(".")[0]
         places = (folder.absolute() / f"{top}.py", folder.absolute() / top / "__init__.py")
         source = next((place for place in places if place.is_file()), None)
-        if source is not None and top not in sys.modules:
+        imported = sys.modules.get(top)
+        if source is not None and (imported is None or not is_own(getattr(imported, "__file__", None) or "<none>")):
             _look_in(folder.absolute())
             _check_only(top, source, f"{name}: expected one module of that name, there is one beside the sweep file")
 

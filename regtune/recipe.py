@@ -99,22 +99,23 @@ class Recipe:
 
     def prepare(self, net: nn.Module, data: Splits) -> nn.Module:
         """Compose."""
-        for _, method in self.methods:
-            net = method.prepare(net, data)
+        for site, method in self.methods:
+            net = shapes.module(method.prepare(net, data), f"{name_at(site)}.prepare")
         return net
 
     def begin(self, state: State, data: Splits) -> dict[str, Tensors]:
         """Return what each method remembers at first, by site; copies, since weights are updated in place."""
         return {
-            site: {name: value.clone() for name, value in method.begin(state, data).items()}
+            site: {name: value.clone() for name, value in shapes.tensors(begun, f"{name_at(site)}.begin").items()}
             for site, method in self._by_hook["begin"]
+            for begun in (method.begin(state, data),)
         }
 
     def augment(self, x: Tensor, y: Tensor, steps: Steps) -> tuple[Tensor, Tensor]:
         """Compose."""
         for site, method in self._by_hook["augment"]:
             given = method.augment(x, y, steps[site])
-            x, y = shapes.batch(given, y.shape[-1], f"{name_at(site)}.augment")
+            x, y = shapes.batch(given, x, y, f"{name_at(site)}.augment")
         return x, y
 
     def bend(self, x: Any, slot: Slot, steps: Steps) -> Any:
@@ -134,14 +135,17 @@ class Recipe:
     def descend(self, gradient: Gradient, steps: Steps) -> Gradient:
         """Compose: the first method is the innermost."""
         for site, method in self._by_hook["descend"]:
-            gradient = method.descend(gradient, steps[site])
+            gradient = shapes.function(method.descend(gradient, steps[site]), f"{name_at(site)}.descend")
         return gradient
 
     def project(self, state: State, steps: Steps) -> State:
         """One after the other, then each remembers what it must."""
         for site, method in self._by_hook["project"]:
-            state = method.project(state, steps[site])
-        renewed = {site: method.remember(state, steps[site]) for site, method in self._by_hook["remember"]}
+            state = shapes.state(method.project(state, steps[site]), state, f"{name_at(site)}.project")
+        renewed = {
+            site: shapes.tensors(method.remember(state, steps[site]), f"{name_at(site)}.remember", steps[site].memory)
+            for site, method in self._by_hook["remember"]
+        }
         return state._replace(memory={**state.memory, **renewed})
 
     def evaluate(
@@ -149,24 +153,25 @@ class Recipe:
     ) -> tuple[Tensors, Tensors]:
         """Compose."""
         for site, method in self._by_hook["evaluate"]:
-            params, buffers = method.evaluate(params, buffers, statistics, steps[site])
+            found = method.evaluate(params, buffers, statistics, steps[site])
+            params, buffers = shapes.both(found, f"{name_at(site)}.evaluate")
         return params, buffers
 
     def schedule(self, progress: float) -> Number:
         """Multiply."""
         factor: Number = 1.0
-        for _, method in self._by_hook["schedule"]:
-            factor = factor * method.schedule(progress)
+        for site, method in self._by_hook["schedule"]:
+            factor = factor * shapes.scalar(method.schedule(progress), f"{name_at(site)}.schedule")
         return factor
 
     def stop(self, epochs: Sequence[Epoch]) -> bool:
         """Any stops."""
-        return any(method.stop(epochs) for _, method in self._by_hook["stop"])
+        return any(shapes.truth(m.stop(epochs), f"{name_at(site)}.stop") for site, m in self._by_hook["stop"])
 
     def keep(self, epochs: Sequence[Epoch]) -> int:
         """Keep the newest epoch if every method does, else stay with the previous answer."""
         newest = epochs[-1].number
-        answers = [method.keep(epochs) for _, method in self._by_hook["keep"]]
+        answers = [shapes.epoch(m.keep(epochs), newest, f"{name_at(site)}.keep") for site, m in self._by_hook["keep"]]
         if all(answer == newest for answer in answers) or len(epochs) == 1:
             return newest
         return epochs[-2].kept

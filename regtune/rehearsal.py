@@ -27,10 +27,11 @@ from regtune.networks import KEEP
 from regtune.program import Moment
 from regtune.records import Trial
 from regtune.sweep import Sweep
+from regtune.termination import Interrupted, sigint_marked
 from regtune.tracing import drawing, raised
 
 FEW = 8  # examples of a step; a step that fails on them is tried again as it will be
-FATAL = (MemoryError, torch.OutOfMemoryError)  # faults of the machine, of which no arm is guilty
+FATAL = (MemoryError, torch.OutOfMemoryError, Interrupted)  # of which no arm is guilty
 FIRST = Moment(step=0, progress=0.0, ends_epoch=True)
 
 
@@ -96,15 +97,17 @@ def rehearse_trial(trial: Trial, splits: Splits, where: str) -> Seen:
     short = replace(trial, epochs=1, device="cpu", compiled=False, tightness=False, phase="search", retrain="none")
     small = replace(splits, train=splits.train.first(few), validation=splits.validation.first(few), test=None)
     try:
-        return _seen(replace(short, batch=few), small)
+        with sigint_marked():
+            return _seen(replace(short, batch=few), small)
     except FATAL:
         raise
-    except Exception:  # anything may be in a user's code; whether it is a fault the step as it will be tells
+    except BaseException:  # anything may be in a user's code; whether it is a fault the step as it will be tells
         try:
-            return _seen(short, splits.without_test())
+            with sigint_marked():
+                return _seen(short, splits.without_test())
         except FATAL:
             raise
-        except Exception as error:
+        except BaseException as error:
             text = f"one step on {trial.batch} examples: {raised(error)}"
             if trial.device == "cpu" or isinstance(error, Refused):
                 raise Refused(f"{where}: {text}") from error

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import tomllib
+import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from regtune.arms import Arm
 from regtune.build import load_data
-from regtune.data import Place
+from regtune.data import Place, Splits
 from regtune.errors import Refused, nearest, shown
+from regtune.own_errors import own_errors
 from regtune.points import settable
 from regtune.records import Epoch, Trial
 from regtune.rehearsal import rehearse_trial, told
 from regtune.space import Knob
 from regtune.sweep import Sweep
+from regtune.termination import Interrupted, sigint_marked
 from regtune.training import train
 
 
 def show(
     path: Path, arm: str | None, settings: Sequence[str], seed: int, plugins: tuple[str, ...], place: Place
-) -> None:
-    """Train one trial of a sweep file and print its epochs.
+) -> int:
+    """Train one trial of a sweep file and print its epochs; return the exit code, see `trained`.
 
     Searched knobs that `settings` ("method.knob=value") does not give take their defaults.
     """
@@ -30,11 +33,28 @@ def show(
     chosen = sweep.arm(arm or sweep.baseline, "--arm")
     trial = read_trial(chosen, settings, seed)
     print(f"trial {trial.id}: arm {chosen.name}, recipe {list(trial.recipe)}, optimizer {trial.optimizer}, seed {seed}")
-    data = load_data(trial, place)
+    with own_errors(f"data {trial.data['name']}"):
+        data = load_data(trial, place)
     for text in told(rehearse_trial(trial, data, f"arms.{chosen.name}")):
         print(f"note: {text}")
-    for epoch in train(trial, data=data):
-        print(line(epoch))
+    return trained(trial, data)
+
+
+def trained(trial: Trial, data: Splits) -> int:
+    """Train a trial and print its epochs, and the traceback of whatever is raised; return the exit code.
+
+    Raises Refused where the trial is refused, and Interrupted at Ctrl-C.
+    """
+    try:
+        with sigint_marked():
+            for epoch in train(trial, data=data):
+                print(line(epoch), flush=True)
+    except (Refused, Interrupted):
+        raise
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
 
 
 def read_trial(arm: Arm, settings: Sequence[str], seed: int) -> Trial:

@@ -12,6 +12,7 @@ from regtune.methods import Entry
 from regtune.metric import CLASSWISE
 from regtune.networks import NETWORKS
 from regtune.optimizers import OPTIMIZERS
+from regtune.own_errors import own_errors
 from regtune.points import with_first
 from regtune.ranges import read_searched
 from regtune.records import FIRST, Plain, Trial
@@ -80,7 +81,9 @@ def _named(shelf: Shelf[Any], table: dict[str, Any], where: str, plugins: tuple[
         raise Refused(f"{where}.name: expected the name of a {shelf.noun}{nearest('', shelf.all(plugins))}")
     cls = shelf.find(table["name"], f"{where}.name", plugins)
     settings = {key: value for key, value in table.items() if key != "name"}
-    return {"name": table["name"], **plain_settings(cls(**read_settings(cls, settings, where)))}
+    given = read_settings(cls, settings, where)
+    with own_errors(f"{where}.{table['name']}"):
+        return {"name": table["name"], **plain_settings(cls(**given))}
 
 
 def _optimizer(table: dict[str, Any], epochs: int) -> tuple[Plain, dict[str, Any]]:

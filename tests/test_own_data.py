@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -136,7 +137,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no y": ({"x": X}, "expected arrays x and y, given ['x']"),
     "too few labels": ({"x": X, "y": labels_of(11)}, "expected y as whole numbers [N], one for each image"),
     "labels of no kind": ({"x": X, "y": labels_of(12) / 2}, "given 6 of 12 that are none, the first 0.5 at y[1]"),
-    "labels in rows": ({"x": X, "y": labels_of(12)[:, None]}, "given int64 [12, 1]"),
+    "labels in rows": ({"x": X, "y": labels_of(12)[:, None]}, "given int64 [12, 1]; y[:, 0] is such a column"),
     "negative labels": ({"x": X, "y": labels_of(12) - 1}, "expected y from 0, given -1"),
     "a gap": ({"x": X, "y": 2 * labels_of(12, 3)}, "every class from 0 to 4 in y, class 1 has no example"),
     "a label far off": ({"x": X, "y": labels_of(12) * 10**9}, "number the classes from 0 without gaps"),
@@ -149,7 +150,20 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"x": np.full((12, 4, 4), np.nan), "y": labels_of(12)},
         "given 192 of 192 values that are, the first nan at x[0, 0, 0]",
     ),
-    "objects": ({"x": np.array([X, "a"], dtype=object), "y": labels_of(2)}, "expected arrays of numbers"),
+    "16 bits": (
+        {"x": X.astype(np.uint16) * 257, "y": labels_of(12)},
+        "make floats and scale them to [0, 1], by one scale for all images",
+    ),
+    "truth": ({"x": X > 9, "y": labels_of(12)}, "given bool; use astype('float32')"),
+    "below 0": ({"x": X / 127.5 - 1, "y": labels_of(12)}, "scale it to [0, 1], by one scale for all images"),
+    "no pixels": ({"x": X[:, :0] / 255, "y": labels_of(12)}, "expected x with pixels, given [12, 0, 4]"),
+    "four channels": ({"x": bytes_of(0, 12, 5, 5, 4), "y": labels_of(12)}, "keep 1 or 3 of the channels"),
+    "rows of pixels": ({"x": X.reshape(12, 16), "y": labels_of(12)}, "reshape each row to the picture that it is"),
+    "other names": ({"images": X, "labels": labels_of(12)}, "given ['images', 'labels']; name them in np.savez"),
+    "objects": (
+        {"x": np.array([X, "a"], dtype=object), "y": labels_of(2)},
+        "expected arrays of numbers or strings, given x",
+    ),
     "half a test": ({"x": X, "y": labels_of(12, 3), "x_test": X}, "given one of them; add the other"),
     "nothing": ({"x": X[:0], "y": labels_of(0)}, "expected y as whole numbers"),
 }
@@ -170,3 +184,70 @@ def test_files_that_are_no_npz_are_refused(tmp_path: Path) -> None:
         assert str(file) in refusal(value, tmp_path)
     np.save(tmp_path / "one.npy", X)
     assert "given a single array" in refusal(Npz(path="one.npy"), tmp_path)
+
+
+def test_what_a_folder_has_beside_train_and_test_is_said(tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path / "own")
+    assert folder_pool(tmp_path).notes == ()
+    (folder / "val").mkdir()
+    (folder / "Test").mkdir()
+    (folder / "train" / "emu").mkdir()
+    (folder / "train" / "emu" / ".hidden").write_text("")
+    for _ in range(2):  # what is kept in a file is told each time
+        first, second = folder_pool(tmp_path).notes
+        assert first.startswith("Test/, val/ left out: train/ and test/ are what is read")
+        assert second == "train/emu left out: no pictures in it"
+    (folder / "train").rename(folder / "Train")
+    said = refusal(ImageFolder(path="own"), tmp_path)
+    assert "found no such file, given Train/, test/" in said
+
+
+def test_what_a_tar_holds_twice_counts_as_its_last(tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path / "own")
+    whole = folder_pool(tmp_path)
+    file = folder / "train" / "cat" / "0.png"
+    tar = packed(folder)
+    other = folder / "train" / "cat" / "1.png"
+    with tarfile.open(tar, "a") as opened:
+        opened.add(other, "train/cat/0.png")
+    file.write_bytes(other.read_bytes())
+    assert folder_pool(tmp_path, tar.name).train.images.equal(folder_pool(tmp_path).train.images)
+    assert not folder_pool(tmp_path, tar.name).train.images.equal(whole.train.images)
+
+
+def test_links_are_read_or_refused_and_never_left_out(tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path / "own")
+    cats = folder / "train" / "cat"
+    (cats / "hard.png").hardlink_to(cats / "0.png")
+    tar = tmp_path / "as_it_is.tar"
+    with tarfile.open(tar, "w") as opened:
+        opened.add(folder / "train", "train")
+    assert len(folder_pool(tmp_path, tar.name).train) == len(folder_pool(tmp_path).train) == 13
+    (cats / "soft.png").symlink_to("0.png")
+    assert len(folder_pool(tmp_path).train) == 14
+    with tarfile.open(tar, "w") as opened:
+        opened.add(folder / "train", "train")
+    said = refusal(ImageFolder(path=tar.name), tmp_path)
+    assert "given 1 symbolic links, as train/cat/soft.png; pack it with tar --dereference" in said
+    (cats / "soft.png").unlink()
+    (cats / "soft.png").symlink_to("gone.png")
+    assert "soft.png is no file, a link to gone.png that leads nowhere" in refusal(ImageFolder(path="own"), tmp_path)
+    (cats / "soft.png").unlink()
+    os.mkfifo(cats / "pipe.png")
+    assert "pipe.png is no file; remove it" in refusal(ImageFolder(path="own"), tmp_path)
+    (cats / "pipe.png").unlink()
+    (cats / "round").symlink_to(folder / "train")
+    assert "which it is in; remove the link" in refusal(ImageFolder(path="own"), tmp_path)
+
+
+def test_a_picture_beyond_pillow_s_limit_is_said_to_be_too_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    folder = write_pictures(tmp_path / "own")
+    Image.new("L", (50, 50)).save(folder / "train" / "cat" / "large.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)  # a warning up to twice as many
+    assert len(folder_pool(tmp_path).train) == 13
+    assert not recwarn.list
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    said = refusal(ImageFolder(path="own", side=8), tmp_path)
+    assert "1 of 25 pictures have more pixels than pillow opens, 2,000: train/cat/large.png; make them smaller" in said

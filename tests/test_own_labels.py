@@ -87,7 +87,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "given 1 of 6 others, the first at y[4]: [0.0, 0.0, 0.0]",
     ),
     "soft rows": ({"y": np.full((6, 2), 0.5)}, "expected one-hot rows, a single 1 and else 0"),
-    "an unused column": ({"y": np.eye(4)[SORTED]}, "every class from 0 to 3 in y, class 3 has no example"),
+    "an unused column": (
+        {"y": np.eye(4)[SORTED]},
+        "every class from 0 to 3 in y, class 3 has no example; leave out column 3",
+    ),
     "the first column unused": ({"y": np.eye(4)[np.array(SORTED) + 1]}, "class 0 has no example"),
     "a gap from 1": ({"y": np.array([1, 2, 4, 1, 2, 4])}, "every class from 1 to 4 in y, class 3 has no example"),
     "from 2": ({"y": np.array(SORTED) + 2}, "every class from 0 to 4 in y, class 0 has no example"),

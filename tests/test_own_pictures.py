@@ -100,13 +100,20 @@ def twelve_bits() -> bytes:
     return bytes(raw)
 
 
+def signed_bytes() -> bytes:
+    info = TiffImagePlugin.ImageFileDirectory_v2()
+    info[339] = 2  # SampleFormat
+    return encoded(Image.fromarray(np.full((4, 4), 200, np.uint8)), "TIFF", tiffinfo=info)
+
+
 FLOATS = np.full((4, 4), 0.5, np.float32)
 UNSCALED: dict[str, tuple[bytes, str]] = {
     "32 bits": (encoded(Image.fromarray(np.full((4, 4), 9, np.int32)), "TIFF"), "mode I,"),
     "signed 16 bits": (encoded(Image.fromarray(np.full((4, 4), -9, np.int16)), "TIFF"), "mode I,"),
     "floats above 1": (encoded(Image.fromarray(FLOATS * 510), "TIFF"), "mode F with values from 255 to 255"),
     "floats below 0": (encoded(Image.fromarray(FLOATS - 1), "TIFF"), "mode F with values from -0.5 to -0.5"),
-    "no numbers": (encoded(Image.fromarray(FLOATS * np.nan), "TIFF"), "mode F with values from nan to nan"),
+    "no numbers": (encoded(Image.fromarray(FLOATS * np.nan), "TIFF"), "mode F with 16 of 16 values that are NaN"),
+    "signed 8 bits": (signed_bytes(), "mode L of signed numbers"),
     "white as 0": (white_as_zero(np.full((4, 4), 9, np.uint16)), "mode I;16 with white as 0"),
     "12 bits": (twelve_bits(), "mode I;16 of 12 bits"),
 }

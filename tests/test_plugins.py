@@ -161,6 +161,11 @@ def test_a_plugin_given_by_its_file_is_that_file(folder: Path, tmp_path: Path, m
     (folder / "pack" / "__init__.py").write_text("")
     assert name_of_plugin("mine/pack") == "pack"
     assert name_of_plugin("tests.plugin_things") == "tests.plugin_things"
+    (folder / "pack" / "way.py").write_text("from . import deep\n")
+    (folder / "pack" / "deep").mkdir()
+    (folder / "pack" / "deep" / "__init__.py").write_text("from .. import way\n")
+    assert name_of_plugin("mine/pack/way.py") == "pack.way", "relative imports need the package"
+    assert name_of_plugin("mine/pack/deep/__init__.py") == name_of_plugin("mine/pack/deep") == "pack.deep"
 
 
 @pytest.mark.parametrize(
@@ -170,7 +175,7 @@ def test_a_plugin_given_by_its_file_is_that_file(folder: Path, tmp_path: Path, m
         ("mine/empty", "expected a Python file or a package (a folder with __init__.py)"),
         ("mine/two words.py", "expected a file called like a module, of letters, digits and _"),
         ("mine/json.py", "plugin mine/json.py: expected a file whose name no other module has, given "),
-        ("mine/faulty.py", "plugin faulty: ZeroDivisionError: "),
+        ("mine/faulty.py", "plugin faulty: ZeroDivisionError: 'division by zero' (faulty.py:1)"),
     ],
 )
 def test_a_file_that_is_no_plugin_is_refused(
@@ -193,6 +198,19 @@ def test_two_plugins_of_one_name_are_refused_where_python_would_take_the_other(f
         read(folder, WITH_OUTER)
     name_of_plugin(str(tmp_path / "outer.py"))
     assert read(folder, WITH_OUTER).arm("outer")
+
+
+@pytest.mark.parametrize("name", ["random", "sys", "numpy", "regtune"])
+def test_a_file_called_like_a_module_that_is_imported_already_is_refused(name: str, folder: Path) -> None:
+    (folder / f"{name}.py").write_text(METHOD)
+    with pytest.raises(Refused, match=rf"plugin {name}: expected one module of that name, .*; rename one of them"):
+        read(folder, WITH_OUTER.replace('["outer"]', f'["{name}"]'))
+
+
+@pytest.mark.parametrize("name", ["./outer.py", "outer.py", "..", ""])
+def test_a_sweep_file_names_a_plugin_and_no_file_of_one(name: str, folder: Path) -> None:
+    with pytest.raises(Refused, match=r"expected the name of a module, as 'shrink'"):
+        read(folder, WITH_OUTER.replace('["outer"]', f'["{name}"]'))
 
 
 def test_what_is_submitted_runs_where_nothing_else_is(folder: Path) -> None:

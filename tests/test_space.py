@@ -309,6 +309,8 @@ def test_two_things_of_one_name_are_refused(module: Callable[[str, str], str]) -
         ("broken_value", "raise ValueError('a\\nb')", "plugin broken_value: ValueError: "),
         ("broken_syntax", "def", "plugin broken_syntax: SyntaxError: "),
         ("broken_exit", "import sys; sys.exit()", "plugin broken_exit: "),
+        ("broken_key", "raise KeyboardInterrupt", "plugin broken_key: KeyboardInterrupt: '' (broken_key.py:1)"),
+        ("broken_odd", "class Odd(BaseException): pass\nraise Odd('x')", "Odd: 'x' (broken_odd.py:2)"),
         ("broken_import", "import not_there", "it imports not_there, which is not installed"),
         ("broken_import_of_prefix", "import broken_import_of", "it imports broken_import_of, which is not installed"),
         ("broken_knob", MADE_UP + "from regtune.space import knob\nx = knob(default=1, meaning='', legal='0')", "0"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,15 +15,18 @@ import pytest
 
 from regtune.attempt import Pace, attempt
 from regtune.build import load_data
+from regtune.errors import Refused
+from regtune.examine import examine
 from regtune.log import read_log
 from regtune.own_code import frames_of, is_own, place_of
 from regtune.records import Cell, Outcome, Plain
+from regtune.rehearsal import rehearse
 from regtune.reports.failures import failed_lines
 from regtune.reports.formats import markdown
 from regtune.store import load
 from regtune.termination import Interrupted, sigint_marked
 from tests.conftest import small_trial
-from tests.resuming import SMALL, by_cell, ran, rows_of
+from tests.resuming import SMALL, by_cell, ran, read, rows_of
 
 PACE = Pace(rungs=(), checkpoint_seconds=60, trial_seconds=None, weights=False)
 RAISES = '''
@@ -237,3 +241,75 @@ def test_a_place_is_the_user_s_frame_and_not_the_library_s_below_it(tmp_path: Pa
     outside.__cause__, outside.__context__ = None, outside
     assert place_of(outside) == ""
     assert frames_of(outside) == ""
+
+
+EARLY = """
+from dataclasses import dataclass
+from regtune.data import Dataset
+from regtune.networks import Network
+from regtune.regularizers import Regularizer
+
+class Odd(BaseException):
+    pass
+
+def deep(where):
+    if where == "HOOK":
+        RAISE
+
+@dataclass(frozen=True, kw_only=True)
+class EarlyMethod(Regularizer):
+    def __post_init__(self):
+        deep("init")
+    def check(self, net, data):
+        deep("check")
+    def augment(self, x, y, step):
+        deep("augment")
+        return x, y
+
+@dataclass(frozen=True, kw_only=True)
+class EarlyNetwork(Network):
+    def __post_init__(self):
+        deep("network")
+    def build(self, *, shape, classes):
+        deep("build")
+
+@dataclass(frozen=True, kw_only=True)
+class EarlyData(Dataset):
+    def pool(self, place):
+        deep("pool")
+"""
+PLACES = {
+    "init": ("", "arms.ours.early_method: "),
+    "check": ("", "arms.ours.early_method: "),
+    "augment": ("", "arms.ours: one step on 16 examples: "),
+    "network": ("network", "network.early_network: "),
+    "build": ("network", "network early_network: "),
+    "pool": ("data", "data early_data: "),
+}
+
+
+@pytest.mark.parametrize("hook", PLACES)
+@pytest.mark.parametrize("statement", ["1 / 0", "raise KeyboardInterrupt", "raise SystemExit(4)", "raise Odd('x')"])
+def test_what_is_raised_before_a_trial_is_one_line_with_its_place(
+    hook: str, statement: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "early_things", raising=False)
+    (tmp_path / "early_things.py").write_text(EARLY.replace("HOOK", hook).replace("RAISE", statement))
+    table, where = PLACES[hook]
+    text = SMALL.replace("dropout = { dropout = {} }", "" if table else "ours = { early_method = {} }")
+    if table:
+        text = re.sub(rf"\[{table}\]\n.*?(?=\n\[)", f"[{table}]\nname = 'early_{table}'", text, flags=re.DOTALL)
+    said = refused_of(text, tmp_path)
+    assert said.partition(where)[0] in ("", f"{tmp_path / 'small.toml'}: ")
+    assert where in said
+    assert said.endswith("(early_things.py:12)")
+    assert "\n" not in said
+
+
+def refused_of(text: str, folder: Path) -> str:
+    """Return what is said of a sweep before its trials begin."""
+    with pytest.raises(Refused) as caught:
+        sweep = read(folder, 'plugins = ["early_things"]\n' + text)
+        rehearse(sweep, examine(sweep).splits)
+    return str(caught.value)

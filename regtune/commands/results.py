@@ -126,4 +126,4 @@ def trial(
         raise typer.Exit(again.repeat(source, row, place))
     if row is not None:
         raise Refused(f"{source}: --row needs a results folder")
-    single.show(source, arm, setting or [], seed, tuple(plugin or ()), place)
+    raise typer.Exit(single.show(source, arm, setting or [], seed, tuple(plugin or ()), place))

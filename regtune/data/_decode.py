@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -39,7 +41,7 @@ def decoded(name: str, raw: bytes, *, side: int, colour: str, fit: str) -> tuple
     """
     from PIL import Image
 
-    with Image.open(io.BytesIO(raw)) as image:
+    with _no_warning_of_size(), Image.open(io.BytesIO(raw)) as image:
         image.load()  # before EXIF: that of a PNG may come last, and a TIFF is turned as it is loaded
         upright = turned(levelled(image, colour=colour), orientation(image))
         facts = Facts(
@@ -54,6 +56,16 @@ def decoded(name: str, raw: bytes, *, side: int, colour: str, fit: str) -> tuple
     if levels.dtype != np.uint8:
         levels = np.rint(levels).clip(0, 255).astype(np.uint8)
     return levels.reshape(side, side, -1).transpose(2, 0, 1), facts
+
+
+@contextmanager
+def _no_warning_of_size() -> Iterator[None]:
+    """Have pillow open large pictures without a word: they are the user's own, and those beyond its limit raise."""
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        yield
 
 
 def said_of(every: Sequence[Facts], *, side: int, fit: str) -> tuple[str, ...]:

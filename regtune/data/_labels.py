@@ -82,10 +82,8 @@ def _bounds(values: Array, others: list[int], width: int, where: str) -> tuple[i
     high = width - 1 if width else int(values[-1])
     if len(values) < high - low + 1:
         gap = next(place for place, value in enumerate([*values.tolist(), None], start=low) if value != place)
-        raise Refused(
-            f"{where}: expected every class from {low} to {high} in y, class {gap} has no example; "
-            f"number the classes from 0 without gaps"
-        )
+        way = f"leave out column {gap}" if width else "number the classes from 0 without gaps"
+        raise Refused(f"{where}: expected every class from {low} to {high} in y, class {gap} has no example; {way}")
     return low, high
 
 
@@ -101,6 +99,7 @@ def _column(labels: Array, name: str, where: str) -> _Column:
         raise Refused(
             f"{where}: expected {name} as whole numbers [N], one for each image, strings [N] or one-hot rows "
             f"[N, classes], given {labels.dtype} {list(labels.shape)}"
+            + (f"; {name}[:, 0] is such a column" if labels.ndim == 2 and labels.shape[1] == 1 else "")
         )
     if kind == "U":
         return _Column(values=labels)

@@ -24,6 +24,7 @@ WIDE = "I"  # 32 bits, of which these formats use 16
 SIXTEEN_IN_WIDE = frozenset({"PNG", "PPM"})
 FLOATS = "F"
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0  # of TIFF
+_SAMPLE_FORMAT, _SIGNED = 339, 2  # of TIFF
 
 
 def is_deep(image: Image.Image) -> bool:
@@ -43,6 +44,8 @@ def levelled(image: Image.Image, *, colour: str) -> Image.Image:
         image = image.convert(BY_WAY_OF[image.mode])
     if image.mode not in AS_PILLOW:
         raise Refused(f"mode {image.mode}, whose scale nothing tells")
+    if _SIGNED in getattr(image, "tag_v2", {}).get(_SAMPLE_FORMAT, ()):  # pillow reads -1 as 255
+        raise Refused(f"mode {image.mode} of signed numbers")
     return image.convert("RGB" if colour == "rgb" else "L")
 
 
@@ -55,7 +58,9 @@ def _scaled(image: Image.Image) -> Image.Image:
     values: NDArray[np.float32] = np.asarray(image).astype(np.float32)
     if image.mode == FLOATS:
         low, high = float(values.min()), float(values.max())
-        if not (low >= 0 and high <= 1):  # not a number is neither
+        if broken := int((~np.isfinite(values)).sum()):
+            raise Refused(f"mode F with {broken} of {values.size} values that are NaN or infinite")
+        if not (low >= 0 and high <= 1):
             raise Refused(f"mode F with values from {low:g} to {high:g}")
         return Image.fromarray(values * 255)
     bits = tags.get(_BITS_PER_SAMPLE, (16,))

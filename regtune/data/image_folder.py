@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from regtune.data._cache import cached
 from regtune.data._examples import Examples
-from regtune.data._pictures import Picture, find_pictures, is_tar, read_pictures
+from regtune.data._pictures import Picture, find_pictures, is_tar, left_out, read_pictures
 from regtune.data._place import Place
 from regtune.data._real import Own
 from regtune.data._shapes import FITS, SQUEEZE
@@ -47,13 +47,14 @@ class ImageFolder(Own):
         pictures = [] if is_tar(path) else find_pictures(path, self.where)
         originals = [path / picture.path for picture in pictures] or [path]
         settings = {name: value for name, value in plain_settings(self).items() if name in _DECIDING}
-        return cached(
+        pool = cached(
             place.folder(self.where),
             "image_folder",
             settings,
             originals,
             lambda: self._read(path, pictures or find_pictures(path, self.where)),
         )
+        return replace(pool, notes=(*pool.notes, *left_out(path, pictures)))
 
     def _read(self, path: Path, pictures: list[Picture]) -> Pool:
         classes = sorted({picture.label for picture in pictures if picture.part == "train"})

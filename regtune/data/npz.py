@@ -67,17 +67,28 @@ class Npz(Own):
                 names = [name for name in ("x", "y", "x_test", "y_test") if name in opened.files]
                 missing = {"x", "y"} - set(names)
                 if missing:
-                    raise Refused(f"{self.where}: {file}: expected arrays x and y, given {sorted(opened.files)[:9]}")
-                return {name: opened[name] for name in names}
+                    raise Refused(
+                        f"{self.where}: {file}: expected arrays x and y, given {sorted(opened.files)[:9]}; name them "
+                        f"in np.savez(file, x=..., y=...)"
+                    )
+                return {name: _array(opened, name, f"{self.where}: {file}") for name in names}
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
             raise Refused(f"{self.where}: {file} is damaged, or no .npz file: {error}") from error
         except ValueError as error:
             if isinstance(error, Refused):
                 raise
-            raise Refused(
-                f"{self.where}: {file}: expected arrays of numbers or strings, given: {error}; astype(str) makes "
-                f"strings of objects"
-            ) from error
+            raise Refused(f"{self.where}: {file}: expected an .npz with arrays x and y, given: {error}") from error
+
+
+def _array(opened: np.lib.npyio.NpzFile, name: str, where: str) -> NDArray[Any]:
+    try:
+        found: NDArray[Any] = opened[name]
+    except ValueError as error:
+        way = "astype(str) makes strings" if name.startswith("y") else "np.stack makes an array"
+        raise Refused(
+            f"{where}: expected arrays of numbers or strings, given {name}: {error}; {way} of objects"
+        ) from error
+    return found
 
 
 def _check_counts(images: NDArray[Any], labels: NDArray[Any], x: str, y: str, where: str) -> None:
@@ -92,16 +103,45 @@ def _images(images: NDArray[Any], x: str, where: str) -> Tensor:
     """Return images as [N, C, H, W], uint8 or float32."""
     channels_first = _channels_first(images)
     if channels_first is None:
-        raise Refused(f"{where}: expected {x} as {SHAPES}, given {list(images.shape)}; turn it with transpose")
+        raise Refused(f"{where}: expected {x} as {SHAPES}, given {list(images.shape)}; {_remedy(images)}")
+    if not images.size:
+        raise Refused(f"{where}: expected {x} with pixels, given {list(images.shape)}")
     if images.dtype.kind == "f":
         check_finite(images, x, where)
         low, high = float(images.min()), float(images.max())
         if low < 0 or high > 1:
-            raise Refused(f"{where}: expected {x} in [0, 1] or uint8, given {low} to {high}; divide it by 255")
+            raise Refused(f"{where}: expected {x} in [0, 1] or uint8, given {low} to {high}; {_scaling(low, high)}")
         channels_first = channels_first.astype(np.float32)
     elif images.dtype != np.uint8:
-        raise Refused(f"{where}: expected {x} as uint8 or floats in [0, 1], given {images.dtype}; use astype")
+        raise Refused(f"{where}: expected {x} as uint8 or floats in [0, 1], given {_kind(images)}")
     return torch.from_numpy(np.ascontiguousarray(channels_first))
+
+
+def _remedy(images: NDArray[Any]) -> str:
+    """Return how images of another shape become some that are taken."""
+    if images.ndim == 2:
+        return "reshape each row to the picture that it is"
+    if images.ndim == 4 and not any(count in CHANNELS for count in images.shape[1:]):
+        return "keep 1 or 3 of the channels"
+    return "turn it with transpose or reshape"
+
+
+def _scaling(low: float, high: float) -> str:
+    """Return what brings values to [0, 1]: levels of bytes are known, others need their own ends."""
+    return "divide it by 255" if low >= 0 and 1 < high <= 255 else "scale it to [0, 1], by one scale for all images"
+
+
+def _kind(images: NDArray[Any]) -> str:
+    """Return a type that is not taken, its values, and how to convert it without losing any."""
+    if images.dtype.kind not in "biu":
+        return f"{images.dtype}; give numbers"
+    if images.dtype.kind == "b":
+        return "bool; use astype('float32')"
+    low, high = int(images.min()), int(images.max())
+    if low >= 0 and 1 < high <= 255:
+        return f"{images.dtype}; use astype('uint8')"
+    # astype('uint8') would keep the last 8 bits of every number.
+    return f"{images.dtype} from {low} to {high}; make floats and scale them to [0, 1], by one scale for all images"
 
 
 def _channels_first(images: NDArray[Any]) -> NDArray[Any] | None:

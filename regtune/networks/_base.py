@@ -10,9 +10,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from regtune.errors import Refused
 from regtune.global_noise import seeded
 from regtune.networks._initial import INITS, MEANING, draw
 from regtune.noise import Noise
+from regtune.shelf import name_of
 from regtune.space import knob
 
 SlotKind = Literal["input", "hidden", "residual"]
@@ -139,6 +141,10 @@ def fresh(network: Network, *, shape: tuple[int, int, int], classes: int, seed: 
     with seeded(seed, "build"):
         torch.manual_seed(seed)
         module = network.build(shape=shape, classes=classes)
+    if not isinstance(module, nn.Module):
+        raise Refused(
+            f"network {name_of(type(network))}: expected build to return an nn.Module, given {type(module).__name__}"
+        )
     for kind in ("input", "hidden", "residual"):
         places = [slot for slot in slots(module) if slot.kind == kind]
         for number, slot in enumerate(places, start=1):
