@@ -12,6 +12,7 @@ import typer
 from regtune.commands import jobs, results, sweeps
 from regtune.commands.options import Plugin
 from regtune.errors import Refused
+from regtune.writing import in_one_line, write
 
 app = typer.Typer(
     help="Which regularizer, at which strength, is worth it for my network on my data?",
@@ -57,7 +58,7 @@ def init(
         if target.exists():
             print(f"kept {target}")
         else:
-            target.write_bytes(file.read_bytes())
+            write(target, file.read_bytes())
             print(f"wrote {target}")
 
 
@@ -83,7 +84,7 @@ def main() -> None:
         print(f"regtune: {error}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:  # a folder that cannot be written, a full disk
-        print(f"regtune: {error.filename or 'file system'}: {error.strerror or error}", file=sys.stderr)
+        print(f"regtune: {in_one_line(error)}", file=sys.stderr)
         sys.exit(2)
 
 
