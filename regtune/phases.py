@@ -10,9 +10,11 @@ from regtune.board import SearchBoard
 from regtune.boards import Board
 from regtune.choice import joined
 from regtune.confirm import ConfirmBoard
+from regtune.kept_weights import KeptWeights
 from regtune.limits import Spent
 from regtune.lives import Watch
 from regtune.log import Writer
+from regtune.metric import METRICS
 from regtune.phase import Phase
 from regtune.records import Phase as Name
 from regtune.rivals import RivalsBoard
@@ -46,13 +48,21 @@ def phases(
             retries=sweep.cluster.retries,
             spent=spent if name == "search" else None,
             trained=trained,
-            weights=sweep.confirm.weights and name == "confirm",
+            weights=_weights(sweep, log) if name == "confirm" else None,
         )
         return Step(name, phase, board)
 
     trained = Trained(log.rows)
     for name, arms, copy in _boards(sweep):
         yield step(name, arms if copy is None else Beside(arms, copy))
+
+
+def _weights(sweep: Sweep, log: Writer) -> KeptWeights | None:
+    """Return what keeps the weights of confirmed trials, None where none are kept."""
+    if sweep.confirm.weights is False:
+        return None
+    best = sweep.confirm.weights == "best"
+    return KeptWeights(log.path.parent / "weights", metric=METRICS[sweep.search.metric], only_best=best)
 
 
 def _boards(sweep: Sweep) -> Iterator[tuple[Name, Board, Board | None]]:

@@ -226,3 +226,30 @@ def test_a_trial_that_fails_while_it_is_built_ends_itself_and_not_the_run(tmp_pa
     assert set(searched[searched["arm"] == "forgetful"]["status"]) == {"failed"}
     assert any(text.startswith("RuntimeError: nothing comes to mind (") for text in searched["message"])
     assert set(searched[searched["arm"] == "baseline"]["status"]) <= {"ok", "pruned"}
+
+
+GPU = SWEEP.replace("trials = 4", "trials = 1") + "[cluster]\ngpus_per_trial = 0.5\n"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_trials_for_a_gpu_are_refused_in_a_process_without_one_before_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gpu.toml").write_text(GPU)
+    sweep, words = Sweep.read(tmp_path / "gpu.toml"), r"cluster\.gpus_per_trial: expected 0 .* torch sees no GPU here"
+    with pytest.raises(Refused, match=words):
+        run(sweep, tmp_path, in_process=True)
+    assert read_log(tmp_path / "gpu" / "log.jsonl") == ([], 0)
+    done = called("run", "gpu.toml", "--in-process", folder=tmp_path)
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+    # Where nothing is left to train, none is needed; and who runs phases otherwise is not asked.
+    handed = list[str]()
+    with pytest.raises(RuntimeError, match="the phase ended before its trials had"):
+        run(sweep, tmp_path, in_process=True, launch=lambda phase, data, pace: handed.append("search"))
+    assert handed == ["search"]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    run(sweep, tmp_path, in_process=True, launch=on_the_cpu)
+    monkeypatch.undo()
+    rows = read_log(tmp_path / "gpu" / "log.jsonl")[0]
+    assert run(sweep, tmp_path, in_process=True) == tmp_path / "gpu" / "log.jsonl"
+    assert read_log(tmp_path / "gpu" / "log.jsonl")[0] == rows

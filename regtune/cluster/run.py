@@ -18,7 +18,7 @@ from regtune.checkpoints import Checkpoints
 from regtune.data import Place, Pool, Splits
 from regtune.errors import Refused
 from regtune.examine import examine, repetitions
-from regtune.in_process import run_here
+from regtune.in_process import check_device, run_here
 from regtune.limits import Limit, Spent
 from regtune.lives import Watch, cell_of
 from regtune.log import Log
@@ -55,7 +55,7 @@ def run(
     machine. `place` is where the data lie, what the environment says if not given. At a `limit` search ends,
     and confirm takes what it has found. `launch` runs a phase instead of either. With `retry_failed` trials that an
     exception ended are tried again, and arms trained again whose plugin has changed. Raises Refused if the folder
-    holds another sweep.
+    holds another sweep, or trials are for a GPU that is not there; NoRoom where a disk is full.
     """
     if limit is not None and limit.gpu_hours is not None and not sweep.cluster.gpus_per_trial:
         raise Refused("--max-gpu-hours: expected a sweep with cluster.gpus_per_trial above 0; --max-hours counts here")
@@ -67,7 +67,9 @@ def run(
         sweep = as_begun(sweep.as_in(log.rows), log.rows)
         for text in check_same(path, log.rows, sweep.plain(), again.mended if again else ()):
             say(f"{path}: {text}")
+        here = in_process and launch is None
         if again is not None and again.cells:
+            check_device(sweep, here=here)
             with lease.held(log, waiting=say):
                 log.append(RETRY, again.row())
                 for cell in again.cells:  # an interrupted trial of an arm that is trained again has one of the old code
@@ -88,6 +90,7 @@ def run(
                 if anew is not None:
                     log.append("header", anew)
             return path
+        check_device(sweep, here=here)
         pool, splits = examine(sweep, place)
         for text in repetitions(sweep, pool):
             say(text)
@@ -134,7 +137,7 @@ def pace_of(sweep: Sweep) -> Pace:
         rungs=rungs(sweep.training.epochs, sweep.search),
         checkpoint_seconds=sweep.cluster.checkpoint_seconds,
         trial_seconds=None if hours is None else 3600 * hours,
-        weights=sweep.confirm.weights,
+        weights=bool(sweep.confirm.weights),
     )
 
 

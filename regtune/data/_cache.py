@@ -2,8 +2,9 @@
 
 The file lies in `regtune-cache` below the data folder; where that cannot be written, in
 `$XDG_CACHE_HOME/regtune` or `~/.cache/regtune`, below a name made of the data folder's path; where that
-cannot be written either, nothing is kept, with a warning where it is for want of room. It is made anew when an original's size or time of change
-differs, or when it is damaged. It is read memory-mapped, so processes on a machine share its pages.
+cannot be written either, nothing is kept, with a warning where it is for want of room. It is made anew
+when an original's size or time of change differs, or when it is damaged. It is read memory-mapped, so
+processes on a machine share its pages.
 """
 
 from __future__ import annotations
