@@ -46,7 +46,7 @@ def train_again(results: Results, cell: Cell, place: Place | None, say: Callable
         why = f"which is no surprise, because {unlike}" if unlike else "although software and processor are the same"
         warnings.warn(
             f"{cell}: these are weights of another training than the log's: {len(differing)} numbers differ, {why}; "
-            f"the first is {differing[0]}",
+            f"the first is {differing[0][:200]}",
             stacklevel=2,
         )
     return Again(training.weights(), last.outcome)
