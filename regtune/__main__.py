@@ -12,6 +12,7 @@ import typer
 
 from regtune.commands import jobs, results, shelves, sweeps
 from regtune.errors import Refused
+from regtune.writing import in_one_line
 
 # Boxes and colours are for people: what is read in a file or in the log of a CI job is plain text.
 TERMINAL = all(stream is not None and stream.isatty() for stream in (sys.stdout, sys.stderr))
@@ -74,7 +75,7 @@ def main() -> None:
         print(f"regtune: {error}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:  # a folder that cannot be written, a full disk
-        print(f"regtune: {error.filename or 'file system'}: {error.strerror or error}", file=sys.stderr)
+        print(f"regtune: {in_one_line(error)}", file=sys.stderr)
         sys.exit(2)
 
 

@@ -36,13 +36,7 @@ def repeat(folder: Path, row: str, place: Place) -> int:
     differing = []
     epochs = train(trial, data=load_data(trial, place))
     for then in recorded:  # a pruned trial would go on; only what is recorded is trained again
-        epoch = next(epochs, None)
-        now = _as_recorded(epoch.numbers(), then) if epoch else dict.fromkeys(then, "nothing")
-        differing += [
-            f"epoch {then['number']} {name}: {then[name]} then, {now[name]} now"
-            for name in then
-            if then[name] != now[name]
-        ]
+        differing += unequal(then, next(epochs, None))
     unlike = differences(header, describe())
     if not differing:
         print(f"identical: every number of {len(recorded)} epochs")
@@ -53,6 +47,14 @@ def repeat(folder: Path, row: str, place: Place) -> int:
         return 3
     print("not identical although software and processor are the same")
     return 1
+
+
+def unequal(then: Plain, epoch: Epoch | None) -> list[str]:
+    """Return in words each number of a recorded epoch that is another one now; of an epoch that is not there all."""
+    now = _as_recorded(epoch.numbers(), then) if epoch else dict.fromkeys(then, "nothing")
+    return [
+        f"epoch {then['number']} {name}: {then[name]} then, {now[name]} now" for name in then if then[name] != now[name]
+    ]
 
 
 def _as_recorded(now: Plain, then: Plain) -> Plain:

@@ -5,7 +5,6 @@ The same on a worker of a cluster and in one's own process; who runs it sends th
 
 from __future__ import annotations
 
-import errno
 import functools
 import time
 import warnings
@@ -21,6 +20,7 @@ from regtune.own_code import frames_of, place_of
 from regtune.records import Epoch, Outcome, Trial
 from regtune.termination import Interrupted
 from regtune.training import Training
+from regtune.writing import NO_ROOM
 
 T = TypeVar("T")
 
@@ -123,7 +123,7 @@ def _begun(trial: Trial, data: Splits | Pool, resume: bytes | None) -> Training:
 
 def is_fault(error: BaseException) -> bool:
     """Return whether an error is the machine's rather than the trial's."""
-    return isinstance(error, FAULTS) or (isinstance(error, OSError) and error.errno == errno.ENOSPC)
+    return isinstance(error, FAULTS) or (isinstance(error, OSError) and error.errno in NO_ROOM)
 
 
 def failed(error: BaseException) -> Outcome:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from regtune.errors import Refused
 from regtune.records import Cell
+from regtune.writing import room_for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,17 +37,18 @@ class Checkpoints:
         return self.folder / f"{cell.arm}-{cell.phase}-{cell.number}"
 
     def save(self, cell: Cell, saved: Saved) -> None:
-        """Write the bytes of a cell in place of older ones; they are on the disk when this returns."""
+        """Write the bytes of a cell in place of older ones; they are on the disk when this returns. Raises NoRoom."""
         head = {"id": saved.id, "epoch": saved.epoch, "sha256": hashlib.sha256(saved.content).hexdigest()}
         target = self.path(cell)
-        self.folder.mkdir(parents=True, exist_ok=True)
         half = self._half(cell)
         try:
-            with half.open("wb") as file:
-                file.write(json.dumps(head).encode() + b"\n" + saved.content)
-                file.flush()
-                os.fsync(file.fileno())
-            half.replace(target)
+            with room_for(target):
+                self.folder.mkdir(parents=True, exist_ok=True)
+                with half.open("wb") as file:
+                    file.write(json.dumps(head).encode() + b"\n" + saved.content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                half.replace(target)
         except OSError:
             half.unlink(missing_ok=True)  # on a full disk it would take the place that the log needs
             raise

@@ -1,9 +1,10 @@
-"""The weights that confirm kept, as a file, and the network that it loads as: `regtune export`."""
+"""The weights of a confirmed trial as a file, and the network that it loads as: `regtune export`."""
 
 from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,20 @@ from torch import Tensor, nn
 from regtune.build import DTYPES, arithmetic_of, build_network, build_optimizer
 from regtune.checkpoints import Checkpoints
 from regtune.choice import ranked
-from regtune.data import named
+from regtune.data import Place, named
 from regtune.errors import Refused, shown
 from regtune.metric import searched_by
 from regtune.networks import fresh
 from regtune.objective import Objective
 from regtune.program import Program
 from regtune.recipe import Recipe, numbers
-from regtune.records import Cell, Plain, Trial
+from regtune.records import Cell, Outcome, Plain, Trial
 from regtune.state import Tensors
 from regtune.store import Results
+from regtune.trained_again import Again, train_again
+from regtune.writing import write
 
+TEST = "test_accuracy"
 SNIPPET = '''"""Loads the network of {cell} of the sweep {sweep}: kept epoch {kept}, test accuracy {test}."""
 
 import torch
@@ -60,36 +64,51 @@ class Exported(nn.Module):
         return self._program.predict(params, buffers, self._knobs, pictures.to(dtype))
 
 
-def export(results: Results, arm: str, number: int | None, folder: Path) -> list[Path]:
-    """Write the kept weights of a confirmed trial of an arm and a script that loads them; return both paths.
+def export(
+    results: Results,
+    arm: str,
+    number: int | None,
+    folder: Path,
+    *,
+    place: Place | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> list[Path]:
+    """Write the weights of a confirmed trial of an arm and a script that loads them; return both paths.
 
     That is the trial of that number, or the one that is best on validation examples by the metric of search
-    (ties: the lower loss, then the lower number); never chosen by test. Raises Refused where there is none.
+    (ties: the lower loss, then the lower number); never chosen by test. Where its weights are not kept it is trained
+    again, on data at `place` (what the environment says if not given), and `say` is told; the script has the numbers of
+    that training, and a warning says where they are not the log's. Raises Refused where there is no such trial, its
+    weights are damaged, or it cannot be trained again; NoRoom where a disk is full.
     """
     row = _chosen(results, arm, number)
     cell = Cell(arm, "confirm", int(row["number"]))
-    saved = Checkpoints(results.path / "weights").load(cell)
-    if saved is None or saved.id != row["id"]:
-        raise Refused(
-            f"{results.path}: expected weights of {cell}, given none; were they not kept, set confirm.weights to true "
-            f"and run the sweep under another name"
-        )
-    content = torch.load(io.BytesIO(saved.content), weights_only=True)
+    try:
+        saved = Checkpoints(results.path / "weights").load(cell)
+    except Refused as error:
+        raise Refused(f"{error}; delete the file, and its trial is trained again") from error
+    if saved is not None and saved.id == row["id"]:
+        found = Again(saved.content, Outcome(status="ok", kept=row["kept"], metrics={TEST: row[TEST]}))
+    else:
+        found = train_again(results, cell, place, say)
+    content = torch.load(io.BytesIO(found.weights), weights_only=True)
     folder.mkdir(parents=True, exist_ok=True)
     weights, script = folder / f"{arm}.pt", folder / f"load_{arm.replace('-', '_')}.py"
-    torch.save({**content, "trial": json.dumps(results.plain_trials[cell])}, weights)
-    script.write_text(
+    buffer = io.BytesIO()  # of a full disk torch itself would not say so
+    torch.save({**content, "trial": json.dumps(results.plain_trials[cell])}, buffer)
+    write(weights, buffer.getvalue())
+    write(
+        script,
         SNIPPET.format(
             cell=cell,
             sweep=results.sweep["name"],
-            kept=row["kept"],
-            test=row["test_accuracy"],
+            kept=found.outcome.kept,
+            test=found.outcome.metrics[TEST],
             file=weights.name,
             shape=", ".join(map(str, content["shape"])),
             classes=content["classes"],
             names=named(tuple(content.get("names", ()))),  # none in older weights
         ),
-        encoding="utf-8",
     )
     return [weights, script]
 

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 
+import torch
+
 from regtune.attempt import Pace, attempt, in_words, is_fault
 from regtune.data import Pool, Splits
+from regtune.errors import Refused
 from regtune.machine import where
 from regtune.phase import Phase
+from regtune.sweep import Sweep
 from regtune.termination import sigint_marked
+
+
+def check_device(sweep: Sweep, *, here: bool) -> None:
+    """Raise Refused where trials run `here`, are for a GPU, and this process has none: each of them would fail."""
+    if here and sweep.cluster.gpus_per_trial and not torch.cuda.is_available():
+        raise Refused(
+            f"cluster.gpus_per_trial: expected 0 for trials in this process, torch sees no GPU here, given "
+            f"{sweep.cluster.gpus_per_trial:g}; set it to 0, or give --address of a cluster with GPUs"
+        )
 
 
 def run_here(phase: Phase, data: Splits | Pool, pace: Pace) -> None:

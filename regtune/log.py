@@ -23,6 +23,7 @@ import orjson
 
 from regtune.errors import Refused, shown
 from regtune.records import Plain
+from regtune.writing import NoRoom, room_for
 
 SEAL = b',"crc":"'
 _EPOCH = b'{"event":"epoch",'
@@ -118,8 +119,11 @@ class Log:
         self.path = path
         self._lock = threading.Lock()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            with room_for(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        except NoRoom:
+            raise
         except OSError as error:
             raise Refused(f"{path}: expected a log that can be written, given {error.strerror or error}") from error
         try:
@@ -144,7 +148,7 @@ class Log:
     def append(self, event: str, fields: Plain) -> None:
         """Write one row; it is on its way to the disk when this returns.
 
-        A torn last line is cut off first. Raises Refused where another writer has taken over, OSError
+        A torn last line is cut off first. Raises Refused where another writer has taken over, NoRoom
         where the row does not fit on the disk; then nothing of it is left.
         """
         with self._lock:
@@ -155,10 +159,14 @@ class Log:
             if self.torn:
                 os.ftruncate(self._file, self._size - self.torn)
                 self._size, self.torn = self._size - self.torn, 0
-            written = os.write(self._file, line)
-            if written != len(line):
+            try:
+                with room_for(self.path):
+                    written = os.write(self._file, line)
+                    while written < len(line):  # why not all of it was written is said by the next try
+                        written += os.write(self._file, line[written:])
+            except OSError:
                 os.ftruncate(self._file, self._size)
-                raise OSError(f"{self.path}: only {written} of {len(line)} bytes could be written; is the disk full?")
+                raise
             self._size, self._seal, self.newest = self._size + written, seal, now
 
     def __enter__(self) -> Log:

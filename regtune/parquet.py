@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from regtune.store import Results
+from regtune.writing import whole
 
 
 def write_frames(results: Results, folder: Path) -> list[Path]:
@@ -26,7 +27,6 @@ def write_frames(results: Results, folder: Path) -> list[Path]:
 
 def _write(frame: pd.DataFrame, path: Path) -> Path:
     """Write a file that is whole at every moment: another tool may be reading it."""
-    part = path.with_suffix(".part")
-    frame.to_parquet(part, index=False)
-    part.replace(path)
+    with whole(path) as part:
+        frame.to_parquet(part, index=False)
     return path

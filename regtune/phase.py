@@ -12,11 +12,12 @@ from collections.abc import Iterable, Mapping
 from regtune.attempt import Report
 from regtune.boards import Board, Decision
 from regtune.checkpoints import Checkpoints
+from regtune.kept_weights import KeptWeights
 from regtune.limits import Spent
 from regtune.lives import Life, Lives, Watch, pruned, same_bits, unlike
 from regtune.log import Writer
 from regtune.records import SAME, Cell, Epoch, Outcome, Plain
-from regtune.resume import checkpoint_of, kept_of, save
+from regtune.resume import checkpoint_of, save
 from regtune.taken import REUSED
 from regtune.trained import Run, Trained
 from regtune.turns import Task, Turns
@@ -26,8 +27,8 @@ class Phase:
     """One phase under way. `watch` is called with every row that counts, replayed or new, in order.
 
     A trial is handed out again after as many as `retries` faults of the machine. `spent` says when the
-    phase is to end early. What is in `trained` is not trained again, unless there must be `weights` and are none.
-    `files` is what checkpoints and weights are kept in.
+    phase is to end early. What is in `trained` is not trained again, unless `weights` wants some that are not there.
+    `files` is what checkpoints are kept in.
     """
 
     def __init__(
@@ -38,13 +39,14 @@ class Phase:
         retries: int,
         spent: Spent | None = None,
         trained: Trained | None = None,
-        weights: bool = False,
+        weights: KeptWeights | None = None,
         files: type[Checkpoints] = Checkpoints,
         watch: Watch = lambda event, row: None,
     ) -> None:
+        watch = watch if weights is None else weights.beside(watch)
         self._board, self._log, self._watch, self._retries, self._spent = board, log, watch, retries, spent
-        self._trained, self._wanted = trained or Trained(()), weights
-        self._checkpoints, self._weights = (files(log.path.parent / name) for name in ("checkpoints", "weights"))
+        self._trained, self._weights = trained or Trained(()), weights
+        self._checkpoints = files(log.path.parent / "checkpoints")
         self._lives = Lives(board, log.rows, retries, watch)
         self.ended = self._lives.ended  # the trials that have ended
         self._turns = Turns(self._lives.open)  # those were asked for before
@@ -70,6 +72,8 @@ class Phase:
             self.end(cell, outcome)
         for cell in self.ended:
             self._checkpoints.drop(cell)
+        if self._weights is not None:
+            self._weights.settle()
 
     def open(self) -> dict[Cell, int]:
         """Return how many epochs the log has of each trial that was interrupted."""
@@ -99,7 +103,7 @@ class Phase:
             life.started = True
             life.been.append(where)
         decision = self._tell(cell, life, report.epochs, where)
-        if report.weights is not None:
+        if report.weights is not None and self._weights is not None:
             self._weights.save(cell, report.weights)
         if report.outcome is not None:
             self.end(cell, report.outcome)
@@ -157,11 +161,8 @@ class Phase:
         run, trial = self._trained.find(life.asked.trial.id), life.asked.trial.id
         if run is None or len(run.epochs) <= len(life.epochs):
             return False
-        if self._wanted:
-            saved = kept_of(run, trial, self._weights)
-            if saved is None:
-                return False
-            self._weights.save(cell, saved)
+        if self._weights is not None and not self._weights.hand_on(run, cell, trial):
+            return False
         life.taken = {SAME: list(run.cell)} if run.folder is None else {}
         life.taken |= {} if run.origin is None else {REUSED: run.origin}
         life.started, life.after = False, 0

@@ -11,9 +11,11 @@ from regtune.boards import Board
 from regtune.checkpoints import Checkpoints
 from regtune.choice import joined
 from regtune.confirm import ConfirmBoard
+from regtune.kept_weights import KeptWeights
 from regtune.limits import Spent
 from regtune.lives import Watch
 from regtune.log import Writer
+from regtune.metric import METRICS
 from regtune.phase import Phase
 from regtune.records import Phase as Name
 from regtune.rivals import RivalsBoard
@@ -55,13 +57,21 @@ def phases(
             spent=spent if name == "search" else None,
             trained=known,
             files=files,
-            weights=sweep.confirm.weights and name == "confirm",
+            weights=_weights(sweep, files(log.path.parent / "weights")) if name == "confirm" else None,
         )
         return Step(name, phase, board)
 
     known = trained or Trained(log.rows)
     for name, arms, copy in _boards(sweep):
         yield step(name, arms if copy is None else Beside(arms, copy))
+
+
+def _weights(sweep: Sweep, files: Checkpoints) -> KeptWeights | None:
+    """Return what keeps the weights of confirmed trials, None where none are kept."""
+    if sweep.confirm.weights is False:
+        return None
+    best = sweep.confirm.weights == "best"
+    return KeptWeights(files, metric=METRICS[sweep.search.metric], only_best=best)
 
 
 def _boards(sweep: Sweep) -> Iterator[tuple[Name, Board, Board | None]]:

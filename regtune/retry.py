@@ -6,12 +6,15 @@ are: they are trained from their first epoch, with the same knobs and seeds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from regtune import lease
 from regtune.arms import Arm
+from regtune.checkpoints import Checkpoints
 from regtune.data import DATASETS
 from regtune.lives import cell_of
+from regtune.log import Log
 from regtune.networks import NETWORKS
 from regtune.records import Cell, Plain
 from regtune.regularizers import REGULARIZERS
@@ -85,3 +88,12 @@ def _uses(sweep: Sweep, arm: Arm, plugin: str) -> bool:
     things.append(NETWORKS.find(template.network["name"], "network.name", template.plugins))
     things.append(SAMPLERS.find(sweep.search.sampler, "search.sampler", template.plugins))
     return any(f"{thing.__module__}.".startswith(f"{plugin}.") for thing in things)
+
+
+def ask_again(log: Log, again: Retry, say: Callable[[str], None]) -> None:
+    """Write that trials are to be trained again."""
+    with lease.held(log, waiting=say):
+        log.append(RETRY, again.row())
+        for cell in again.cells:  # an interrupted trial of an arm that is trained again has one of the old code
+            Checkpoints(log.path.parent / "checkpoints").drop(cell)
+    log.reread()

@@ -88,8 +88,9 @@ class Confirm(_Table):
     `retrain` has each of these trials train a second time, on train + validation, in the same way in all arms: see
     `training.Training`. `retrain_cap` is how many epochs matching the loss may take. `splits` is "one" for the split of
     search, "fresh" for one of its own for each seed, the same in all arms; a `Sweep` has one of them, see
-    `sweep_parts.splits_of`. `weights` keeps those of confirmed trials beside the log, for `regtune export`. With
-    `racing` every arm gets `first` seeds, and then, up to `seeds`, those whose difference to the baseline is not
+    `sweep_parts.splits_of`. `weights` keeps those of confirmed trials beside the log, for `regtune export`: of all, or
+    with "best" of each arm those of the trial that is best on validation examples, see `kept_weights`. With `racing`
+    every arm gets `first` seeds, and then, up to `seeds`, those whose difference to the baseline is not
     resolved: see `statistics.racing`. `metric` is what verdicts are by, on test examples; without a race it may be
     another at any time. `relevant` is the least difference that matters, in its unit (points, of "nll" nats), and may
     be set at any time: see `statistics.relevance`. `scope` says what verdicts are about: "searches", of which this one
@@ -102,7 +103,7 @@ class Confirm(_Table):
     retrain: Retrain = "none"
     retrain_cap: int = Field(default=100, ge=1, le=1_000_000)
     splits: Literal["one", "fresh"] | None = None
-    weights: bool = True
+    weights: Literal[True, False, "best"] = True
     racing: bool = False
     first: int = Field(default=5, ge=3, le=10_000)
     metric: Name = "accuracy"

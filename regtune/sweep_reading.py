@@ -70,5 +70,5 @@ def _one_line(error: ErrorDetails) -> str:
         return f"{path}: unknown setting{nearest(location[-1], table.model_fields)}"
     if error["type"] == "missing":
         return f"{path}: expected this setting, given nothing"
-    words = error["msg"][0].lower() + error["msg"][1:]
+    words = error["msg"][0].lower() + error["msg"][1:].replace("True, False", "true, false")  # as TOML has them
     return f"{path}: expected {words.removeprefix('input should be ')}, given {shown(error['input'])}"

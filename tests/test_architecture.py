@@ -15,7 +15,7 @@ FILES = sorted(HOUSE.rglob("*.py"))
 # Each line may import from the lines above it and from itself; a folder counts as one room.
 ORDER = [
     {"__init__", "errors", "interval"},
-    {"own_code", "own_errors", "plugins", "termination"},
+    {"own_code", "own_errors", "plugins", "termination", "writing"},
     {"metric", "later"},
     {"space", "shelf", "noise", "global_noise", "records", "sources"},
     {
@@ -83,14 +83,17 @@ ORDER = [
     {"rivals"},
     {"limits", "attempt", "lives", "searched", "trained"},
     {"retry", "resume", "reuse", "turns"},
+    {"kept_weights"},
     {"phase"},
     {"phases"},
     {"in_process"},
     {"cluster"},
     {"silence", "best"},
     {"tally"},
-    {"display", "export", "forecast", "listing", "mirror", "planned", "single", "standing"},
+    {"disk", "display", "forecast", "listing", "mirror", "planned", "single", "standing"},
     {"again", "repeats"},
+    {"trained_again"},
+    {"export"},
     {"commands"},
     {"__main__"},
 ]

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from typer.testing import CliRunner
 
 from regtune import load_network
 from regtune.__main__ import app
+from regtune.again import recorded_epochs
 from regtune.build import load_data
 from regtune.checkpoints import Checkpoints
-from regtune.data import pixels
+from regtune.data import Place, pixels
 from regtune.errors import Refused
 from regtune.export import export
-from regtune.records import Cell, Trial
+from regtune.log import read_log
+from regtune.records import Cell, Outcome, Trial
 from regtune.store import Results, load
-from tests.resuming import SMALL, by_cell, ran
+from regtune.training import Training, train
+from tests.command_line import called
+from tests.conftest import write_log
+from tests.resuming import SMALL, by_cell, ran, trained_epochs
 
 KEPT = (
     SMALL.replace("weights = false", "")
@@ -154,29 +162,101 @@ def test_an_arm_or_number_that_is_not_there_is_refused(results: Results, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_weights_that_were_not_kept_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", [pytest.param(BENT, id="once"), pytest.param(TWICE, id="retrained")])
+def test_weights_that_are_not_kept_are_trained_again_bit_for_bit(
+    text: str, results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = results if text == BENT else load(ran(tmp_path, text).parent)
+    here, said = Results(**(vars(kept) | {"path": tmp_path / "bare"})), list[str]()
+    here.path.mkdir()
+    shutil.copy(kept.path / "log.jsonl", here.path)
+    arm = "ema" if text == BENT else "dropout"
+    count = len(recorded_epochs(kept, Cell(arm, "confirm", 0))[1])
+    one, script = export(kept, arm, 0, tmp_path / "one")
+    with trained_epochs(monkeypatch) as trained:
+        other, same = export(here, arm, 0, tmp_path / "other", say=said.append)
+    assert len(trained) == count
+    assert said == [
+        f"{arm}/confirm/0: its weights are not kept; it is trained again from its row in the log, {count} epochs"
+    ]
+    assert other.read_bytes() == one.read_bytes() and same.read_text() == script.read_text()
+
+
+def test_the_command_says_so_in_one_line(tmp_path: Path) -> None:
     log = ran(tmp_path, KEPT.replace("[cluster]", "weights = false\n[cluster]"))
     assert not (log.parent / "weights").exists()
-    said = refusal(str(log.parent), "--arm", "baseline", "--to", str(tmp_path / "to"))
-    assert "expected weights of baseline/confirm/" in said
-    assert "set confirm.weights to true" in said
+    done = called("export", "small", "--arm", "baseline", "--number", "1", "--to", "to", folder=tmp_path)
+    assert done.returncode == 0 and done.stdout == "wrote to/baseline.pt\nwrote to/load_baseline.py\n"
+    assert done.stderr == (
+        "regtune: baseline/confirm/1: its weights are not kept; it is trained again from its row in the log, 4 epochs\n"
+    )
+    assert not (log.parent / "weights").exists()
+
+
+def test_a_training_that_gives_other_numbers_than_the_log_is_said_and_what_it_gives_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on another machine, or after the data have changed: here the log is another."""
+    log = ran(tmp_path, KEPT.replace("[cluster]", "weights = false\n[cluster]"))
+    rows, _ = read_log(log)
+    mine = [row for row in rows if row.get("cell") == ["baseline", "confirm", 0]]
+    test = mine[-1]["outcome"]["metrics"]["test_accuracy"]
+    next(row for row in mine if row["event"] == "epoch")["epoch"]["val_loss"] = 0.5
+    mine[-1]["outcome"]["metrics"]["test_accuracy"] = 0.125
+    write_log(log, rows)
+    words = "weights of another training than the log's: 1 numbers differ, although software and processor are the same"
+    with pytest.warns(
+        UserWarning, match=rf"^baseline/confirm/0: these are {words}; the first is epoch 1 val_loss: 0\.5"
+    ):
+        _, script = export(load(log.parent), "baseline", 0, tmp_path / "to")
+    assert f"test accuracy {test}." in script.read_text() and test != 0.125
+    for row in rows:
+        if row["event"] == "header":
+            row["packages"]["torch"] = "1.0"
+    for row in mine:
+        if row["event"] == "started":
+            row["where"]["torch"] = "1.0"
+    write_log(log, rows)
+    with pytest.warns(UserWarning, match=r"which is no surprise, because torch was 1\.0, is "):
+        export(load(log.parent), "baseline", 0, tmp_path / "to")
+    first = next(train(Trial.from_plain(mine[0]["trial"])))
+    epochs = iter([dataclasses.replace(first, outcome=Outcome(status="diverged"))])
+    monkeypatch.setattr(Training, "__next__", lambda self: next(epochs))
+    with pytest.raises(Refused, match=r"^baseline/confirm/0: expected a training that ends ok, .* ended diverged"):
+        export(load(log.parent), "baseline", 0, tmp_path / "to")
+
+
+def test_without_its_data_no_trial_is_trained_again(tmp_path: Path) -> None:
+    x, y = torch.rand(60, 4, 4).numpy(), (torch.arange(60) % 3).numpy()
+    np.savez(tmp_path / "own.npz", x=x, y=y)
+    text = KEPT.replace('"synthetic"', '"npz"\npath = "own.npz"').replace(
+        "train = 48\nvalidation = 32", "validation = 9"
+    )
+    text = text.replace("test = 37\nnoise = 0.6\n", "").replace("[cluster]", "weights = false\n[cluster]")
+    ran(tmp_path, text, place=Place(root=tmp_path))
+    words = ("export", "small", "--arm", "baseline", "--to", "to")
+    done = called(*words, folder=tmp_path)
+    assert done.returncode == 2 and "expected a data folder; set REGTUNE_DATA or --data" in done.stderr
     assert not (tmp_path / "to").exists()
+    assert called(*words, "--data", ".", folder=tmp_path).returncode == 0
 
 
-def test_weights_of_another_choice_or_damaged_ones_are_refused(results: Results, tmp_path: Path) -> None:
+def test_weights_of_another_choice_are_none_and_damaged_ones_are_refused(results: Results, tmp_path: Path) -> None:
     cell = Cell("baseline", "confirm", 0)
     saved = Checkpoints(results.path / "weights").load(cell)
     assert saved is not None
     here = Results(**(vars(results) | {"path": tmp_path}))
     folder = Checkpoints(tmp_path / "weights")
     folder.save(cell, type(saved)(id="another", epoch=saved.epoch, content=saved.content))
-    with pytest.raises(Refused, match="expected weights of baseline/confirm/0, given none"):
-        export(here, "baseline", 0, tmp_path / "to")
+    shutil.copy(results.path / "log.jsonl", tmp_path)
+    said = list[str]()
+    export(here, "baseline", 0, tmp_path / "to", say=said.append)
+    assert len(said) == 1 and "its weights are not kept" in said[0]
     folder.save(cell, saved)
     content = bytearray(folder.path(cell).read_bytes())
     content[-1] ^= 1
     folder.path(cell).write_bytes(content)
-    with pytest.raises(Refused, match="expected bytes with the checksum"):
+    with pytest.raises(Refused, match=r"expected bytes .*; delete the file, and its trial is trained again$"):
         export(here, "baseline", 0, tmp_path / "to")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -12,15 +13,20 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
+from regtune.attempt import Pace, attempt
 from regtune.cluster.run import run
+from regtune.data import Pool, Splits
 from regtune.errors import Refused
 from regtune.log import Log, read_log
+from regtune.phase import Phase
 from regtune.records import Plain
 from regtune.reports.comparison import comparison
 from regtune.reports.formats import markdown
 from regtune.store import load
 from regtune.sweep import Sweep
+from tests.command_line import called
 from tests.conftest import ASHA, SWEEP, untimed, write_log
 
 DRIVER = (
@@ -226,3 +232,29 @@ def test_a_trial_that_fails_while_it_is_built_ends_itself_and_not_the_run(tmp_pa
     assert set(searched[searched["arm"] == "forgetful"]["status"]) == {"failed"}
     assert any(text.startswith("RuntimeError: nothing comes to mind (") for text in searched["message"])
     assert set(searched[searched["arm"] == "baseline"]["status"]) <= {"ok", "pruned"}
+
+
+GPU = SWEEP.replace("trials = 4", "trials = 1") + "[cluster]\ngpus_per_trial = 0.5\n"
+
+
+def on_the_cpu(phase: Phase, data: Splits | Pool, pace: Pace) -> None:
+    """Run what is left of a phase as if there were a GPU."""
+    while (task := phase.ask()) is not None:
+        for report in attempt(dataclasses.replace(task.trial, device="cpu"), data, pace):
+            phase.take(task.cell, report, {})
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_trials_for_a_gpu_are_refused_in_a_process_without_one_before_the_first(tmp_path: Path) -> None:
+    (tmp_path / "gpu.toml").write_text(GPU)
+    sweep, words = Sweep.read(tmp_path / "gpu.toml"), r"cluster\.gpus_per_trial: expected 0 .* torch sees no GPU here"
+    with pytest.raises(Refused, match=words):
+        run(sweep, tmp_path, in_process=True)
+    assert read_log(tmp_path / "gpu" / "log.jsonl") == ([], 0)
+    done = called("run", "gpu.toml", "--in-process", folder=tmp_path)
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+    # Who runs phases otherwise is not asked for one, and where nothing is left to train none is needed.
+    run(sweep, tmp_path, launch=on_the_cpu)
+    rows = read_log(tmp_path / "gpu" / "log.jsonl")[0]
+    run(sweep, tmp_path, in_process=True)
+    assert rows and read_log(tmp_path / "gpu" / "log.jsonl")[0] == rows

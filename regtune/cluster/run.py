@@ -14,12 +14,11 @@ from regtune.attempt import Pace
 from regtune.begun import as_begun
 from regtune.build import build_dataset
 from regtune.changes import check_same, reworded
-from regtune.checkpoints import Checkpoints
 from regtune.data import Place, Pool, Splits, fingerprint
 from regtune.errors import Refused
 from regtune.examine import examine, repetitions
 from regtune.idle import gpus_here, idle_gpus
-from regtune.in_process import run_here
+from regtune.in_process import check_device, run_here
 from regtune.limits import Limit, Spent
 from regtune.lives import Watch, cell_of
 from regtune.log import Log
@@ -28,7 +27,7 @@ from regtune.phase import Phase
 from regtune.phases import Step, phases
 from regtune.pruners import rungs
 from regtune.records import Cell, Plain
-from regtune.retry import RETRY, Retry, failed_cells, retry_of
+from regtune.retry import ask_again, failed_cells, retry_of
 from regtune.reuse import Reused, check_reuse, reusable
 from regtune.sweep import Sweep
 from regtune.trained import Trained
@@ -58,7 +57,8 @@ def run(
     machine. `place` is where the data lie, what the environment says if not given. At a `limit` search ends,
     and confirm takes what it has found. `launch` runs a phase instead of either. With `retry_failed` trials that an
     exception ended are tried again, and arms trained again whose plugin has changed. Trials that folders in
-    `sweep.reuse` hold are taken over. Raises Refused if the folder holds another sweep, or one of those holds none.
+    `sweep.reuse` hold are taken over. Raises Refused if the folder holds another sweep, one of those holds none, or
+    trials are for a GPU that is not there; NoRoom where a disk is full.
     """
     if limit is not None and limit.gpu_hours is not None and not sweep.cluster.gpus_per_trial:
         raise Refused("--max-gpu-hours: expected a sweep with cluster.gpus_per_trial above 0; --max-hours counts here")
@@ -70,8 +70,10 @@ def run(
         sweep = as_begun(sweep.as_in(log.rows), log.rows)
         for text in check_same(path, log.rows, sweep.plain(), again.mended if again else ()):
             say(f"{path}: {text}")
+        here = in_process and launch is None
         if again is not None and again.cells:
-            _ask_again(log, again, say)
+            check_device(sweep, here=here)
+            ask_again(log, again, say)
         for text in again.words() if again is not None else _left(failed_cells(log.rows, sweep)):
             say(text)
         spent = Spent(limit or Limit(), log.rows, sweep.cluster.gpus_per_trial)
@@ -88,6 +90,7 @@ def run(
                 if anew is not None:
                     log.append("header", anew)
             return path
+        check_device(sweep, here=here)
         check_reuse(sweep, results)
         pool, splits = examine(sweep, place)
         data = fingerprint(pool)
@@ -109,15 +112,6 @@ def run(
         if sweep.reuse:
             say(reused.words())
     return path
-
-
-def _ask_again(log: Log, again: Retry, say: Callable[[str], None]) -> None:
-    """Write that trials are to be trained again."""
-    with lease.held(log, waiting=say):
-        log.append(RETRY, again.row())
-        for cell in again.cells:  # an interrupted trial of an arm that is trained again has one of the old code
-            Checkpoints(log.path.parent / "checkpoints").drop(cell)
-    log.reread()
 
 
 def _left(failed: Sequence[Cell]) -> list[str]:
@@ -152,7 +146,7 @@ def pace_of(sweep: Sweep) -> Pace:
         rungs=rungs(sweep.training.epochs, sweep.search),
         checkpoint_seconds=sweep.cluster.checkpoint_seconds,
         trial_seconds=None if hours is None else 3600 * hours,
-        weights=sweep.confirm.weights,
+        weights=bool(sweep.confirm.weights),
     )
 
 

@@ -89,8 +89,11 @@ def export(
         int | None, typer.Option(help="of the confirmed trial; the best by validation if not given")
     ] = None,
     to: Annotated[Path, typer.Option("--to", help="folder to write into")] = Path(),
+    data: DataFolder = None,
+    download: Download = False,
 ) -> None:
-    """Write the weights that a confirmed trial kept, and a few lines of Python that load them."""
+    """Write the weights of a confirmed trial, trained again if not kept, and a few lines of Python that load them."""
+    from regtune.data import Place
     from regtune.errors import nearest
     from regtune.export import export as export_weights
     from regtune.store import load
@@ -98,8 +101,14 @@ def export(
     loaded = load(results)
     if arm not in loaded.sweep["arms"]:
         raise Refused(f"--arm: unknown arm {arm!r}{nearest(arm, loaded.sweep['arms'])}")
-    for path in export_weights(loaded, arm, number, to):
+    place = Place(root=data, download=download)
+    for path in export_weights(loaded, arm, number, to, place=place, say=_to_stderr):
         print(f"wrote {path}")
+
+
+def _to_stderr(text: str) -> None:
+    """Print what a user should know beside what was asked for."""
+    print(f"regtune: {text}", file=sys.stderr, flush=True)
 
 
 @app.command()

@@ -9,6 +9,7 @@ import typer
 
 from regtune.commands.options import Plugin
 from regtune.errors import Refused
+from regtune.writing import write
 
 app = typer.Typer()
 
@@ -53,5 +54,5 @@ def init(
         if target.exists():
             print(f"kept {target}")
         else:
-            target.write_bytes(file.read_bytes())
+            write(target, file.read_bytes())
             print(f"wrote {target}")

@@ -68,14 +68,18 @@ def check(
 
 
 @app.command()
-def plan(sweep: SweepFile, plugin: Plugin = None) -> None:
-    """Print what a sweep would do: arms, what is searched and what is fixed, trials, epochs, rungs."""
+def plan(sweep: SweepFile, plugin: Plugin = None, data: DataFolder = None) -> None:
+    """Print what a sweep would do: arms, what is searched and what is fixed, trials, epochs, rungs, disk."""
     from rich.console import Console
+    from rich.text import Text
 
+    from regtune.data import Place
+    from regtune.disk import weights_words
     from regtune.planned import planned
     from regtune.sweep import Sweep
 
-    Console().print(planned(Sweep.read(sweep, tuple(plugin or ()))))
+    loaded = Sweep.read(sweep, tuple(plugin or ()))
+    Console().print(planned(loaded), Text(weights_words(loaded, Place(root=data))), sep="\n")
 
 
 @app.command()

@@ -2,18 +2,19 @@
 
 The file lies in `regtune-cache` below the data folder; where that cannot be written, in
 `$XDG_CACHE_HOME/regtune` or `~/.cache/regtune`, below a name made of the data folder's path; where that
-cannot be written either, nothing is kept. It is made anew when an original's size or time of change
-differs, or when it is damaged. It is read memory-mapped, so processes on a machine share its pages.
+cannot be written either, nothing is kept, with a warning where it is for want of room. It is made anew
+when an original's size or time of change differs, or when it is damaged. It is read memory-mapped, so
+processes on a machine share its pages.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import pickle
-import tempfile
 import warnings
 import zlib
 from collections.abc import Callable, Sequence
@@ -25,6 +26,7 @@ import torch
 from regtune.data._examples import Examples
 from regtune.data._splits import Pool
 from regtune.records import Plain
+from regtune.writing import NoRoom, whole
 
 FORMAT = 2  # of the file; another one is made anew
 _DAMAGE = (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, TypeError, OSError)
@@ -40,9 +42,19 @@ def cached(root: Path, name: str, settings: Plain, originals: Sequence[Path], bu
         if pool is not None:
             return pool
     pool = build()
+    without_room: list[str] = []
     for place in places:
-        if _write(place, key, pool):
-            break
+        try:
+            _write(place, key, pool)
+        except NoRoom as error:
+            without_room.append(f"{place}: {error.strerror}")
+        except OSError:  # no permission
+            continue
+        else:
+            return pool
+    if without_room:
+        text = f"{'; '.join(without_room)}: the pictures are not kept there, and the next run decodes them again"
+        warnings.warn(text, stacklevel=2)
     return pool
 
 
@@ -83,27 +95,39 @@ def _read(file: Path, key: str) -> Pool | None:
     return Pool(train=parts["train"], test=parts.get("test"), classes=saved["classes"], names=names, notes=notes)
 
 
-def _write(file: Path, key: str, pool: Pool) -> bool:
-    """Write a pool so that nobody ever sees a half of it; return whether that was possible."""
+class _Outlet(io.FileIO):
+    """A file for torch, which says no more than that writing failed: the system's reason is kept here."""
+
+    reason: OSError | None = None
+
+    def write(self, content: Any) -> int:
+        """Write all of some bytes; note down why that failed."""
+        left = memoryview(content).cast("B")
+        try:
+            while left:
+                left = left[super().write(left) :]
+        except OSError as error:
+            self.reason = error
+            raise
+        return memoryview(content).nbytes
+
+
+def _write(file: Path, key: str, pool: Pool) -> None:
+    """Write a pool so that nobody ever sees a half of it; raises OSError where that is impossible."""
     saved: dict[str, Any] = {"key": key, "classes": pool.classes, "sums": {}}
     saved |= {"names": list(pool.names), "notes": list(pool.notes)}
     for name, part in (("train", pool.train), ("test", pool.test)):
         saved[name] = {"images": part.source, "labels": part.labels} if part is not None else None
         if part is not None:
             saved["sums"][name] = _sums(part.source, part.labels)
-    try:
+    with whole(file) as half:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".tmp", delete=False) as temporary:
-            half = Path(temporary.name)
-        try:
-            torch.save(saved, half)
-            half.chmod(0o644)  # as any file beside the data; a temporary one is its maker's alone
-            half.replace(file)
-        finally:
-            half.unlink(missing_ok=True)
-    except (OSError, RuntimeError):  # no permission, a full disk: torch says so in its own words
-        return False
-    return True
+        with _Outlet(half, "wb") as outlet:
+            try:
+                torch.save(saved, outlet)
+            except RuntimeError as error:
+                raise outlet.reason or OSError(f"{file}: torch could not write it") from error
+        half.chmod(0o644)  # as any file beside the data, whatever its maker's umask
 
 
 def _sums(*tensors: torch.Tensor) -> list[int]:

@@ -14,6 +14,7 @@ from regtune.data._real import Real
 from regtune.data._splits import Pool
 from regtune.errors import Refused
 from regtune.shelf import name_of
+from regtune.writing import room_for
 
 T = TypeVar("T")
 # What readers of a format raise on a file that is not of it; torchvision asserts.
@@ -44,9 +45,10 @@ class Published(Real):
         missing = self._missing(folder)
         if missing and place.download:
             try:
-                self.download(folder)
+                with room_for(folder):
+                    self.download(folder)
             except (RuntimeError, OSError) as error:
-                raise Refused(f"{self.where}: download failed: {' '.join(str(error).split())[:200]}") from error
+                raise Refused(f"{self.where}: download failed: {' '.join(str(error).split())[:400]}") from error
             missing = self._missing(folder)
         if missing:
             raise Refused(

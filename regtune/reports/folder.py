@@ -22,6 +22,7 @@ from regtune.reports.together import together
 from regtune.reports.together_json import together_plain
 from regtune.reports.together_words import together_table
 from regtune.store import Results, begun, load
+from regtune.writing import write
 
 
 def printed(folders: Sequence[Path], form: str) -> str:
@@ -66,9 +67,9 @@ def write_folder(folder: Path) -> Written:
     tables = [write_tables(path) for path in paths]
     written = [folder / "table.md", folder / "table.csv"]
     if len(paths) > 1:
-        written[0].write_text(printed([folder], "md"), encoding="utf-8")
+        write(written[0], printed([folder], "md"))
         written.append(folder / "searches.csv")
-        written[2].write_text(printed([folder], "csv"), encoding="utf-8")
+        write(written[2], printed([folder], "csv"))
     failed = dict.fromkeys(arm for _, arms in tables for arm in arms)
     return Written(written, sum(confirmed for confirmed, _ in tables), list(failed))
 

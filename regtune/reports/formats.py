@@ -20,6 +20,7 @@ from regtune.reports.latex import latex
 from regtune.reports.table import Table
 from regtune.reports.tables import Tables, tables
 from regtune.store import Results, load
+from regtune.writing import write
 
 
 def to_markdown(sweeps: Sequence[Results]) -> str:
@@ -113,8 +114,8 @@ def write_tables(folder: Path) -> tuple[int, list[str]]:
     """
     results = load(folder)
     found = tables(results)
-    (folder / "table.md").write_text(_markdown(found, results), encoding="utf-8")
-    found.rows.to_csv(folder / "table.csv", index=False)
+    write(folder / "table.md", _markdown(found, results))
+    write(folder / "table.csv", found.rows.to_csv(index=False))
     return int(found.rows["n"].sum()), failed_whole(results)
 
 

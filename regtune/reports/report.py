@@ -18,6 +18,7 @@ from regtune.reports.drawing import BLUE, SKY
 from regtune.reports.figures import Figure, drawn
 from regtune.reports.sections import Section, sections
 from regtune.store import Results
+from regtune.writing import write
 
 CHARTS = "Charts: Vega-Lite, in this file."
 EXPORTED = "window.vegaEmbed = vegaEmbed;"
@@ -77,7 +78,7 @@ def rendered(
 def write_page(text: str, figures: Sequence[Figure], to: Path) -> list[Path]:
     """Write a page and its figures in a folder beside it; return what was written, the page first."""
     to.parent.mkdir(parents=True, exist_ok=True)
-    to.write_text(text, encoding="utf-8")
+    write(to, text)
     folder = to.with_name(f"{to.stem}-figures")
     folder.mkdir(exist_ok=True)
     for old in [*folder.glob("*.svg"), *folder.glob("*.pdf")]:  # a figure of before that is no longer drawn
@@ -114,6 +115,6 @@ def _on_paper(spec: Plain, path: Path) -> list[Path]:
     # A name may hold a dot, and what is behind it is no suffix.
     svg, pdf = path.with_name(f"{path.name}.svg"), path.with_name(f"{path.name}.pdf")
     text = vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE, config=style.paper())
-    svg.write_text(text, encoding="utf-8")
-    pdf.write_bytes(vl_convert.svg_to_pdf(text))
+    write(svg, text)
+    write(pdf, vl_convert.svg_to_pdf(text))
     return [svg, pdf]

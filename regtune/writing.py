@@ -1,0 +1,70 @@
+"""Writing files: whole or not at all, and in one line what to do where there is no room for them."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a full disk, a quota that is used up, a limit on a file's size
+AGAIN = "and give the same command again: a run goes on from its log"
+MAKE_ROOM = (
+    f"make room {AGAIN}; of a results folder only log.jsonl has to stay (weights, checkpoints, tables and reports may "
+    f"be deleted), and regtune-cache beside the data may go"
+)
+RAISE_LIMIT = f"raise the limit on the size of a file (ulimit -f) {AGAIN}"
+
+
+class NoRoom(OSError):
+    """A write that found no room, in one line: for which file, and what to do. `errno` is one of `NO_ROOM`."""
+
+    def __str__(self) -> str:
+        """Return the line."""
+        return in_one_line(self)
+
+
+def in_one_line(error: OSError) -> str:
+    """Return what the system refused, and where it has no room what to do."""
+    remedy = RAISE_LIMIT if error.errno == errno.EFBIG else MAKE_ROOM
+    said = error.strerror or " ".join(map(str, error.args))
+    return f"{error.filename or 'file system'}: {said}{f'; {remedy}' if error.errno in NO_ROOM else ''}"
+
+
+@contextlib.contextmanager
+def room_for(path: Path) -> Iterator[None]:
+    """Raise NoRoom, which names the file, where the block finds no room to write it: the system names none."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_ROOM or isinstance(error, NoRoom):
+            raise
+        raise NoRoom(error.errno, os.strerror(error.errno), str(path)) from error
+
+
+@contextlib.contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Yield where to write what takes the place of a file at the end of the block; raises NoRoom.
+
+    The file is whole at every moment: as it was, or as it is to be. What is no file, as /dev/null, is written to as it
+    is.
+    """
+    target = path.resolve()  # a link stays one
+    part = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")  # another process may be writing it too
+    with room_for(path):
+        if target.exists() and not target.is_file():
+            yield target
+            return
+        try:
+            yield part
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def write(path: Path, content: str | bytes) -> None:
+    """Write a whole file, text as UTF-8; raises NoRoom."""
+    with whole(path) as part:
+        part.write_bytes(content.encode() if isinstance(content, str) else content)
