@@ -34,6 +34,7 @@ from regtune.store import load
 from regtune.sweep import Sweep
 from regtune.taken import REUSED, origin
 from regtune.trained import Run, Trained
+from tests.command_line import called
 from tests.resuming import SMALL, Stopped, rows_of, stop_at, table_of_epochs, table_of_trials, trained_epochs
 from tests.test_board import epoch, finished
 from tests.test_rebuilt import Memory
@@ -348,6 +349,14 @@ def test_a_job_is_given_the_folders(tmp_path: Path) -> None:
         named(tmp_path, "a"), Path("a.toml"), results="~/r", data=None, download=False, reuse=("~/r/my a", "/b")
     )
     assert line.endswith(" --reuse ~/'r/my a' --reuse /b")
+
+
+def test_a_job_is_given_folders_of_the_head_only(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(SMALL)
+    (tmp_path / "b.toml").write_text('reuse = ["results/a"]\n' + SMALL)
+    for words, option in ((("a.toml", "--reuse", "results/a"), "--reuse"), (("b.toml",), "reuse")):
+        ended = called("submit", *words, folder=tmp_path)
+        assert ended.returncode != 0 and f"regtune: {option}: expected a folder on the cluster" in ended.stderr
 
 
 # Fingerprints of data.
