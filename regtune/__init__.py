@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from regtune.version import __version__
 
 if TYPE_CHECKING:
     from regtune.cluster.run import run
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from regtune.sweep import Sweep
     from regtune.training import train
 
-__all__ = ["Sweep", "Trial", "load", "load_network", "run", "table", "train"]
+__all__ = ["Sweep", "Trial", "__version__", "load", "load_network", "run", "table", "train"]
 
 _HOMES = {
     "Sweep": ("regtune.sweep", "Sweep"),

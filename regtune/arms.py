@@ -10,9 +10,10 @@ from typing import Any, Literal
 from optuna.distributions import BaseDistribution
 
 from regtune import distributions
+from regtune.condition import Condition
 from regtune.errors import Refused
 from regtune.groups import is_group, read_group
-from regtune.methods import Condition, Entry, read_method
+from regtune.methods import Entry, read_method
 from regtune.records import FIRST, SWITCH, Plain, Trial
 from regtune.regularizers import REGULARIZERS
 from regtune.space import OFF, knobs

@@ -45,9 +45,7 @@ def start_network(trial: Trial, data: Splits) -> torch.nn.Module:
 
 def build_dataset(trial: Trial) -> Dataset:
     """Return the data set value of a trial."""
-    settings = {name: value for name, value in trial.data.items() if name != "name"}
-    cls = DATASETS.find(trial.data["name"], "data.name", trial.plugins)
-    return cls(**read_settings(cls, settings, "data"))
+    return DATASETS.build(trial.data, "data", trial.plugins)
 
 
 def load_data(trial: Trial, place: Place | None = None) -> Splits:
@@ -83,9 +81,7 @@ def split_data(trial: Trial, pool: Pool) -> Splits:
 
 def build_network(trial: Trial) -> Network:
     """Return the network value of a trial."""
-    settings = {name: value for name, value in trial.network.items() if name != "name"}
-    cls = NETWORKS.find(trial.network["name"], "network.name", trial.plugins)
-    return cls(**read_settings(cls, settings, "network"))
+    return NETWORKS.build(trial.network, "network", trial.plugins)
 
 
 def build_optimizer(trial: Trial) -> Optimizer:

@@ -16,11 +16,11 @@ from regtune.build import load_pool
 from regtune.changes import check_same
 from regtune.checkpoints import Checkpoints, Saved
 from regtune.data import Place, fingerprint
-from regtune.folders import repeats_of
 from regtune.log import read_log
 from regtune.phases import Step, phases
 from regtune.records import Cell, Plain
 from regtune.records import Phase as Name
+from regtune.repeats import beyond
 from regtune.retry import RETRY, retry_of
 from regtune.reuse import check_reuse, reusable
 from regtune.sweep import Sweep
@@ -63,17 +63,6 @@ def forecast_all(sweep: Sweep, results: Path, *, retry_failed: bool = False, pla
     lines = [f"{len(every)} repeats of the sweep, seed = {sweep.seed} to {every[-1].seed}"] if len(every) > 1 else []
     each = (forecast(one, results, retry_failed=retry_failed, place=place) for one in every)
     return Group(*lines, *beyond(sweep, results), *each)
-
-
-def beyond(sweep: Sweep, results: Path) -> list[str]:
-    """Return in words which repeats are there and no longer asked for."""
-    asked = {one.folder(results) for one in sweep.every_repeat()}
-    more = [path for path in repeats_of(sweep.folder(results)) if path not in asked and path != sweep.folder(results)]
-    return [
-        f"{path}: left as it is, search.repeats asks for {sweep.search.repeats}; the table has every repeat that is "
-        f"there"
-        for path in more
-    ]
 
 
 def forecast(sweep: Sweep, results: Path, *, retry_failed: bool = False, place: Place | None = None) -> Group:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
+from regtune.condition import Condition
 from regtune.errors import Refused, nearest, shown
-from regtune.methods import Condition, Entry, Part, read_row
+from regtune.methods import Entry, Part, read_row
 from regtune.records import NONE, ONE_OF, SWITCH, Plain, Trial
 from regtune.regularizers import REGULARIZERS
 

@@ -8,9 +8,9 @@ import platform
 import subprocess
 from pathlib import Path
 
-from regtune import __version__
 from regtune.records import Plain
 from regtune.sources import hash_of
+from regtune.version import PACKAGE, __version__
 
 PACKAGES = ("torch", "ray", "optuna", "numpy", "pandas", "scikit-learn", "torchvision")
 
@@ -20,7 +20,7 @@ def describe() -> Plain:
     return {
         "regtune": __version__,
         "commit": _commit(),
-        "code": hash_of(Path(__file__).resolve().parent)[:16],
+        "code": hash_of(PACKAGE)[:16],
         "python": platform.python_version(),
         "packages": versions(),
         "machine": {
@@ -70,10 +70,9 @@ def _version(package: str) -> str | None:
 
 def _commit() -> str | None:
     """Return the commit of the checkout that regtune runs from, None for an installed wheel."""
-    folder = Path(__file__).resolve().parent
-    if not (folder.parent / ".git").exists():
+    if not (PACKAGE.parent / ".git").exists():
         return None
-    return _printed("git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40")
+    return _printed("git", "-C", str(PACKAGE), "describe", "--always", "--dirty", "--abbrev=40")
 
 
 def _printed(*command: str) -> str | None:

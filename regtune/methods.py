@@ -12,27 +12,12 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
+from regtune.condition import Condition
 from regtune.errors import Refused, shown
 from regtune.ranges import read_searched
 from regtune.records import SWITCH, Plain, Trial
 from regtune.regularizers import REGULARIZERS
 from regtune.space import knobs
-
-
-@dataclass(frozen=True, kw_only=True)
-class Condition:
-    """A method is in the recipe only where the choice at `path` was this `value`."""
-
-    path: str
-    value: bool | str
-
-    def met(self, params: Mapping[str, Any]) -> bool:
-        """Return whether these values of searched knobs, by path, put the method in."""
-        return bool(params.get(self.path) == self.value)
-
-    def __str__(self) -> str:
-        """Return the form used on the command line: `dropout.switch=true`."""
-        return f"{self.path}={'true' if self.value is True else self.value}"
 
 
 @dataclass(frozen=True, kw_only=True)

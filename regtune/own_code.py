@@ -10,7 +10,8 @@ from functools import cache
 from pathlib import Path
 from types import FrameType, TracebackType
 
-HERE = Path(__file__).parent
+from regtune.version import PACKAGE
+
 INSTALLED = ("site-packages", "dist-packages")
 LIBRARIES = tuple(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib"))
 MOST_FRAMES = 12  # of a traceback that is written down
@@ -20,7 +21,7 @@ MOST_FRAMES = 12  # of a traceback that is written down
 def is_own(file: str | Path) -> bool:
     """Return whether a source file is the user's."""
     path = Path(file)
-    if str(file).startswith("<") or HERE in path.parents or any(part in INSTALLED for part in path.parts):
+    if str(file).startswith("<") or PACKAGE in path.resolve().parents or any(part in INSTALLED for part in path.parts):
         return False
     return not any(folder in path.parents for folder in LIBRARIES)
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from regtune.cluster.run import run
 from regtune.data import Place
-from regtune.folders import repeat_words
-from regtune.forecast import beyond
+from regtune.folders import repeat_words, repeats_of
 from regtune.limits import Limit
 from regtune.lives import Watch
 from regtune.sweep import Sweep
@@ -61,6 +60,17 @@ def run_all(
                 )
             )
     return logs
+
+
+def beyond(sweep: Sweep, results: Path) -> list[str]:
+    """Return in words which repeats are there and no longer asked for."""
+    asked = {one.folder(results) for one in sweep.every_repeat()}
+    more = [path for path in repeats_of(sweep.folder(results)) if path not in asked and path != sweep.folder(results)]
+    return [
+        f"{path}: left as it is, search.repeats asks for {sweep.search.repeats}; the table has every repeat that is "
+        f"there"
+        for path in more
+    ]
 
 
 def _saying(say: Callable[[str], None], which: str) -> Callable[[str], None]:

@@ -11,12 +11,13 @@ import importlib
 import inspect
 import pkgutil
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import Field, dataclass, is_dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from regtune.errors import Refused, nearest, shown
 from regtune.plugins import import_plugin
+from regtune.space import read_settings
 
 T = TypeVar("T")
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -74,6 +75,11 @@ class Shelf(Generic[T]):
             return False
         fields = [hint for hint in inspect.get_annotations(cls).values() if "ClassVar" not in str(hint)]
         return bool(fields) or any(isinstance(value, Field) for value in vars(cls).values())
+
+    def build(self, row: Mapping[str, Any], where: str, plugins: Iterable[str] = ()) -> T:
+        """Return the value that a row describes, `name` and settings; raises Refused, which names `where`."""
+        cls = self.find(row["name"], f"{where}.name", plugins)
+        return cls(**read_settings(cls, {key: value for key, value in row.items() if key != "name"}, where))
 
     def _belongs(self, cls: object, module: object) -> bool:
         return (

@@ -9,7 +9,8 @@ from pathlib import Path
 from regtune.arms import Arm
 from regtune.copies import copy_name, copy_plain
 from regtune.errors import Refused, nearest, shown
-from regtune.folders import as_file, as_text, folders_beside, repeat_folder
+from regtune.file_names import as_file, as_text
+from regtune.folders import folders_beside, repeat_folder
 from regtune.plugins import find_beside
 from regtune.records import FIRST, PHASES, Phase, Plain
 from regtune.resampling import MOST, rival_seeds

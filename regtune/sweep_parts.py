@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from regtune.arms import Arm, read_arm
-from regtune.build import build_dataset
 from regtune.data import DATASETS
 from regtune.errors import Refused, nearest, shown
 from regtune.methods import Entry
@@ -53,7 +52,7 @@ def splits_of(arm: Arm) -> Literal["one", "fresh"]:
     On fresh ones where the data set says that its test split is the same for every split, which its settings tell
     without loading it; what it says is checked when the data are there, see `examine.examine`.
     """
-    return "fresh" if build_dataset(arm.template).fixed_test else "one"
+    return "fresh" if DATASETS.build(arm.template.data, "data", arm.template.plugins).fixed_test else "one"
 
 
 def _arms(file: SweepFile, template: Trial, optimizer_space: dict[str, Any]) -> tuple[Arm, ...]:

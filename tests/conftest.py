@@ -17,10 +17,10 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 from xdist.remote import Producer
 
+from regtune.condition import Condition
 from regtune.data import Place, Splits
 from regtune.lane import Lane
 from regtune.log import sealed
-from regtune.methods import Condition
 from regtune.optimizers import OPTIMIZERS
 from regtune.records import Plain, Trial
 from regtune.regularizers import REGULARIZERS, Regularizer

@@ -7,18 +7,17 @@ import os
 import secrets
 import socket
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import ray
 from ray.exceptions import AuthenticationError
 
-import regtune
 from regtune.cluster.environment import environment
 from regtune.cluster.nodes import Need, check_versions, slots
 from regtune.cluster.starting import driver_niceness, on_loopback, unassuming
 from regtune.errors import Refused, shown
 from regtune.sources import shipped_paths
 from regtune.sweep import Sweep
+from regtune.version import PACKAGE
 
 SETTINGS = {
     "RAY_AIR_NEW_OUTPUT": "0",  # the newer reporter prints boxes even when asked to be silent
@@ -88,7 +87,7 @@ def _joined(sweep: Sweep, address: str, say: Callable[[str], None]) -> Iterator[
             f"--address: expected auto or host:port of a cluster that this machine belongs to, given {address}; "
             f"from elsewhere use regtune submit"
         )
-    shipped = [] if JOB in os.environ else [str(Path(regtune.__file__).parent), *_plugins(sweep)]
+    shipped = [] if JOB in os.environ else [str(PACKAGE), *_plugins(sweep)]
     _check_reachable(address)
     # Ray would otherwise decide by what it finds in the home directory.
     mode = {"RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "token")}

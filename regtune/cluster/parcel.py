@@ -9,10 +9,10 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import regtune
 from regtune.errors import Refused, shown
 from regtune.sources import shipped_paths
 from regtune.sweep import Sweep
+from regtune.version import PACKAGE
 
 LEFT_OUT = ("__pycache__", ".git", ".gitignore")  # by a .gitignore Ray would leave out what a user generates
 OURS_LEFT_OUT = (*LEFT_OUT, "sweeps")  # those that ship are for `regtune init`
@@ -23,9 +23,7 @@ def packed(sweep: Sweep, file: Path) -> Iterator[Path]:
     """Fill a folder for the time of the block: `python -m regtune run FILE` works in it."""
     with tempfile.TemporaryDirectory(prefix="regtune-") as scratch:
         folder = Path(scratch)
-        shutil.copytree(
-            Path(regtune.__file__).parent, folder / "regtune", ignore=shutil.ignore_patterns(*OURS_LEFT_OUT)
-        )
+        shutil.copytree(PACKAGE, folder / "regtune", ignore=shutil.ignore_patterns(*OURS_LEFT_OUT))
         for source in shipped_paths(sweep.arms[0].template.plugins):
             if source.is_dir():
                 shutil.copytree(source, folder / source.name, ignore=shutil.ignore_patterns(*LEFT_OUT))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from regtune.errors import Refused, shown
-from regtune.folders import as_file
+from regtune.file_names import as_file
 
 VARIABLE = "REGTUNE_DATA"
 
