@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from regtune.condition import Condition
+from regtune.core.search_space import Condition
 from regtune.samplers._base import Question, Sampler
 
 Levels = Mapping[str, list[Any]]
