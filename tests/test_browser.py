@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from regtune.core.records import Plain
-from regtune.reports.figures import FIGURES, drawn
+from regtune.reports.figures.catalog import FIGURES, drawn
 from regtune.reports.page.report import page
 from regtune.reports.page.several import volume
 from regtune.results.loader import load

@@ -17,7 +17,7 @@ from scipy import stats
 
 from regtune.analysis.families import family, others
 from regtune.core.metric import ACCURACY, ECE, NLL
-from regtune.reports.figures import drawn
+from regtune.reports.figures.catalog import drawn
 from regtune.reports.output import printed
 from regtune.reports.page.report import page
 from regtune.reports.tables import tables

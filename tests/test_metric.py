@@ -28,7 +28,7 @@ from regtune.core.selection import score_of
 from regtune.data import Place
 from regtune.execution.preflight import examine
 from regtune.reports.brief import brief
-from regtune.reports.figures import drawn
+from regtune.reports.figures.catalog import drawn
 from regtune.reports.figures.pairs import frame as pairs_frame
 from regtune.reports.output import printed
 from regtune.reports.page.report import page

@@ -12,8 +12,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from regtune.augmentation import OPERATIONS, Draws, Operation, Ranges, augmented, draw
-from regtune.augmentation import magnitudes as strengths
+from regtune.augmentation import OPERATIONS, Draws, Operation, Ranges, augmented, draw, strengths
 from regtune.augmentation.apply import FAMILIES, dense, sorted_out
 from regtune.augmentation.operations import SIGNED
 from regtune.core.errors import Refused

@@ -15,8 +15,8 @@ import pytest
 
 from regtune.analysis.sweeps import Together
 from regtune.core.records import Plain
-from regtune.reports.figures import FIGURES, figure
 from regtune.reports.figures._drawing import Nothing
+from regtune.reports.figures.catalog import FIGURES, figure
 from regtune.reports.figures.critical_difference import columns, critical, groups, two_lines
 from regtune.reports.page.several import volume
 from regtune.results.loader import load

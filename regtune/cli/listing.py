@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from regtune.cli import catalog as catalogue
+from regtune.cli import catalog
 
 
 def show(names: Sequence[str], plugins: Sequence[str]) -> None:
@@ -18,15 +18,15 @@ def show(names: Sequence[str], plugins: Sequence[str]) -> None:
     """
     console = Console()
     if not names:
-        first, *rest = catalogue.KINDS
+        first, *rest = catalog.KINDS
         console.print(_table([first], plugins))
         console.print(_table(rest, plugins))
         return
-    cards = iter(catalogue.cards([name for name in names if name not in catalogue.KINDS], plugins))
+    cards = iter(catalog.cards([name for name in names if name not in catalog.KINDS], plugins))
     for place, name in enumerate(names):
         if place:
             print()
-        if name in catalogue.KINDS:
+        if name in catalog.KINDS:
             console.print(_table([name], plugins))
         else:
             print(next(cards))
@@ -35,10 +35,10 @@ def show(names: Sequence[str], plugins: Sequence[str]) -> None:
 def _table(kinds: Sequence[str], plugins: Sequence[str]) -> Table:
     """Return the table of the regularizers, or of some other kinds."""
     methods = tuple(kinds) == ("regularizers",)
-    headings = catalogue.HEADINGS if methods else ("kind", "name", "settings", "what it is")
+    headings = catalog.HEADINGS if methods else ("kind", "name", "settings", "what it is")
     table = Table(show_lines=True)
     for place, heading in enumerate(headings):
         table.add_column(heading, no_wrap=place == 0 or heading == "name")
-    for row in catalogue.regularizers(plugins) if methods else catalogue.others(kinds, plugins):
+    for row in catalog.regularizers(plugins) if methods else catalog.others(kinds, plugins):
         table.add_row(*map(escape, row))
     return table

@@ -126,14 +126,13 @@ def trial(
 ) -> None:
     """Train one trial here without Ray, or train a recorded one again and compare every number."""
     from regtune.data import Place
-    from regtune.execution import reproduce as again
-    from regtune.execution import try_out as single
+    from regtune.execution import reproduce, try_out
 
     place = Place(root=data, download=download)
     if source.is_dir() or source.suffix == ".jsonl":
         if row is None:
             raise Refused(f"{source}: a results folder needs --row with the id of a trial, or arm/phase/number")
-        raise typer.Exit(again.repeat(source, row, place))
+        raise typer.Exit(reproduce.repeat(source, row, place))
     if row is not None:
         raise Refused(f"{source}: --row needs a results folder")
-    raise typer.Exit(single.show(source, arm, setting or [], seed, tuple(plugin or ()), place))
+    raise typer.Exit(try_out.show(source, arm, setting or [], seed, tuple(plugin or ()), place))

@@ -27,7 +27,7 @@ def list_(
     plugin: Plugin = None,
 ) -> None:
     """Print the catalogue: regularizers, data sets, networks, optimizers, samplers, pruners; or cards of some."""
-    from regtune.cli import catalog as catalogue
+    from regtune.cli import catalog
     from regtune.cli.listing import show
     from regtune.core.errors import nearest
 
@@ -36,7 +36,7 @@ def list_(
     if form == "md":
         if names:
             raise Refused(f"--format: expected table with names, given md and {names[0]!r}; md is all the methods")
-        print(catalogue.markdown(), end="")
+        print(catalog.markdown(), end="")
     else:
         show(tuple(names or ()), tuple(plugin or ()))
 

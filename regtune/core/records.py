@@ -110,17 +110,17 @@ class Trial:
 class Outcome:
     """How a trial ended: "ok", "pruned", "diverged", "failed" by its own fault, "lost" to faults of the machine.
 
-    `kept` is the number of the epoch whose weights count. `metrics` are taken there, on clean data with hard labels in
-    eval mode: `train_accuracy`, `train_loss` on the whole training split, `val_accuracy`, `val_loss`, `val_ece` and
-    that of `metric`, and in confirm `test_accuracy`, `test_loss`, `test_ece` and all of `classwise` at the kept epoch
-    and `test_accuracy_last`, `test_loss_last` at the last one. Accuracies are fractions, losses negative
-    log-likelihoods in nats, `*_ece` expected calibration errors, see `evaluation.calibration_error`. `weight_norm` is
-    the Euclidean length of the weights kept, without biases and what normalization layers have, `zero_share` the share
-    of exact zeros among them, `distance` how far they are from those with which training began, as the recipe
-    evaluates both. `test_right` says which test examples were right at the kept epoch, in the text of `bitset.packed`,
-    see `loader.right_answers`; it is empty in search. On request, `train_nc1`, `train_cdnv` and `val_nc1`, `val_cdnv` say
-    how tightly the classes of each split lie in the input of the last layer, see `neural_collapse.Tightness`; classes
-    that a split lacks are left out, and None stands where they are undefined.
+    `kept` is the number of the epoch whose weights count. `metrics` are taken there, on clean data with hard labels
+    in eval mode: `train_accuracy`, `train_loss` on the whole training split, `val_accuracy`, `val_loss`, `val_ece`
+    and that of `metric`, and in confirm `test_accuracy`, `test_loss`, `test_ece` and all of `classwise` at the kept
+    epoch and `test_accuracy_last`, `test_loss_last` at the last one. Accuracies are fractions, losses negative
+    log-likelihoods in nats, `*_ece` expected calibration errors, see `evaluation.calibration_error`. `weight_norm`
+    is the Euclidean length of the weights kept, without biases and what normalization layers have, `zero_share` the
+    share of exact zeros among them, `distance` how far they are from those with which training began, as the recipe
+    evaluates both. `test_right` says which test examples were right at the kept epoch, in the text of
+    `bitset.packed`, see `loader.right_answers`; it is empty in search. On request, `train_nc1`, `train_cdnv` and
+    `val_nc1`, `val_cdnv` say how tightly the classes of each split lie in the input of the last layer, see
+    `neural_collapse.Tightness`; classes that a split lacks are left out, and None stands where they are undefined.
 
     After retraining `kept` and `val_*` are those of the first training, all else is taken at the end of the second,
     whose length is `retrain_epochs`: `train_*` are then of training and validation examples together, on which it

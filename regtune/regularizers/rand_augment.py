@@ -22,8 +22,7 @@ import torch
 from optuna.distributions import FloatDistribution, IntDistribution
 from torch import Tensor, nn
 
-from regtune.augmentation import Ranges, augmented, check_channels, draw
-from regtune.augmentation import magnitudes as strengths
+from regtune.augmentation import Ranges, augmented, check_channels, draw, strengths
 from regtune.core.errors import Refused
 from regtune.core.knobs import knob
 from regtune.core.state import Number

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from regtune.reports.figures import Figure, drawn
+from regtune.reports.figures.catalog import Figure, drawn
 from regtune.reports.page.sections import Section, sections
 from regtune.results.loader import Results
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from regtune.analysis.failures import failures, failures_words
-from regtune.reports.figures import Figure
+from regtune.reports.figures.catalog import Figure
 from regtune.reports.tables import tables
 from regtune.reports.tables._table import Table
 from regtune.reports.tables.answer import answer

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from regtune.analysis.labels import slugs
 from regtune.analysis.sweeps import Together, together
-from regtune.reports.figures import Figure, figure
+from regtune.reports.figures.catalog import Figure, figure
 from regtune.reports.figures.critical_difference import critical
 from regtune.reports.page.chapters import Chapter, chapter
 from regtune.reports.page.report import CHARTS, made, progress, rendered, write_page
