@@ -24,9 +24,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from regtune.machine import describe
-from regtune.noise import Noise
+from regtune.core.rng import Noise
 from regtune.regularizers import RandAugment, Step
+from regtune.storage.environment import describe
 
 SIZE, BATCH, OPERATIONS, MAGNITUDE, WORKERS, ROUNDS, SECONDS = 32, 256, 2, 9, 2, 9, 0.8
 

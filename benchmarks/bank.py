@@ -20,11 +20,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from regtune.choice import Scored, choose, rank, score_of
-from regtune.metric import METRICS
-from regtune.neighbours import neighbours
-from regtune.resampling import SEEDS, draws, pairs, rivals
-from regtune.selection import Score, Selection, place
+from regtune.core.halving import Score, Selection, place
+from regtune.core.metric import METRICS
+from regtune.core.neighbours import neighbours
+from regtune.core.resampling import SEEDS, draws, pairs, rivals
+from regtune.core.selection import Scored, choose, rank, score_of
 from regtune.statistics.comparisons import Comparison, compare
 from regtune.statistics.search_variance import at_least, mean_known, search_variance
 

@@ -22,13 +22,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from sklearn.neural_network import MLPClassifier
 
-from regtune.build import load_data
-from regtune.cluster.run import run
 from regtune.data import Examples, Splits
-from regtune.machine import describe
+from regtune.execution.run import run
+from regtune.results.loader import load
 from regtune.statistics import mean_interval
-from regtune.store import load
-from regtune.sweep import Sweep
+from regtune.storage.environment import describe
+from regtune.sweep.sweep import Sweep
+from regtune.training.build import load_data
 
 FILE = Path(__file__).parent / "sweeps" / "quickstart_before.toml"
 

@@ -23,16 +23,16 @@ import pandas as pd
 import torch
 from optuna.distributions import BaseDistribution
 
-from regtune.assembly import assemble, common
-from regtune.build import load_data
+from regtune.core.errors import Refused
+from regtune.core.knobs import knobs, plain_settings
+from regtune.core.records import Plain, Trial
 from regtune.data import Splits
-from regtune.errors import Refused
-from regtune.lane import Lane
-from regtune.optimizers import SGD
-from regtune.ranges import read_searched
-from regtune.records import Plain, Trial
+from regtune.optimizers._base import SGD
 from regtune.regularizers import REGULARIZERS
-from regtune.space import knobs, plain_settings
+from regtune.sweep.ranges import read_searched
+from regtune.training.assembly import assemble, common
+from regtune.training.build import load_data
+from regtune.training.lane import Lane
 
 MOST = 20.0  # points that a default, or an end of a default range, may lose
 UPDATES = 10  # an epoch: 200 training examples in batches of 20

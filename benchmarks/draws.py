@@ -20,10 +20,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats.qmc import Sobol
 
-from regtune.choice import Scored, choose
-from regtune.neighbours import neighbours
-from regtune.resampling import draws, pairs
-from regtune.selection import Score, Selection, place
+from regtune.core.halving import Score, Selection, place
+from regtune.core.neighbours import neighbours
+from regtune.core.resampling import draws, pairs
+from regtune.core.selection import Scored, choose
 
 SEEDS, EXAMPLES = 5, 397
 

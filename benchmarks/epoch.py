@@ -24,10 +24,10 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from regtune import Trial
-from regtune.build import load_data
-from regtune.clock import Clock
 from regtune.data import Place
-from regtune.lane import Lane
+from regtune.training.build import load_data
+from regtune.training.lane import Lane
+from regtune.training.step_timer import Clock
 
 THREADS, BATCH = 2, 128
 

@@ -91,7 +91,7 @@ def main() -> None:
 
 def report(results: Path, planned: int, done: Counter[str], seconds: float) -> None:
     """Print what the log says."""
-    from regtune.log import read_log
+    from regtune.storage.log import read_log
 
     rows, _ = read_log(results / "log.jsonl")
     epochs = Counter((*row["cell"], row["epoch"]["number"]) for row in rows if row["event"] == "epoch")

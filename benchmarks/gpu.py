@@ -18,7 +18,7 @@ from step import Case, cases, measure
 
 from regtune import Trial
 from regtune.data import Examples, Splits
-from regtune.lane import Lane
+from regtune.training.lane import Lane
 
 EPOCHS = 4  # the first is not counted: kernels are chosen and memory is taken in it
 

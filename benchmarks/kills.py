@@ -87,8 +87,8 @@ def arm(kind: str, step: int, part: float) -> None:
 
 def drive(folder: Path) -> None:
     """Run what is left of the sweep in this process."""
-    from regtune.cluster.run import run
-    from regtune.sweep import Sweep
+    from regtune.execution.run import run
+    from regtune.sweep.sweep import Sweep
 
     run(Sweep.read(folder / "kills.toml"), folder / "results", in_process=True)
 
@@ -156,9 +156,9 @@ def check(name: str, holds: bool) -> bool:
 
 def compared(folder: Path, whole: Path, counts: Counter[str]) -> bool:
     """Print what became of a disturbed sweep beside the undisturbed one; return whether all is as it must be."""
-    from regtune.log import read_log
-    from regtune.reports.comparison import comparison
-    from regtune.store import load
+    from regtune.reports.tables.comparison import comparison
+    from regtune.results.loader import load
+    from regtune.storage.log import read_log
 
     def table(log: Path) -> str:
         return comparison(load(log)).filter(regex="^(?!.*(seconds|data_share))").to_csv()
@@ -194,8 +194,6 @@ def main() -> None:
     given = parser.parse_args()
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     import numpy as np
-
-    from regtune.cluster import run as _  # noqa: F401  # the drivers are forked with all of it imported
 
     threads = [(thread / "comm").read_text().strip() for thread in Path("/proc/self/task").iterdir()]
     if len([name for name in threads if name != "jemalloc_bg_thd"]) != 1:  # Ray's, made for forks

@@ -17,20 +17,20 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from regtune.assembly import common
-from regtune.attempt import Pace, Report
-from regtune.build import split_data
-from regtune.cluster.run import Launch, run
+from regtune.core.errors import Refused
+from regtune.core.records import Epoch
 from regtune.data import Pool, Splits
-from regtune.errors import Refused
-from regtune.lane import Lane
-from regtune.machine import where
-from regtune.phase import Phase
-from regtune.records import Epoch
-from regtune.reports.scores import scores
-from regtune.store import load
-from regtune.sweep import Sweep
-from regtune.turns import Task
+from regtune.execution.attempt import Pace, Report
+from regtune.execution.controller import Phase
+from regtune.execution.run import Launch, run
+from regtune.execution.turns import Task
+from regtune.reports.tables.scores import scores
+from regtune.results.loader import load
+from regtune.storage.environment import where
+from regtune.sweep.sweep import Sweep
+from regtune.training.assembly import common
+from regtune.training.build import split_data
+from regtune.training.lane import Lane
 
 WIDTH = 64  # trials in a lane at most
 ASKED = 1000  # trials asked for before any of them is trained

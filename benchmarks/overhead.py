@@ -29,19 +29,19 @@ from pathlib import Path
 import ray
 from ray import tune
 
-from regtune.attempt import Report
-from regtune.board import SearchBoard
-from regtune.cluster.environment import environment
-from regtune.cluster.joining import SETTINGS
-from regtune.cluster.run import pace_of
-from regtune.cluster.tuning import run_on_ray
-from regtune.cluster.worker import packed
-from regtune.examine import examine
-from regtune.log import Log
-from regtune.machine import describe, where
-from regtune.phase import Phase
-from regtune.records import Epoch, Outcome, Plain
-from regtune.sweep import Sweep
+from regtune.core.records import Epoch, Outcome, Plain
+from regtune.execution.attempt import Report
+from regtune.execution.controller import Phase
+from regtune.execution.preflight import examine
+from regtune.execution.ray.connect import SETTINGS
+from regtune.execution.ray.env_vars import environment
+from regtune.execution.ray.tune import run_on_ray
+from regtune.execution.ray.worker import packed
+from regtune.execution.run import pace_of
+from regtune.search.search import SearchBoard
+from regtune.storage.environment import describe, where
+from regtune.storage.log import Log
+from regtune.sweep.sweep import Sweep
 
 REPORTS, SECONDS, SLOTS, EARLY = 20, 0.1, 8, 200
 SWEEP = """

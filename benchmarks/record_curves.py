@@ -16,11 +16,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from regtune.board import SearchBoard
-from regtune.build import load_data
-from regtune.records import Trial
-from regtune.sweep import Sweep
-from regtune.training import train
+from regtune.core.records import Trial
+from regtune.search.search import SearchBoard
+from regtune.sweep.sweep import Sweep
+from regtune.training.build import load_data
+from regtune.training.trainer import train
 
 EPOCHS = 27
 VALIDATION = 397

@@ -25,14 +25,14 @@ import pandas as pd
 from lanes import by_lanes
 from replicas import false_verdicts, summary
 
-from regtune.cluster.run import Launch, run
-from regtune.errors import Refused
-from regtune.in_process import run_here
-from regtune.reports.folder import repeats_in
-from regtune.reports.repeated import repeated
-from regtune.reports.scores import scores
-from regtune.reports.searches import over_searches
-from regtune.sweep import Sweep
+from regtune.analysis.repeated import repeated
+from regtune.core.errors import Refused
+from regtune.execution.local import run_here
+from regtune.execution.run import Launch, run
+from regtune.reports.output import repeats_in
+from regtune.reports.tables.scores import scores
+from regtune.reports.tables.searches import over_searches
+from regtune.sweep.sweep import Sweep
 
 COLUMNS = {"difference_low": "low", "difference_high": "high"}
 

@@ -22,7 +22,7 @@ import numpy as np
 from plain_tune import plain
 from process_tree import run_measured
 
-from regtune.machine import describe
+from regtune.storage.environment import describe
 
 SWEEP = """
 data = { name = "digits", train = 200, validation = 397 }
@@ -39,8 +39,8 @@ COLUMNS = ("wall s", "CPU s", "other CPU s", "processes", "epochs")
 
 def regtune(count: int, folder: Path) -> None:
     """Run the sweep."""
-    from regtune.cluster.run import run
-    from regtune.sweep import Sweep
+    from regtune.execution.run import run
+    from regtune.sweep.sweep import Sweep
 
     (folder / "sweep.toml").write_text(SWEEP.replace("COUNT", str(count)))
     run(Sweep.read(folder / "sweep.toml"), folder)
@@ -62,7 +62,7 @@ def epochs(system: str, count: int, folder: Path) -> int:
         whole = [path for path in folder.glob("plain/*/result.json") if not (path.parent / "error.txt").exists()]
         lengths, why = [len(path.read_text().splitlines()) for path in whole], ["see error.txt"]
     else:
-        from regtune.store import load
+        from regtune.results.loader import load
 
         trials = load(folder / "sweep").trials
         good = trials["status"].isin(["ok", "pruned"])

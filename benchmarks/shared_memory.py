@@ -21,11 +21,11 @@ from typing import Any, NamedTuple
 import ray
 from tabulate import tabulate
 
-from regtune.cluster.shipment import Shipment
+from regtune.core.records import Trial
 from regtune.data import Examples, Place, Pool, Splits
 from regtune.data.fashion_mnist import FashionMnist
-from regtune.records import Trial
-from regtune.training import train
+from regtune.execution.ray.shipment import Shipment
+from regtune.training.trainer import train
 
 WORKERS = 8
 MEGABYTE = 1024  # kB, as /proc counts

@@ -21,8 +21,8 @@ from torch import nn
 
 from regtune import Trial
 from regtune.data import Examples, Splits
-from regtune.lane import Lane
-from regtune.program import Moment
+from regtune.training.lane import Lane
+from regtune.training.train_step import Moment
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,10 +24,10 @@ from pathlib import Path
 
 import numpy as np
 
-from regtune.bits import packed
-from regtune.log import sealed
-from regtune.machine import describe
-from regtune.records import Epoch, Outcome, Plain, Trial
+from regtune.core.bitset import packed
+from regtune.core.records import Epoch, Outcome, Plain, Trial
+from regtune.storage.environment import describe
+from regtune.storage.log import sealed
 
 ARMS = 8
 CONFIRMED = 50  # seeds per arm

@@ -10,27 +10,51 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from regtune.core.version import __version__
 
 if TYPE_CHECKING:
-    from regtune.cluster.run import run
-    from regtune.export import load_network
-    from regtune.records import Trial
-    from regtune.reports.comparison import comparison as table
-    from regtune.store import load
-    from regtune.sweep import Sweep
-    from regtune.training import train
+    from regtune.core.knobs import knob
+    from regtune.core.records import Trial
+    from regtune.data import Dataset
+    from regtune.execution.export import load_network
+    from regtune.execution.run import run
+    from regtune.networks import Network
+    from regtune.regularizers import Regularizer
+    from regtune.reports.tables.comparison import comparison as table
+    from regtune.results.loader import load
+    from regtune.samplers import Sampler
+    from regtune.sweep.sweep import Sweep
+    from regtune.training.trainer import train
 
-__all__ = ["Sweep", "Trial", "load", "load_network", "run", "table", "train"]
+__all__ = [
+    "Dataset",
+    "Network",
+    "Regularizer",
+    "Sampler",
+    "Sweep",
+    "Trial",
+    "__version__",
+    "knob",
+    "load",
+    "load_network",
+    "run",
+    "table",
+    "train",
+]
 
 _HOMES = {
-    "Sweep": ("regtune.sweep", "Sweep"),
-    "Trial": ("regtune.records", "Trial"),
-    "load": ("regtune.store", "load"),
-    "load_network": ("regtune.export", "load_network"),
-    "run": ("regtune.cluster.run", "run"),
-    "table": ("regtune.reports.comparison", "comparison"),
-    "train": ("regtune.training", "train"),
+    "Dataset": ("regtune.data", "Dataset"),
+    "Network": ("regtune.networks", "Network"),
+    "Regularizer": ("regtune.regularizers", "Regularizer"),
+    "Sampler": ("regtune.samplers", "Sampler"),
+    "Sweep": ("regtune.sweep.sweep", "Sweep"),
+    "Trial": ("regtune.core.records", "Trial"),
+    "knob": ("regtune.core.knobs", "knob"),
+    "load": ("regtune.results.loader", "load"),
+    "load_network": ("regtune.execution.export", "load_network"),
+    "run": ("regtune.execution.run", "run"),
+    "table": ("regtune.reports.tables.comparison", "comparison"),
+    "train": ("regtune.training.trainer", "train"),
 }
 
 

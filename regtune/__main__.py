@@ -10,9 +10,9 @@ from typing import Annotated, TextIO
 
 import typer
 
-from regtune.commands import jobs, results, shelves, sweeps
-from regtune.errors import Refused
-from regtune.writing import in_one_line
+from regtune.cli import jobs, results, shelves, sweeps
+from regtune.core.errors import Refused
+from regtune.core.writing import in_one_line
 
 # Boxes and colours are for people: what is read in a file or in the log of a CI job is plain text.
 TERMINAL = all(stream is not None and stream.isatty() for stream in (sys.stdout, sys.stderr))
@@ -31,7 +31,7 @@ for part in (shelves, sweeps, results, jobs):
 def _print_versions(asked: bool) -> None:
     """Print the versions that a report of a fault should have, and end."""
     if asked:
-        from regtune.machine import release
+        from regtune.storage.environment import release
 
         print(release())
         raise typer.Exit

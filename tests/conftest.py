@@ -17,16 +17,16 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 from xdist.remote import Producer
 
+from regtune.core.knobs import knobs, plain_settings
+from regtune.core.records import Plain, Trial
+from regtune.core.search_space import Condition
+from regtune.core.state import Tensors
 from regtune.data import Place, Splits
-from regtune.lane import Lane
-from regtune.log import sealed
-from regtune.methods import Condition
-from regtune.optimizers import OPTIMIZERS
-from regtune.records import Plain, Trial
+from regtune.optimizers._base import OPTIMIZERS
 from regtune.regularizers import REGULARIZERS, Regularizer
 from regtune.samplers import SAMPLERS, Question
-from regtune.space import knobs, plain_settings
-from regtune.state import Tensors
+from regtune.storage.log import sealed
+from regtune.training.lane import Lane
 from tests.at_once import Files, rank
 
 

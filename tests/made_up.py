@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from regtune.bits import packed
-from regtune.records import Plain
+from regtune.core.bitset import packed
+from regtune.core.records import Plain
 from tests.conftest import small_trial, write_log
 
 RATE = "optimizer.learning_rate"

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from regtune.core.knobs import knob
+from regtune.core.state import Number, State, Tensors
 from regtune.data import Dataset, Examples, Place, Pool, Splits
 from regtune.networks import Bend, Network, Normalize, Slot
 from regtune.regularizers import Forward, Regularizer, Step
-from regtune.space import knob
-from regtune.state import Number, State, Tensors
 
 OWN = np.random.default_rng(0)
 

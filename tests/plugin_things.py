@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from regtune.core.knobs import knob
+from regtune.core.state import Number, State, Tensors
 from regtune.data import Splits
 from regtune.networks import Bend, Network, Normalize, Slot
 from regtune.regularizers import Regularizer
-from regtune.space import knob
-from regtune.state import Number, State, Tensors
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,13 +10,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from regtune.cluster.run import run
-from regtune.lives import Watch
-from regtune.log import read_log
-from regtune.records import Cell, Epoch, Plain
-from regtune.store import Results, load
-from regtune.sweep import Sweep
-from regtune.training import Training
+from regtune.core.records import Cell, Epoch, Plain
+from regtune.execution.recovery import Watch
+from regtune.execution.run import run
+from regtune.results.loader import Results, load
+from regtune.storage.log import read_log
+from regtune.sweep.sweep import Sweep
+from regtune.training.trainer import Training
 
 SMALL = """
 [data]

@@ -19,28 +19,28 @@ from scipy.stats import binom
 from typer.testing import CliRunner
 
 from regtune.__main__ import app
-from regtune.attempt import Pace, Report
-from regtune.choice import Scored, joined
-from regtune.cluster.run import run
-from regtune.copies import copy_name, is_copy
+from regtune.cli.plan import planned
+from regtune.cli.progress import Progress
+from regtune.core.copies import copy_name, is_copy
+from regtune.core.errors import Refused
+from regtune.core.halving import Score, Selection, place
+from regtune.core.records import Cell, Epoch, Outcome, Trial
+from regtune.core.resampling import draws
+from regtune.core.selection import Scored, joined
 from regtune.data import Pool, Splits
-from regtune.display import Progress
-from regtune.errors import Refused
-from regtune.log import read_log
-from regtune.phase import Phase
-from regtune.planned import planned
-from regtune.records import Cell, Epoch, Outcome, Trial
-from regtune.reports.aa import BY_SEARCH, FALSE, aa
+from regtune.execution.attempt import Pace, Report
+from regtune.execution.controller import Phase
+from regtune.execution.run import run
 from regtune.reports.brief import brief
-from regtune.reports.folder import printed
-from regtune.reports.sections import sections
-from regtune.resampling import draws
-from regtune.seeds import SHIFT
-from regtune.selection import Score, Selection, place
+from regtune.reports.output import printed
+from regtune.reports.page.sections import sections
+from regtune.reports.tables.aa import BY_SEARCH, FALSE, aa
+from regtune.results.loader import Results, load
 from regtune.statistics import Comparison
-from regtune.store import Results, load
-from regtune.sweep import Sweep
-from regtune.sweep_file import MAX_SELECT
+from regtune.storage.log import read_log
+from regtune.sweep.schema import MAX_SELECT
+from regtune.sweep.seeds import SHIFT
+from regtune.sweep.sweep import Sweep
 from tests.resuming import SMALL, assert_same_results, ran, read, rows_of, stopped
 
 COPY = "baseline (copy)"
@@ -145,7 +145,7 @@ def test_the_copy_is_judged_by_no_less_luck_than_the_arms(
     logs: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results = load(logs["paired"])
-    monkeypatch.setattr("regtune.reports.aa.beyond", lambda results, column: {"one": 0.5, "other": 1.5})
+    monkeypatch.setattr("regtune.reports.tables.aa.beyond", lambda results, column: {"one": 0.5, "other": 1.5})
     found = aa(results)
     assert found is not None and found.found is not None
     assert found.found.beyond == 1.0
@@ -207,7 +207,7 @@ def test_a_false_verdict_is_called_one(
     results = load(logs["paired"])
     results.sweep["confirm"]["scope"] = scope
     found = dict.fromkeys([COPY], called(verdict))
-    monkeypatch.setattr("regtune.reports.aa.against_baseline", lambda copied, least: found)
+    monkeypatch.setattr("regtune.reports.tables.aa.against_baseline", lambda copied, least: found)
     said = aa(results)
     assert said is not None
     assert f"would have been called {verdict}: +1.00 [+0.50, +1.50]." in said.words

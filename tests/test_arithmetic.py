@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from regtune.errors import Refused
-from regtune.lane import Lane
+from regtune.core.errors import Refused
 from regtune.regularizers import REGULARIZERS, overrides
-from regtune.training import train
+from regtune.training.lane import Lane
+from regtune.training.trainer import train
 from tests.conftest import METHODS, row, searched, small_trial
 
 COMPILED = [name for name in METHODS if any(overrides(REGULARIZERS.all()[name], hook) for hook in ("bend", "penalty"))]

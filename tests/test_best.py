@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from regtune.cluster.run import run
-from regtune.display import Progress
-from regtune.ledger import optimism
-from regtune.log import read_log
-from regtune.records import Plain
-from regtune.store import load
-from regtune.sweep import Sweep
+from regtune.analysis.budget import optimism
+from regtune.cli.progress import Progress
+from regtune.core.records import Plain
+from regtune.execution.run import run
+from regtune.results.loader import load
+from regtune.storage.log import read_log
+from regtune.sweep.sweep import Sweep
 from tests.conftest import ASHA, SWEEP, write_log
 from tests.resuming import SMALL, read
 

@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ray.tune.schedulers import AsyncHyperBandScheduler
 
-from regtune.board import Entry, SearchBoard
-from regtune.boards import Asked
-from regtune.confirm import ConfirmBoard
-from regtune.pruners import rungs
-from regtune.records import Cell, Epoch, Outcome
+from regtune.core.records import Cell, Epoch, Outcome
 from regtune.samplers import SAMPLERS
-from regtune.select import SelectBoard, best_first
-from regtune.sweep import Sweep
+from regtune.search.confirm import ConfirmBoard
+from regtune.search.pruners import rungs
+from regtune.search.scheduler import Asked
+from regtune.search.search import Entry, SearchBoard
+from regtune.search.select import SelectBoard, best_first
+from regtune.sweep.sweep import Sweep
 from tests.conftest import SWEEP
 
 EPOCHS = 27

@@ -16,13 +16,13 @@ from rich.cells import cell_len
 from typer.testing import CliRunner
 
 from regtune.__main__ import app
-from regtune.log import read_log
-from regtune.records import Plain
+from regtune.core.records import Plain
 from regtune.reports.brief import Part, brief, fitted, parts
-from regtune.reports.folder import printed
 from regtune.reports.headroom import headroom
 from regtune.reports.narrow import flowed, narrow
-from regtune.store import load
+from regtune.reports.output import printed
+from regtune.results.loader import load
+from regtune.storage.log import read_log
 from tests.conftest import write_log
 from tests.made_up import made_up_log
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from regtune.records import Plain
-from regtune.reports.figures import FIGURES, drawn
-from regtune.reports.report import page
-from regtune.reports.volume import volume
-from regtune.store import load
+from regtune.core.records import Plain
+from regtune.reports.figures.catalog import FIGURES, drawn
+from regtune.reports.page.report import page
+from regtune.reports.page.several import volume
+from regtune.results.loader import load
 from tests.made_up import made_up_log
 from tests.test_report import RAND_AUGMENT, RAND_AUGMENT_SPACE
 from tests.test_tables import BETTER, HOSTILE, SPREAD

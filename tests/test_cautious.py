@@ -14,22 +14,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
-from regtune.board import SearchBoard
-from regtune.cluster.run import run
-from regtune.display import Progress
-from regtune.log import read_log
-from regtune.phase import Phase
-from regtune.planned import planned, saved
-from regtune.pruners import PRUNERS, Asha, CautiousAsha
-from regtune.pruning import rung_correlations, standing
-from regtune.records import Cell, Epoch, Outcome, Plain
-from regtune.reports.caption import caption, pruning_words, rungs_words
-from regtune.reports.pruned import pruning_table
-from regtune.standing import Standing
+from regtune.analysis.pruning import rung_correlations, standing
+from regtune.cli.plan import planned, saved
+from regtune.cli.progress import Progress
+from regtune.cli.standing import Standing
+from regtune.core.records import Cell, Epoch, Outcome, Plain
+from regtune.execution.controller import Phase
+from regtune.execution.run import run
+from regtune.reports.tables.caption import caption, pruning_words, rungs_words
+from regtune.reports.tables.pruning import pruning_table
+from regtune.results.loader import Results, load
+from regtune.search.pruners import PRUNERS, Asha, CautiousAsha
+from regtune.search.search import SearchBoard
 from regtune.statistics.rungs import Rung, judged, standard_error, unused
-from regtune.store import Results, load
-from regtune.sweep import Sweep
-from regtune.sweep_file import Search
+from regtune.storage.log import read_log
+from regtune.sweep.schema import Search
+from regtune.sweep.sweep import Sweep
 from tests.conftest import SWEEP
 from tests.curves import recorded
 from tests.test_board import EPOCHS, epoch, finished, sweep_of

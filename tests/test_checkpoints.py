@@ -15,11 +15,11 @@ from types import ModuleType
 
 import pytest
 
-from regtune.checkpoints import Checkpoints, Saved
-from regtune.errors import Refused
-from regtune.log import read_log
-from regtune.records import Cell
-from regtune.store import load
+from regtune.core.errors import Refused
+from regtune.core.records import Cell
+from regtune.results.loader import load
+from regtune.storage.checkpoints import Checkpoints, Saved
+from regtune.storage.log import read_log
 from tests.conftest import write_log
 from tests.resuming import SMALL, assert_same_results, by_cell, ran, rows_of, stopped, trained_epochs
 from tests.test_run import DRIVER

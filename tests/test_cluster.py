@@ -17,14 +17,14 @@ import pandas as pd
 import pytest
 import ray
 
-from regtune.build import build_dataset, load_data
-from regtune.cluster.run import run
-from regtune.cluster.shipment import Shipment
 from regtune.data import Examples, Place, Splits
-from regtune.log import read_log
-from regtune.reports.comparison import comparison
-from regtune.store import load
-from regtune.sweep import Sweep
+from regtune.execution.ray.shipment import Shipment
+from regtune.execution.run import run
+from regtune.reports.tables.comparison import comparison
+from regtune.results.loader import load
+from regtune.storage.log import read_log
+from regtune.sweep.sweep import Sweep
+from regtune.training.build import build_dataset, load_data
 from tests.command_line import called
 from tests.conftest import ASHA, SWEEP, small_trial, untimed
 
@@ -39,7 +39,7 @@ import hashlib
 import os
 from dataclasses import dataclass
 import torch
-from regtune.cluster.shipment import Shipment
+from regtune.execution.ray.shipment import Shipment
 from regtune.regularizers import Regularizer
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,21 +17,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from regtune.arms import Arm
-from regtune.board import SearchBoard
-from regtune.cluster.run import run
-from regtune.errors import Refused
-from regtune.examine import examine
-from regtune.log import read_log
-from regtune.recipe import Recipe
-from regtune.records import Epoch, Outcome
-from regtune.reports.comparison import comparison
+from regtune.cli.shipped import sweep_files
+from regtune.core.errors import Refused
+from regtune.core.records import Epoch, Outcome
+from regtune.execution.preflight import examine
+from regtune.execution.run import run
 from regtune.reports.formats import markdown
+from regtune.reports.tables.comparison import comparison
+from regtune.results.loader import load
 from regtune.samplers import frozen
 from regtune.samplers.tpe import STARTUP
-from regtune.shipped import sweep_files
-from regtune.store import load
-from regtune.sweep import Sweep
+from regtune.search.search import SearchBoard
+from regtune.storage.log import read_log
+from regtune.sweep.arms import Arm
+from regtune.sweep.sweep import Sweep
+from regtune.training.recipe import Recipe
 from tests.conftest import SWEEP, question, suggested
 
 COCKTAIL = """{

@@ -9,22 +9,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from regtune.cluster.run import run
-from regtune.ledger import ledger
-from regtune.log import read_log
-from regtune.records import Plain
-from regtune.reports.budget import budget, budget_as_text
-from regtune.reports.comparison import comparison
-from regtune.reports.metrics import metrics, metrics_as_text
-from regtune.reports.pruned import pruning_table
-from regtune.reports.scores import scores, scores_as_text
-from regtune.reports.spread import spread
+from regtune.analysis.budget import ledger
+from regtune.analysis.spread import spread
+from regtune.core.records import Plain
+from regtune.execution.run import run
 from regtune.reports.tables import tables
-from regtune.reports.tuning import tuning
-from regtune.statistics.crossed import crossed_intervals
-from regtune.statistics.further import further_seeds
-from regtune.store import Results, load, right_answers
-from regtune.sweep import Sweep
+from regtune.reports.tables.budget import budget, budget_as_text
+from regtune.reports.tables.comparison import comparison
+from regtune.reports.tables.metrics import metrics, metrics_as_text
+from regtune.reports.tables.pruning import pruning_table
+from regtune.reports.tables.scores import scores, scores_as_text
+from regtune.reports.tables.tuning import tuning
+from regtune.results.loader import Results, load, right_answers
+from regtune.statistics.crossed_bootstrap import crossed_intervals
+from regtune.statistics.power import further_seeds
+from regtune.storage.log import read_log
+from regtune.sweep.sweep import Sweep
 from tests.conftest import ASHA, write_log
 from tests.made_up import made_up_log
 

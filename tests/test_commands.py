@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from regtune.catalogue import KINDS, things
-from regtune.cluster.run import run as run_sweep
-from regtune.log import read_log
-from regtune.sweep import Sweep
+from regtune.cli.catalog import KINDS, things
+from regtune.execution.run import run as run_sweep
+from regtune.storage.log import read_log
+from regtune.sweep.sweep import Sweep
 from tests.command_line import called
 from tests.conftest import METHODS, SWEEP, write_log
 from tests.originals import bytes_of
@@ -184,7 +184,7 @@ def test_a_wheel_brings_the_sweep_files(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("regtune-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
-    code = "from regtune.shipped import sweep_files; print(*[f.name for f in sweep_files()])"
+    code = "from regtune.cli.shipped import sweep_files; print(*[f.name for f in sweep_files()])"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path / "site", capture_output=True, text=True, check=True
     )

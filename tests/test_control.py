@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from regtune.board import SearchBoard
-from regtune.cluster.run import run
-from regtune.control import controlled
-from regtune.errors import Refused
-from regtune.log import read_log
-from regtune.pruning import rung_correlations, wrongly_pruned
-from regtune.records import Cell
-from regtune.store import Results, load
-from regtune.sweep import Sweep
+from regtune.analysis.pruning import rung_correlations, wrongly_pruned
+from regtune.core.control import controlled
+from regtune.core.errors import Refused
+from regtune.core.records import Cell
+from regtune.execution.run import run
+from regtune.results.loader import Results, load
+from regtune.search.search import SearchBoard
+from regtune.storage.log import read_log
+from regtune.sweep.sweep import Sweep
 from tests.conftest import ASHA, SWEEP, write_log
 from tests.test_board import epoch
 

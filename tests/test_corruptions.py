@@ -10,10 +10,10 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from regtune.build import load_data
 from regtune.data import Examples, Splits, corrupted
-from regtune.lane import Lane
-from regtune.training import train
+from regtune.training.build import load_data
+from regtune.training.lane import Lane
+from regtune.training.trainer import train
 from tests.conftest import small_trial
 
 CLASSES, SIDE = 10, 6

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from regtune.errors import Refused
-from regtune.statistics import crossed
-from regtune.statistics.crossed import crossed_intervals, resampled, variance
+from regtune.core.errors import Refused
+from regtune.statistics import crossed_bootstrap as crossed
+from regtune.statistics.crossed_bootstrap import crossed_intervals, resampled, variance
 
 
 def test_it_is_the_brute_force_bootstrap() -> None:

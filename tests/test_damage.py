@@ -21,17 +21,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from regtune.board import SearchBoard
-from regtune.cluster.run import run
-from regtune.confirm import ConfirmBoard
-from regtune.errors import Refused
-from regtune.forecast import forecast
-from regtune.log import Log, read_log
-from regtune.phase import Phase
-from regtune.records import Plain
-from regtune.select import SelectBoard
-from regtune.store import load
-from regtune.sweep import Sweep
+from regtune.cli.dry_run import forecast
+from regtune.core.errors import Refused
+from regtune.core.records import Plain
+from regtune.execution.controller import Phase
+from regtune.execution.run import run
+from regtune.results.loader import load
+from regtune.search.confirm import ConfirmBoard
+from regtune.search.search import SearchBoard
+from regtune.search.select import SelectBoard
+from regtune.storage.log import Log, read_log
+from regtune.sweep.sweep import Sweep
 from tests.conftest import ASHA, SWEEP
 
 EXAMPLES = int(os.environ.get("REGTUNE_DAMAGE", "200"))

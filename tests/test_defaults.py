@@ -11,14 +11,14 @@ import pytest
 from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.trial import FrozenTrial
 
+from regtune.cli.shipped import sweep_files
 from regtune.reports.brief import brief
-from regtune.reports.folder import printed
+from regtune.reports.output import printed
+from regtune.results.loader import load
 from regtune.samplers import frozen
 from regtune.samplers.tpe import STARTUP
-from regtune.shipped import sweep_files
-from regtune.store import load
-from regtune.sweep import Sweep
-from regtune.training import train
+from regtune.sweep.sweep import Sweep
+from regtune.training.trainer import train
 from tests.conftest import question, suggested
 from tests.made_up import made_up_log
 

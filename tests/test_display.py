@@ -9,19 +9,19 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from regtune.attempt import Report
-from regtune.board import SearchBoard
-from regtune.build import load_data
-from regtune.cluster.run import pace_of
-from regtune.display import Progress, live
-from regtune.errors import Refused
-from regtune.in_process import run_here
-from regtune.log import Log
-from regtune.machine import where
-from regtune.phase import Phase
-from regtune.sweep import Sweep
-from regtune.taken import REUSED
-from regtune.training import train
+from regtune.cli.progress import Progress, live
+from regtune.core.errors import Refused
+from regtune.core.taken import REUSED
+from regtune.execution.attempt import Report
+from regtune.execution.controller import Phase
+from regtune.execution.local import run_here
+from regtune.execution.run import pace_of
+from regtune.search.search import SearchBoard
+from regtune.storage.environment import where
+from regtune.storage.log import Log
+from regtune.sweep.sweep import Sweep
+from regtune.training.build import load_data
+from regtune.training.trainer import train
 from tests.test_board import epoch
 
 

@@ -18,15 +18,15 @@ from optuna.distributions import (
     json_to_distribution,
 )
 
-from regtune.changes import changed
-from regtune.distributions import choices_of, holds, plain, read, words
-from regtune.errors import Refused
-from regtune.log import read_log
-from regtune.records import Plain
-from regtune.reports.spaces import spaces
+from regtune.core.distributions import choices_of, holds, plain, read, words
+from regtune.core.errors import Refused
+from regtune.core.records import Plain
+from regtune.reports.figures._spaces import spaces
+from regtune.results.loader import load
 from regtune.samplers._unit import value_at
-from regtune.store import load
-from regtune.sweep import Sweep
+from regtune.storage.compatibility import changed
+from regtune.storage.log import read_log
+from regtune.sweep.sweep import Sweep
 from tests.conftest import write_log
 from tests.resuming import SMALL, ran, rows_of
 from tests.resuming import read as read_sweep

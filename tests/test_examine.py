@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from regtune.errors import Refused
-from regtune.examine import examine
-from regtune.sweep import Sweep
+from regtune.core.errors import Refused
+from regtune.execution.preflight import examine
+from regtune.sweep.sweep import Sweep
 from tests.conftest import question, suggested
 
 SWEEP = """

@@ -15,16 +15,16 @@ from typer.testing import CliRunner
 
 from regtune import load_network
 from regtune.__main__ import app
-from regtune.again import recorded_epochs
-from regtune.build import load_data
-from regtune.checkpoints import Checkpoints
+from regtune.core.errors import Refused
+from regtune.core.records import Cell, Outcome, Trial
 from regtune.data import Place, pixels
-from regtune.errors import Refused
-from regtune.export import export
-from regtune.log import read_log
-from regtune.records import Cell, Outcome, Trial
-from regtune.store import Results, load
-from regtune.training import Training, train
+from regtune.execution.export import export
+from regtune.execution.reproduce import recorded_epochs
+from regtune.results.loader import Results, load
+from regtune.storage.checkpoints import Checkpoints
+from regtune.storage.log import read_log
+from regtune.training.build import load_data
+from regtune.training.trainer import Training, train
 from tests.command_line import called
 from tests.conftest import write_log
 from tests.resuming import SMALL, by_cell, ran, trained_epochs

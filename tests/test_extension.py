@@ -9,12 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from regtune.changes import Changed, changed
-from regtune.errors import Refused
-from regtune.log import read_log
-from regtune.records import Cell, Plain
-from regtune.store import load
-from regtune.sweep import Sweep
+from regtune.core.errors import Refused
+from regtune.core.records import Cell, Plain
+from regtune.results.loader import load
+from regtune.storage.compatibility import Changed, changed
+from regtune.storage.log import read_log
+from regtune.sweep.sweep import Sweep
 from tests.conftest import write_log
 from tests.resuming import SMALL, assert_same_results, by_cell, ran, read, rows_of, trained_epochs
 

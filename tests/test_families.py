@@ -15,22 +15,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from regtune.folders import repeats_of
-from regtune.log import read_log
-from regtune.metric import ACCURACY, ECE, NLL
-from regtune.reports.answer import answer
-from regtune.reports.families import family, others
-from regtune.reports.figures import drawn
-from regtune.reports.folder import printed
-from regtune.reports.metrics import metrics, metrics_as_text
-from regtune.reports.report import page
-from regtune.reports.searches import over_searches, searches_as_text
-from regtune.reports.searches_caption import searches_caption, searches_sentences
+from regtune.analysis.families import family, others
+from regtune.core.metric import ACCURACY, ECE, NLL
+from regtune.reports.figures.catalog import drawn
+from regtune.reports.output import printed
+from regtune.reports.page.report import page
 from regtune.reports.tables import tables
+from regtune.reports.tables.answer import answer
+from regtune.reports.tables.metrics import metrics, metrics_as_text
+from regtune.reports.tables.searches import over_searches, searches_as_text
+from regtune.reports.tables.searches_caption import searches_caption, searches_sentences
+from regtune.results.loader import Results, load
 from regtune.statistics import compare
 from regtune.statistics.directions import compare_with
 from regtune.statistics.racing import Race
-from regtune.store import Results, load
+from regtune.storage.layout import repeats_of
+from regtune.storage.log import read_log
 from tests.conftest import write_log
 from tests.made_up import made_up_log
 

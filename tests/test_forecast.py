@@ -10,10 +10,10 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from regtune.__main__ import app
-from regtune.errors import Refused
-from regtune.forecast import forecast
-from regtune.log import read_log
-from regtune.records import Cell
+from regtune.cli.dry_run import forecast
+from regtune.core.errors import Refused
+from regtune.core.records import Cell
+from regtune.storage.log import read_log
 from tests.conftest import write_log
 from tests.resuming import SMALL, ran, read, rows_of, stopped
 

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from regtune.build import load_data
-from regtune.errors import Refused
-from regtune.global_noise import GlobalStates, seed_all, seeded
-from regtune.lane import Lane
-from regtune.records import Plain, Trial
-from regtune.training import Training, train
+from regtune.core.errors import Refused
+from regtune.core.global_rng import GlobalStates, seed_all, seeded
+from regtune.core.records import Plain, Trial
+from regtune.training.build import load_data
+from regtune.training.lane import Lane
+from regtune.training.trainer import Training, train
 from tests.conftest import same, small_trial
 
 PLUGINS = ("tests.plugin_noise",)

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from optuna.distributions import CategoricalDistribution
 
-from regtune.arms import Arm
-from regtune.errors import Refused
-from regtune.recipe import Recipe
-from regtune.single import read_trial
-from regtune.sweep import Sweep
+from regtune.core.errors import Refused
+from regtune.execution.try_out import read_trial
+from regtune.sweep.arms import Arm
+from regtune.sweep.sweep import Sweep
+from regtune.training.recipe import Recipe
 from tests.command_line import called
 from tests.test_cocktail import COCKTAIL, names, sweep_of, text_of, write
 
@@ -179,7 +179,7 @@ def test_a_regularizer_has_no_knob_called_by_a_word_of_sweep_files(
 ) -> None:
     (tmp_path / f"knob_{word}.py").write_text(
         "from dataclasses import dataclass\nfrom regtune.regularizers import Regularizer\n"
-        "from regtune.space import knob\n@dataclass(frozen=True, kw_only=True)\n"
+        "from regtune.core.knobs import knob\n@dataclass(frozen=True, kw_only=True)\n"
         f"class Own(Regularizer):\n    {word}: bool = knob(default=True, meaning='x')\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))

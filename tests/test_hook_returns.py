@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import nn
 
-from regtune.errors import Refused
-from regtune.noise import Noise
-from regtune.recipe import Recipe, Steps
-from regtune.records import Epoch
+from regtune.core.errors import Refused
+from regtune.core.records import Epoch
+from regtune.core.rng import Noise
+from regtune.core.state import State
 from regtune.regularizers import Regularizer, Step
-from regtune.state import State
+from regtune.training.recipe import Recipe, Steps
 
 X, Y = torch.zeros(2, 1, 3, 3), torch.eye(4)[:2]
 STATE = State(params={"w": torch.zeros(2, 2)}, buffers={}, moments={}, memory={"gives.0": {"a": torch.zeros(1)}})

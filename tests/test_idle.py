@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from regtune.cluster.run import run
-from regtune.idle import idle_gpus
-from regtune.sweep import Sweep
-from regtune.sweep_file import Cluster
+from regtune.execution.idle import idle_gpus
+from regtune.execution.run import run
+from regtune.sweep.schema import Cluster
+from regtune.sweep.sweep import Sweep
 from tests.command_line import called
 from tests.resuming import SMALL
 
@@ -38,9 +38,9 @@ def test_on_ray_it_is_what_the_cluster_has(tmp_path: Path, monkeypatch: pytest.M
     def stop(*_: object) -> None:
         raise InterruptedError
 
-    monkeypatch.setattr("regtune.cluster.joining.cluster", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr("regtune.execution.ray.connect.cluster", lambda *_: contextlib.nullcontext())
     monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 4.0, "GPU": 8.0})
-    monkeypatch.setattr("regtune.cluster.tuning.run_on_ray", stop)
+    monkeypatch.setattr("regtune.execution.ray.tune.run_on_ray", stop)
     (tmp_path / "small.toml").write_text(SMALL)
     said: list[str] = []
     with pytest.raises(InterruptedError):

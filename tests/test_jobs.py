@@ -22,13 +22,13 @@ import ray
 from typer.testing import CliRunner
 
 from regtune.__main__ import app
-from regtune.cluster import connection
-from regtune.cluster.jobs import BEGINNING, job_id, progress
-from regtune.cluster.parcel import entrypoint
-from regtune.errors import Refused
-from regtune.log import read_log
-from regtune.store import load
-from regtune.sweep import Sweep
+from regtune.core.errors import Refused
+from regtune.execution.ray import job_server as connection
+from regtune.execution.ray.jobs import BEGINNING, job_id, progress
+from regtune.execution.ray.package import entrypoint
+from regtune.results.loader import load
+from regtune.storage.log import read_log
+from regtune.sweep.sweep import Sweep
 from tests.conftest import SWEEP
 
 TOKEN = "0123456789abcdef" * 4

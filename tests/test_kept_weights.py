@@ -10,20 +10,20 @@ import pytest
 from typer.testing import CliRunner
 
 from regtune.__main__ import app
-from regtune.attempt import Report
-from regtune.boards import Asked, Listed
-from regtune.build import load_data
-from regtune.checkpoints import Checkpoints, Saved
+from regtune.cli.disk import largest, weights_words
+from regtune.cli.dry_run import forecast
+from regtune.core.errors import Refused
+from regtune.core.metric import METRICS
+from regtune.core.records import Cell, Outcome, Plain, Trial
 from regtune.data import Place
-from regtune.disk import largest, weights_words
-from regtune.errors import Refused
-from regtune.forecast import forecast
-from regtune.kept_weights import KeptWeights
-from regtune.metric import METRICS
-from regtune.phase import Phase
-from regtune.records import Cell, Outcome, Plain, Trial
-from regtune.store import load
-from regtune.sweep import Sweep
+from regtune.execution.attempt import Report
+from regtune.execution.controller import Phase
+from regtune.execution.kept_weights import KeptWeights
+from regtune.results.loader import load
+from regtune.search.scheduler import Asked, Listed
+from regtune.storage.checkpoints import Checkpoints, Saved
+from regtune.sweep.sweep import Sweep
+from regtune.training.build import load_data
 from tests.conftest import small_trial
 from tests.resuming import SMALL, Stopped, by_cell, ran, read, rows_of, stop_at
 from tests.test_board import epoch

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regtune.changes import changed
-from regtune.errors import Refused
-from regtune.later import LATER, read_back, written
-from regtune.log import read_log
-from regtune.records import Plain, Trial
+from regtune.core.errors import Refused
+from regtune.core.knobs import knobs
+from regtune.core.later import LATER, read_back, written
+from regtune.core.records import Plain, Trial
 from regtune.regularizers import REGULARIZERS
-from regtune.space import knobs
+from regtune.storage.compatibility import changed
+from regtune.storage.log import read_log
 from tests.conftest import same, small_trial, trained
 from tests.resuming import SMALL, ran, read, trained_epochs
 

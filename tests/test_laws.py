@@ -21,17 +21,17 @@ from hypothesis import strategies as st
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from torch import Tensor
 
-from regtune.build import build_dataset, split_data
+from regtune.core.errors import Refused
+from regtune.core.knobs import knobs
+from regtune.core.records import Plain, Trial
+from regtune.core.rng import Noise
+from regtune.core.state import Tensors
 from regtune.data import Place, Pool
-from regtune.errors import Refused
-from regtune.lane import Lane
-from regtune.noise import Noise
-from regtune.program import Program
-from regtune.recipe import Recipe, plain_method, read_method
-from regtune.records import Plain, Trial
 from regtune.regularizers import HOOKS, REGULARIZERS, Step, overrides
-from regtune.space import knobs
-from regtune.state import Tensors
+from regtune.training.build import build_dataset, split_data
+from regtune.training.lane import Lane
+from regtune.training.recipe import Recipe, plain_method, read_method
+from regtune.training.train_step import Program
 from tests.conftest import METHODS, neutral, row, same, searched, small_trial, trained
 
 every_method = pytest.mark.parametrize("name", METHODS)

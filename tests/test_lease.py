@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from regtune import lease
-from regtune.errors import Refused
-from regtune.log import Log, read_log
-from regtune.records import Plain
-from regtune.store import load
+from regtune.core.errors import Refused
+from regtune.core.records import Plain
+from regtune.results.loader import load
+from regtune.storage import lease
+from regtune.storage.log import Log, read_log
 from tests.conftest import write_log
 from tests.resuming import SMALL, assert_same_results, ran, rows_of
 
@@ -30,7 +30,7 @@ def held_elsewhere(path: Path, seconds: float = 30.0, age: float = 0.0) -> list[
 def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Return the sleeps that were asked for; none of them takes time."""
     sleeps: list[float] = []
-    monkeypatch.setattr("regtune.lease.time.sleep", sleeps.append)
+    monkeypatch.setattr("regtune.storage.lease.time.sleep", sleeps.append)
     return sleeps
 
 
@@ -80,7 +80,7 @@ def test_a_driver_elsewhere_that_writes_meanwhile_keeps_its_sweep(
     path = tmp_path / "log.jsonl"
     rows = held_elsewhere(path)
     more = [*rows, {**rows[0], "time": time.time()}]
-    monkeypatch.setattr("regtune.lease.time.sleep", lambda seconds: write_log(path, more))
+    monkeypatch.setattr("regtune.storage.lease.time.sleep", lambda seconds: write_log(path, more))
     with Log(path) as log, pytest.raises(Refused) as caught, lease.held(log):
         pytest.fail("the lease is another's")
     assert str(caught.value) == (

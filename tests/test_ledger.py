@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from regtune.cluster.run import run
-from regtune.ledger import ledger, optimism, warnings
-from regtune.log import read_log
-from regtune.store import Results, load
-from regtune.sweep import Sweep
+from regtune.analysis.budget import ledger, optimism, warnings
+from regtune.execution.run import run
+from regtune.results.loader import Results, load
+from regtune.storage.log import read_log
+from regtune.sweep.sweep import Sweep
 from tests.conftest import SWEEP, write_log
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from regtune.lease import SECONDS
-from regtune.limits import Limit, Spent, seconds_at_work
-from regtune.log import read_log
-from regtune.records import Cell, Epoch, Plain
-from regtune.reports.caption import caption
-from regtune.store import load
+from regtune.core.records import Cell, Epoch, Plain
+from regtune.execution.limits import Limit, Spent, seconds_at_work
+from regtune.reports.tables.caption import caption
+from regtune.results.loader import load
+from regtune.storage.lease import SECONDS
+from regtune.storage.log import read_log
 from tests.conftest import write_log
 from tests.resuming import SMALL, assert_same_results, by_cell, ran, rows_of, stopped
 

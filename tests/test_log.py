@@ -17,8 +17,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from regtune.errors import Refused
-from regtune.log import Log, Reading, read_log, sealed
+from regtune.core.errors import Refused
+from regtune.storage.log import Log, Reading, read_log, sealed
 
 ROWS: list[dict[str, Any]] = [
     {"trial": {"seed": 1, "recipe": []}, "loss": 0.1 + 0.2},
@@ -33,7 +33,7 @@ PLAIN = st.recursive(
 WRITER = """
 import sys
 from pathlib import Path
-from regtune.log import Log
+from regtune.storage.log import Log
 with Log(Path(sys.argv[1])) as log:
     for number in range(10**9):
         log.append("row", {"number": number, "filler": "x" * (number * 7919 % 20_000)})

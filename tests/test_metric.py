@@ -16,34 +16,34 @@ from numpy.typing import NDArray
 from ray.tune.schedulers import AsyncHyperBandScheduler
 from scipy import stats
 
-from regtune.board import SearchBoard
-from regtune.choice import score_of
-from regtune.confirm import ConfirmBoard
+from regtune.analysis.budget import optimism
+from regtune.analysis.sweeps import together
+from regtune.analysis.verdicts import against_baseline
+from regtune.cli.progress import Progress
+from regtune.core.errors import Refused
+from regtune.core.halving import Score, Selection, off_is_as_good
+from regtune.core.metric import ACCURACY, ASKED, AUROC, METRICS, NLL, Name
+from regtune.core.records import Cell, Epoch, Outcome
+from regtune.core.selection import score_of
 from regtune.data import Place
-from regtune.display import Progress
-from regtune.errors import Refused
-from regtune.examine import examine
-from regtune.ledger import optimism
-from regtune.log import read_log
-from regtune.metric import ACCURACY, ASKED, AUROC, METRICS, NLL, Name
-from regtune.pruners import CautiousAsha
-from regtune.records import Cell, Epoch, Outcome
+from regtune.execution.preflight import examine
 from regtune.reports.brief import brief
-from regtune.reports.comparison import comparison
-from regtune.reports.figures import drawn
-from regtune.reports.folder import printed
-from regtune.reports.pairs import frame as pairs_frame
-from regtune.reports.report import page
-from regtune.reports.rows import metric_of
+from regtune.reports.figures.catalog import drawn
+from regtune.reports.figures.pairs import frame as pairs_frame
+from regtune.reports.output import printed
+from regtune.reports.page.report import page
 from regtune.reports.tables import tables
-from regtune.reports.together import together
-from regtune.reports.together_words import caption_over_sweeps, table_over_sweeps
-from regtune.reports.tuning import tuning
-from regtune.reports.verdicts import against_baseline
-from regtune.select import SelectBoard
-from regtune.selection import Score, Selection, off_is_as_good
-from regtune.store import Results, load
-from regtune.sweep import Sweep
+from regtune.reports.tables.comparison import comparison
+from regtune.reports.tables.rows import metric_of
+from regtune.reports.tables.sweeps import caption_over_sweeps, table_over_sweeps
+from regtune.reports.tables.tuning import tuning
+from regtune.results.loader import Results, load
+from regtune.search.confirm import ConfirmBoard
+from regtune.search.pruners import CautiousAsha
+from regtune.search.search import SearchBoard
+from regtune.search.select import SelectBoard
+from regtune.storage.log import read_log
+from regtune.sweep.sweep import Sweep
 from tests.conftest import write_log
 from tests.made_up import made_up_log
 from tests.resuming import SMALL, assert_same_results, ran, read, trained_epochs

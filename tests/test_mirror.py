@@ -11,12 +11,12 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from regtune.cluster.run import run
-from regtune.errors import Refused
-from regtune.log import read_log
-from regtune.mirror import Mirror
-from regtune.records import Plain
-from regtune.sweep import Sweep
+from regtune.core.errors import Refused
+from regtune.core.records import Plain
+from regtune.execution.optuna_mirror import Mirror
+from regtune.execution.run import run
+from regtune.storage.log import read_log
+from regtune.sweep.sweep import Sweep
 from tests.command_line import called
 from tests.conftest import ASHA, SWEEP
 

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats.qmc import Sobol
 
-from regtune.choice import Scored, choose, near_of
-from regtune.neighbours import NEAREST, neighbours
-from regtune.resampling import draws, pairs
-from regtune.selection import Score, Selection, place
-from regtune.store import load
+from regtune.core.halving import Score, Selection, place
+from regtune.core.neighbours import NEAREST, neighbours
+from regtune.core.resampling import draws, pairs
+from regtune.core.selection import Scored, choose, near_of
+from regtune.results.loader import load
 from tests.resuming import SMALL, ran
 
 RATE = "optimizer.learning_rate"

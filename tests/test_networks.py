@@ -13,14 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, batch_norm, conv2d, linear, pad
 
-from regtune.catalogue import source
-from regtune.errors import Refused
-from regtune.lane import Lane
+from regtune.cli.catalog import source
+from regtune.core.errors import Refused
+from regtune.core.knobs import read_settings
+from regtune.core.records import Plain, Trial
+from regtune.core.rng import Noise
 from regtune.networks import NETWORKS, Normalize, Slot, fresh, slots
-from regtune.networks._initial import SCHEMES
-from regtune.noise import Noise
-from regtune.records import Plain, Trial
-from regtune.space import read_settings
+from regtune.networks._initializers import SCHEMES
+from regtune.training.lane import Lane
 from tests.conftest import neutral, row, same, searched, small_trial, trained
 
 TINY: dict[str, Plain] = {

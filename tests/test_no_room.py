@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from regtune import machine
-from regtune.attempt import is_fault
+from regtune.core.writing import NO_ROOM, NoRoom, room_for, whole, write
 from regtune.data._cache import cached
 from regtune.data._examples import Examples
 from regtune.data._splits import Pool
-from regtune.writing import NO_ROOM, NoRoom, room_for, whole, write
+from regtune.execution.attempt import is_fault
+from regtune.storage import environment as machine
 from tests.command_line import called
 from tests.resuming import SMALL, assert_same_results, ran, rows_of
 

@@ -14,13 +14,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from regtune.cluster.nodes import Need
-from regtune.cluster.run import run
-from regtune.log import read_log
-from regtune.records import Plain
-from regtune.reports.comparison import comparison
-from regtune.store import load
-from regtune.sweep import Sweep
+from regtune.core.records import Plain
+from regtune.execution.ray.nodes import Need
+from regtune.execution.run import run
+from regtune.reports.tables.comparison import comparison
+from regtune.results.loader import load
+from regtune.storage.log import read_log
+from regtune.sweep.sweep import Sweep
 from tests.command_line import called
 from tests.conftest import SWEEP, untimed
 from tests.test_jobs import free_ports
@@ -34,7 +34,7 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 from regtune.regularizers import Regularizer
-from regtune.space import knob
+from regtune.core.knobs import knob
 
 @dataclass(frozen=True, kw_only=True)
 class Shaky(Regularizer):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import Tensor
 
-from regtune.noise import Noise
+from regtune.core.rng import Noise
 
 P = 1e-4  # smallest p-value that counts as agreement
 MANY = 1 << 18

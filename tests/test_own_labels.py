@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from regtune.core.errors import Refused
 from regtune.data import Place, Pool
 from regtune.data._labels import read_labels
-from regtune.errors import Refused
 from tests.originals import bytes_of
 from tests.test_own_data import npz
 from tests.test_published_data import refusal

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
+from regtune.core.errors import Refused
 from regtune.data import Place, Pool
 from regtune.data._decode import decoded
 from regtune.data._levels import levelled
 from regtune.data.image_folder import ImageFolder
-from regtune.errors import Refused
-from regtune.sweep import Sweep
+from regtune.sweep.sweep import Sweep
 from tests.conftest import SWEEP
 from tests.originals import bytes_of, packed, write_pictures
 from tests.test_published_data import refusal

@@ -8,10 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from regtune.log import read_log
-from regtune.parquet import write_frames
-from regtune.records import Plain
-from regtune.store import Results, load
+from regtune.core.records import Plain
+from regtune.results.loader import Results, load
+from regtune.results.parquet import write_frames
+from regtune.storage.log import read_log
 from tests.conftest import write_log
 from tests.made_up import RATE, made_up_log
 from tests.test_tables import BETTER, HOSTILE, SPREAD

@@ -12,15 +12,15 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from regtune.build import load_data
+from regtune.augmentation import OPERATIONS, Draws, Operation, Ranges, augmented, draw, strengths
+from regtune.augmentation.apply import FAMILIES, dense, sorted_out
+from regtune.augmentation.operations import SIGNED
+from regtune.core.errors import Refused
+from regtune.core.rng import Noise
 from regtune.data import Examples, Splits
-from regtune.errors import Refused
-from regtune.noise import Noise
-from regtune.pictures import OPERATIONS, Draws, Operation, Ranges, augmented, draw, strengths
-from regtune.pictures.apply import FAMILIES, dense, sorted_out
-from regtune.pictures.operations import SIGNED
 from regtune.regularizers import RandAugment, Step, TrivialAugment
 from regtune.regularizers.trivial_augment import WIDE
+from regtune.training.build import load_data
 from tests.conftest import small_trial
 
 SHAPES = [(1, 32, 32), (3, 32, 32), (3, 24, 36), (1, 28, 28), (3, 5, 8), (1, 4, 4), (3, 1, 3), (3, 2, 2)]

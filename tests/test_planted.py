@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from regtune.core.rng import Noise
 from regtune.networks import Slot
-from regtune.noise import Noise
 from regtune.regularizers import Step
 
 SWEEPS = Path(__file__).parents[1] / "benchmarks" / "sweeps"

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from regtune.cluster.parcel import packed
-from regtune.errors import Refused
-from regtune.log import read_log
-from regtune.plugins import find_beside, name_of_plugin, spec_of
-from regtune.sources import fingerprint, plugin_paths, same_sources, shipped_paths
-from regtune.sweep import Sweep
+from regtune.core.errors import Refused
+from regtune.core.plugins import find_beside, name_of_plugin, spec_of
+from regtune.core.sources import fingerprint, plugin_paths, same_sources, shipped_paths
+from regtune.execution.ray.package import packed
+from regtune.storage.log import read_log
+from regtune.sweep.sweep import Sweep
 from tests.conftest import write_log
 from tests.resuming import SMALL, ran, read
 
@@ -221,7 +221,7 @@ def test_what_is_submitted_runs_where_nothing_else_is(folder: Path) -> None:
             "regtune", "small.toml", "outer.py", "effect.py", "deeper.py",
         }  # fmt: skip
         code = (
-            "import json; from regtune.sweep import Sweep; import effect, regtune; "
+            "import json; from regtune.sweep.sweep import Sweep; import effect, regtune; "
             "print(json.dumps([Sweep.read('small.toml').plain()['plugins'], effect.__file__, regtune.__file__]))"
         )
         done = subprocess.run(

@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
-from regtune.board import SearchBoard
-from regtune.changes import changed
-from regtune.choice import Scored
-from regtune.errors import Refused
-from regtune.lives import Lives
-from regtune.log import read_log
-from regtune.neighbours import neighbours
-from regtune.reports.tuning import searched, tuning_caption
-from regtune.resampling import draws
-from regtune.select import SelectBoard
-from regtune.selection import Score, Selection, place
-from regtune.store import load
+from regtune.core.errors import Refused
+from regtune.core.halving import Score, Selection, place
+from regtune.core.neighbours import neighbours
+from regtune.core.resampling import draws
+from regtune.core.selection import Scored
+from regtune.execution.recovery import Lives
+from regtune.reports.tables.tuning import searched, tuning_caption
+from regtune.results.loader import load
+from regtune.search.search import SearchBoard
+from regtune.search.select import SelectBoard
+from regtune.storage.compatibility import changed
+from regtune.storage.log import read_log
 from tests.resuming import SMALL, ran, read, rows_of
 from tests.test_board import finished
 

@@ -12,17 +12,17 @@ import pytest
 from ray.tune.schedulers import AsyncHyperBandScheduler
 from rich.console import Console
 
-from regtune.board import Entry, SearchBoard
-from regtune.cluster.run import run
-from regtune.display import Progress
-from regtune.planned import planned
-from regtune.pruners import PRUNERS, rungs
-from regtune.records import Cell, Outcome
-from regtune.reports.comparison import comparison
+from regtune.cli.plan import planned
+from regtune.cli.progress import Progress
+from regtune.core.records import Cell, Outcome
+from regtune.execution.run import run
 from regtune.reports.formats import markdown
-from regtune.select import best_first
-from regtune.store import Results, load
-from regtune.sweep import Sweep
+from regtune.reports.tables.comparison import comparison
+from regtune.results.loader import Results, load
+from regtune.search.pruners import PRUNERS, rungs
+from regtune.search.search import Entry, SearchBoard
+from regtune.search.select import best_first
+from regtune.sweep.sweep import Sweep
 from tests.conftest import SWEEP
 from tests.curves import recorded
 from tests.test_board import EPOCHS, epoch, finished, sweep_of
@@ -169,6 +169,6 @@ def test_a_stop_at_the_last_epoch_is_the_end(tmp_path: Path) -> None:
 
 
 def test_each_pruner_of_a_sweep_file_exists() -> None:
-    from regtune.sweep_file import Search
+    from regtune.sweep.schema import Search
 
     assert set(PRUNERS) == set(Search.model_fields["pruner"].annotation.__args__)  # type: ignore[union-attr]  # a Literal has them

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torchvision import datasets
 
+from regtune.core.errors import Refused
 from regtune.data import DATASETS, Dataset, Place
-from regtune.errors import Refused
 from tests.originals import bytes_of, labels_of, write_idx, write_pickles, write_svhn
 
 

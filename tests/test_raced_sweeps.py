@@ -8,19 +8,19 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from regtune.board import SearchBoard
-from regtune.boards import Asked
-from regtune.confirm import ConfirmBoard
-from regtune.display import Progress
-from regtune.errors import Refused
-from regtune.forecast import forecast
-from regtune.log import read_log
-from regtune.planned import planned
-from regtune.records import Cell, Outcome
-from regtune.reports.comparison import comparison
+from regtune.cli.dry_run import forecast
+from regtune.cli.plan import planned
+from regtune.cli.progress import Progress
+from regtune.core.errors import Refused
+from regtune.core.records import Cell, Outcome
 from regtune.reports.formats import markdown
-from regtune.select import SelectBoard
-from regtune.store import load
+from regtune.reports.tables.comparison import comparison
+from regtune.results.loader import load
+from regtune.search.confirm import ConfirmBoard
+from regtune.search.scheduler import Asked
+from regtune.search.search import SearchBoard
+from regtune.search.select import SelectBoard
+from regtune.storage.log import read_log
 from tests.conftest import write_log
 from tests.resuming import SMALL, Stopped, assert_same_results, by_cell, ran, read, rows_of
 

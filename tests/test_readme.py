@@ -12,13 +12,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from regtune.catalogue import markdown
-from regtune.reports.answer import answer_lines
+from regtune.cli.catalog import markdown
 from regtune.reports.brief import by_importance
 from regtune.reports.narrow import flowed, narrow
-from regtune.reports.scores import scores, scores_as_text
-from regtune.store import load
-from regtune.sweep import Sweep
+from regtune.reports.tables.answer import answer_lines
+from regtune.reports.tables.scores import scores, scores_as_text
+from regtune.results.loader import load
+from regtune.sweep.sweep import Sweep
 from tests.command_line import called
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from regtune.build import load_data
 from regtune.data import Examples, Place
 from regtune.data.fashion_mnist import FashionMnist
 from regtune.data.image_folder import ImageFolder
 from regtune.data.mnist import Mnist
-from regtune.examine import examine
-from regtune.sweep import Sweep
-from regtune.training import train
+from regtune.execution.preflight import examine
+from regtune.sweep.sweep import Sweep
+from regtune.training.build import load_data
+from regtune.training.trainer import train
 from tests.conftest import SWEEP, small_trial
 
 pytestmark = pytest.mark.real

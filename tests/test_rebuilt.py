@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from regtune.attempt import Report
-from regtune.board import SearchBoard
-from regtune.phase import Phase
-from regtune.records import Cell, Epoch, Outcome, Plain
-from regtune.sweep import Sweep
+from regtune.core.records import Cell, Epoch, Outcome, Plain
+from regtune.execution.attempt import Report
+from regtune.execution.controller import Phase
+from regtune.search.search import SearchBoard
+from regtune.sweep.sweep import Sweep
 from tests.conftest import SWEEP
 from tests.curves import recorded
 from tests.test_board import epoch, finished

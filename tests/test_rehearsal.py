@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 
+from regtune.core.errors import Refused
+from regtune.core.global_rng import GlobalStates
 from regtune.data import Place
-from regtune.errors import Refused
-from regtune.examine import examine
-from regtune.global_noise import GlobalStates
-from regtune.rehearsal import rehearse, variants
-from regtune.sweep import Sweep
+from regtune.execution.preflight import examine
+from regtune.execution.rehearsal import rehearse, variants
+from regtune.sweep.sweep import Sweep
 
 SWEEP = """
 plugins = ["tests.plugin_noise"]

@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from scipy import stats
 from statsmodels.stats.weightstats import DescrStatsW
 
-from regtune.changes import changed
-from regtune.errors import Refused
-from regtune.log import read_log
-from regtune.reports.folder import printed
-from regtune.reports.scores import scores, scores_as_text
-from regtune.reports.searches import over_searches, searches_as_text
+from regtune.core.errors import Refused
+from regtune.reports.output import printed
 from regtune.reports.tables import tables
+from regtune.reports.tables.scores import scores, scores_as_text
+from regtune.reports.tables.searches import over_searches, searches_as_text
+from regtune.results.loader import Results, load
 from regtune.statistics.relevance import Relevance, relevance
-from regtune.store import Results, load
+from regtune.storage.compatibility import changed
+from regtune.storage.log import read_log
 from tests.conftest import write_log
 from tests.made_up import made_up_log
 from tests.resuming import SMALL, ran, read, rows_of, trained_epochs

@@ -11,13 +11,13 @@ import pytest
 import torch
 from PIL import Image
 
-from regtune.cluster.run import run
-from regtune.cluster.shipment import Shipment
 from regtune.data import Dataset, Examples, Place, Pool, Splits, repeated, unequal
-from regtune.examine import examine, remarks
-from regtune.export import export
-from regtune.store import load
-from regtune.sweep import Sweep
+from regtune.execution.export import export
+from regtune.execution.preflight import examine, remarks
+from regtune.execution.ray.shipment import Shipment
+from regtune.execution.run import run
+from regtune.results.loader import load
+from regtune.sweep.sweep import Sweep
 from tests.command_line import called
 from tests.conftest import SWEEP
 from tests.originals import bytes_of, labels_of, write_pictures

@@ -18,31 +18,31 @@ from scipy import stats
 from typer.testing import CliRunner
 
 from regtune.__main__ import app
-from regtune.board import SearchBoard
-from regtune.cluster.jobs import job_id, progress
-from regtune.cluster.run import run
-from regtune.control import controlled
-from regtune.display import Progress
-from regtune.errors import Refused
-from regtune.folders import repeats_of
-from regtune.forecast import forecast_all
-from regtune.limits import Limit
-from regtune.lives import Watch
-from regtune.log import read_log
-from regtune.mirror import Mirror
-from regtune.planned import planned
-from regtune.records import Cell
-from regtune.repeats import run_all
-from regtune.reports.folder import printed, repeats_in, write_folder
+from regtune.analysis.repeated import repeated
+from regtune.cli.dry_run import forecast_all
+from regtune.cli.plan import planned
+from regtune.cli.progress import Progress
+from regtune.core.control import controlled
+from regtune.core.errors import Refused
+from regtune.core.records import Cell
+from regtune.execution.limits import Limit
+from regtune.execution.optuna_mirror import Mirror
+from regtune.execution.ray.jobs import job_id, progress
+from regtune.execution.recovery import Watch
+from regtune.execution.repeats import run_all
+from regtune.execution.run import run
 from regtune.reports.formats import SWEEPS
-from regtune.reports.repeated import repeated
-from regtune.reports.searches import over_searches, searches_as_text
-from regtune.reports.searches_caption import searches_caption, searches_sentences
-from regtune.reports.sections import sections
+from regtune.reports.output import printed, repeats_in, write_folder
+from regtune.reports.page.sections import sections
+from regtune.reports.tables.searches import over_searches, searches_as_text
+from regtune.reports.tables.searches_caption import searches_caption, searches_sentences
+from regtune.results.loader import Results, load
 from regtune.samplers import SAMPLERS
-from regtune.store import Results, load
-from regtune.sweep import Sweep
-from regtune.sweep_file import MAX_SEED, MAX_TRIALS
+from regtune.search.search import SearchBoard
+from regtune.storage.layout import repeats_of
+from regtune.storage.log import read_log
+from regtune.sweep.schema import MAX_SEED, MAX_TRIALS
+from regtune.sweep.sweep import Sweep
 from tests.conftest import write_log
 from tests.made_up import RATE, made_up_log
 from tests.resuming import SMALL, Stopped, assert_same_results, read, stop_at

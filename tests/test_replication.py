@@ -13,12 +13,12 @@ from lanes import by_lanes
 from replicas import covered, false_verdicts, summary
 from replication import is_over, nth, verdicts_of
 
-from regtune.cluster.run import run
+from regtune.core.errors import Refused
+from regtune.core.records import Plain
 from regtune.data import Place
-from regtune.errors import Refused
-from regtune.records import Plain
-from regtune.store import Results, load
-from regtune.sweep import Sweep
+from regtune.execution.run import run
+from regtune.results.loader import Results, load
+from regtune.sweep.sweep import Sweep
 from tests.conftest import SWEEP
 from tests.test_splits import FRESH, own_sweep
 

@@ -11,11 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from regtune.records import Plain
-from regtune.reports import effects, importance, learning, magnitudes, pairs, progress, sensitivity, survival
-from regtune.reports.figures import FIGURES, drawn
-from regtune.reports.report import page, write_report
-from regtune.store import Results, load
+from regtune.core.records import Plain
+from regtune.reports.figures import best_so_far as progress
+from regtune.reports.figures import effects, importance, pairs, sensitivity, survival
+from regtune.reports.figures import learning_curves as learning
+from regtune.reports.figures import rand_augment as magnitudes
+from regtune.reports.figures.catalog import FIGURES, drawn
+from regtune.reports.page.report import page, write_report
+from regtune.results.loader import Results, load
 from tests.command_line import called
 from tests.made_up import RATE, made_up_log
 from tests.test_tables import BETTER, HOSTILE, POOR, SPREAD

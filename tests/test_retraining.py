@@ -10,20 +10,20 @@ import pytest
 import torch
 from rich.console import Console
 
-from regtune.build import load_data
-from regtune.cluster.run import run
+from regtune.cli.plan import planned
+from regtune.core.errors import Refused
+from regtune.core.records import Epoch, Trial
 from regtune.data import joined
-from regtune.errors import Refused
-from regtune.lane import Lane
-from regtune.log import read_log
-from regtune.planned import planned
-from regtune.program import Program
-from regtune.records import Epoch, Trial
-from regtune.reports.comparison import comparison
+from regtune.execution.run import run
 from regtune.reports.formats import markdown
-from regtune.store import load, right_answers
-from regtune.sweep import Sweep
-from regtune.training import Training, train
+from regtune.reports.tables.comparison import comparison
+from regtune.results.loader import load, right_answers
+from regtune.storage.log import read_log
+from regtune.sweep.sweep import Sweep
+from regtune.training.build import load_data
+from regtune.training.lane import Lane
+from regtune.training.train_step import Program
+from regtune.training.trainer import Training, train
 from tests.conftest import SWEEP, neutral, row, small_trial
 
 STOPPING = {"name": "early_stopping", "patience": 2, "monitor": "val_loss", "every": 1}

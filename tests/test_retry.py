@@ -13,14 +13,14 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from regtune.__main__ import app
-from regtune.changes import Changed, changed
-from regtune.display import Progress
-from regtune.errors import Refused
-from regtune.forecast import forecast
-from regtune.log import read_log
-from regtune.records import Cell, Plain
-from regtune.reports.failures import failed_whole
-from regtune.store import load
+from regtune.analysis.failures import failed_whole
+from regtune.cli.dry_run import forecast
+from regtune.cli.progress import Progress
+from regtune.core.errors import Refused
+from regtune.core.records import Cell, Plain
+from regtune.results.loader import load
+from regtune.storage.compatibility import Changed, changed
+from regtune.storage.log import read_log
 from tests.conftest import write_log
 from tests.resuming import SMALL, Stopped, by_cell, ran, read, rows_of, table_of_epochs, table_of_trials, trained_epochs
 
@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from optuna.distributions import FloatDistribution
 from regtune.regularizers import Regularizer
-from regtune.space import knob
+from regtune.core.knobs import knob
 
 @dataclass(frozen=True, kw_only=True)
 class Fixme(Regularizer):

@@ -14,26 +14,26 @@ import pytest
 import torch
 from rich.console import Console
 
-from regtune.attempt import Report
-from regtune.checkpoints import Checkpoints
-from regtune.cluster.parcel import entrypoint
-from regtune.cluster.run import run
+from regtune.analysis.budget import ledger
+from regtune.cli.dry_run import forecast
+from regtune.core.errors import Refused
+from regtune.core.records import Cell, Plain
+from regtune.core.taken import REUSED, origin
 from regtune.data import Examples, Pool, fingerprint
-from regtune.errors import Refused
-from regtune.forecast import forecast
-from regtune.ledger import ledger
-from regtune.limits import trained_seconds
-from regtune.log import read_log, sealed
-from regtune.phase import Phase
-from regtune.records import Cell, Plain
-from regtune.repeats import run_all
-from regtune.reports.budget import budget_caption
-from regtune.reports.comparison import comparison
-from regtune.reuse import reusing
-from regtune.store import load
-from regtune.sweep import Sweep
-from regtune.taken import REUSED, origin
-from regtune.trained import Run, Trained
+from regtune.execution.attempt import Report
+from regtune.execution.controller import Phase
+from regtune.execution.limits import trained_seconds
+from regtune.execution.ray.package import entrypoint
+from regtune.execution.repeats import run_all
+from regtune.execution.reuse import reusing
+from regtune.execution.run import run
+from regtune.execution.trained import Run, Trained
+from regtune.reports.tables.budget import budget_caption
+from regtune.reports.tables.comparison import comparison
+from regtune.results.loader import load
+from regtune.storage.checkpoints import Checkpoints
+from regtune.storage.log import read_log, sealed
+from regtune.sweep.sweep import Sweep
 from tests.command_line import called
 from tests.resuming import SMALL, Stopped, rows_of, stop_at, table_of_epochs, table_of_trials, trained_epochs
 from tests.test_board import epoch, finished

@@ -11,23 +11,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regtune.choice import Scored, choose
-from regtune.errors import Refused
-from regtune.forecast import forecast
-from regtune.log import read_log
-from regtune.metric import ACCURACY
-from regtune.planned import planned
-from regtune.records import Cell, Plain
-from regtune.reports.comparison import comparison
-from regtune.reports.families import family
+from regtune.analysis.families import family
+from regtune.analysis.luck import beyond
+from regtune.cli.dry_run import forecast
+from regtune.cli.plan import planned
+from regtune.core.errors import Refused
+from regtune.core.halving import Score, Selection, parted, place
+from regtune.core.metric import ACCURACY
+from regtune.core.records import Cell, Plain
+from regtune.core.resampling import DRAWS, LEAST, MOST, draws, pairs, rivals
+from regtune.core.selection import Scored, choose
 from regtune.reports.formats import markdown
-from regtune.reports.luck import beyond
-from regtune.resampling import DRAWS, LEAST, MOST, draws, pairs, rivals
-from regtune.selection import Score, Selection, parted, place
+from regtune.reports.tables.comparison import comparison
+from regtune.results.loader import Results, load
 from regtune.statistics import compare
 from regtune.statistics.search_variance import at_least, mean_known, search_variance
-from regtune.store import Results, load
-from regtune.sweep import Sweep
+from regtune.storage.log import read_log
+from regtune.sweep.sweep import Sweep
 from tests.conftest import write_log
 from tests.resuming import assert_same_results, ran, read, rows_of, stopped
 from tests.test_repeats import words
@@ -149,7 +149,7 @@ def test_no_arm_has_less_than_the_mean_of_the_variances_that_are_known() -> None
 
 def test_verdicts_are_by_no_less_than_the_mean(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
     known = {"smooth": 1e-8, "ruined": 3e-8}
-    monkeypatch.setattr("regtune.reports.families.beyond", lambda results, column: known)
+    monkeypatch.setattr("regtune.analysis.families.beyond", lambda results, column: known)
     assert family(results, ACCURACY)["smooth"].beyond == pytest.approx(2e-8)
     assert family(results, ACCURACY, least=0.5)["smooth"].beyond == 0.5
 

@@ -15,23 +15,23 @@ import pandas as pd
 import pytest
 import torch
 
-from regtune.attempt import Pace, attempt
-from regtune.cluster.run import run
+from regtune.core.errors import Refused
+from regtune.core.records import Plain
 from regtune.data import Pool, Splits
-from regtune.errors import Refused
-from regtune.log import Log, read_log
-from regtune.phase import Phase
-from regtune.records import Plain
-from regtune.reports.comparison import comparison
+from regtune.execution.attempt import Pace, attempt
+from regtune.execution.controller import Phase
+from regtune.execution.run import run
 from regtune.reports.formats import markdown
-from regtune.store import load
-from regtune.sweep import Sweep
+from regtune.reports.tables.comparison import comparison
+from regtune.results.loader import load
+from regtune.storage.log import Log, read_log
+from regtune.sweep.sweep import Sweep
 from tests.command_line import called
 from tests.conftest import ASHA, SWEEP, untimed, write_log
 
 DRIVER = (
-    "import os, signal, sys; from pathlib import Path; from regtune.sweep import Sweep; "
-    "from regtune.cluster.run import run; import regtune.log as log; "
+    "import os, signal, sys; from pathlib import Path; from regtune.sweep.sweep import Sweep; "
+    "from regtune.execution.run import run; import regtune.storage.log as log; "
     "left, torn = int(sys.argv[3]), int(sys.argv[4]); write = os.write\n"
     "def killed(file, line):\n"
     "    global left\n"
@@ -181,7 +181,7 @@ FAULTY = '''
 from dataclasses import dataclass
 import torch
 from regtune.regularizers import Forward, Regularizer
-from regtune.space import knob
+from regtune.core.knobs import knob
 
 @dataclass(frozen=True, kw_only=True)
 class Faulty(Regularizer):

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from scipy.stats import qmc
 
-from regtune.methods import Condition
+from regtune.core.search_space import Condition
 from regtune.samplers import SAMPLERS, frozen
 from regtune.samplers._unit import value_at
 from regtune.samplers.grid import grid_size, levels, shuffled

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from regtune.planned import planned
-from regtune.searched import doubts, knob_rows
-from regtune.sweep import Sweep
+from regtune.cli.plan import planned
+from regtune.sweep.searched import doubts, knob_rows
+from regtune.sweep.sweep import Sweep
 from tests.conftest import SWEEP
 
 RATE = "learning_rate = { low = 0.001, high = 0.3, log = true }"

@@ -15,23 +15,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from regtune.board import SearchBoard
-from regtune.build import build_dataset, split_data
-from regtune.cluster.run import run
+from regtune.cli.dry_run import forecast
+from regtune.core.errors import Refused
+from regtune.core.halving import Score, Selection, off_is_as_good, parted, pick, place
+from regtune.core.records import Cell, Trial
 from regtune.data import Place
-from regtune.errors import Refused
-from regtune.forecast import forecast
-from regtune.log import read_log
-from regtune.records import Cell, Trial
-from regtune.repeats import run_all
+from regtune.execution.repeats import run_all
+from regtune.execution.run import run
 from regtune.reports.brief import brief
-from regtune.reports.comparison import comparison
 from regtune.reports.formats import markdown
-from regtune.reports.searches import over_searches
 from regtune.reports.tables import tables
-from regtune.selection import Score, Selection, off_is_as_good, parted, pick, place
-from regtune.store import Results, load
-from regtune.sweep import Sweep
+from regtune.reports.tables.comparison import comparison
+from regtune.reports.tables.searches import over_searches
+from regtune.results.loader import Results, load
+from regtune.search.search import SearchBoard
+from regtune.storage.log import read_log
+from regtune.sweep.sweep import Sweep
+from regtune.training.build import build_dataset, split_data
 from tests.conftest import small_trial
 from tests.resuming import SMALL, assert_same_results, ran, read, rows_of, stopped
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from regtune.display import Progress
-from regtune.records import Cell
-from regtune.silence import Silence
-from regtune.sweep import Sweep
+from regtune.cli.progress import Progress
+from regtune.cli.silence import Silence
+from regtune.core.records import Cell
+from regtune.sweep.sweep import Sweep
 
 SILENT = "no trial has reported for 0:30"
 A, B, C = (Cell(arm, "search", number) for arm, number in (("baseline", 0), ("dropout", 0), ("mixup", 0)))

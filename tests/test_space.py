@@ -16,12 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from regtune.errors import Refused
-from regtune.interval import Interval
-from regtune.ranges import read_space
-from regtune.recipe import read_method
+from regtune.core.errors import Refused
+from regtune.core.interval import Interval
+from regtune.core.knobs import Knob, knob, knobs, plain_settings, read_settings
 from regtune.regularizers import REGULARIZERS
-from regtune.space import Knob, knob, knobs, plain_settings, read_settings
+from regtune.sweep.ranges import read_space
+from regtune.training.recipe import read_method
 
 ENDLESS = 1 << 20_000  # TOML writes it in hexadecimal; Python refuses to write it in decimal
 
@@ -313,7 +313,11 @@ def test_two_things_of_one_name_are_refused(module: Callable[[str, str], str]) -
         ("broken_odd", "class Odd(BaseException): pass\nraise Odd('x')", "Odd: 'x' (broken_odd.py:2)"),
         ("broken_import", "import not_there", "it imports not_there, which is not installed"),
         ("broken_import_of_prefix", "import broken_import_of", "it imports broken_import_of, which is not installed"),
-        ("broken_knob", MADE_UP + "from regtune.space import knob\nx = knob(default=1, meaning='', legal='0')", "0"),
+        (
+            "broken_knob",
+            MADE_UP + "from regtune.core.knobs import knob\nx = knob(default=1, meaning='', legal='0')",
+            "0",
+        ),
     ],
 )
 def test_a_plugin_that_fails_is_refused(name: str, source: str, said: str, module: Callable[[str, str], str]) -> None:
@@ -329,7 +333,7 @@ def test_a_plugin_that_does_not_exist_is_refused(name: str) -> None:
 
 def test_knobs_without_the_dataclass_decorator_are_refused(module: Callable[[str, str], str]) -> None:
     source = (
-        "from regtune.regularizers import Regularizer\nfrom regtune.space import knob\n"
+        "from regtune.regularizers import Regularizer\nfrom regtune.core.knobs import knob\n"
         "class Forgot(Regularizer):\n    p: float = knob(default=0.5, legal='[0, 1)', meaning='x')\n"
     )
     assert "Forgot: expected @dataclass(frozen=True, kw_only=True) above the class" in not_found(
@@ -341,7 +345,7 @@ FIELDS = """
 from dataclasses import dataclass, field
 from typing import ClassVar
 from regtune.regularizers import Regularizer
-from regtune.space import knob
+from regtune.core.knobs import knob
 
 DECORATED
 class Shy(Regularizer):

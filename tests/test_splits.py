@@ -11,19 +11,19 @@ from typing import Any
 import pytest
 import torch
 
-from regtune.build import load_data, split_data
-from regtune.cluster.run import run
-from regtune.cluster.shipment import Shipment
+from regtune.core.errors import Refused
+from regtune.core.records import Trial
 from regtune.data import Dataset, Examples, Place, Pool, Splits, channel_statistics, joined
 from regtune.data._room import resident
 from regtune.data.image_folder import ImageFolder
-from regtune.errors import Refused
-from regtune.examine import examine
-from regtune.log import read_log
-from regtune.records import Trial
+from regtune.execution.preflight import examine
+from regtune.execution.ray.shipment import Shipment
+from regtune.execution.run import run
 from regtune.reports.formats import markdown
-from regtune.store import load
-from regtune.sweep import Sweep
+from regtune.results.loader import load
+from regtune.storage.log import read_log
+from regtune.sweep.sweep import Sweep
+from regtune.training.build import load_data, split_data
 from tests.conftest import SWEEP, small_trial
 from tests.originals import bytes_of, labels_of, write_pictures
 from tests.test_own_data import npz

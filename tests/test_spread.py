@@ -12,16 +12,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from regtune.errors import Refused
-from regtune.reports.folder import printed, repeats_in
+from regtune.analysis.spread import spread
+from regtune.core.errors import Refused
 from regtune.reports.formats import FORMATS
-from regtune.reports.sections import sections
-from regtune.reports.spread import spread
-from regtune.reports.spread_table import NOT
-from regtune.reports.table import Table
+from regtune.reports.output import printed, repeats_in
+from regtune.reports.page.sections import sections
 from regtune.reports.tables import tables
+from regtune.reports.tables._table import Table
+from regtune.reports.tables.spread import NOT
+from regtune.results.loader import Results, load, right_answers
 from regtune.statistics.spread import binomial_part, search_part, seed_and_example_parts, seed_variance
-from regtune.store import Results, load, right_answers
 from tests.made_up import made_up_log
 
 BASE, OTHER = (0.50, 0.52, 0.49, 0.53, 0.51), (0.53, 0.50, 0.56, 0.58, 0.52)

@@ -12,7 +12,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from regtune.statistics import against, bca_interval, compare, every_pair, mean_interval, preference, share_interval
-from regtune.statistics.further import further_seeds
+from regtune.statistics.power import further_seeds
 
 scores = st.lists(st.floats(-1, 1, allow_nan=False).map(lambda v: round(v, 4)), min_size=0, max_size=12)
 

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.distributions import IntDistribution
 
-from regtune.catalogue import knob_line
-from regtune.errors import Refused
-from regtune.ranges import read_searched
+from regtune.cli.catalog import knob_line
+from regtune.core.errors import Refused
+from regtune.core.knobs import knobs
 from regtune.regularizers import REGULARIZERS, EarlyStopping
-from regtune.space import knobs
-from regtune.sweep import Sweep
+from regtune.sweep.ranges import read_searched
+from regtune.sweep.sweep import Sweep
 from tests.resuming import SMALL, read
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from regtune.errors import Refused
-from regtune.sweep import Sweep
+from regtune.core.errors import Refused
+from regtune.sweep.sweep import Sweep
 from tests.command_line import called
 from tests.conftest import METHODS
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from regtune.reports.comparison import comparison
-from regtune.reports.folder import printed
 from regtune.reports.formats import FORMATS
 from regtune.reports.latex import escaped
-from regtune.reports.unsaid import unsaid
-from regtune.store import load
+from regtune.reports.output import printed
+from regtune.reports.tables.comparison import comparison
+from regtune.reports.tables.unsaid import unsaid
+from regtune.results.loader import load
 from tests.command_line import called
 from tests.made_up import made_up_log
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from regtune import __version__
-from regtune.log import read_log
+from regtune.storage.log import read_log
 from tests.command_line import called
 from tests.conftest import SWEEP
 from tests.originals import bytes_of

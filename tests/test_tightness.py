@@ -15,18 +15,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from regtune.changes import changed
-from regtune.errors import Refused
-from regtune.examine import examine
-from regtune.lane import Lane
-from regtune.last_layer import check_last_layer, features_of
+from regtune.core.errors import Refused
+from regtune.core.records import Epoch, Retrain, Trial
+from regtune.execution.preflight import examine
 from regtune.networks import NETWORKS
-from regtune.records import Epoch, Retrain, Trial
-from regtune.store import load
-from regtune.sweep import Sweep
-from regtune.tightness import Tightness
-from regtune.tightness import tightness as tightness_in_batches
-from regtune.training import train
+from regtune.results.loader import load
+from regtune.storage.compatibility import changed
+from regtune.sweep.sweep import Sweep
+from regtune.training.features import check_last_layer, features_of
+from regtune.training.lane import Lane
+from regtune.training.neural_collapse import Tightness
+from regtune.training.neural_collapse import tightness as tightness_in_batches
+from regtune.training.trainer import train
 from tests.conftest import small_trial, trained
 from tests.resuming import SMALL, ran, read
 from tests.test_networks import TINY, every_network, started, straight, tiny_trial

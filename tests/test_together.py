@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from regtune.errors import Refused
-from regtune.records import Plain
-from regtune.reports.folder import printed
+from regtune.analysis.labels import labels, slugs
+from regtune.analysis.sweeps import frame, together
+from regtune.core.errors import Refused
+from regtune.core.records import Plain
 from regtune.reports.formats import to_csv
-from regtune.reports.labels import labels, slugs
-from regtune.reports.together import frame, together
-from regtune.reports.together_words import caption_over_sweeps, sentences_over_sweeps, table_over_sweeps
+from regtune.reports.output import printed
+from regtune.reports.tables.sweeps import caption_over_sweeps, sentences_over_sweeps, table_over_sweeps
+from regtune.results.loader import Results, load
 from regtune.statistics.ranks import ranks
-from regtune.store import Results, load
 from tests.command_line import called
 from tests.made_up import made_up_log
 from tests.test_tables import HOSTILE, strict

@@ -9,17 +9,17 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from regtune.again import recorded_epochs
-from regtune.attempt import Report
-from regtune.boards import Asked, Listed
-from regtune.checkpoints import Checkpoints
-from regtune.ledger import ledger
-from regtune.limits import trained_seconds
-from regtune.log import read_log
-from regtune.phase import Phase
-from regtune.records import SAME, Cell, Outcome, Plain
-from regtune.store import load
-from regtune.trained import Trained
+from regtune.analysis.budget import ledger
+from regtune.core.records import SAME, Cell, Outcome, Plain
+from regtune.execution.attempt import Report
+from regtune.execution.controller import Phase
+from regtune.execution.limits import trained_seconds
+from regtune.execution.reproduce import recorded_epochs
+from regtune.execution.trained import Trained
+from regtune.results.loader import load
+from regtune.search.scheduler import Asked, Listed
+from regtune.storage.checkpoints import Checkpoints
+from regtune.storage.log import read_log
 from tests.conftest import small_trial
 from tests.resuming import (
     SMALL,

@@ -13,15 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 
-from regtune.bits import packed, unpacked
-from regtune.build import load_data
-from regtune.errors import Refused
-from regtune.lane import Lane
-from regtune.measure import calibration_error, measure, sizes
-from regtune.noise import Noise
-from regtune.optimizers import SGD, AdamW, Optimizer
-from regtune.records import Trial
-from regtune.training import train
+from regtune.core.bitset import packed, unpacked
+from regtune.core.errors import Refused
+from regtune.core.records import Trial
+from regtune.core.rng import Noise
+from regtune.optimizers._base import SGD, AdamW, Optimizer
+from regtune.training.build import load_data
+from regtune.training.evaluation import calibration_error, measure, sizes
+from regtune.training.lane import Lane
+from regtune.training.trainer import train
 from tests.conftest import small_trial, trained
 
 MEASURED = {

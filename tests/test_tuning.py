@@ -18,18 +18,18 @@ from hypothesis import strategies as st
 from opda.nonparametric import EmpiricalDistribution
 from scipy import stats
 
-from regtune.errors import Refused
-from regtune.reports import tuning_curves
-from regtune.reports.comparison import comparison
-from regtune.reports.drawing import Nothing
-from regtune.reports.folder import printed
+from regtune.core.errors import Refused
+from regtune.reports.figures import tuning_curves
+from regtune.reports.figures._drawing import Nothing
 from regtune.reports.formats import FORMATS
-from regtune.reports.sections import sections
+from regtune.reports.output import printed
+from regtune.reports.page.sections import sections
 from regtune.reports.tables import tables
-from regtune.reports.tuning import BAND as BAND_OF
-from regtune.reports.tuning import tuning
+from regtune.reports.tables.comparison import comparison
+from regtune.reports.tables.tuning import BAND as BAND_OF
+from regtune.reports.tables.tuning import tuning
+from regtune.results.loader import Results, load
 from regtune.statistics.tuning import MOST_SIMULATED, round_budgets, tuning_curve
-from regtune.store import Results, load
 from tests.made_up import made_up_log
 
 BAND = BAND_OF.format(ends="0 or 100")

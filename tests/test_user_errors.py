@@ -13,18 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from regtune.attempt import Pace, attempt
-from regtune.build import load_data
-from regtune.errors import Refused
-from regtune.examine import examine
-from regtune.log import read_log
-from regtune.own_code import frames_of, is_own, place_of
-from regtune.records import Cell, Outcome, Plain
-from regtune.rehearsal import rehearse
-from regtune.reports.failures import failed_lines
+from regtune.analysis.failures import failed_lines
+from regtune.core.errors import Refused
+from regtune.core.own_code import frames_of, is_own, place_of
+from regtune.core.records import Cell, Outcome, Plain
+from regtune.core.signals import Interrupted, sigint_marked
+from regtune.execution.attempt import Pace, attempt
+from regtune.execution.preflight import examine
+from regtune.execution.rehearsal import rehearse
 from regtune.reports.formats import markdown
-from regtune.store import load
-from regtune.termination import Interrupted, sigint_marked
+from regtune.results.loader import load
+from regtune.storage.log import read_log
+from regtune.training.build import load_data
 from tests.conftest import small_trial
 from tests.resuming import SMALL, by_cell, ran, read, rows_of
 
@@ -162,7 +162,7 @@ def test_an_interruption_inside_the_user_s_code_is_told_from_one_that_it_raises(
             raise error
 
         with monkeypatch.context() as patched:
-            patched.setattr("regtune.attempt.Training.__next__", raising)
+            patched.setattr("regtune.execution.attempt.Training.__next__", raising)
             return [*attempt(trial, load_data(trial), PACE)][-1].outcome
 
     with pytest.raises(Interrupted):
@@ -208,7 +208,7 @@ def test_own_is_what_is_neither_installed_nor_python_s_nor_regtune_s() -> None:
 
     import torch
 
-    from regtune import shelf
+    from regtune.core import registry as shelf
 
     assert is_own(__file__)
     assert is_own("/home/me/plugins/mine.py")

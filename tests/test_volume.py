@@ -13,14 +13,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from regtune.records import Plain
-from regtune.reports.critical import columns, critical, groups, two_lines
-from regtune.reports.drawing import Nothing
-from regtune.reports.figures import FIGURES, figure
-from regtune.reports.together import Together
-from regtune.reports.volume import volume
+from regtune.analysis.sweeps import Together
+from regtune.core.records import Plain
+from regtune.reports.figures._drawing import Nothing
+from regtune.reports.figures.catalog import FIGURES, figure
+from regtune.reports.figures.critical_difference import columns, critical, groups, two_lines
+from regtune.reports.page.several import volume
+from regtune.results.loader import load
 from regtune.statistics.ranks import ranks
-from regtune.store import load
 from tests.command_line import called
 from tests.made_up import made_up_log
 from tests.test_tables import HOSTILE

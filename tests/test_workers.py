@@ -8,8 +8,8 @@ from typing import Any
 
 from ray.tune.experiment import Trial as TuneTrial
 
-from regtune.attempt import Pace
-from regtune.cluster.adapters import PhaseScheduler
+from regtune.execution.attempt import Pace
+from regtune.execution.ray.adapters import PhaseScheduler
 
 PACE = Pace(rungs=(), checkpoint_seconds=60, trial_seconds=None, weights=False)
 

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from regtune.board import SearchBoard
-from regtune.boards import Asked
-from regtune.distributions import choices_of
-from regtune.log import read_log
-from regtune.records import Outcome
+from regtune.core.distributions import choices_of
+from regtune.core.records import Outcome
 from regtune.samplers import SAMPLING, as_worst, frozen, is_bad
-from regtune.sweep import Sweep
+from regtune.search.scheduler import Asked
+from regtune.search.search import SearchBoard
+from regtune.storage.log import read_log
+from regtune.sweep.sweep import Sweep
 from tests.conftest import question, suggested, write_log
 from tests.resuming import SMALL, ran, read, rows_of
 from tests.test_board import epoch, finished, sweep_of

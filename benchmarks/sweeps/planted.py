@@ -17,10 +17,10 @@ import torch
 from optuna.distributions import FloatDistribution
 from torch import Tensor
 
+from regtune.core.knobs import knob
+from regtune.core.state import Number
 from regtune.networks import Slot
 from regtune.regularizers import Regularizer, Step
-from regtune.space import knob
-from regtune.state import Number
 
 GRID = 1024  # levels per unit: whole numbers add up to the same sum in every order, alone and in a lane
 WORD = 0xFFFFFFFF

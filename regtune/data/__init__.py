@@ -1,14 +1,14 @@
 """The shelf of data sets: one file = one data set -> tensors, split once and for all by a seed."""
 
+from regtune.core.registry import Shelf
 from regtune.data._base import Dataset
-from regtune.data._corrupt import corrupted
+from regtune.data._corruption import corrupted
 from regtune.data._examples import Batches, Examples, joined, pixels
 from regtune.data._fingerprint import fingerprint
-from regtune.data._place import Place
+from regtune.data._location import Place
 from regtune.data._remarks import repeated, unequal
 from regtune.data._splits import Pool, Splits, carve, checked, named, splits_beside
 from regtune.data._statistics import channel_statistics
-from regtune.shelf import Shelf
 
 DATASETS: Shelf[Dataset] = Shelf(package=__name__, base=Dataset, noun="data set")  # type: ignore[type-abstract]  # a shelf never instantiates its base
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import abc
 from dataclasses import dataclass, replace
 
-from regtune.data._place import Place
+from regtune.core.errors import Refused
+from regtune.core.knobs import knob
+from regtune.core.registry import name_of
+from regtune.data._location import Place
 from regtune.data._splits import Pool, Splits, carve
-from regtune.errors import Refused
-from regtune.shelf import name_of
-from regtune.space import knob
 
 LEAST_TEST = 10  # examples, where the test split is what the others leave
 

@@ -23,10 +23,10 @@ from typing import Any
 
 import torch
 
+from regtune.core.records import Plain
+from regtune.core.writing import NoRoom, whole
 from regtune.data._examples import Examples
 from regtune.data._splits import Pool
-from regtune.records import Plain
-from regtune.writing import NoRoom, whole
 
 FORMAT = 2  # of the file; another one is made anew
 _DAMAGE = (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, TypeError, OSError)

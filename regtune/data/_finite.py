@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regtune.errors import Refused
+from regtune.core.errors import Refused
 
 
 def check_finite(values: NDArray[Any], name: str, where: str) -> None:

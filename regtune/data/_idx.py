@@ -9,8 +9,8 @@ from typing import ClassVar
 import torch
 
 from regtune.data._examples import Examples
-from regtune.data._published import Published
 from regtune.data._splits import Pool
+from regtune.data._torchvision import Published
 
 CLASSES = 10
 

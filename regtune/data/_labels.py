@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from regtune.core.errors import Refused, nearest, shown
 from regtune.data._finite import check_finite
-from regtune.errors import Refused, nearest, shown
 
 Array = NDArray[Any]
 _EXACT = 2**53  # above it floats skip whole numbers

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from regtune.errors import Refused
+from regtune.core.errors import Refused
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from regtune.core.errors import Refused
 from regtune.data._decode import decoded, said_of
-from regtune.errors import Refused
 
 PARTS = ("train", "test")
 _OTHER_PARTS = frozenset({"val", "valid", "validation", "dev", "eval", "train", "training", "test", "testing"})

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from regtune.core.errors import Refused, shown
+from regtune.core.rng import Noise
 from regtune.data._examples import Examples, beside, joined
 from regtune.data._room import fits
-from regtune.errors import Refused, shown
-from regtune.noise import Noise
 
 MOST_NAMED = 12  # classes, in a line
 

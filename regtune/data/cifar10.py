@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from regtune.data._cifar import cifar_checksums, cifar_part
-from regtune.data._published import Published
 from regtune.data._splits import Pool
+from regtune.data._torchvision import Published
 
 OTHERS = ("test_batch", "batches.meta")
 

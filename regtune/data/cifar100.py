@@ -6,11 +6,11 @@ import pickle
 from dataclasses import dataclass
 from pathlib import Path
 
+from regtune.core.knobs import knob
 from regtune.data._cifar import cifar_checksums, cifar_part
 from regtune.data._examples import Examples
-from regtune.data._published import Published
 from regtune.data._splits import Pool
-from regtune.space import knob
+from regtune.data._torchvision import Published
 
 
 @dataclass(frozen=True, kw_only=True)

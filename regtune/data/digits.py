@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from regtune.core.knobs import knob
 from regtune.data._base import Dataset
 from regtune.data._examples import Examples
-from regtune.data._place import Place
-from regtune.data._real import TEST_SEED
+from regtune.data._location import Place
+from regtune.data._on_disk import TEST_SEED
 from regtune.data._splits import Pool, carve
-from regtune.space import knob
 
 
 @dataclass(frozen=True, kw_only=True)

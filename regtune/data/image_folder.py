@@ -7,15 +7,15 @@ from pathlib import Path
 
 import torch
 
+from regtune.core.errors import Refused
+from regtune.core.knobs import knob, plain_settings
 from regtune.data._cache import cached
 from regtune.data._examples import Examples
+from regtune.data._location import Place
+from regtune.data._on_disk import Own
 from regtune.data._pictures import Picture, find_pictures, is_tar, left_out, read_pictures
-from regtune.data._place import Place
-from regtune.data._real import Own
 from regtune.data._shapes import FITS, SQUEEZE
 from regtune.data._splits import Pool
-from regtune.errors import Refused
-from regtune.space import knob, plain_settings
 
 _DECIDING = ("path", "side", "colour", "fit")  # settings that the decoded pictures depend on
 

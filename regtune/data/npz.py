@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from regtune.core.errors import Refused
 from regtune.data._examples import Examples
 from regtune.data._finite import check_finite
 from regtune.data._labels import read_labels
-from regtune.data._place import Place
-from regtune.data._real import Own
+from regtune.data._location import Place
+from regtune.data._on_disk import Own
 from regtune.data._splits import Pool
-from regtune.errors import Refused
 
 CHANNELS = (1, 3)
 SHAPES = "[N, H, W], [N, C, H, W] or [N, H, W, C] with 1 or 3 channels"

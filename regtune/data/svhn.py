@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 
 from regtune.data._examples import Examples
-from regtune.data._published import Published
 from regtune.data._splits import Pool
+from regtune.data._torchvision import Published
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import torch
 
+from regtune.core.knobs import knob
+from regtune.core.rng import Noise
 from regtune.data._base import Dataset
 from regtune.data._examples import Examples
-from regtune.data._place import Place
+from regtune.data._location import Place
 from regtune.data._splits import Pool, Splits, carve
-from regtune.noise import Noise
-from regtune.space import knob
 
 
 @dataclass(frozen=True, kw_only=True)

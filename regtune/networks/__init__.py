@@ -1,8 +1,8 @@
 """The shelf of networks: one file = one family; each places named, empty slots where noise may go."""
 
+from regtune.core.registry import Shelf
 from regtune.networks._base import Bend, Branch, Network, Normalize, Slot, fresh, slots
-from regtune.networks._initial import KEEP
-from regtune.shelf import Shelf
+from regtune.networks._initializers import KEEP
 
 NETWORKS: Shelf[Network] = Shelf(package=__name__, base=Network, noun="network")  # type: ignore[type-abstract]  # a shelf never instantiates its base
 

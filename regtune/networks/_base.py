@@ -10,12 +10,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from regtune.errors import Refused
-from regtune.global_noise import seeded
-from regtune.networks._initial import INITS, MEANING, draw
-from regtune.noise import Noise
-from regtune.shelf import name_of
-from regtune.space import knob
+from regtune.core.errors import Refused
+from regtune.core.global_rng import seeded
+from regtune.core.knobs import knob
+from regtune.core.registry import name_of
+from regtune.core.rng import Noise
+from regtune.networks._initializers import INITS, MEANING, draw
 
 SlotKind = Literal["input", "hidden", "residual"]
 Bend = Callable[[Any, "Slot"], Any]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from regtune.networks._activations import bounded
 from regtune.networks._base import Bend, Slot
-from regtune.networks._parts import Style
+from regtune.networks._layers import Style
 
 
 @dataclass(frozen=True, kw_only=True)

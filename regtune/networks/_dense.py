@@ -9,9 +9,9 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from regtune.core.knobs import knob
 from regtune.networks._activations import ACTIVATIONS, bounded
 from regtune.networks._base import Bend, Network, Normalize, Slot
-from regtune.space import knob
 
 
 class Dense(nn.Module):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from regtune.errors import Refused
+from regtune.core.errors import Refused
 
 
 def blocks_per_stage(network: str, depth: int, around: int) -> int:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, pad
 
 from regtune.networks._blocks import Place
-from regtune.networks._parts import Style
+from regtune.networks._layers import Style
 
 POOLINGS = ("subsample", "average")
 

@@ -8,12 +8,12 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 
-from regtune.errors import Refused
+from regtune.core.errors import Refused
+from regtune.core.knobs import knob
 from regtune.networks._activations import ACTIVATIONS, bounded
 from regtune.networks._base import Bend, Network, Normalize, Slot
-from regtune.networks._initial import INITS, MEANING
-from regtune.networks._parts import Style, expect_side
-from regtune.space import knob
+from regtune.networks._initializers import INITS, MEANING
+from regtune.networks._layers import Style, expect_side
 
 
 @dataclass(frozen=True, kw_only=True)

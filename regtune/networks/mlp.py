@@ -7,11 +7,11 @@ from itertools import pairwise
 
 from torch import nn
 
-from regtune.errors import Refused
+from regtune.core.errors import Refused
+from regtune.core.knobs import knob
 from regtune.networks._activations import ACTIVATIONS
 from regtune.networks._base import Network
 from regtune.networks._dense import Dense
-from regtune.space import knob
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from regtune.core.knobs import knob
 from regtune.networks._dense import FixedWidths
-from regtune.networks._initial import INITS, MEANING
-from regtune.space import knob
+from regtune.networks._initializers import INITS, MEANING
 
 
 @dataclass(frozen=True, kw_only=True)

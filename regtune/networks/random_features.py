@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from regtune.core.knobs import knob
+from regtune.core.rng import Noise
 from regtune.networks._base import Bend, Network, Normalize, Slot
-from regtune.networks._initial import Drawn
-from regtune.noise import Noise
-from regtune.space import knob
+from regtune.networks._initializers import Drawn
 
 
 @dataclass(frozen=True, kw_only=True)

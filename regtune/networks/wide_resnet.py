@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from regtune.core.knobs import knob
 from regtune.networks._activations import ACTIVATIONS
 from regtune.networks._base import Bend, Network, Normalize, Slot
 from regtune.networks._blocks import PreActivation, places
 from regtune.networks._depth import blocks_per_stage
-from regtune.networks._initial import INITS, MEANING
-from regtune.networks._parts import Style, expect_side
+from regtune.networks._initializers import INITS, MEANING
+from regtune.networks._layers import Style, expect_side
 from regtune.networks._shortcuts import projected
-from regtune.space import knob
 
 STEM = 16
 

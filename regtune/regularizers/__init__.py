@@ -1,5 +1,6 @@
 """The shelf of regularizers: one file = one method. `regtune list` prints the catalogue."""
 
+from regtune.core.registry import Shelf
 from regtune.regularizers._base import HOOKS, Forward, Gradient, Regularizer, Statistics, Step, overrides
 from regtune.regularizers.confidence_penalty import ConfidencePenalty
 from regtune.regularizers.cosine_restarts import CosineRestarts
@@ -33,7 +34,6 @@ from regtune.regularizers.swa import SWA
 from regtune.regularizers.trivial_augment import TrivialAugment
 from regtune.regularizers.warm_up import WarmUp
 from regtune.regularizers.weight_decay import WeightDecay
-from regtune.shelf import Shelf
 
 REGULARIZERS: Shelf[Regularizer] = Shelf(package=__name__, base=Regularizer, noun="regularizer")
 

@@ -26,11 +26,11 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from regtune.core.records import Epoch
+from regtune.core.rng import Noise
+from regtune.core.state import Number, State, Tensors
 from regtune.data import Splits
 from regtune.networks import Slot
-from regtune.noise import Noise
-from regtune.records import Epoch
-from regtune.state import Number, State, Tensors
 
 HOOKS = (
     "prepare",

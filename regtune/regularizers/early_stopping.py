@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 from optuna.distributions import IntDistribution
 
-from regtune.records import Epoch
+from regtune.core.knobs import knob
+from regtune.core.records import Epoch
 from regtune.regularizers._base import Regularizer
-from regtune.space import knob
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from optuna.distributions import FloatDistribution
 
+from regtune.core.knobs import knob
+from regtune.core.state import Number, weights
 from regtune.regularizers._base import Forward, Regularizer
-from regtune.space import knob
-from regtune.state import Number, weights
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,10 +16,10 @@ from typing import Any, ClassVar
 import torch
 from optuna.distributions import FloatDistribution
 
+from regtune.core.knobs import knob
+from regtune.core.state import Number
 from regtune.networks import Slot
 from regtune.regularizers._base import Regularizer, Step
-from regtune.space import knob
-from regtune.state import Number
 
 
 @dataclass(frozen=True, kw_only=True)

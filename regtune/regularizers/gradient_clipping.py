@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import torch
 from optuna.distributions import FloatDistribution
 
+from regtune.core.knobs import knob
+from regtune.core.state import Number, Tensors, length
 from regtune.regularizers._base import Gradient, Regularizer, Step
-from regtune.space import knob
-from regtune.state import Number, Tensors, length
 
 
 @dataclass(frozen=True, kw_only=True)

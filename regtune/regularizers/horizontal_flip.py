@@ -16,9 +16,9 @@ import torch
 from optuna.distributions import FloatDistribution
 from torch import Tensor
 
+from regtune.core.knobs import knob
+from regtune.core.state import Number
 from regtune.regularizers._base import Regularizer, Step
-from regtune.space import knob
-from regtune.state import Number
 
 
 @dataclass(frozen=True, kw_only=True)

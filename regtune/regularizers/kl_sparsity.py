@@ -16,12 +16,12 @@ import torch
 from optuna.distributions import FloatDistribution
 from torch import Tensor, nn
 
+from regtune.core.errors import Refused
+from regtune.core.knobs import knob
+from regtune.core.state import Number
 from regtune.data import Splits
-from regtune.errors import Refused
 from regtune.networks import slots
 from regtune.regularizers._base import Forward, Regularizer
-from regtune.space import knob
-from regtune.state import Number
 
 EDGE = 1e-6  # means are held away from 0 and 1, where the divergence has no gradient
 

@@ -15,9 +15,9 @@ import torch
 from optuna.distributions import FloatDistribution
 from torch import Tensor
 
+from regtune.core.knobs import knob
+from regtune.core.state import Number, State, weights
 from regtune.regularizers._base import Forward, Regularizer, Step
-from regtune.space import knob
-from regtune.state import Number, State, weights
 
 
 @dataclass(frozen=True, kw_only=True)

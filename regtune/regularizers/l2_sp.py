@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 from optuna.distributions import FloatDistribution
 
+from regtune.core.knobs import knob
+from regtune.core.state import Number, State, Tensors, weights
 from regtune.data import Splits
 from regtune.regularizers._base import Forward, Regularizer
-from regtune.space import knob
-from regtune.state import Number, State, Tensors, weights
 
 
 @dataclass(frozen=True, kw_only=True)

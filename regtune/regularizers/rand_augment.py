@@ -22,12 +22,12 @@ import torch
 from optuna.distributions import FloatDistribution, IntDistribution
 from torch import Tensor, nn
 
+from regtune.augmentation import Ranges, augmented, check_channels, draw, strengths
+from regtune.core.errors import Refused
+from regtune.core.knobs import knob
+from regtune.core.state import Number
 from regtune.data import Splits
-from regtune.errors import Refused
-from regtune.pictures import Ranges, augmented, check_channels, draw, strengths
 from regtune.regularizers._base import Regularizer, Step
-from regtune.space import knob
-from regtune.state import Number
 
 LAST = {"paper": 10, "torchvision": 30}
 

@@ -16,11 +16,11 @@ import torch
 from optuna.distributions import FloatDistribution
 from torch import Tensor, nn
 
+from regtune.core.errors import Refused
+from regtune.core.knobs import knob
+from regtune.core.state import Number
 from regtune.data import Splits
-from regtune.errors import Refused
 from regtune.regularizers._base import Regularizer, Step
-from regtune.space import knob
-from regtune.state import Number
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,12 +15,12 @@ import torch
 from optuna.distributions import FloatDistribution
 from torch import Tensor, nn
 
+from regtune.augmentation.boxes import between
+from regtune.core.errors import Refused
+from regtune.core.knobs import knob
+from regtune.core.state import Number, State, Tensors
 from regtune.data import Splits, channel_statistics
-from regtune.errors import Refused
-from regtune.pictures.boxes import between
 from regtune.regularizers._base import Regularizer, Step
-from regtune.space import knob
-from regtune.state import Number, State, Tensors
 
 TRIES = 10  # candidates per picture; a picture that none fits is left alone, as in torchvision
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from optuna.distributions import FloatDistribution
 
+from regtune.core.knobs import knob
+from regtune.core.state import Number
 from regtune.regularizers._base import Regularizer
-from regtune.space import knob
-from regtune.state import Number
 
 
 @dataclass(frozen=True, kw_only=True)

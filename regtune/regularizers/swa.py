@@ -15,10 +15,10 @@ import torch
 from optuna.distributions import FloatDistribution
 from torch import Tensor
 
+from regtune.core.knobs import knob
+from regtune.core.state import Number, State, Tensors
 from regtune.data import Splits
 from regtune.regularizers._base import Regularizer, Statistics, Step
-from regtune.space import knob
-from regtune.state import Number, State, Tensors
 
 COUNT = "averaged epochs"  # no parameter has a space in its name
 

@@ -22,11 +22,11 @@ import torch
 from optuna.distributions import FloatDistribution
 from torch import Tensor, nn
 
+from regtune.augmentation import Ranges, augmented, check_channels, draw, strengths
+from regtune.core.knobs import knob
+from regtune.core.state import Number
 from regtune.data import Splits
-from regtune.pictures import Ranges, augmented, check_channels, draw, strengths
 from regtune.regularizers._base import Regularizer, Step
-from regtune.space import knob
-from regtune.state import Number
 
 WIDE = Ranges(last=30, shear=0.99, shift_x=32.0, shift_y=32.0, angle=135.0, factor=0.99, bits=6)
 

@@ -10,23 +10,23 @@ from pathlib import Path
 import pandas as pd
 from rich.cells import cell_len
 
-from regtune.ledger import warnings
-from regtune.metric import confirmed_by
-from regtune.reports.answer import answer_lines
-from regtune.reports.caption import conclusion, subject
-from regtune.reports.failures import failures_words
-from regtune.reports.folder import repeats_in
+from regtune.analysis.budget import warnings
+from regtune.analysis.failures import failures_words
+from regtune.analysis.labels import labels
+from regtune.analysis.sweeps import Together, together
+from regtune.core.metric import confirmed_by
 from regtune.reports.headroom import headroom
-from regtune.reports.labels import labels
 from regtune.reports.narrow import flowed, narrow
-from regtune.reports.rows import metric_of
-from regtune.reports.scores import scores_as_text
-from regtune.reports.searches import over_searches, searches_as_text
-from regtune.reports.searches_caption import searches_conclusion, searches_sentences
+from regtune.reports.output import repeats_in
 from regtune.reports.tables import tables
-from regtune.reports.together import Together, together
-from regtune.reports.together_words import caveats, conclusion_over_sweeps, sentences_over_sweeps, table_over_sweeps
-from regtune.store import Results
+from regtune.reports.tables.answer import answer_lines
+from regtune.reports.tables.caption import conclusion, subject
+from regtune.reports.tables.rows import metric_of
+from regtune.reports.tables.scores import scores_as_text
+from regtune.reports.tables.searches import over_searches, searches_as_text
+from regtune.reports.tables.searches_caption import searches_conclusion, searches_sentences
+from regtune.reports.tables.sweeps import caveats, conclusion_over_sweeps, sentences_over_sweeps, table_over_sweeps
+from regtune.results.loader import Results
 
 KEPT = 2  # columns that are shown whatever the width: the arm, and what the table is about
 # The most important columns of the tables over seeds and over repeats; the others come behind these as they are.

@@ -12,15 +12,15 @@ from typing import Any
 
 import pandas as pd
 
-from regtune.records import Plain
-from regtune.reports.comparison import comparison
-from regtune.reports.failures import count_failed, failed_lines, failed_whole
-from regtune.reports.labels import labels
+from regtune.analysis.failures import count_failed, failed_lines, failed_whole
+from regtune.analysis.labels import labels
+from regtune.core.records import Plain
+from regtune.core.writing import write
 from regtune.reports.latex import latex
-from regtune.reports.table import Table
 from regtune.reports.tables import Tables, tables
-from regtune.store import Results, load
-from regtune.writing import write
+from regtune.reports.tables._table import Table
+from regtune.reports.tables.comparison import comparison
+from regtune.results.loader import Results, load
 
 
 def to_markdown(sweeps: Sequence[Results]) -> str:

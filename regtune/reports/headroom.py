@@ -8,8 +8,8 @@ from statistics import fmean
 
 import pandas as pd
 
+from regtune.results.loader import Results
 from regtune.statistics import FEWEST, mean_interval
-from regtune.store import Results
 
 CLOSE = 0.25  # of the errors on validation examples
 PARTS = 10  # the curves are compared over the last two of so many parts of training

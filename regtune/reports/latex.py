@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from regtune.reports.table import Table
+from regtune.reports.tables._table import Table
 
 # Too much for a page; they are in the other formats.
 LEFT_OUT = (

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from regtune.records import Plain
+from regtune.analysis.sweeps import WINS, Together, columns, frame
+from regtune.core.records import Plain
 from regtune.reports.formats import strict
-from regtune.reports.together import WINS, Together, columns, frame
-from regtune.reports.together_words import caption_over_sweeps, sentences_over_sweeps
+from regtune.reports.tables.sweeps import caption_over_sweeps, sentences_over_sweeps
 
 
 def together_plain(found: Together) -> Plain:

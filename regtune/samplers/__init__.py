@@ -4,9 +4,9 @@ One file is one sampler. To add one, write a class that extends `Sampler` in a f
 a plugin module; sweep files then know it as `[search] sampler = "<class name in snake case>"`.
 """
 
+from regtune.core.registry import Shelf
 from regtune.samplers._base import RULES, SAMPLING, Question, Sampler
-from regtune.samplers._history import as_worst, frozen, is_bad
-from regtune.shelf import Shelf
+from regtune.samplers._optuna import as_worst, frozen, is_bad
 
 SAMPLERS: Shelf[Sampler] = Shelf(package=__name__, base=Sampler, noun="sampler")  # type: ignore[type-abstract]  # a shelf never instantiates its base
 

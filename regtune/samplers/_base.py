@@ -6,13 +6,12 @@ import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
-if TYPE_CHECKING:
-    from regtune.methods import Condition
+from regtune.core.search_space import Condition
 
 # Which rules samplers that learn go by, as the header of a log has it under `RULES` of its search: 1, of logs that say
 # nothing, hides trials that failed and trains what was trained before; in 2 they are the worst, and it is drawn anew.

@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from regtune.core.search_space import Condition
 from regtune.samplers._base import Question, Sampler
-
-if TYPE_CHECKING:
-    from regtune.methods import Condition
 
 Levels = Mapping[str, list[Any]]
 

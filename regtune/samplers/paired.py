@@ -8,7 +8,7 @@ from __future__ import annotations
 import zlib
 from typing import Any, ClassVar
 
-from regtune.errors import Refused
+from regtune.core.errors import Refused
 from regtune.samplers._base import Question, Sampler
 from regtune.samplers._unit import value_at
 

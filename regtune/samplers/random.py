@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import optuna
 
 from regtune.samplers._base import Question, Sampler
-from regtune.samplers._history import ask_optuna
+from regtune.samplers._optuna import ask_optuna
 
 
 class Random(Sampler):

@@ -15,7 +15,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, TrialState
 
 from regtune.samplers._base import Question, Sampler
-from regtune.samplers._history import BAD, ask_optuna, behind_pruned
+from regtune.samplers._optuna import BAD, ask_optuna, behind_pruned
 from regtune.samplers.paired import Paired
 from regtune.samplers.random import Random
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from regtune.statistics.further import further_seeds
 from regtune.statistics.intervals import constant, half_width, mean_of, sd_of
+from regtune.statistics.power import further_seeds
 from regtune.statistics.preference import Preference, preference
 
 Verdict = Literal["better", "worse", "unresolved", "off is as good"]
@@ -50,7 +50,7 @@ class Comparison:
 
     @property
     def further(self) -> float:
-        """How many more seeds would resolve what is unresolved, see `further.further_seeds`; NaN where resolved, and
+        """How many more seeds would resolve what is unresolved, see `power.further_seeds`; NaN where resolved, and
         where seeds are not all that the mean depends on.
         """
         if self.verdict != "unresolved" or self.note:

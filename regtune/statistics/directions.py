@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from regtune.metric import Direction
+from regtune.core.metric import Direction
 from regtune.statistics.comparisons import Comparison, compare
 from regtune.statistics.pairs import Scores, against
 

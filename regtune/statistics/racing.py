@@ -30,7 +30,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from regtune.records import Plain
+from regtune.core.records import Plain
 from regtune.statistics.comparisons import Comparison, comparison, holm
 from regtune.statistics.looks import NOTHING, Look, hopeless
 from regtune.statistics.pairs import against

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from regtune.records import Epoch
+from regtune.core.records import Epoch
 
 ENDED = 8  # trials that must have ended before their ranks say something
 RANKED = 0.5  # Spearman's correlation from which a rung is used

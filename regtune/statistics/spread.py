@@ -13,7 +13,7 @@ from statistics import fmean, variance
 import numpy as np
 from numpy.typing import NDArray
 
-from regtune.errors import Refused
+from regtune.core.errors import Refused
 
 
 def seed_and_example_parts(tables: Sequence[NDArray[np.float64]]) -> tuple[float, float]:

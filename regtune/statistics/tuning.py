@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from opda.nonparametric import EmpiricalDistribution
 
-from regtune.errors import Refused
+from regtune.core.errors import Refused
 
 MOST_SIMULATED = 100  # scores; the narrower band is found by simulation, 80 MB and 2 s for so many
 ROUND = (1, 2, 5)

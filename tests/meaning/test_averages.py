@@ -12,11 +12,11 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
-from regtune.build import load_data
-from regtune.lane import Lane
-from regtune.records import Plain, Trial
+from regtune.core.records import Plain, Trial
+from regtune.core.state import State, Tensors
 from regtune.regularizers import EMA, SWA, Regularizer
-from regtune.state import State, Tensors
+from regtune.training.build import load_data
+from regtune.training.lane import Lane
 from tests.conftest import same, small_trial, trained
 from tests.meaning.tools import exact, in_float64, ordinary, step
 

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss, roc_auc_score
 from torch import Tensor
 
-from regtune.classwise import classwise, lacking
+from regtune.core.errors import Refused
+from regtune.core.metric import CLASSWISE, METRICS
+from regtune.core.records import Epoch, Outcome, Trial
 from regtune.data import Splits, pixels
-from regtune.errors import Refused
-from regtune.lane import Lane
-from regtune.metric import CLASSWISE, METRICS
-from regtune.records import Epoch, Outcome, Trial
-from regtune.single import line
-from regtune.training import Training, train
+from regtune.execution.try_out import line
+from regtune.training.classwise import classwise, lacking
+from regtune.training.lane import Lane
+from regtune.training.trainer import Training, train
 from tests.conftest import small_trial, trained
 
 

@@ -12,11 +12,11 @@ import torch
 from scipy import stats
 from torch import nn
 
-from regtune.lane import Lane
-from regtune.noise import Noise
-from regtune.records import Plain, Trial
+from regtune.core.records import Plain, Trial
+from regtune.core.rng import Noise
+from regtune.core.state import State, Tensors
 from regtune.regularizers import StochasticDepth
-from regtune.state import State, Tensors
+from regtune.training.lane import Lane
 from tests.conftest import same, small_trial, trained
 from tests.meaning.tools import branch, slot, states, step
 

@@ -10,11 +10,11 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grad_norm_
 
-from regtune.lane import Lane
-from regtune.optimizers import SGD
-from regtune.records import Plain
+from regtune.core.records import Plain
+from regtune.core.state import Tensors
+from regtune.optimizers._base import SGD
 from regtune.regularizers import SAM, GradientClipping, Regularizer
-from regtune.state import Tensors
+from regtune.training.lane import Lane
 from tests.conftest import small_trial, trained
 from tests.meaning.tools import Unbent, Valley, batches, descended, exact, in_float64, network, ordinary, step
 

@@ -11,7 +11,7 @@ from scipy import stats
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from regtune.noise import Noise
+from regtune.core.rng import Noise
 from regtune.regularizers import CutMix, MixSwitch, Mixup, Regularizer, Step
 from tests.meaning.tools import Given, exact, given, step
 

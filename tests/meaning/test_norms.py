@@ -12,11 +12,11 @@ from scipy.special import rel_entr
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from regtune.errors import Refused
-from regtune.optimizers import SGD, AdamW, Optimizer
+from regtune.core.errors import Refused
+from regtune.core.state import State, Tensors
+from regtune.optimizers._base import SGD, AdamW, Optimizer
 from regtune.regularizers import L1, L2, L2SP, ElasticNet, KLSparsity, MaxNorm, Regularizer, WeightDecay
-from regtune.state import State, Tensors
-from regtune.training import train
+from regtune.training.trainer import train
 from tests.conftest import same, small_trial, trained
 from tests.meaning.tools import (
     Valley,

@@ -10,9 +10,9 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from regtune.core.state import State
 from regtune.data import Examples, Splits
 from regtune.regularizers import Cutout, RandomErasing
-from regtune.state import State
 from tests.meaning.tools import given, step
 
 WHITE = torch.ones(1, 1, 32, 32)

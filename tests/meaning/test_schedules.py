@@ -8,8 +8,6 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from regtune.course import Course
-from regtune.lane import Lane
 from regtune.regularizers import (
     CosineRestarts,
     ExponentialDecay,
@@ -19,6 +17,8 @@ from regtune.regularizers import (
     Staircase,
     WarmUp,
 )
+from regtune.training.lane import Lane
+from regtune.training.updates import Course
 from tests.conftest import small_trial, trained
 
 

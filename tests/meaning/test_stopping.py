@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regtune.lane import Lane
-from regtune.recipe import Recipe
-from regtune.records import Epoch
+from regtune.core.records import Epoch
 from regtune.regularizers import EarlyStopping
+from regtune.training.lane import Lane
+from regtune.training.recipe import Recipe
 from tests.conftest import same, small_trial
 
 TRACE = (0.50, 0.40, 0.42, 0.41, 0.39, 0.40, 0.41, 0.42)

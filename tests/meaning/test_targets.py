@@ -11,9 +11,9 @@ from scipy import stats
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from regtune.errors import Refused
+from regtune.core.errors import Refused
 from regtune.regularizers import ConfidencePenalty, LabelSmoothing
-from regtune.training import train
+from regtune.training.trainer import train
 from tests.conftest import small_trial
 from tests.meaning.tools import exact, seen, step
 

@@ -13,20 +13,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from regtune.build import load_data
+from regtune.core.knobs import knobs
+from regtune.core.records import Trial
+from regtune.core.rng import Noise
+from regtune.core.state import State
 from regtune.data import Examples
-from regtune.lane import Lane
 from regtune.networks import Branch, Slot
 from regtune.networks._base import SlotKind
-from regtune.noise import Noise
-from regtune.objective import Arithmetic, Objective
-from regtune.optimizers import SGD, Optimizer
-from regtune.program import Knobs, Moment, Program, Stepped
-from regtune.recipe import Recipe
-from regtune.records import Trial
+from regtune.optimizers._base import SGD, Optimizer
 from regtune.regularizers import Forward, Regularizer, Step
-from regtune.space import knobs
-from regtune.state import State
+from regtune.training.build import load_data
+from regtune.training.lane import Lane
+from regtune.training.objective import Arithmetic, Objective
+from regtune.training.recipe import Recipe
+from regtune.training.train_step import Knobs, Moment, Program, Stepped
 from tests.conftest import small_trial, trained
 
 CPU = torch.device("cpu")

@@ -1,0 +1,1 @@
+"""Results become unrounded numbers: verdicts, families of comparisons, budget, pruning. Imports core to results."""

@@ -1,0 +1,144 @@
+"""The budget ledger: what every arm was promised and what it took, and how much search flattered its choice."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from regtune.core.halving import parted
+from regtune.core.metric import searched_by
+from regtune.core.records import FAULTS, Plain
+from regtune.core.selection import finishes, pruner_of, ranked
+from regtune.results.loader import Results
+
+MUCH = 0.1  # the share of an arm's trials above which its budget is another one than planned
+
+
+def ledger(results: Results) -> pd.DataFrame:
+    """Return one row per arm and phase, in the order of the sweep file.
+
+    `planned_trials` and `planned_epochs`, all of their epochs together, are the promise, a second training
+    included at its longest; a race promises the seeds that it has not done without. `bad` counts the trials that
+    failed, diverged or were lost. Consumed were `epochs`; `examples`, those of all updates; `gradients`, gradient
+    evaluations on a batch; `seconds` of training and of measuring after each epoch; `gpu_seconds`, these times the
+    share of a GPU that a trial held. `reused` trials were taken over from other logs: their epochs, examples and
+    gradients are the arm's, their seconds were spent there. Trials that no longer count, as of a choice that was
+    superseded, are in; what an interrupted trial trained again since its checkpoint is not in the log, and not here.
+    `examples` and `gradients` are NaN where the sweep file takes "all" examples and the log is of a version that did
+    not write down how many those are.
+    """
+    spent = _spent(results)
+    rows = []
+    for arm, entry in results.sweep["arms"].items():
+        for phase, epochs in _planned_epochs(results.sweep, entry).items():
+            cells = results.trials[(results.trials["arm"] == arm) & (results.trials["phase"] == phase)]
+            trials = int((cells["status"] != "unneeded").sum())
+            mine = spent[(spent["arm"] == arm) & (spent["phase"] == phase)]
+            rows.append(
+                {"arm": arm, "phase": phase, "planned_trials": trials, "planned_epochs": trials * epochs}
+                | {"bad": int(cells["status"].isin(FAULTS).sum()), "epochs": len(mine)}
+                | {"reused": int((cells["reused_from"] != "").sum())}
+                | {name: float(mine[name].sum(skipna=False)) for name in ("examples", "gradients", "seconds")}
+            )
+    frame = pd.DataFrame(rows)
+    share = results.sweep.get("cluster", {}).get("gpus_per_trial", 0.0)
+    return frame.assign(gpu_seconds=frame["seconds"] * share)
+
+
+def optimism(results: Results) -> pd.DataFrame:
+    """Return per arm what search promised and what confirm found.
+
+    `searched` is the best value of the metric of search on validation examples, by which its configuration was chosen
+    unless select did: then it was by `selected`, its mean over the seeds of select. `validation` and `test` are the
+    means of that metric over its confirmed trials. `optimism_*` say by how much `searched` is better than these, and
+    `optimism_selected` by how much `selected` is better than `validation`: the difference, its sign turned where less
+    is better. NaN where there is nothing to compare, as of an arm that is off. The first is what choosing
+    the best of many noisy scores adds, the second has the difference between the two splits in it, the last is what
+    is left of the first where the choice is by several seeds.
+    """
+    trials, metric = results.trials, searched_by(results.sweep)
+    may = finishes(pruner_of(results.sweep["search"]))
+    searched = trials[(trials["phase"] == "search") & trials["status"].isin(may)]
+    confirmed = results.confirmed
+    scored = searched[list(dict.fromkeys(["arm", "number", metric.val, "val_loss"]))]
+    best: dict[str, float] = {}
+    rows: list[Plain] = [{str(name): value for name, value in row.items()} for row in scored.to_dict("records")]
+    for row in ranked(rows, metric):
+        best.setdefault(row["arm"], row[metric.val])
+    means = confirmed.groupby("arm")[[metric.val, metric.test]].mean()
+    means = means.reindex(list(results.sweep["arms"])).rename(columns={metric.val: "validation", metric.test: "test"})
+    frame = means.assign(
+        searched=[best.get(arm, math.nan) for arm in means.index],
+        selected=[_selected(results, arm) for arm in means.index],
+    )[["searched", "selected", "validation", "test"]]
+    frame.loc[frame.index.isin(results.off), ["searched", "selected"]] = math.nan
+    for name, promised in (("validation", "searched"), ("test", "searched"), ("selected", "selected")):
+        found = frame["validation" if name == "selected" else name]
+        more = frame[promised] - found if metric.better == "higher" else found - frame[promised]
+        frame[f"optimism_{name}"] = more
+    return frame.rename_axis("arm").reset_index()
+
+
+def _selected(results: Results, arm: str) -> float:
+    """Return the mean in select of the metric of search, of the configuration of an arm's choice; NaN without any."""
+    number, selected = results.choices.numbers.get(arm), results.scored.selected.get(arm, {})
+    scores = [score.value for at, score in selected.items() if parted(at)[0] == number and score.value is not None]
+    return searched_by(results.sweep).turned(float(np.mean(scores))) if scores else math.nan
+
+
+def warnings(results: Results) -> list[str]:
+    """Return a sentence for each way in which the arms did not have the same budget; a race is meant to be one."""
+    frame, notes = ledger(results), []
+    raced = bool(results.sweep["confirm"].get("racing"))
+    for phase, mine in frame.groupby("phase", sort=False):
+        # A race, select by its rule, and an arm that is off are meant to be unequal.
+        meant = phase in ("select", "rivals") or (phase == "confirm" and (raced or bool(results.off)))
+        if mine["planned_epochs"].nunique() > 1 and not meant:
+            told = ", ".join(f"{row.arm} {row.planned_epochs}" for row in mine.itertuples())
+            notes.append(f"Arms had unequal budgets in {phase}, planned in epochs: {told}.")
+    for arm, mine in frame.groupby("arm", sort=False):
+        bad, planned = int(mine["bad"].sum()), int(mine["planned_trials"].sum())
+        if bad > MUCH * planned:
+            notes.append(f"{bad} of the {planned} trials of {arm} failed: it had less than its budget.")
+    return notes
+
+
+def _planned_epochs(sweep: Plain, arm: Plain) -> dict[str, int]:
+    """Return the planned epochs of one trial, per phase."""
+    epochs, confirm = arm["template"]["epochs"], sweep["confirm"]
+    again = {"none": 0, "loss": confirm.get("retrain_cap", 0)}.get(confirm.get("retrain", "none"), epochs)
+    return {
+        "search": sweep["search"].get("stop_after") or epochs,
+        **({"select": epochs} if sweep.get("select") else {}),
+        "confirm": epochs + again,
+        **({"rivals": epochs + again} if confirm.get("scope") == "searches" else {}),
+    }
+
+
+def _spent(results: Results) -> pd.DataFrame:
+    """Return arm, phase, examples, gradients and seconds of every epoch, also of those that no longer count."""
+    wanted = ["arm", "phase", "epoch", "kept", "stage", "gradients", "seconds", "reused"]
+    parts = [part.reindex(columns=wanted) for part in (results.epochs, results.superseded) if len(part)]
+    frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=wanted)
+    template = next(iter(results.sweep["arms"].values()))["template"]
+    data, batch = template["data"], template["batch"]
+    counted = results.header.get("examples", data)
+    first, more = (counted[part] if isinstance(counted.get(part), int) else np.nan for part in ("train", "validation"))
+    again = frame["stage"] == "retrain"
+    pace, paced_again = first // batch, (first + more) // batch
+    updates = pd.Series(np.where(again, paced_again, pace), index=frame.index)
+    if results.sweep["confirm"].get("retrain") == "updates":  # the last epoch ends with the last update
+        updates = updates.where(~again, np.minimum(updates, _left(frame, again, pace, paced_again)))
+    gradients = frame["gradients"].astype(float).fillna(1.0)  # older logs do not say
+    seconds = frame["seconds"].astype(float).mask(frame["reused"].eq(True), 0.0)
+    return frame.assign(examples=updates * batch, gradients=updates * gradients, seconds=seconds)
+
+
+def _left(frame: pd.DataFrame, again: pd.Series[bool], pace: float, per_epoch: float) -> pd.Series[float]:
+    """Return how many updates of a second training are left when an epoch of it begins."""
+    run = (frame["epoch"] == 1).cumsum()  # every run of a cell begins with its epoch 1
+    trained = frame[~again].groupby(run[~again])[["epoch", "kept"]].last()
+    length, kept = (run.map(trained[name]) for name in ("epoch", "kept"))
+    return kept * pace - (frame["epoch"] - length - 1) * per_epoch

@@ -1,0 +1,84 @@
+"""What arms are compared by: accuracy, likelihood, calibration. Each is a family of comparisons of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from statistics import fmean
+
+from regtune.analysis.luck import beyond
+from regtune.core.metric import ACCURACY, ECE, NLL, Metric, confirmed_by
+from regtune.results.loader import Results
+from regtune.statistics import Comparison
+from regtune.statistics.directions import compare_with
+from regtune.statistics.racing import Race
+from regtune.statistics.search_variance import at_least, mean_known
+
+BESIDE = (ACCURACY, NLL, ECE)  # each has verdicts; that of the sweep in a table of its own
+
+
+def others(metric: Metric) -> list[Metric]:
+    """Return the metrics that verdicts are on beside that of the sweep."""
+    return [other for other in BESIDE if other != metric]
+
+
+def family(results: Results, metric: Metric, *, least: float | None = None) -> dict[str, Comparison]:
+    """Return for each other arm its comparison with the first by a metric, over the seeds of both that `counted` has.
+
+    Over searches the variance over choices is in each at least the mean of all arms', or `least`.
+
+    They are corrected for the number of arms, and not for that of metrics: each family holds at 5 % by itself. An arm
+    that is off is the first one: it counts among the arms and gets no interval.
+    """
+    over = beyond(results, metric.test)
+    found = compare_with(
+        {arm: counted(results, arm, metric) for arm in results.sweep["arms"]},
+        next(iter(results.sweep["arms"])),
+        better=metric.better,
+        beyond=over and at_least(over, mean_known(over.values()) if least is None else least),
+    )
+    return found | {arm: as_off(found[arm]) for arm in found if arm in results.off}
+
+
+def as_off(found: Comparison) -> Comparison:
+    """Return what is said of an arm that is off: the difference is 0 by construction."""
+    return replace(found, verdict="off is as good", note="")
+
+
+def counted(results: Results, arm: str, metric: Metric) -> dict[int, float]:
+    """Return a metric of the confirmed trials of an arm by which it is compared, by the number of the seed.
+
+    After a race these are, of all metrics but that of the race, the seeds of the first look: every arm has them,
+    whatever it scored. Which later ones it has was decided by that one, and what hangs together with it leans with it.
+    """
+    seeds = None if metric == confirmed_by(results.sweep) else first_look(results)
+    values = finished(results, arm, metric)
+    return values if seeds is None else {number: value for number, value in values.items() if number < seeds}
+
+
+def finished(results: Results, arm: str, metric: Metric) -> dict[int, float]:
+    """Return a metric of the confirmed trials of an arm that ended well and have it, by the number of the seed."""
+    mine = results.confirmed[results.confirmed["arm"] == arm]
+    having = mine[mine[metric.test].notna()]
+    return {int(number): float(value) for number, value in zip(having["number"], having[metric.test], strict=True)}
+
+
+def means(whole: Sequence[Results], arm: str, metric: Metric) -> dict[int, float]:
+    """Return the mean of `counted` in each repeat that has it, by the number of the repeat: one score a search."""
+    values = {results.repeat: counted(results, arm, metric).values() for results in whole}
+    return {repeat: fmean(mine) for repeat, mine in values.items() if mine}
+
+
+def first_look(results: Results) -> int | None:
+    """Return after how many seeds a race first looks at its metric; None where there is no race."""
+    race = Race.of(results.sweep["confirm"])
+    return race.looks[0] if race is not None else None
+
+
+def measured(repeats: Sequence[Results]) -> list[Metric]:
+    """Return the metrics beside that of the sweep that any confirmed trial has: older logs lack some."""
+    return [
+        metric
+        for metric in (others(confirmed_by(repeats[0].sweep)) if repeats else [])
+        if any(finished(results, arm, metric) for results in repeats for arm in results.sweep["arms"])
+    ]

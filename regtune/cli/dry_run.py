@@ -1,0 +1,141 @@
+"""What a run would do with the results that are there: `regtune run --dry-run`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Group
+from rich.table import Table
+
+from regtune.core.records import Cell, Plain
+from regtune.core.records import Phase as Name
+from regtune.data import Place, fingerprint
+from regtune.execution.phases import Step, phases
+from regtune.execution.repeats import beyond
+from regtune.execution.retry import RETRY, retry_of
+from regtune.execution.reuse import check_reuse, reusable
+from regtune.execution.trained import Trained
+from regtune.search.scheduler import Board
+from regtune.storage.checkpoints import Checkpoints, Saved
+from regtune.storage.compatibility import check_same
+from regtune.storage.log import read_log
+from regtune.sweep.arms import Arm
+from regtune.sweep.begun import as_begun
+from regtune.sweep.sweep import Sweep
+from regtune.training.build import load_pool
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Read:
+    """A log that is only read: a phase that is asked what it would take over writes nothing."""
+
+    path: Path
+    rows: list[Plain]
+
+    def append(self, event: str, fields: Plain) -> None:
+        """Write nothing."""
+
+
+class _Seen(Checkpoints):
+    """Files of which only the first line is read, and none is written or removed."""
+
+    def save(self, cell: Cell, saved: Saved) -> None:
+        """Write nothing."""
+
+    def load(self, cell: Cell) -> Saved | None:
+        """Return whose bytes those of a cell are, without the bytes; None where there are none."""
+        try:
+            with self.path(cell).open("rb") as file:
+                head = json.loads(file.readline())
+            return Saved(id=str(head["id"]), epoch=int(head["epoch"]), content=b"")
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def drop(self, cell: Cell) -> None:
+        """Remove nothing."""
+
+
+def forecast_all(sweep: Sweep, results: Path, *, retry_failed: bool = False, place: Place | None = None) -> Group:
+    """Return what is done and left of every repeat of a sweep, ready to print; raises Refused as a run would."""
+    every = sweep.every_repeat()
+    lines = [f"{len(every)} repeats of the sweep, seed = {sweep.seed} to {every[-1].seed}"] if len(every) > 1 else []
+    each = (forecast(one, results, retry_failed=retry_failed, place=place) for one in every)
+    return Group(*lines, *beyond(sweep, results), *each)
+
+
+def forecast(sweep: Sweep, results: Path, *, retry_failed: bool = False, place: Place | None = None) -> Group:
+    """Return what is done and what is left of one repeat of a sweep, ready to print; raises Refused as a run would.
+
+    Where the sweep reuses trials of other logs its data are read from `place`: trials on other data are of no use.
+    """
+    path = sweep.folder(results) / "log.jsonl"
+    rows, torn = read_log(path) if path.exists() else ([], 0)
+    again = retry_of(rows, sweep) if retry_failed else None
+    sweep = as_begun(sweep.as_in(rows), rows)
+    lines = check_same(path, rows, sweep.plain(), again.mended if again else ())
+    lines += again.words() if again else []
+    log = _Read(path=path, rows=[*rows, {"event": RETRY, **again.row()}] if again else rows)
+    lines += ["the last line of the log was torn off by a crash and is left out"] if torn else []
+    trained = Trained(log.rows)
+    if sweep.reuse:
+        check_reuse(sweep, results)
+        others = reusable(sweep, fingerprint(load_pool(sweep.arms[0].template, place)))
+        trained.lend(others.runs)
+        lines += others.words
+    # Before a phase is over, what the next is to do may still change.
+    made: dict[str, _Made] = {}
+    for step in phases(sweep, log, trained=trained, files=_Seen):
+        made[step.name] = _Made.of(step, taking=bool(sweep.reuse))
+        if not step.phase.done:
+            break
+    table = Table(title=f"{path}: nothing was started", title_justify="left")
+    table.add_column("arm", no_wrap=True)
+    for name in sweep.phases:
+        for heading in (f"{name} done", "go on", "to train"):
+            table.add_column(heading, justify="right")
+    for one, arm in sweep.with_copy:
+        counts = [count for name in sweep.phases for count in _counts(made.get(name), arm, one, name)]
+        table.add_row(arm.name, *map(str, counts))
+    if sweep.reuse:
+        taken = ", ".join(f"{name} {len(each.reused)}" for name, each in made.items() if name in sweep.phases)
+        lines.append(f"taken over instead of trained: {taken} trials")
+    interrupted = [pair for each in made.values() for pair in each.begun.items() if pair[0] not in each.reused]
+    lines += [f"{cell} goes on; the log has {epochs} of its epochs" for cell, epochs in interrupted]
+    if sweep.select.seeds and "confirm" not in made:
+        lines.append("select: up to as many trials as the table says; a round asks for what the one before has left")
+    if sweep.scope == "searches" and "rivals" not in made:
+        lines.append("rivals: up to as many trials as the table says; whom search and select nearly chose")
+    if sweep.confirm.racing:
+        lines.append(f"confirm races: up to {sweep.confirm.seeds} seeds an arm, more than planned only where needed")
+    return Group(*lines, table)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Made:
+    """A phase of a dry run: what had `ended` and was `begun`, and what is `reused` when it is asked for trials."""
+
+    board: Board
+    ended: frozenset[Cell]
+    begun: dict[Cell, int]
+    reused: frozenset[Cell]
+
+    @classmethod
+    def of(cls, step: Step, *, taking: bool) -> _Made:
+        """Return what a phase has; with `taking` it takes what it is given without training, and asks no more."""
+        ended, begun = frozenset(step.phase.ended), step.phase.open()
+        while taking and step.phase.ask() is not None:
+            continue
+        return cls(board=step.board, ended=ended, begun=begun, reused=frozenset(step.phase.ended) - ended)
+
+
+def _counts(made: _Made | None, arm: Arm, sweep: Sweep, name: Name) -> tuple[int, int, int]:
+    """Return how many trials of an arm have ended, go on, and are still to be begun; no others are to be trained."""
+    if made is None:
+        return 0, 0, sweep.most_trials(name, arm)
+    planned, ended, begun, reused = (
+        sum(cell.arm == arm.name for cell in cells)
+        for cells in (made.board.planned, made.ended, set(made.begun) - made.reused, made.reused)
+    )
+    return ended, begun, planned - ended - begun - reused

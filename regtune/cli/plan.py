@@ -1,0 +1,119 @@
+"""What a sweep would do: a table of its arms and what it comes to."""
+
+from __future__ import annotations
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from regtune.core.control import AT_RUNGS
+from regtune.core.resampling import MOST, rival_seeds
+from regtune.samplers.grid import grid_size
+from regtune.search.pruners import rungs
+from regtune.sweep.schema import Search
+from regtune.sweep.searched import doubts, knob_rows
+from regtune.sweep.sweep import Sweep
+
+LITTLE = 0.2  # share of all epochs below which pruning is not worth what it may lose
+
+
+def planned(sweep: Sweep) -> Group:
+    """Return arms, searched knobs, trials, epochs and rungs, ready to print."""
+    table = Table(title="trials of each arm, and its epochs at most", title_justify="left")
+    table.add_column("arm", no_wrap=True)
+    table.add_column("searched knobs", overflow="fold")
+    grid = sweep.search.sampler == "grid"
+    search, *others = sweep.phases
+    for heading in (search, *(("grid points",) if grid else ()), *others, "epochs"):
+        table.add_column(heading, justify="right")
+    total, most = 0, 0
+    for one, arm in sweep.with_copy:
+        trials = {phase: one.most_trials(phase, arm) for phase in sweep.phases}
+        total += sum(trials.values())
+        mine = sum(count * sweep.most_epochs(phase) for phase, count in trials.items())
+        most += mine
+        searched = ", ".join(f"({path})" if path in arm.when else path for path in arm.space if one.budget(arm))
+        points = [f"{grid_size(arm.space, arm.when, sweep.search.levels):,}"] if grid else []
+        counts = [str(trials[phase]) for phase in others]
+        table.add_row(arm.name, searched, str(one.budget(arm)), *points, *counts, str(mine))
+    lines = (
+        ["in brackets: searched only in trials whose recipe has the method"] if any(a.when for a in sweep.arms) else []
+    )
+    places = ", ".join(map(str, rungs(sweep.training.epochs, sweep.search))) or "none"
+    end = "every search trial stops after epoch" if sweep.search.pruner == "epochs" else "pruning after epochs"
+    lines.append(f"{total} trials, at most {most} epochs; {end}: {places}")
+    if named := [f"{arm.name} {len(arm.first)}" for arm in sweep.arms if arm.first]:
+        lines.append(f"begin with points that are named (first): {', '.join(named)}")
+    if sweep.search.pruner in AT_RUNGS:
+        lines.append(_saving(sweep, most))
+    if (repeats := sweep.search.repeats) > 1:
+        seeds = f"{sweep.seed} to {sweep.seed + repeats - 1}"
+        lines.append(
+            f"{repeats} repeats of all this, seed = {seeds}: {repeats * total} trials, at most {repeats * most} epochs"
+        )
+    if sweep.reuse:
+        lines.append(f"takes over what it can from {', '.join(sweep.reuse)}; regtune run --dry-run counts it")
+    if sweep.select.seeds:
+        terms = sweep.select
+        lines.append(
+            f"select: the best {terms.candidates} to {terms.most} of each arm on up to {terms.seeds} further seeds, "
+            f"the better half going on; the table has the most"
+        )
+    if sweep.scope == "searches":
+        lines.append(
+            f"rivals: configurations that search and select nearly chose, up to {MOST} of each arm on "
+            f"{rival_seeds(sweep.confirm.model_dump())} seeds: verdicts are over searches; the table has the most"
+        )
+    if off := [arm.name for arm in sweep.arms if sweep.can_be_off(arm)]:
+        lines.append(f"may turn out to be as good off, and are then not confirmed: {', '.join(off)}")
+    if copied := sweep.copied:
+        lines.append(
+            f"{copied.baseline}: trained beside the arms on other seeds, to see what a table makes of luck alone; in "
+            f"no table, and confirm.aa = false leaves it out"
+        )
+    if sweep.confirm.racing:
+        lines.append(f"confirm races: from {sweep.confirm.first} seeds an arm to as many as the table says")
+    knobs = Table(
+        title=Text("knobs: a range [low, high], a list, or a fixed value"), title_justify="left", show_header=False
+    )
+    knobs.add_column(no_wrap=True)
+    knobs.add_column(overflow="fold")
+    for name, text in knob_rows(sweep):
+        knobs.add_row(name, Text(text))
+    return Group(table, knobs, *lines, *(Text(f"note: {text}") for text in doubts(sweep)))
+
+
+def saved(sweep: Sweep) -> float:
+    """Return how many epochs pruning saves at most: what ASHA is expected to save on trials that it may end.
+
+    Of those that pass a rung one in `factor` goes on; the first trials of an arm and the control share all do. Trials
+    that run at the same time, early stopping and a cautious pruner's doubts leave less.
+    """
+    search, epochs = sweep.search, sweep.training.epochs
+    first = _first(search)
+    share, before, each = 1.0, 0, 0.0
+    for place in (*rungs(epochs, search), epochs):
+        each += share * (place - before)
+        share, before = share / search.factor, place
+    mayend = sum(max(one.budget(arm) - first, 0) for one, arm in sweep.with_copy)
+    return mayend * (1 - search.control) * (epochs - each)
+
+
+def _first(search: Search) -> int:
+    """Return how many trials of an arm come before pruning begins."""
+    from regtune.statistics.rungs import ENDED  # its room loads scipy, which costs time
+
+    return ENDED if search.pruner == "cautious" else search.population
+
+
+def _saving(sweep: Sweep, most: int) -> str:
+    """Say what pruning saves at most, and where that is little what to do; `most` is what the sweep takes without."""
+    epochs, cautious = saved(sweep), sweep.search.pruner == "cautious"
+    first = _first(sweep.search)
+    after = f"{first} trials of an arm must end" if cautious else f"{first} trials must pass a rung"
+    text = f"pruning saves about {epochs:.0f} epochs at most ({100 * epochs / most:.0f} %): {after} before it begins"
+    if cautious:
+        text += ", and a rung is used only where they rank there as they end"
+    if epochs < LITTLE * most:
+        text += '; that is little, pruner = "none" is the safer choice'
+    return text

@@ -1,0 +1,191 @@
+"""The live display of a sweep: per arm running, done, pruned, failed, best so far; time left."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from regtune.cli.best import Best
+from regtune.cli.silence import Silence, minutes
+from regtune.cli.standing import Standing
+from regtune.cli.tally import Tally
+from regtune.core.errors import Refused
+from regtune.core.metric import ACCURACY, METRICS
+from regtune.core.records import FAULTS, Plain
+from regtune.core.taken import is_taken
+from regtune.execution.recovery import cell_of
+from regtune.storage.layout import repeat_words
+from regtune.sweep.sweep import Sweep
+
+GROWING = ("select", "rivals")  # phases that plan as they go
+REFRESHES_PER_SECOND = 4
+SECONDS_BETWEEN_LINES = 30.0
+SECONDS_BETWEEN_LOOKS = 0.5
+
+
+class Progress:
+    """Counts the events of a sweep; drawn by rich from another thread."""
+
+    def __init__(self, sweep: Sweep, silence: Silence | None = None) -> None:
+        self.sweep = sweep
+        self._which = repeat_words(sweep.repeat, sweep.search.repeats)
+        # Of a race it is known only at its end how many seeds it takes.
+        self._most = "at most " if sweep.confirm.racing else ""
+        self._lock = threading.Lock()
+        self._standing, self._silence = Standing(sweep), silence or Silence()
+        self.best = Best(sweep)
+        self._epochs_of: Counter[object] = Counter()
+        self._started: float | None = None
+        self._epochs_now = 0
+        self._taken: set[object] = set()  # the cells whose epochs come without training
+        self.moved = False  # whether there was an event that is not replayed
+        self.tallies = {
+            (phase, arm.name): Tally(planned=0 if phase in GROWING else one.most_trials(phase, arm))
+            for one, arm in sweep.with_copy
+            for phase in sweep.phases
+        }
+
+    def watch(self, event: str, row: Plain) -> None:
+        """Take one event, replayed (it has a time) or new."""
+        cell = cell_of(row)
+        if cell is None:
+            return
+        with self._lock:
+            tally = self.tallies[cell.phase, cell.arm]
+            self._standing.watch(cell, event, row)
+            self._silence.watch(cell, event, row)
+            self.best.watch(cell, event, row)
+            if event == "asked" and cell.phase in GROWING:
+                tally.planned += 1
+            self.moved = self.moved or "time" not in row
+            if event == "started":
+                (self._taken.add if is_taken(row) else self._taken.discard)(cell)
+            if event == "epoch":
+                self._epochs_of[cell] += 1
+                tally.running.add(cell.number)
+                if "time" not in row and cell not in self._taken:
+                    self._started = self._started or time.monotonic()
+                    self._epochs_now += 1
+            elif event == "ended":
+                tally.running.discard(cell.number)
+                tally.ended[row["outcome"]["status"]] += 1
+                tally.epochs_of_ended += self._epochs_of[cell]
+
+    def seconds_left(self) -> float | None:
+        """Estimate the time to the end from the pace of this run; None before there is one."""
+        if self._started is None or self._epochs_now < 20:
+            return None
+        pace = self._epochs_now / max(time.monotonic() - self._started, 1e-9)
+        most = self.sweep.most_epochs
+        return sum(tally.epochs_left(most(phase)) for (phase, _), tally in self.tallies.items()) / pace
+
+    def __rich__(self) -> Group:
+        """Draw the table and a line below it."""
+        table = Table(
+            title=" · ".join(filter(None, ("regtune", self.sweep.name, self._which))),
+            title_justify="left",
+            pad_edge=False,
+        )
+        table.add_column("arm", no_wrap=True)
+        search_phase, *others = self.sweep.phases
+        metric = METRICS[self.sweep.search.metric]
+        best = "best %" if metric == ACCURACY else metric.head("best")
+        for name in (search_phase, "run", "ok", "pruned", "failed", best, *others):
+            table.add_column(name, justify="right")
+        with self._lock:
+            for _, arm in self.sweep.with_copy:
+                search, *later = every = [self.tallies[phase, arm.name] for phase in self.sweep.phases]
+                running = sum(len(tally.running) for tally in every)
+                faults = sum(t.ended[s] for t in every for s in FAULTS)
+                table.add_row(
+                    arm.name,
+                    f"{search.ended.total()}/{search.planned}",
+                    str(running) if running else "",
+                    str(sum(tally.ended["ok"] for tally in every)),
+                    str(search.ended["pruned"]),
+                    Text(str(faults), style="bold red") if faults else "0",
+                    self.best.words(search_phase, arm.name),
+                    *(
+                        f"{tally.ended.total()}/{self._most if phase == 'confirm' else ''}{tally.planned}"
+                        for phase, tally in zip(others, later, strict=True)
+                    ),
+                )
+            left = self.seconds_left()
+            said = [Text(words, style="dim") for words in (self._standing.words(), *self._silence.words()) if words]
+        return Group(table, *said, Text(f"time left {self._most}{_clock(left)}", style="dim"))
+
+    def line(self) -> str:
+        """Return the state in one line, as logs of runs without a terminal have it."""
+        with self._lock:
+            done = {phase: self._sum(phase) for phase in self.sweep.phases}
+            faults = sum(t.ended[status] for t in self.tallies.values() for status in FAULTS)
+            left, silent = self.seconds_left(), self._silence.words()
+        most = {"confirm": self._most}
+        counts = ", ".join(
+            f"{phase} {ended}/{most.get(phase, '')}{planned}" for phase, (ended, planned) in done.items()
+        )
+        which = f"{self._which}: " if self._which else ""
+        return "; ".join([f"{which}{counts}, failed {faults}, time left {self._most}{_clock(left)}", *silent])
+
+    def searched(self) -> bool:
+        """Whether every trial of search has ended."""
+        with self._lock:
+            ended, planned = self._sum("search")
+        return ended == planned
+
+    def _sum(self, phase: str) -> tuple[int, int]:
+        tallies = [tally for (of, _), tally in self.tallies.items() if of == phase]
+        return sum(tally.ended.total() for tally in tallies), sum(tally.planned for tally in tallies)
+
+
+def _clock(seconds: float | None) -> str:
+    return "…" if seconds is None else minutes(seconds)
+
+
+@contextlib.contextmanager
+def live(progress: Progress, console: Console, seconds: float = SECONDS_BETWEEN_LINES) -> Iterator[None]:
+    """Show the progress while the block runs.
+
+    A terminal has it live. Anything else gets a plain line now and then and when a phase ends, and the last
+    state as a table. Nothing is left of it where the block is refused before anything has moved.
+    """
+    if console.is_terminal:
+        with Live(progress, console=console, refresh_per_second=REFRESHES_PER_SECOND) as shown:
+            try:
+                yield
+            except Refused:
+                shown.transient = not progress.moved
+                raise
+        return
+    over, silent = threading.Event(), False
+    writer = threading.Thread(target=_write_lines, args=(progress, console, seconds, over), daemon=True)
+    writer.start()
+    try:
+        yield
+    except Refused:
+        silent = not progress.moved
+        raise
+    finally:
+        over.set()
+        writer.join()
+        if not silent:
+            print(progress.line(), file=console.file, flush=True)
+            console.print(progress)
+
+
+def _write_lines(progress: Progress, console: Console, seconds: float, over: threading.Event) -> None:
+    """Print a line every so many seconds and when search ends."""
+    printed, searched = time.monotonic(), progress.searched()
+    while not over.wait(min(seconds, SECONDS_BETWEEN_LOOKS)):
+        ends_now = not searched and progress.searched()
+        if ends_now or time.monotonic() - printed >= seconds:
+            print(progress.line(), file=console.file, flush=True)
+            printed, searched = time.monotonic(), searched or ends_now

@@ -1,0 +1,138 @@
+"""The commands for a results folder: table, report, export; and trial, which takes either."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from regtune.cli.options import DataFolder, Download, Full, Plugin
+from regtune.core.errors import Refused
+
+app = typer.Typer()
+
+
+@app.command()
+def table(
+    results: Annotated[list[Path], typer.Argument(help="results folders", show_default=False)],
+    form: Annotated[
+        str | None, typer.Option("--format", help="md, csv, latex, html or json: all tables with their captions")
+    ] = None,
+    full: Full = False,
+) -> None:
+    """Print the answer of each results folder with one table that fits the terminal, and of several one over all.
+
+    With --full or a format all tables with their captions; where a sweep has repeats, that over whole searches first.
+    """
+    from regtune.core.errors import nearest
+    from regtune.reports.brief import brief
+    from regtune.reports.formats import FORMATS
+    from regtune.reports.output import printed
+
+    if form is not None and form not in FORMATS:
+        raise Refused(f"--format: unknown format {form!r}{nearest(form, FORMATS)}")
+    if form is None and not full:
+        sys.stdout.write(brief(results, shutil.get_terminal_size().columns))
+    else:
+        sys.stdout.write(printed(results, form or "md"))
+
+
+@app.command()
+def report(
+    results: Annotated[list[Path], typer.Argument(help="results folders", show_default=False)],
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            "--to", help="the HTML file; if not given, report.html in the results folder, of several in the current one"
+        ),
+    ] = None,
+) -> None:
+    """Write one HTML file with tables and interactive charts, and every chart as SVG and PDF in a folder beside it."""
+    from regtune.reports.output import repeats_in
+    from regtune.reports.page.report import write_report
+    from regtune.reports.page.several import write_volume
+
+    if len(results) > 1:
+        page, *figures = write_volume([repeats_in(folder) for folder in results], to or Path("report.html"))
+    else:
+        repeats = repeats_in(results[0])
+        page, *figures = write_report(repeats, to or repeats[0].path / "report.html")
+    print(f"wrote {page}")
+    if figures:
+        print(f"wrote {figures[0].parent}: {len(figures)} files")
+
+
+@app.command()
+def frames(
+    results: Annotated[Path, typer.Argument(help="a results folder", show_default=False)],
+    to: Annotated[
+        Path | None, typer.Option("--to", help="folder to write into; the results folder if not given")
+    ] = None,
+) -> None:
+    """Write trials and epochs as Parquet files, for other tools: the log stays the only truth."""
+    from regtune.results.loader import load
+    from regtune.results.parquet import write_frames
+
+    loaded = load(results)
+    for path in write_frames(loaded, to or loaded.path):
+        print(f"wrote {path}")
+
+
+@app.command()
+def export(
+    results: Annotated[Path, typer.Argument(help="a results folder", show_default=False)],
+    arm: Annotated[str, typer.Option(help="the arm whose network is wanted", show_default=False)],
+    number: Annotated[
+        int | None, typer.Option(help="of the confirmed trial; the best by validation if not given")
+    ] = None,
+    to: Annotated[Path, typer.Option("--to", help="folder to write into")] = Path(),
+    data: DataFolder = None,
+    download: Download = False,
+) -> None:
+    """Write the weights of a confirmed trial, trained again if not kept, and a few lines of Python that load them."""
+    from regtune.core.errors import nearest
+    from regtune.data import Place
+    from regtune.execution.export import export as export_weights
+    from regtune.results.loader import load
+
+    loaded = load(results)
+    if arm not in loaded.sweep["arms"]:
+        raise Refused(f"--arm: unknown arm {arm!r}{nearest(arm, loaded.sweep['arms'])}")
+    place = Place(root=data, download=download)
+    for path in export_weights(loaded, arm, number, to, place=place, say=_to_stderr):
+        print(f"wrote {path}")
+
+
+def _to_stderr(text: str) -> None:
+    """Print what a user should know beside what was asked for."""
+    print(f"regtune: {text}", file=sys.stderr, flush=True)
+
+
+@app.command()
+def trial(
+    source: Annotated[Path, typer.Argument(help="a sweep file or a results folder", show_default=False)],
+    arm: Annotated[str | None, typer.Option(help="arm of the sweep file; the first if not given")] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", help="a knob, as in mixup.alpha=0.4; may be repeated")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="seed", min=0, max=2_000_000_000)] = 0,
+    row: Annotated[str | None, typer.Option(help="a recorded trial: its id or arm/phase/number")] = None,
+    plugin: Plugin = None,
+    data: DataFolder = None,
+    download: Download = False,
+) -> None:
+    """Train one trial here without Ray, or train a recorded one again and compare every number."""
+    from regtune.data import Place
+    from regtune.execution import reproduce, try_out
+
+    place = Place(root=data, download=download)
+    if source.is_dir() or source.suffix == ".jsonl":
+        if row is None:
+            raise Refused(f"{source}: a results folder needs --row with the id of a trial, or arm/phase/number")
+        raise typer.Exit(reproduce.repeat(source, row, place))
+    if row is not None:
+        raise Refused(f"{source}: --row needs a results folder")
+    raise typer.Exit(try_out.show(source, arm, setting or [], seed, tuple(plugin or ()), place))

@@ -1,0 +1,58 @@
+"""The commands for what regtune has: list its shelves, write out the sweeps that ship with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from regtune.cli.options import Plugin
+from regtune.core.errors import Refused
+from regtune.core.writing import write
+
+app = typer.Typer()
+
+
+@app.command("list")
+def list_(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="regularizers, data, networks, optimizers, samplers, pruners: all of a kind; or one of them: its card",
+            show_default=False,
+        ),
+    ] = None,
+    form: Annotated[str, typer.Option("--format", help="table, or md: the methods as the README has them")] = "table",
+    plugin: Plugin = None,
+) -> None:
+    """Print the catalogue: regularizers, data sets, networks, optimizers, samplers, pruners; or cards of some."""
+    from regtune.cli import catalog
+    from regtune.cli.listing import show
+    from regtune.core.errors import nearest
+
+    if form not in ("table", "md"):
+        raise Refused(f"--format: unknown format {form!r}{nearest(form, ('table', 'md'))}")
+    if form == "md":
+        if names:
+            raise Refused(f"--format: expected table with names, given md and {names[0]!r}; md is all the methods")
+        print(catalog.markdown(), end="")
+    else:
+        show(tuple(names or ()), tuple(plugin or ()))
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="where to write the sweep files", show_default=False)],
+) -> None:
+    """Write the sweep files that ship with regtune into a folder; existing files are left alone."""
+    from regtune.cli.shipped import sweep_files
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in sweep_files():
+        target = folder / file.name
+        if target.exists():
+            print(f"kept {target}")
+        else:
+            write(target, file.read_bytes())
+            print(f"wrote {target}")

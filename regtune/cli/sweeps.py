@@ -1,0 +1,195 @@
+"""The commands for a sweep file: check, plan, run."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from regtune.cli.options import (
+    DataFolder,
+    Download,
+    Full,
+    InProcess,
+    Plugin,
+    ResultsFolder,
+    RetryFailed,
+    Reuse,
+    SweepFile,
+)
+
+if TYPE_CHECKING:
+    from regtune.data import Place
+    from regtune.sweep.sweep import Sweep
+
+app = typer.Typer()
+
+
+@app.command()
+def check(
+    sweep: SweepFile,
+    plugin: Plugin = None,
+    data: DataFolder = None,
+    download: Download = False,
+    aa: Annotated[
+        bool, typer.Option("--aa", help="train only the baseline and a copy of it: would it be called better?")
+    ] = False,
+    results: ResultsFolder = Path("results"),
+    in_process: InProcess = False,
+) -> None:
+    """Check a sweep file, its data and one real step of every arm; with --aa train the baseline and its copy."""
+    from regtune.data import Place, named
+    from regtune.execution.idle import gpus_here, idle_gpus
+    from regtune.execution.preflight import examine, remarks
+    from regtune.execution.rehearsal import rehearse
+    from regtune.sweep.searched import doubts
+    from regtune.sweep.sweep import Sweep
+
+    plan = Sweep.read(sweep, tuple(plugin or ()))
+    if aa:
+        _check_copy(plan, results, in_process=in_process, place=Place(root=data, download=download))
+        return
+    pool, splits = examine(plan, Place(root=data, download=download))
+    notes = rehearse(plan, splits)
+    counts = splits.counts
+    print(
+        f"{sweep}: ok, {len(plan.arms)} arms; {counts['train']} training, {counts['validation']} validation, "
+        f"{counts['test']} test examples of {splits.classes} classes{named(splits.names)}"
+    )
+    for text in remarks(plan, pool):
+        print(text)
+    for text in [*doubts(plan), *notes, *idle_gpus(plan.cluster, gpus_here(), "this machine")]:
+        print(f"note: {text}")
+
+
+@app.command()
+def plan(sweep: SweepFile, plugin: Plugin = None, data: DataFolder = None) -> None:
+    """Print what a sweep would do: arms, what is searched and what is fixed, trials, epochs, rungs, disk."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from regtune.cli.disk import weights_words
+    from regtune.cli.plan import planned
+    from regtune.data import Place
+    from regtune.sweep.sweep import Sweep
+
+    loaded = Sweep.read(sweep, tuple(plugin or ()))
+    Console().print(planned(loaded), Text(weights_words(loaded, Place(root=data))), sep="\n")
+
+
+@app.command()
+def run(
+    sweep: SweepFile,
+    plugin: Plugin = None,
+    results: ResultsFolder = Path("results"),
+    in_process: InProcess = False,
+    address: Annotated[
+        str | None, typer.Option("--address", help="a Ray cluster that this machine belongs to: auto, or host:port")
+    ] = None,
+    max_hours: Annotated[
+        float | None, typer.Option("--max-hours", help="search ends after so many hours, in each repeat", min=0)
+    ] = None,
+    max_gpu_hours: Annotated[
+        float | None,
+        typer.Option("--max-gpu-hours", help="search ends after so many GPU-hours of trials, in each repeat", min=0),
+    ] = None,
+    optuna_storage: Annotated[
+        str | None, typer.Option(help="copy search into this Optuna storage, as sqlite:///search.db", metavar="URL")
+    ] = None,
+    retry_failed: RetryFailed = False,
+    reuse: Reuse = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be done; start nothing")] = False,
+    full: Full = False,
+    data: DataFolder = None,
+    download: Download = False,
+) -> None:
+    """Run what is left of a sweep and its repeats: search, confirm, table."""
+    from rich.console import Console
+
+    from regtune.cli.dry_run import forecast_all
+    from regtune.cli.progress import Progress, live
+    from regtune.data import Place
+    from regtune.execution.limits import Limit
+    from regtune.execution.optuna_mirror import Mirror
+    from regtune.execution.recovery import Watch
+    from regtune.execution.repeats import run_all
+    from regtune.execution.reuse import reusing
+    from regtune.reports.brief import brief
+    from regtune.reports.output import write_folder
+    from regtune.sweep.sweep import Sweep
+
+    loaded = reusing(Sweep.read(sweep, tuple(plugin or ())), reuse or ())
+    console = Console()
+    if dry_run:
+        place = Place(root=data, download=download)
+        console.print(forecast_all(loaded, results, retry_failed=retry_failed, place=place))
+        return
+
+    @contextlib.contextmanager
+    def watching(repeat: Sweep) -> Iterator[Watch]:
+        progress = Progress(repeat)
+        watch = Mirror(repeat, optuna_storage).beside(progress.watch) if optuna_storage else progress.watch
+        with live(progress, console):
+            yield watch
+
+    with _interruptible():
+        run_all(
+            loaded,
+            results,
+            watching=watching,
+            say=lambda text: console.print(f"regtune: {text}", style="dim", markup=False, soft_wrap=True),
+            in_process=in_process,
+            address=address,
+            place=Place(root=data, download=download),
+            limit=Limit(hours=max_hours, gpu_hours=max_gpu_hours),
+            retry_failed=retry_failed,
+        )
+    written, confirmed, failed = write_folder(loaded.folder(results))
+    width = shutil.get_terminal_size().columns
+    print(f"\n{written[0].read_text(encoding='utf-8') if full else brief([loaded.folder(results)], width)}")
+    print(f"written: {written[0]}, {', '.join(str(p.relative_to(written[0].parent)) for p in written[1:])}, log.jsonl")
+    if failed:
+        text = f"arms that failed whole: {', '.join(failed)}; {written[0]} has the messages"
+        print(f"regtune: {text}, regtune trial {loaded.folder(results)} --row ROW a traceback", file=sys.stderr)
+    if loaded.confirm.seeds and not confirmed:
+        print("regtune: no arm has a confirmed trial; the messages above say why", file=sys.stderr)
+    if failed or (loaded.confirm.seeds and not confirmed):
+        raise typer.Exit(1)
+
+
+def _check_copy(sweep: Sweep, results: Path, *, in_process: bool, place: Place) -> None:
+    """Train the baseline and its copy in a folder of their own; print what the copy would have been called."""
+    from rich.console import Console
+
+    from regtune.cli.progress import Progress, live
+    from regtune.execution.run import run
+    from regtune.reports.tables.aa import aa
+    from regtune.results.loader import load
+    from regtune.sweep.alone import alone
+
+    one, console = alone(sweep), Console()
+    progress = Progress(one)
+    with _interruptible(), live(progress, console):
+        run(one, results, watch=progress.watch, in_process=in_process, place=place)
+    found = aa(load(one.folder(results)))
+    print(found.words if found else "No trial of the copy ended well, so nothing is said.")
+    print(f"written: {one.folder(results) / 'log.jsonl'}")
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Say what becomes of a run that Ctrl-C or SIGTERM ends, and exit as such."""
+    from regtune.core.signals import sigterm_interrupts
+
+    with sigterm_interrupts() as terminated:
+        try:
+            yield
+        except KeyboardInterrupt as error:
+            text = "regtune: interrupted; what is finished is kept, the same command goes on from there"
+            print(text, file=sys.stderr)
+            raise typer.Exit(143 if terminated() else 130) from error

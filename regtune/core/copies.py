@@ -1,0 +1,49 @@
+"""The hidden copy of the baseline: an A/A check in every sweep. Here is what a log has of it, and how it is set apart.
+
+The copy has the baseline's recipe, space and budget and is chosen and confirmed on other seeds, so whatever its verdict
+beside the baseline says is luck (R. Kohavi et al., "Trustworthy Online Controlled Experiments", 2020, on A/A tests).
+It is no arm of the sweep: nothing that goes through the arms of a header meets it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from regtune.core.records import Cell, Plain
+
+_SUFFIX = " (copy)"  # no name of an arm has a space or a bracket
+
+
+def copy_name(baseline: str) -> str:
+    """Return what the copy of an arm is called in a log."""
+    return f"{baseline}{_SUFFIX}"
+
+
+def is_copy(arm: str) -> bool:
+    """Return whether this is the name of a copy, also of one that the sweep file no longer asks for."""
+    return arm.endswith(_SUFFIX)
+
+
+def copy_plain(baseline: str) -> Plain:
+    """Return what the header records of a copy."""
+    return {"arm": copy_name(baseline)}
+
+
+def with_copy(sweep: Plain) -> Plain:
+    """Return a sweep as its header has it with two arms: the baseline and the copy."""
+    baseline, row = next(iter(sweep["arms"].items()))
+    rest = {name: value for name, value in sweep.items() if name != "aa"}
+    return rest | {"arms": {baseline: row, sweep["aa"]["arm"]: row}}
+
+
+def cells_with_copy(sweep: Plain, planned: Mapping[Cell, Plain], cells: Mapping[Cell, Plain]) -> dict[Cell, Plain]:
+    """Return the cells of the baseline and of the copy, those `planned` first.
+
+    Where draws are paired the copy has the baseline's search trials for its own: another search would have the same.
+    """
+    baseline, copy = with_copy(sweep)["arms"]
+    found = dict(planned) | {cell: row for cell, row in cells.items() if cell.arm in (baseline, copy)}
+    if sweep["search"]["sampler"] != "paired":
+        return found
+    shared = [(cell, row) for cell, row in found.items() if cell.arm == baseline and cell.phase == "search"]
+    return found | {cell._replace(arm=copy): {**row, "arm": copy} for cell, row in shared}

@@ -1,0 +1,33 @@
+"""Knobs that came later than the first logs, where what a method did before is not what it does by default now.
+
+A written recipe that does not name such a knob is of before: its trials keep their ids and their bits. One that trains
+as methods do now names it, so that logs tell the two apart, and a sweep that began before is not gone on with. A new
+knob whose default is what was done before is no such knob: it is `late`, see `knobs.Knob`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class Later(NamedTuple):
+    """What a row without the knob means where it was written, and where it is given today: the knob's default."""
+
+    before: Any
+    now: Any
+
+
+LATER: dict[str, dict[str, Later]] = {"ema": {"warm_up": Later(before=False, now=True)}}  # by method and knob
+
+
+def written(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the row of a method as logs have it: a later knob is there unless it stands where it stood before."""
+    known = LATER.get(str(row.get("name")), {})
+    given = {knob: row.get(knob, later.now) for knob, later in known.items()}
+    rest = {name: value for name, value in row.items() if name not in known}
+    return rest | {knob: value for knob, value in given.items() if value != known[knob].before}
+
+
+def read_back(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the row of a method with all later knobs, given that of a log."""
+    return {**row, **{n: row.get(n, later.before) for n, later in LATER.get(str(row.get("name")), {}).items()}}

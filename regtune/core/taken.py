@@ -1,0 +1,22 @@
+"""What a started row says of a cell whose numbers are those of a trial that was trained elsewhere, not here."""
+
+from __future__ import annotations
+
+from regtune.core.records import SAME, Cell, Plain
+
+REUSED = "reused_from"  # of a started row: the folder and the cell of another log that the numbers were taken from
+
+
+def is_taken(row: Plain) -> bool:
+    """Return whether what follows a started row was taken over: it took no time."""
+    return SAME in row or REUSED in row
+
+
+def origin(folder: str, cell: Cell) -> Plain:
+    """Return what a started row has under `REUSED`."""
+    return {"folder": folder, "cell": list(cell)}
+
+
+def origin_words(row: Plain) -> str:
+    """Return from where a started row says that a trial was taken over; empty where it was not from another log."""
+    return f"{row[REUSED]['folder']}: {Cell(*row[REUSED]['cell'])}" if REUSED in row else ""

@@ -1,0 +1,198 @@
+"""A phase of a sweep: what goes between a board and whoever trains. It writes, then it acts.
+
+A phase begins with what its part of the log says (`recovery`). Trials that ended stay ended; one that was
+interrupted is handed out again, first, with its newest checkpoint, and its epochs that the log has already
+are neither written nor told twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from regtune.core.records import SAME, Cell, Epoch, Outcome, Plain
+from regtune.core.taken import REUSED
+from regtune.execution.attempt import Report
+from regtune.execution.kept_weights import KeptWeights
+from regtune.execution.limits import Spent
+from regtune.execution.recovery import Life, Lives, Watch, pruned, same_bits, unlike
+from regtune.execution.resume import checkpoint_of, save
+from regtune.execution.trained import Run, Trained
+from regtune.execution.turns import Task, Turns
+from regtune.search.scheduler import Board, Decision
+from regtune.storage.checkpoints import Checkpoints
+from regtune.storage.log import Writer
+
+
+class Phase:
+    """One phase under way. `watch` is called with every row that counts, replayed or new, in order.
+
+    A trial is handed out again after as many as `retries` faults of the machine. `spent` says when the
+    phase is to end early. What is in `trained` is not trained again, unless `weights` wants some that are not there.
+    `files` is what checkpoints are kept in.
+    """
+
+    def __init__(
+        self,
+        *,
+        board: Board,
+        log: Writer,
+        retries: int,
+        spent: Spent | None = None,
+        trained: Trained | None = None,
+        weights: KeptWeights | None = None,
+        files: type[Checkpoints] = Checkpoints,
+        watch: Watch = lambda event, row: None,
+    ) -> None:
+        watch = watch if weights is None else weights.beside(watch)
+        self._board, self._log, self._watch, self._retries, self._spent = board, log, watch, retries, spent
+        self._trained, self._weights = trained or Trained(()), weights
+        self._checkpoints = files(log.path.parent / "checkpoints")
+        self._lives = Lives(board, log.rows, retries, watch)
+        self.ended = self._lives.ended  # the trials that have ended
+        self._turns = Turns(self._lives.open)  # those were asked for before
+
+    @property
+    def done(self) -> bool:
+        """Whether every planned trial has ended, or the limit was reached."""
+        return bool(self.closed) or len(self.ended) == len(self._board.planned)
+
+    @property
+    def closed(self) -> str:
+        """Why the trials that are left are not trained; empty where they are."""
+        return self._spent.over() if self._spent is not None and len(self.ended) < len(self._board.planned) else ""
+
+    @property
+    def settled(self) -> bool:
+        """Whether every end that was decided is in the log."""
+        return not self._lives.doomed
+
+    def settle(self) -> None:
+        """Do what an earlier driver had decided and could not do any more: write ends, drop checkpoints."""
+        for cell, outcome in list(self._lives.doomed.items()):
+            self.end(cell, outcome)
+        for cell in self.ended:
+            self._checkpoints.drop(cell)
+        if self._weights is not None:
+            self._weights.settle()
+
+    def open(self) -> dict[Cell, int]:
+        """Return how many epochs the log has of each trial that was interrupted."""
+        return {cell: len(self._lives.open[cell].epochs) for cell in self._turns.waiting}
+
+    def ask(self) -> Task | None:
+        """Return the next trial to run, or None when there is none left to hand out."""
+        while not self.closed and (cell := self._next()) is not None:
+            life = self._lives.open[cell]
+            if self._has_it(cell, life):
+                continue
+            self._turns.hold(cell, life)
+            life.started = life.differs = False
+            avoid = tuple(dict.fromkeys(node for node in life.faults if node))
+            resume = checkpoint_of(cell, life, self._checkpoints)
+            life.after = resume.epoch if resume else 0
+            return Task(cell=cell, trial=life.asked.trial, resume=resume, avoid=avoid)
+        return None
+
+    def take(self, cell: Cell, report: Report, where: Mapping[str, str]) -> Decision:
+        """Record what an attempt reports; return "stop" where it is to end. `where` says on what it runs."""
+        if cell in self.ended:
+            return "stop"
+        life = self._lives.open[cell]
+        if not life.started:
+            self._write("started", cell, {"where": dict(where), "after": life.after, **life.taken})
+            life.started = True
+            life.been.append(where)
+        decision = self._tell(cell, life, report.epochs, where)
+        if report.weights is not None and self._weights is not None:
+            self._weights.save(cell, report.weights)
+        if report.outcome is not None:
+            self.end(cell, report.outcome)
+        if report.checkpoint is not None and cell not in self.ended:
+            save(cell, report.checkpoint, self._checkpoints)
+        return "stop" if self.closed else decision
+
+    def fault(self, cell: Cell, message: str, node: str = "") -> None:
+        """Record that a fault of the machine ended an attempt on a node: the trial is handed out again, or lost."""
+        if cell in self.ended:
+            return
+        life = self._lives.open[cell]
+        life.faults.append(node)
+        self._write("fault", cell, {"message": message, "node": node})
+        if len(life.faults) > self._retries:
+            text = f"lost to {len(life.faults)} faults of the machine (cluster.retries), the last: {message}"
+            self.end(cell, Outcome(status="lost", message=text))
+        else:
+            self._turns.wait(cell, life)
+
+    def back(self, cell: Cell) -> None:
+        """Take back a trial that nobody runs any more, if it has not ended."""
+        if cell not in self.ended:
+            self._turns.wait(cell, self._lives.open[cell])
+
+    def end(self, cell: Cell, outcome: Outcome) -> None:
+        """Record how a trial ended; a second end of the same trial changes nothing."""
+        if cell not in self.ended:
+            spared = self._board.spared(cell)
+            more = {} if spared is None else {"spared": spared}
+            self._write("ended", cell, {"outcome": outcome.plain(), **more})
+            life = self._lives.open[cell]
+            self._turns.over(cell, life)
+            if outcome.status == "ok" and SAME not in life.taken:
+                where = life.been[-1] if life.been else {}
+                run = Run(cell, life.epochs, where, origin=life.taken.get(REUSED))
+                self._trained.keep(life.asked.trial.id, run)
+            self._lives.close(cell, outcome)
+            self._checkpoints.drop(cell)
+
+    def _next(self) -> Cell | None:
+        """Return the cell whose turn it is, of those that wait or else of the board's."""
+        while (cell := self._turns.next(self._lives.open)) is None:
+            asked = self._board.ask()
+            if asked is None:
+                return None
+            row = {"id": asked.trial.id, "params": dict(asked.params), "trial": asked.trial.plain()}
+            self._write("asked", asked.cell, row)
+            self._lives.open[asked.cell] = life = Life(asked=asked)
+            self._turns.wait(asked.cell, life)
+        return cell
+
+    def _has_it(self, cell: Cell, life: Life) -> bool:
+        """Give a cell what is known of its trial, if anything is; return whether it ended so: not all may be known."""
+        run, trial = self._trained.find(life.asked.trial.id), life.asked.trial.id
+        if run is None or len(run.epochs) <= len(life.epochs):
+            return False
+        if self._weights is not None and not self._weights.hand_on(run, cell, trial):
+            return False
+        life.taken = {SAME: list(run.cell)} if run.folder is None else {}
+        life.taken |= {} if run.origin is None else {REUSED: run.origin}
+        life.started, life.after = False, 0
+        self.take(cell, Report(epochs=tuple(run.epochs)), run.where)
+        life.taken = life.taken if cell in self.ended else {}
+        return cell in self.ended
+
+    def _tell(self, cell: Cell, life: Life, epochs: Iterable[Epoch], where: Mapping[str, str]) -> Decision:
+        for epoch in epochs:
+            if epoch.number <= len(life.epochs):
+                if life.differs or epoch.numbers() == life.epochs[epoch.number - 1].numbers():
+                    continue
+                if life.asked.trial.device == "cpu" and all(same_bits(where, place) for place in life.been):
+                    self.end(cell, unlike(epoch))
+                    return "stop"
+                self._write("differs", cell, {"epoch": epoch.number, "where": dict(where)})
+                life.differs = True
+                continue
+            life.epochs.append(epoch)
+            self._write("epoch", cell, {"epoch": epoch.plain()})
+            if self._spent is not None and not life.taken:
+                self._spent.add(epoch)
+            if self._board.tell(cell, epoch) == "stop":
+                self.end(cell, pruned(epoch, self._board.why))
+                return "stop"
+            if epoch.outcome is not None:
+                self.end(cell, epoch.outcome)
+        return "go"
+
+    def _write(self, event: str, cell: Cell, fields: Plain) -> None:
+        row = {"cell": list(cell), **fields}
+        self._log.append(event, row)
+        self._watch(event, row)

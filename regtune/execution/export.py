@@ -1,0 +1,142 @@
+"""The weights of a confirmed trial as a file, and the network that it loads as: `regtune export`."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from regtune.core.errors import Refused, shown
+from regtune.core.metric import searched_by
+from regtune.core.records import Cell, Outcome, Plain, Trial
+from regtune.core.selection import ranked
+from regtune.core.state import Tensors
+from regtune.core.writing import write
+from regtune.data import Place, named
+from regtune.execution.trained_again import Again, train_again
+from regtune.networks import fresh
+from regtune.results.loader import Results
+from regtune.storage.checkpoints import Checkpoints
+from regtune.training.build import DTYPES, arithmetic_of, build_network, build_optimizer
+from regtune.training.objective import Objective
+from regtune.training.recipe import Recipe, numbers
+from regtune.training.train_step import Program
+
+TEST = "test_accuracy"
+SNIPPET = '''"""Loads the network of {cell} of the sweep {sweep}: kept epoch {kept}, test accuracy {test}."""
+
+import torch
+
+from regtune import load_network
+
+net = load_network("{file}")
+pictures = torch.zeros(1, {shape})  # in [0, 1]; the network normalizes them itself
+print(net(pictures).softmax(-1))  # [N, {classes}]{names}
+'''
+
+
+class Exported(nn.Module):
+    """A trained network as its trial evaluated it, with what the recipe does in evaluation.
+
+    `net` is the network itself. Calling this module with float pictures [N, C, H, W] in [0, 1] returns
+    logits [N, classes].
+    """
+
+    def __init__(self, net: nn.Module, trial: Trial) -> None:
+        super().__init__()
+        self.net = net.eval()
+        recipe, optimizer = Recipe.read(trial.recipe, trial.plugins), build_optimizer(trial)
+        cpu = torch.device("cpu")
+        self._knobs = {"optimizer": {}, "recipe": [numbers(method, cpu) for _, method in recipe.methods]}
+        objective = Objective(net=self.net, lifted=False, arithmetic=arithmetic_of(trial))
+        self._program = Program(objective=objective, recipe=recipe, optimizer=optimizer, device=cpu)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Return logits [N, classes] of pictures [N, C, H, W] in [0, 1]."""
+        params: Tensors = dict(self.net.named_parameters())
+        buffers: Tensors = dict(self.net.named_buffers())
+        dtype = next(iter(params.values())).dtype
+        return self._program.predict(params, buffers, self._knobs, pictures.to(dtype))
+
+
+def export(
+    results: Results,
+    arm: str,
+    number: int | None,
+    folder: Path,
+    *,
+    place: Place | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> list[Path]:
+    """Write the weights of a confirmed trial of an arm and a script that loads them; return both paths.
+
+    That is the trial of that number, or the one that is best on validation examples by the metric of search
+    (ties: the lower loss, then the lower number); never chosen by test. Where its weights are not kept it is trained
+    again, on data at `place` (what the environment says if not given), and `say` is told; the script has the numbers of
+    that training, and a warning says where they are not the log's. Raises Refused where there is no such trial, its
+    weights are damaged, or it cannot be trained again; NoRoom where a disk is full.
+    """
+    row = _chosen(results, arm, number)
+    cell = Cell(arm, "confirm", int(row["number"]))
+    try:
+        saved = Checkpoints(results.path / "weights").load(cell)
+    except Refused as error:
+        raise Refused(f"{error}; delete the file, and its trial is trained again") from error
+    if saved is not None and saved.id == row["id"]:
+        found = Again(saved.content, Outcome(status="ok", kept=row["kept"], metrics={TEST: row[TEST]}))
+    else:
+        found = train_again(results, cell, place, say)
+    content = torch.load(io.BytesIO(found.weights), weights_only=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    weights, script = folder / f"{arm}.pt", folder / f"load_{arm.replace('-', '_')}.py"
+    buffer = io.BytesIO()  # of a full disk torch itself would not say so
+    torch.save({**content, "trial": json.dumps(results.plain_trials[cell])}, buffer)
+    write(weights, buffer.getvalue())
+    write(
+        script,
+        SNIPPET.format(
+            cell=cell,
+            sweep=results.sweep["name"],
+            kept=found.outcome.kept,
+            test=found.outcome.metrics[TEST],
+            file=weights.name,
+            shape=", ".join(map(str, content["shape"])),
+            classes=content["classes"],
+            names=named(tuple(content.get("names", ()))),  # none in older weights
+        ),
+    )
+    return [weights, script]
+
+
+def load_network(path: str | Path) -> Exported:
+    """Return the network of a file that `regtune export` wrote, in eval mode on the CPU; raises Refused."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        trial = Trial.from_plain(json.loads(content["trial"]))
+    except OSError as error:
+        raise Refused(f"{path}: expected a file of regtune export, given {error.strerror or error}") from error
+    except Exception as error:  # torch raises many kinds for a file that is not its own
+        raise Refused(f"{path}: expected a file of regtune export, given another: {shown(str(error), 100)}") from error
+    shape: Any = tuple(content["shape"])
+    net = fresh(build_network(trial), shape=shape, classes=content["classes"], seed=trial.seed)
+    state = {**content["params"], **content["buffers"]}
+    if state.keys() != net.state_dict().keys():
+        raise Refused(f"{path}: expected the parameters of {trial.network['name']}, given others: a method added some")
+    net.to(DTYPES[trial.dtype]).load_state_dict(state)
+    return Exported(net, trial)
+
+
+def _chosen(results: Results, arm: str, number: int | None) -> Plain:
+    trials = results.trials
+    mine = trials[(trials["arm"] == arm) & (trials["phase"] == "confirm") & (trials["status"] == "ok")]
+    rows: list[Plain] = [{str(name): value for name, value in row.items()} for row in mine.to_dict("records")]
+    ended = [row for row in rows if number is None or row["number"] == number]
+    if not ended:
+        which = "a confirmed trial" if number is None else f"a confirmed trial of number {number}"
+        raise Refused(f"--arm {arm}: expected an arm with {which} that ended ok, given none in {results.path}")
+    return ranked(ended, searched_by(results.sweep))[0]

@@ -1,0 +1,162 @@
+"""A copy of a sweep's search in an Optuna storage, for those who like to look at it in optuna-dashboard.
+
+The log is the truth: nothing is ever read back from the copy but which trials it has. A storage that fails
+while the sweep runs costs the copy, not the sweep.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, distribution_to_json
+from optuna.storages import BaseStorage, get_storage
+from optuna.trial import FrozenTrial
+
+from regtune.core.errors import Refused, shown
+from regtune.core.metric import METRICS
+from regtune.core.records import Cell, Plain
+from regtune.execution.recovery import cell_of
+from regtune.samplers import frozen
+from regtune.sweep.sweep import Sweep
+
+SWEEP = "regtune sweep"  # the attribute of a study that says whose it is
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Running:
+    """What is known of a trial before its end."""
+
+    id: str
+    params: Plain
+    since: datetime
+    epochs: list[Plain] = field(default_factory=list)
+
+
+class Mirror:
+    """Adds every search trial that has ended to the study `<sweep>/<arm>`, or `<sweep>/repeat-2/<arm>` and so on.
+
+    Its values are scores of which more is better: of "nll" they are minus the loss. Raises Refused at the start only.
+
+    Its attributes `cell` and `id` say which trial of the log one in a study is; those that are there
+    already are not added again.
+    """
+
+    def __init__(self, sweep: Sweep, url: str) -> None:
+        self._metric = METRICS[sweep.search.metric]
+        self._spaces = {arm.name: arm.space for arm in sweep.arms}
+        self._running: dict[Cell, _Running] = {}
+        self._waiting: list[tuple[Cell, FrozenTrial]] = []
+        self._warned = False
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        try:
+            storage = get_storage(url)
+            self._studies = {arm.name: _study(storage, sweep, arm.name) for arm in sweep.arms}
+            self._present = {
+                (trial.user_attrs.get("cell"), trial.user_attrs.get("id"))
+                for study in self._studies.values()
+                for trial in study.get_trials(deepcopy=False)
+            }
+        except Refused:
+            raise
+        except Exception as error:  # what a storage raises depends on its driver
+            raise Refused(
+                f"--optuna-storage: expected a storage that Optuna can open, as sqlite:///search.db, "
+                f"given {_without_password(url)}: {_said(error)}"
+            ) from error
+
+    def beside(self, other: Callable[[str, Plain], None]) -> Callable[[str, Plain], None]:
+        """Return a watch that hands every event to another one and to this mirror."""
+
+        def watch(event: str, row: Plain) -> None:
+            other(event, row)
+            self.watch(event, row)
+
+        return watch
+
+    def watch(self, event: str, row: Plain) -> None:
+        """Take one event, replayed or new; at the end of a trial add what the study does not have."""
+        cell = cell_of(row)
+        if cell is not None and cell.phase == "search" and cell.arm in self._studies:  # none of the hidden copy
+            if event == "asked":
+                self._running[cell] = _Running(id=row["id"], params=row["params"], since=_time(row))
+            elif event == "epoch":
+                self._running[cell].epochs.append(row["epoch"])
+            elif event == "ended":
+                running = self._running.pop(cell)
+                if (str(cell), running.id) not in self._present:
+                    self._waiting.append((cell, self._trial(cell, running, row)))
+        if event == "ended":  # a storage that is slow to fail is not tried with every epoch
+            self._add()
+
+    def _trial(self, cell: Cell, running: _Running, row: Plain) -> FrozenTrial:
+        kept = [running.epochs[epoch["kept"] - 1] for epoch in running.epochs]
+        scores = [self._metric.score(epoch.get(self._metric.val)) for epoch in kept]
+        trial = frozen(cell.number, running.params, scores, row["outcome"]["status"], self._spaces[cell.arm])
+        trial.datetime_start, trial.datetime_complete = running.since, _time(row)
+        for name, value in {"cell": str(cell), "id": running.id, "message": row["outcome"]["message"]}.items():
+            trial.set_user_attr(name, value)
+        return trial
+
+    def _add(self) -> None:
+        while self._waiting:
+            cell, trial = self._waiting[0]
+            try:
+                self._studies[cell.arm].add_trial(trial)
+            except Exception as error:  # as above, and the sweep goes on whatever it is
+                if not self._warned:
+                    warnings.warn(
+                        f"--optuna-storage: {cell} could not be added, it is tried again when the next trial ends: "
+                        f"{_said(error)}",
+                        stacklevel=2,
+                    )
+                self._warned = True
+                return
+            self._waiting.pop(0)
+
+
+def _study(storage: BaseStorage, sweep: Sweep, arm: str) -> optuna.Study:
+    """Return the study of an arm, made if there is none; raises Refused for that of another sweep."""
+    name = f"{sweep.folder(Path()).as_posix()}/{arm}"
+    study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
+    mine = sweep.arm(arm)
+    # The arm as it is: more trials, and other arms beside it, leave the study its own.
+    space = {path: _text(found) for path, found in mine.space.items()}
+    content = {"template": mine.template.plain(), "space": space, "seed": sweep.seed}
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+    if SWEEP not in study.user_attrs and not study.get_trials(deepcopy=False):
+        study.set_user_attr(SWEEP, digest)
+    elif study.user_attrs.get(SWEEP) != digest:
+        raise Refused(
+            f"--optuna-storage: expected a storage without study {shown(name)} or with this sweep's, given another's; "
+            f"name another storage or give the sweep another name"
+        )
+    return study
+
+
+def _text(space: BaseDistribution) -> str:
+    """Return a distribution as Optuna 5.0 prints it: studies that are there are known by that, whatever prints now."""
+    settings = json.loads(distribution_to_json(space))["attributes"]
+    if isinstance(space, CategoricalDistribution):
+        settings["choices"] = space.choices
+    return f"{type(space).__name__}({', '.join(f'{name}={value}' for name, value in sorted(settings.items()))})"
+
+
+def _time(row: Plain) -> datetime:
+    """Return when an event was: a replayed row says it, a new one is now."""
+    return datetime.fromtimestamp(row["time"]) if "time" in row else datetime.now()
+
+
+def _without_password(url: str) -> str:
+    return shown(re.sub(r"//[^/]*@", "//…@", url))
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

@@ -1,0 +1,94 @@
+"""The phases of a sweep in their order, each made from what the log says when the one before it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from regtune.core.metric import METRICS
+from regtune.core.records import Phase as Name
+from regtune.core.selection import joined
+from regtune.execution.controller import Phase
+from regtune.execution.kept_weights import KeptWeights
+from regtune.execution.limits import Spent
+from regtune.execution.recovery import Watch
+from regtune.execution.trained import Trained
+from regtune.search.beside import Beside
+from regtune.search.confirm import ConfirmBoard
+from regtune.search.rivals import RivalsBoard
+from regtune.search.scheduler import Board
+from regtune.search.search import SearchBoard
+from regtune.search.select import SelectBoard
+from regtune.storage.checkpoints import Checkpoints
+from regtune.storage.log import Writer
+from regtune.sweep.sweep import Sweep
+
+
+class Step(NamedTuple):
+    """A phase by its name, with its board."""
+
+    name: Name
+    phase: Phase
+    board: Board
+
+
+def phases(
+    sweep: Sweep,
+    log: Writer,
+    *,
+    watch: Watch = lambda event, row: None,
+    spent: Spent | None = None,
+    trained: Trained | None = None,
+    files: type[Checkpoints] = Checkpoints,
+) -> Iterator[Step]:
+    """Yield the phases of a sweep: the next may be asked for when the one before is done.
+
+    What select compares needs all of search, confirm's choice all of both; a phase replays its rows when it is made,
+    so each is made once. `trained` is that of the log if not given, `files` is as in `Phase`. Beside the arms goes the
+    hidden copy of the baseline, where there is one.
+    """
+
+    def step(name: Name, board: Board) -> Step:
+        phase = Phase(
+            board=board,
+            log=log,
+            watch=watch,
+            retries=sweep.cluster.retries,
+            spent=spent if name == "search" else None,
+            trained=known,
+            files=files,
+            weights=_weights(sweep, files(log.path.parent / "weights")) if name == "confirm" else None,
+        )
+        return Step(name, phase, board)
+
+    known = trained or Trained(log.rows)
+    for name, arms, copy in _boards(sweep):
+        yield step(name, arms if copy is None else Beside(arms, copy))
+
+
+def _weights(sweep: Sweep, files: Checkpoints) -> KeptWeights | None:
+    """Return what keeps the weights of confirmed trials, None where none are kept."""
+    if sweep.confirm.weights is False:
+        return None
+    best = sweep.confirm.weights == "best"
+    return KeptWeights(files, metric=METRICS[sweep.search.metric], only_best=best)
+
+
+def _boards(sweep: Sweep) -> Iterator[tuple[Name, Board, Board | None]]:
+    """Yield the boards of each phase, of the arms and of the copy, when the one before is done."""
+    copied = sweep.copied
+    search = SearchBoard(sweep)
+    shared = search.arms[sweep.baseline] if copied and not copied.budget(copied.arms[0]) else None
+    own = SearchBoard(copied, shared) if copied else None
+    yield "search", search, own
+    select = SelectBoard(sweep, search)
+    copy = SelectBoard(copied, own) if copied and own else None
+    yield "select", select, copy
+    rivals = RivalsBoard(sweep, select, select.scored)
+    theirs = RivalsBoard(copied, copy, joined(select.scored, copy.scored)) if copied and copy else None
+    for name in sweep.order[2:]:
+        if name == "rivals":
+            yield name, rivals, theirs
+        else:
+            confirm = ConfirmBoard(copied, copy, theirs.beyond) if copied and copy and theirs else None
+            yield name, ConfirmBoard(sweep, select, rivals.beyond), confirm

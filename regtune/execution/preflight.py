@@ -1,0 +1,167 @@
+"""The checks that need the data: run once before anything starts."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
+
+from regtune.core.errors import Refused
+from regtune.core.metric import CLASSWISE
+from regtune.core.own_errors import own_errors
+from regtune.core.records import SWITCH, Plain
+from regtune.data import Place, Pool, Splits, pixels, repeated, unequal
+from regtune.regularizers import overrides
+from regtune.sweep.arms import Arm
+from regtune.sweep.sweep import Sweep
+from regtune.training.build import build_dataset, check_arithmetic, load_pool, split, split_data, start_network
+from regtune.training.classwise import lacking
+from regtune.training.features import check_last_layer
+from regtune.training.recipe import Recipe
+
+
+class Examined(NamedTuple):
+    """The data of a sweep: all of them, and the splits of search."""
+
+    pool: Pool
+    splits: Splits
+
+
+def examine(sweep: Sweep, place: Place | None = None) -> Examined:
+    """Load the data of a sweep and check that every arm can be trained on it.
+
+    `place` is what the environment says if not given. Returns pool and splits, test included. Raises
+    Refused: data that are missing, damaged or too few, a batch larger than the training split, settings
+    that no network can be built from, a method whose slot the network does not place, knobs that make no
+    sense for network and data at either end of their searched range, retraining to a loss without a best
+    epoch, tightness for a network without a last layer that is linear, a metric that is undefined on a split.
+    """
+    template = sweep.arms[0].template
+    with own_errors(f"data {template.data['name']}"):
+        pool = load_pool(template, place)
+        splits = split_data(template, pool)
+    _check_pixels(splits, f"data {template.data['name']}")
+    if template.batch > len(splits.train):
+        raise Refused(
+            f"training.batch: expected at most the {len(splits.train)} training examples, given {template.batch}"
+        )
+    if sweep.confirm.splits == "fresh":
+        _check_fresh(sweep, pool)
+    check_arithmetic(template)
+    with own_errors(f"network {template.network['name']}"):
+        net = start_network(template, splits)
+    if template.batch == 1 and any(isinstance(part, BatchNorm) for part in net.modules()):
+        raise Refused("training.batch: expected at least 2 for a network with BatchNorm, given 1; raise batch")
+    _check_metrics(sweep, splits)
+    if template.tightness:
+        check_last_layer(net, pixels(splits.train.batches(2)[0], torch.float32), splits.classes)
+    for arm in sweep.arms:
+        for row in arm.template.recipe:
+            for corner in corners(arm, row):
+                with own_errors(f"arms.{arm.name}.{row['name']}"):
+                    Recipe.read([corner], template.plugins).check(net, splits, f"arms.{arm.name}")
+        if sweep.confirm.retrain == "loss" and not _keeps(arm):
+            raise Refused(
+                f"arms.{arm.name}: expected a method that keeps a best epoch in every recipe, confirm.retrain is "
+                f"'loss'; add early_stopping to base, or set retrain to 'updates' or 'epochs'"
+            )
+    return Examined(pool, splits)
+
+
+def repetitions(sweep: Sweep, pool: Pool) -> list[str]:
+    """Return what is to be said of pictures that the data of a sweep hold more than once, see `data.repeated`.
+
+    Nothing of a further repeat, which has the data of the first.
+    """
+    if sweep.repeat != 1:
+        return []
+    data = build_dataset(sweep.arms[0].template)
+    return [f"{data.where}: {text}" for text in repeated(pool, split(data, pool))]
+
+
+def remarks(sweep: Sweep, pool: Pool) -> list[str]:
+    """Return all that a user should know of the data of a sweep, a line each."""
+    data = build_dataset(sweep.arms[0].template)
+    splits = replace(split(data, pool), names=pool.names)
+    return [*(f"{data.where}: {text}" for text in (*pool.notes, *unequal(splits))), *repetitions(sweep, pool)]
+
+
+def _check_pixels(splits: Splits, where: str) -> None:
+    """Raise Refused for pictures that are neither uint8 nor floats in [0, 1]: methods and `Normalize` count on it."""
+    parts = (splits.train, splits.validation, *(() if splits.test is None else (splits.test,)))
+    for source in {id(part.source): part.source for part in parts}.values():
+        if source.dtype == torch.uint8:
+            continue
+        if not source.is_floating_point():
+            raise Refused(
+                f"{where}: expected pictures as uint8 or floats in [0, 1], given {str(source.dtype).split('.')[-1]}; "
+                f"convert them to uint8"
+            )
+        low, high = (float(end) for end in torch.aminmax(source))
+        if not (low >= 0 and high <= 1):  # what is not a number is neither
+            raise Refused(
+                f"{where}: expected pictures in [0, 1] or uint8, given {low:g} to {high:g}; scale them to [0, 1], the "
+                f"network normalizes them itself"
+            )
+
+
+def _check_metrics(sweep: Sweep, splits: Splits) -> None:
+    """Raise Refused where a metric is a mean over classes and one of these has no example."""
+    asked = (("search", sweep.search.metric, splits.validation), ("confirm", sweep.confirm.metric, splits.test))
+    for table, name, part in asked:
+        if part is None or name not in CLASSWISE or not (classes := lacking(part.labels, splits.classes)):
+            continue
+        which = "validation" if table == "search" else "test"
+        more = f" and {len(classes) - 5} more" if len(classes) > 5 else ""
+        raise Refused(
+            f"{table}.metric: expected {which} examples of every class, since {name!r} is a mean over classes, given "
+            f"none of class {', '.join(map(str, classes[:5]))}{more}; add examples, or take 'accuracy' or 'nll'"
+        )
+
+
+def _check_fresh(sweep: Sweep, pool: Pool) -> None:
+    """Raise Refused where splits of their own would make test examples of what search saw."""
+    template = sweep.arms[0].template
+    data = build_dataset(template)
+    if sweep.select.seeds and not data.fixed_test:
+        raise Refused(
+            f"select.seeds: expected 0 with confirm.splits = 'fresh' for data that do not say that their test split is "
+            f"fixed (`fixed_test`), given {sweep.select.seeds}; set splits to 'one'"
+        )
+    one, other = (split(one, pool).test for one in (data, replace(data, split_seed=data.split_seed + 1)))
+    if one is None or other is None or one.source is not other.source or not torch.equal(one.index, other.index):
+        raise Refused(
+            f"confirm.splits: expected a data set whose test split is the same for every split_seed, that of "
+            f"{template.data['name']} is not, and search saw what 'fresh' would test on; set splits to 'one'"
+        )
+
+
+def corners(arm: Arm, row: Plain) -> Iterator[Plain]:
+    """Yield a method's row of an arm with every searched knob at either end, or at every choice."""
+    paths = {path: f"{row['name']}.{path}" for path in _searched(arm, row["name"])}
+    ends = [_ends(arm.space[path]) for path in paths.values()]
+    for values in itertools.product(*ends):
+        yield row | dict(zip(paths, values, strict=True))
+
+
+def _searched(arm: Arm, method: str) -> list[str]:
+    """Return the searched knobs of a method; whether it is in at all is no knob of its own."""
+    owned = (path.partition(".") for path in arm.space)
+    return [knob for name, _, knob in owned if name == method and knob != SWITCH]
+
+
+def _ends(space: BaseDistribution) -> tuple[object, ...]:
+    if isinstance(space, CategoricalDistribution):
+        return tuple(space.choices)
+    return getattr(space, "low"), getattr(space, "high")  # noqa: B009 - ranges only have them
+
+
+def _keeps(arm: Arm) -> bool:
+    """Return whether every recipe of an arm has a method that keeps a best epoch."""
+    always = [row for row in arm.template.recipe if row["name"] not in arm.conditions]
+    return any(overrides(m, "keep") for _, m in Recipe.read(always, arm.template.plugins).methods)

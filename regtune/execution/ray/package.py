@@ -1,0 +1,68 @@
+"""What a sweep needs on another machine: regtune, its plugins and what they pull in, and its file, in one folder."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from regtune.core.errors import Refused, shown
+from regtune.core.sources import shipped_paths
+from regtune.core.version import PACKAGE
+from regtune.sweep.sweep import Sweep
+
+LEFT_OUT = ("__pycache__", ".git", ".gitignore")  # by a .gitignore Ray would leave out what a user generates
+OURS_LEFT_OUT = (*LEFT_OUT, "sweeps")  # those that ship are for `regtune init`
+
+
+@contextlib.contextmanager
+def packed(sweep: Sweep, file: Path) -> Iterator[Path]:
+    """Fill a folder for the time of the block: `python -m regtune run FILE` works in it."""
+    with tempfile.TemporaryDirectory(prefix="regtune-") as scratch:
+        folder = Path(scratch)
+        shutil.copytree(PACKAGE, folder / "regtune", ignore=shutil.ignore_patterns(*OURS_LEFT_OUT))
+        for source in shipped_paths(sweep.arms[0].template.plugins):
+            if source.is_dir():
+                shutil.copytree(source, folder / source.name, ignore=shutil.ignore_patterns(*LEFT_OUT))
+            else:
+                shutil.copyfile(source, folder / source.name)
+        shutil.copyfile(file, folder / file.name)
+        yield folder
+
+
+def entrypoint(
+    sweep: Sweep,
+    file: Path,
+    *,
+    results: str,
+    data: str | None,
+    download: bool,
+    retry_failed: bool = False,
+    reuse: Sequence[str] = (),
+) -> str:
+    """Return the shell command that runs a packed sweep on the head node."""
+    words = ["python", "-m", "regtune", "run", f"./{file.name}", "--address", "auto"]
+    for name in sweep.arms[0].template.plugins:
+        words += ["--plugin", name]
+    line = f"{shlex.join(words)} --results {_quoted(results)}"
+    if data is not None:
+        line += f" --data {_quoted(data)}"
+    line += "".join(f" --reuse {_quoted(folder)}" for folder in reuse)
+    return line + (" --download" if download else "") + (" --retry-failed" if retry_failed else "")
+
+
+def check_folder(option: str, folder: str) -> None:
+    """Raise Refused for a folder that would lie in the job's own, which the cluster throws away."""
+    if not folder.startswith(("/", "~/")):
+        raise Refused(
+            f"{option}: expected a folder on the cluster that begins with / or ~/ (the head node's home), "
+            f"given {shown(folder)}"
+        )
+
+
+def _quoted(folder: str) -> str:
+    """Quote for the shell, which still has to put the home folder in the place of a tilde."""
+    return f"~/{shlex.quote(folder[2:])}" if folder.startswith("~/") and folder[2:] else shlex.quote(folder)

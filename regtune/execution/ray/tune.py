@@ -1,0 +1,82 @@
+"""A phase as Ray Tune trials on the cluster that is connected."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+from ray import tune
+from ray.tune import PlacementGroupFactory
+
+from regtune.core.errors import Refused
+from regtune.core.records import Plain
+from regtune.data import Pool, Splits
+from regtune.execution.attempt import Pace
+from regtune.execution.controller import Phase
+from regtune.execution.ray.adapters import PhaseScheduler, PhaseSearcher
+from regtune.execution.ray.nodes import Need
+from regtune.execution.ray.shipment import Shipment
+from regtune.execution.ray.worker import work
+from regtune.sweep.schema import Cluster
+
+
+def run_on_ray(terms: Cluster, phase: Phase, data: Splits | Pool, pace: Pace, *, trainable: Any = work) -> None:
+    """Run what is left of a phase; a pool is for splits of their own.
+
+    `trainable` is what Tune runs: a function of (config, shipment, pace), replaced only to time the rest.
+    """
+    need = Need.of(terms)
+    searcher = PhaseSearcher(phase, need, pending=terms.pending)
+    with tempfile.TemporaryDirectory(prefix="regtune-") as scratch:
+        tuner = tune.Tuner(
+            tune.with_resources(
+                tune.with_parameters(trainable, shipment=Shipment.pack(data), pace=pace),
+                lambda config: _resources(need, config),
+            ),
+            tune_config=tune.TuneConfig(
+                num_samples=-1,
+                search_alg=searcher,
+                scheduler=PhaseScheduler(phase, searcher, pace),
+                reuse_actors=True,
+            ),
+            run_config=tune.RunConfig(name="phase", storage_path=scratch, verbose=0),
+        )
+        try:
+            with _quiet():
+                tuner.fit()
+        except tune.TuneError as error:
+            raise _cause(error) from error
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Tune's tracebacks off the screen: what befalls a trial is in the log, in one line."""
+    logger = logging.getLogger("ray.tune")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def _resources(need: Need, config: Plain) -> PlacementGroupFactory:
+    """Return what Ray sets aside for a trial, away from the nodes that it is to avoid."""
+    labels = dict(need.labels)
+    if config["avoid"]:
+        labels["ray.io/node-id"] = f"!in({','.join(config['avoid'])})"
+    share = {"CPU": need.cpus, "GPU": need.gpus}
+    return PlacementGroupFactory([share], bundle_label_selector=[labels] if labels else None)
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Return what the phase raised (a full disk, a lease lost), which Tune wraps into text of its own."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, Refused | OSError):
+            return seen
+        seen = seen.__context__
+    return error

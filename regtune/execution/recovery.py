@@ -1,0 +1,115 @@
+"""What a log says of the trials of a phase: which have ended, and how far the others have come.
+
+Reading it is also telling it to the board, which by then knows what the board of the earlier driver knew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from regtune.core.records import Cell, Epoch, Outcome, Plain, Trial
+from regtune.search.scheduler import Asked, Board
+
+Watch = Callable[[str, Plain], None]
+
+
+@dataclass(kw_only=True)
+class Life:
+    """What is known of a trial that has not ended: its epochs so far, where it was trained, what befell it.
+
+    `been` has the place of every attempt that reported, the newest last. `after` is the epoch of the checkpoint
+    that the attempt under way goes on from, 0 for its beginning; `started` says whether it has reported, `differs`
+    whether it gave other numbers than an earlier one. `faults` has the node of each fault, "" for an unknown one.
+    `taken` is what its started row says of the trial whose numbers it has without being trained, see `taken`.
+    """
+
+    asked: Asked
+    epochs: list[Epoch] = field(default_factory=list)
+    been: list[Mapping[str, str]] = field(default_factory=list)
+    after: int = 0
+    started: bool = False
+    differs: bool = False
+    faults: list[str] = field(default_factory=list)
+    taken: Plain = field(default_factory=dict)
+
+
+class Lives:
+    """The trials of a phase: `open` those under way, `ended` the others, `doomed` those that end next.
+
+    Doomed is a trial whose end was decided when its driver was killed, before the row that says so.
+    """
+
+    def __init__(self, board: Board, rows: Sequence[Plain], retries: int, watch: Watch) -> None:
+        self._board, self._retries = board, retries
+        self.open: dict[Cell, Life] = {}
+        self.ended: set[Cell] = set()
+        self.doomed: dict[Cell, Outcome] = {}
+        # Where search went on, an arm may have another choice, and its cells of confirm were asked for again.
+        newest = {cell_of(row): place for place, row in enumerate(rows) if row["event"] == "asked"}
+        again = {Cell(*cell): n for n, row in enumerate(rows) if row["event"] == "retry" for cell in row["cells"]}
+        for place, row in enumerate(rows):
+            cell = cell_of(row)
+            if cell is None or not board.knows(cell) or place < newest.get(cell, 0):
+                continue
+            counts = row["event"] == "asked" or place > again.get(cell, -1)  # to be trained again is to be asked for
+            if counts and self._replay(cell, row):
+                watch(row["event"], row)
+
+    def close(self, cell: Cell, outcome: Outcome) -> None:
+        """Count a trial as ended."""
+        self.ended.add(cell)
+        self.open.pop(cell, None)
+        self.doomed.pop(cell, None)
+        self._board.end(cell, outcome)
+
+    def _replay(self, cell: Cell, row: Plain) -> bool:
+        """Take a row of an earlier driver; return whether it still counts."""
+        if row["event"] == "asked":
+            asked = Asked(cell, Trial.from_plain(row["trial"]), row["params"])
+            if not self._board.expects(asked):
+                return False
+            self.open[cell] = Life(asked=asked)
+            self._board.asked_before(asked)
+            return True
+        if cell not in self.open:
+            return False
+        life = self.open[cell]
+        if row["event"] == "started":
+            life.been.append(row["where"])
+        elif row["event"] == "epoch":
+            epoch = Epoch.from_plain(row["epoch"])
+            life.epochs.append(epoch)
+            if self._board.tell(cell, epoch) == "stop":
+                self.doomed[cell] = pruned(epoch, self._board.why)
+            elif epoch.outcome is not None:
+                self.doomed[cell] = epoch.outcome
+        elif row["event"] == "fault":
+            life.faults.append(row["node"])
+        elif row["event"] == "ended":
+            outcome = Outcome(**row["outcome"])
+            if outcome.status == "lost" and len(life.faults) <= self._retries:
+                return False  # more retries are allowed now
+            self.close(cell, outcome)
+        return True
+
+
+def cell_of(row: Plain) -> Cell | None:
+    """Return the cell that a row of the log is about, None for rows about the sweep."""
+    return Cell(*row["cell"]) if "cell" in row else None
+
+
+def pruned(epoch: Epoch, why: str) -> Outcome:
+    """Return the outcome of a trial that was stopped after an epoch."""
+    return Outcome(status="pruned", message=f"after epoch {epoch.number} {why}", kept=epoch.kept)
+
+
+def same_bits(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    """Return whether trials on a CPU give the same bits in two places."""
+    return all(one.get(name) == other.get(name) for name in ("processor", "torch"))
+
+
+def unlike(epoch: Epoch) -> Outcome:
+    """Return the outcome of a trial that gives other numbers where it should give the same."""
+    message = f"begun again it gave other numbers than the log has in epoch {epoch.number}: not the same trial here"
+    return Outcome(status="failed", message=message, kept=epoch.kept)

@@ -1,0 +1,78 @@
+"""All repeats of a sweep, one after the other: each is a sweep with a log of its own, and goes on from it like one."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from regtune.data import Place
+from regtune.execution.limits import Limit
+from regtune.execution.recovery import Watch
+from regtune.execution.run import run
+from regtune.storage.layout import repeat_words, repeats_of
+from regtune.sweep.sweep import Sweep
+
+# Opened when a repeat begins and closed when it ends: gives the watch of that repeat.
+Watching = Callable[[Sweep], contextlib.AbstractContextManager[Watch]]
+
+
+@contextlib.contextmanager
+def unwatched(sweep: Sweep) -> Iterator[Watch]:
+    """Watch nothing of a repeat."""
+    yield lambda event, row: None
+
+
+def run_all(
+    sweep: Sweep,
+    results: Path,
+    *,
+    watching: Watching = unwatched,
+    say: Callable[[str], None] = lambda text: None,
+    in_process: bool = False,
+    address: str | None = None,
+    place: Place | None = None,
+    limit: Limit | None = None,
+    retry_failed: bool = False,
+) -> list[Path]:
+    """Run what is left of every repeat of a sweep and return the paths of their logs, the first repeat's first.
+
+    The arguments are those of `cluster.run.run`; `watching` gives a watch for each repeat. A limit holds for each
+    repeat: one for all of them would leave the later ones less, and they would repeat something else. A repeat that is
+    over takes the time to read its log. Raises Refused if a folder holds another sweep.
+    """
+    for text in beyond(sweep, results):
+        say(text)
+    logs = []
+    for one in sweep.every_repeat():
+        with watching(one) as watch:
+            logs.append(
+                run(
+                    one,
+                    results,
+                    watch=watch,
+                    say=_saying(say, repeat_words(one.repeat, sweep.search.repeats)),
+                    in_process=in_process,
+                    address=address,
+                    place=place,
+                    limit=limit,
+                    retry_failed=retry_failed,
+                )
+            )
+    return logs
+
+
+def beyond(sweep: Sweep, results: Path) -> list[str]:
+    """Return in words which repeats are there and no longer asked for."""
+    asked = {one.folder(results) for one in sweep.every_repeat()}
+    more = [path for path in repeats_of(sweep.folder(results)) if path not in asked and path != sweep.folder(results)]
+    return [
+        f"{path}: left as it is, search.repeats asks for {sweep.search.repeats}; the table has every repeat that is "
+        f"there"
+        for path in more
+    ]
+
+
+def _saying(say: Callable[[str], None], which: str) -> Callable[[str], None]:
+    """Return what says which repeat a text is about."""
+    return lambda text: say(f"{which}: {text}" if which else text)

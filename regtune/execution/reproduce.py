@@ -1,0 +1,120 @@
+"""A recorded trial, trained again in this process: is every number identical, and what did it raise?"""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
+from regtune.core.errors import Refused, nearest, shown
+from regtune.core.records import Cell, Epoch, Plain, Trial
+from regtune.data import Place, Splits
+from regtune.execution.try_out import trained
+from regtune.results.loader import Results, load
+from regtune.storage.environment import describe, differences
+from regtune.storage.log import read_log
+from regtune.training.build import load_data
+from regtune.training.trainer import train
+
+
+def repeat(folder: Path, row: str, place: Place) -> int:
+    """Train a recorded trial again and say whether every number of every epoch is identical.
+
+    One that failed is trained until it raises, and the whole traceback is printed. Returns the exit code: 0 if
+    identical, 1 if not or if it raises again, 3 if the machine makes that no surprise.
+    """
+    results = load(folder)
+    cell = find(results, row)
+    trial = Trial.from_plain(results.plain_trials[cell])
+    header, recorded = recorded_epochs(results, cell)
+    failed, message = _failed(results, cell)
+    if not recorded and not failed:
+        raise Refused(f"--row {row}: expected a trial with epochs, this one ended before its first")
+    print(f"{cell}: {trial.id}, {len(recorded)} recorded epochs")
+    if failed:
+        print(f"it failed: {message}", flush=True)
+        return _raised_again(trial, load_data(trial, place))
+    differing = []
+    epochs = train(trial, data=load_data(trial, place))
+    for then in recorded:  # a pruned trial would go on; only what is recorded is trained again
+        differing += unequal(then, next(epochs, None))
+    unlike = differences(header, describe())
+    if not differing:
+        print(f"identical: every number of {len(recorded)} epochs")
+        return 0
+    print(f"{len(differing)} numbers differ, the first: {differing[0]}")
+    if unlike:
+        print(f"not comparable bit for bit, because {'; '.join(unlike)}")
+        return 3
+    print("not identical although software and processor are the same")
+    return 1
+
+
+def unequal(then: Plain, epoch: Epoch | None) -> list[str]:
+    """Return in words each number of a recorded epoch that is another one now; of an epoch that is not there all."""
+    now = _as_recorded(epoch.numbers(), then) if epoch else dict.fromkeys(then, "nothing")
+    return [
+        f"epoch {then['number']} {name}: {then[name]} then, {now[name]} now" for name in then if then[name] != now[name]
+    ]
+
+
+def _as_recorded(now: Plain, then: Plain) -> Plain:
+    """Return the numbers of an epoch without metrics that were not yet measured when the log was written."""
+    if not now["outcome"] or not then["outcome"]:
+        return now
+    known = then["outcome"]["metrics"]
+    metrics = {name: value for name, value in now["outcome"]["metrics"].items() if name in known}
+    return now | {"outcome": now["outcome"] | {"metrics": metrics}}
+
+
+def _failed(results: Results, cell: Cell) -> tuple[bool, str]:
+    """Return whether a recorded trial failed, and with which message."""
+    trials = results.trials
+    mine = trials[(trials["arm"] == cell.arm) & (trials["phase"] == cell.phase) & (trials["number"] == cell.number)]
+    return bool((mine["status"] == "failed").any()), str(mine["message"].iloc[0])
+
+
+def _raised_again(trial: Trial, data: Splits) -> int:
+    """Train a trial that failed, and print its epochs and the traceback of what it raises; return the exit code."""
+    try:
+        raised = trained(trial, data)
+    except Refused:
+        traceback.print_exc()
+        return 1
+    if not raised:
+        print("it did not raise here")
+    return raised
+
+
+def find(results: Results, row: str) -> Cell:
+    """Return the recorded cell of an id or of `arm/phase/number`; raises Refused."""
+    by_name = {str(cell): cell for cell in results.plain_trials}
+    ids = {Trial.from_plain(trial).id: cell for cell, trial in results.plain_trials.items()}
+    found = by_name.get(row) or ids.get(row)
+    if found is None:
+        raise Refused(f"--row: unknown trial {shown(row)}{nearest(row, [*by_name, *ids])[:200]}")
+    return found
+
+
+def recorded_epochs(results: Results, cell: Cell) -> tuple[Plain, list[Plain]]:
+    """Return the header under which a cell was trained, where its worker was, and the numbers of its epochs."""
+    header, then, epochs = results.header, results.header, list[Plain]()
+    rows, _ = read_log(results.path / "log.jsonl")
+    for row in rows:
+        if row["event"] == "header":
+            header = row
+        if row["event"] == "retry" and list(cell) in row["cells"]:
+            epochs = []
+        if "cell" not in row or Cell(*row["cell"]) != cell:
+            continue
+        if row["event"] == "asked":
+            epochs = []
+        elif row["event"] == "started":
+            place = row["where"]
+            then = {
+                **header,
+                "packages": {**header["packages"], "torch": place["torch"]},
+                "machine": {**header["machine"], "processor": place["processor"]},
+            }
+        elif row["event"] == "epoch":
+            epochs.append(Epoch.from_plain(row["epoch"]).numbers())
+    return then, epochs

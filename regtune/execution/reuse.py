@@ -1,0 +1,167 @@
+"""Trials of other logs that are taken over instead of trained: the same trial, data, code and class of machine.
+
+A trial has the same content where its id is the same. What no id says is compared here: the hash of regtune's own
+sources and of the plugins that it names, the fingerprint of the data, torch and the machine. A trial that a pruner
+ended is of use only where the rule is the same, and then only if this search ends it there too, see `controller`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from regtune.core.errors import Refused
+from regtune.core.records import Plain
+from regtune.core.sources import same_sources
+from regtune.core.taken import REUSED, origin
+from regtune.execution.recovery import Watch
+from regtune.execution.trained import Run, Told, told
+from regtune.storage.environment import describe, where
+from regtune.storage.layout import repeats_of
+from regtune.storage.log import Reading
+from regtune.sweep.sweep import Sweep
+
+PRUNING = ("pruner", "stop_after", "grace", "factor", "population", "control", "metric")  # of [search]
+ELSEWHERE = "trained on another class of machine, or by another torch"
+MACHINE = ("system", "architecture", "processor", "gpus")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reusable:
+    """What other logs hold for a sweep: `runs` by the id of their trial, and `words`, a line for each folder."""
+
+    runs: dict[str, Run]
+    words: list[str]
+
+
+def reusing(sweep: Sweep, folders: Sequence[str]) -> Sweep:
+    """Return a sweep that takes trials from these folders too, behind those that its file names."""
+    return sweep.model_copy(update={"reuse": tuple(dict.fromkeys((*sweep.reuse, *map(str, map(Path, folders)))))})
+
+
+def check_reuse(sweep: Sweep, results: Path) -> None:
+    """Raise Refused for a folder to reuse that has no log with trials, or that is the sweep's own."""
+    own = sweep.nth(1).folder(results).resolve()
+    for given in map(Path, sweep.reuse):
+        if own in (given.resolve(), *given.resolve().parents):
+            raise Refused(
+                f"reuse: expected the results folder of another sweep, given {given}, this sweep's own, whose trials "
+                f"are kept anyway; drop it"
+            )
+        if not any((folder / "log.jsonl").is_file() for folder in repeats_of(given)):
+            given_as = "a folder without one" if given.is_dir() else "what is no folder"
+            raise Refused(
+                f"reuse: expected a results folder with a log.jsonl, given {given}, {given_as}; mend its path"
+            )
+
+
+def reusable(sweep: Sweep, data: str) -> Reusable:
+    """Return what the folders that a sweep names have for it; `data` is the fingerprint of its data.
+
+    The first folder that has a trial gives it; repeats below a folder count. Raises Refused for a damaged log.
+    """
+    if not sweep.reuse:
+        return Reusable(runs={}, words=[])
+    now, here = {**describe(), "sweep": sweep.plain(), "data": data}, where()
+    runs, lines = dict[str, Run](), list[str]()
+    for given in sweep.reuse:
+        why = Counter[str]()
+        for folder in repeats_of(Path(given)):
+            known = told(_rows(folder / "log.jsonl"))
+            for trial, each in known.items():
+                unfit = _unfit(each, now, here)
+                why[unfit] += 1
+                if not unfit:
+                    run = each.run()
+                    mine = run._replace(folder=str(folder), origin=origin(str(folder), run.cell))
+                    runs.setdefault(trial, mine)
+            lines += _hints(sweep, given, known)
+        usable = why.pop("", 0)
+        not_these = f"; not: {', '.join(f'{count} {text}' for text, count in why.items())}" if why else ""
+        lines.append(f"reuse {given}: {usable} of {usable + why.total()} trials there may be taken over{not_these}")
+    return Reusable(runs=runs, words=list(dict.fromkeys(lines)))
+
+
+class Reused:
+    """Counts which trials of a sweep were taken over, from what a watch is told."""
+
+    def __init__(self) -> None:
+        self._taken: dict[tuple[str, ...], str] = {}
+        self._ended: dict[tuple[str, ...], str] = {}
+
+    def beside(self, watch: Watch) -> Watch:
+        """Return a watch that counts, and passes on what it is told."""
+
+        def watched(event: str, row: Plain) -> None:
+            if event == "started":
+                self._taken[tuple(row["cell"])] = row[REUSED]["folder"] if REUSED in row else ""
+            elif event == "ended":
+                self._ended[tuple(row["cell"])] = self._taken.get(tuple(row["cell"]), "")
+            watch(event, row)
+
+        return watched
+
+    def words(self) -> str:
+        """Say how many of the trials that have ended were taken over."""
+        counts = Counter(self._ended.values())
+        trained = counts.pop("", 0)
+        parts = ", ".join(f"{count} from {folder}" for folder, count in counts.items()) or "none was there"
+        return (
+            f"reuse: {counts.total()} of {trained + counts.total()} trials were taken over ({parts}), {trained} trained"
+        )
+
+
+def _rows(log: Path) -> Iterator[Plain]:
+    """Yield the rows of a log; a torn last line, as of a sweep that is running, is left out."""
+    if log.is_file():
+        with log.open("rb") as file:
+            yield from Reading(log, file)
+
+
+def _unfit(each: Told, now: Plain, here: Plain) -> str:
+    """Return why a trial cannot be taken over, in words behind their number; empty where it can be."""
+    if not each.headers or not each.status:
+        return "only partly trained"
+    if each.status not in ("ok", "pruned"):
+        return each.status
+    places = [row["where"] for row in each.rows if row["event"] == "started"]
+    if any(place.get(name) != here[name] for place in places for name in ("processor", "torch")):
+        return ELSEWHERE
+    names: Sequence[str] = each.rows[0]["trial"]["plugins"]
+    found = (_unlike(then, now, names, pruned=each.status == "pruned") for then in each.headers)
+    return next(filter(None, found), "")
+
+
+def _unlike(then: Plain, now: Plain, plugins: Sequence[str], *, pruned: bool) -> str:
+    """Return in which regard a trial under a header is none that would be trained now."""
+    before, after = then["sweep"].get("plugins", {}), now["sweep"]["plugins"]
+    differs = {
+        "trained by another version of the code": then.get("code") != now["code"],
+        "trained by another version of a plugin": any(
+            not same_sources(before.get(name, ""), after.get(name, "")) for name in plugins
+        ),
+        "trained on other data": then.get("data") != now["data"],
+        ELSEWHERE: any(then["machine"].get(name) != now["machine"][name] for name in MACHINE),
+        "pruned by another rule": pruned and _rule(then["sweep"]["search"]) != _rule(now["sweep"]["search"]),
+    }
+    return next((words for words, is_so in differs.items() if is_so), "")
+
+
+def _rule(search: Plain) -> list[object]:
+    return [search.get(name) for name in PRUNING]
+
+
+def _hints(sweep: Sweep, given: str, known: dict[str, Told]) -> list[str]:
+    """Say how to have the same search trials drawn where another name of the sweep draws others."""
+    headers = [each.headers[-1]["sweep"] for each in known.values() if each.headers]
+    mine = sweep.search.stream or sweep.name
+    theirs = {str(one["search"].get("stream") or one["name"]) for one in headers}
+    if not theirs or mine in theirs:
+        return []
+    name = sorted(theirs)[0]
+    return [
+        f'reuse {given}: its search trials were drawn as those of "{name}", those of this sweep are of "{mine}" and '
+        f'are others; search.stream = "{name}" draws the same ones'
+    ]

@@ -1,0 +1,192 @@
+"""Run a sweep from wherever its log says it is: search, select, confirm, rivals, then nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from regtune.core.errors import Refused
+from regtune.core.records import Cell, Plain
+from regtune.data import Place, Pool, Splits, fingerprint
+from regtune.execution.attempt import Pace
+from regtune.execution.controller import Phase
+from regtune.execution.idle import gpus_here, idle_gpus
+from regtune.execution.limits import Limit, Spent
+from regtune.execution.local import check_device, run_here
+from regtune.execution.phases import Step, phases
+from regtune.execution.preflight import examine, repetitions
+from regtune.execution.recovery import Watch, cell_of
+from regtune.execution.retry import ask_again, failed_cells, retry_of
+from regtune.execution.reuse import Reused, check_reuse, reusable
+from regtune.execution.trained import Trained
+from regtune.search.pruners import rungs
+from regtune.storage import lease
+from regtune.storage.compatibility import check_same, reworded
+from regtune.storage.environment import describe
+from regtune.storage.log import Log
+from regtune.sweep.begun import as_begun
+from regtune.sweep.sweep import Sweep
+from regtune.training.build import build_dataset
+
+Launch = Callable[[Phase, Splits | Pool, Pace], None]
+
+
+def run(
+    sweep: Sweep,
+    results: Path,
+    *,
+    watch: Watch = lambda event, row: None,
+    say: Callable[[str], None] = lambda text: None,
+    in_process: bool = False,
+    address: str | None = None,
+    place: Place | None = None,
+    limit: Limit | None = None,
+    launch: Launch | None = None,
+    retry_failed: bool = False,
+) -> Path:
+    """Run what is left of a sweep and return the path of its log.
+
+    `results` is the folder under which the sweep has its own, named after it, and a repeat its own below that: this
+    runs one repeat, `repeats.run_all` all of them. `watch` is called with
+    every event, `say` with what a user should know. With `in_process` trials run here one after the other,
+    without Ray; else on the cluster at `address` ("auto", or host:port), or on a Ray of their own on this
+    machine. `place` is where the data lie, what the environment says if not given. At a `limit` search ends,
+    and confirm takes what it has found. `launch` runs a phase instead of either. With `retry_failed` trials that an
+    exception ended are tried again, and arms trained again whose plugin has changed. Trials that folders in
+    `sweep.reuse` hold are taken over. Raises Refused if the folder holds another sweep, one of those holds none, or
+    trials are for a GPU that is not there; NoRoom where a disk is full.
+    """
+    if limit is not None and limit.gpu_hours is not None and not sweep.cluster.gpus_per_trial:
+        raise Refused("--max-gpu-hours: expected a sweep with cluster.gpus_per_trial above 0; --max-hours counts here")
+    path = sweep.folder(results) / "log.jsonl"
+    with Log(path) as log:
+        if log.torn:
+            say(f"{path}: the last line was torn off by a crash and is left out")
+        again = retry_of(log.rows, sweep) if retry_failed else None
+        sweep = as_begun(sweep.as_in(log.rows), log.rows)
+        for text in check_same(path, log.rows, sweep.plain(), again.mended if again else ()):
+            say(f"{path}: {text}")
+        here = in_process and launch is None
+        if again is not None and again.cells:
+            check_device(sweep, here=here)
+            ask_again(log, again, say)
+        for text in again.words() if again is not None else _left(failed_cells(log.rows, sweep)):
+            say(text)
+        spent = Spent(limit or Limit(), log.rows, sweep.cluster.gpus_per_trial)
+        trained, reused = Trained(log.rows), Reused()
+        steps = phases(sweep, log, watch=reused.beside(_telling(watch, say)), spent=spent, trained=trained)
+        made = [*_over(steps)]
+        if made[-1].name == sweep.order[-1] and made[-1].phase.done:
+            # A driver may have been killed inside the last row that there was to write, or before it.
+            anew = reworded(log.rows, sweep.plain())
+            writes = bool(log.torn) or anew is not None or not all(step.phase.settled for step in made)
+            with lease.held(log, waiting=say) if writes else contextlib.nullcontext():
+                for step in made:
+                    step.phase.settle()
+                if anew is not None:
+                    log.append("header", anew)
+            return path
+        check_device(sweep, here=here)
+        check_reuse(sweep, results)
+        pool, splits = examine(sweep, place)
+        data = fingerprint(pool)
+        others = reusable(sweep, data)
+        trained.lend(others.runs)
+        for text in [*repetitions(sweep, pool), *others.words]:
+            say(text)
+        with lease.held(log, waiting=say), contextlib.ExitStack() as stack:
+            begins = not log.rows and sweep.repeat == 1
+            log.append("header", {**describe(), "sweep": sweep.plain(), "examples": splits.counts, "data": data})
+            launch = launch or (
+                _here(sweep, say, begins) if in_process else _on_ray(sweep, address, stack, say, begins)
+            )
+            for step in itertools.chain(made, steps):
+                _run(step, sweep, pool, splits, launch)
+                if step.phase.closed:
+                    log.append("limit", {"message": step.phase.closed})
+                    say(f"{step.phase.closed}: confirm takes what search has found")
+        if sweep.reuse:
+            say(reused.words())
+    return path
+
+
+def _left(failed: Sequence[Cell]) -> list[str]:
+    """Say how many trials failed before and are not tried again."""
+    text = f"{len(failed)} trials that failed in an earlier run are left as they are; --retry-failed tries them again"
+    return [text] if failed else []
+
+
+def _over(steps: Iterator[Step]) -> Iterator[Step]:
+    """Yield the phases that are done, and the one that is not."""
+    for step in steps:
+        yield step
+        if step.phase.closed or not step.phase.done:
+            return
+
+
+def _telling(watch: Watch, say: Callable[[str], None]) -> Watch:
+    """Return a watcher that also says what befell a trial: a table tells only how it ended."""
+
+    def told(event: str, row: Plain) -> None:
+        if event == "fault" and "time" not in row:  # a row that is replayed has one
+            say(f"{cell_of(row)}: {row['message']}")
+        watch(event, row)
+
+    return told
+
+
+def pace_of(sweep: Sweep) -> Pace:
+    """Return when the trials of a sweep report."""
+    hours = sweep.cluster.hours_per_trial
+    return Pace(
+        rungs=rungs(sweep.training.epochs, sweep.search),
+        checkpoint_seconds=sweep.cluster.checkpoint_seconds,
+        trial_seconds=None if hours is None else 3600 * hours,
+        weights=bool(sweep.confirm.weights),
+    )
+
+
+def _here(sweep: Sweep, say: Callable[[str], None], begins: bool) -> Launch:
+    """Return what runs a phase in this process; of a sweep that begins, say which GPUs it leaves idle."""
+    for text in idle_gpus(sweep.cluster, gpus_here() if begins else 0, "this machine"):
+        say(text)
+    return run_here
+
+
+def _on_ray(
+    sweep: Sweep, address: str | None, stack: contextlib.ExitStack, say: Callable[[str], None], begins: bool
+) -> Launch:
+    """Return what runs a phase on a cluster, which is left when the stack is; likewise with the cluster's GPUs."""
+    from regtune.execution.ray.connect import cluster
+    from regtune.execution.ray.nodes import gpus_there
+    from regtune.execution.ray.tune import run_on_ray
+
+    stack.enter_context(cluster(sweep, address, say))
+    place = "the cluster" if address else "this machine"
+    for text in idle_gpus(sweep.cluster, gpus_there() if begins else 0, place):
+        say(text)
+    # Here no node will come, and what is asked for before its turn was chosen without the results until then.
+    terms = sweep.cluster if address else sweep.cluster.model_copy(update={"pending": 1})
+    return functools.partial(run_on_ray, terms)
+
+
+def _run(step: Step, sweep: Sweep, pool: Pool, splits: Splits, launch: Launch) -> None:
+    """Run what is left of a phase."""
+    phase, fresh = step.phase, sweep.confirm.splits == "fresh"
+    phase.settle()
+    if phase.done:
+        return
+    # No test picture is where a choice is made.
+    data: Splits | Pool = pool if fresh else splits
+    if step.name == "search" or (step.name == "select" and not fresh):
+        data = splits.without_test()
+    elif step.name == "select":
+        data = build_dataset(sweep.arms[0].template).sealed(pool)
+    pace = pace_of(sweep)
+    launch(phase, data, dataclasses.replace(pace, weights=pace.weights and step.name == "confirm"))
+    if not phase.done:
+        raise RuntimeError("the phase ended before its trials had; run the same command again to go on")

@@ -1,0 +1,114 @@
+"""What trials have done that ended well, by id: a cell that holds one of them again has it without training.
+
+Equal trials have equal ids and give equal numbers, whichever arm or phase they are for: a choice that select makes may
+be a rival after an extension, and an arm whose switches are off holds the baseline. Trials that did not end well are
+trained where they are asked for: one that was pruned was so within its arm, and what failed may have been mended.
+What other logs have may be lent, see `reuse`: it is given where this log has nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from regtune.core.records import Cell, Epoch, Plain
+from regtune.core.taken import REUSED
+
+
+class Run(NamedTuple):
+    """The epochs of a trial, the cell that it was trained for, and where.
+
+    `folder` is the results folder of another log that they are of, None for this one. `origin` is from where they were
+    taken over, as a started row has it under `taken.REUSED`, None for what was trained here.
+    """
+
+    cell: Cell
+    epochs: Sequence[Epoch]
+    where: Mapping[str, str]
+    folder: str | None = None
+    origin: Plain | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What a log says of a trial: its rows from `asked` on, and the headers under which they stand."""
+
+    rows: list[Plain]
+    headers: list[Plain] = field(default_factory=list)
+
+    @property
+    def cell(self) -> Cell:
+        """The cell that the trial was asked for."""
+        return Cell(*self.rows[0]["cell"])
+
+    @property
+    def status(self) -> str:
+        """How the trial has ended; empty where it has not."""
+        return str(self.rows[-1]["outcome"]["status"]) if self.rows[-1]["event"] == "ended" else ""
+
+    def run(self) -> Run:
+        """Return the trial's epochs and where they are from."""
+        epochs = [Epoch.from_plain(row["epoch"]) for row in self.rows if row["event"] == "epoch"]
+        started = [row for row in self.rows if row["event"] == "started"]
+        newest = started[-1] if started else {"where": {}}
+        return Run(self.cell, epochs, newest["where"], origin=newest.get(REUSED))
+
+
+def told(rows: Iterable[Plain]) -> dict[str, Told]:
+    """Return what these rows say of each trial, by id: of those that ended well the newest, else the newest.
+
+    A trial that was trained again on request counts from there: before, its plugin may have been another.
+    """
+    found: dict[str, Told] = {}
+    now: dict[Cell, Told] = {}
+    header: Plain | None = None
+    for row in rows:
+        if row["event"] == "header":
+            header = row
+        elif row["event"] == "retry":
+            for again in (Cell(*each) for each in row["cells"]):
+                if again in now:
+                    asked = now[again].rows[0]
+                    now[again] = found[asked["id"]] = Told(rows=[asked])
+        cell = Cell(*row["cell"]) if "cell" in row else None
+        if cell is not None and row["event"] == "asked":
+            now[cell] = Told(rows=[])
+            found.setdefault(row["id"], now[cell])
+        if cell is None or cell not in now:
+            continue
+        mine = now[cell]
+        mine.rows.append(row)
+        if header is not None and not any(header is each for each in mine.headers):
+            mine.headers.append(header)
+        trial = mine.rows[0]["id"]
+        if row["event"] == "ended" and (mine.status == "ok" or found[trial].status != "ok"):
+            found[trial] = mine
+    return found
+
+
+class Trained:
+    """The runs of a log with these rows, and those that are kept since; of each trial the newest."""
+
+    def __init__(self, rows: Sequence[Plain]) -> None:
+        self._runs: dict[str, Run] = {}
+        # No more than the log holds of them already.
+        self._told = {trial: each for trial, each in told(rows).items() if each.status == "ok"}
+        self._lent: Mapping[str, Run] = {}
+
+    def keep(self, trial: str, run: Run) -> None:
+        """Take note of a trial that has ended well."""
+        self._runs[trial] = run
+
+    def lend(self, runs: Mapping[str, Run]) -> None:
+        """Have what other logs hold given too: runs by the id of their trial, of which some were ended early."""
+        self._lent = runs
+
+    def find(self, trial: str) -> Run | None:
+        """Return the run of a trial by its id, None where it has to be trained."""
+        if trial not in self._runs and trial in self._told:
+            self._runs[trial] = self._told.pop(trial).run()
+        run = self._runs.get(trial)
+        if run is not None and run.epochs and run.epochs[-1].outcome is not None:
+            return run
+        return self._lent.get(trial)

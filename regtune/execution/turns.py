@@ -1,0 +1,59 @@
+"""Whose turn it is in a phase: a trial is in one pair of hands at a time, also where several cells hold it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from regtune.core.records import Cell, Trial
+from regtune.execution.recovery import Life
+from regtune.storage.checkpoints import Saved
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A trial handed out: where it goes on from, None for its beginning, and the nodes where it met faults."""
+
+    cell: Cell
+    trial: Trial
+    resume: Saved | None
+    avoid: tuple[str, ...]
+
+
+class Turns:
+    """The cells that were asked for and are in nobody's hands, the longest waiting first, and those in somebody's."""
+
+    def __init__(self, waiting: Iterable[Cell]) -> None:
+        self.waiting = dict.fromkeys(waiting)
+        self._held: dict[str, Cell] = {}  # by the id of the trial
+
+    def next(self, lives: Mapping[Cell, Life]) -> Cell | None:
+        """Return the first that may go; one whose trial another cell has in hands waits for what becomes of it.
+
+        Of cells that hold one trial the one that has come furthest goes: it has a checkpoint.
+        """
+        first = next((cell for cell in self.waiting if lives[cell].asked.trial.id not in self._held), None)
+        if first is None:
+            return None
+        same = [cell for cell in self.waiting if lives[cell].asked.trial.id == lives[first].asked.trial.id]
+        return max(same, key=lambda cell: len(lives[cell].epochs))
+
+    def wait(self, cell: Cell, life: Life) -> None:
+        """Let a cell wait, as one that nobody runs any more."""
+        self.over(cell, life)
+        self.waiting[cell] = None
+
+    def take(self, cell: Cell) -> None:
+        """Count a cell as waiting no more."""
+        self.waiting.pop(cell, None)
+
+    def hold(self, cell: Cell, life: Life) -> None:
+        """Give the trial of a cell into somebody's hands."""
+        self.take(cell)
+        self._held[life.asked.trial.id] = cell
+
+    def over(self, cell: Cell, life: Life) -> None:
+        """Count a cell as neither waiting nor in somebody's hands."""
+        self.take(cell)
+        if self._held.get(life.asked.trial.id) == cell:
+            del self._held[life.asked.trial.id]

@@ -1,0 +1,103 @@
+"""The figures of a report in the order of its questions; a figure's caption is the docstring of its function."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+import altair as alt
+
+from regtune.core.metric import ACCURACY, confirmed_by, searched_by
+from regtune.core.records import Plain
+from regtune.reports.figures._drawing import Drawing, Nothing
+from regtune.reports.figures.best_so_far import progress
+from regtune.reports.figures.effects import effects
+from regtune.reports.figures.importance import importance
+from regtune.reports.figures.learning_curves import confirmed_curves, searched_curves
+from regtune.reports.figures.pairs import pairs
+from regtune.reports.figures.rand_augment import magnitudes
+from regtune.reports.figures.sensitivity import sensitivity
+from regtune.reports.figures.survival import survival
+from regtune.reports.figures.tuning_curves import tuning_curves
+from regtune.results.loader import Results
+
+Subject = TypeVar("Subject")
+
+
+class Planned(NamedTuple):
+    """A figure before it is drawn: the section that it belongs to, its title and what draws it."""
+
+    section: str
+    title: str
+    draw: Callable[[Results], Drawing | Nothing]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A figure of a report: a Vega-Lite specification, or why there is none."""
+
+    section: str
+    name: str
+    title: str
+    caption: str
+    spec: Plain | None
+    why: str = ""
+
+
+FIGURES = (
+    Planned("sure", "Effect of each arm", effects),
+    Planned("sure", "Every arm against every other", pairs),
+    Planned("cost", "Best so far against epochs spent", progress),
+    Planned("cost", "Best of n search trials", tuning_curves),
+    Planned("cost", "Trials left after each epoch", survival),
+    Planned("why", "Learning curves of the confirmed trials", confirmed_curves),
+    Planned("why", "Learning curves of the search", searched_curves),
+    Planned("why", "Score over each knob", sensitivity),
+    Planned("why", "Importance of the knobs", importance),
+    Planned("why", "RandAugment: operations and magnitude", magnitudes),
+)
+
+
+def drawn(results: Results) -> list[Figure]:
+    """Return all figures of a sweep."""
+    return [figure(section, title, draw, results) for section, title, draw in FIGURES]
+
+
+def figure(section: str, title: str, draw: Callable[[Subject], Drawing | Nothing], subject: Subject) -> Figure:
+    """Draw one figure of what it is about: a sweep, or several together."""
+    chart = draw(subject)
+    return Figure(
+        section=section,
+        name=draw.__name__,
+        title=title,
+        caption=_by_metric(" ".join((inspect.getdoc(draw) or "").split()), subject),
+        spec=None if isinstance(chart, Nothing) else _specification(chart),
+        why=chart.why if isinstance(chart, Nothing) else "",
+    )
+
+
+def _by_metric(caption: str, subject: object) -> str:
+    """Return a caption, which is written for accuracy, in the words of the metrics of a sweep."""
+    if not isinstance(subject, Results):
+        return caption
+    search, confirm = searched_by(subject.sweep), confirmed_by(subject.sweep)
+    words = {}
+    if search != ACCURACY:
+        unit = "percent" if search.percent else search.unit
+        words["alidation accuracy, in percent,"] = f"alidation {search.words}, in {unit} ({search.better} is better),"
+        words["alidation accuracy"] = f"alidation {search.words} ({search.better} is better)"
+    if confirm != ACCURACY:
+        words["test accuracy, in points"] = f"test {confirm.words}, in {confirm.unit}{confirm.sign}"
+    for accuracy, other in words.items():
+        caption = caption.replace(accuracy, other)
+    return caption
+
+
+def _specification(chart: Drawing) -> Plain:
+    """Return the chart with its data, without Altair's look: the page or the paper brings its own."""
+    with alt.data_transformers.enable("default", max_rows=None):  # charts thin their data themselves
+        spec: Plain = chart.to_dict()
+    del spec["config"]
+    return spec

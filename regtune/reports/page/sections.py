@@ -1,0 +1,56 @@
+"""The sections of a report, in the order in which a reader asks; pages and tests read them, none of them is HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from regtune.analysis.failures import failures, failures_words
+from regtune.reports.figures.catalog import Figure
+from regtune.reports.tables import tables
+from regtune.reports.tables._table import Table
+from regtune.reports.tables.answer import answer
+from regtune.reports.tables.pruning import pruning_table
+from regtune.reports.tables.searches_caption import searches_tables
+from regtune.results.loader import Results
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A question: its answer in sentences, tables with their notes, figures."""
+
+    id: str
+    title: str
+    sentences: Sequence[str] = ()
+    tables: Sequence[Table] = ()
+    figures: Sequence[Figure] = ()
+
+
+def sections(repeats: Sequence[Results], figures: Sequence[Figure]) -> list[Section]:
+    """Return the five sections of a sweep, given as its repeats; they are of the first, one more is over all."""
+    results = repeats[0]
+    found, bad, pruned = tables(results), failures(results), pruning_table(results)
+    searches = searches_tables(repeats)
+    whole = Section(
+        id="searches", title="Does it hold for whole searches?", sentences=searches[0].sentences, tables=searches
+    ) if searches else None  # fmt: skip
+    cost = [table for table in (found.budget, found.tuning, pruned) if table is not None]
+    of = {key: [figure for figure in figures if figure.section == key] for key in ("sure", "cost", "why")}
+    return [
+        Section(id="which", title="Which arm?", sentences=answer(found.rows), tables=[found.scores]),
+        Section(
+            id="sure", title="How sure is that?", sentences=found.scores.sentences, figures=of["sure"],
+            tables=[found.spread] if found.spread else [],
+        ),
+        *([whole] if whole else []),
+        Section(
+            id="cost", title="At what cost?", sentences=found.budget.sentences, tables=cost, figures=of["cost"],
+        ),
+        Section(
+            id="why", title="Why?", sentences=found.metrics.sentences, tables=[found.metrics], figures=of["why"],
+        ),
+        Section(
+            id="failed", title="What failed?", sentences=[failures_words(results)],
+            tables=[Table(title="Trials that failed", caption="", frame=bad)] if len(bad) else [],
+        ),
+    ]  # fmt: skip

@@ -1,0 +1,90 @@
+"""What every arm was promised and what it took: how its trials ended, epochs, examples, gradients, time."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from regtune.analysis.budget import ledger
+from regtune.core.records import FAULTS, OPEN, PHASES
+from regtune.reports.tables.aa import aa_cost
+from regtune.reports.text import by_phase, number
+from regtune.results.loader import Results
+
+SPENT = ("reused", "epochs", "examples", "gradients", "seconds", "gpu_seconds")
+CAPTION = (
+    "How trials ended (failed: diverged and lost included). Planned epochs are what the "
+    "arm was promised, in a race for the seeds that it did not do without; epochs, examples, gradients (evaluations "
+    "on a batch) and seconds (of training and of measuring after each epoch) are what it took, with trials that were "
+    "pruned, failed or no longer count. Not in the log, and not here, are epochs that an interrupted trial trained "
+    "again since its checkpoint. data %: the share of an update that batches and augmentation took."
+)
+
+REUSED = (
+    "reused: trials that were taken over from other logs; what they are made of counts as any, their seconds, which "
+    "were spent there, do not."
+)
+
+
+def budget_caption(results: Results) -> str:
+    """Say what may be concluded from the columns, and what they are, in this sweep."""
+    which = "Whether every arm had the budget that it was promised, and what that took; not which arm is better."
+    selected, over = bool(results.sweep.get("select")), results.sweep["confirm"].get("scope") == "searches"
+    names = ["search", *(["select"] if selected else []), "confirm", *(["rivals"] if over else [])]
+    caption = f"{CAPTION} {REUSED}" if (results.trials["reused_from"] != "").any() else CAPTION
+    return f"{which} {' + '.join('abcd'[: len(names)])} is {' + '.join(names)}. {caption} {aa_cost(results)}".rstrip()
+
+
+def budget(results: Results) -> pd.DataFrame:
+    """Return one row per arm with the columns of `budget.ledger` for each phase, and how its trials ended.
+
+    `data_share` is the share of an update that batches and augmentation took, the mean over epochs.
+    """
+    trials = results.trials
+    timed = results.epochs.reindex(columns=["arm", "data_share"])  # older logs have no such column
+    shares = timed.groupby("arm")["data_share"].mean()
+    rows: dict[str, dict[str, Any]] = {}
+    for entry in ledger(results).to_dict("records"):
+        arm, phase = entry["arm"], entry["phase"]
+        row = rows.setdefault(arm, {"arm": arm})
+        status = trials[(trials["arm"] == arm) & (trials["phase"] == phase)]["status"]
+        row |= _counted(status, phase)
+        row |= {f"{phase}_{name}": entry[name] for name in ("planned_trials", "planned_epochs", *SPENT)}
+        row["data_share"] = float(shares.get(arm, math.nan))
+    return pd.DataFrame(list(rows.values()))
+
+
+def _counted(status: pd.Series[str], phase: str) -> dict[str, int]:
+    return {
+        f"{phase}_ok": int((status == "ok").sum()),
+        f"{phase}_pruned": int((status == "pruned").sum()),
+        f"{phase}_failed": int(status.isin(FAULTS).sum()),
+        f"{phase}_missing": int(status.isin(OPEN).sum()),
+    }
+
+
+def budget_as_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `budget` as a reader wants them; columns in which nothing stands are left out."""
+    phases = [phase for phase in PHASES if f"{phase}_ok" in frame]
+
+    def both(name: str, form: str = "") -> list[str]:
+        return by_phase([frame[f"{phase}_{name}"] for phase in phases], form)
+
+    def any_of(name: str) -> bool:
+        return bool(sum(frame[f"{phase}_{name}"].fillna(0).sum() for phase in phases))
+
+    columns = {"arm": frame["arm"].to_list()}
+    columns |= {word: both(word) for word in ("ok", "pruned", "failed")}
+    if any_of("missing"):
+        columns["missing"] = both("missing")
+    if any_of("reused"):
+        columns["reused"] = both("reused")
+    columns |= {"planned epochs": both("planned_epochs", ","), "epochs": both("epochs", ",")}
+    columns |= {name: both(name, ",.0f") for name in ("examples", "gradients") if any_of(name)}
+    columns["seconds"] = both("seconds", ".1f")
+    if any_of("gpu_seconds"):
+        columns["GPU seconds"] = both("gpu_seconds", ".1f")
+    columns["data %"] = [number(100 * value, ".0f") for value in frame["data_share"]]
+    return pd.DataFrame(columns)

@@ -1,0 +1,177 @@
+"""The words above the comparison table: what it shows, and what the inference is over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from regtune.analysis.pruning import standing
+from regtune.core.control import AT_RUNGS
+from regtune.core.metric import ACCURACY, METRICS, confirmed_by, searched_by
+from regtune.core.records import Plain
+from regtune.core.selection import pruner_of
+from regtune.reports.tables.raced_words import raced_words
+from regtune.reports.tables.relevant import relevant_words
+from regtune.reports.tables.select_words import rivals_words, select_words
+from regtune.reports.text import THIS, interval_words
+from regtune.results.loader import Results
+from regtune.statistics.power import MOST, POWER
+from regtune.statistics.rungs import ENDED, RANKED, unused
+
+_AGAIN = "Each trial was then trained a second time, on train + validation,"
+RETRAINED = {
+    "none": "{score} at the kept epoch (the recipe's choice, else the last)",
+    "updates": f"{_AGAIN} from other initial weights, for as many updates as lead to its kept epoch (the recipe's "
+    "choice, else the last). {score} at the end of that",
+    "epochs": f"{_AGAIN} from other initial weights, for as many epochs as lead to its kept epoch (the recipe's "
+    "choice, else the last). {score} at the end of that",
+    "loss": f"{_AGAIN} on from its kept epoch, until the loss on the validation examples was as low as it had been "
+    "on the training examples (targets missed: trials that the cap on epochs ended before). {score} at the "
+    "end of that",
+}  # of the test scores, which `retrained` names
+SPLITS = {
+    "one": "one split",
+    "fresh": "each with a split into training and validation examples of its own, the same in all arms",
+}
+FRESH = {"one": "fresh seeds", "fresh": "fresh seeds and splits"}
+OVER = {
+    "one": "seeds, for the chosen configurations, on this test set",
+    "fresh": "seeds and splits together, for the chosen configurations, on this test set; training splits of the same "
+    "examples overlap, and for data drawn anew the intervals would be wider",
+}
+CROSSED = (
+    "Test set drawn anew: the interval of the difference, at the same confidence, where seeds and test examples "
+    "are both drawn anew (crossed bootstrap, stretched to the unbiased variance and Student's quantiles), which says "
+    "how far it leans on this test set."
+)
+BETTER = (
+    "Better in %: the share of seeds on which the arm was better, ties counted half, with the 95 % interval of Clopper "
+    "and Pearson, each for itself."
+)
+FURTHER = (
+    f"Unresolved (+n): at most n further seeds ({MOST:,} in all at most) would resolve it with probability {POWER:g}, "
+    f"were the mean and the spread observed the true ones. That is for planning a new sweep: verdicts after adding "
+    f"seeds because of this table do not hold at 5 % (racing may look often)."
+)
+
+ONCE = (
+    f'for the configurations ("{THIS}") that search, run once, has found: run again it may find others, with other '
+    f"verdicts"
+)
+
+
+def caption(results: Results) -> str:
+    """Say what may be concluded from the table, what it shows and what the inference is over."""
+    sweep, confirm = results.sweep, results.sweep["confirm"]
+    baseline = next(iter(sweep["arms"]))
+    template = sweep["arms"][baseline]["template"]
+    budgets = sorted({row["trials"] for row in sweep["arms"].values()})
+    splits, metric, raced = confirm.get("splits", "one"), confirmed_by(sweep), confirm.get("racing")
+    chosen, mean = ("chosen", "mean ") if sweep.get("select") else ("best", "")
+    sentences = [
+        conclusion(results),
+        subject(results),
+        f"Search: {either(budgets)} trials per arm of at most {template['epochs']} epochs, "
+        f"{pruning_words(sweep['search'])}.",
+        rungs_words(results),
+        select_words(results),
+        f"Confirm: the {chosen} configuration of each arm by {mean}validation {searched_by(sweep).words}, on "
+        f"{seeds_words(confirm)} fresh seeds that all arms share, {SPLITS[splits]}.",
+        f"{retrained(confirm)} with its {interval_words(metric)} and standard deviation (sd); difference "
+        f"to {baseline} in {metric.unit}{metric.sign}, paired over the seeds that both arms finished, with "
+        f"Bonferroni's simultaneous 95 % intervals and verdicts by Holm's paired t-tests (any false rejection: 5 %); "
+        f"an interval is cut at 0 where Holm alone rejects, and with such cuts all intervals and verdicts hold "
+        f"together at 90 %.",
+        rivals_words(results),
+        relevant_words(confirm),
+        raced_words(results),
+        CROSSED if metric == ACCURACY and (results.trials["test_right"] != "").any() and not raced else "",
+        BETTER,
+        "" if raced or confirm.get("scope") == "searches" else FURTHER,
+        f"The inference is over {OVER[splits]}.",
+        *results.notes,
+    ]
+    return " ".join(filter(None, sentences))
+
+
+def retrained(confirm: Plain) -> str:
+    """Say what test scores are, and where in training they were taken."""
+    score = METRICS[confirm.get("metric", "accuracy")].measured("Test")
+    return RETRAINED[confirm.get("retrain", "none")].format(score=score)
+
+
+def conclusion(results: Results) -> str:
+    """Say in one sentence what a reader may conclude from the table, and of what."""
+    baseline, *others = results.sweep["arms"]
+    fresh = FRESH[results.sweep["confirm"].get("splits", "one")]
+    if not others:
+        return f"How {baseline} does on {fresh}, for the configuration that search, run once, has found."
+    if results.sweep["confirm"].get("scope") == "searches":
+        return f"Which arms beat {baseline} on {fresh}, whichever of such searches had been run."
+    return f"Which arms beat {baseline} on {fresh}, {ONCE}."
+
+
+def subject(results: Results) -> str:
+    """Say which sweep it is, and of which network on which data."""
+    template = next(iter(results.sweep["arms"].values()))["template"]
+    data = data_words(template["data"] | results.header.get("examples", {}), results.sweep["confirm"])
+    return f"Sweep {results.sweep['name']}{_repeat(results)}: {template['network']['name']} on {data}."
+
+
+def _repeat(results: Results) -> str:
+    return f", repeat {results.repeat}" if results.repeat > 1 else ""
+
+
+def pruning_words(search: Plain) -> str:
+    """Say which search trials ended early; logs from before there were names say only whether any could."""
+    pruner = pruner_of(search)
+    if pruner == "epochs":
+        return f"every one stopped after {search['stop_after']} and judged there"
+    if pruner not in AT_RUNGS:
+        return "none pruned"
+    control = search.get("control", 0.0)
+    spared = f", but for a control share of {100 * control:g} % that nothing ends" if control else ""
+    metric = METRICS[search.get("metric", "accuracy")]
+    by = "" if metric == ACCURACY else f" by validation {metric.words}, {metric.better} is better"
+    if pruner == "cautious":
+        error = "" if metric == ACCURACY else ", by the spread of the arm's own trials alone"
+        return (
+            f"each arm pruned against itself only{by}, at rungs where {ENDED} of its own trials or more have ended and "
+            f"rank as they did there (Spearman's correlation {RANKED:g} or more), and more than two standard errors "
+            f"below the cut{error}{spared}"
+        )
+    return f"each arm pruned against itself only{by}{spared}"
+
+
+def rungs_words(results: Results) -> str:
+    """Say which rungs a cautious pruner did not use as search ended; empty where it used all, or with another."""
+    found = standing(results)
+    few = sum(rung.n < ENDED for rung in found.values())
+    waiting = (
+        f"{few} of {len(found)} rungs of all arms were passed by fewer than {ENDED} trials that ended" if few else ""
+    )
+    text = "; ".join(filter(None, (unused(found), waiting)))
+    return f"When search ended: {text}." if text else ""
+
+
+def seeds_words(confirm: Plain) -> str:
+    """Return on how many seeds each arm is confirmed."""
+    return f"{confirm['first']} to {confirm['seeds']}" if confirm.get("racing") else str(confirm["seeds"])
+
+
+def data_words(data: Plain, confirm: Plain) -> str:
+    """Say which data: a folder's name alone says nothing, and corrupted data must not pass for others."""
+    text = " ".join(filter(None, (data["name"], data.get("path")))) + f", {data['train']} training examples"
+    if data.get("label_noise"):
+        text += f", each training label drawn anew with probability {data['label_noise']:g}"
+        if confirm.get("retrain", "none") != "none":
+            text += " (those of the validation examples that join them are clean)"
+    if data.get("pixels", "true") != "true":
+        text += f", {data['pixels']} pixels in all splits"
+        if confirm.get("splits", "one") == "fresh":
+            text += ", drawn anew for each seed"
+    return text
+
+
+def either(values: Sequence[int]) -> str:
+    """Return one number, or from which to which."""
+    return str(values[0]) if len(values) == 1 else f"{values[0]} to {values[-1]}"

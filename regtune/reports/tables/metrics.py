@@ -1,0 +1,156 @@
+"""What else was measured of every arm: likelihood, calibration, fit, weights, and what search had promised."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from regtune.analysis.budget import optimism
+from regtune.analysis.families import measured, others
+from regtune.core.metric import ACCURACY, ECE, NLL, Metric, confirmed_by, searched_by
+from regtune.reports.tables.family_columns import family_cells, family_columns
+from regtune.reports.tables.family_words import OVER_SEEDS, families_caption, families_unsaid, without_number
+from regtune.reports.tables.rows import metric_of
+from regtune.reports.text import number, spread
+from regtune.results.loader import Results
+
+# Column of `Results.trials`: head of the column, factor, format.
+SHOWN = {
+    ACCURACY.test: (ACCURACY.head("test"), 100, ".2f"),
+    "test_accuracy_last": ("last epoch %", 100, ".2f"),
+    "test_loss": ("test NLL", 1, ".3f"),
+    "test_ece": ("test ECE %", 100, ".1f"),
+    "train_accuracy": ("train accuracy %", 100, ".2f"),
+    "gap": ("gap", 100, ".2f"),
+    "weight_norm": ("weight norm", 1, ".2f"),
+    "zero_share": ("zeros %", 100, ".1f"),
+    "distance": ("distance", 1, ".2f"),
+    "train_nc1": ("train NC1", 1, ".3f"),
+    "val_nc1": ("validation NC1", 1, ".3f"),
+    "train_cdnv": ("train CDNV", 1, ".3f"),
+    "val_cdnv": ("validation CDNV", 1, ".3f"),
+}
+UNITS = {
+    ACCURACY: "accuracy",
+    NLL: "negative log-likelihood (NLL) in nats",
+    ECE: "expected calibration error (ECE, 15 bins)",
+}
+TIGHTNESS = (
+    "NC1 and CDNV: how tightly the classes lie in the last hidden layer, 0 where each is a point (see "
+    "regtune/training/neural_collapse.py)."
+)
+
+
+def metrics_caption(results: Results, frame: pd.DataFrame) -> str:
+    """Say what may be concluded and what the columns are; the frame is that of `metrics`, or has its columns."""
+    confirm, search = results.sweep["confirm"], results.sweep["search"]
+    data = next(iter(results.sweep["arms"].values()))["template"]["data"]
+    again = confirm.get("retrain", "none") != "none"
+    where = "at the end of the second training, in which train has the validation examples too" if again else ""
+    judged = f"after {search['stop_after']} epochs" if search.get("stop_after") else ""
+    splits = "each on a split of its own" if confirm.get("splits", "one") == "fresh" else "on the same split"
+    gain = "what more epochs add is in it" if judged else "what choosing the best of many adds"
+    found = measured([results])
+    chosen, own, search_metric = "selected" in frame, confirmed_by(results.sweep), searched_by(results.sweep)
+    words, unit = search_metric.words, search_metric.unit
+    minus = "that minus" if search_metric.better == "higher" else "by how much that is lower than"
+    over = " and the variance over searches, as above" if results.sweep["confirm"].get("scope") == "searches" else ""
+    sentences = [
+        _conclusion(results, found),
+        f"Means ± standard deviations over the confirmed seeds, {where or 'at the kept epoch'}, on pictures as they "
+        f"are, with hard labels: {' and '.join(UNITS[other] for other in others(own))} "
+        f"on test; gap: train minus test accuracy in points; norm of the weights, share of exact zeros among them, "
+        f"distance from where training began.",
+        "Train accuracy and gap are on the training labels, drawn anew ones included."
+        if data.get("label_noise")
+        else "",
+        families_caption(results, found, OVER_SEEDS + over),
+        "" if frame["train_nc1"].isna().all() else TIGHTNESS,
+        f"Searched: {'best ' if chosen else ''}validation {words}{f' {judged}' if judged else ''} by which the "
+        f"configuration {'would have been' if chosen else 'was'} chosen; "
+        f"optimism: {minus} the mean validation {words} of the confirmed seeds, {splits}, in {unit}: {gain}.",
+        ""
+        if not chosen
+        else f"Selected: the mean validation {words} in select by which it really was chosen; optimism left: {minus} "
+        f"the same mean of the confirmed seeds.",
+    ]
+    return " ".join(filter(None, sentences))
+
+
+def _conclusion(results: Results, found: Sequence[Metric]) -> str:
+    baseline, *others = results.sweep["arms"]
+    rest = "fit, weights and optimism are described, and nothing is decided by them."
+    if not found or not others:
+        return f"What else was measured of the configurations that this one search found: {rest}"
+    heads = " and ".join(metric.long for metric in found)
+    heads = heads[0].lower() + heads[1:]
+    over = results.sweep["confirm"].get("scope") == "searches"
+    which = "whichever of such searches had been run" if over else "for the configurations that this one search found"
+    return f"Which arms beat {baseline} in {heads} on fresh seeds, {which}; {rest}"
+
+
+def metrics_sentences(results: Results, frame: pd.DataFrame) -> list[str]:
+    """Say what the differences leave out and what they cannot tell; the frame is that of `metrics`."""
+    found = measured([results])
+    return [*without_number(results, found), *families_unsaid(frame, found)]
+
+
+def metrics(results: Results) -> pd.DataFrame:
+    """Return one row per arm: mean and standard deviation (`*_sd`) over its confirmed trials, and its optimism.
+
+    How NLL and ECE, or accuracy where verdicts are by another metric, compare with the first arm is in the columns of
+    `family_columns`. Where there was a select there are `selected` and `optimism_selected`, see `budget.optimism`.
+    Units are those of `records.Outcome`; `kept_epoch` and `retrain_epochs` are means, `targets_missed` counts trials.
+    """
+    confirmed = results.confirmed
+    by_arm = confirmed.groupby("arm", sort=False)
+    arms = pd.Index(list(results.sweep["arms"]), name="arm")
+    frame = pd.DataFrame(index=arms)
+    for name in _beside(confirmed_by(results.sweep)):
+        values = by_arm[name]
+        frame = frame.assign(**{name: values.mean(), f"{name}_sd": values.std()})
+    frame = frame.assign(
+        kept_epoch=by_arm["kept"].mean(),
+        retrain_epochs=by_arm["retrain_epochs"].mean(),
+        targets_missed=(confirmed["target_reached"] == 0).groupby(confirmed["arm"]).sum(),
+    )
+    frame["targets_missed"] = frame["targets_missed"].fillna(0).astype(int)
+    shown = ["searched", "optimism_validation", "optimism_test"]
+    shown += ["selected", "optimism_selected"] if results.sweep.get("select") else []
+    promised = optimism(results).set_index("arm")[shown]
+    return frame.join(family_columns(results)).join(promised).reset_index()
+
+
+def _beside(metric: Metric) -> dict[str, tuple[str, int, str]]:
+    """Return what of `SHOWN` stands beside the metric of the sweep, which has a table of its own."""
+    return {name: told for name, told in SHOWN.items() if name != metric.test}
+
+
+def metrics_as_text(frame: pd.DataFrame, search: Metric = ACCURACY) -> pd.DataFrame:
+    """Return the rows of `metrics` as a reader wants them, without columns in which nothing stands.
+
+    `search` is the metric that configurations were chosen by.
+    """
+    own = metric_of(frame)
+    columns = {"arm": frame["arm"].to_list()}
+    for name, (head, factor, form) in _beside(own).items():
+        means, sds = frame[name] * factor, frame[f"{name}_sd"] * factor
+        if not means.isna().all():
+            columns[head] = [spread(mean, sd, form) for mean, sd in zip(means, sds, strict=True)]
+            columns |= {
+                f"{of.short} difference": family_cells(frame, of, "seeds") for of in others(own) if of.test == name
+            }
+    columns["kept epoch"] = [number(value, ".1f") for value in frame["kept_epoch"]]
+    if not frame["retrain_epochs"].isna().all():
+        columns["epochs again"] = [number(value, ".1f") for value in frame["retrain_epochs"]]
+    if frame["targets_missed"].any():
+        columns["targets missed"] = [str(count) for count in frame["targets_missed"]]
+    unit = search.percent or f" {search.unit}"
+    columns[f"searched{unit}"] = [number(search.factor * value, search.form) for value in frame["searched"]]
+    columns["optimism"] = [number(search.factor * value, f"+{search.form}") for value in frame["optimism_validation"]]
+    if "selected" in frame:
+        columns[f"selected{unit}"] = [number(search.factor * value, search.form) for value in frame["selected"]]
+        left = frame["optimism_selected"]
+        columns["optimism left"] = [number(search.factor * value, f"+{search.form}") for value in left]
+    return pd.DataFrame(columns)

@@ -1,0 +1,195 @@
+"""Frames from a log: what a table, a figure or a notebook starts from. Needs no torch and no ray."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from regtune.core.bitset import unpacked
+from regtune.core.copies import cells_with_copy, is_copy, with_copy
+from regtune.core.errors import Refused
+from regtune.core.metric import confirmed_by
+from regtune.core.records import Cell, Plain
+from regtune.core.selection import Choices, Scored, choose, joined, outdated, scored_of
+from regtune.results.collection import uncollected
+from regtune.results.notes import limit_of, notes_of
+from regtune.results.replay import METRICS, Story, missing, planned
+from regtune.results.searches import Searches
+from regtune.storage import lease
+from regtune.storage.log import Reading
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """A log as frames.
+
+    `trials` has one row per planned cell: arm, phase, number, status (ok, pruned, diverged, failed, lost,
+    running, interrupted, missing, or unneeded: a race was over before, or off is as good), id, seed, params (knob
+    values by path), epochs and seconds spent, kept, message, faults of machines on the way, `reused_from`, the folder
+    and cell of another log that it was taken over from, `spared`, the epoch after which a trial of the control share
+    would have been stopped, the metrics of `records.Outcome`, and `gap`, train minus test accuracy at the kept epoch.
+    `epochs` has one row per epoch: arm, phase, number and the fields of
+    `records.Epoch`, whose own number is called `epoch`; `superseded` has those of trials that no longer count: their
+    arm has another choice, or the file asks for less. `header` is the newest, `scored` has what the choice of an arm
+    is made from and `choices` the choice, `chosen` the knobs that confirm takes, without those of arms that are
+    `off`. `notes` are sentences on how the sweep went. `limit` says which limit ended search in the newest run, if any.
+    `searches` are those that verdicts are over, None where they are about the configuration found. `copied` has the
+    baseline and its hidden copy, see `copies`, as a sweep of two arms, with the epochs of the copy.
+    """
+
+    path: Path
+    header: Plain
+    trials: pd.DataFrame
+    epochs: pd.DataFrame
+    superseded: pd.DataFrame
+    plain_trials: dict[Cell, Plain]
+    chosen: dict[str, Plain]
+    scored: Scored
+    choices: Choices
+    notes: list[str]
+    searches: Searches | None
+    limit: str = ""
+    copied: Results | None = None
+
+    @property
+    def off(self) -> frozenset[str]:
+        """The arms that are as good off: the baseline's trials stand for them."""
+        return self.choices.off
+
+    @cached_property
+    def rivals_open(self) -> bool:
+        """Whether verdicts over searches wait for trials: those of select, or of rivals of a choice."""
+        cells = self.trials[self.trials["phase"] == "rivals"][["arm", "phase", "number", "status"]]
+        rows = [{str(name): value for name, value in row.items()} for row in cells.to_dict("records")]
+        return self.searches is not None and self.searches.open_in(rows)
+
+    @property
+    def rivals(self) -> dict[str, list[int]]:
+        """The search trials of each arm that are confirmed beside its choice; none where `searches` is None."""
+        return self.searches.rivals if self.searches else {}
+
+    @property
+    def draws(self) -> list[Choices]:
+        """What resampled searches choose, see `resampling`; none where `searches` is None."""
+        return self.searches.draws if self.searches else []
+
+    @cached_property
+    def confirmed(self) -> pd.DataFrame:
+        """The rows of `trials` of confirm that ended well; those of an arm that is off are the baseline's."""
+        mine = self.trials[(self.trials["phase"] == "confirm") & (self.trials["status"] == "ok")]
+        first = mine[mine["arm"] == next(iter(self.sweep["arms"]))]
+        off = [first.assign(arm=arm) for arm in self.sweep["arms"] if arm in self.off]
+        return pd.concat([mine, *off], ignore_index=True) if off else mine
+
+    @property
+    def repeat(self) -> int:
+        """Which repeat of its sweep this is, from 1."""
+        number: int = self.sweep.get("repeat", 1)
+        return number
+
+    @property
+    def sweep(self) -> Plain:
+        """The sweep as the header records it."""
+        row: Plain = self.header["sweep"]
+        return row
+
+
+def load(path: str | Path) -> Results:
+    """Read a results folder or its log; raises Refused where there is none."""
+    log = Path(path)
+    log = log / "log.jsonl" if log.is_dir() else log
+    story = Story()
+    try:
+        with log.open("rb") as file, uncollected():
+            reading = Reading(log, file)
+            for row in reading:
+                story.take(row)
+    except OSError as error:
+        raise Refused(f"{log}: expected a results folder with a log.jsonl, given {error.strerror or error}") from error
+    if reading.torn:
+        warnings.warn(f"{log}: the last line was torn off by a crash and is left out", stacklevel=2)
+    headers = [row for row in story.rows if row["event"] == "header"]
+    if not headers:
+        raise Refused(f"{log}: expected a header, given a log without one; run the sweep again")
+    header = headers[-1]
+    every = planned(header["sweep"]) | story.of(header["sweep"])
+    if lease.ends([*story.rows, story.newest]) <= time.time():
+        for entry in every.values():
+            entry["status"] = "interrupted" if entry["status"] == "running" else entry["status"]
+    cells = {cell: row for cell, row in every.items() if not is_copy(cell.arm)}
+    results = _results(log.parent, header, story, cells)
+    if "aa" not in header["sweep"]:
+        return results
+    both = with_copy(header["sweep"])
+    cells = cells_with_copy(header["sweep"], planned(both), every)
+    return replace(results, copied=_results(log.parent, header | {"sweep": both}, story, cells, arms=results.scored))
+
+
+def _results(path: Path, header: Plain, story: Story, cells: dict[Cell, Plain], arms: Scored | None = None) -> Results:
+    """Return the results of the sweep that a header has; with the scores of all `arms`, those of the hidden copy."""
+    sweep = header["sweep"]
+    scored = scored_of(cells, sweep)
+    choices = choose(scored)
+    chosen = {
+        arm: cells[Cell(arm, "search", number)]["params"]
+        for arm, number in choices.numbers.items()
+        if arm not in choices.off
+    }
+    for cell in outdated(cells, chosen, choices.off):
+        cells[cell] = missing(cell)
+        story.plain_trials.pop(cell, None)
+        story.runs.pop(cell, None)
+    searches = Searches.of(sweep, joined(arms, scored) if arms is not None else scored, choices)
+    rows = list(cells.values())
+    if sweep["confirm"].get("racing") and not (searches and searches.open_in(rows)):
+        from regtune.results.race import unneeded  # scipy costs time, and few sweeps race
+
+        column, names = confirmed_by(sweep).test, [*sweep["arms"]]
+        beyond = searches.beyond(rows, column, names, corrected=False) if searches else None
+        for cell in unneeded(cells, sweep, chosen, beyond):
+            cells[cell]["status"] = "unneeded"
+    for cell, entry in cells.items():
+        if cell.phase == "confirm" and cell.arm in choices.off:
+            entry["status"] = "unneeded"
+    runs, superseded = story.runs_of(copies=arms is not None)
+    return Results(
+        path=path,
+        header=header,
+        plain_trials=story.plain_trials,
+        epochs=story.epochs.frame(runs),
+        superseded=story.epochs.frame(superseded),
+        trials=_with_gap(pd.DataFrame(list(cells.values()))),
+        chosen=chosen,
+        scored=scored,
+        searches=searches,
+        choices=choices,
+        notes=notes_of(story.rows, cells),
+        limit=limit_of(story.rows),
+    )
+
+
+def begun(folder: Path) -> bool:
+    """Return whether the log of a folder has a header: a run that ended before its first trial may leave none."""
+    log = folder / "log.jsonl"
+    with log.open("rb") as file:
+        return any(row["event"] == "header" for row in Reading(log, file))
+
+
+def right_answers(results: Results, arm: str) -> pd.DataFrame:
+    """Return which test examples an arm's confirmed trials were right about: [examples] of booleans a seed.
+
+    The columns are the numbers of the trials; logs of versions that did not write it down have none.
+    """
+    trials = results.trials[results.trials["phase"] == "confirm"]
+    mine = trials[(trials["arm"] == arm) & (trials["test_right"] != "")]
+    return pd.DataFrame({row["number"]: unpacked(row["test_right"]) for row in mine.to_dict("records")})
+
+
+def _with_gap(trials: pd.DataFrame) -> pd.DataFrame:
+    numbers = trials.astype(dict.fromkeys((*METRICS, "spared"), float))
+    return numbers.assign(gap=numbers["train_accuracy"] - numbers["test_accuracy"])

@@ -1,0 +1,45 @@
+"""What a race starts from and which cells it did not need, read off the rows of `loader.Results.trials`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping
+
+from regtune.core.metric import Metric, confirmed_by
+from regtune.core.records import FAULTS, Cell, Plain
+from regtune.statistics.racing import Beyond, Race
+
+ENDS = ("ok", *FAULTS)
+
+
+def ended_of(
+    rows: Iterable[Plain], arms: Iterable[str], confirmed: Collection[str], metric: Metric
+) -> dict[str, dict[int, float | None] | None]:
+    """Return by arm and seed a metric on test of every confirm trial that has ended, None where it has none.
+
+    Where less of it is better its sign is turned: a race is about scores of which more is.
+    The arms keep their order, the baseline first; one that is not among those `confirmed` is None altogether.
+    """
+    ended: dict[str, dict[int, float | None] | None] = {arm: {} if arm in confirmed else None for arm in arms}
+    for row in rows:
+        mine = ended.get(row["arm"])
+        if mine is not None and row["phase"] == "confirm" and row["status"] in ENDS:
+            value = row[metric.test] if row["status"] == "ok" else None
+            mine[row["number"]] = None if value is None or math.isnan(value) else metric.turned(value)
+    return ended
+
+
+def unneeded(cells: Mapping[Cell, Plain], sweep: Plain, confirmed: Collection[str], beyond: Beyond) -> list[Cell]:
+    """Return the cells of confirm that a race which is over did not ask for; none while it is not, or without one.
+
+    `beyond` is that of `Race.seeds`.
+    """
+    race = Race.of(sweep["confirm"])
+    if race is None:
+        return []
+    ended = ended_of(cells.values(), sweep["arms"], confirmed, confirmed_by(sweep))
+    seeds = race.seeds(ended, beyond)
+    if any(number not in (ended[arm] or {}) for arm, count in seeds.items() for number in range(count)):
+        return []
+    mine = [cell for cell in cells if cell.phase == "confirm" and cell.arm in seeds]
+    return [cell for cell in mine if cells[cell]["status"] == "missing" and cell.number >= seeds[cell.arm]]

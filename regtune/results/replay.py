@@ -1,0 +1,150 @@
+"""What a log says of every cell of a sweep, taken row by row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from regtune.core.copies import copy_name, is_copy
+from regtune.core.halving import parted
+from regtune.core.metric import ASKED, CLASSWISE
+from regtune.core.metric import METRICS as BY_NAME
+from regtune.core.records import Cell, Plain
+from regtune.core.taken import REUSED, origin_words
+from regtune.results.epoch_table import EpochTable
+
+METRICS = (
+    "val_accuracy",
+    "val_loss",
+    "val_ece",
+    *ASKED,
+    "train_accuracy",
+    "train_loss",
+    "test_accuracy",
+    "test_loss",
+    "test_ece",
+    *(BY_NAME[name].test for name in CLASSWISE),
+    "test_accuracy_last",
+    "test_loss_last",
+    "weight_norm",
+    "zero_share",
+    "distance",
+    "train_nc1",
+    "train_cdnv",
+    "val_nc1",
+    "val_cdnv",
+    "retrain_epochs",
+    "target_reached",
+)
+
+
+class Story:
+    """The cells of the rows so far. `rows` are all but those of epochs, `newest` the last row."""
+
+    def __init__(self) -> None:
+        self.rows: list[Plain] = []
+        self.cells: dict[Cell, Plain] = {}
+        self.plain_trials: dict[Cell, Plain] = {}
+        self.runs: dict[Cell, int] = {}
+        self.epochs = EpochTable()
+        self.newest: Plain = {}
+
+    def take(self, row: Plain) -> None:
+        """Take the next row."""
+        self.newest = row
+        if row["event"] == "epoch":
+            self._epoch(row)
+            return
+        self.rows.append(row)
+        if row["event"] == "retry":
+            self._again(row)
+        if "cell" not in row:
+            return
+        cell = Cell(*row["cell"])
+        if row["event"] == "asked":
+            # A cell of confirm is asked for again where its arm has another choice: the newest counts.
+            self.plain_trials[cell], self.runs[cell] = row["trial"], self.epochs.begin(cell)
+            asked = {"status": "running", "id": row["id"], "seed": row["trial"]["seed"], "params": row["params"]}
+            self.cells[cell] = missing(cell) | asked
+        elif row["event"] == "started":
+            self.cells[cell]["reused_from"] = origin_words(row)
+            self.epochs.take_over(self.runs[cell], taken=REUSED in row)
+            if self.cells[cell]["status"] == "lost":  # tried again, with more retries
+                self.cells[cell] |= {"status": "running", "message": ""}
+        elif row["event"] == "fault":
+            self.cells[cell]["faults"] += 1
+        elif row["event"] == "ended":
+            outcome = row["outcome"]
+            fields = {name: outcome[name] for name in ("status", "message", "kept")} | {"spared": row.get("spared")}
+            self.cells[cell] |= fields | {"test_right": outcome.get("test_right", "")} | outcome["metrics"]
+
+    def of(self, sweep: Plain) -> dict[Cell, Plain]:
+        """Return the cells that a sweep has a place for; the epochs of others, which are forgotten, count as spent."""
+        for cell in [cell for cell in self.cells if not asked_for(cell, sweep)]:
+            del self.cells[cell]
+            self.runs.pop(cell, None)
+        return self.cells
+
+    def runs_of(self, *, copies: bool) -> tuple[list[int], list[int]]:
+        """Return the runs that count and those that no longer do, of the arms, or of the hidden `copies`."""
+        counting = [run for cell, run in self.runs.items() if is_copy(cell.arm) == copies]
+        others = sorted(set(range(self.epochs.runs)) - set(self.runs.values()))
+        return counting, [run for run in others if is_copy(self.epochs.arm(run)) == copies]
+
+    def _again(self, row: Plain) -> None:
+        """Begin trials anew that are trained again on request, see `retry`."""
+        for cell in (Cell(*cell) for cell in row["cells"]):
+            if cell in self.cells:
+                asked = {name: self.cells[cell][name] for name in ("id", "seed", "params")}
+                self.cells[cell] = missing(cell) | asked | {"status": "running"}
+                self.runs[cell] = self.epochs.begin(cell)
+
+    def _epoch(self, row: Plain) -> None:
+        cell: Any = tuple(row["cell"])  # equal to the Cell, and made in a third of the time
+        entry, epoch = self.cells[cell], row["epoch"]
+        self.epochs.add(self.runs[cell], epoch)
+        entry["epochs"] = epoch["number"]
+        entry["seconds"] += epoch["seconds"]
+        # In retraining the validation examples are trained on. An epoch that is not kept keeps what was kept before.
+        if epoch["kept"] == epoch["number"] and epoch.get("stage", "train") == "train":
+            entry["val_accuracy"], entry["val_loss"] = epoch["val_accuracy"], epoch["val_loss"]
+            entry.update({name: epoch.get(name) for name in ASKED})
+
+
+def planned(sweep: Plain) -> dict[Cell, dict[str, Any]]:
+    """Return an empty row for every planned cell."""
+    planned = [Cell(arm, "search", number) for arm, row in sweep["arms"].items() for number in range(row["trials"])]
+    planned += [Cell(arm, "confirm", number) for arm in sweep["arms"] for number in range(sweep["confirm"]["seeds"])]
+    return {cell: missing(cell) for cell in planned}
+
+
+def asked_for(cell: Cell, sweep: Plain) -> bool:
+    """Return whether a sweep, as its header has it, has a place for a cell: what it had before stays in the log."""
+    baseline = next(iter(sweep["arms"]))
+    arm = baseline if cell.arm == copy_name(baseline) else cell.arm
+    if arm not in sweep["arms"]:
+        return False
+    trials, seeds = sweep["arms"][arm]["trials"], sweep["confirm"]["seeds"]
+    if cell.phase in ("search", "confirm"):
+        return bool(cell.number < (trials if cell.phase == "search" else seeds))
+    number, seed = parted(cell.number)
+    return bool(number < trials and (cell.phase == "select" or seed < seeds))
+
+
+def missing(cell: Cell) -> dict[str, Any]:
+    """Return the row of a cell that was never asked for."""
+    return {
+        **dict(zip(Cell._fields, cell, strict=True)),
+        "status": "missing",
+        "id": None,
+        "seed": None,
+        "params": {},
+        "epochs": 0,
+        "seconds": 0.0,
+        "kept": 0,
+        "message": "",
+        "faults": 0,
+        "reused_from": "",
+        "spared": None,
+        "test_right": "",
+        **dict.fromkeys(METRICS),
+    }

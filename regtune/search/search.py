@@ -1,0 +1,156 @@
+"""The board: which trial comes next, and which one goes on. Starts no ray.
+
+`SearchBoard` holds for each arm its trials and a pruner of its own, so an arm is searched and pruned against
+itself only. What it says is a function of what it was told so far: a board rebuilt by telling it the same
+things again answers the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from optuna.trial import FrozenTrial
+
+from regtune.core.control import controlled
+from regtune.core.metric import ACCURACY, METRICS
+from regtune.core.records import Cell, Epoch, Outcome
+from regtune.core.selection import finishes
+from regtune.samplers import SAMPLERS, Question, as_worst, frozen, is_bad
+from regtune.search.pruners import PRUNERS
+from regtune.search.scheduler import Asked, Decision
+from regtune.sweep.arms import Arm
+from regtune.sweep.sweep import Sweep
+
+
+class SearchBoard:
+    """Arms take turns: trial 0 of every arm, then trial 1 of every arm, and so on.
+
+    `shared` is the board of another arm whose trials count for those of every arm: the baseline's for its copy.
+    """
+
+    def __init__(self, sweep: Sweep, shared: ArmBoard | None = None) -> None:
+        self.arms = {arm.name: shared or ArmBoard(arm=arm, sweep=sweep) for arm in sweep.arms}
+        most = max(sweep.budget(arm) for arm in sweep.arms)
+        self.planned: Sequence[Cell] = [
+            Cell(arm.name, "search", number)
+            for number in range(most)
+            for arm in sweep.arms
+            if number < sweep.budget(arm)
+        ]
+        self._known = frozenset(self.planned)
+        self.why = PRUNERS[sweep.search.pruner].why
+        self._turn = 0  # every planned trial before it was handed out
+
+    def ask(self) -> Asked | None:
+        """Return the next trial in turn."""
+        while self._turn < len(self.planned):
+            cell = self.planned[self._turn]
+            if cell.number not in self.arms[cell.arm].entries:
+                return self.arms[cell.arm].ask(cell)
+            self._turn += 1
+        return None
+
+    def knows(self, cell: Cell) -> bool:
+        """Return whether a cell is planned."""
+        return cell in self._known
+
+    def expects(self, asked: Asked) -> bool:
+        """Accept every trial: what was asked for is part of what later trials were chosen by."""
+        return True
+
+    def asked_before(self, asked: Asked) -> None:
+        """Take note of a trial that the log says was handed out."""
+        self.arms[asked.cell.arm].entries[asked.cell.number] = Entry(params=asked.params)
+
+    def tell(self, cell: Cell, epoch: Epoch) -> Decision:
+        """Say whether a trial is good enough within its own arm to go on."""
+        return self.arms[cell.arm].tell(cell.number, epoch)
+
+    def spared(self, cell: Cell) -> int | None:
+        """Return after which epoch the arm's pruner would have stopped a trial that it had no say over."""
+        return self.arms[cell.arm].entries[cell.number].spared
+
+    def end(self, cell: Cell, outcome: Outcome) -> None:
+        """Take note of how a trial ended."""
+        self.arms[cell.arm].entries[cell.number].outcome = outcome
+
+
+@dataclass(kw_only=True)
+class Entry:
+    """What an arm's board knows of one of its trials; `scores` has one per epoch, of which more is
+    better: the metric of search at the epoch which the recipe would keep. `spared` is the epoch after which it would
+    have been stopped.
+    """
+
+    params: Mapping[str, Any]
+    epochs: list[Epoch] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    outcome: Outcome | None = None
+    spared: int | None = None
+
+
+class ArmBoard:
+    """The trials of one arm, its sampler and its pruner."""
+
+    def __init__(self, *, arm: Arm, sweep: Sweep) -> None:
+        self.arm, self.sweep = arm, sweep
+        self.entries: dict[int, Entry] = {}
+        self._sampler = SAMPLERS.find(sweep.search.sampler, "search.sampler", arm.template.plugins)
+        self._metric = METRICS[sweep.search.metric]
+        # Of accuracies alone the number of examples tells an error.
+        examples = arm.template.data.get("validation") if self._metric == ACCURACY else None
+        self._pruner = PRUNERS[sweep.search.pruner](sweep.training.epochs, sweep.search, examples)
+        self._ended: dict[int, FrozenTrial] = {}  # what an ended trial is to Optuna changes no more
+
+    def ask(self, cell: Cell) -> Asked:
+        """Return a new trial of this arm."""
+        stream = f"{self.sweep.search.stream or self.sweep.name}/{self.sweep.seed}"
+        question = Question(
+            space=self.arm.space,
+            when=self.arm.when,
+            stream=f"{stream}/{self.arm.name}",
+            sweep=stream,
+            shared=self.arm.shared,
+            number=cell.number,
+            history=self._history,
+            levels=self.sweep.search.levels,
+            sampling=self.sweep.sampling,
+        )
+        known = cell.number < len(self.arm.first)
+        params = self.arm.first[cell.number] if known else self._sampler().sample(question)
+        trial = self.arm.trial(params, seed=self.sweep.search_seed(cell.number), phase="search")
+        self.entries[cell.number] = Entry(params=params)
+        return Asked(cell, trial, params)
+
+    def tell(self, number: int, epoch: Epoch) -> Decision:
+        """Record an epoch; the arm's pruner decides."""
+        entry = self.entries[number]
+        entry.epochs.append(epoch)
+        kept = entry.epochs[epoch.kept - 1]
+        entry.scores.append(self._metric.score(kept.on_validation(self._metric)))
+        # Of a trial that was spared the pruner hears no more: others are judged as if it had been stopped.
+        if entry.spared is not None or not self._pruner.ends(number, epoch, entry.scores[-1]):
+            return "go"
+        if not controlled(self.arm.name, number, self.sweep.search.control, self.sweep.repeat):
+            return "stop"
+        entry.spared = epoch.number
+        return "go"
+
+    def _history(self) -> list[FrozenTrial]:
+        """Return the arm's trials so far as Optuna sees them, in the order of their numbers."""
+        entries = sorted(self.entries.items())
+        trials = [self._ended.get(number) or self._frozen(number, entry) for number, entry in entries]
+        if self.sweep.sampling == 1:
+            return trials
+        return as_worst(trials, {number for number, entry in entries if is_bad(entry.outcome)})
+
+    def _frozen(self, number: int, entry: Entry) -> FrozenTrial:
+        status = entry.outcome.status if entry.outcome else None
+        if status in finishes(self.sweep.search.pruner):
+            status = "ok"
+        made = frozen(number, entry.params, entry.scores, status, self.arm.space)
+        if status is not None:
+            self._ended[number] = made
+        return made

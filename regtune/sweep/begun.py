@@ -1,0 +1,22 @@
+"""A sweep goes on as it was begun: where its file does not say what a race is over, its log does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from regtune.core.records import Plain
+from regtune.sweep.sweep import Sweep
+
+
+def as_begun(sweep: Sweep, rows: Sequence[Plain]) -> Sweep:
+    """Return the sweep for which a log with these rows goes on.
+
+    A race that was begun over configurations stays one unless its file names the scope: what it has decided was by
+    that, so a race that is over adds nothing. Races of earlier versions were all over configurations.
+    """
+    newest = next((row["sweep"]["confirm"] for row in reversed(rows) if row["event"] == "header"), None)
+    if newest is None or sweep.confirm.scope or not (sweep.confirm.racing and newest.get("racing")):
+        return sweep
+    if newest.get("scope") == "searches":
+        return sweep
+    return sweep.model_copy(update={"confirm": sweep.confirm.model_copy(update={"scope": "configuration"})})

@@ -1,0 +1,74 @@
+"""Reading a sweep file: what is said of one that has another shape, or settings that do not go together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from regtune.core.control import AT_RUNGS
+from regtune.core.errors import Refused, nearest, shown
+from regtune.sweep.schema import MAX_SEED, Search, SweepFile
+from regtune.sweep.toml_file import read_toml
+
+
+def read_file(source: Path) -> SweepFile:
+    """Return the contents of a sweep file; raises Refused in one line with path, expectation and value."""
+    raw = read_toml(source)
+    try:
+        file = SweepFile.model_validate(raw)
+    except ValidationError as error:
+        faults = error.errors(include_url=False)
+        # A misspelt name is an unknown setting and a missing one; the first says more.
+        raise Refused(_one_line(min(faults, key=lambda fault: fault["type"] != "extra_forbidden"))) from error
+    _check_together(file.search, file.training.epochs)
+    if file.select.most < file.select.candidates:
+        raise Refused(
+            f"select.most: expected at least select.candidates, {file.select.candidates}, given {file.select.most}"
+        )
+    if file.confirm.racing and file.confirm.seeds < file.confirm.first:
+        raise Refused(
+            f"confirm.seeds: expected at least confirm.first, {file.confirm.first}, with racing, "
+            f"given {file.confirm.seeds}"
+        )
+    if file.seed + file.search.repeats - 1 > MAX_SEED:
+        raise Refused(
+            f"search.repeats: expected at most {MAX_SEED + 1 - file.seed} with seed = {file.seed}: each takes the next "
+            f"seed, up to {MAX_SEED}; given {file.search.repeats}; lower seed"
+        )
+    return file
+
+
+def _check_together(search: Search, epochs: int) -> None:
+    """Raise Refused for settings of search that do not go together."""
+    if (search.trials is None) == (search.trials_per_knob is None):
+        raise Refused("search: expected one of trials and trials_per_knob, given both or none")
+    if (search.pruner == "epochs") != (search.stop_after is not None):
+        given = "nothing" if search.stop_after is None else search.stop_after
+        raise Refused(
+            f'search.stop_after: expected with pruner = "epochs" and only there, given {given} '
+            f'with pruner = "{search.pruner}"'
+        )
+    if search.control and search.pruner not in AT_RUNGS:
+        raise Refused(
+            f'search.control: expected with pruner = "cautious" or "asha" only, given it with "{search.pruner}"; '
+            f"drop one"
+        )
+    if search.stop_after is not None and search.stop_after > epochs:
+        raise Refused(f"search.stop_after: expected a number in [1, {epochs}], the epochs, given {search.stop_after}")
+
+
+def _one_line(error: ErrorDetails) -> str:
+    """Say a pydantic error as path, expectation, value and the nearest valid name."""
+    location = [str(part) for part in error["loc"]]
+    path = ".".join(location)
+    if error["type"] == "extra_forbidden":
+        table: Any = getattr(SweepFile.model_fields.get(location[0]), "annotation", None)
+        table = table if isinstance(table, type) and issubclass(table, BaseModel) else SweepFile
+        return f"{path}: unknown setting{nearest(location[-1], table.model_fields)}"
+    if error["type"] == "missing":
+        return f"{path}: expected this setting, given nothing"
+    words = error["msg"][0].lower() + error["msg"][1:].replace("True, False", "true, false")  # as TOML has them
+    return f"{path}: expected {words.removeprefix('input should be ')}, given {shown(error['input'])}"

@@ -1,0 +1,94 @@
+"""A trial's words into things: data, network, optimizer, and the weights to start from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from regtune.core.errors import Refused, nearest, shown
+from regtune.core.global_rng import seeded
+from regtune.core.knobs import read_settings
+from regtune.core.records import Trial
+from regtune.data import DATASETS, Dataset, Place, Pool, Splits, channel_statistics, checked, corrupted
+from regtune.networks import NETWORKS, Network, Normalize, fresh
+from regtune.optimizers._base import OPTIMIZERS, Optimizer
+from regtune.training.objective import Arithmetic
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+def arithmetic_of(trial: Trial) -> Arithmetic:
+    """Return how a trial's network is computed."""
+    return Arithmetic(autocast=trial.autocast, channels_last=trial.channels_last, compiled=trial.compiled)
+
+
+def check_arithmetic(trial: Trial) -> None:
+    """Raise Refused for settings of the arithmetic that exclude each other."""
+    if trial.autocast and trial.dtype != "float32":
+        raise Refused(
+            f"training.autocast: expected dtype = 'float32' beside it, given {trial.dtype!r}; drop one of them"
+        )
+
+
+def start_network(trial: Trial, data: Splits) -> torch.nn.Module:
+    """Return the module of a trial with its initial weights, its inputs normalized to the training data."""
+    channels, height, width = data.train.source.shape[1:]
+    net = fresh(build_network(trial), shape=(channels, height, width), classes=data.classes, seed=trial.seed)
+    layers = [part for part in net.modules() if isinstance(part, Normalize)]
+    if layers:
+        mean, std = channel_statistics(data.train)
+        for layer in layers:
+            layer.fit(mean, std)
+    return net
+
+
+def build_dataset(trial: Trial) -> Dataset:
+    """Return the data set value of a trial."""
+    return DATASETS.build(trial.data, "data", trial.plugins)
+
+
+def load_data(trial: Trial, place: Place | None = None) -> Splits:
+    """Return the splits of a trial's data set, test included; `place` is what the environment says if not given."""
+    return split_data(trial, load_pool(trial, place))
+
+
+def load_pool(trial: Trial, place: Place | None = None) -> Pool:
+    """Return all examples of a trial's data set; what its code draws from global states is the same every time."""
+    with seeded(0, "pool"):
+        value = build_dataset(trial)
+        pool = value.pool(place or Place.from_environment())
+    if not isinstance(pool, Pool):
+        raise Refused(f"{value.where}: expected its pool to return a Pool, given {type(pool).__name__}")
+    return pool
+
+
+def split(value: Dataset, pool: Pool) -> Splits:
+    """Return what a data set makes of a pool, a function of its settings also where its code draws global noise."""
+    with seeded(value.split_seed, "split"):
+        return value.split(pool)
+
+
+def split_data(trial: Trial, pool: Pool) -> Splits:
+    """Return a trial's own splits of a pool that trials of other splits share; raises Refused."""
+    value = build_dataset(trial)
+    splits = split(value, pool)
+    splits = checked(
+        replace(splits, names=splits.names or pool.names), f"data {trial.data['name']}", sealed=pool.sealed
+    )
+    return corrupted(splits, label_noise=value.label_noise, pixels=value.pixels, seed=value.split_seed)
+
+
+def build_network(trial: Trial) -> Network:
+    """Return the network value of a trial."""
+    return NETWORKS.build(trial.network, "network", trial.plugins)
+
+
+def build_optimizer(trial: Trial) -> Optimizer:
+    """Return the optimizer value of a trial."""
+    settings = {name: value for name, value in trial.optimizer.items() if name != "name"}
+    name = trial.optimizer["name"]
+    if name not in OPTIMIZERS:
+        raise Refused(f"optimizer.name: unknown optimizer {shown(name)}{nearest(name, OPTIMIZERS)}")
+    cls = OPTIMIZERS[name]
+    return cls(**read_settings(cls, settings, "optimizer"))

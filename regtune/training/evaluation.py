@@ -1,0 +1,168 @@
+"""Clean metrics: hard labels, eval mode, no augmentation, the same for every arm."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from regtune.core.metric import CLASSWISE
+from regtune.core.records import finite
+from regtune.core.state import Tensors, weights
+from regtune.data import Examples, Splits, pixels
+from regtune.training.classwise import classwise as mean_over_classes
+from regtune.training.features import features_of
+from regtune.training.neural_collapse import Pairs
+from regtune.training.neural_collapse import tightness as tightness_of
+from regtune.training.train_step import Knobs, Program
+
+_ROWS = 256  # examples per forward pass, so that activations are as large as in training; part of what decides the bits
+BINS = 15
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examined:
+    """What there is to say of one network on a split.
+
+    `accuracy` is a fraction, `loss` the negative log-likelihood in nats per example, `ece` the expected
+    calibration error; `right` [N] says which examples it was right about. `classwise` has the metrics of
+    `metric.CLASSWISE` by name where they were asked for, NaN where one is undefined.
+    """
+
+    accuracy: float
+    loss: float
+    ece: float
+    right: Tensor
+    classwise: Mapping[str, float]
+
+    def named(self, split: str) -> dict[str, float | None]:
+        """Return accuracy and loss as metrics of a split."""
+        return {f"{split}_accuracy": self.accuracy, f"{split}_loss": finite(self.loss)}
+
+
+class Measured(NamedTuple):
+    """Accuracy as a fraction, negative log-likelihood in nats per example, and the metric that was asked for.
+
+    That is NaN where there is none, or where it is undefined.
+    """
+
+    accuracy: float
+    loss: float
+    asked: float
+
+
+def measure(
+    program: Program, params: Tensors, buffers: Tensors, knobs: Knobs, examples: Examples, metric: str = ""
+) -> list[Measured]:
+    """Return what is measured after every epoch of each member; `metric` is one of `metric.CLASSWISE`, or empty."""
+    correct, loss, answers = torch.zeros(()), torch.zeros(()), list[Tensor]()
+    for logits, labels in _answers(program, params, buffers, knobs, examples):
+        likelihood, right = _judged(logits, labels)
+        answers += [logits] if metric else []
+        correct = correct + right.double().sum(-1)
+        loss = loss - likelihood.sum(-1)
+    pairs = torch.stack([correct, loss], -1).reshape(-1, 2) / len(examples)
+    asked = [math.nan] * len(pairs)
+    if metric:
+        every = torch.cat(answers, -2)
+        every, truth = every.reshape(-1, *every.shape[-2:]), examples.labels.cpu()
+        own = truth.expand(len(every), -1)  # members of a lane may have splits of their own
+        asked = [mean_over_classes(metric, every[k], own[k]) for k in range(len(every))]
+    return [Measured(row[0].item(), row[1].item(), value) for row, value in zip(pairs, asked, strict=True)]
+
+
+def examine(
+    program: Program, params: Tensors, buffers: Tensors, knobs: Knobs, examples: Examples, *, classwise: bool = False
+) -> Examined:
+    """Return what `measure` does of one network, to the bit, and how far its confidence can be trusted.
+
+    With `classwise` the metrics over classes too, for which all logits are held in memory.
+    """
+    loss, rights, confidences, answers = torch.zeros(()), [], [], list[Tensor]()
+    for logits, labels in _answers(program, params, buffers, knobs, examples):
+        likelihood, right = _judged(logits, labels)
+        loss = loss - likelihood.sum(-1)
+        rights.append(right)
+        answers += [logits] if classwise else []
+        confidences.append(logits.softmax(-1).amax(-1))
+    right, confidence = torch.cat(rights), torch.cat(confidences)
+    return Examined(
+        accuracy=(right.double().sum() / len(examples)).item(),
+        loss=(loss / len(examples)).item(),
+        ece=calibration_error(confidence, right),
+        right=right,
+        classwise={name: mean_over_classes(name, torch.cat(answers), examples.labels.cpu()) for name in CLASSWISE}
+        if classwise
+        else {},
+    )
+
+
+def calibration_error(confidence: Tensor, right: Tensor) -> float:
+    """Return the expected calibration error of answers given with these confidences (float64, [N]).
+
+    The mean of |accuracy - mean confidence| over 15 bins of equal width, (0, 1/15], (1/15, 2/15], ..., each
+    counted by its answers. Source: C. Guo et al., "On Calibration of Modern Neural Networks" (2017).
+    """
+    inner = torch.linspace(0, 1, BINS + 1, dtype=confidence.dtype)[1:-1]
+    gaps = torch.zeros(BINS, dtype=confidence.dtype)
+    gaps.index_add_(0, torch.bucketize(confidence, inner), right.to(confidence.dtype) - confidence)
+    return (gaps.abs().sum() / len(right)).item()
+
+
+def sizes(params: Tensors, begun: Tensors) -> dict[str, float]:
+    """Return what the weights proper say (no biases, no scales of normalization layers).
+
+    `weight_norm` is their Euclidean length, `zero_share` the share of exact zeros among them, `distance` the
+    Euclidean length of what they differ by from those of the beginning.
+    """
+
+    def flat(tensors: Tensors) -> Tensor:
+        return torch.cat([value.double().reshape(-1) for value in weights(tensors).values()] or [torch.zeros(0)])
+
+    end, start = flat(params), flat(begun)
+    return {
+        "weight_norm": end.norm().item(),
+        "zero_share": (end == 0).double().mean().item(),
+        "distance": (end - start).norm().item(),
+    }
+
+
+def tightness(
+    program: Program, params: Tensors, buffers: Tensors, knobs: Knobs, data: Splits
+) -> dict[str, float | None]:
+    """Return how tightly the classes of training and validation split lie in what flows into the last layer.
+
+    The metrics are those of `neural_collapse.Tightness`, with labels as the splits have them, for one network. Each
+    split is evaluated twice.
+    """
+
+    def passes(examples: Examples) -> Pairs:
+        with features_of(program.net, data.classes) as features:
+            for logits, labels in _answers(program, params, buffers, knobs, examples):
+                yield features(logits), labels
+
+    train = tightness_of(lambda: passes(data.train), data.classes)
+    val = tightness_of(lambda: passes(data.validation), data.classes)
+    return train.named("train") | val.named("val")
+
+
+def _answers(
+    program: Program, params: Tensors, buffers: Tensors, knobs: Knobs, examples: Examples
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield logits [..., N, classes] in float64 and labels [N], both on the CPU, batch by batch."""
+    dtype = next(iter(params.values())).dtype
+    program.net.eval()
+    for images, labels in examples.batches(_ROWS).labelled():
+        yield program.logits(params, buffers, knobs, pixels(images, dtype)).double().cpu(), labels.cpu()
+    program.net.train()
+
+
+def _judged(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the log-likelihood of each label and whether it is the answer."""
+    chosen = logits.log_softmax(-1).gather(-1, labels.expand(logits.shape[:-1])[..., None])[..., 0]
+    # A class counts as the answer only where it is strictly the largest: NaN is never right.
+    return chosen, (logits.argmax(-1) == labels).logical_and(chosen.isfinite())

@@ -1,0 +1,199 @@
+"""The training step as functions of tensors, for one trial or, lifted by vmap, for a whole lane.
+
+With a member axis, every tensor of the state, the knobs, the seeds and the batch has one leading
+dimension more; the functions are the same.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from regtune.core.rng import Noise
+from regtune.core.state import State, Tensors
+from regtune.networks import Bend
+from regtune.optimizers._base import Optimizer
+from regtune.regularizers import Step
+from regtune.training.batch_norm import retaken
+from regtune.training.objective import Objective, in_tensors
+from regtune.training.recipe import Recipe, with_numbers
+from regtune.training.step_timer import Clock
+
+Knobs = dict[str, Any]  # {"optimizer": {name: tensor}, "recipe": [{name: tensor}, ...]}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """Where training is: the number of the step from 0, the share of the budget that is done, and
+    whether the step is the last of an epoch.
+    """
+
+    step: int
+    progress: float
+    ends_epoch: bool = False
+
+
+class Work(NamedTuple):
+    """What is noted down during a step: labels of the branches that ran, objectives at each gradient, times."""
+
+    branches: list[str]
+    gradients: list[Tensor]
+    clock: Clock
+
+
+class Stepped(NamedTuple):
+    """The state after a step, the objective before it (0-dim, or [members]), and what it took: residual
+    branches that were run, gradients that were evaluated.
+    """
+
+    state: State
+    objective: Tensor
+    branches: int
+    gradients: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """What all members of a lane share: the module, the kinds of methods, the optimizer's kind."""
+
+    objective: Objective
+    recipe: Recipe
+    optimizer: Optimizer
+    device: torch.device
+
+    @property
+    def net(self) -> nn.Module:
+        """The module; its own weights are never used."""
+        return self.objective.net
+
+    @property
+    def lifted(self) -> bool:
+        """Whether there is a member axis."""
+        return self.objective.lifted
+
+    def alone(self) -> Program:
+        """Return the program for one member by itself."""
+        return dataclasses.replace(self, objective=dataclasses.replace(self.objective, lifted=False))
+
+    def step(
+        self,
+        state: State,
+        knobs: Knobs,
+        seed: int | Tensor,
+        moment: Moment,
+        x: Tensor,
+        y: Tensor,
+        clock: Clock | None = None,
+    ) -> Stepped:
+        """Take one step: x [N, C, H, W] in [0, 1], y [N, classes].
+
+        State and buffers are updated in place. `clock` gets the mark "step" once the batch is augmented.
+        """
+        work = Work(branches=[], gradients=[], clock=clock or Clock(self.device))
+        one = functools.partial(self._step, moment, work)
+        state, objective = (torch.vmap(one) if self.lifted else one)(state, knobs, seed, x, y)
+        return Stepped(state, objective, len(work.branches), len(work.gradients))
+
+    def logits(self, params: Tensors, buffers: Tensors, knobs: Knobs, x: Tensor) -> Tensor:
+        """Return the logits in eval mode; without a member axis in x [N, C, H, W], all members see the same x."""
+        forward = (
+            torch.vmap(self.predict, in_dims=(0, 0, 0, None if x.ndim == 4 else 0)) if self.lifted else self.predict
+        )
+        with torch.no_grad():
+            result: Tensor = forward(params, buffers, knobs, x)
+        return result
+
+    def evaluated(
+        self, state: State, knobs: Knobs, progress: float, batches: Sequence[Tensor]
+    ) -> tuple[Tensors, Tensors]:
+        """Return the weights and buffers that the recipe has evaluated and kept.
+
+        `batches` are training images [N, C, H, W], or [members, N, C, H, W], for those methods that take
+        normalization statistics anew; they are looked at by no other.
+        """
+
+        def one(state: State, knobs: Knobs, place: Tensor) -> tuple[Tensors, Tensors]:
+            def mine(images: Tensor) -> Tensor:
+                return images if images.ndim == 4 else images.index_select(0, place.reshape(1))[0]
+
+            def statistics(params: Tensors) -> Tensors:
+                return retaken(self.objective, self._still_bend(recipe), state.buffers, map(mine, batches), params)
+
+            recipe = self._filled(knobs)
+            now = Step(noise=self._still(), progress=progress, learning_rate=0.0, training=False)
+            steps = recipe.steps(now, state.memory, plain=None if self.lifted else self.recipe)
+            return recipe.evaluate(state.params, state.buffers, statistics, steps)
+
+        with torch.no_grad():
+            places = torch.arange(len(next(iter(state.params.values()))) if self.lifted else 1, device=self.device)
+            result: tuple[Tensors, Tensors] = (torch.vmap(one) if self.lifted else one)(state, knobs, places)
+        return result
+
+    def learning_rates(self, knobs: Knobs, progress: float) -> list[float]:
+        """Return each member's learning rate at a share of the budget."""
+
+        def rate(knobs: Knobs) -> Tensor:
+            return torch.as_tensor(knobs["optimizer"]["learning_rate"] * self._filled(knobs).schedule(progress))
+
+        rates = torch.vmap(rate)(knobs) if self.lifted else rate(knobs)
+        return [value.item() for value in rates.reshape(-1)]
+
+    def _still(self) -> Noise:
+        """Return the noise of evaluation, the same for every trial; no method of the shelf draws from it."""
+        return Noise(seed=0, prefix="eval/", device=self.device)
+
+    def _filled(self, knobs: Knobs) -> Recipe:
+        methods = zip(self.recipe.methods, knobs["recipe"], strict=True)
+        return Recipe(tuple((site, with_numbers(m, tensors)) for (site, m), tensors in methods))
+
+    def _step(
+        self, moment: Moment, work: Work, state: State, knobs: Knobs, seed: int | Tensor, x: Tensor, y: Tensor
+    ) -> tuple[State, Tensor]:
+        recipe = self._filled(knobs)
+        now = Step(
+            noise=Noise(seed=seed, step=moment.step, prefix="step/", device=self.device),
+            progress=moment.progress,
+            learning_rate=knobs["optimizer"]["learning_rate"] * recipe.schedule(moment.progress),
+            ends_epoch=moment.ends_epoch,
+        )
+        steps = recipe.steps(now, state.memory, plain=None if self.lifted else self.recipe)
+        with torch.no_grad():
+            x, y = recipe.augment(x, y, steps)
+        work.clock.mark("step")
+        inner = recipe.steps(in_tensors(now), state.memory) if self.objective.arithmetic.compiled else steps
+
+        def gradient(params: Tensors) -> Tensors:
+            # What is asked for beside the gradient at the weights that train leaves no trace in the buffers.
+            buffers = {n: b.clone() for n, b in state.buffers.items()} if work.gradients else state.buffers
+            grads, value = self.objective.slope(recipe, inner, work.branches, (x, y), params, buffers)
+            work.gradients.append(value)
+            return grads
+
+        grads = recipe.descend(gradient, steps)(state.params)
+        with torch.no_grad():
+            optimizer = with_numbers(self.optimizer, knobs["optimizer"])
+            params, moments = optimizer.update(
+                state.params,
+                grads,
+                state.moments,
+                learning_rate=now.learning_rate,
+                step=moment.step,
+                lane=self.lifted,
+            )
+            updated = state._replace(params=params, moments=moments)
+            return recipe.project(updated, steps), work.gradients[0]
+
+    def predict(self, params: Tensors, buffers: Tensors, knobs: Knobs, x: Tensor) -> Tensor:
+        """Return the logits in eval mode, differentiable, of one member."""
+        return self.objective.forward(params, buffers, x, self._still_bend(self._filled(knobs)))
+
+    def _still_bend(self, recipe: Recipe) -> Bend:
+        """Return how evaluation bends."""
+        steps = recipe.steps(Step(noise=self._still(), progress=1.0, learning_rate=0.0, training=False), {})
+        return lambda signal, slot: recipe.bend(signal, slot, steps)

@@ -1,0 +1,164 @@
+"""Train: a trial goes in, epochs come out.
+
+`train(trial)` is a generator and knows nothing of schedulers: Ray pulls it, a notebook pulls it
+(`*_, last = train(trial)`), a test takes two steps of it. Whoever stops pulling has stopped it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from collections.abc import Iterator
+from typing import Any, get_args
+
+import torch
+
+from regtune.core.errors import Refused, nearest, shown
+from regtune.core.metric import CLASSWISE
+from regtune.core.records import Epoch, Retrain, Trial
+from regtune.core.state import Tensors
+from regtune.data import Pool, Splits, joined
+from regtune.training.build import load_data, split_data
+from regtune.training.lane import Lane
+from regtune.training.updates import Course
+
+
+def train(trial: Trial, *, data: Splits | Pool | None = None, resume: bytes | None = None) -> Iterator[Epoch]:
+    """Train one trial and yield an `Epoch` after each epoch, the last one with its `Outcome`.
+
+    `data` is what `load_data(trial, place)` returns, or a pool of which the trial takes its own splits, if
+    that is at hand; else the data set is loaded from where REGTUNE_DATA says. `resume` is a checkpoint of
+    the same trial: the epochs after it are yielded, equal bit for bit to those of an
+    uninterrupted run. Raises Refused for a trial that cannot be built.
+    """
+    return iter(Training(trial, data=data, resume=resume))
+
+
+class Training:
+    """One trial under way: an iterator over its epochs that can be saved between two of them.
+
+    A confirm trial with `retrain` trains a second time, on training and validation examples together,
+    after its first training has told for how long (I. Goodfellow et al., "Deep Learning" (2016),
+    algorithms 7.2 and 7.3): from other initial weights for as many "updates" or as many "epochs" as lead
+    to the epoch kept; or on from the weights kept, until the "loss" on the validation examples is as low
+    as it was on the training examples, for `retrain_cap` epochs at most. In the last way the learning rate
+    is that with which the kept epoch began; momentum and what methods remember begin anew.
+    """
+
+    def __init__(self, trial: Trial, *, data: Splits | Pool | None = None, resume: bytes | None = None) -> None:
+        ways = get_args(Retrain)
+        if trial.retrain not in ways:
+            raise Refused(f"retrain: unknown way {shown(trial.retrain)}{nearest(trial.retrain, ways)}")
+        if trial.retrain != "none" and trial.phase != "confirm":
+            raise Refused("retrain: expected a confirm trial, search chooses by validation; set retrain to 'none'")
+        if trial.metric and trial.metric not in CLASSWISE:
+            raise Refused(
+                f"metric: unknown metric {shown(trial.metric)}{nearest(trial.metric, CLASSWISE)}, or '' for none"
+            )
+        self.trial = trial
+        data = split_data(trial, data) if isinstance(data, Pool) else data
+        self._data = load_data(trial) if data is None else data
+        saved: dict[str, Any] = torch.load(io.BytesIO(resume), map_location="cpu", weights_only=True) if resume else {}
+        self._first: Epoch | None = None  # the end of the first training, once it is over
+        if "first" in saved:
+            self._first = Epoch.from_plain(saved["first"])
+            self._lane = self._second(None, resume=saved["lane"].numpy().tobytes())
+        else:
+            # Where a second training follows for sure, only its end is tested.
+            again = trial.retrain in ("updates", "epochs")
+            self._lane = Lane((trial,), data=self._data.without_test() if again else self._data, resume=resume)
+
+    def __iter__(self) -> Iterator[Epoch]:
+        return self
+
+    def __next__(self) -> Epoch:
+        """Train one epoch and return what was measured."""
+        (epoch,) = next(self._lane)
+        if epoch is None:
+            raise StopIteration
+        if self._first is not None:
+            return self._retrained(epoch)
+        if self.trial.retrain == "none" or epoch.outcome is None or epoch.outcome.status != "ok":
+            return epoch
+        target, value = epoch.outcome.metrics["train_loss"], epoch.outcome.metrics["val_loss"]
+        if self.trial.retrain == "loss" and target is not None and value is not None and value <= target:
+            metrics = {**epoch.outcome.metrics, "retrain_epochs": 0.0, "target_reached": 1.0}
+            return dataclasses.replace(epoch, outcome=dataclasses.replace(epoch.outcome, metrics=metrics))
+        self._first = epoch
+        self._lane = self._second(self._lane.kept[0] if self.trial.retrain == "loss" else None)
+        return dataclasses.replace(epoch, outcome=None)
+
+    def checkpoint(self) -> bytes:
+        """Return all that is needed to go on from here, readable with `weights_only=True`."""
+        lane = self._lane.checkpoint()
+        if self._first is None:
+            return lane
+        buffer = io.BytesIO()
+        torch.save({"first": self._first.plain(), "lane": torch.frombuffer(bytearray(lane), dtype=torch.uint8)}, buffer)
+        return buffer.getvalue()
+
+    def weights(self) -> bytes:
+        """Return the weights that count and what they are weights of, readable with `weights_only=True`.
+
+        `params` and `buffers` by name, on the CPU; the `shape` [C, H, W] of a picture; the number of `classes` and
+        their `names`, where they have any.
+        """
+        params, buffers = self._lane.kept[0]
+        content = {"params": _on_cpu(params), "buffers": _on_cpu(buffers)}
+        shape = list(self._data.train.source.shape[1:])
+        buffer = io.BytesIO()
+        names = list(self._data.names)
+        torch.save(content | {"shape": shape, "classes": self._data.classes, "names": names}, buffer)
+        return buffer.getvalue()
+
+    def _second(self, weights: tuple[Tensors, Tensors] | None, resume: bytes | None = None) -> Lane:
+        """Return the lane of the second training, from given weights or from fresh ones."""
+        first, mode, batch = self._first, self.trial.retrain, self.trial.batch
+        if first is None or first.outcome is None:
+            raise ValueError("the second training begins when the first has ended")
+        whole = dataclasses.replace(self._data, train=joined(self._data.train, self._data.validation))
+        per_epoch = len(whole.train) // batch
+        pace = len(self._data.train) // batch if mode == "updates" else per_epoch  # updates that count as an epoch
+        done = first.outcome.kept * pace
+        course = Course(budget=self.trial.epochs * pace, updates=done, per_epoch=per_epoch, fixed=True)
+        if mode == "loss":
+            target = first.outcome.metrics["train_loss"]
+            course = dataclasses.replace(
+                course,
+                first=done,
+                updates=self.trial.retrain_cap * per_epoch,
+                held=(first.outcome.kept - 1) / self.trial.epochs,
+                target=target,
+            )
+        # A seed below 0 belongs to the second training of a trial: no trial of a sweep has it.
+        again = dataclasses.replace(self.trial, seed=-1 - self.trial.seed, retrain="none")
+        return Lane((again,), data=whole, course=course, weights=weights, resume=resume)
+
+    def _retrained(self, epoch: Epoch) -> Epoch:
+        """Return an epoch of the second training as one of the whole trial."""
+        first = self._first
+        if first is None or first.outcome is None:
+            raise ValueError("an epoch is retrained when the first training has ended")
+        outcome = epoch.outcome
+        if outcome is not None:
+            metrics = {**outcome.metrics, "retrain_epochs": float(epoch.number)}
+            metrics |= {name: value for name, value in first.outcome.metrics.items() if name.startswith("val_")}
+            if self.trial.retrain == "loss":
+                metrics.pop("distance", None)  # from the middle of the training, not from its beginning
+            message = outcome.message
+            target = first.outcome.metrics["train_loss"]
+            if self.trial.retrain == "loss" and outcome.status == "ok":
+                reached = target is not None and epoch.val_loss is not None and epoch.val_loss <= target
+                metrics["target_reached"] = float(reached)
+                if not reached:
+                    message = (
+                        f"retraining did not bring the validation loss down to {target} "
+                        f"within {self.trial.retrain_cap} epochs"
+                    )
+            outcome = dataclasses.replace(outcome, message=message, kept=first.outcome.kept, metrics=metrics)
+        number = first.number + epoch.number
+        return dataclasses.replace(epoch, number=number, kept=number, stage="retrain", outcome=outcome)
+
+
+def _on_cpu(tensors: Tensors) -> Tensors:
+    return {name: value.cpu() for name, value in tensors.items()}
