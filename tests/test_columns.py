@@ -13,8 +13,8 @@ from regtune.analysis.budget import ledger
 from regtune.analysis.spread import spread
 from regtune.core.records import Plain
 from regtune.execution.run import run
-from regtune.reports.tables import tables
 from regtune.reports.tables.budget import budget, budget_as_text
+from regtune.reports.tables.catalog import tables
 from regtune.reports.tables.comparison import comparison
 from regtune.reports.tables.metrics import metrics, metrics_as_text
 from regtune.reports.tables.pruning import pruning_table

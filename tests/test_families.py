@@ -20,8 +20,8 @@ from regtune.core.metric import ACCURACY, ECE, NLL
 from regtune.reports.figures.catalog import drawn
 from regtune.reports.output import printed
 from regtune.reports.page.report import page
-from regtune.reports.tables import tables
 from regtune.reports.tables.answer import answer
+from regtune.reports.tables.catalog import tables
 from regtune.reports.tables.metrics import metrics, metrics_as_text
 from regtune.reports.tables.searches import over_searches, searches_as_text
 from regtune.reports.tables.searches_caption import searches_caption, searches_sentences

@@ -32,7 +32,7 @@ from regtune.reports.figures.catalog import drawn
 from regtune.reports.figures.pairs import frame as pairs_frame
 from regtune.reports.output import printed
 from regtune.reports.page.report import page
-from regtune.reports.tables import tables
+from regtune.reports.tables.catalog import tables
 from regtune.reports.tables.comparison import comparison
 from regtune.reports.tables.rows import metric_of
 from regtune.reports.tables.sweeps import caption_over_sweeps, table_over_sweeps

@@ -15,7 +15,7 @@ from statsmodels.stats.weightstats import DescrStatsW
 
 from regtune.core.errors import Refused
 from regtune.reports.output import printed
-from regtune.reports.tables import tables
+from regtune.reports.tables.catalog import tables
 from regtune.reports.tables.scores import scores, scores_as_text
 from regtune.reports.tables.searches import over_searches, searches_as_text
 from regtune.results.loader import Results, load

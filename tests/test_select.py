@@ -24,7 +24,7 @@ from regtune.execution.repeats import run_all
 from regtune.execution.run import run
 from regtune.reports.brief import brief
 from regtune.reports.formats import markdown
-from regtune.reports.tables import tables
+from regtune.reports.tables.catalog import tables
 from regtune.reports.tables.comparison import comparison
 from regtune.reports.tables.searches import over_searches
 from regtune.results.loader import Results, load

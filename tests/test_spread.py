@@ -17,8 +17,8 @@ from regtune.core.errors import Refused
 from regtune.reports.formats import FORMATS
 from regtune.reports.output import printed, repeats_in
 from regtune.reports.page.sections import sections
-from regtune.reports.tables import tables
 from regtune.reports.tables._table import Table
+from regtune.reports.tables.catalog import tables
 from regtune.reports.tables.spread import NOT
 from regtune.results.loader import Results, load, right_answers
 from regtune.statistics.spread import binomial_part, search_part, seed_and_example_parts, seed_variance

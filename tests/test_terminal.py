@@ -132,7 +132,7 @@ def test_the_shell_completes_commands_and_options(folder: Path) -> None:
         return done.stdout.split()
 
     assert completed("re") == ["report"]
-    assert completed("run", "--re") == ["--results", "--retry-failed"]
+    assert completed("run", "--re") == ["--results", "--retry-failed", "--reuse"]
     script = called("--show-completion", "bash", folder=folder, _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1").stdout
     assert "_REGTUNE_COMPLETE=complete_bash" in script
     assert script.endswith("regtune\n")

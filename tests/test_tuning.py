@@ -24,7 +24,7 @@ from regtune.reports.figures._drawing import Nothing
 from regtune.reports.formats import FORMATS
 from regtune.reports.output import printed
 from regtune.reports.page.sections import sections
-from regtune.reports.tables import tables
+from regtune.reports.tables.catalog import tables
 from regtune.reports.tables.comparison import comparison
 from regtune.reports.tables.tuning import BAND as BAND_OF
 from regtune.reports.tables.tuning import tuning

@@ -18,9 +18,9 @@ from regtune.core.metric import confirmed_by
 from regtune.reports.headroom import headroom
 from regtune.reports.narrow import flowed, narrow
 from regtune.reports.output import repeats_in
-from regtune.reports.tables import tables
 from regtune.reports.tables.answer import answer_lines
 from regtune.reports.tables.caption import conclusion, subject
+from regtune.reports.tables.catalog import tables
 from regtune.reports.tables.rows import metric_of
 from regtune.reports.tables.scores import scores_as_text
 from regtune.reports.tables.searches import over_searches, searches_as_text

@@ -17,8 +17,8 @@ from regtune.analysis.labels import labels
 from regtune.core.records import Plain
 from regtune.core.writing import write
 from regtune.reports.latex import latex
-from regtune.reports.tables import Tables, tables
 from regtune.reports.tables._table import Table
+from regtune.reports.tables.catalog import Tables, tables
 from regtune.reports.tables.comparison import comparison
 from regtune.results.loader import Results, load
 

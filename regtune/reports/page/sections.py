@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from regtune.analysis.failures import failures, failures_words
 from regtune.reports.figures.catalog import Figure
-from regtune.reports.tables import tables
 from regtune.reports.tables._table import Table
 from regtune.reports.tables.answer import answer
+from regtune.reports.tables.catalog import tables
 from regtune.reports.tables.pruning import pruning_table
 from regtune.reports.tables.searches_caption import searches_tables
 from regtune.results.loader import Results
