@@ -18,9 +18,11 @@ from regtune.cli.dry_run import forecast
 from regtune.cli.progress import Progress
 from regtune.core.errors import Refused
 from regtune.core.records import Cell, Plain
+from regtune.execution.retry import RETRY, Retry, ask_again
 from regtune.results.loader import load
+from regtune.storage.checkpoints import Checkpoints, Saved
 from regtune.storage.compatibility import Changed, changed
-from regtune.storage.log import read_log
+from regtune.storage.log import Log, read_log
 from tests.conftest import write_log
 from tests.resuming import SMALL, Stopped, by_cell, ran, read, rows_of, table_of_epochs, table_of_trials, trained_epochs
 
@@ -261,3 +263,15 @@ def test_a_sweep_of_which_an_arm_failed_whole_ends_with_exit_code_1(
 def test_an_arm_of_which_some_trials_failed_has_not_failed_whole(write: Write, tmp_path: Path) -> None:
     write()
     assert failed_whole(load(ran(tmp_path, TEXT))) == []
+
+
+def test_weights_of_the_old_code_are_dropped_whatever_is_kept_now(tmp_path: Path) -> None:
+    """Their id is that of the mended code's: export would take them for its."""
+    cell, other = Cell("limited", "confirm", 0), Cell("baseline", "confirm", 0)
+    weights = Checkpoints(tmp_path / "weights")
+    for each in (cell, other):
+        weights.save(each, Saved(id="x", epoch=4, content=b"old"))
+    with Log(tmp_path / "log.jsonl") as log:
+        ask_again(log, Retry(cells=(cell,), mended={}), lambda text: None)
+        assert RETRY in [row["event"] for row in log.rows]
+    assert weights.load(cell) is None and weights.load(other) is not None

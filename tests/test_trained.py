@@ -15,7 +15,7 @@ from regtune.execution.attempt import Report
 from regtune.execution.controller import Phase
 from regtune.execution.limits import trained_seconds
 from regtune.execution.reproduce import recorded_epochs
-from regtune.execution.trained import Trained
+from regtune.execution.trained import Trained, told
 from regtune.results.loader import load
 from regtune.search.scheduler import Asked, Listed
 from regtune.storage.checkpoints import Checkpoints
@@ -274,3 +274,18 @@ def test_what_was_asked_before_is_not_handed_out_wherever_it_stands() -> None:
     board.plan([Cell("more", "confirm", 1)])
     asked = board.ask()
     assert asked is not None and asked.cell == Cell("more", "confirm", 1) and board.ask() is None
+
+
+def test_what_a_cell_lent_keeps_the_headers_that_it_was_trained_under() -> None:
+    """Else a trial of code of before would pass for one of the code under which it was lent."""
+    old, new = {"event": "header", "code": "old"}, {"event": "header", "code": "new"}
+    ended = {"event": "ended", "outcome": {"status": "ok"}}
+
+    def cell(arm: str, **taken: Plain | list[Any]) -> list[Plain]:
+        where = {"cell": [arm, "search", 0]}
+        return [{"event": "asked", "id": "x"} | where, {"event": "started", **taken} | where, ended | where]
+
+    rows = [old, *cell("first"), new, *cell("second", same=["first", "search", 0])]
+    assert SAME == "same"
+    assert told(rows)["x"].cell.arm == "second"
+    assert told(rows)["x"].headers == [old, new]

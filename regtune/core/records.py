@@ -40,7 +40,7 @@ def finite(value: float) -> float | None:
 class Cell(NamedTuple):
     """One planned place in a sweep: the `number`-th trial of an arm in a phase.
 
-    In select and rivals several trials have the knobs of one search trial: see `choice.place`.
+    In select and rivals several trials have the knobs of one search trial: see `selection.place`.
     """
 
     arm: str

@@ -94,6 +94,7 @@ def ask_again(log: Log, again: Retry, say: Callable[[str], None]) -> None:
     """Write that trials are to be trained again."""
     with lease.held(log, waiting=say):
         log.append(RETRY, again.row())
-        for cell in again.cells:  # an interrupted trial of an arm that is trained again has one of the old code
-            Checkpoints(log.path.parent / "checkpoints").drop(cell)
+        for cell in again.cells:  # of an arm that is trained again these are of the old code, under the same id
+            for kept in ("checkpoints", "weights"):
+                Checkpoints(log.path.parent / kept).drop(cell)
     log.reread()

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from regtune.core.records import Cell, Epoch, Plain
+from regtune.core.records import SAME, Cell, Epoch, Plain
 from regtune.core.taken import REUSED
 
 
@@ -81,6 +81,9 @@ def told(rows: Iterable[Plain]) -> dict[str, Told]:
         mine.rows.append(row)
         if header is not None and not any(header is each for each in mine.headers):
             mine.headers.append(header)
+        if row["event"] == "started" and SAME in row and (lender := now.get(Cell(*row[SAME]))) is not None:
+            # What another cell of this log lent was trained under the headers of that one.
+            mine.headers[:0] = [each for each in lender.headers if not any(each is one for one in mine.headers)]
         trial = mine.rows[0]["id"]
         if row["event"] == "ended" and (mine.status == "ok" or found[trial].status != "ok"):
             found[trial] = mine
