@@ -25,7 +25,7 @@ from regtune.execution.controller import Phase
 from regtune.execution.limits import trained_seconds
 from regtune.execution.ray.package import entrypoint
 from regtune.execution.repeats import run_all
-from regtune.execution.reuse import reusing
+from regtune.execution.reuse import Reused, reusing
 from regtune.execution.run import run
 from regtune.execution.trained import Run, Trained
 from regtune.reports.tables.budget import budget_caption
@@ -273,6 +273,30 @@ def test_another_name_draws_other_trials_and_is_told_how_not_to(tmp_path: Path) 
     assert said[0].endswith('search.stream = "a" draws the same ones')
 
 
+def test_another_seed_draws_other_trials_and_is_told_so(tmp_path: Path) -> None:
+    a, said = ran(tmp_path, "a"), list[str]()
+    (tmp_path / "b.toml").write_text("seed = 7\n" + SMALL)
+    run(reusing(Sweep.read(tmp_path / "b.toml"), (folder_of(a),)), tmp_path, in_process=True, say=said.append)
+    assert said[0].endswith('search.stream = "a" and seed = 0 draws the same ones')
+
+
+def test_a_sweep_that_names_its_own_stream_goes_on(tmp_path: Path) -> None:
+    a = ran(tmp_path, "a")
+    before = a.read_bytes()
+    assert ran(tmp_path, "a", SMALL.replace("[search]", '[search]\nstream = "a"')).read_bytes() == before
+
+
+def test_what_another_cell_here_held_is_no_trained_trial(tmp_path: Path) -> None:
+    counted = Reused()
+    watch = counted.beside(lambda event, row: None)
+    for arm, taken in (("a", {}), ("b", {"same": ["a", "search", 0]}), ("c", {"reused_from": {"folder": "other"}})):
+        watch("started", {"cell": [arm, "search", 0], **taken})
+        watch("ended", {"cell": [arm, "search", 0]})
+    assert counted.words() == (
+        "reuse: 1 of 3 trials were taken over (1 from other), 1 trained, 1 have the numbers of another cell here"
+    )
+
+
 # Weights.
 
 
@@ -322,7 +346,7 @@ def test_a_folder_is_found_beside_the_sweep_file_or_from_here(tmp_path: Path, mo
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("nowhere", "expected a results folder with a log.jsonl, given {}, what is no folder"),
+        ("nowhere", "expected a results folder with a log.jsonl, given {}, which is not a folder"),
         ("empty", "expected a results folder with a log.jsonl, given {}, a folder without one"),
         ("b", "expected the results folder of another sweep, given {}, this sweep's own"),
         ("b/repeat-2", "expected the results folder of another sweep, given {}, this sweep's own"),

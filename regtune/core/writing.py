@@ -59,6 +59,8 @@ def whole(path: Path) -> Iterator[Path]:
             return
         try:
             yield part
+            with part.open("rb") as file:
+                os.fsync(file.fileno())  # else a machine that loses power may have the new name and nothing in it
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)

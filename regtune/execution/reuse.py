@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from regtune.core.errors import Refused
-from regtune.core.records import Plain
+from regtune.core.records import SAME, Plain
 from regtune.core.sources import same_sources
 from regtune.core.taken import REUSED, origin
 from regtune.execution.recovery import Watch
@@ -25,6 +25,7 @@ from regtune.sweep.sweep import Sweep
 
 PRUNING = ("pruner", "stop_after", "grace", "factor", "population", "control", "metric")  # of [search]
 ELSEWHERE = "trained on another class of machine, or by another torch"
+TWIN = "twin"  # of a trial: another cell of this log held it too
 MACHINE = ("system", "architecture", "processor", "gpus")
 
 
@@ -51,7 +52,7 @@ def check_reuse(sweep: Sweep, results: Path) -> None:
                 f"are kept anyway; drop it"
             )
         if not any((folder / "log.jsonl").is_file() for folder in repeats_of(given)):
-            given_as = "a folder without one" if given.is_dir() else "what is no folder"
+            given_as = "a folder without one" if given.is_dir() else "which is not a folder"
             raise Refused(
                 f"reuse: expected a results folder with a log.jsonl, given {given}, {given_as}; mend its path"
             )
@@ -96,7 +97,8 @@ class Reused:
 
         def watched(event: str, row: Plain) -> None:
             if event == "started":
-                self._taken[tuple(row["cell"])] = row[REUSED]["folder"] if REUSED in row else ""
+                lent = TWIN if SAME in row else ""
+                self._taken[tuple(row["cell"])] = row[REUSED]["folder"] if REUSED in row else lent
             elif event == "ended":
                 self._ended[tuple(row["cell"])] = self._taken.get(tuple(row["cell"]), "")
             watch(event, row)
@@ -106,10 +108,12 @@ class Reused:
     def words(self) -> str:
         """Say how many of the trials that have ended were taken over."""
         counts = Counter(self._ended.values())
-        trained = counts.pop("", 0)
+        trained, twins = counts.pop("", 0), counts.pop(TWIN, 0)
+        lent = f", {twins} have the numbers of another cell here" if twins else ""
         parts = ", ".join(f"{count} from {folder}" for folder, count in counts.items()) or "none was there"
         return (
-            f"reuse: {counts.total()} of {trained + counts.total()} trials were taken over ({parts}), {trained} trained"
+            f"reuse: {counts.total()} of {trained + twins + counts.total()} trials were taken over ({parts}), "
+            f"{trained} trained{lent}"
         )
 
 
@@ -154,14 +158,15 @@ def _rule(search: Plain) -> list[object]:
 
 
 def _hints(sweep: Sweep, given: str, known: dict[str, Told]) -> list[str]:
-    """Say how to have the same search trials drawn where another name of the sweep draws others."""
+    """Say how to have the same search trials drawn where another name or seed of the sweep draws others."""
     headers = [each.headers[-1]["sweep"] for each in known.values() if each.headers]
-    mine = sweep.search.stream or sweep.name
-    theirs = {str(one["search"].get("stream") or one["name"]) for one in headers}
+    mine = sweep.search.stream or sweep.name, sweep.seed
+    theirs = {(str(one["search"].get("stream") or one["name"]), int(one["seed"])) for one in headers}
     if not theirs or mine in theirs:
         return []
-    name = sorted(theirs)[0]
+    name, seed = min(theirs, key=lambda each: (each[1] != mine[1], each))
+    needed = [f'search.stream = "{name}"'] * (name != mine[0]) + [f"seed = {seed}"] * (seed != mine[1])
     return [
-        f'reuse {given}: its search trials were drawn as those of "{name}", those of this sweep are of "{mine}" and '
-        f'are others; search.stream = "{name}" draws the same ones'
+        f'reuse {given}: its search trials were drawn by the name "{name}" and seed {seed}, those of this sweep are by '
+        f'"{mine[0]}" and {mine[1]} and are others; {" and ".join(needed)} draws the same ones'
     ]

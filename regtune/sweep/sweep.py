@@ -160,6 +160,8 @@ class Sweep(Seeds):
         """Return what the log's header records: enough to see whether two sweeps are the same."""
         # There may be more repeats at any time; logs of sweeps without a control share stay those of the same sweep.
         search = self.search.model_dump(exclude={"repeats", FIRST, *self.search.unsaid("control", "metric", "stream")})
+        if self.search.stream == self.name:  # which it is without it
+            search.pop("stream", None)
         search |= {RULES: self.sampling} if self._sampler.adaptive and self.sampling > 1 else {}
         return {
             "name": self.name,
