@@ -27,7 +27,7 @@ generated: environment
 pictures: environment
 	$(BIN)/python docs/pictures.py results/quickstart
 
-# The site, in site/: open site/index.html.
+# The site, in site/: open site/index.html. Its search needs a server: python3 -m http.server --directory site
 docs: .venv/docs
 	$(BIN)/mkdocs build --strict
 

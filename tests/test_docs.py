@@ -139,7 +139,7 @@ def test_every_link_leads_somewhere(page: str) -> None:
 def test_the_site_has_every_page_and_asks_for_nothing_from_elsewhere() -> None:
     assert sorted(NAV) == sorted(path.name for path in (ROOT / "docs").glob("*.md"))
     assert SITE["theme"]["font"] is False
-    assert "http" not in (ROOT / "mkdocs.yml").read_text()
+    assert "://" not in (ROOT / "mkdocs.yml").read_text()
     for picture in (ROOT / "docs" / "pictures").iterdir():
         assert picture.stat().st_size < 300_000
         assert picture.suffix != ".svg" or not re.search(r"url\((?!#)|@import|<script|href=", picture.read_text())
