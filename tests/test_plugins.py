@@ -13,7 +13,7 @@ import pytest
 
 from regtune.core.errors import Refused
 from regtune.core.plugins import find_beside, name_of_plugin, spec_of
-from regtune.core.sources import fingerprint, plugin_paths, same_sources, shipped_paths
+from regtune.core.sources import plugin_fingerprint, plugin_paths, same_sources, shipped_paths
 from regtune.execution.ray.package import packed
 from regtune.storage.log import read_log
 from regtune.sweep.sweep import Sweep
@@ -60,20 +60,20 @@ def test_what_a_plugin_imports_is_part_of_it_and_nothing_that_is_installed(folde
     find_beside(["outer"], folder)
     assert plugin_paths("outer") == {name: folder / f"{name}.py" for name in ("outer", "effect", "deeper")}
     effect, deeper = sha(folder / "effect.py")[:8], sha(folder / "deeper.py")[:8]
-    assert fingerprint("outer") == f"{sha(folder / 'outer.py')[:16]} deeper={deeper} effect={effect}"
+    assert plugin_fingerprint("outer") == f"{sha(folder / 'outer.py')[:16]} deeper={deeper} effect={effect}"
     assert shipped_paths(["outer", "effect"]) == [folder / f"{name}.py" for name in ("outer", "effect", "deeper")]
 
 
 def test_the_fingerprint_of_a_plugin_that_imports_nothing_of_the_user_s_is_what_it_was(folder: Path) -> None:
     (folder / "alone.py").write_text("import json\nimport torch\nfrom regtune.regularizers import Regularizer\n")
     find_beside(["alone"], folder)
-    assert fingerprint("alone") == sha(folder / "alone.py")[:16]
+    assert plugin_fingerprint("alone") == sha(folder / "alone.py")[:16]
     pack = folder / "pack"
     (pack / "inner").mkdir(parents=True)
     (pack / "__init__.py").write_text("from .part import x\nfrom . import inner\n")
     (pack / "part.py").write_text("from pack.inner import x\n")
     (pack / "inner" / "__init__.py").write_text("x = 1\n")
-    assert fingerprint("pack") == sha(*sorted(pack.rglob("*.py")))[:16]
+    assert plugin_fingerprint("pack") == sha(*sorted(pack.rglob("*.py")))[:16]
     assert shipped_paths(["pack"]) == [pack]
 
 
@@ -156,7 +156,7 @@ def test_a_plugin_given_by_its_file_is_that_file(folder: Path, tmp_path: Path, m
     monkeypatch.chdir(tmp_path)
     (tmp_path / "small.toml").write_text(WITH_OUTER.partition("\n")[2])
     assert name_of_plugin("./mine/outer.py") == "outer"
-    assert Sweep.read("small.toml", ("outer",)).plain()["plugins"] == {"outer": fingerprint("outer")}
+    assert Sweep.read("small.toml", ("outer",)).plain()["plugins"] == {"outer": plugin_fingerprint("outer")}
     (folder / "pack").mkdir()
     (folder / "pack" / "__init__.py").write_text("")
     assert name_of_plugin("mine/pack") == "pack"

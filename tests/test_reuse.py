@@ -19,7 +19,7 @@ from regtune.cli.dry_run import forecast
 from regtune.core.errors import Refused
 from regtune.core.records import Cell, Plain
 from regtune.core.taken import REUSED, origin
-from regtune.data import Examples, Pool, fingerprint
+from regtune.data import Examples, Pool, data_fingerprint
 from regtune.execution.attempt import Report
 from regtune.execution.controller import Phase
 from regtune.execution.limits import trained_seconds
@@ -398,5 +398,7 @@ def test_a_fingerprint_is_of_pictures_labels_and_order() -> None:
         replace(pool, test=pool.train),
         replace(pool, classes=3),
     ]
-    assert fingerprint(replace(pool, train=Examples.of(images=pictures.clone(), labels=labels))) == fingerprint(pool)
-    assert len({fingerprint(each) for each in (pool, *others)}) == 1 + len(others)
+    assert data_fingerprint(
+        replace(pool, train=Examples.of(images=pictures.clone(), labels=labels))
+    ) == data_fingerprint(pool)
+    assert len({data_fingerprint(each) for each in (pool, *others)}) == 1 + len(others)

@@ -51,7 +51,7 @@ def shipped_paths(names: Iterable[str]) -> list[Path]:
     return list(dict.fromkeys(path for name in names for path in plugin_paths(name).values()))
 
 
-def fingerprint(name: str) -> str:
+def plugin_fingerprint(name: str) -> str:
     """Return a hash of the sources of a user's module, a package's files included.
 
     Behind it, `name=hash` for each other module that it pulls in: see `same_sources`.
@@ -63,6 +63,16 @@ def fingerprint(name: str) -> str:
 def same_sources(before: str, now: str) -> bool:
     """Return whether a fingerprint is that of an earlier log; there it may be of the plugin's own file alone."""
     return before == now or (" " not in before and now.startswith(f"{before} "))
+
+
+def changed_modules(before: str, now: str) -> list[str]:
+    """Return the modules by which two fingerprints of a plugin differ; "" is the plugin's own, which comes first."""
+    if same_sources(before, now):
+        return []
+    one, other = (
+        {name: seal for name, _, seal in (part.rpartition("=") for part in text.split(" "))} for text in (before, now)
+    )
+    return [name for name in sorted({**one, **other}) if one.get(name) != other.get(name)]
 
 
 def hash_of(path: Path) -> str:

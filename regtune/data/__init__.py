@@ -4,7 +4,7 @@ from regtune.core.registry import Shelf
 from regtune.data._base import Dataset
 from regtune.data._corruption import corrupted
 from regtune.data._examples import Batches, Examples, joined, pixels
-from regtune.data._fingerprint import fingerprint
+from regtune.data._fingerprint import data_fingerprint
 from regtune.data._location import Place
 from regtune.data._remarks import repeated, unequal
 from regtune.data._splits import Pool, Splits, carve, checked, named, splits_beside
@@ -24,7 +24,7 @@ __all__ = [
     "channel_statistics",
     "checked",
     "corrupted",
-    "fingerprint",
+    "data_fingerprint",
     "joined",
     "named",
     "pixels",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from regtune.core.errors import Refused
 from regtune.core.records import Cell, Plain
-from regtune.data import Place, Pool, Splits, fingerprint
+from regtune.data import Place, Pool, Splits, data_fingerprint
 from regtune.execution.attempt import Pace
 from regtune.execution.controller import Phase
 from regtune.execution.idle import gpus_here, idle_gpus
@@ -93,7 +93,7 @@ def run(
         check_device(sweep, here=here)
         check_reuse(sweep, results)
         pool, splits = examine(sweep, place)
-        data = fingerprint(pool)
+        data = data_fingerprint(pool)
         others = reusable(sweep, data)
         trained.lend(others.runs)
         for text in [*repetitions(sweep, pool), *others.words]:
