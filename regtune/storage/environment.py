@@ -91,13 +91,16 @@ def _version(package: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """Return the commit of the checkout that regtune runs from, None for an installed wheel.
+    """Return the commit of the checkout that regtune runs from, None for an installed wheel; "-dirty" where files differ.
 
-    Without locks that may be left out git writes nothing into it: its index is the user's.
+    Asked like this git writes nothing into it; `describe --dirty` would renew its index.
     """
     if not (PACKAGE.parent / ".git").exists():
         return None
-    return _printed("git", "--no-optional-locks", "-C", str(PACKAGE), "describe", "--always", "--dirty", "--abbrev=40")
+    git = ("git", "--no-optional-locks", "-C", str(PACKAGE))
+    commit = _printed(*git, "describe", "--always", "--abbrev=40")
+    changed = _printed(*git, "status", "--porcelain", "--untracked-files=no")
+    return f"{commit}-dirty" if commit and changed else commit
 
 
 def _printed(*command: str) -> str | None:
