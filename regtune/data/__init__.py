@@ -6,7 +6,7 @@ from regtune.data._corruption import corrupted
 from regtune.data._examples import Batches, Examples, joined, pixels
 from regtune.data._fingerprint import data_fingerprint
 from regtune.data._location import Place
-from regtune.data._remarks import repeated, unequal
+from regtune.data._remarks import dark, repeated, unequal, untested
 from regtune.data._splits import Pool, Splits, carve, checked, named, splits_beside
 from regtune.data._statistics import channel_statistics
 
@@ -24,6 +24,7 @@ __all__ = [
     "channel_statistics",
     "checked",
     "corrupted",
+    "dark",
     "data_fingerprint",
     "joined",
     "named",
@@ -31,4 +32,5 @@ __all__ = [
     "repeated",
     "splits_beside",
     "unequal",
+    "untested",
 ]

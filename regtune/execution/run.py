@@ -18,7 +18,7 @@ from regtune.execution.idle import gpus_here, idle_gpus
 from regtune.execution.limits import Limit, Spent
 from regtune.execution.local import check_device, run_here
 from regtune.execution.phases import Step, phases
-from regtune.execution.preflight import examine, repetitions
+from regtune.execution.preflight import examine, flaws
 from regtune.execution.recovery import Watch, cell_of
 from regtune.execution.retry import ask_again, failed_cells, retry_of
 from regtune.execution.reuse import Reused, check_reuse, reusable
@@ -96,7 +96,7 @@ def run(
         data = data_fingerprint(pool)
         others = reusable(sweep, data)
         trained.lend(others.runs)
-        for text in [*repetitions(sweep, pool), *others.words]:
+        for text in [*flaws(sweep, pool), *others.words]:
             say(text)
         with lease.held(log, waiting=say), contextlib.ExitStack() as stack:
             begins = not log.rows and sweep.repeat == 1

@@ -91,7 +91,7 @@ def _version(package: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """Return the commit of the checkout that regtune runs from, None for an installed wheel; "-dirty" where files differ.
+    """Return the commit of the checkout that regtune runs from, "-dirty" where files differ, None for a wheel.
 
     Asked like this git writes nothing into it; `describe --dirty` would renew its index.
     """
