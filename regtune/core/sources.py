@@ -65,14 +65,18 @@ def same_sources(before: str, now: str) -> bool:
     return before == now or (" " not in before and now.startswith(f"{before} "))
 
 
-def changed_modules(before: str, now: str) -> list[str]:
-    """Return the modules by which two fingerprints of a plugin differ; "" is the plugin's own, which comes first."""
+def changed_modules(name: str, before: str, now: str) -> list[str]:
+    """Return the modules, its own by its name, in which two fingerprints of a plugin differ."""
     if same_sources(before, now):
         return []
-    one, other = (
-        {name: seal for name, _, seal in (part.rpartition("=") for part in text.split(" "))} for text in (before, now)
-    )
-    return [name for name in sorted({**one, **other}) if one.get(name) != other.get(name)]
+    one, other = (dict(_sealed(name, part) for part in text.split()) for text in (before, now))
+    return [module for module in sorted({**one, **other}) if one.get(module) != other.get(module)]
+
+
+def _sealed(name: str, part: str) -> tuple[str, str]:
+    """Return a part of a fingerprint as a module and the hash of its sources."""
+    module, _, seal = part.rpartition("=")
+    return module or name, seal
 
 
 def hash_of(path: Path) -> str:

@@ -25,9 +25,8 @@ def changes(header: Plain, trial: Trial, pool: Pool) -> list[str]:
     found = differences(header, ground_for(trial.device))
     plugins = header["sweep"].get("plugins", {})
     for name in trial.plugins:
-        if changed := changed_modules(plugins.get(name, ""), plugin_fingerprint(name)):
-            modules = f" in {', '.join(part or name for part in changed)}" if any(changed) else ""
-            found.append(f"plugin {name} was changed{modules}")
+        if modules := changed_modules(name, plugins.get(name, ""), plugin_fingerprint(name)):
+            found.append(f"plugin {name} was changed in {', '.join(modules)}")
     if "data" in header and header["data"] != data_fingerprint(pool):
         found.append("the data are others")
     return found
