@@ -149,6 +149,14 @@ class WrongSignature(Regularizer):
         return x, y
 
 
+@dataclass(frozen=True, kw_only=True)
+class Hookless(Regularizer):
+    """Has a method that is called like no hook, and so is never called."""
+
+    def regularization_loss(self, step: Forward) -> Number:
+        return step.logits.square().mean()
+
+
 class Moving(Examples):
     """Examples whose pictures are shifted whenever they are looked at."""
 

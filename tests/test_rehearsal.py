@@ -162,6 +162,11 @@ def test_an_objective_that_is_no_number_at_the_first_step_is_told(what: str, val
     assert said.startswith(f"arms.ours: the objective of the first step is {value}, before any update")
 
 
+def test_a_method_without_a_hook_is_told(tmp_path: Path) -> None:
+    (said,) = checked(swept(tmp_path, "good = { l2 = {} }\nours = { l2 = {}, hookless = {} }"))
+    assert said.startswith("arms.ours.hookless: it has none of the hooks (prepare, augment, ")
+
+
 def test_a_switched_method_and_each_of_a_group_are_rehearsed(tmp_path: Path) -> None:
     arm = "group = { one_of = { mixup = {}, pixel_noise = {}, l2 = {} } }\nl1 = { switch = true }"
     sweep = swept(tmp_path, f"[arms.ours]\n{arm}")

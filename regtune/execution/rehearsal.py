@@ -24,10 +24,12 @@ from regtune.core.signals import Interrupted, sigint_marked
 from regtune.data import Splits
 from regtune.execution.tracing import drawing, raised
 from regtune.networks import KEEP
+from regtune.regularizers import HOOKS, overrides
 from regtune.sweep.arms import Arm
 from regtune.sweep.sweep import Sweep
 from regtune.training.build import build_network
 from regtune.training.lane import Lane
+from regtune.training.recipe import Recipe, name_at
 from regtune.training.train_step import Moment
 from regtune.training.updates import Course
 
@@ -67,7 +69,7 @@ def rehearse(sweep: Sweep, splits: Splits) -> list[str]:
 
     Searched knobs are at the upper end of their range. Raises Refused for an arm that cannot take the step.
     """
-    notes = _redrawn(sweep.arms[0].template, splits)
+    notes = [*_redrawn(sweep.arms[0].template, splits), *_idle_methods(sweep)]
     seen = [
         Rehearsed(arm=arm.name, seen=rehearse_trial(trial, splits, f"arms.{arm.name}"))
         for arm in sweep.arms
@@ -194,6 +196,17 @@ def _are_probabilities(outputs: Tensor) -> bool:
 
 def _upper(space: Any) -> Any:
     return space.choices[-1] if isinstance(space, CategoricalDistribution) else space.high
+
+
+def _idle_methods(sweep: Sweep) -> Iterator[str]:
+    """Say so where a method of an arm has no hook: it changes nothing, and its arm is a copy of one without it."""
+    for arm in sweep.arms:
+        for site, method in Recipe.read(arm.template.recipe, arm.template.plugins).methods:
+            if not any(overrides(method, hook) for hook in HOOKS):
+                yield (
+                    f"arms.{arm.name}.{name_at(site)}: it has none of the hooks ({', '.join(HOOKS)}) and changes nothing; "
+                    f"are its methods called otherwise?"
+                )
 
 
 def _redrawn(trial: Trial, splits: Splits) -> list[str]:
