@@ -18,7 +18,7 @@ import pytest
 import ray
 
 from regtune.data import Examples, Place, Splits
-from regtune.execution.ray.shipment import Shipment
+from regtune.execution.ray.transfer import Shipment
 from regtune.execution.run import run
 from regtune.reports.tables.comparison import comparison
 from regtune.results.loader import load
@@ -39,7 +39,7 @@ import hashlib
 import os
 from dataclasses import dataclass
 import torch
-from regtune.execution.ray.shipment import Shipment
+from regtune.execution.ray.transfer import Shipment
 from regtune.regularizers import Regularizer
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from PIL import Image
 from regtune.data import Dataset, Examples, Place, Pool, Splits, repeated, unequal
 from regtune.execution.export import export
 from regtune.execution.preflight import examine, remarks
-from regtune.execution.ray.shipment import Shipment
+from regtune.execution.ray.transfer import Shipment
 from regtune.execution.run import run
 from regtune.results.loader import load
 from regtune.sweep.sweep import Sweep

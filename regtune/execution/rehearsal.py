@@ -204,8 +204,8 @@ def _idle_methods(sweep: Sweep) -> Iterator[str]:
         for site, method in Recipe.read(arm.template.recipe, arm.template.plugins).methods:
             if not any(overrides(method, hook) for hook in HOOKS):
                 yield (
-                    f"arms.{arm.name}.{name_at(site)}: it has none of the hooks ({', '.join(HOOKS)}) and changes nothing; "
-                    f"are its methods called otherwise?"
+                    f"arms.{arm.name}.{name_at(site)}: it has none of the hooks ({', '.join(HOOKS)}) and changes "
+                    f"nothing; are its methods called otherwise?"
                 )
 
 

@@ -13,8 +13,7 @@ from ray import tune
 from regtune.core.records import Epoch, Outcome, Plain, Trial
 from regtune.execution.attempt import Pace, Report, attempt
 from regtune.execution.ground import place_for
-from regtune.execution.ray.cargo import Cargo
-from regtune.execution.ray.shipment import Shipment
+from regtune.execution.ray.transfer import Cargo, Shipment
 from regtune.storage.checkpoints import Saved
 
 REPORT, CHECKPOINT, WEIGHTS = "report", "checkpoint", "weights"

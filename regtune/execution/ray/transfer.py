@@ -1,4 +1,4 @@
-"""Data on their way to workers: each node reads them once, and its workers share them."""
+"""What travels between a driver and a worker: bytes, and the data of a sweep, once per node."""
 
 from __future__ import annotations
 
@@ -11,6 +11,19 @@ import torch
 from numpy.typing import NDArray
 
 from regtune.data import Examples, Pool, Splits
+
+
+class Cargo:
+    """Bytes that Tune can hold and print without a look inside: it writes whatever it handles into its messages."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def take(self) -> bytes:
+        """Return the bytes and keep nothing: Tune holds the newest report of every trial to the end."""
+        content, self._content = self._content, b""
+        return content
+
 
 Array = NDArray[Any]
 
