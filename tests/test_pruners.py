@@ -12,12 +12,12 @@ import pytest
 from ray.tune.schedulers import AsyncHyperBandScheduler
 from rich.console import Console
 
+from regtune.analysis.comparison import comparison
 from regtune.cli.plan import planned
 from regtune.cli.progress import Progress
 from regtune.core.records import Cell, Outcome
 from regtune.execution.run import run
 from regtune.reports.formats import markdown
-from regtune.reports.tables.comparison import comparison
 from regtune.results.loader import Results, load
 from regtune.search.pruners import PRUNERS, rungs
 from regtune.search.search import Entry, SearchBoard

@@ -12,11 +12,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from regtune.analysis.scores import scores
 from regtune.cli.catalog import markdown
 from regtune.reports.brief import by_importance
 from regtune.reports.narrow import flowed, narrow
 from regtune.reports.tables.answer import answer_lines
-from regtune.reports.tables.scores import scores, scores_as_text
+from regtune.reports.tables.scores import scores_as_text
 from regtune.results.loader import load
 from regtune.sweep.sweep import Sweep
 from tests.command_line import called

@@ -15,6 +15,7 @@ import torch
 from rich.console import Console
 
 from regtune.analysis.budget import ledger
+from regtune.analysis.comparison import comparison
 from regtune.cli.dry_run import forecast
 from regtune.core.errors import Refused
 from regtune.core.records import Cell, Plain
@@ -29,7 +30,6 @@ from regtune.execution.reuse import Reused, reusing
 from regtune.execution.run import run
 from regtune.execution.trained import Run, Trained
 from regtune.reports.tables.budget import budget_caption
-from regtune.reports.tables.comparison import comparison
 from regtune.results.loader import load
 from regtune.storage.checkpoints import Checkpoints
 from regtune.storage.log import read_log, sealed

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from regtune.analysis.comparison import comparison
 from regtune.analysis.failures import count_failed, failed_lines, failed_whole
 from regtune.analysis.labels import labels
 from regtune.analysis.sweeps import WINS, Together, columns, frame
@@ -20,7 +21,6 @@ from regtune.core.writing import write
 from regtune.reports.latex import latex
 from regtune.reports.tables._table import Table
 from regtune.reports.tables.catalog import Tables, tables
-from regtune.reports.tables.comparison import comparison
 from regtune.reports.tables.sweeps import caption_over_sweeps, sentences_over_sweeps
 from regtune.results.loader import Results, load
 

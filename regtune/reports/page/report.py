@@ -16,8 +16,7 @@ from regtune.core.writing import write
 from regtune.reports.figures import _drawing
 from regtune.reports.figures._drawing import BLUE, SKY
 from regtune.reports.figures.catalog import Figure, drawn
-from regtune.reports.page.sections import Section, sections
-from regtune.reports.page.several import Chapter
+from regtune.reports.page.sections import Chapter, Section, sections
 from regtune.results.loader import Results
 
 CHARTS = "Charts: Vega-Lite, in this file."

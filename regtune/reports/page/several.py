@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from regtune.analysis.labels import slugs
 from regtune.analysis.sweeps import Together, together
-from regtune.reports.figures.catalog import Figure, drawn, figure
+from regtune.reports.figures.catalog import Figure, figure
 from regtune.reports.figures.critical_difference import critical
 from regtune.reports.page.report import CHARTS, made, progress, rendered, write_page
-from regtune.reports.page.sections import Section, sections
+from regtune.reports.page.sections import Chapter, Section, chapter
 from regtune.reports.tables.sweeps import together_table
 from regtune.results.loader import Results
 
@@ -53,25 +53,3 @@ def _chapters(found: Together, sweeps: Sequence[Sequence[Results]]) -> list[Chap
 def _together(found: Together, drawing: Figure) -> Section:
     table = together_table(found)
     return Section(id="together", title="Together", sentences=table.sentences, tables=[table], figures=[drawing])
-
-
-@dataclass(frozen=True, kw_only=True)
-class Chapter:
-    """The sections of one sweep, and all their figures."""
-
-    id: str
-    title: str
-    facts: str
-    sections: Sequence[Section]
-    figures: Sequence[Figure]
-
-
-def chapter(repeats: Sequence[Results], *, title: str, slug: str, facts: str) -> Chapter:
-    """Return the sections of a sweep, given as its repeats.
-
-    `slug` begins the names of its figures, which become files, and its anchors.
-    """
-    figures = [replace(figure, name=f"{slug}-{figure.name}") for figure in drawn(repeats[0])]
-    anchor = f"sweep-{slug}"
-    named = [replace(section, id=f"{anchor}-{section.id}") for section in sections(repeats, figures)]
-    return Chapter(id=anchor, title=title, facts=facts, sections=named, figures=figures)

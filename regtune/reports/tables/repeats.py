@@ -1,26 +1,66 @@
-"""The tables over whole searches and their words: what is shown, and what the inference is over."""
+"""The tables over the repeats of a sweep, each with its own search and confirm, and what the inference is over."""
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
-from regtune.analysis.families import measured
-from regtune.analysis.repeated import repeated
+from regtune.analysis.columns import metric_of
+from regtune.analysis.families import measured, others
+from regtune.analysis.over_searches import over_searches
+from regtune.analysis.repeats import repeated
 from regtune.core.metric import confirmed_by, searched_by
-from regtune.core.records import Plain
+from regtune.core.records import SWITCH, Plain
 from regtune.reports.tables._table import Table
 from regtune.reports.tables.aa import aa_over
-from regtune.reports.tables.caption import data_words, either, pruning_words, retrained, seeds_words
-from regtune.reports.tables.family_words import OVER_REPEATS, families_caption, families_unsaid, without_number
-from regtune.reports.tables.relevant import relevant_words
-from regtune.reports.tables.searches import over_searches, searches_as_text
+from regtune.reports.tables.caption import data_words, either, pruning_words, relevant_words, retrained, seeds_words
+from regtune.reports.tables.families import (
+    OVER_REPEATS,
+    families_caption,
+    families_unsaid,
+    family_cells,
+    without_number,
+)
+from regtune.reports.tables.metrics import SHOWN
+from regtune.reports.tables.rows import difference_cell, mean_cell
 from regtune.reports.tables.spread import spread_table
 from regtune.reports.tables.unsaid import unsaid
-from regtune.reports.text import interval_words
+from regtune.reports.text import interval_words, knob_name, more, number
+from regtune.reports.text import spread as mean_and_sd
 from regtune.results.loader import Results
 from regtune.statistics.power import POWER
+
+
+def searches_as_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `over_searches` as a reader wants them: few columns, percent, intervals in brackets."""
+    rows, most, own = frame.to_dict("records"), frame["n"].max(), metric_of(frame)
+    columns = {
+        "arm": frame["arm"],
+        "verdict": [row["verdict"] + more(row["further"]) for row in rows],
+        **({"relevant": frame["relevant"]} if "relevant" in frame else {}),
+        "difference": [difference_cell(row, most, "repeats", own) for row in rows],
+        "p (Holm)": [number(row["p_holm"], ".2g") if row["verdict"] else "" for row in rows],
+        own.head("test"): [mean_cell(row, own) for row in rows],
+        "sd": [number(own.factor * value, own.form) for value in frame[f"{own.test}_sd"]],
+        "repeats": frame["n"],
+        "seeds in each": [_range(row["seeds_least"], row["seeds_most"]) for row in rows],
+    }
+    for metric in others(own):
+        if not frame[metric.test].isna().all():
+            head, factor, form = SHOWN[metric.test]
+            both = zip(frame[metric.test] * factor, frame[f"{metric.test}_sd"] * factor, strict=True)
+            columns[head] = [mean_and_sd(mean, sd, form) for mean, sd in both]
+            columns[f"{metric.short} difference"] = family_cells(frame, metric, "repeats")
+    return pd.DataFrame(columns | {"knobs chosen": [choices_as_text(text) for text in frame["knobs"]]})
+
+
+def _range(least: int, most: int) -> str:
+    return str(least) if least == most else f"{least} to {most}"
+
 
 OVER = {
     "one": "on this split of the data and this test set",
@@ -113,3 +153,19 @@ def _raced(confirm: Plain) -> str:
 
 def _repeats(count: int) -> str:
     return "1 repeat" if count == 1 else f"{count} repeats"
+
+
+def choices_as_text(text: str) -> str:
+    """Return choices (JSON, by path) as a reader wants them: `learning_rate=0.01..0.03, mixing=mixup ×2 none ×1`."""
+    return ", ".join(f"{knob_name(path)}={_spread(path, values)}" for path, values in json.loads(text).items())
+
+
+def _spread(path: str, values: Sequence[Any]) -> str:
+    """Return least and greatest of numbers, the counts of anything else, the most frequent first."""
+    found = [value for value in values if value is not None]
+    some = f" (in {len(found)})" if len(found) < len(values) else ""
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in found):
+        ends = dict.fromkeys(f"{end:.3g}" if isinstance(end, float) else str(end) for end in (min(found), max(found)))
+        return "..".join(ends) + some
+    switch = {True: "on", False: "off"} if path.endswith(f".{SWITCH}") else {}
+    return " ".join(f"{switch.get(value, value)} ×{count}" for value, count in Counter(found).most_common()) + some

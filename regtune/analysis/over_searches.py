@@ -1,27 +1,27 @@
-"""The table over whole searches: arms compared over the repeats of a sweep, each with its own search and confirm."""
+"""What the searches of several repeats chose, and arms compared over whole searches."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
-from regtune.analysis.families import as_off, counted, means, others
-from regtune.analysis.repeated import repeated
+from regtune.analysis.columns import difference_columns, mean_columns, named, relevant_column
+from regtune.analysis.families import as_off, counted, means, others, repeated_columns
+from regtune.analysis.repeats import repeated
 from regtune.analysis.spread import spread
 from regtune.core.metric import Metric, confirmed_by
-from regtune.reports.tables.choices import choices, choices_as_text
-from regtune.reports.tables.family_columns import family_cells, repeated_columns
-from regtune.reports.tables.metrics import SHOWN
-from regtune.reports.tables.relevant import relevant
-from regtune.reports.tables.rows import difference, difference_cell, mean_cell, metric_of, named
-from regtune.reports.tables.rows import means as mean_columns
-from regtune.reports.text import more, number
-from regtune.reports.text import spread as mean_and_sd
 from regtune.results.loader import Results
 from regtune.statistics import Comparison
 from regtune.statistics.directions import compare_with
+
+
+def choices(counted: Sequence[Results], arm: str) -> dict[str, list[Any]]:
+    """Return by path what each repeat chose for a knob, in their order; None where it was idle or none was chosen."""
+    chosen = [results.chosen.get(arm, {}) for results in counted]
+    return {path: [knobs.get(path) for knobs in chosen] for path in dict.fromkeys(p for knobs in chosen for p in knobs)}
 
 
 def over_searches(repeats: Sequence[Results]) -> pd.DataFrame | None:
@@ -47,8 +47,8 @@ def over_searches(repeats: Sequence[Results]) -> pd.DataFrame | None:
     for arm in arms:
         row = {"arm": arm, "knobs": json.dumps(choices(whole, arm)), "scores": json.dumps(scores[arm])}
         row |= _seeds([len(seeds) for results in whole if (seeds := counted(results, arm, own))])
-        row |= named(confirm) | mean_columns(own, list(scores[arm].values())) | difference(compared.get(arm))
-        row |= {"scope": "searches"} | relevant(confirm, compared.get(arm))
+        row |= named(confirm) | mean_columns(own, list(scores[arm].values())) | difference_columns(compared.get(arm))
+        row |= {"scope": "searches"} | relevant_column(confirm, compared.get(arm))
         for metric, (values, found) in beside.items():
             row |= repeated_columns(metric, list(values[arm].values()), found.get(arm))
         rows.append(row)
@@ -68,30 +68,3 @@ def _compared(
 
 def _seeds(counts: Sequence[int]) -> dict[str, int]:
     return {"seeds_least": min(counts, default=0), "seeds_most": max(counts, default=0)}
-
-
-def searches_as_text(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of `over_searches` as a reader wants them: few columns, percent, intervals in brackets."""
-    rows, most, own = frame.to_dict("records"), frame["n"].max(), metric_of(frame)
-    columns = {
-        "arm": frame["arm"],
-        "verdict": [row["verdict"] + more(row["further"]) for row in rows],
-        **({"relevant": frame["relevant"]} if "relevant" in frame else {}),
-        "difference": [difference_cell(row, most, "repeats", own) for row in rows],
-        "p (Holm)": [number(row["p_holm"], ".2g") if row["verdict"] else "" for row in rows],
-        own.head("test"): [mean_cell(row, own) for row in rows],
-        "sd": [number(own.factor * value, own.form) for value in frame[f"{own.test}_sd"]],
-        "repeats": frame["n"],
-        "seeds in each": [_range(row["seeds_least"], row["seeds_most"]) for row in rows],
-    }
-    for metric in others(own):
-        if not frame[metric.test].isna().all():
-            head, factor, form = SHOWN[metric.test]
-            both = zip(frame[metric.test] * factor, frame[f"{metric.test}_sd"] * factor, strict=True)
-            columns[head] = [mean_and_sd(mean, sd, form) for mean, sd in both]
-            columns[f"{metric.short} difference"] = family_cells(frame, metric, "repeats")
-    return pd.DataFrame(columns | {"knobs chosen": [choices_as_text(text) for text in frame["knobs"]]})
-
-
-def _range(least: int, most: int) -> str:
-    return str(least) if least == most else f"{least} to {most}"

@@ -1,4 +1,4 @@
-"""What is said of the verdicts on likelihood and calibration: what they are over, the answer, what cannot be said."""
+"""Verdicts on likelihood and calibration: their cells, the answer, what they are over, what cannot be said."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from regtune.analysis.columns import Row, metric_of
 from regtune.analysis.families import first_look, others
 from regtune.core.metric import Metric, confirmed_by, searched_by
-from regtune.reports.tables.rows import metric_of
-from regtune.reports.text import THIS
+from regtune.reports.tables.rows import fewer
+from regtune.reports.text import THIS, interval
 from regtune.results.loader import Results
 
 OVER_SEEDS = "over the seeds of which both have the number"
@@ -76,3 +77,26 @@ def without_number(results: Results, metrics: Sequence[Metric]) -> list[str]:
                 f"means and differences leave out: {', '.join(told)}."
             )
     return sentences
+
+
+def family_cells(frame: pd.DataFrame, metric: Metric, unit: str) -> list[str]:
+    """Return the differences of a metric with their intervals and verdicts; the frame has its columns.
+
+    Behind a difference stands over how many of a `unit` it is, where they are fewer than the most behind any mean.
+    """
+    most = frame[f"{metric.test}_n"].max()
+    return [_cell(row, metric, most, unit) for row in frame.to_dict("records")]
+
+
+def _cell(row: Row, metric: Metric, most: int, unit: str) -> str:
+    """Return one difference: with its verdict where the data allow one, and empty for the first arm."""
+    mean, low, high, verdict, note, pairs = (
+        row[f"{metric.test}_{name}"]
+        for name in ("difference", "difference_low", "difference_high", "verdict", "note", "pairs")
+    )
+    if not verdict:
+        return ""
+    if verdict == "off is as good":
+        return "0"
+    text = interval(mean, low, high, form=metric.form, sign="+", factor=metric.factor)
+    return " ".join(filter(None, [text, "" if note else verdict])) + fewer(pairs, most, unit)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
+from regtune.analysis.budget import budget
+from regtune.analysis.metrics import metrics
+from regtune.analysis.scores import scores
 from regtune.analysis.spread import spread
-from regtune.reports.tables.budget import budget
-from regtune.reports.tables.metrics import metrics
-from regtune.reports.tables.scores import scores
-from regtune.reports.tables.tuning import tuning
+from regtune.analysis.tuning import tuning
 from regtune.results.loader import Results
 
 
