@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from regtune.execution.export import load_network
     from regtune.execution.run import run
     from regtune.networks import Network
+    from regtune.optimizers import Optimizer
     from regtune.regularizers import Regularizer
     from regtune.reports.tables.comparison import comparison as table
     from regtune.results.loader import load
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Dataset",
     "Network",
+    "Optimizer",
     "Regularizer",
     "Sampler",
     "Sweep",
@@ -45,6 +47,7 @@ __all__ = [
 _HOMES = {
     "Dataset": ("regtune.data", "Dataset"),
     "Network": ("regtune.networks", "Network"),
+    "Optimizer": ("regtune.optimizers", "Optimizer"),
     "Regularizer": ("regtune.regularizers", "Regularizer"),
     "Sampler": ("regtune.samplers", "Sampler"),
     "Sweep": ("regtune.sweep.sweep", "Sweep"),

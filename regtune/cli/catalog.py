@@ -12,7 +12,7 @@ from regtune.core.interval import Interval
 from regtune.core.knobs import Knob, knobs
 
 KINDS = ("regularizers", "data", "networks", "optimizers", "samplers", "pruners")
-FILES = ("optimizers", "pruners")  # shelves that are one file, whose docstring is of no single thing
+FILES = ("pruners",)  # shelves that are one file, whose docstring is of no single thing
 HEADINGS = ("method", "hooks", "knobs (default; legal; search space; neutral)", "source")
 
 
@@ -31,9 +31,9 @@ def things(kind: str, plugins: Sequence[str] = ()) -> Mapping[str, type]:
 
         return NETWORKS.all(plugins)
     if kind == "optimizers":
-        from regtune.optimizers._base import OPTIMIZERS
+        from regtune.optimizers import OPTIMIZERS
 
-        return OPTIMIZERS
+        return OPTIMIZERS.all(plugins)
     if kind == "samplers":
         from regtune.samplers import SAMPLERS
 
