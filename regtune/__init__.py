@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from regtune.execution.run import run
     from regtune.networks import Network
     from regtune.optimizers import Optimizer
+    from regtune.pruners import Pruner
     from regtune.regularizers import Regularizer
     from regtune.reports.tables.comparison import comparison as table
     from regtune.results.loader import load
@@ -31,6 +32,7 @@ __all__ = [
     "Dataset",
     "Network",
     "Optimizer",
+    "Pruner",
     "Regularizer",
     "Sampler",
     "Sweep",
@@ -48,6 +50,7 @@ _HOMES = {
     "Dataset": ("regtune.data", "Dataset"),
     "Network": ("regtune.networks", "Network"),
     "Optimizer": ("regtune.optimizers", "Optimizer"),
+    "Pruner": ("regtune.pruners", "Pruner"),
     "Regularizer": ("regtune.regularizers", "Regularizer"),
     "Sampler": ("regtune.samplers", "Sampler"),
     "Sweep": ("regtune.sweep.sweep", "Sweep"),

@@ -15,6 +15,7 @@ from regtune.data import DATASETS
 from regtune.execution.recovery import cell_of
 from regtune.networks import NETWORKS
 from regtune.optimizers import OPTIMIZERS
+from regtune.pruners import PRUNERS
 from regtune.regularizers import REGULARIZERS
 from regtune.samplers import SAMPLERS
 from regtune.storage import lease
@@ -89,6 +90,7 @@ def _uses(sweep: Sweep, arm: Arm, plugin: str) -> bool:
     things.append(NETWORKS.find(template.network["name"], "network.name", template.plugins))
     things.append(OPTIMIZERS.find(template.optimizer["name"], "optimizer.name", template.plugins))
     things.append(SAMPLERS.find(sweep.search.sampler, "search.sampler", template.plugins))
+    things.append(PRUNERS.find(sweep.search.pruner, "search.pruner", template.plugins))
     return any(f"{thing.__module__}.".startswith(f"{plugin}.") for thing in things)
 
 

@@ -18,12 +18,13 @@ from regtune.core.sources import same_sources
 from regtune.core.taken import REUSED, origin
 from regtune.execution.recovery import Watch
 from regtune.execution.trained import Run, Told, told
+from regtune.pruners import RECORDED
 from regtune.storage.environment import describe, where
 from regtune.storage.layout import repeats_of
 from regtune.storage.log import Reading
 from regtune.sweep.sweep import Sweep
 
-PRUNING = ("pruner", "stop_after", "grace", "factor", "population", "control", "metric")  # of [search]
+PRUNING = ("pruner", "stop_after", "grace", "factor", "population", "control", "metric", RECORDED)  # of [search]
 ELSEWHERE = "trained on another class of machine, or by another torch"
 TWIN = "twin"  # of a trial: another cell of this log held it too
 MACHINE = ("system", "architecture", "processor", "gpus")

@@ -44,20 +44,23 @@ class Training(_Table):
 class Search(_Table):
     """`[search]`: trials per arm or per searched knob, where their knobs come from, and which end early.
 
-    `sampler` is a file in `samplers`, `levels` the values of a range on its grid. `pruner` is one of `pruners`: for
+    `sampler` is a file in `samplers`, `levels` the values of a range on its grid. `pruner` is a file in `pruners`: for
     "cautious" and "asha", `grace` is the share of the epochs before the first rung, `factor` the ratio between rungs
     and the share that goes on, `population` the trials a rung must have seen before it prunes, `control` the share of
-    trials that go on whatever they say; for "epochs", `stop_after` is the number of epochs that every trial gets.
+    trials that go on whatever they say; for "epochs", `stop_after` is the number of epochs that every trial gets. The
+    pruner of a plugin may have further settings, its knobs.
     `repeats` is how often all of it is done, each time with the next seed. `first` are points that are known already.
     `metric` is what search and select choose and prune by, on validation examples, see `metric.METRICS`. What is drawn
     differs from sweep to sweep by its name; it is that of a sweep called `stream` where one is given.
     """
 
+    model_config = ConfigDict(extra="allow")  # what a pruner of a plugin may have, see `pruner.read_pruner`
+
     trials: int | None = Field(default=None, ge=1, le=MAX_TRIALS)
     trials_per_knob: int | None = Field(default=None, ge=1, le=1000)
     sampler: str = "paired"
     levels: int = Field(default=3, ge=2, le=100)
-    pruner: Literal["cautious", "asha", "epochs", "none"] = "cautious"
+    pruner: str = "cautious"
     stop_after: int | None = Field(default=None, ge=1)
     grace: float = Field(default=0.2, ge=0.2, le=1)
     factor: float = Field(default=3.0, ge=1.1, le=100)
