@@ -27,7 +27,7 @@ from regtune.core.errors import Refused
 from regtune.core.knobs import knobs, plain_settings
 from regtune.core.records import Plain, Trial
 from regtune.data import Splits
-from regtune.optimizers._base import SGD
+from regtune.optimizers import SGD
 from regtune.regularizers import REGULARIZERS
 from regtune.sweep.ranges import read_searched
 from regtune.training.assembly import assemble, common

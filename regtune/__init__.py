@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from regtune.execution.export import load_network
     from regtune.execution.run import run
     from regtune.networks import Network
+    from regtune.optimizers import Optimizer
+    from regtune.pruners import Pruner
     from regtune.regularizers import Regularizer
     from regtune.results.loader import load
     from regtune.samplers import Sampler
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Dataset",
     "Network",
+    "Optimizer",
+    "Pruner",
     "Regularizer",
     "Sampler",
     "Sweep",
@@ -45,6 +49,8 @@ __all__ = [
 _HOMES = {
     "Dataset": ("regtune.data", "Dataset"),
     "Network": ("regtune.networks", "Network"),
+    "Optimizer": ("regtune.optimizers", "Optimizer"),
+    "Pruner": ("regtune.pruners", "Pruner"),
     "Regularizer": ("regtune.regularizers", "Regularizer"),
     "Sampler": ("regtune.samplers", "Sampler"),
     "Sweep": ("regtune.sweep.sweep", "Sweep"),

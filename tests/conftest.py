@@ -22,7 +22,7 @@ from regtune.core.records import Plain, Trial
 from regtune.core.search_space import Condition
 from regtune.core.state import Tensors
 from regtune.data import Place, Splits
-from regtune.optimizers._base import OPTIMIZERS
+from regtune.optimizers import OPTIMIZERS
 from regtune.regularizers import REGULARIZERS, Regularizer
 from regtune.samplers import SAMPLERS, Question
 from regtune.storage.log import sealed
@@ -81,12 +81,14 @@ def row(name: str, method: Regularizer) -> Plain:
     return {"name": name, **plain_settings(method)}
 
 
-def small_trial(recipe: Sequence[Plain] = (), optimizer: str = "sgd", **changes: Any) -> Trial:
+def small_trial(recipe: Sequence[Plain] = (), optimizer: str | Plain = "sgd", **changes: Any) -> Trial:
     """Return a trial of a few milliseconds on made-up pictures."""
+    if isinstance(optimizer, str):
+        optimizer = {"name": optimizer, **plain_settings(OPTIMIZERS.find(optimizer, "optimizer")())}
     settings: dict[str, Any] = {
         "data": {"name": "synthetic", "train": 48, "validation": 32, "test": 37, "noise": 0.6, "side": 6},
         "network": {"name": "mlp", "widths": [12, 12, 12], "residual": True},
-        "optimizer": {"name": optimizer, **plain_settings(OPTIMIZERS[optimizer]())},
+        "optimizer": optimizer,
         "epochs": 4,
         "batch": 16,
         "seed": 7,

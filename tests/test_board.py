@@ -15,7 +15,6 @@ from ray.tune.schedulers import AsyncHyperBandScheduler
 from regtune.core.records import Cell, Epoch, Outcome
 from regtune.samplers import SAMPLERS
 from regtune.search.confirm import ConfirmBoard
-from regtune.search.pruners import rungs
 from regtune.search.scheduler import Asked
 from regtune.search.search import Entry, SearchBoard
 from regtune.search.select import SelectBoard, best_first
@@ -65,9 +64,9 @@ def test_one_seed_per_number_is_shared_by_all_arms_and_never_by_confirm(tmp_path
 
 
 def test_rungs_start_after_the_grace_and_end_before_the_last_epoch(tmp_path: Path) -> None:
-    assert rungs(27, sweep_of(tmp_path, grace=0.2).search) == (6, 18)
-    assert rungs(30, sweep_of(tmp_path, grace=0.2, factor=2.0).search) == (6, 12, 24)
-    assert rungs(27, sweep_of(tmp_path, grace=1.0).search) == ()
+    assert sweep_of(tmp_path, grace=0.2).pruner.rungs(27) == (6, 18)
+    assert sweep_of(tmp_path, grace=0.2, factor=2.0).pruner.rungs(30) == (6, 12, 24)
+    assert sweep_of(tmp_path, grace=1.0).pruner.rungs(27) == ()
 
 
 @settings(max_examples=30, deadline=None)
@@ -162,10 +161,10 @@ def test_the_best_unpruned_trial_is_chosen_and_ties_are_broken() -> None:
         outcome = Outcome(status=status, metrics={"val_accuracy": accuracy, "val_loss": loss})  # type: ignore[arg-type]  # plain words in tests
         return Entry(params={}, outcome=outcome)
 
-    assert best_first({0: entry(0.8, 0.5), 1: entry(0.9, 0.5), 2: entry(0.99, 0.1, "pruned")}, "asha")[0][0] == 1
-    assert best_first({0: entry(0.9, 0.5), 1: entry(0.9, 0.4)}, "asha")[0][0] == 1
-    assert best_first({0: entry(0.9, 0.4), 1: entry(0.9, 0.4)}, "asha")[0][0] == 0
-    assert best_first({0: entry(0.9, 0.4, "failed"), 1: Entry(params={})}, "asha") == []
+    assert best_first({0: entry(0.8, 0.5), 1: entry(0.9, 0.5), 2: entry(0.99, 0.1, "pruned")}, {"ok"})[0][0] == 1
+    assert best_first({0: entry(0.9, 0.5), 1: entry(0.9, 0.4)}, {"ok"})[0][0] == 1
+    assert best_first({0: entry(0.9, 0.4), 1: entry(0.9, 0.4)}, {"ok"})[0][0] == 0
+    assert best_first({0: entry(0.9, 0.4, "failed"), 1: Entry(params={})}, {"ok"}) == []
 
 
 def test_confirm_hands_out_seed_by_seed_with_the_chosen_knobs(tmp_path: Path) -> None:

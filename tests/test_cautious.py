@@ -21,14 +21,12 @@ from regtune.cli.standing import Standing
 from regtune.core.records import Cell, Epoch, Outcome, Plain
 from regtune.execution.controller import Phase
 from regtune.execution.run import run
+from regtune.pruners import PRUNERS, Asha, Judge, Rung, judged, standard_error, unused
 from regtune.reports.tables.caption import caption, pruning_words, rungs_words
 from regtune.reports.tables.pruning import pruning_table
 from regtune.results.loader import Results, load
-from regtune.search.pruners import PRUNERS, Asha, CautiousAsha
 from regtune.search.search import SearchBoard
-from regtune.statistics.rungs import Rung, judged, standard_error, unused
 from regtune.storage.log import read_log
-from regtune.sweep.schema import Search
 from regtune.sweep.sweep import Sweep
 from tests.conftest import SWEEP
 from tests.curves import recorded
@@ -68,7 +66,7 @@ def test_decisions_on_recorded_curves_are_those_of_a_naive_one_call_by_call(
     for validation in (32, 400):
         sweep = sweep_of(tmp_path, trials=120, pruner="cautious", factor=factor, population=3, validation=validation)
         board, told = SearchBoard(sweep), {arm.name: list[Told]() for arm in sweep.arms}
-        asha = {arm.name: Asha(EPOCHS, sweep.search) for arm in sweep.arms}
+        asha = {arm.name: Asha(factor=factor, population=3).judge(EPOCHS) for arm in sweep.arms}
         left, running = draws.sample(recorded(), 360), dict[Cell, tuple[list[float], int]]()
         while left or running:
             while left and len(running) < 8:
@@ -91,15 +89,11 @@ def test_decisions_on_recorded_curves_are_those_of_a_naive_one_call_by_call(
     assert ended > 50
 
 
-def pruner(
-    name: str = "cautious", *, epochs: int = 30, examples: int | None = 400, **search: float
-) -> CautiousAsha | Asha:
-    made = PRUNERS[name](epochs, Search(pruner=name, trials=1, **search), examples)  # type: ignore[arg-type]  # plain words in tests
-    assert isinstance(made, Asha)
-    return made
+def pruner(name: str = "cautious", *, epochs: int = 30, examples: int | None = 400, **search: float) -> Judge:
+    return PRUNERS.find(name, "pruner")(**search).judge(epochs, examples)
 
 
-def ends(judge: CautiousAsha | Asha, curves: Sequence[tuple[float, float]]) -> list[int]:
+def ends(judge: Judge, curves: Sequence[tuple[float, float]]) -> list[int]:
     """Train one after the other, each with a score up to the first rung and one after it; return who is ended."""
     found = []
     for number, (then, final) in enumerate(curves):
@@ -120,7 +114,7 @@ def test_where_the_best_at_a_rung_are_the_worst_at_the_end_nobody_is_ended() -> 
     asha = ends(pruner("asha"), curves)
     assert max(range(60), key=lambda n: curves[n][1]) in asha and len(asha) > 25
     first = pruner(factor=10.0)
-    assert first.rungs == (6,)  # scores at a second one would be those of the end
+    assert CautiousAsha(factor=10.0).rungs(30) == (6,)  # scores at a second one would be those of the end
     assert ends(first, curves) == []
 
 
@@ -265,7 +259,7 @@ def test_board_log_and_display_see_the_same_rungs(sweep: Sweep, results: Results
     found = standing(results)
     assert list(found) == [(arm.name, rung) for arm in sweep.arms for rung in (1, 3)]
     for (arm, rung), there in found.items():
-        ladder = board.arms[arm]._pruner._ladder  # type: ignore[attr-defined]  # of this pruner
+        ladder = board.arms[arm]._judge._ladder  # type: ignore[attr-defined]  # of this pruner
         ours = ladder.rung(rung)
         assert (ours.n, ours.correlation, ours.spread) == pytest.approx(
             (there.n, there.correlation, there.spread), nan_ok=True
@@ -280,7 +274,7 @@ def test_caption_display_and_plan_say_it(sweep: Sweep, results: Results, tmp_pat
     assert "each arm pruned against itself only, at rungs where 8 of its own trials or more have ended" in text
     assert "but for a control share of 30 % that nothing ends" in text
     assert unused(standing(results)) in text and rungs_words(results) in text
-    assert pruning_words({"prune": True}) == "each arm pruned against itself only"
+    assert pruning_words({**results.sweep, "search": {"prune": True}}) == "each arm pruned against itself only"
     few = sweep_in(tmp_path, SWEEP.replace("trials = 4", "trials = 3"))
     short = load(run(few, tmp_path, in_process=True))
     assert "When search ended: 3 of 3 rungs of all arms were passed by fewer than 8 trials that ended." in caption(

@@ -124,5 +124,5 @@ def test_where_nothing_is_pruned_there_is_nothing_to_say(tmp_path: Path) -> None
 
 
 def test_control_without_asha_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match=r'search\.control: expected with pruner = "cautious" or "asha" only'):
+    with pytest.raises(Refused, match=r'search\.control: expected with pruner = "asha" or "cautious" only'):
         sweep_of(tmp_path, CONTROL.replace('"asha"', '"none"'))

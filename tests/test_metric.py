@@ -39,7 +39,6 @@ from regtune.reports.tables.catalog import tables
 from regtune.reports.tables.sweeps import caption_over_sweeps, table_over_sweeps
 from regtune.results.loader import Results, load
 from regtune.search.confirm import ConfirmBoard
-from regtune.search.pruners import CautiousAsha
 from regtune.search.search import SearchBoard
 from regtune.search.select import SelectBoard
 from regtune.storage.log import read_log
@@ -201,7 +200,7 @@ def test_decisions_are_those_of_rays_asha_on_the_values_themselves(tmp_path: Pat
 
 def test_samplers_see_minus_the_loss_and_the_cautious_pruner_the_spread_of_trials_alone(tmp_path: Path) -> None:
     sweep, draws = sweep_of(tmp_path, "nll", pruner="cautious", sampler="tpe"), np.random.default_rng(2)
-    alone, board = CautiousAsha(27, sweep.search, None), SearchBoard(sweep)
+    alone, board = sweep.pruner.judge(27, None), SearchBoard(sweep)
     mine, stopped, losses = board.arms["baseline"], 0, dict[int, list[float]]()
     for number in range(50):
         cell, level = Cell("baseline", "search", number), draws.uniform(0.5, 2.0)

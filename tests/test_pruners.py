@@ -15,17 +15,22 @@ from rich.console import Console
 from regtune.analysis.comparison import comparison
 from regtune.cli.plan import planned
 from regtune.cli.progress import Progress
+from regtune.core.interval import Interval
+from regtune.core.knobs import knobs
 from regtune.core.records import Cell, Outcome
 from regtune.execution.run import run
+from regtune.pruners import PRUNERS, FixedEpochs
 from regtune.reports.formats import markdown
 from regtune.results.loader import Results, load
-from regtune.search.pruners import PRUNERS, rungs
 from regtune.search.search import Entry, SearchBoard
 from regtune.search.select import best_first
+from regtune.sweep.schema import Search
 from regtune.sweep.sweep import Sweep
 from tests.conftest import SWEEP
 from tests.curves import recorded
 from tests.test_board import EPOCHS, epoch, finished, sweep_of
+
+ALL = FixedEpochs.finishes
 
 
 class Named:
@@ -73,13 +78,13 @@ def test_decisions_on_1000_recorded_curves_are_those_of_rays_asha_call_by_call(
             board.end(cell, finished(score) if last else Outcome(status="pruned"))
             del running[cell]
     stopped = {number: count for (decision, number), count in decisions.items() if decision == "stop"}
-    assert set(stopped) == set(rungs(EPOCHS, sweep.search)) and sum(stopped.values()) > 500
+    assert set(stopped) == set(sweep.pruner.rungs(EPOCHS)) and sum(stopped.values()) > 500
 
 
 def test_workers_report_where_a_trial_may_end(tmp_path: Path) -> None:
-    assert rungs(27, sweep_of(tmp_path, pruner="asha").search) == (6, 18)
-    assert rungs(27, sweep_of(tmp_path, pruner="none").search) == ()
-    assert rungs(27, sweep_of(tmp_path, pruner="epochs", stop_after=4).search) == (4,)
+    assert sweep_of(tmp_path, pruner="asha").pruner.rungs(27) == (6, 18)
+    assert sweep_of(tmp_path, pruner="none").pruner.rungs(27) == ()
+    assert sweep_of(tmp_path, pruner="epochs", stop_after=4).pruner.rungs(27) == (4,)
 
 
 # Every search trial is stopped after a few epochs.
@@ -153,13 +158,13 @@ def test_the_best_at_the_kept_epoch_is_chosen_and_ties_are_broken() -> None:
         outcome = Outcome(status=status, metrics={"val_accuracy": accuracies[kept - 1], "val_loss": loss})  # type: ignore[arg-type]  # plain words in tests
         return Entry(params={}, epochs=epochs, outcome=outcome if status == "ok" else Outcome(status="pruned"))
 
-    assert best_first({0: entry(0.8, 0.7, kept=1), 1: entry(0.1, 0.79, kept=2)}, "epochs")[0][0] == 0
-    assert best_first({0: entry(0.8, kept=1), 1: entry(0.9, kept=1, status="ok")}, "epochs")[0][0] == 1
-    assert best_first({0: entry(0.8, kept=1, loss=0.6), 1: entry(0.8, kept=1)}, "epochs")[0][0] == 1
-    assert best_first({0: entry(0.8, kept=1), 1: entry(0.8, kept=1)}, "epochs")[0][0] == 0
-    assert best_first({0: entry(0.8, kept=1), 1: entry(0.1, kept=1, status="ok")}, "asha")[0][0] == 1
-    assert best_first({0: entry(0.8, kept=1)}, "none") == []
-    assert best_first({0: Entry(params={}, outcome=Outcome(status="failed"))}, "epochs") == []
+    assert best_first({0: entry(0.8, 0.7, kept=1), 1: entry(0.1, 0.79, kept=2)}, ALL)[0][0] == 0
+    assert best_first({0: entry(0.8, kept=1), 1: entry(0.9, kept=1, status="ok")}, ALL)[0][0] == 1
+    assert best_first({0: entry(0.8, kept=1, loss=0.6), 1: entry(0.8, kept=1)}, ALL)[0][0] == 1
+    assert best_first({0: entry(0.8, kept=1), 1: entry(0.8, kept=1)}, ALL)[0][0] == 0
+    assert best_first({0: entry(0.8, kept=1), 1: entry(0.1, kept=1, status="ok")}, {"ok"})[0][0] == 1
+    assert best_first({0: entry(0.8, kept=1)}, {"ok"}) == []
+    assert best_first({0: Entry(params={}, outcome=Outcome(status="failed"))}, ALL) == []
 
 
 def test_a_stop_at_the_last_epoch_is_the_end(tmp_path: Path) -> None:
@@ -168,7 +173,12 @@ def test_a_stop_at_the_last_epoch_is_the_end(tmp_path: Path) -> None:
     assert set(searched["status"]) == {"ok"}
 
 
-def test_each_pruner_of_a_sweep_file_exists() -> None:
-    from regtune.sweep.schema import Search
-
-    assert set(PRUNERS) == set(Search.model_fields["pruner"].annotation.__args__)  # type: ignore[union-attr]  # a Literal has them
+def test_the_settings_of_pruners_are_those_of_a_sweep_file_with_the_same_defaults_and_bounds() -> None:
+    assert list(PRUNERS.all()) == ["asha", "cautious", "epochs", "none"]
+    found = {k.name: k for cls in PRUNERS.all().values() for k in knobs(cls).values()}
+    assert found.keys() == {"grace", "factor", "population", "stop_after"}
+    schema = Search.model_json_schema()["properties"]
+    for name, k in found.items():
+        bounds = schema[name] if name != "stop_after" else schema[name]["anyOf"][0] | {"maximum": 1e6, "default": 1}
+        assert isinstance(k.legal, Interval)
+        assert (k.legal.low, k.legal.high, k.default) == (bounds["minimum"], bounds["maximum"], bounds["default"])

@@ -81,7 +81,7 @@ BAD: dict[str, tuple[str, str, list[str]]] = {
     "pruner": (
         "trials = 10",
         'trials = 10\npruner = "ahsa"',
-        ["search.pruner", "'asha', 'epochs' or ", "'ahsa'"],
+        ["search.pruner", "unknown pruner 'ahsa'", "did you mean 'asha'?"],
     ),
     "pruner-as-it-was": ("trials = 10", "trials = 10\nprune = false", ["search.prune", "unknown", "'pruner'"]),
     "stop-after-nothing": ("trials = 10", 'trials = 10\npruner = "epochs"', ["search.stop_after", "given nothing"]),

@@ -17,7 +17,7 @@ from regtune.core.bitset import packed, unpacked
 from regtune.core.errors import Refused
 from regtune.core.records import Trial
 from regtune.core.rng import Noise
-from regtune.optimizers._base import SGD, AdamW, Optimizer
+from regtune.optimizers import SGD, AdamW, Optimizer
 from regtune.training.build import load_data
 from regtune.training.evaluation import calibration_error, measure, sizes
 from regtune.training.lane import Lane

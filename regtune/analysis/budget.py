@@ -11,7 +11,8 @@ import pandas as pd
 from regtune.core.halving import parted
 from regtune.core.metric import searched_by
 from regtune.core.records import FAULTS, OPEN, Plain
-from regtune.core.selection import finishes, pruner_of, ranked
+from regtune.core.selection import ranked
+from regtune.pruners import pruning_of
 from regtune.results.loader import Results
 
 MUCH = 0.1  # the share of an arm's trials above which its budget is another one than planned
@@ -60,7 +61,7 @@ def optimism(results: Results) -> pd.DataFrame:
     is left of the first where the choice is by several seeds.
     """
     trials, metric = results.trials, searched_by(results.sweep)
-    may = finishes(pruner_of(results.sweep["search"]))
+    may = pruning_of(results.sweep).finishes
     searched = trials[(trials["phase"] == "search") & trials["status"].isin(may)]
     confirmed = results.confirmed
     scored = searched[list(dict.fromkeys(["arm", "number", metric.val, "val_loss"]))]
@@ -111,7 +112,7 @@ def _planned_epochs(sweep: Plain, arm: Plain) -> dict[str, int]:
     epochs, confirm = arm["template"]["epochs"], sweep["confirm"]
     again = {"none": 0, "loss": confirm.get("retrain_cap", 0)}.get(confirm.get("retrain", "none"), epochs)
     return {
-        "search": sweep["search"].get("stop_after") or epochs,
+        "search": pruning_of(sweep).most_epochs,
         **({"select": epochs} if sweep.get("select") else {}),
         "confirm": epochs + again,
         **({"rivals": epochs + again} if confirm.get("scope") == "searches" else {}),

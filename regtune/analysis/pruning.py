@@ -9,11 +9,10 @@ from typing import Any
 import pandas as pd
 from scipy import stats
 
-from regtune.core.control import AT_RUNGS, controlled, milestones
+from regtune.core.control import controlled
 from regtune.core.metric import searched_by
-from regtune.core.selection import pruner_of
+from regtune.pruners import Rung, judged, pruning_of
 from regtune.results.loader import Results
-from regtune.statistics.rungs import Rung, judged
 
 FEWEST = 3  # trials below which a rank correlation says nothing
 
@@ -37,7 +36,7 @@ def rung_correlations(results: Results) -> pd.DataFrame:
 
 def standing(results: Results) -> dict[tuple[str, int], Rung]:
     """Return how the rungs of each arm ranked its trials at the end, as a cautious pruner saw it; {} with another."""
-    if pruner_of(results.sweep["search"]) != "cautious":
+    if not pruning_of(results.sweep).ranked:
         return {}
     # Of trials that it would have ended the pruner heard no more.
     heard = ((arm, rung, passed[passed["spared"].isna()]) for arm, rung, passed in _passed(results))
@@ -46,10 +45,8 @@ def standing(results: Results) -> dict[tuple[str, int], Rung]:
 
 def _passed(results: Results) -> Iterator[tuple[str, int, pd.DataFrame]]:
     """Yield for each arm and rung the search trials that passed it and ended well, with their score `then`."""
-    search, metric = results.sweep["search"], searched_by(results.sweep)
-    template = next(iter(results.sweep["arms"].values()))["template"]
-    judges = pruner_of(search) in AT_RUNGS
-    places = milestones(template["epochs"], search["grace"], search["factor"]) if judges else ()
+    pruning, metric = pruning_of(results.sweep), searched_by(results.sweep)
+    places = pruning.rungs if pruning.at_rungs else ()
     final = _final(results)
     epochs = results.epochs.reindex(columns=["arm", "phase", "number", "epoch", "kept", metric.val])
     kept = epochs[(epochs["phase"] == "search") & (epochs["epoch"] == epochs["kept"])]

@@ -9,7 +9,8 @@ import pandas as pd
 
 from regtune.core.metric import Metric, searched_by
 from regtune.core.records import Plain
-from regtune.core.selection import finishes, named_first, pruner_of
+from regtune.core.selection import named_first
+from regtune.pruners import pruning_of
 from regtune.results.loader import Results
 from regtune.statistics.tuning import TuningCurve, round_budgets, tuning_curve
 
@@ -36,7 +37,7 @@ def searched(results: Results) -> dict[str, list[float]]:
     bad = ended["status"].isin(["failed", "diverged"])
     shares = ended[metric.val].astype(float).map(lambda value: _share(metric, value))
     scores = ended.assign(score=shares.mask(bad).fillna(0.0))
-    well = ended["status"].isin(finishes(pruner_of(results.sweep["search"])))
+    well = ended["status"].isin(pruning_of(results.sweep).finishes)
     some = set(ended[well]["arm"])
     return {
         arm: scores[scores["arm"] == arm]["score"].to_list() if arm in some else [] for arm in results.sweep["arms"]
@@ -97,5 +98,6 @@ def independent(results: Results, arm: str) -> bool:
     """
     search, trials = results.sweep["search"], results.trials
     mine = trials[(trials["arm"] == arm) & (trials["phase"] == "search")]
-    by_score = pruner_of(search) != "epochs" and bool((mine["status"] == "pruned").any())
+    alike = "pruned" in pruning_of(results.sweep).finishes
+    by_score = not alike and bool((mine["status"] == "pruned").any())
     return search.get("sampler") in NON_ADAPTIVE and not by_score

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from regtune.core.metric import METRICS
 from regtune.core.records import Cell, Plain
-from regtune.core.selection import finishes
 from regtune.sweep.sweep import Sweep
 
 
@@ -13,7 +12,7 @@ class Best:
 
     def __init__(self, sweep: Sweep) -> None:
         self._metric = METRICS[sweep.search.metric]
-        self._may = finishes(sweep.search.pruner)
+        self._may = sweep.pruner.finishes
         self._kept: dict[Cell, float | None] = {}  # of trials that run
         self._scores: dict[tuple[str, str], float] = {}
 

@@ -12,7 +12,6 @@ from regtune.core.interval import Interval
 from regtune.core.knobs import Knob, knobs
 
 KINDS = ("regularizers", "data", "networks", "optimizers", "samplers", "pruners")
-FILES = ("optimizers", "pruners")  # shelves that are one file, whose docstring is of no single thing
 HEADINGS = ("method", "hooks", "knobs (default; legal; search space; neutral)", "source")
 
 
@@ -31,16 +30,16 @@ def things(kind: str, plugins: Sequence[str] = ()) -> Mapping[str, type]:
 
         return NETWORKS.all(plugins)
     if kind == "optimizers":
-        from regtune.optimizers._base import OPTIMIZERS
+        from regtune.optimizers import OPTIMIZERS
 
-        return OPTIMIZERS
+        return OPTIMIZERS.all(plugins)
     if kind == "samplers":
         from regtune.samplers import SAMPLERS
 
         return SAMPLERS.all(plugins)
-    from regtune.search.pruners import PRUNERS
+    from regtune.pruners import PRUNERS
 
-    return PRUNERS
+    return PRUNERS.all(plugins)
 
 
 def regularizers(plugins: Sequence[str] = ()) -> list[tuple[str, str, str, str]]:
@@ -70,13 +69,12 @@ def cards(names: Sequence[str], plugins: Sequence[str] = ()) -> list[str]:
     for name in names:
         if name not in known:
             raise Refused(f"list: unknown name {name!r}{nearest(name, known.union(KINDS))}")
-    return ["\n\n".join(_card(shelf[name], kind) for kind, shelf in shelves.items() if name in shelf) for name in names]
+    return ["\n\n".join(_card(shelf[name]) for shelf in shelves.values() if name in shelf) for name in names]
 
 
-def _card(cls: type, kind: str) -> str:
+def _card(cls: type) -> str:
     """Return the card of a thing's module, its docstring, its knobs."""
-    parts = [] if kind in FILES else [inspect.getdoc(inspect.getmodule(cls)) or ""]
-    parts.append(inspect.getdoc(cls) or "")
+    parts = [inspect.getdoc(inspect.getmodule(cls)) or "", inspect.getdoc(cls) or ""]
     if lines := [f"  {knob_line(k)}: {k.meaning}" for k in _knobs(cls).values()]:
         parts.append("\n".join(["Knobs:", *lines]))
     return "\n\n".join(parts)
@@ -92,7 +90,7 @@ def others(kinds: Sequence[str], plugins: Sequence[str] = ()) -> list[tuple[str,
 
 
 def knob_lines(cls: type) -> list[str]:
-    """Return each knob of a thing in a line; samplers and pruners have none, `[search]` has their settings."""
+    """Return each knob of a thing in a line; samplers have none, `[search]` has their settings."""
     return [knob_line(k) for k in _knobs(cls).values()]
 
 

@@ -6,11 +6,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from regtune.core.control import AT_RUNGS
 from regtune.core.resampling import MOST, rival_seeds
+from regtune.pruners import Saving
 from regtune.samplers.grid import grid_size
-from regtune.search.pruners import rungs
-from regtune.sweep.schema import Search
 from regtune.sweep.searched import doubts, knob_rows
 from regtune.sweep.sweep import Sweep
 
@@ -39,13 +37,13 @@ def planned(sweep: Sweep) -> Group:
     lines = (
         ["in brackets: searched only in trials whose recipe has the method"] if any(a.when for a in sweep.arms) else []
     )
-    places = ", ".join(map(str, rungs(sweep.training.epochs, sweep.search))) or "none"
-    end = "every search trial stops after epoch" if sweep.search.pruner == "epochs" else "pruning after epochs"
-    lines.append(f"{total} trials, at most {most} epochs; {end}: {places}")
+    pruner, length = sweep.pruner, sweep.training.epochs
+    places = ", ".join(map(str, pruner.rungs(length))) or "none"
+    lines.append(f"{total} trials, at most {most} epochs; {pruner.stops}: {places}")
     if named := [f"{arm.name} {len(arm.first)}" for arm in sweep.arms if arm.first]:
         lines.append(f"begin with points that are named (first): {', '.join(named)}")
-    if sweep.search.pruner in AT_RUNGS:
-        lines.append(_saving(sweep, most))
+    if saving := pruner.saving(length):
+        lines.append(_saving(sweep, saving, most))
     if (repeats := sweep.search.repeats) > 1:
         seeds = f"{sweep.seed} to {sweep.seed + repeats - 1}"
         lines.append(
@@ -84,36 +82,25 @@ def planned(sweep: Sweep) -> Group:
 
 
 def saved(sweep: Sweep) -> float:
-    """Return how many epochs pruning saves at most: what ASHA is expected to save on trials that it may end.
+    """Return how many epochs pruning saves at most: what is expected of trials that may end.
 
-    Of those that pass a rung one in `factor` goes on; the first trials of an arm and the control share all do. Trials
-    that run at the same time, early stopping and a cautious pruner's doubts leave less.
+    The first trials of an arm and the control share all go on. Trials that run at the same time, early stopping and a
+    cautious pruner's doubts leave less.
     """
-    search, epochs = sweep.search, sweep.training.epochs
-    first = _first(search)
-    share, before, each = 1.0, 0, 0.0
-    for place in (*rungs(epochs, search), epochs):
-        each += share * (place - before)
-        share, before = share / search.factor, place
-    mayend = sum(max(one.budget(arm) - first, 0) for one, arm in sweep.with_copy)
-    return mayend * (1 - search.control) * (epochs - each)
+    saving = sweep.pruner.saving(sweep.training.epochs)
+    if saving is None:
+        return 0.0
+    may_end = sum(max(one.budget(arm) - saving.first, 0) for one, arm in sweep.with_copy)
+    return may_end * (1 - sweep.search.control) * (sweep.training.epochs - saving.each)
 
 
-def _first(search: Search) -> int:
-    """Return how many trials of an arm come before pruning begins."""
-    from regtune.statistics.rungs import ENDED  # its room loads scipy, which costs time
-
-    return ENDED if search.pruner == "cautious" else search.population
-
-
-def _saving(sweep: Sweep, most: int) -> str:
+def _saving(sweep: Sweep, saving: Saving, most: int) -> str:
     """Say what pruning saves at most, and where that is little what to do; `most` is what the sweep takes without."""
-    epochs, cautious = saved(sweep), sweep.search.pruner == "cautious"
-    first = _first(sweep.search)
-    after = f"{first} trials of an arm must end" if cautious else f"{first} trials must pass a rung"
-    text = f"pruning saves about {epochs:.0f} epochs at most ({100 * epochs / most:.0f} %): {after} before it begins"
-    if cautious:
-        text += ", and a rung is used only where they rank there as they end"
+    epochs = saved(sweep)
+    text = (
+        f"pruning saves about {epochs:.0f} epochs at most ({100 * epochs / most:.0f} %): {saving.begins} before it "
+        f"begins{saving.more}"
+    )
     if epochs < LITTLE * most:
         text += '; that is little, pruner = "none" is the safer choice'
     return text

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from regtune.core.metric import METRICS
 from regtune.core.records import Cell, Epoch, Plain
-from regtune.search.pruners import rungs
-from regtune.statistics.rungs import Ladder, Rung, unused
+from regtune.pruners import Ladder, Rung, unused
 from regtune.sweep.sweep import Sweep
 
 
@@ -14,9 +13,8 @@ class Standing:
 
     def __init__(self, sweep: Sweep) -> None:
         self._metric = METRICS[sweep.search.metric]
-        cautious = sweep.search.pruner == "cautious"
-        places = rungs(sweep.training.epochs, sweep.search)
-        self._ladders = {arm.name: Ladder(places) for _, arm in sweep.with_copy} if cautious else {}
+        ladders = {arm.name: sweep.pruner.ladder(sweep.training.epochs) for _, arm in sweep.with_copy}
+        self._ladders: dict[str, Ladder] = {arm: ladder for arm, ladder in ladders.items() if ladder is not None}
         self._scores: dict[Cell, list[float]] = {}
         self._found: dict[str, dict[tuple[str, int], Rung]] = {}  # by arm, until a trial of it ends
 

@@ -13,13 +13,14 @@ import typing
 from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
-
-from optuna.distributions import BaseDistribution
+from typing import TYPE_CHECKING, Any
 
 from regtune.core.errors import Refused, nearest, shown
 from regtune.core.interval import Interval
 from regtune.core.records import ONE_OF, SWITCH
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
 
 OFF = "off"
 LARGEST = 1e300

@@ -91,11 +91,6 @@ def rank(score: float, loss: float | None, number: int) -> tuple[float, float, i
     return -score, math.inf if loss is None or math.isnan(loss) else loss, number
 
 
-def finishes(pruner: str) -> frozenset[Status]:
-    """Return how a search trial ends that confirm may choose; where all are stopped alike, to be is no fault."""
-    return frozenset({"ok", "pruned"} if pruner == "epochs" else {"ok"})
-
-
 def score_of(status: str, metrics: Mapping[str, float | None], metric: Metric) -> Score:
     """Return what a trial of select that has ended counts for: one that failed by itself for the worst."""
     if status == "ok":
@@ -103,22 +98,20 @@ def score_of(status: str, metrics: Mapping[str, float | None], metric: Metric) -
     return Score(None, None) if status == "lost" else Score(metric.worst, None)
 
 
-def pruner_of(search: Plain) -> str:
-    """Return the pruner of a sweep; logs from before there were names say only whether any trial could end early."""
-    return str(search.get("pruner") or ("asha" if search.get("prune", True) else "none"))
-
-
 def ranked(rows: Iterable[Plain], metric: Metric) -> Sequence[Plain]:
     """Return the rows of `loader.Results.trials` in this order."""
     return sorted(rows, key=lambda row: rank(metric.score(row[metric.val]), row["val_loss"], row["number"]))
 
 
-def scored_of(cells: Mapping[Cell, Plain], sweep: Plain) -> Scored:
-    """Return what the choice of a sweep is made from, as its header and the rows of its cells have it."""
-    may, ends, metric = finishes(pruner_of(sweep["search"])), {"ok", *FAULTS}, searched_by(sweep)
+def scored_of(cells: Mapping[Cell, Plain], sweep: Plain, finishes: Collection[Status]) -> Scored:
+    """Return what the choice of a sweep is made from, as its header and the rows of its cells have it.
+
+    `finishes` are the statuses of search trials that may be chosen, see `pruners.Pruner`.
+    """
+    ends, metric = {"ok", *FAULTS}, searched_by(sweep)
     searched: dict[str, list[tuple[int, Score]]] = {arm: [] for arm in sweep["arms"]}
     selected: dict[str, dict[int, Score]] = {}
-    ended = (row for cell, row in cells.items() if cell.phase == "search" and row["status"] in may)
+    ended = (row for cell, row in cells.items() if cell.phase == "search" and row["status"] in finishes)
     for row in ranked(ended, metric):
         searched[row["arm"]].append((row["number"], Score(metric.score(row[metric.val]), row["val_loss"])))
     for cell, row in cells.items():

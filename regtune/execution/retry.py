@@ -14,6 +14,8 @@ from regtune.core.sources import same_sources
 from regtune.data import DATASETS
 from regtune.execution.recovery import cell_of
 from regtune.networks import NETWORKS
+from regtune.optimizers import OPTIMIZERS
+from regtune.pruners import PRUNERS
 from regtune.regularizers import REGULARIZERS
 from regtune.samplers import SAMPLERS
 from regtune.storage import lease
@@ -81,12 +83,14 @@ def _statuses(rows: Sequence[Plain]) -> dict[Cell, str]:
 
 
 def _uses(sweep: Sweep, arm: Arm, plugin: str) -> bool:
-    """Return whether anything of an arm is from a plugin: a method, data set, network, or what draws its knobs."""
+    """Return whether anything of an arm is from a plugin, from its methods to what draws its knobs."""
     template = arm.template
     things: list[type] = [REGULARIZERS.find(row["name"], arm.name, template.plugins) for row in template.recipe]
     things.append(DATASETS.find(template.data["name"], "data.name", template.plugins))
     things.append(NETWORKS.find(template.network["name"], "network.name", template.plugins))
+    things.append(OPTIMIZERS.find(template.optimizer["name"], "optimizer.name", template.plugins))
     things.append(SAMPLERS.find(sweep.search.sampler, "search.sampler", template.plugins))
+    things.append(PRUNERS.find(sweep.search.pruner, "search.pruner", template.plugins))
     return any(f"{thing.__module__}.".startswith(f"{plugin}.") for thing in things)
 
 

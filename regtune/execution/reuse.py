@@ -19,12 +19,13 @@ from regtune.core.taken import REUSED, origin
 from regtune.execution.ground import ground_for
 from regtune.execution.recovery import Watch
 from regtune.execution.trained import Run, Told, told
+from regtune.pruners import RECORDED
 from regtune.storage.environment import machine_of, same_class, stood
 from regtune.storage.layout import repeats_of
 from regtune.storage.log import Reading
 from regtune.sweep.sweep import Sweep
 
-PRUNING = ("pruner", "stop_after", "grace", "factor", "population", "control", "metric")  # of [search]
+PRUNING = ("pruner", "stop_after", "grace", "factor", "population", "control", "metric", RECORDED)  # of [search]
 TWIN = "twin"  # of a trial: another cell of this log held it too
 
 

@@ -23,7 +23,6 @@ from regtune.execution.recovery import Watch, cell_of
 from regtune.execution.retry import ask_again, failed_cells, retry_of
 from regtune.execution.reuse import Reused, check_reuse, reusable
 from regtune.execution.trained import Trained
-from regtune.search.pruners import rungs
 from regtune.storage import lease
 from regtune.storage.compatibility import check_same, reworded
 from regtune.storage.environment import describe
@@ -143,7 +142,7 @@ def pace_of(sweep: Sweep) -> Pace:
     """Return when the trials of a sweep report."""
     hours = sweep.cluster.hours_per_trial
     return Pace(
-        rungs=rungs(sweep.training.epochs, sweep.search),
+        rungs=sweep.pruner.rungs(sweep.training.epochs),
         checkpoint_seconds=sweep.cluster.checkpoint_seconds,
         trial_seconds=None if hours is None else 3600 * hours,
         weights=bool(sweep.confirm.weights),

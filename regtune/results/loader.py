@@ -19,6 +19,7 @@ from regtune.core.errors import Refused
 from regtune.core.metric import confirmed_by
 from regtune.core.records import Cell, Plain
 from regtune.core.selection import Choices, Scored, choose, joined, outdated, scored_of
+from regtune.pruners import pruning_of
 from regtune.results.notes import limit_of, notes_of
 from regtune.results.replay import METRICS, Story, missing, planned
 from regtune.results.searches import Searches
@@ -135,7 +136,7 @@ def load(path: str | Path) -> Results:
 def _results(path: Path, header: Plain, story: Story, cells: dict[Cell, Plain], arms: Scored | None = None) -> Results:
     """Return the results of the sweep that a header has; with the scores of all `arms`, those of the hidden copy."""
     sweep = header["sweep"]
-    scored = scored_of(cells, sweep)
+    scored = scored_of(cells, sweep, pruning_of(sweep).finishes)
     choices = choose(scored)
     chosen = {
         arm: cells[Cell(arm, "search", number)]["params"]

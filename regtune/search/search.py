@@ -16,9 +16,7 @@ from optuna.trial import FrozenTrial
 from regtune.core.control import controlled
 from regtune.core.metric import ACCURACY, METRICS
 from regtune.core.records import Cell, Epoch, Outcome
-from regtune.core.selection import finishes
 from regtune.samplers import SAMPLERS, Question, as_worst, frozen, is_bad
-from regtune.search.pruners import PRUNERS
 from regtune.search.scheduler import Asked, Decision
 from regtune.sweep.arms import Arm
 from regtune.sweep.sweep import Sweep
@@ -40,7 +38,7 @@ class SearchBoard:
             if number < sweep.budget(arm)
         ]
         self._known = frozenset(self.planned)
-        self.why = PRUNERS[sweep.search.pruner].why
+        self.why = sweep.pruner.why
         self._turn = 0  # every planned trial before it was handed out
 
     def ask(self) -> Asked | None:
@@ -101,7 +99,8 @@ class ArmBoard:
         self._metric = METRICS[sweep.search.metric]
         # Of accuracies alone the number of examples tells an error.
         examples = arm.template.data.get("validation") if self._metric == ACCURACY else None
-        self._pruner = PRUNERS[sweep.search.pruner](sweep.training.epochs, sweep.search, examples)
+        self._finishes = sweep.pruner.finishes
+        self._judge = sweep.pruner.judge(sweep.training.epochs, examples)
         self._ended: dict[int, FrozenTrial] = {}  # what an ended trial is to Optuna changes no more
 
     def ask(self, cell: Cell) -> Asked:
@@ -131,7 +130,7 @@ class ArmBoard:
         kept = entry.epochs[epoch.kept - 1]
         entry.scores.append(self._metric.score(kept.on_validation(self._metric)))
         # Of a trial that was spared the pruner hears no more: others are judged as if it had been stopped.
-        if entry.spared is not None or not self._pruner.ends(number, epoch, entry.scores[-1]):
+        if entry.spared is not None or not self._judge.ends(number, epoch, entry.scores[-1]):
             return "go"
         if not controlled(self.arm.name, number, self.sweep.search.control, self.sweep.repeat):
             return "stop"
@@ -148,7 +147,7 @@ class ArmBoard:
 
     def _frozen(self, number: int, entry: Entry) -> FrozenTrial:
         status = entry.outcome.status if entry.outcome else None
-        if status in finishes(self.sweep.search.pruner):
+        if status in self._finishes:
             status = "ok"
         made = frozen(number, entry.params, entry.scores, status, self.arm.space)
         if status is not None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from regtune.core.halving import Score, Selection, parted, place
 from regtune.core.metric import ACCURACY, METRICS, Metric
-from regtune.core.records import Cell, Outcome, Trial
-from regtune.core.selection import Choices, Scored, choose, finishes, near_of, rank, score_of
+from regtune.core.records import Cell, Outcome, Status, Trial
+from regtune.core.selection import Choices, Scored, choose, near_of, rank, score_of
 from regtune.search.scheduler import Asked, Listed
 from regtune.search.search import Entry, SearchBoard
 from regtune.sweep.sweep import Sweep
@@ -30,10 +30,9 @@ class SelectBoard(Listed):
             arm: {number: entry.params for number, entry in board.entries.items()} for arm, board in search.arms.items()
         }
         self._selected: dict[str, dict[int, Score]] = {arm: {} for arm in search.arms}
+        finishes = sweep.pruner.finishes
         self.scored = Scored(
-            searched={
-                arm: best_first(board.entries, sweep.search.pruner, self._metric) for arm, board in search.arms.items()
-            },
+            searched={arm: best_first(board.entries, finishes, self._metric) for arm, board in search.arms.items()},
             selected=self._selected,
             selection=Selection.of(sweep.plain()),
             can_be_off=[arm.name for arm in sweep.arms if sweep.can_be_off(arm)],
@@ -92,14 +91,16 @@ def in_turns(needed: Mapping[str, list[tuple[int, int]]]) -> Iterable[Cell]:
                 yield Cell(arm, "select", place(*mine[k]))
 
 
-def best_first(entries: Mapping[int, Entry], pruner: str, metric: Metric = ACCURACY) -> list[tuple[int, Score]]:
-    """Return the search trials of an arm that ended well, the best first.
+def best_first(
+    entries: Mapping[int, Entry], finishes: Collection[Status], metric: Metric = ACCURACY
+) -> list[tuple[int, Score]]:
+    """Return the search trials of an arm that ended well, in one of these ways, the best first.
 
     By the best value of the metric on validation examples at the kept epoch among unpruned trials, or, where the pruner
     stops all of them after the same epochs, among all: at the epoch kept by then. Ties go to the lower loss, then to
     the lower number.
     """
-    ended = [n for n, e in entries.items() if e.outcome and e.outcome.status in finishes(pruner)]
+    ended = [n for n, e in entries.items() if e.outcome and e.outcome.status in finishes]
     found = [(number, *_kept(entries[number], metric)) for number in ended]
     best = sorted(found, key=lambda each: rank(each[1], each[2], each[0]))
     return [(number, Score(score, loss)) for number, score, loss in best]

@@ -12,7 +12,7 @@ from regtune.core.records import FIRST, Plain, Trial
 from regtune.core.registry import Shelf
 from regtune.data import DATASETS
 from regtune.networks import NETWORKS
-from regtune.optimizers._base import OPTIMIZERS
+from regtune.optimizers import OPTIMIZERS
 from regtune.samplers import SAMPLERS
 from regtune.sweep.arms import Arm, read_arm
 from regtune.sweep.methods import Entry
@@ -25,7 +25,7 @@ def read_arms(file: SweepFile, plugins: tuple[str, ...]) -> tuple[Arm, ...]:
     """Return the arms; raises Refused with path, expectation, value and remedy."""
     modules = tuple(dict.fromkeys([*file.plugins, *plugins]))
     SAMPLERS.find(file.search.sampler, "search.sampler", modules)
-    optimizer, optimizer_space = _optimizer(file.optimizer, file.training.epochs)
+    optimizer, optimizer_space = _optimizer(file.optimizer, file.training.epochs, modules)
     template = Trial(
         data=_named(DATASETS, file.data, "data", modules),
         network=_named(NETWORKS, file.network, "network", modules),
@@ -85,10 +85,9 @@ def _named(shelf: Shelf[Any], table: dict[str, Any], where: str, plugins: tuple[
         return {"name": table["name"], **plain_settings(cls(**given))}
 
 
-def _optimizer(table: dict[str, Any], epochs: int) -> tuple[Plain, dict[str, Any]]:
+def _optimizer(table: dict[str, Any], epochs: int, plugins: tuple[str, ...]) -> tuple[Plain, dict[str, Any]]:
     name = table.get("name", "sgd")
-    if not isinstance(name, str) or name not in OPTIMIZERS:
-        raise Refused(f"optimizer.name: unknown optimizer {shown(name)}{nearest(name, OPTIMIZERS)}")
+    cls = OPTIMIZERS.find(name, "optimizer.name", plugins)
     settings = {key: value for key, value in table.items() if key != "name"}
-    row, space = read_searched(knobs(OPTIMIZERS[name]), settings, "optimizer", epochs=epochs)
+    row, space = read_searched(knobs(cls), settings, "optimizer", epochs=epochs)
     return {"name": name, **row}, {f"optimizer.{knob}": s for knob, s in space.items()}

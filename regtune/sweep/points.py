@@ -19,7 +19,7 @@ from regtune.core.distributions import holds, words
 from regtune.core.errors import Refused, nearest, shown
 from regtune.core.knobs import Knob, knobs
 from regtune.core.records import FIRST, ONE_OF, SWITCH, Plain
-from regtune.optimizers._base import OPTIMIZERS
+from regtune.optimizers import OPTIMIZERS
 from regtune.regularizers import REGULARIZERS
 from regtune.sweep.arms import Arm
 
@@ -75,7 +75,8 @@ def settable(arm: Arm) -> dict[str, dict[str, Knob]]:
         row["name"]: dict(knobs(REGULARIZERS.find(row["name"], "recipe", arm.template.plugins)))
         for row in arm.template.recipe
     }
-    found["optimizer"] = dict(knobs(OPTIMIZERS[arm.template.optimizer["name"]]))
+    optimizer = OPTIMIZERS.find(arm.template.optimizer["name"], "optimizer.name", arm.template.plugins)
+    found["optimizer"] = dict(knobs(optimizer))
     for path, space in arm.space.items():
         owner, _, word = path.partition(".")
         if word in (SWITCH, ONE_OF) and isinstance(space, CategoricalDistribution):

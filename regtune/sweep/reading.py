@@ -8,9 +8,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from regtune.core.control import AT_RUNGS
 from regtune.core.errors import Refused, nearest, shown
-from regtune.sweep.schema import MAX_SEED, Search, SweepFile
+from regtune.sweep.schema import MAX_SEED, SweepFile
 from regtune.sweep.toml_file import read_toml
 
 
@@ -23,7 +22,6 @@ def read_file(source: Path) -> SweepFile:
         faults = error.errors(include_url=False)
         # A misspelt name is an unknown setting and a missing one; the first says more.
         raise Refused(_one_line(min(faults, key=lambda fault: fault["type"] != "extra_forbidden"))) from error
-    _check_together(file.search, file.training.epochs)
     if file.select.most < file.select.candidates:
         raise Refused(
             f"select.most: expected at least select.candidates, {file.select.candidates}, given {file.select.most}"
@@ -39,25 +37,6 @@ def read_file(source: Path) -> SweepFile:
             f"seed, up to {MAX_SEED}; given {file.search.repeats}; lower seed"
         )
     return file
-
-
-def _check_together(search: Search, epochs: int) -> None:
-    """Raise Refused for settings of search that do not go together."""
-    if (search.trials is None) == (search.trials_per_knob is None):
-        raise Refused("search: expected one of trials and trials_per_knob, given both or none")
-    if (search.pruner == "epochs") != (search.stop_after is not None):
-        given = "nothing" if search.stop_after is None else search.stop_after
-        raise Refused(
-            f'search.stop_after: expected with pruner = "epochs" and only there, given {given} '
-            f'with pruner = "{search.pruner}"'
-        )
-    if search.control and search.pruner not in AT_RUNGS:
-        raise Refused(
-            f'search.control: expected with pruner = "cautious" or "asha" only, given it with "{search.pruner}"; '
-            f"drop one"
-        )
-    if search.stop_after is not None and search.stop_after > epochs:
-        raise Refused(f"search.stop_after: expected a number in [1, {epochs}], the epochs, given {search.stop_after}")
 
 
 def _one_line(error: ErrorDetails) -> str:

@@ -43,6 +43,8 @@ class Training(_Table):
 class Search(_Table):
     """`[search]`: trials per arm or per searched knob, where their knobs come from, and which are pruned."""
 
+    model_config = ConfigDict(extra="allow")  # what a pruner of a plugin may have, see `pruner.read_pruner`
+
     trials: int | None = Field(
         default=None, ge=1, le=MAX_TRIALS, description="search trials of each arm; give this or `trials_per_knob`"
     )
@@ -51,9 +53,7 @@ class Search(_Table):
     )
     sampler: str = Field(default="paired", description="where the knobs of a trial come from: the name of a sampler")
     levels: int = Field(default=3, ge=2, le=100, description='values of each range on the grid of `sampler = "grid"`')
-    pruner: Literal["cautious", "asha", "epochs", "none"] = Field(
-        default="cautious", description="which search trials end early"
-    )
+    pruner: str = Field(default="cautious", description="which search trials end early: the name of a pruner")
     stop_after: int | None = Field(
         default=None, ge=1, description='with `pruner = "epochs"`, and only then: the epochs that every trial gets'
     )

@@ -7,23 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from regtune.pruners import PRUNERS, Pruner
 from regtune.sweep.schema import Confirm, Search, Select
 from regtune.sweep.seeds import SHIFT
 
 FEWEST = 3  # seeds for an interval, see `statistics.comparisons`
 
 
-def lacking(search: Search, select: Select, confirm: Confirm, *, adaptive: bool) -> str:
+def lacking(search: Search, select: Select, confirm: Confirm, *, adaptive: bool, pruner: Pruner) -> str:
     """Return what verdicts over searches lack, as what to change; empty where nothing is lacking.
 
     `adaptive` says whether the sampler learns from scores: its trials are no independent draws.
     """
+    *some, last = [name for name, cls in PRUNERS.all().items() if cls.independent]
     found = {
         f"set select.seeds to 2 or more, given {select.seeds}": select.seeds < 2,
         f"set select.most to 2 or more, given {select.most}": select.most < 2,
         f"set search.repeats to 1, given {search.repeats}, which are over searches by themselves": search.repeats > 1,
         f"take a sampler that learns from no score, as paired, given {search.sampler}": adaptive,
-        f"set search.pruner to cautious, epochs or none, given {search.pruner}": search.pruner == "asha",
+        f"set search.pruner to {', '.join(some)} or {last}, given {search.pruner}": not pruner.independent,
         f"set confirm.seeds to {FEWEST} or more, given {confirm.seeds}": confirm.seeds < FEWEST,
     }
     return _told(found)

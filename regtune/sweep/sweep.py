@@ -10,15 +10,18 @@ from regtune.core.copies import copy_name, copy_plain
 from regtune.core.errors import Refused, nearest, shown
 from regtune.core.file_names import as_file, as_text
 from regtune.core.halving import Selection
+from regtune.core.metric import METRICS
 from regtune.core.plugins import find_beside
 from regtune.core.records import FIRST, PHASES, Phase, Plain
 from regtune.core.resampling import MOST, rival_seeds
 from regtune.core.sources import plugin_fingerprint
+from regtune.pruners import PRUNERS, RECORDED, Pruner, Pruning
 from regtune.samplers import RULES, SAMPLERS, SAMPLING, Sampler
 from regtune.storage.layout import folders_beside, repeat_folder
 from regtune.sweep.arms import Arm
 from regtune.sweep.checks import check_sweep
 from regtune.sweep.parts import read_arms, splits_of
+from regtune.sweep.pruner import check_search, read_pruner
 from regtune.sweep.reading import read_file
 from regtune.sweep.schema import Cluster, Confirm, Scope, Search, Select, SweepFile, Training
 from regtune.sweep.scope import lacking, lacking_copy
@@ -131,7 +134,7 @@ class Sweep(Seeds):
         """Return how many epochs a trial of a phase takes at most, a second training included."""
         once = self.training.epochs
         again = {"none": 0, "loss": self.confirm.retrain_cap}.get(self.confirm.retrain, once)
-        return {"search": self.search.stop_after or once, "select": once}.get(phase, once + again)
+        return {"search": self.pruner.most_epochs(once), "select": once}.get(phase, once + again)
 
     @property
     def scope(self) -> Scope:
@@ -145,7 +148,12 @@ class Sweep(Seeds):
     @property
     def lacking_scope(self) -> str:
         """What verdicts over searches lack, as what to change."""
-        return lacking(self.search, self.select, self.confirm, adaptive=self._sampler.adaptive)
+        return lacking(self.search, self.select, self.confirm, adaptive=self._sampler.adaptive, pruner=self.pruner)
+
+    @property
+    def pruner(self) -> Pruner:
+        """What says which search trials end early."""
+        return read_pruner(self.search, self.arms[0].template.plugins)
 
     @property
     def _sampler(self) -> type[Sampler]:
@@ -159,7 +167,11 @@ class Sweep(Seeds):
     def plain(self) -> Plain:
         """Return what the log's header records: enough to see whether two sweeps are the same."""
         # There may be more repeats at any time; logs of sweeps without a control share stay those of the same sweep.
-        search = self.search.model_dump(exclude={"repeats", FIRST, *self.search.unsaid("control", "metric", "stream")})
+        unsaid = self.search.unsaid("control", "metric", "stream")
+        search = self.search.model_dump(exclude={"repeats", FIRST, *unsaid, *(self.search.model_extra or ())})
+        if self.search.pruner not in PRUNERS.all():  # tables are made without the plugin that brought it
+            pruning = Pruning.of(self.pruner, self.training.epochs, METRICS[self.search.metric])
+            search[RECORDED] = pruning.plain()
         if self.search.stream == self.name:  # which it is without it
             search.pop("stream", None)
         search |= {RULES: self.sampling} if self._sampler.adaptive and self.sampling > 1 else {}
@@ -187,6 +199,7 @@ class Sweep(Seeds):
 
 def _checked(file: SweepFile, plugins: tuple[str, ...], source: Path) -> Sweep:
     find_beside([*file.plugins, *plugins], source.parent)
+    check_search(file.search, file.training.epochs, [*file.plugins, *plugins])
     arms = read_arms(file, plugins)
     sweep = Sweep(
         name=file.name or as_text(source.stem),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from regtune.core.errors import Refused
 from regtune.core.global_rng import seeded
@@ -14,8 +15,9 @@ from regtune.core.knobs import knobs as knobs_of
 from regtune.core.records import Plain, Trial
 from regtune.core.state import State, Tensors, stacked
 from regtune.data import Splits, pixels, splits_beside
-from regtune.optimizers._base import Optimizer
+from regtune.optimizers import Optimizer
 from regtune.regularizers import HOOKS, Regularizer, overrides
+from regtune.training import shapes
 from regtune.training.build import DTYPES, arithmetic_of, build_optimizer, check_arithmetic, load_data, start_network
 from regtune.training.features import check_last_layer
 from regtune.training.objective import Objective
@@ -77,7 +79,9 @@ def assemble(
             buffers = {name: b.detach().clone() for name, b in buffers.items()}
             if first.channels_last:
                 params = {n: p.contiguous(memory_format=order) if p.ndim == 4 else p for n, p in params.items()}
-            state = State(params, buffers, optimizers[0].start(params), {})
+            begun = shapes.moments(optimizers[0].start(params), f"{trial.optimizer['name']}.start")
+            moments = tree_map(torch.clone, begun)  # an optimizer may begin with the weights, which change in place
+            state = State(params, buffers, moments, {})
             states.append(state._replace(memory=recipe.begin(state, seen)))
     knobs: list[Knobs] = [
         {"optimizer": numbers(o, device), "recipe": [numbers(m, device) for _, m in r.methods]}

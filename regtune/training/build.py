@@ -6,13 +6,12 @@ from dataclasses import replace
 
 import torch
 
-from regtune.core.errors import Refused, nearest, shown
+from regtune.core.errors import Refused
 from regtune.core.global_rng import seeded
-from regtune.core.knobs import read_settings
 from regtune.core.records import Trial
 from regtune.data import DATASETS, Dataset, Place, Pool, Splits, channel_statistics, checked, corrupted
 from regtune.networks import NETWORKS, Network, Normalize, fresh
-from regtune.optimizers._base import OPTIMIZERS, Optimizer
+from regtune.optimizers import OPTIMIZERS, Optimizer
 from regtune.training.objective import Arithmetic
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -86,9 +85,4 @@ def build_network(trial: Trial) -> Network:
 
 def build_optimizer(trial: Trial) -> Optimizer:
     """Return the optimizer value of a trial."""
-    settings = {name: value for name, value in trial.optimizer.items() if name != "name"}
-    name = trial.optimizer["name"]
-    if name not in OPTIMIZERS:
-        raise Refused(f"optimizer.name: unknown optimizer {shown(name)}{nearest(name, OPTIMIZERS)}")
-    cls = OPTIMIZERS[name]
-    return cls(**read_settings(cls, settings, "optimizer"))
+    return OPTIMIZERS.build(trial.optimizer, "optimizer", trial.plugins)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from regtune.core.errors import Refused
 from regtune.core.state import State, Tensors
+from regtune.optimizers import Moments
 
 
 def batch(given: Any, x: Tensor, y: Tensor, where: str) -> tuple[Tensor, Tensor]:
@@ -80,9 +81,28 @@ def state(given: Any, before: State, where: str) -> State:
         raise Refused(
             f"{where}: expected the state, given {outline(given)}; return state, or state._replace(params=...)"
         )
-    found, wanted = ({name: value.shape for name, value in part.params.items()} for part in (given, before))
-    if found != wanted:
+    if outlines(given.params) != outlines(before.params):
         raise Refused(f"{where}: expected weights of the names and shapes that they had; change their values only")
+    return given
+
+
+def moments(given: Any, where: str) -> Moments:
+    """Return what an optimizer remembers: tensors by kind and name."""
+    if not isinstance(given, dict):
+        raise Refused(f"{where}: expected moments, a dict of dicts of tensors by kind and name, given {outline(given)}")
+    return {kind: tensors(found, f"{where}[{kind!r}]") for kind, found in given.items()}
+
+
+def moved(given: Any, params: Tensors, before: Moments, where: str) -> tuple[Tensors, Moments]:
+    """Return weights and moments of the names and shapes of those `before`; what came in is right already."""
+    if not isinstance(given, tuple) or len(given) != 2:
+        raise Refused(f"{where}: expected (params, moments), given {outline(given)}")
+    if given[0] is not params and outlines(tensors(given[0], where)) != outlines(params):
+        raise Refused(f"{where}: expected weights of the names and shapes that they had; change their values only")
+    if given[1] is not before:
+        found = moments(given[1], where)
+        if [(kind, outlines(part)) for kind, part in found.items()] != [(k, outlines(b)) for k, b in before.items()]:
+            raise Refused(f"{where}: expected moments of the names and shapes that start gave, in their order")
     return given
 
 
@@ -109,6 +129,11 @@ def logits(given: Any, count: int) -> Tensor:
         f"network: expected its forward to return logits [N, classes], one tensor, for {count} pictures, "
         f"given {outline(given)}"
     )
+
+
+def outlines(given: Tensors) -> dict[str, Any]:
+    """Return the shapes of tensors by name."""
+    return {name: value.shape for name, value in given.items()}
 
 
 def outline(given: Any) -> str:

@@ -15,11 +15,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from regtune.core.registry import name_of
 from regtune.core.rng import Noise
 from regtune.core.state import State, Tensors
 from regtune.networks import Bend
-from regtune.optimizers._base import Optimizer
+from regtune.optimizers import Optimizer
 from regtune.regularizers import Step
+from regtune.training import shapes
 from regtune.training.batch_norm import retaken
 from regtune.training.objective import Objective, in_tensors
 from regtune.training.recipe import Recipe, with_numbers
@@ -178,7 +180,7 @@ class Program:
         grads = recipe.descend(gradient, steps)(state.params)
         with torch.no_grad():
             optimizer = with_numbers(self.optimizer, knobs["optimizer"])
-            params, moments = optimizer.update(
+            given = optimizer.update(
                 state.params,
                 grads,
                 state.moments,
@@ -186,6 +188,8 @@ class Program:
                 step=moment.step,
                 lane=self.lifted,
             )
+            where = f"{name_of(type(optimizer))}.update"
+            params, moments = shapes.moved(given, state.params, state.moments, where)
             updated = state._replace(params=params, moments=moments)
             return recipe.project(updated, steps), work.gradients[0]
 

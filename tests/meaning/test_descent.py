@@ -12,7 +12,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from regtune.core.records import Plain
 from regtune.core.state import Tensors
-from regtune.optimizers._base import SGD
+from regtune.optimizers import SGD
 from regtune.regularizers import SAM, GradientClipping, Regularizer
 from regtune.training.lane import Lane
 from tests.conftest import small_trial, trained

@@ -10,7 +10,7 @@ from scipy import stats
 from torch import Tensor, nn
 
 from regtune.networks import Bend, Slot
-from regtune.optimizers._base import SGD
+from regtune.optimizers import SGD
 from regtune.regularizers import L2, Dropout, GaussianDropout, MaxNorm, Step
 from regtune.training.train_step import Stepped
 from tests.meaning.tools import exact, given, slot, step, stepped

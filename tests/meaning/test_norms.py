@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 
 from regtune.core.errors import Refused
 from regtune.core.state import State, Tensors
-from regtune.optimizers._base import SGD, AdamW, Optimizer
+from regtune.optimizers import SGD, AdamW, Optimizer
 from regtune.regularizers import L1, L2, L2SP, ElasticNet, KLSparsity, MaxNorm, Regularizer, WeightDecay
 from regtune.training.trainer import train
 from tests.conftest import same, small_trial, trained

@@ -20,7 +20,7 @@ from regtune.core.state import State
 from regtune.data import Examples
 from regtune.networks import Branch, Slot
 from regtune.networks._base import SlotKind
-from regtune.optimizers._base import SGD, Optimizer
+from regtune.optimizers import SGD, Optimizer
 from regtune.regularizers import Forward, Regularizer, Step
 from regtune.training.build import load_data
 from regtune.training.lane import Lane

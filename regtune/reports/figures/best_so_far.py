@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 
 from regtune.core.metric import ACCURACY, searched_by
-from regtune.core.selection import finishes, pruner_of
+from regtune.pruners import pruning_of
 from regtune.reports.figures._drawing import Drawing, Nothing, steps
 from regtune.results.loader import Results
 
@@ -14,7 +14,7 @@ from regtune.results.loader import Results
 def frame(results: Results) -> pd.DataFrame:
     """Return arm, epochs spent until then and best validation score in the unit of tables, a row where it changes."""
     metric = searched_by(results.sweep)
-    may = finishes(pruner_of(results.sweep["search"]))
+    may = pruning_of(results.sweep).finishes
     trials = results.trials[results.trials["phase"] == "search"].sort_values("number")
     spent = trials.groupby("arm", sort=False)["epochs"].cumsum()
     scores = trials[metric.val].where(trials["status"].isin(may)).astype(float).map(metric.turned)

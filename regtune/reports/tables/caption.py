@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from regtune.analysis.pruning import standing
-from regtune.core.control import AT_RUNGS
 from regtune.core.metric import ACCURACY, METRICS, confirmed_by, searched_by
 from regtune.core.records import Plain
 from regtune.core.resampling import DRAWS, LEAST
 from regtune.core.resampling import MOST as MOST_RIVALS
-from regtune.core.selection import pruner_of
+from regtune.pruners import ENDED, pruning_of, unused
 from regtune.reports.text import THIS, interval_words
 from regtune.results.loader import Results
 from regtune.statistics.looks import FAR
 from regtune.statistics.power import MOST, POWER
 from regtune.statistics.racing import Race
-from regtune.statistics.rungs import ENDED, RANKED, unused
 
 _AGAIN = "Each trial was then trained a second time, on train + validation,"
 RETRAINED = {
@@ -71,8 +69,7 @@ def caption(results: Results) -> str:
     sentences = [
         conclusion(results),
         subject(results),
-        f"Search: {either(budgets)} trials per arm of at most {template['epochs']} epochs, "
-        f"{pruning_words(sweep['search'])}.",
+        f"Search: {either(budgets)} trials per arm of at most {template['epochs']} epochs, {pruning_words(sweep)}.",
         rungs_words(results),
         select_words(results),
         f"Confirm: the {chosen} configuration of each arm by {mean}validation {searched_by(sweep).words}, on "
@@ -122,25 +119,11 @@ def _repeat(results: Results) -> str:
     return f", repeat {results.repeat}" if results.repeat > 1 else ""
 
 
-def pruning_words(search: Plain) -> str:
-    """Say which search trials ended early; logs from before there were names say only whether any could."""
-    pruner = pruner_of(search)
-    if pruner == "epochs":
-        return f"every one stopped after {search['stop_after']} and judged there"
-    if pruner not in AT_RUNGS:
-        return "none pruned"
-    control = search.get("control", 0.0)
+def pruning_words(sweep: Plain) -> str:
+    """Say which search trials ended early."""
+    pruning, control = pruning_of(sweep), sweep["search"].get("control", 0.0)
     spared = f", but for a control share of {100 * control:g} % that nothing ends" if control else ""
-    metric = METRICS[search.get("metric", "accuracy")]
-    by = "" if metric == ACCURACY else f" by validation {metric.words}, {metric.better} is better"
-    if pruner == "cautious":
-        error = "" if metric == ACCURACY else ", by the spread of the arm's own trials alone"
-        return (
-            f"each arm pruned against itself only{by}, at rungs where {ENDED} of its own trials or more have ended and "
-            f"rank as they did there (Spearman's correlation {RANKED:g} or more), and more than two standard errors "
-            f"below the cut{error}{spared}"
-        )
-    return f"each arm pruned against itself only{by}{spared}"
+    return pruning.words + (spared if pruning.at_rungs else "")
 
 
 def rungs_words(results: Results) -> str:

@@ -101,7 +101,7 @@ def searches_caption(repeats: Sequence[Results]) -> str:
         f"Sweep {sweep['name']}, over whole searches: {template['network']['name']} on {data}. "
         f"{_repeats(len(counted))} of search and confirm, all trials and samplers on fresh seeds (seed = "
         f"{seeds or 'none'}). Search in each: {either(budgets)} trials per arm of at most {template['epochs']} "
-        f"epochs, {pruning_words(sweep['search'])}. Confirm in each: the best configuration of each arm by validation "
+        f"epochs, {pruning_words(sweep)}. Confirm in each: the best configuration of each arm by validation "
         f"{searched_by(sweep).words} in that search, on {seeds_words(confirm)} fresh seeds that all arms share. "
         f"{retrained(confirm)}, and of that the mean over the confirmed seeds: one score for "
         f"each arm and repeat. Shown are the mean of the scores with its {interval_words(metric)} and their standard "

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from regtune.core.records import Epoch
 
@@ -52,6 +51,8 @@ class Rung:
 
 def judged(then: Sequence[float], final: Sequence[float]) -> Rung:
     """Return how well scores at a rung, `then` [n], rank trials as they end, `final` [n], in the same order."""
+    from scipy import stats  # costs time, and most who come to this file want its numbers only
+
     n = len(then)
     if n < 3 or len(set(then)) == 1 or len(set(final)) == 1:
         return Rung(n=n, correlation=math.nan, spread=math.nan)
