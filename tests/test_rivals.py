@@ -148,7 +148,7 @@ def test_no_arm_has_less_than_the_mean_of_the_variances_that_are_known() -> None
 
 def test_verdicts_are_by_no_less_than_the_mean(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
     known = {"smooth": 1e-8, "ruined": 3e-8}
-    monkeypatch.setattr("regtune.analysis.families.beyond", lambda results, column: known)
+    monkeypatch.setattr("regtune.analysis.families.search_variances", lambda results, column: known)
     assert family(results, ACCURACY)["smooth"].beyond == pytest.approx(2e-8)
     assert family(results, ACCURACY, least=0.5)["smooth"].beyond == 0.5
 
