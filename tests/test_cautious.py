@@ -114,9 +114,7 @@ def test_where_the_best_at_a_rung_are_the_worst_at_the_end_nobody_is_ended() -> 
     asha = ends(pruner("asha"), curves)
     assert max(range(60), key=lambda n: curves[n][1]) in asha and len(asha) > 25
     first = pruner(factor=10.0)
-    assert PRUNERS.find("cautious", "pruner")(factor=10.0).rungs(30) == (
-        6,
-    )  # scores at a second one would be those of the end
+    assert CautiousAsha(factor=10.0).rungs(30) == (6,)  # scores at a second one would be those of the end
     assert ends(first, curves) == []
 
 

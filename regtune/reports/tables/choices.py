@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from regtune.core.records import SWITCH
+from regtune.core.search_space import KnobPath
 from regtune.reports.text import knob_name
 from regtune.results.loader import Results
 
@@ -30,5 +30,5 @@ def _spread(path: str, values: Sequence[Any]) -> str:
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in found):
         ends = dict.fromkeys(f"{end:.3g}" if isinstance(end, float) else str(end) for end in (min(found), max(found)))
         return "..".join(ends) + some
-    switch = {True: "on", False: "off"} if path.endswith(f".{SWITCH}") else {}
+    switch = {True: "on", False: "off"} if KnobPath.of(path).is_switch else {}
     return " ".join(f"{switch.get(value, value)} ×{count}" for value, count in Counter(found).most_common()) + some
