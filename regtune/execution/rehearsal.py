@@ -27,6 +27,7 @@ from regtune.sweep.arms import Arm
 from regtune.sweep.sweep import Sweep
 from regtune.training.build import build_network
 from regtune.training.lane import Lane
+from regtune.training.process import prepare_process
 from regtune.training.train_step import Moment
 from regtune.training.updates import Course
 
@@ -63,6 +64,7 @@ def rehearse(sweep: Sweep, splits: Splits) -> list[str]:
 
     Searched knobs are at the upper end of their range. Raises Refused for an arm that cannot take the step.
     """
+    prepare_process(sweep.arms[0].template.threads)
     notes = _redrawn(sweep.arms[0].template, splits)
     seen = [
         Rehearsed(arm=arm.name, seen=rehearse_trial(trial, splits, f"arms.{arm.name}"))

@@ -17,6 +17,7 @@ from regtune.execution.ray.cargo import Cargo
 from regtune.execution.ray.shipment import Shipment
 from regtune.storage.checkpoints import Saved
 from regtune.storage.environment import where
+from regtune.training.process import prepare_process
 
 REPORT, CHECKPOINT, WEIGHTS = "report", "checkpoint", "weights"
 GRACE = 1.1  # an attempt looks at its limit between epochs; one that hangs inside of one is ended a little later
@@ -30,6 +31,7 @@ def work(config: Plain, shipment: Shipment, pace: Pace) -> None:
     process, and the phase hands the trial out again.
     """
     trial = Trial.from_plain(json.loads(config["trial"]))
+    prepare_process(trial.threads)
     here = where() | {"node": ray.get_runtime_context().get_node_id()}
     if trial.device == "cuda" and torch.cuda.is_available():
         here["processor"] = torch.cuda.get_device_name()
