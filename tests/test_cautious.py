@@ -21,7 +21,7 @@ from regtune.cli.standing import Standing
 from regtune.core.records import Cell, Epoch, Outcome, Plain
 from regtune.execution.controller import Phase
 from regtune.execution.run import run
-from regtune.pruners import PRUNERS, Asha, Judge, Rung, judged, standard_error, unused
+from regtune.pruners import PRUNERS, Asha, CautiousAsha, Judge, Rung, judged, standard_error, unused
 from regtune.reports.tables.caption import caption, pruning_words, rungs_words
 from regtune.reports.tables.pruning import pruning_table
 from regtune.results.loader import Results, load
