@@ -4,7 +4,7 @@ BIN := .venv/bin
 # As many tests at once as there are CPUs, up to four, since a process of them takes 2 GB; tests/at_once.py has the rest.
 AT_ONCE := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: quickstart test test-slow readme environment clean
+.PHONY: quickstart test test-slow generated pictures docs environment clean
 
 quickstart: environment
 	$(BIN)/regtune trial sweeps/random_labels.toml
@@ -19,11 +19,21 @@ test: environment
 test-slow: environment
 	$(BIN)/pytest -m slow
 
-# The README's table of methods from the shelf; a test says when it is stale.
-readme: environment
-	$(BIN)/regtune list --format md > .venv/methods.md
-	sed -e '/<!-- methods:/,/<!-- end of methods/{//!d;}' -e '/<!-- methods:/r .venv/methods.md' README.md > .venv/README.md
-	cp .venv/README.md README.md
+# The parts of README.md and docs/ that are made from the code, between their markers; a test says when one is stale.
+generated: environment
+	$(BIN)/python docs/generate.py
+
+# Pictures of a run of the quickstart; the one of the report needs chromium.
+pictures: environment
+	$(BIN)/python docs/pictures.py results/quickstart
+
+# The site, in site/: open site/index.html. Its search needs a server: python3 -m http.server --directory site
+docs: .venv/docs
+	$(BIN)/mkdocs build --strict
+
+.venv/docs: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,docs]'
+	touch $@
 
 environment: .venv/installed
 

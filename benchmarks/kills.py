@@ -156,7 +156,7 @@ def check(name: str, holds: bool) -> bool:
 
 def compared(folder: Path, whole: Path, counts: Counter[str]) -> bool:
     """Print what became of a disturbed sweep beside the undisturbed one; return whether all is as it must be."""
-    from regtune.reports.tables.comparison import comparison
+    from regtune.analysis.comparison import comparison
     from regtune.results.loader import load
     from regtune.storage.log import read_log
 

@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from regtune.analysis.scores import scores
 from regtune.core.errors import Refused
 from regtune.core.records import Epoch
 from regtune.data import Pool, Splits
@@ -24,7 +25,6 @@ from regtune.execution.attempt import Pace, Report
 from regtune.execution.controller import Phase
 from regtune.execution.run import Launch, run
 from regtune.execution.turns import Task
-from regtune.reports.tables.scores import scores
 from regtune.results.loader import load
 from regtune.storage.environment import where
 from regtune.sweep.sweep import Sweep

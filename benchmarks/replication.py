@@ -25,13 +25,13 @@ import pandas as pd
 from lanes import by_lanes
 from replicas import false_verdicts, summary
 
-from regtune.analysis.repeated import repeated
+from regtune.analysis.over_searches import over_searches
+from regtune.analysis.repeats import repeated
+from regtune.analysis.scores import scores
 from regtune.core.errors import Refused
 from regtune.execution.local import run_here
 from regtune.execution.run import Launch, run
 from regtune.reports.output import repeats_in
-from regtune.reports.tables.scores import scores
-from regtune.reports.tables.searches import over_searches
 from regtune.sweep.sweep import Sweep
 
 COLUMNS = {"difference_low": "low", "difference_high": "high"}

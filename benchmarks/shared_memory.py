@@ -24,7 +24,7 @@ from tabulate import tabulate
 from regtune.core.records import Trial
 from regtune.data import Examples, Place, Pool, Splits
 from regtune.data.fashion_mnist import FashionMnist
-from regtune.execution.ray.shipment import Shipment
+from regtune.execution.ray.transfer import Shipment
 from regtune.training.trainer import train
 
 WORKERS = 8

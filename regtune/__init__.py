@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from regtune.core.version import __version__
 
 if TYPE_CHECKING:
+    from regtune.analysis.comparison import comparison as table
     from regtune.core.knobs import knob
     from regtune.core.records import Trial
     from regtune.data import Dataset
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from regtune.optimizers import Optimizer
     from regtune.pruners import Pruner
     from regtune.regularizers import Regularizer
-    from regtune.reports.tables.comparison import comparison as table
     from regtune.results.loader import load
     from regtune.samplers import Sampler
     from regtune.sweep.sweep import Sweep
@@ -59,7 +59,7 @@ _HOMES = {
     "load": ("regtune.results.loader", "load"),
     "load_network": ("regtune.execution.export", "load_network"),
     "run": ("regtune.execution.run", "run"),
-    "table": ("regtune.reports.tables.comparison", "comparison"),
+    "table": ("regtune.analysis.comparison", "comparison"),
     "train": ("regtune.training.trainer", "train"),
 }
 

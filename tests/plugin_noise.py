@@ -29,7 +29,11 @@ class Wild(Network):
         default="none", legal=("none", "dropout", "dropout_always", "numpy", "random", "own"), meaning="noise"
     )
     batch_norm: bool = knob(default=False, meaning="BatchNorm")
-    returns: str = knob(default="logits", legal=("logits", "tuple", "flat", "one_class", "deep"), meaning="what comes")
+    returns: str = knob(
+        default="logits",
+        legal=("logits", "tuple", "flat", "one_class", "deep", "softmax", "log_softmax"),
+        meaning="what comes",
+    )
 
     def build(self, *, shape: tuple[int, int, int], classes: int) -> nn.Module:
         return _Wild(self, shape, classes)
@@ -49,6 +53,7 @@ class _Wild(nn.Module):
         h = self.noisy(self.hidden(h, bend))
         logits = self.head(h)
         ways = {"tuple": (logits, h), "flat": logits.flatten(), "deep": logits[:, None]}
+        ways |= {"softmax": logits.softmax(1), "log_softmax": logits.log_softmax(1)}
         return ways.get(self.value.returns, logits)
 
     def noisy(self, h: Tensor) -> Tensor:
@@ -111,7 +116,7 @@ class Wrong(Regularizer):
 
     what: str = knob(
         default="augment",
-        legal=("augment", "targets", "bend", "penalty", "signature", "raises", "few", "stop"),
+        legal=("augment", "targets", "bend", "penalty", "signature", "raises", "few", "stop", "nan", "infinite"),
         meaning="what is wrong",
     )
 
@@ -126,7 +131,9 @@ class Wrong(Regularizer):
         return x.mean(0, keepdim=True) if self.what == "bend" else x
 
     def penalty(self, step: Forward) -> Number:
-        return step.logits.square().mean(0) if self.what == "penalty" else 0.0
+        if self.what == "penalty":
+            return step.logits.square().mean(0)
+        return {"nan": math.nan, "infinite": math.inf}.get(self.what, 0.0) * step.logits.square().mean()
 
     def stop(self, epochs: Any) -> bool:
         if self.what == "stop":
@@ -140,6 +147,14 @@ class WrongSignature(Regularizer):
 
     def augment(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]  # that is the mistake
         return x, y
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hookless(Regularizer):
+    """Has a method that is called like no hook, and so is never called."""
+
+    def regularization_loss(self, step: Forward) -> Number:
+        return step.logits.square().mean()
 
 
 class Moving(Examples):

@@ -96,7 +96,7 @@ def test_heavy_libraries_stay_in_their_rooms(file: Path) -> None:
     [
         ("regtune", ["torch", "ray", "pandas", "optuna"]),
         (
-            "regtune.results.loader, regtune.reports.tables.comparison, regtune.statistics, regtune.analysis.budget",
+            "regtune.results.loader, regtune.analysis.comparison, regtune.statistics, regtune.analysis.budget",
             ["torch", "ray", "sklearn", "statsmodels"],
         ),
         (

@@ -17,10 +17,10 @@ import pandas as pd
 import pytest
 import ray
 
+from regtune.analysis.comparison import comparison
 from regtune.data import Examples, Place, Splits
-from regtune.execution.ray.shipment import Shipment
+from regtune.execution.ray.transfer import Shipment
 from regtune.execution.run import run
-from regtune.reports.tables.comparison import comparison
 from regtune.results.loader import load
 from regtune.storage.log import read_log
 from regtune.sweep.sweep import Sweep
@@ -39,7 +39,7 @@ import hashlib
 import os
 from dataclasses import dataclass
 import torch
-from regtune.execution.ray.shipment import Shipment
+from regtune.execution.ray.transfer import Shipment
 from regtune.regularizers import Regularizer
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,13 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+from regtune.analysis.comparison import comparison
 from regtune.cli.shipped import sweep_files
 from regtune.core.errors import Refused
 from regtune.core.records import Epoch, Outcome
 from regtune.execution.preflight import examine
 from regtune.execution.run import run
 from regtune.reports.formats import markdown
-from regtune.reports.tables.comparison import comparison
 from regtune.results.loader import load
 from regtune.samplers import frozen
 from regtune.samplers.tpe import STARTUP

@@ -9,17 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from regtune.analysis.budget import ledger
+from regtune.analysis.budget import budget, ledger
+from regtune.analysis.comparison import comparison
+from regtune.analysis.metrics import metrics
+from regtune.analysis.scores import scores
 from regtune.analysis.spread import spread
+from regtune.analysis.tuning import tuning
 from regtune.core.records import Plain
 from regtune.execution.run import run
-from regtune.reports.tables.budget import budget, budget_as_text
+from regtune.reports.tables.budget import budget_as_text
 from regtune.reports.tables.catalog import tables
-from regtune.reports.tables.comparison import comparison
-from regtune.reports.tables.metrics import metrics, metrics_as_text
+from regtune.reports.tables.metrics import metrics_as_text
 from regtune.reports.tables.pruning import pruning_table
-from regtune.reports.tables.scores import scores, scores_as_text
-from regtune.reports.tables.tuning import tuning
+from regtune.reports.tables.scores import scores_as_text
 from regtune.results.loader import Results, load, right_answers
 from regtune.statistics.crossed_bootstrap import crossed_intervals
 from regtune.statistics.power import further_seeds

@@ -16,15 +16,16 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from regtune.analysis.families import family, others
+from regtune.analysis.metrics import metrics
+from regtune.analysis.over_searches import over_searches
 from regtune.core.metric import ACCURACY, ECE, NLL
 from regtune.reports.figures.catalog import drawn
 from regtune.reports.output import printed
 from regtune.reports.page.report import page
 from regtune.reports.tables.answer import answer
 from regtune.reports.tables.catalog import tables
-from regtune.reports.tables.metrics import metrics, metrics_as_text
-from regtune.reports.tables.searches import over_searches, searches_as_text
-from regtune.reports.tables.searches_caption import searches_caption, searches_sentences
+from regtune.reports.tables.metrics import metrics_as_text
+from regtune.reports.tables.repeats import searches_as_text, searches_caption, searches_sentences
 from regtune.results.loader import Results, load
 from regtune.statistics import compare
 from regtune.statistics.directions import compare_with

@@ -14,17 +14,16 @@ from regtune.cli.disk import largest, weights_words
 from regtune.cli.dry_run import forecast
 from regtune.core.errors import Refused
 from regtune.core.metric import METRICS
-from regtune.core.records import Cell, Outcome, Plain, Trial
+from regtune.core.records import Cell, Outcome, Trial
 from regtune.data import Place
 from regtune.execution.attempt import Report
 from regtune.execution.controller import Phase
 from regtune.execution.kept_weights import KeptWeights
 from regtune.results.loader import load
-from regtune.search.scheduler import Asked, Listed
 from regtune.storage.checkpoints import Checkpoints, Saved
 from regtune.sweep.sweep import Sweep
 from regtune.training.build import load_data
-from tests.conftest import small_trial
+from tests.boards import Rows, Twins
 from tests.resuming import SMALL, Stopped, by_cell, ran, read, rows_of, stop_at
 from tests.test_board import epoch
 
@@ -91,41 +90,13 @@ def test_another_word_is_refused(tmp_path: Path) -> None:
         Sweep.read(tmp_path / "small.toml")
 
 
-class Twins(Listed):
-    """Two arms that hold the same trials of confirm."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.plan(Cell(arm, "confirm", n) for n in range(3) for arm in ("a", "b"))
-
-    def at(self, cell: Cell) -> Asked:
-        return Asked(cell, small_trial(seed=cell.number), {})
-
-    def knows(self, cell: Cell) -> bool:
-        return self.has(cell)
-
-    def end(self, cell: Cell, outcome: Outcome) -> None:
-        pass
-
-
-class Rows:
-    """A log in memory, beside a folder."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.rows: list[Plain] = []
-
-    def append(self, event: str, fields: Plain) -> None:
-        self.rows.append({"event": event, "time": 0.0, **fields})
-
-
 @pytest.mark.parametrize("metric", ["accuracy", "nll"])
 @pytest.mark.parametrize("accuracies", list(itertools.permutations((0.2, 0.5, 0.5))))
 def test_twins_both_have_their_best_in_any_order(accuracies: Sequence[float], metric: str, tmp_path: Path) -> None:
     """By loss the order is another: it is the number here."""
     log = Rows(tmp_path / "log.jsonl")
     weights = KeptWeights(Checkpoints(tmp_path / "weights"), metric=METRICS[metric], only_best=True)
-    phase = Phase(board=Twins(), log=log, retries=1, weights=weights)
+    phase = Phase(board=Twins("confirm", 3), log=log, retries=1, weights=weights)
     trained = 0
     while (task := phase.ask()) is not None:
         number, trained = task.cell.number, trained + 1
@@ -140,7 +111,7 @@ def test_twins_both_have_their_best_in_any_order(accuracies: Sequence[float], me
 def test_weights_of_a_trial_that_failed_in_the_end_go(tmp_path: Path) -> None:
     log = Rows(tmp_path / "log.jsonl")
     weights = KeptWeights(Checkpoints(tmp_path / "weights"), metric=METRICS["accuracy"], only_best=True)
-    phase = Phase(board=Twins(), log=log, retries=1, weights=weights)
+    phase = Phase(board=Twins("confirm", 3), log=log, retries=1, weights=weights)
     task = phase.ask()
     assert task is not None
     phase.take(task.cell, Report(weights=Saved(id=task.trial.id, epoch=1, content=b"")), {})

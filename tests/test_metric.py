@@ -17,7 +17,10 @@ from ray.tune.schedulers import AsyncHyperBandScheduler
 from scipy import stats
 
 from regtune.analysis.budget import optimism
+from regtune.analysis.columns import metric_of
+from regtune.analysis.comparison import comparison
 from regtune.analysis.sweeps import together
+from regtune.analysis.tuning import tuning
 from regtune.analysis.verdicts import against_baseline
 from regtune.cli.progress import Progress
 from regtune.core.errors import Refused
@@ -33,10 +36,7 @@ from regtune.reports.figures.pairs import frame as pairs_frame
 from regtune.reports.output import printed
 from regtune.reports.page.report import page
 from regtune.reports.tables.catalog import tables
-from regtune.reports.tables.comparison import comparison
-from regtune.reports.tables.rows import metric_of
 from regtune.reports.tables.sweeps import caption_over_sweeps, table_over_sweeps
-from regtune.reports.tables.tuning import tuning
 from regtune.results.loader import Results, load
 from regtune.search.confirm import ConfirmBoard
 from regtune.search.search import SearchBoard

@@ -19,7 +19,6 @@ from regtune.data._cache import cached
 from regtune.data._examples import Examples
 from regtune.data._splits import Pool
 from regtune.execution.attempt import is_fault
-from regtune.storage import environment as machine
 from tests.command_line import called
 from tests.resuming import SMALL, assert_same_results, ran, rows_of
 
@@ -61,10 +60,7 @@ def test_what_is_no_want_of_room_is_left_as_it_is() -> None:
     assert not is_fault(PermissionError(errno.EACCES, "no"))
 
 
-def test_a_run_whose_log_finds_no_room_ends_in_one_line_and_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(machine, "_printed", lambda *command: None)  # git would leave its lock behind
+def test_a_run_whose_log_finds_no_room_ends_in_one_line_and_goes_on(tmp_path: Path) -> None:
     (tmp_path / "small.toml").write_text(SMALL)
     with files_of_at_most(12_000):
         done = called("run", "small.toml", "--in-process", folder=tmp_path)

@@ -14,10 +14,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from regtune.analysis.comparison import comparison
 from regtune.core.records import Plain
 from regtune.execution.ray.nodes import Need
 from regtune.execution.run import run
-from regtune.reports.tables.comparison import comparison
 from regtune.results.loader import load
 from regtune.storage.log import read_log
 from regtune.sweep.sweep import Sweep

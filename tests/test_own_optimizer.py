@@ -15,7 +15,7 @@ import torch
 from regtune.cli.catalog import cards, others
 from regtune.core.errors import Refused
 from regtune.core.knobs import plain_settings
-from regtune.core.sources import fingerprint
+from regtune.core.sources import plugin_fingerprint
 from regtune.execution.preflight import examine
 from regtune.execution.ray.package import packed
 from regtune.execution.retry import _uses
@@ -122,7 +122,7 @@ def test_it_is_listed_and_has_a_card() -> None:
 def test_a_sweep_searches_its_knobs_and_is_examined(tmp_path: Path) -> None:
     sweep = read(tmp_path, SIGNED)
     assert "optimizer.beta" in sweep.arms[0].space
-    assert sweep.plain()["plugins"] == {PLUGINS[0]: fingerprint(PLUGINS[0])}
+    assert sweep.plain()["plugins"] == {PLUGINS[0]: plugin_fingerprint(PLUGINS[0])}
     examine(sweep)
     assert _uses(sweep, sweep.arms[0], PLUGINS[0]), "what is trained again where the plugin was mended"
     log = ran(tmp_path, SIGNED)

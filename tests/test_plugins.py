@@ -13,8 +13,11 @@ import pytest
 
 from regtune.core.errors import Refused
 from regtune.core.plugins import find_beside, name_of_plugin, spec_of
-from regtune.core.sources import fingerprint, plugin_paths, same_sources, shipped_paths
+from regtune.core.sources import changed_modules, plugin_fingerprint, plugin_paths, same_sources, shipped_paths
+from regtune.data import Place
 from regtune.execution.ray.package import packed
+from regtune.execution.reproduce import repeat
+from regtune.regularizers import REGULARIZERS, check_hooks
 from regtune.storage.log import read_log
 from regtune.sweep.sweep import Sweep
 from tests.conftest import write_log
@@ -60,20 +63,20 @@ def test_what_a_plugin_imports_is_part_of_it_and_nothing_that_is_installed(folde
     find_beside(["outer"], folder)
     assert plugin_paths("outer") == {name: folder / f"{name}.py" for name in ("outer", "effect", "deeper")}
     effect, deeper = sha(folder / "effect.py")[:8], sha(folder / "deeper.py")[:8]
-    assert fingerprint("outer") == f"{sha(folder / 'outer.py')[:16]} deeper={deeper} effect={effect}"
+    assert plugin_fingerprint("outer") == f"{sha(folder / 'outer.py')[:16]} deeper={deeper} effect={effect}"
     assert shipped_paths(["outer", "effect"]) == [folder / f"{name}.py" for name in ("outer", "effect", "deeper")]
 
 
 def test_the_fingerprint_of_a_plugin_that_imports_nothing_of_the_user_s_is_what_it_was(folder: Path) -> None:
     (folder / "alone.py").write_text("import json\nimport torch\nfrom regtune.regularizers import Regularizer\n")
     find_beside(["alone"], folder)
-    assert fingerprint("alone") == sha(folder / "alone.py")[:16]
+    assert plugin_fingerprint("alone") == sha(folder / "alone.py")[:16]
     pack = folder / "pack"
     (pack / "inner").mkdir(parents=True)
     (pack / "__init__.py").write_text("from .part import x\nfrom . import inner\n")
     (pack / "part.py").write_text("from pack.inner import x\n")
     (pack / "inner" / "__init__.py").write_text("x = 1\n")
-    assert fingerprint("pack") == sha(*sorted(pack.rglob("*.py")))[:16]
+    assert plugin_fingerprint("pack") == sha(*sorted(pack.rglob("*.py")))[:16]
     assert shipped_paths(["pack"]) == [pack]
 
 
@@ -113,6 +116,83 @@ def test_a_change_in_what_a_plugin_imports_is_refused(folder: Path) -> None:
     more = WITH_OUTER.replace("trials = 2", "trials = 3")
     with pytest.raises(Refused, match=r"differs in plugins\.outer: \w+ deeper=\w+ effect=(\w+) -> \w+ deeper=\w+ "):
         ran(folder, more)
+
+
+def test_a_row_that_differs_names_the_module_that_was_changed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = ran(folder, WITH_OUTER)
+    rows = read_log(log)[0]
+    for row in rows:
+        if row["event"] == "epoch":
+            row["epoch"]["val_loss"] += 1e-9
+        elif row["event"] == "ended" and row["cell"] == ["outer", "search", 1]:
+            row["outcome"]["status"] = "failed"
+    write_log(log, rows)
+
+    def said(cell: str) -> tuple[int, str]:
+        return repeat(log.parent, cell, Place()), capsys.readouterr().out.splitlines()[-1]
+
+    code, line = said("outer/search/0")
+    assert (code, line) == (1, "not identical although software and processor are the same")
+    assert said("outer/search/1")[1] == "it did not raise here"
+    (folder / "deeper.py").write_text("def same(x): return 1 * x\n")
+    assert said("outer/search/0") == (3, "not comparable bit for bit, because plugin outer was changed in deeper")
+    assert said("outer/search/1")[1] == "it did not raise here; since then plugin outer was changed in deeper"
+    write_log(log, [row | {"data": "others"} if row["event"] == "header" else row for row in rows])
+    assert said("outer/search/0")[1].endswith("plugin outer was changed in deeper; the data are others")
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "names"),
+    [
+        ("12 a=1", "12 a=1", []), ("12", "12 a=1", []), ("12 a=1", "13 a=1", ["outer"]),
+        ("12 a=1 b=2", "12 a=2 c=2", ["a", "b", "c"]), ("", "12", ["outer"]),
+    ],
+)  # fmt: skip
+def test_by_which_modules_fingerprints_differ(before: str, now: str, names: list[str]) -> None:
+    assert changed_modules("outer", before, now) == names
+
+
+SLIPS = '''
+from dataclasses import dataclass
+from regtune.regularizers import Regularizer
+
+@dataclass(frozen=True, kw_only=True)
+class Alone(Regularizer):
+    """Has a method of some name, and may call it."""
+
+    def {name}(self, step):
+        return 0.0 * step.logits.mean()
+
+    def penalty(self, step):
+        return sum(self.{called}(step) for _ in range(1))
+
+    def other(self, step):
+        return 0.0
+
+    def _penality(self, step):
+        return 0.0
+'''
+
+
+@pytest.mark.parametrize(
+    ("name", "called", "near"),
+    [("penality", "other", "penalty"), ("Penalty", "other", "penalty"), ("scheduler", "other", "schedule")],
+)
+def test_a_misspelt_hook_is_refused_unless_the_method_calls_it(name: str, called: str, near: str, folder: Path) -> None:
+    text = WITH_OUTER.replace("outer", "alone")
+    (folder / "alone.py").write_text(SLIPS.format(name=name, called=called))
+    with pytest.raises(
+        Refused, match=rf"regularizer alone: .* given {name!r}, which nothing calls \(did you mean {near!r}"
+    ):
+        read(folder, text)
+    sys.modules.pop("alone")
+    (folder / "alone.py").write_text(SLIPS.format(name=name, called=name))
+    assert read(folder, text).arm("alone").template.recipe == ({"name": "alone"},)
+
+
+@pytest.mark.parametrize("name", sorted(REGULARIZERS.all()))
+def test_no_method_of_the_shelf_has_a_misspelt_hook(name: str) -> None:
+    check_hooks(REGULARIZERS.all()[name])
 
 
 def test_a_log_that_knows_a_plugin_by_its_own_file_goes_on_and_then_knows_all_of_it(folder: Path) -> None:
@@ -156,7 +236,7 @@ def test_a_plugin_given_by_its_file_is_that_file(folder: Path, tmp_path: Path, m
     monkeypatch.chdir(tmp_path)
     (tmp_path / "small.toml").write_text(WITH_OUTER.partition("\n")[2])
     assert name_of_plugin("./mine/outer.py") == "outer"
-    assert Sweep.read("small.toml", ("outer",)).plain()["plugins"] == {"outer": fingerprint("outer")}
+    assert Sweep.read("small.toml", ("outer",)).plain()["plugins"] == {"outer": plugin_fingerprint("outer")}
     (folder / "pack").mkdir()
     (folder / "pack" / "__init__.py").write_text("")
     assert name_of_plugin("mine/pack") == "pack"

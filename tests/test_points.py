@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
+from regtune.analysis.tuning import searched
 from regtune.core.errors import Refused
 from regtune.core.halving import Score, Selection, place
 from regtune.core.neighbours import neighbours
 from regtune.core.resampling import draws
 from regtune.core.selection import Scored
 from regtune.execution.recovery import Lives
-from regtune.reports.tables.tuning import searched, tuning_caption
+from regtune.reports.tables.tuning import tuning_caption
 from regtune.results.loader import load
 from regtune.search.search import SearchBoard
 from regtune.search.select import SelectBoard

@@ -12,6 +12,7 @@ import pytest
 from ray.tune.schedulers import AsyncHyperBandScheduler
 from rich.console import Console
 
+from regtune.analysis.comparison import comparison
 from regtune.cli.plan import planned
 from regtune.cli.progress import Progress
 from regtune.core.interval import Interval
@@ -20,7 +21,6 @@ from regtune.core.records import Cell, Outcome
 from regtune.execution.run import run
 from regtune.pruners import PRUNERS, FixedEpochs
 from regtune.reports.formats import markdown
-from regtune.reports.tables.comparison import comparison
 from regtune.results.loader import Results, load
 from regtune.search.search import Entry, SearchBoard
 from regtune.search.select import best_first

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from regtune.analysis.comparison import comparison
 from regtune.cli.dry_run import forecast
 from regtune.cli.plan import planned
 from regtune.cli.progress import Progress
 from regtune.core.errors import Refused
 from regtune.core.records import Cell, Outcome
 from regtune.reports.formats import markdown
-from regtune.reports.tables.comparison import comparison
 from regtune.results.loader import load
 from regtune.search.confirm import ConfirmBoard
 from regtune.search.scheduler import Asked

@@ -1,4 +1,4 @@
-"""The README's commands and code are run as they stand, in an empty folder."""
+"""The commands and code of the README and of docs are run as they stand, in one folder, page after page."""
 
 from __future__ import annotations
 
@@ -12,23 +12,18 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from regtune.cli.catalog import markdown
+from regtune.analysis.scores import scores
 from regtune.reports.brief import by_importance
 from regtune.reports.narrow import flowed, narrow
 from regtune.reports.tables.answer import answer_lines
-from regtune.reports.tables.scores import scores, scores_as_text
+from regtune.reports.tables.scores import scores_as_text
 from regtune.results.loader import load
 from regtune.sweep.sweep import Sweep
 from tests.command_line import called
+from tests.pages import PAGES, ROOT, blocks
 
-ROOT = Path(__file__).resolve().parent.parent
-README = (ROOT / "README.md").read_text()
 SCRIPT = Path(sys.executable).parent / "regtune"
 HANGS = 3_000  # seconds: a sweep of three minutes took thirteen where other tests had both of two slow cores
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
 
 
 def commands(text: str) -> list[list[str]]:
@@ -37,10 +32,11 @@ def commands(text: str) -> list[list[str]]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder in which the README's files lie and its first block of commands has run."""
+    """Return a folder with the files that the pages name and the sweep files that ship."""
     where = tmp_path_factory.mktemp("reader")
     (where / "shrink.py").write_text(next(b for b in blocks("python") if "class ShrinkInputs" in b))
     (where / "shrink.toml").write_text(next(b for b in blocks("toml") if "shrink_inputs" in b))
+    (where / "mine.toml").write_text(next(b for b in blocks("toml") if "staircase" in b))
     run(["regtune", "init", "my-sweeps"], where)
     return where
 
@@ -62,7 +58,7 @@ def run(words: list[str], where: Path) -> str:
 
 @pytest.fixture(scope="module")
 def printed(folder: Path) -> dict[str, str]:
-    """Run every command of the README in order; return what each printed, of a kind also the first."""
+    """Run every command of the pages in order; return what each printed, of a kind also the first."""
     done = []
     for block in blocks("bash"):
         for words in commands(block):
@@ -73,7 +69,7 @@ def printed(folder: Path) -> dict[str, str]:
     return {" ".join(words[1:until]): text for words, text in reversed(done) for until in (None, 3)}
 
 
-def test_every_command_of_the_readme_runs(printed: dict[str, str]) -> None:
+def test_every_command_of_the_pages_runs(printed: dict[str, str]) -> None:
     assert "shrink_inputs" in printed["list --plugin"]
     assert "7 arms; 200 training, 397 validation, 1000 test" in printed["check my-sweeps/quickstart.toml"]
     assert "pruning after epochs: none" in printed["plan my-sweeps/quickstart.toml"]
@@ -83,6 +79,8 @@ def test_every_command_of_the_readme_runs(printed: dict[str, str]) -> None:
     assert "identical: every number of" in printed["trial results/quickstart"]
     assert re.search("^shrink  ", printed["run shrink.toml"], flags=re.MULTILINE)
     assert "wrote net/baseline.pt" in printed["export results/quickstart"]
+    assert "mine.toml: ok, 4 arms" in printed["check mine.toml"]
+    assert "Bends: " in printed["list networks mixup"]
 
 
 @pytest.mark.usefixtures("printed")
@@ -101,15 +99,21 @@ def test_quickstart_keeps_its_promises(folder: Path) -> None:
     assert found["arm"][found["verdict"] == "worse"].to_list() == ["shifts"]
 
 
-def test_the_python_example_runs(folder: Path) -> None:
-    code = next(b for b in blocks("python") if "import Sweep, train" in b)
+@pytest.mark.usefixtures("printed")
+@pytest.mark.parametrize("code", blocks("python"))
+def test_every_python_example_runs(folder: Path, code: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
-    accuracy, status = done.stdout.split()
-    assert float(accuracy) > 0.8
-    assert status == "ok"
+    if "import Sweep, train" in code:
+        accuracy, status = done.stdout.split()
+        assert float(accuracy) > 0.8
+        assert status == "ok"
+    if "import load, table" in code:
+        assert re.search(r"^\d +mixup +better ", done.stdout, flags=re.MULTILINE)
+    if "import load_network" in code:
+        assert done.stdout == "torch.Size([2, 10])\n"
 
 
-def test_the_cocktail_of_the_readme_can_be_added_to_its_sweep_file(tmp_path: Path) -> None:
+def test_the_cocktail_of_the_pages_can_be_added_to_the_sweep_file_of_the_readme(tmp_path: Path) -> None:
     path = tmp_path / "cocktail.toml"
     path.write_text("\n".join(next(b for b in blocks("toml") if word in b) for word in ("baseline = {}", "one_of")))
     assert list(Sweep.read(path).arm("cocktail").space)[1:] == [
@@ -123,7 +127,7 @@ def test_the_table_is_the_published_one_of_the_sweep_that_ships(folder: Path) ->
     """Word for word what quickstart wrote then; what it writes now begins with the same arms and columns."""
     written = (folder / "results" / "quickstart" / "table.md").read_text()
     published = (ROOT / "results" / "published" / "quickstart.md").read_text()
-    assert published.partition("\n\nWhich arms beat baseline in ")[0] in README
+    assert published.partition("\n\nWhich arms beat baseline in ")[0] in PAGES["docs/results.md"]
     sweep = tomllib.loads((ROOT / "sweeps" / "quickstart.toml").read_text())
     first = ["arm", *sweep["arms"]] * 3
     assert arms(published) == arms(written)
@@ -155,11 +159,6 @@ def arms(text: str) -> list[str]:
 
 def headers(text: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.split("|")] for line in text.splitlines() if line.startswith("| arm")]
-
-
-def test_the_table_of_methods_is_that_of_the_shelf() -> None:
-    table = README.partition("<!-- methods: make readme -->\n")[2].partition("<!-- end of methods -->")[0]
-    assert table == markdown(), "the README's table of methods is stale: run `make readme`"
 
 
 def test_the_make_targets_are_the_commands_of_the_readme() -> None:

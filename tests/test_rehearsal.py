@@ -150,6 +150,23 @@ def test_noise_in_evaluation_is_told_too(tmp_path: Path) -> None:
     assert evaluation.startswith("every arm: evaluation draws random numbers")
 
 
+def test_outputs_that_are_probabilities_are_told(tmp_path: Path) -> None:
+    (said,) = checked(swept(tmp_path, "l2 = { l2 = {} }", 'returns = "softmax"'))
+    assert said.startswith("every arm: the outputs of the network are probabilities, from 0 to 1 with a sum of 1; ")
+    assert checked(swept(tmp_path, network='returns = "log_softmax"')) == [], "whose softmax is that of the logits"
+
+
+@pytest.mark.parametrize(("what", "value"), [("nan", "nan"), ("infinite", "inf")])
+def test_an_objective_that_is_no_number_at_the_first_step_is_told(what: str, value: str, tmp_path: Path) -> None:
+    (said,) = checked(swept(tmp_path, f'good = {{ l2 = {{}} }}\nours = {{ wrong = {{ what = "{what}" }} }}'))
+    assert said.startswith(f"arms.ours: the objective of the first step is {value}, before any update")
+
+
+def test_a_method_without_a_hook_is_told(tmp_path: Path) -> None:
+    (said,) = checked(swept(tmp_path, "good = { l2 = {} }\nours = { l2 = {}, hookless = {} }"))
+    assert said.startswith("arms.ours.hookless: it has none of the hooks (prepare, augment, ")
+
+
 def test_a_switched_method_and_each_of_a_group_are_rehearsed(tmp_path: Path) -> None:
     arm = "group = { one_of = { mixup = {}, pixel_noise = {}, l2 = {} } }\nl1 = { switch = true }"
     sweep = swept(tmp_path, f"[arms.ours]\n{arm}")

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from scipy import stats
 from statsmodels.stats.weightstats import DescrStatsW
 
+from regtune.analysis.over_searches import over_searches
+from regtune.analysis.scores import scores
 from regtune.core.errors import Refused
 from regtune.reports.output import printed
 from regtune.reports.tables.catalog import tables
-from regtune.reports.tables.scores import scores, scores_as_text
-from regtune.reports.tables.searches import over_searches, searches_as_text
+from regtune.reports.tables.repeats import searches_as_text
+from regtune.reports.tables.scores import scores_as_text
 from regtune.results.loader import Results, load
 from regtune.statistics.relevance import Relevance, relevance
 from regtune.storage.compatibility import changed

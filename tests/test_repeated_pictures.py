@@ -14,7 +14,7 @@ from PIL import Image
 from regtune.data import Dataset, Examples, Place, Pool, Splits, repeated, unequal
 from regtune.execution.export import export
 from regtune.execution.preflight import examine, remarks
-from regtune.execution.ray.shipment import Shipment
+from regtune.execution.ray.transfer import Shipment
 from regtune.execution.run import run
 from regtune.results.loader import load
 from regtune.sweep.sweep import Sweep
@@ -96,7 +96,7 @@ def test_a_picture_under_two_classes_is_said_with_their_names(tmp_path: Path) ->
 
 def test_unequal_classes_are_said_by_name_and_share(tmp_path: Path) -> None:
     words = np.array(["many"] * 90 + ["few"] * 10 + ["some"] * 20)
-    npz(tmp_path, x=bytes_of(0, 120, 4, 4), y=words, x_test=bytes_of(1, 9, 4, 4), y_test=words[80:89])
+    npz(tmp_path, x=bytes_of(0, 120, 4, 4), y=words, x_test=bytes_of(1, 9, 4, 4), y_test=words[85:105:2][:9])
     (line,) = said_of(tmp_path, NPZ)
     assert line.startswith(
         "data npz: classes are unequal: class many has 75 % (75) of the training examples, class few"
@@ -110,6 +110,40 @@ def test_a_factor_of_two_is_where_unequal_begins(counts: list[int], said: bool) 
     part = Examples.of(images=torch.zeros(len(labels), 1, 2, 2), labels=labels)
     lines = unequal(Splits(train=part, validation=part, test=None, classes=len(counts)))
     assert bool(lines) == said
+
+
+def test_classes_without_a_test_example_are_said_by_check_and_run(tmp_path: Path) -> None:
+    words = np.array(["one", "two", "three", "four"] * 20)
+    npz(tmp_path, x=bytes_of(0, 80, 4, 4), y=words, x_test=bytes_of(1, 8, 4, 4), y_test=words[:2].repeat(4))
+    line = (
+        "data npz: no test example is of class four, class three: accuracy on the test split says nothing of them; add "
+        "examples, or leave the class out"
+    )
+    assert said_of(tmp_path, NPZ) == [line]
+    sweep, said = sweep_on(tmp_path, NPZ), list[str]()
+    with pytest.raises(RuntimeError, match="the phase ended before"):
+        run(sweep, tmp_path / "results", say=said.append, place=Place(root=tmp_path), launch=lambda *given: None)
+    assert said == [line]
+
+
+LEVELS = {
+    1: "training pictures are nearly black: the largest value of all is 1 of 255",  # [0, 1], then integers
+    16: "training pictures are nearly black: the largest value of all is 16 of 255",  # digits as scikit-learn has them
+    26: "",
+    0: "all pixels of the training pictures are 0: there is nothing to learn from",
+}
+
+
+@pytest.mark.parametrize("floats", [False, True])
+@pytest.mark.parametrize("high", LEVELS)
+def test_pictures_that_are_nearly_black_are_said(high: int, floats: bool, tmp_path: Path) -> None:
+    """A float of 255 levels was scaled twice: it ends at 1 / 255."""
+    x = (bytes_of(0, 120, 4, 4) % (high + 1)).astype(np.uint8)
+    npz(tmp_path, x=(x / 255).astype(np.float32) if floats else x, y=labels_of(120, 4))
+    words = LEVELS[high].replace("16 of 255", "0.0627451 of 1").replace("1 of 255", "0.00392157 of 1")
+    lines = [line for line in said_of(tmp_path, NPZ) if "pixel for pixel" not in line]
+    assert len(lines) == bool(words)
+    assert all(line.startswith(f"data npz: {words if floats else LEVELS[high]}") for line in lines)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,8 @@ from scipy import stats
 from typer.testing import CliRunner
 
 from regtune.__main__ import app
-from regtune.analysis.repeated import repeated
+from regtune.analysis.over_searches import over_searches
+from regtune.analysis.repeats import repeated
 from regtune.cli.dry_run import forecast_all
 from regtune.cli.plan import planned
 from regtune.cli.progress import Progress
@@ -34,8 +35,7 @@ from regtune.execution.run import run
 from regtune.reports.formats import SWEEPS
 from regtune.reports.output import printed, repeats_in, write_folder
 from regtune.reports.page.sections import sections
-from regtune.reports.tables.searches import over_searches, searches_as_text
-from regtune.reports.tables.searches_caption import searches_caption, searches_sentences
+from regtune.reports.tables.repeats import searches_as_text, searches_caption, searches_sentences
 from regtune.results.loader import Results, load
 from regtune.samplers import SAMPLERS
 from regtune.search.search import SearchBoard

@@ -10,13 +10,13 @@ import pytest
 import torch
 from rich.console import Console
 
+from regtune.analysis.comparison import comparison
 from regtune.cli.plan import planned
 from regtune.core.errors import Refused
 from regtune.core.records import Epoch, Trial
 from regtune.data import joined
 from regtune.execution.run import run
 from regtune.reports.formats import markdown
-from regtune.reports.tables.comparison import comparison
 from regtune.results.loader import load, right_answers
 from regtune.storage.log import read_log
 from regtune.sweep.sweep import Sweep

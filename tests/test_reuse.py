@@ -15,11 +15,12 @@ import torch
 from rich.console import Console
 
 from regtune.analysis.budget import ledger
+from regtune.analysis.comparison import comparison
 from regtune.cli.dry_run import forecast
 from regtune.core.errors import Refused
 from regtune.core.records import Cell, Plain
 from regtune.core.taken import REUSED, origin
-from regtune.data import Examples, Pool, fingerprint
+from regtune.data import Examples, Pool, data_fingerprint
 from regtune.execution.attempt import Report
 from regtune.execution.controller import Phase
 from regtune.execution.limits import trained_seconds
@@ -29,16 +30,16 @@ from regtune.execution.reuse import Reused, reusing
 from regtune.execution.run import run
 from regtune.execution.trained import Run, Trained
 from regtune.reports.tables.budget import budget_caption
-from regtune.reports.tables.comparison import comparison
 from regtune.results.loader import load
 from regtune.storage.checkpoints import Checkpoints
 from regtune.storage.log import read_log, sealed
 from regtune.sweep.sweep import Sweep
+from tests.boards import Twins
 from tests.command_line import called
 from tests.resuming import SMALL, Stopped, rows_of, stop_at, table_of_epochs, table_of_trials, trained_epochs
 from tests.test_board import epoch, finished
 from tests.test_rebuilt import Memory
-from tests.test_trained import A0, B0, Two
+from tests.test_trained import A0, B0
 
 # Two arms through search, whose trials are pruned, select and confirm; and with their rivals and the copy.
 FULL = (
@@ -238,7 +239,7 @@ def test_what_was_pruned_by_another_rule_is_trained(full: Path, tmp_path: Path) 
 def test_what_was_pruned_there_and_is_not_here_is_trained_to_its_end() -> None:
     """As where those that it was pruned against are not in this sweep; the board here ends none."""
     rows: list[Plain] = []
-    known, board = Trained(()), Two()
+    known, board = Trained(()), Twins()
     there = origin("there", A0)
     run_there = Run(A0, [epoch(1, 0.4)], {"host": "there"}, folder="there", origin=there)
     known.lend({board.at(A0).trial.id: run_there})
@@ -398,5 +399,7 @@ def test_a_fingerprint_is_of_pictures_labels_and_order() -> None:
         replace(pool, test=pool.train),
         replace(pool, classes=3),
     ]
-    assert fingerprint(replace(pool, train=Examples.of(images=pictures.clone(), labels=labels))) == fingerprint(pool)
-    assert len({fingerprint(each) for each in (pool, *others)}) == 1 + len(others)
+    assert data_fingerprint(
+        replace(pool, train=Examples.of(images=pictures.clone(), labels=labels))
+    ) == data_fingerprint(pool)
+    assert len({data_fingerprint(each) for each in (pool, *others)}) == 1 + len(others)

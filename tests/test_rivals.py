@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regtune.analysis.families import family
-from regtune.analysis.luck import beyond
+from regtune.analysis.comparison import comparison
+from regtune.analysis.families import family, search_variances
 from regtune.cli.dry_run import forecast
 from regtune.cli.plan import planned
 from regtune.core.errors import Refused
@@ -22,7 +22,6 @@ from regtune.core.records import Cell, Plain
 from regtune.core.resampling import DRAWS, LEAST, MOST, draws, pairs, rivals
 from regtune.core.selection import Scored, choose
 from regtune.reports.formats import markdown
-from regtune.reports.tables.comparison import comparison
 from regtune.results.loader import Results, load
 from regtune.statistics import compare
 from regtune.statistics.search_variance import at_least, mean_known, search_variance
@@ -184,7 +183,7 @@ def test_rivals_are_trained_on_the_first_seeds_of_confirm(results: Results, fini
 
 
 def test_verdicts_have_the_variance_over_searches_in_them(results: Results) -> None:
-    more = beyond(results, "test_accuracy")
+    more = search_variances(results, "test_accuracy")
     assert more is not None and set(more) == {"smooth"} and more["smooth"] >= 0
     table = comparison(results).set_index("arm")
     scores = results.confirmed.pivot(index="number", columns="arm", values="test_accuracy").astype(float)
@@ -275,7 +274,7 @@ def test_rivals_that_failed_are_no_reason_to_be_surer(finished: Path, tmp_path: 
     write_log(tmp_path / "log.jsonl", rows)
     broken = load(tmp_path)
     assert not broken.rivals_open
-    found = beyond(broken, "test_accuracy")
+    found = search_variances(broken, "test_accuracy")
     assert found is not None and math.isnan(found["smooth"])
     note = comparison(broken).set_index("arm").loc["smooth", "note"]
     assert note == "the spread over searches is not known"
@@ -283,7 +282,7 @@ def test_rivals_that_failed_are_no_reason_to_be_surer(finished: Path, tmp_path: 
 
 def test_of_a_single_candidate_no_spread_over_searches_is_claimed(tmp_path: Path) -> None:
     results = load(ran(tmp_path, OVER.replace("trials = 6", "trials = 1")))
-    found = beyond(results, "test_accuracy")
+    found = search_variances(results, "test_accuracy")
     assert found is not None and all(math.isnan(value) for value in found.values())
 
 
@@ -295,5 +294,5 @@ def test_the_scope_may_change_and_rivals_are_added(tmp_path: Path) -> None:
     assert over.sweep["confirm"]["scope"] == "searches"
     assert not over.rivals_open and (over.trials["phase"] == "rivals").any()
     ran(tmp_path, SELECTED)
-    assert beyond(load(log), "test_accuracy") is None
+    assert search_variances(load(log), "test_accuracy") is None
     assert "Intervals and verdicts are over searches" not in markdown(load(log))

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 import torch
 
+from regtune.analysis.comparison import comparison
 from regtune.core.errors import Refused
 from regtune.core.records import Plain
 from regtune.data import Pool, Splits
@@ -22,7 +23,6 @@ from regtune.execution.attempt import Pace, attempt
 from regtune.execution.controller import Phase
 from regtune.execution.run import run
 from regtune.reports.formats import markdown
-from regtune.reports.tables.comparison import comparison
 from regtune.results.loader import load
 from regtune.storage.log import Log, read_log
 from regtune.sweep.sweep import Sweep

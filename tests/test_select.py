@@ -15,6 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from regtune.analysis.comparison import comparison
+from regtune.analysis.over_searches import over_searches
 from regtune.cli.dry_run import forecast
 from regtune.core.errors import Refused
 from regtune.core.halving import Score, Selection, off_is_as_good, parted, pick, place
@@ -25,8 +27,6 @@ from regtune.execution.run import run
 from regtune.reports.brief import brief
 from regtune.reports.formats import markdown
 from regtune.reports.tables.catalog import tables
-from regtune.reports.tables.comparison import comparison
-from regtune.reports.tables.searches import over_searches
 from regtune.results.loader import Results, load
 from regtune.search.search import SearchBoard
 from regtune.storage.log import read_log

@@ -14,10 +14,10 @@ import torch
 from regtune.core.errors import Refused
 from regtune.core.records import Trial
 from regtune.data import Dataset, Examples, Place, Pool, Splits, channel_statistics, joined
-from regtune.data._room import resident
+from regtune.data._splits import resident
 from regtune.data.image_folder import ImageFolder
 from regtune.execution.preflight import examine
-from regtune.execution.ray.shipment import Shipment
+from regtune.execution.ray.transfer import Shipment
 from regtune.execution.run import run
 from regtune.reports.formats import markdown
 from regtune.results.loader import load

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from regtune.analysis.comparison import comparison
 from regtune.reports.formats import FORMATS
 from regtune.reports.latex import escaped
 from regtune.reports.output import printed
-from regtune.reports.tables.comparison import comparison
 from regtune.reports.tables.unsaid import unsaid
 from regtune.results.loader import load
 from tests.command_line import called

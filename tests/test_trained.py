@@ -17,9 +17,10 @@ from regtune.execution.limits import trained_seconds
 from regtune.execution.reproduce import recorded_epochs
 from regtune.execution.trained import Trained, told
 from regtune.results.loader import load
-from regtune.search.scheduler import Asked, Listed
+from regtune.search.scheduler import Asked
 from regtune.storage.checkpoints import Checkpoints
 from regtune.storage.log import read_log
+from tests.boards import Twins
 from tests.conftest import small_trial
 from tests.resuming import (
     SMALL,
@@ -147,28 +148,11 @@ def test_a_choice_that_comes_back_is_not_confirmed_again(tmp_path: Path, monkeyp
 # A phase by itself, with trials in several hands at a time.
 
 
-class Two(Listed):
-    """Two cells that hold one trial, then one that holds another."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.plan(Cell(arm, "search", n) for n in range(2) for arm in ("a", "b"))
-
-    def at(self, cell: Cell) -> Asked:
-        return Asked(cell, small_trial(seed=cell.number), {})
-
-    def knows(self, cell: Cell) -> bool:
-        return self.has(cell)
-
-    def end(self, cell: Cell, outcome: Outcome) -> None:
-        pass
-
-
-A0, B0, A1, B1 = Two().planned
+A0, B0, A1, B1 = Twins().planned
 
 
 def phase_of(rows: list[Plain], retries: int = 1) -> Phase:
-    return Phase(board=Two(), log=Memory(rows), retries=retries, trained=Trained(rows))
+    return Phase(board=Twins(), log=Memory(rows), retries=retries, trained=Trained(rows))
 
 
 def given(phase: Phase) -> Cell | None:
@@ -236,7 +220,7 @@ def test_at_any_row_another_driver_goes_on_to_the_same_end() -> None:
 # Boards that hand out lists.
 
 
-class Long(Two):
+class Long(Twins):
     """A board of many cells."""
 
     def __init__(self, count: int) -> None:

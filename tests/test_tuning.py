@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from opda.nonparametric import EmpiricalDistribution
 from scipy import stats
 
+from regtune.analysis.comparison import comparison
+from regtune.analysis.tuning import tuning
 from regtune.core.errors import Refused
 from regtune.reports.figures import tuning_curves
 from regtune.reports.figures._drawing import Nothing
@@ -25,9 +27,7 @@ from regtune.reports.formats import FORMATS
 from regtune.reports.output import printed
 from regtune.reports.page.sections import sections
 from regtune.reports.tables.catalog import tables
-from regtune.reports.tables.comparison import comparison
 from regtune.reports.tables.tuning import BAND as BAND_OF
-from regtune.reports.tables.tuning import tuning
 from regtune.results.loader import Results, load
 from regtune.statistics.tuning import MOST_SIMULATED, round_budgets, tuning_curve
 from tests.made_up import made_up_log

@@ -1,15 +1,16 @@
-"""The budget ledger: what every arm was promised and what it took, and how much search flattered its choice."""
+"""The budget of every arm: what it was promised and what it took, and how much search flattered its choice."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from regtune.core.halving import parted
 from regtune.core.metric import searched_by
-from regtune.core.records import FAULTS, Plain
+from regtune.core.records import FAULTS, OPEN, Plain
 from regtune.core.selection import ranked
 from regtune.pruners import pruning_of
 from regtune.results.loader import Results
@@ -143,3 +144,34 @@ def _left(frame: pd.DataFrame, again: pd.Series[bool], pace: float, per_epoch: f
     trained = frame[~again].groupby(run[~again])[["epoch", "kept"]].last()
     length, kept = (run.map(trained[name]) for name in ("epoch", "kept"))
     return kept * pace - (frame["epoch"] - length - 1) * per_epoch
+
+
+SPENT = ("reused", "epochs", "examples", "gradients", "seconds", "gpu_seconds")
+
+
+def budget(results: Results) -> pd.DataFrame:
+    """Return one row per arm with the columns of `budget.ledger` for each phase, and how its trials ended.
+
+    `data_share` is the share of an update that batches and augmentation took, the mean over epochs.
+    """
+    trials = results.trials
+    timed = results.epochs.reindex(columns=["arm", "data_share"])  # older logs have no such column
+    shares = timed.groupby("arm")["data_share"].mean()
+    rows: dict[str, dict[str, Any]] = {}
+    for entry in ledger(results).to_dict("records"):
+        arm, phase = entry["arm"], entry["phase"]
+        row = rows.setdefault(arm, {"arm": arm})
+        status = trials[(trials["arm"] == arm) & (trials["phase"] == phase)]["status"]
+        row |= _counted(status, phase)
+        row |= {f"{phase}_{name}": entry[name] for name in ("planned_trials", "planned_epochs", *SPENT)}
+        row["data_share"] = float(shares.get(arm, math.nan))
+    return pd.DataFrame(list(rows.values()))
+
+
+def _counted(status: pd.Series[str], phase: str) -> dict[str, int]:
+    return {
+        f"{phase}_ok": int((status == "ok").sum()),
+        f"{phase}_pruned": int((status == "pruned").sum()),
+        f"{phase}_failed": int(status.isin(FAULTS).sum()),
+        f"{phase}_missing": int(status.isin(OPEN).sum()),
+    }

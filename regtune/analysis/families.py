@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean
+from typing import Any
 
-from regtune.analysis.luck import beyond
+import pandas as pd
+
+from regtune.analysis.columns import comparison_columns
 from regtune.core.metric import ACCURACY, ECE, NLL, Metric, confirmed_by
 from regtune.results.loader import Results
-from regtune.statistics import Comparison
+from regtune.statistics import Comparison, mean_interval
 from regtune.statistics.directions import compare_with
 from regtune.statistics.racing import Race
 from regtune.statistics.search_variance import at_least, mean_known
@@ -30,7 +33,7 @@ def family(results: Results, metric: Metric, *, least: float | None = None) -> d
     They are corrected for the number of arms, and not for that of metrics: each family holds at 5 % by itself. An arm
     that is off is the first one: it counts among the arms and gets no interval.
     """
-    over = beyond(results, metric.test)
+    over = search_variances(results, metric.test)
     found = compare_with(
         {arm: counted(results, arm, metric) for arm in results.sweep["arms"]},
         next(iter(results.sweep["arms"])),
@@ -82,3 +85,46 @@ def measured(repeats: Sequence[Results]) -> list[Metric]:
         for metric in (others(confirmed_by(repeats[0].sweep)) if repeats else [])
         if any(finished(results, arm, metric) for results in repeats for arm in results.sweep["arms"])
     ]
+
+
+def search_variances(results: Results, metric: str, *, corrected: bool = True) -> dict[str, float] | None:
+    """Return by arm the variance over searches of its mean difference to the first, by a column of `Results.trials`.
+
+    None where verdicts are about the configuration that was found; else see `searches.Searches.beyond`. A race has that
+    of accuracy as it is, not `corrected`.
+    """
+    if results.searches is None:
+        return None
+    columns = results.trials[["arm", "phase", "number", "status", metric]]
+    mine = columns[columns["phase"].isin(["confirm", "rivals"])]
+    rows = [{str(name): value for name, value in row.items()} for row in mine.to_dict("records")]
+    return results.searches.beyond(rows, metric, list(results.sweep["arms"]), corrected=corrected)
+
+
+def family_columns(results: Results) -> pd.DataFrame:
+    """Return by arm, for each metric beside that of the sweep, the columns of its comparison with the first arm.
+
+    They are those of the verdicts, with `test_loss_`, `test_ece_` or `test_accuracy_` before them. `*_n` counts the
+    confirmed seeds that have the metric, `*_pairs` those of the difference, which is in the unit of the metric.
+    """
+    beside = others(confirmed_by(results.sweep))
+    found = {metric.test: family(results, metric) for metric in beside}
+    rows = []
+    for arm in results.sweep["arms"]:
+        row: dict[str, Any] = {"arm": arm}
+        for metric in beside:
+            row[f"{metric.test}_n"] = len(finished(results, arm, metric))
+            row |= comparison_columns(found[metric.test].get(arm), f"{metric.test}_")
+        rows.append(row)
+    return pd.DataFrame(rows).set_index("arm")
+
+
+def repeated_columns(metric: Metric, means: Sequence[float], found: Comparison | None) -> dict[str, Any]:
+    """Return the columns of an arm over repeats: of its means in each, and of the comparison with the first arm."""
+    mean = mean_interval(means)
+    return {
+        metric.test: mean.mean,
+        f"{metric.test}_sd": mean.sd,
+        f"{metric.test}_n": mean.n,
+        **comparison_columns(found, f"{metric.test}_"),
+    }

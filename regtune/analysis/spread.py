@@ -10,9 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from regtune.analysis.families import finished
-from regtune.analysis.luck import beyond
-from regtune.analysis.repeated import repeated
+from regtune.analysis.families import finished, search_variances
+from regtune.analysis.repeats import repeated
 from regtune.core.bitset import unpacked
 from regtune.core.metric import ACCURACY, confirmed_by
 from regtune.core.records import Plain
@@ -48,7 +47,7 @@ def spread(repeats: Sequence[Results]) -> pd.DataFrame:
     counted = repeated(repeats).counted if len(repeats) > 1 else repeats
     first, *others = repeats[0].sweep["arms"]
     found = {first: [], **{arm: _found(counted, arm, first) for arm in others}}
-    over = beyond(repeats[0], confirmed_by(repeats[0].sweep).test) or {}
+    over = search_variances(repeats[0], confirmed_by(repeats[0].sweep).test) or {}
     return pd.DataFrame([_row(arm, mine, repeats[0], over) for arm, mine in found.items()])
 
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from regtune.analysis.families import family
-from regtune.analysis.luck import beyond
+from regtune.analysis.families import family, search_variances
 from regtune.core.metric import ACCURACY, confirmed_by
 from regtune.results.loader import Results, right_answers
 from regtune.results.race import ended_of
@@ -51,7 +50,11 @@ def against_baseline(results: Results, *, least: float | None = None) -> dict[st
     """
     race, metric = Race.of(results.sweep["confirm"]), confirmed_by(results.sweep)
     equal = family(results, metric, least=least)
-    raced = race.compare(_ended(results), beyond(results, metric.test, corrected=False)) if race is not None else {}
+    raced = (
+        race.compare(_ended(results), search_variances(results, metric.test, corrected=False))
+        if race is not None
+        else {}
+    )
     if metric.better == "lower":
         raced = {arm: turned(found) for arm, found in raced.items()}
     return equal | {arm: found for arm, found in raced.items() if arm not in results.off}
@@ -59,7 +62,10 @@ def against_baseline(results: Results, *, least: float | None = None) -> dict[st
 
 def held(results: Results) -> list[str]:
     """Return the arms that a race over searches has given up, since no number of seeds would resolve them."""
-    race, over = Race.of(results.sweep["confirm"]), beyond(results, confirmed_by(results.sweep).test, corrected=False)
+    race, over = (
+        Race.of(results.sweep["confirm"]),
+        search_variances(results, confirmed_by(results.sweep).test, corrected=False),
+    )
     return race.held(_ended(results), over) if race is not None and not results.rivals_open else []
 
 

@@ -5,8 +5,7 @@ pure and take whole batches, [N, C, H, W]; parameters are per example, [N].
 """
 
 from regtune.augmentation.apply import augmented, check_channels
-from regtune.augmentation.draws import Draws, draw
 from regtune.augmentation.magnitudes import Ranges, strengths
-from regtune.augmentation.operations import OPERATIONS, Operation
+from regtune.augmentation.operations import OPERATIONS, Draws, Operation, draw
 
 __all__ = ["OPERATIONS", "Draws", "Operation", "Ranges", "augmented", "check_channels", "draw", "strengths"]

@@ -14,13 +14,10 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from regtune.augmentation.blend import coloured
-from regtune.augmentation.draws import Draws
-from regtune.augmentation.equalize import equalized
+from regtune.augmentation.blend import coloured, sharpened
 from regtune.augmentation.geometry import moved
-from regtune.augmentation.lookup import tabled
-from regtune.augmentation.operations import Operation
-from regtune.augmentation.sharpness import sharpened
+from regtune.augmentation.lookup import equalized, tabled
+from regtune.augmentation.operations import Draws, Operation
 from regtune.augmentation.uint8 import BOUND, whole
 from regtune.core.errors import Refused
 

@@ -53,7 +53,7 @@ def regularizers(plugins: Sequence[str] = ()) -> list[tuple[str, str, str, str]]
 
 
 def markdown() -> str:
-    """Return the methods of the shelf as the table of the README."""
+    """Return the methods of the shelf as the table of docs/methods.md."""
     lines = ["| " + " | ".join(HEADINGS) + " |", "|" + "---|" * len(HEADINGS)]
     for name, hooks, settings, where in regularizers():
         # A bar would end the cell, a bracket behind a bracket would be a link.

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from regtune.core.records import Cell, Plain
 from regtune.core.records import Phase as Name
-from regtune.data import Place, fingerprint
+from regtune.data import Place, data_fingerprint
 from regtune.execution.phases import Step, phases
 from regtune.execution.repeats import beyond
 from regtune.execution.retry import RETRY, retry_of
@@ -81,7 +81,7 @@ def forecast(sweep: Sweep, results: Path, *, retry_failed: bool = False, place: 
     trained = Trained(log.rows)
     if sweep.reuse:
         check_reuse(sweep, results)
-        others = reusable(sweep, fingerprint(load_pool(sweep.arms[0].template, place)))
+        others = reusable(sweep, data_fingerprint(load_pool(sweep.arms[0].template, place)))
         trained.lend(others.runs)
         lines += others.words
     # Before a phase is over, what the next is to do may still change.

@@ -23,7 +23,7 @@ def list_(
             show_default=False,
         ),
     ] = None,
-    form: Annotated[str, typer.Option("--format", help="table, or md: the methods as the README has them")] = "table",
+    form: Annotated[str, typer.Option("--format", help="table, or md: the methods as in docs/methods.md")] = "table",
     plugin: Plugin = None,
 ) -> None:
     """Print the catalogue: regularizers, data sets, networks, optimizers, samplers, pruners; or cards of some."""

@@ -51,7 +51,7 @@ def shipped_paths(names: Iterable[str]) -> list[Path]:
     return list(dict.fromkeys(path for name in names for path in plugin_paths(name).values()))
 
 
-def fingerprint(name: str) -> str:
+def plugin_fingerprint(name: str) -> str:
     """Return a hash of the sources of a user's module, a package's files included.
 
     Behind it, `name=hash` for each other module that it pulls in: see `same_sources`.
@@ -63,6 +63,20 @@ def fingerprint(name: str) -> str:
 def same_sources(before: str, now: str) -> bool:
     """Return whether a fingerprint is that of an earlier log; there it may be of the plugin's own file alone."""
     return before == now or (" " not in before and now.startswith(f"{before} "))
+
+
+def changed_modules(name: str, before: str, now: str) -> list[str]:
+    """Return the modules, its own by its name, in which two fingerprints of a plugin differ."""
+    if same_sources(before, now):
+        return []
+    one, other = (dict(_sealed(name, part) for part in text.split()) for text in (before, now))
+    return [module for module in sorted({**one, **other}) if one.get(module) != other.get(module)]
+
+
+def _sealed(name: str, part: str) -> tuple[str, str]:
+    """Return a part of a fingerprint as a module and the hash of its sources."""
+    module, _, seal = part.rpartition("=")
+    return module or name, seal
 
 
 def hash_of(path: Path) -> str:

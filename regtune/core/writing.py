@@ -45,14 +45,15 @@ def room_for(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def whole(path: Path, *, suffix: str = "") -> Iterator[Path]:
     """Yield where to write what takes the place of a file at the end of the block; raises NoRoom.
 
     The file is whole at every moment: as it was, or as it is to be. What is no file, as /dev/null, is written to as it
-    is.
+    is. A file that one process alone writes may name the `suffix` of the other one, so that it is found where that
+    process was killed.
     """
     target = path.resolve()  # a link stays one
-    part = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")  # another process may be writing it too
+    part = target.with_name(f"{target.name}{suffix or f'.{secrets.token_hex(4)}.part'}")
     with room_for(path):
         if target.exists() and not target.is_file():
             yield target

@@ -3,12 +3,11 @@
 from regtune.core.registry import Shelf
 from regtune.data._base import Dataset
 from regtune.data._corruption import corrupted
-from regtune.data._examples import Batches, Examples, joined, pixels
-from regtune.data._fingerprint import fingerprint
+from regtune.data._examples import Batches, Examples, channel_statistics, joined, pixels
+from regtune.data._fingerprint import data_fingerprint
 from regtune.data._location import Place
-from regtune.data._remarks import repeated, unequal
+from regtune.data._remarks import dark, repeated, unequal, untested
 from regtune.data._splits import Pool, Splits, carve, checked, named, splits_beside
-from regtune.data._statistics import channel_statistics
 
 DATASETS: Shelf[Dataset] = Shelf(package=__name__, base=Dataset, noun="data set")  # type: ignore[type-abstract]  # a shelf never instantiates its base
 
@@ -24,11 +23,13 @@ __all__ = [
     "channel_statistics",
     "checked",
     "corrupted",
-    "fingerprint",
+    "dark",
+    "data_fingerprint",
     "joined",
     "named",
     "pixels",
     "repeated",
     "splits_beside",
     "unequal",
+    "untested",
 ]

@@ -13,9 +13,8 @@ import torch
 from torch import Tensor
 
 from regtune.core.rng import Noise
-from regtune.data._examples import Examples
+from regtune.data._examples import Examples, channel_statistics
 from regtune.data._splits import Splits
-from regtune.data._statistics import channel_statistics
 
 _ROWS = 2048  # pictures at a time; part of what decides the draws
 

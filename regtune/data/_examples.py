@@ -151,3 +151,21 @@ def _at(values: Tensor, places: Tensor) -> Tensor:
 def pixels(images: Tensor, dtype: torch.dtype) -> Tensor:
     """Return images as floats in [0, 1]: uint8 is divided by 255, floats are taken as they are."""
     return images.to(dtype) / 255 if images.dtype == torch.uint8 else images.to(dtype)
+
+
+AT_ONCE = 10_000  # more examples are summed in parts: as floats they would take gigabytes
+_ROWS = 1024
+
+
+def channel_statistics(examples: Examples) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation [C] (float32, main memory) of the pictures in [0, 1]."""
+    if len(examples) <= AT_ONCE:
+        images = pixels(examples.images, torch.float32).cpu()
+        return images.mean((0, 2, 3)), images.std((0, 2, 3))
+    total = square = torch.zeros((), dtype=torch.float64)
+    for images in examples.batches(_ROWS):
+        values = pixels(images, torch.float64)
+        total, square = total + values.sum((0, 2, 3)).cpu(), square + values.square().sum((0, 2, 3)).cpu()
+    count = len(examples) * examples.source[0, 0].numel()
+    variance = (square - total * total / count) / (count - 1)
+    return (total / count).float(), variance.clamp_min(0).sqrt().float()

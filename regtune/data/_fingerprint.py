@@ -9,7 +9,7 @@ import torch
 from regtune.data._splits import Pool
 
 
-def fingerprint(pool: Pool) -> str:
+def data_fingerprint(pool: Pool) -> str:
     """Return checksums over all examples of a pool, their order and their labels included."""
     parts = [part for part in (pool.train, pool.test) if part is not None]
     tensors = [tensor for part in parts for tensor in (part.source, part.index, part.labels)]

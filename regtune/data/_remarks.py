@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 from regtune.data._examples import Examples, joined
-from regtune.data._splits import Pool, Splits, called
+from regtune.data._splits import MOST_NAMED, Pool, Splits, called
 
+AT_ONCE = 1024  # pictures that are looked at
+DARK = 0.1  # of the full level, that no pixel of nearly black pictures is above
 UNEQUAL = 2  # times the smallest class, from where on the largest one is worth a word
 
 
@@ -51,6 +53,36 @@ def unequal(splits: Splits) -> list[str]:
     total = len(splits.train)
     large, small = (f"{called(label, splits.names)} has {_percent(counts[label], total)}" for label in (most, least))
     return [f"classes are unequal: {large} of the training examples, {small}; accuracy counts examples, not classes"]
+
+
+def untested(splits: Splits) -> list[str]:
+    """Return a line on the classes of which the test split has no example, none where it has some of each."""
+    if splits.test is None:
+        return []
+    counts = splits.test.labels.bincount(minlength=splits.classes)
+    absent = [called(label, splits.names) for label in (counts == 0).nonzero()[:, 0].tolist()]
+    if not absent:
+        return []
+    more = f" and {len(absent) - MOST_NAMED} more" if len(absent) > MOST_NAMED else ""
+    return [
+        f"no test example is of {', '.join(absent[:MOST_NAMED])}{more}: accuracy on the test split says nothing of "
+        f"{'it' if len(absent) == 1 else 'them'}; add examples, or leave the class out"
+    ]
+
+
+def dark(splits: Splits) -> list[str]:
+    """Return a line where training pictures are nearly black, or all of one level: as where they were scaled twice."""
+    whole = 255 if splits.train.source.dtype == torch.uint8 else 1
+    ends = [torch.stack(torch.aminmax(part)).double() for part in splits.train.batches(AT_ONCE)]
+    low, high = (float(end) for end in (min(low for low, _ in ends), max(high for _, high in ends)))
+    if low == high:
+        return [f"all pixels of the training pictures are {low:g}: there is nothing to learn from; look at the data"]
+    if high > DARK * whole:
+        return []
+    return [
+        f"training pictures are nearly black: the largest value of all is {high:g} of {whole}; were they scaled down "
+        f"twice, or made integers behind it? scale them up to {whole}"
+    ]
 
 
 def _percent(count: Tensor, total: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -11,7 +12,6 @@ from torch import Tensor
 from regtune.core.errors import Refused, shown
 from regtune.core.rng import Noise
 from regtune.data._examples import Examples, beside, joined
-from regtune.data._room import fits
 
 MOST_NAMED = 12  # classes, in a line
 
@@ -176,3 +176,28 @@ def _check_shapes(source: Tensor, index: Tensor, labels: Tensor, expected: str) 
             f"{expected} images [N, C, H, W] and int64 labels [N], "
             f"given {list(source.shape)} and {labels.dtype} {list(labels.shape)}"
         )
+
+
+SHARE = 4  # one trial's pictures take at most this part of the memory that is free when it starts
+
+
+def resident(needed: int, free: int) -> bool:
+    """Return whether pictures of `needed` bytes live on a device with `free` bytes: if they take a quarter of it.
+
+    The rest is for weights, activations and the trials beside; each of those leaves less to the next, so
+    that no number of them takes it all.
+    """
+    return needed * SHARE <= free
+
+
+def fits(needed: int, device: torch.device) -> bool:
+    """Return whether pictures of `needed` bytes are to live on a device; warns in one line where not."""
+    free, _ = torch.cuda.mem_get_info(device)
+    if resident(needed, free):
+        return True
+    warnings.warn(
+        f"data: {needed / 1e6:.0f} MB of pictures are more than a quarter of the {free / 1e6:.0f} MB free on {device}; "
+        f"they stay in main memory, and batches travel through pinned memory",
+        stacklevel=2,
+    )
+    return False

@@ -14,12 +14,13 @@ from regtune.core.taken import REUSED
 from regtune.execution.attempt import Report
 from regtune.execution.kept_weights import KeptWeights
 from regtune.execution.limits import Spent
-from regtune.execution.recovery import Life, Lives, Watch, pruned, same_bits, unlike
+from regtune.execution.recovery import Life, Lives, Watch, pruned, unlike
 from regtune.execution.resume import checkpoint_of, save
 from regtune.execution.trained import Run, Trained
 from regtune.execution.turns import Task, Turns
 from regtune.search.scheduler import Board, Decision
 from regtune.storage.checkpoints import Checkpoints
+from regtune.storage.environment import same_class
 from regtune.storage.log import Writer
 
 
@@ -175,7 +176,7 @@ class Phase:
             if epoch.number <= len(life.epochs):
                 if life.differs or epoch.numbers() == life.epochs[epoch.number - 1].numbers():
                     continue
-                if life.asked.trial.device == "cpu" and all(same_bits(where, place) for place in life.been):
+                if life.asked.trial.device == "cpu" and all(same_class(where, place) for place in life.been):
                     self.end(cell, unlike(epoch))
                     return "stop"
                 self._write("differs", cell, {"epoch": epoch.number, "where": dict(where)})

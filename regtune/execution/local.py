@@ -11,7 +11,7 @@ from regtune.core.signals import sigint_marked
 from regtune.data import Pool, Splits
 from regtune.execution.attempt import Pace, attempt, in_words, is_fault
 from regtune.execution.controller import Phase
-from regtune.storage.environment import where
+from regtune.execution.ground import place_for
 from regtune.sweep.sweep import Sweep
 from regtune.training.process import prepare_process
 
@@ -32,9 +32,10 @@ def run_here(phase: Phase, data: Splits | Pool, pace: Pace) -> None:
 
 
 def _run(phase: Phase, data: Splits | Pool, pace: Pace) -> None:
-    here, pace = where(), dataclasses.replace(pace, report_seconds=0.0)
+    pace = dataclasses.replace(pace, report_seconds=0.0)
     while (task := phase.ask()) is not None:
         prepare_process(task.trial.threads)
+        here = place_for(task.trial.device)
         reports = attempt(task.trial, data, pace, task.resume.content if task.resume else None)
         while True:
             try:

@@ -16,7 +16,7 @@ from regtune.core.metric import CLASSWISE
 from regtune.core.own_errors import own_errors
 from regtune.core.records import SWITCH, Plain
 from regtune.core.search_space import KnobPath, of_owner
-from regtune.data import Place, Pool, Splits, pixels, repeated, unequal
+from regtune.data import Dataset, Place, Pool, Splits, dark, pixels, repeated, unequal, untested
 from regtune.regularizers import overrides
 from regtune.sweep.arms import Arm
 from regtune.sweep.sweep import Sweep
@@ -74,22 +74,27 @@ def examine(sweep: Sweep, place: Place | None = None) -> Examined:
     return Examined(pool, splits)
 
 
-def repetitions(sweep: Sweep, pool: Pool) -> list[str]:
-    """Return what is to be said of pictures that the data of a sweep hold more than once, see `data.repeated`.
+def flaws(sweep: Sweep, pool: Pool) -> list[str]:
+    """Return in a line each why accuracies on the data of a sweep may say little, as a run says before it begins.
 
+    Pictures that are there more than once, classes that are not tested, pictures that are nearly black: see `data`.
     Nothing of a further repeat, which has the data of the first.
     """
     if sweep.repeat != 1:
         return []
-    data = build_dataset(sweep.arms[0].template)
-    return [f"{data.where}: {text}" for text in repeated(pool, split(data, pool))]
+    data, splits = _uncorrupted(sweep, pool)
+    return [f"{data.where}: {text}" for text in (*dark(splits), *repeated(pool, splits), *untested(splits))]
 
 
 def remarks(sweep: Sweep, pool: Pool) -> list[str]:
     """Return all that a user should know of the data of a sweep, a line each."""
+    data, splits = _uncorrupted(sweep, pool)
+    return [*(f"{data.where}: {text}" for text in (*pool.notes, *unequal(splits))), *flaws(sweep, pool)]
+
+
+def _uncorrupted(sweep: Sweep, pool: Pool) -> tuple[Dataset, Splits]:
     data = build_dataset(sweep.arms[0].template)
-    splits = replace(split(data, pool), names=pool.names)
-    return [*(f"{data.where}: {text}" for text in (*pool.notes, *unequal(splits))), *repetitions(sweep, pool)]
+    return data, replace(split(data, pool), names=pool.names)
 
 
 def _check_pixels(splits: Splits, where: str) -> None:

@@ -104,11 +104,6 @@ def pruned(epoch: Epoch, why: str) -> Outcome:
     return Outcome(status="pruned", message=f"after epoch {epoch.number} {why}", kept=epoch.kept)
 
 
-def same_bits(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
-    """Return whether trials on a CPU give the same bits in two places."""
-    return all(one.get(name) == other.get(name) for name in ("processor", "torch"))
-
-
 def unlike(epoch: Epoch) -> Outcome:
     """Return the outcome of a trial that gives other numbers where it should give the same."""
     message = f"begun again it gave other numbers than the log has in epoch {epoch.number}: not the same trial here"

@@ -7,6 +7,7 @@ What cannot be trained is refused before anything starts, in one line. What draw
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -23,11 +24,13 @@ from regtune.core.signals import Interrupted, sigint_marked
 from regtune.data import Splits
 from regtune.execution.tracing import drawing, raised
 from regtune.networks import KEEP
+from regtune.regularizers import HOOKS, overrides
 from regtune.sweep.arms import Arm
 from regtune.sweep.sweep import Sweep
 from regtune.training.build import build_network
 from regtune.training.lane import Lane
 from regtune.training.process import prepare_process
+from regtune.training.recipe import Recipe, name_at
 from regtune.training.train_step import Moment
 from regtune.training.updates import Course
 
@@ -40,14 +43,17 @@ class Seen(NamedTuple):
     """What a step was seen to do.
 
     `sources` are the global states that it draws from and `places` the functions that do; `repeats` says whether it
-    is the same when they are, `evaluates` whether evaluation is the same whatever they are. `failure` is why nothing
-    was seen, on a device that is not the trial's.
+    is the same when they are, `evaluates` whether evaluation is the same whatever they are. `objective` is what the
+    training objective is where it is no number ("nan", "inf"), `softmax` says whether the network's outputs look like
+    probabilities. `failure` is why nothing was seen, on a device that is not the trial's.
     """
 
     sources: tuple[str, ...] = ()
     places: tuple[str, ...] = ()
     repeats: bool = True
     evaluates: bool = True
+    objective: str = ""
+    softmax: bool = False
     failure: str = ""
 
 
@@ -65,7 +71,7 @@ def rehearse(sweep: Sweep, splits: Splits) -> list[str]:
     Searched knobs are at the upper end of their range. Raises Refused for an arm that cannot take the step.
     """
     prepare_process(sweep.arms[0].template.threads)
-    notes = _redrawn(sweep.arms[0].template, splits)
+    notes = [*_redrawn(sweep.arms[0].template, splits), *_idle_methods(sweep)]
     seen = [
         Rehearsed(arm=arm.name, seen=rehearse_trial(trial, splits, f"arms.{arm.name}"))
         for arm in sweep.arms
@@ -131,6 +137,16 @@ def told(seen: Seen) -> Iterator[str]:
             "two runs of one step under one seed differ: something draws from a generator of its own, which nothing "
             "seeds; its trials do not repeat or resume, and are not paired; draw from step.noise"
         )
+    if seen.softmax:
+        yield (
+            "the outputs of the network are probabilities, from 0 to 1 with a sum of 1; expected logits, since the "
+            "loss takes their softmax: return what stands before the softmax"
+        )
+    if seen.objective:
+        yield (
+            f"the objective of the first step is {seen.objective}, before any update (searched knobs are at the upper "
+            f"end of their ranges here): trials that begin so diverge at once"
+        )
     if not seen.evaluates:
         yield "evaluation draws random numbers: metrics have noise of their own; is a dropout on outside of training?"
 
@@ -155,7 +171,11 @@ def _seen(trial: Trial, splits: Splits) -> Seen:
         with seeded(seed, "rehearsal"):
             results.append((step(), evaluation()))
     (first, looked), (second, looked_again) = results
-    seen = Seen(evaluates=_same(looked, looked_again))
+    seen = Seen(
+        evaluates=_same(looked, looked_again),
+        objective="" if math.isfinite(begun := float(first[-1].sum())) else f"{begun}",
+        softmax=_are_probabilities(looked[0]),
+    )
     if not (_same(first, second) and seen.evaluates):
         with seeded(1, "rehearsal"):
             (again, looked_again), sources, functions = drawing(lambda: (step(), evaluation()))
@@ -170,8 +190,25 @@ def _same(one: list[Tensor], other: list[Tensor]) -> bool:
     return all(torch.allclose(a, b, rtol=0, atol=0, equal_nan=True) for a, b in zip(one, other, strict=True))
 
 
+def _are_probabilities(outputs: Tensor) -> bool:
+    """Return whether every row of outputs [..., C] is from 0 to 1 and sums to 1, as that of a softmax does."""
+    sums = outputs.double().sum(-1)
+    return bool(((outputs >= 0) & (outputs <= 1)).all()) and torch.allclose(sums, torch.ones_like(sums), atol=1e-3)
+
+
 def _upper(space: Any) -> Any:
     return space.choices[-1] if isinstance(space, CategoricalDistribution) else space.high
+
+
+def _idle_methods(sweep: Sweep) -> Iterator[str]:
+    """Say so where a method of an arm has no hook: it changes nothing, and its arm is a copy of one without it."""
+    for arm in sweep.arms:
+        for site, method in Recipe.read(arm.template.recipe, arm.template.plugins).methods:
+            if not any(overrides(method, hook) for hook in HOOKS):
+                yield (
+                    f"arms.{arm.name}.{name_at(site)}: it has none of the hooks ({', '.join(HOOKS)}) and changes "
+                    f"nothing; are its methods called otherwise?"
+                )
 
 
 def _redrawn(trial: Trial, splits: Splits) -> list[str]:

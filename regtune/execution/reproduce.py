@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 
 from regtune.core.errors import Refused, nearest, shown
 from regtune.core.records import Cell, Epoch, Plain, Trial
 from regtune.data import Place, Splits
+from regtune.execution.ground import changes
 from regtune.execution.try_out import trained
 from regtune.results.loader import Results, load
-from regtune.storage.environment import describe, differences
+from regtune.storage.environment import stood
 from regtune.storage.log import read_log
-from regtune.training.build import load_data
+from regtune.training.build import load_pool, split_data
 from regtune.training.trainer import train
 
 
@@ -30,19 +32,19 @@ def repeat(folder: Path, row: str, place: Place) -> int:
     if not recorded and not failed:
         raise Refused(f"--row {row}: expected a trial with epochs, this one ended before its first")
     print(f"{cell}: {trial.id}, {len(recorded)} recorded epochs")
+    pool = load_pool(trial, place)
+    data, differing = split_data(trial, pool), list[str]()
     if failed:
         print(f"it failed: {message}", flush=True)
-        return _raised_again(trial, load_data(trial, place))
-    differing = []
-    epochs = train(trial, data=load_data(trial, place))
+        return _raised_again(trial, data, changes(header, trial, pool))
+    epochs = train(trial, data=data)
     for then in recorded:  # a pruned trial would go on; only what is recorded is trained again
         differing += unequal(then, next(epochs, None))
-    unlike = differences(header, describe())
     if not differing:
         print(f"identical: every number of {len(recorded)} epochs")
         return 0
     print(f"{len(differing)} numbers differ, the first: {differing[0]}")
-    if unlike:
+    if unlike := changes(header, trial, pool):
         print(f"not comparable bit for bit, because {'; '.join(unlike)}")
         return 3
     print("not identical although software and processor are the same")
@@ -73,15 +75,19 @@ def _failed(results: Results, cell: Cell) -> tuple[bool, str]:
     return bool((mine["status"] == "failed").any()), str(mine["message"].iloc[0])
 
 
-def _raised_again(trial: Trial, data: Splits) -> int:
-    """Train a trial that failed, and print its epochs and the traceback of what it raises; return the exit code."""
+def _raised_again(trial: Trial, data: Splits, changed: Sequence[str]) -> int:
+    """Train a trial that failed, and print its epochs and the traceback of what it raises; return the exit code.
+
+    Where it raises nothing, print what has `changed` since.
+    """
     try:
         raised = trained(trial, data)
     except Refused:
         traceback.print_exc()
         return 1
     if not raised:
-        print("it did not raise here")
+        since = f"; since then {', '.join(changed)}" if changed else ""
+        print(f"it did not raise here{since}")
     return raised
 
 
@@ -97,6 +103,7 @@ def find(results: Results, row: str) -> Cell:
 
 def recorded_epochs(results: Results, cell: Cell) -> tuple[Plain, list[Plain]]:
     """Return the header under which a cell was trained, where its worker was, and the numbers of its epochs."""
+    device = Trial.from_plain(results.plain_trials[cell]).device
     header, then, epochs = results.header, results.header, list[Plain]()
     rows, _ = read_log(results.path / "log.jsonl")
     for row in rows:
@@ -109,12 +116,7 @@ def recorded_epochs(results: Results, cell: Cell) -> tuple[Plain, list[Plain]]:
         if row["event"] == "asked":
             epochs = []
         elif row["event"] == "started":
-            place = row["where"]
-            then = {
-                **header,
-                "packages": {**header["packages"], "torch": place["torch"]},
-                "machine": {**header["machine"], "processor": place["processor"]},
-            }
+            then = stood(header, row["where"], device)
         elif row["event"] == "epoch":
             epochs.append(Epoch.from_plain(row["epoch"]).numbers())
     return then, epochs

@@ -16,18 +16,17 @@ from regtune.core.errors import Refused
 from regtune.core.records import SAME, Plain
 from regtune.core.sources import same_sources
 from regtune.core.taken import REUSED, origin
+from regtune.execution.ground import ground_for
 from regtune.execution.recovery import Watch
 from regtune.execution.trained import Run, Told, told
 from regtune.pruners import RECORDED
-from regtune.storage.environment import describe, where
+from regtune.storage.environment import machine_of, same_class, stood
 from regtune.storage.layout import repeats_of
 from regtune.storage.log import Reading
 from regtune.sweep.sweep import Sweep
 
 PRUNING = ("pruner", "stop_after", "grace", "factor", "population", "control", "metric", RECORDED)  # of [search]
-ELSEWHERE = "trained on another class of machine, or by another torch"
 TWIN = "twin"  # of a trial: another cell of this log held it too
-MACHINE = ("system", "architecture", "processor", "gpus")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,14 +65,15 @@ def reusable(sweep: Sweep, data: str) -> Reusable:
     """
     if not sweep.reuse:
         return Reusable(runs={}, words=[])
-    now, here = {**describe(), "sweep": sweep.plain(), "data": data}, where()
+    device = sweep.arms[0].template.device
+    now = {**ground_for(device), "sweep": sweep.plain(), "data": data}
     runs, lines = dict[str, Run](), list[str]()
     for given in sweep.reuse:
         why = Counter[str]()
         for folder in repeats_of(Path(given)):
             known = told(_rows(folder / "log.jsonl"))
             for trial, each in known.items():
-                unfit = _unfit(each, now, here)
+                unfit = _unfit(each, now, device)
                 why[unfit] += 1
                 if not unfit:
                     run = each.run()
@@ -125,16 +125,20 @@ def _rows(log: Path) -> Iterator[Plain]:
             yield from Reading(log, file)
 
 
-def _unfit(each: Told, now: Plain, here: Plain) -> str:
+def _unfit(each: Told, now: Plain, device: str) -> str:
     """Return why a trial cannot be taken over, in words behind their number; empty where it can be."""
     if not each.headers or not each.status:
         return "only partly trained"
     if each.status not in ("ok", "pruned"):
         return each.status
+    trial = each.rows[0]["trial"]
+    if trial["device"] != device:
+        return "for another device"
     places = [row["where"] for row in each.rows if row["event"] == "started"]
-    if any(place.get(name) != here[name] for place in places for name in ("processor", "torch")):
-        return ELSEWHERE
-    names: Sequence[str] = each.rows[0]["trial"]["plugins"]
+    grounds = (stood(header, place, device) for header in each.headers for place in places)
+    if not all(same_class(machine_of(ground), machine_of(now)) for ground in grounds):
+        return "trained on another class of machine, or by another torch"
+    names: Sequence[str] = trial["plugins"]
     found = (_unlike(then, now, names, pruned=each.status == "pruned") for then in each.headers)
     return next(filter(None, found), "")
 
@@ -148,7 +152,6 @@ def _unlike(then: Plain, now: Plain, plugins: Sequence[str], *, pruned: bool) ->
             not same_sources(before.get(name, ""), after.get(name, "")) for name in plugins
         ),
         "trained on other data": then.get("data") != now["data"],
-        ELSEWHERE: any(then["machine"].get(name) != now["machine"][name] for name in MACHINE),
         "pruned by another rule": pruned and _rule(then["sweep"]["search"]) != _rule(now["sweep"]["search"]),
     }
     return next((words for words, is_so in differs.items() if is_so), "")

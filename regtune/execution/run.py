@@ -11,14 +11,14 @@ from pathlib import Path
 
 from regtune.core.errors import Refused
 from regtune.core.records import Cell, Plain
-from regtune.data import Place, Pool, Splits, fingerprint
+from regtune.data import Place, Pool, Splits, data_fingerprint
 from regtune.execution.attempt import Pace
 from regtune.execution.controller import Phase
 from regtune.execution.idle import gpus_here, idle_gpus
 from regtune.execution.limits import Limit, Spent
 from regtune.execution.local import check_device, run_here
 from regtune.execution.phases import Step, phases
-from regtune.execution.preflight import examine, repetitions
+from regtune.execution.preflight import examine, flaws
 from regtune.execution.recovery import Watch, cell_of
 from regtune.execution.retry import ask_again, failed_cells, retry_of
 from regtune.execution.reuse import Reused, check_reuse, reusable
@@ -92,10 +92,10 @@ def run(
         check_device(sweep, here=here)
         check_reuse(sweep, results)
         pool, splits = examine(sweep, place)
-        data = fingerprint(pool)
+        data = data_fingerprint(pool)
         others = reusable(sweep, data)
         trained.lend(others.runs)
-        for text in [*repetitions(sweep, pool), *others.words]:
+        for text in [*flaws(sweep, pool), *others.words]:
             say(text)
         with lease.held(log, waiting=say), contextlib.ExitStack() as stack:
             begins = not log.rows and sweep.repeat == 1

@@ -10,10 +10,10 @@ from typing import NamedTuple
 from regtune.core.errors import Refused
 from regtune.core.records import Cell, Epoch, Outcome, Trial
 from regtune.data import Place
+from regtune.execution.ground import changes
 from regtune.execution.reproduce import recorded_epochs, unequal
 from regtune.results.loader import Results
-from regtune.storage.environment import describe, differences
-from regtune.training.build import load_data
+from regtune.training.build import load_pool, split_data
 from regtune.training.process import prepare_process
 from regtune.training.trainer import Training
 
@@ -35,7 +35,8 @@ def train_again(results: Results, cell: Cell, place: Place | None, say: Callable
     header, recorded = recorded_epochs(results, cell)
     say(f"{cell}: its weights are not kept; it is trained again from its row in the log, {len(recorded)} epochs")
     prepare_process(trial.threads)
-    training, differing = Training(trial, data=load_data(trial, place)), list[str]()
+    pool = load_pool(trial, place)
+    training, differing = Training(trial, data=split_data(trial, pool)), list[str]()
     last: Epoch | None = None
     for then, now in itertools.zip_longest(recorded, training):
         last = now or last
@@ -44,7 +45,7 @@ def train_again(results: Results, cell: Cell, place: Place | None, say: Callable
         how = f"{last.outcome.status} {last.outcome.message}" if last and last.outcome else "without an end"
         raise Refused(f"{cell}: expected a training that ends ok, as the log has it, given one that ended {how}")
     if differing:
-        unlike = "; ".join(differences(header, describe()))
+        unlike = "; ".join(changes(header, trial, pool))
         why = f"which is no surprise, because {unlike}" if unlike else "although software and processor are the same"
         warnings.warn(
             f"{cell}: these are weights of another training than the log's: {len(differing)} numbers differ, {why}; "

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from regtune.networks._activations import bounded
 from regtune.networks._base import Bend, Slot
-from regtune.networks._layers import Style
+from regtune.networks._layers import Style, bounded
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,8 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from regtune.core.knobs import knob
-from regtune.networks._activations import ACTIVATIONS, bounded
 from regtune.networks._base import Bend, Network, Normalize, Slot
+from regtune.networks._layers import ACTIVATIONS, bounded
 
 
 class Dense(nn.Module):

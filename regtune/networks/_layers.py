@@ -1,4 +1,4 @@
-"""What convolutional networks are made of, in one style: activation, with or without BatchNorm."""
+"""What networks are made of: activations, with or without BatchNorm, and the depths of residual ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from torch import nn
 
 from regtune.core.errors import Refused
-from regtune.networks._activations import ACTIVATIONS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,3 +46,27 @@ def expect_side(network: str, shape: tuple[int, int, int], least: int, remedy: s
             f"network {network}: expected pictures of at least {least} x {least} pixels, "
             f"given {shape[1]} x {shape[2]}; {remedy}"
         )
+
+
+def blocks_per_stage(network: str, depth: int, around: int) -> int:
+    """Return n of a depth 6n + `around`; raises Refused, naming the depths next to it."""
+    blocks, left = divmod(depth - around, 6)
+    if left or blocks < 1:
+        below, above = 6 * max(blocks, 1) + around, 6 * max(blocks + 1, 1) + around
+        near = f"{below} or {above}" if below != above else f"{below}"
+        raise Refused(f"network {network}.depth: expected 6n + {around}, given {depth}; take {near}")
+    return blocks
+
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+}
+
+
+def bounded(activation: str) -> bool:
+    """Return whether what comes out of an activation lies in [0, 1], as do its means and maxima."""
+    return activation == "sigmoid"

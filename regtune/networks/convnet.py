@@ -10,10 +10,9 @@ from torch.nn.functional import max_pool2d
 
 from regtune.core.errors import Refused
 from regtune.core.knobs import knob
-from regtune.networks._activations import ACTIVATIONS, bounded
 from regtune.networks._base import Bend, Network, Normalize, Slot
 from regtune.networks._initializers import INITS, MEANING
-from regtune.networks._layers import Style, expect_side
+from regtune.networks._layers import ACTIVATIONS, Style, bounded, expect_side
 
 
 @dataclass(frozen=True, kw_only=True)

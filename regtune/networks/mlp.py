@@ -9,9 +9,9 @@ from torch import nn
 
 from regtune.core.errors import Refused
 from regtune.core.knobs import knob
-from regtune.networks._activations import ACTIVATIONS
 from regtune.networks._base import Network
 from regtune.networks._dense import Dense
+from regtune.networks._layers import ACTIVATIONS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from regtune.core.knobs import knob
-from regtune.networks._activations import ACTIVATIONS, bounded
 from regtune.networks._base import Bend, Network, Normalize, Slot
 from regtune.networks._blocks import Place, PostActivation, PreActivation, places
-from regtune.networks._depth import blocks_per_stage
 from regtune.networks._initializers import INITS, MEANING
-from regtune.networks._layers import Style, expect_side
+from regtune.networks._layers import ACTIVATIONS, Style, blocks_per_stage, bounded, expect_side
 from regtune.networks._shortcuts import POOLINGS, padded
 
 CHANNELS = (16, 32, 64)

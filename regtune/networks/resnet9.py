@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from regtune.core.knobs import knob
-from regtune.networks._activations import ACTIVATIONS
 from regtune.networks._base import Bend, Network, Normalize, Slot
-from regtune.networks._layers import Style, expect_side
+from regtune.networks._layers import ACTIVATIONS, Style, expect_side
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,10 +10,9 @@ from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 
 from regtune.core.knobs import knob
-from regtune.networks._activations import ACTIVATIONS, bounded
 from regtune.networks._base import Bend, Network, Normalize, Slot
 from regtune.networks._initializers import INITS, MEANING
-from regtune.networks._layers import Style, expect_side
+from regtune.networks._layers import ACTIVATIONS, Style, bounded, expect_side
 
 STEM, LAST = 96, 336  # channels
 # Pairs are channels of the 1 x 1 and the 3 x 3 convolution, single numbers those of a halving module.

@@ -1,7 +1,7 @@
 """The shelf of regularizers: one file = one method. `regtune list` prints the catalogue."""
 
 from regtune.core.registry import Shelf
-from regtune.regularizers._base import HOOKS, Forward, Gradient, Regularizer, Statistics, Step, overrides
+from regtune.regularizers._base import HOOKS, Forward, Gradient, Regularizer, Statistics, Step, check_hooks, overrides
 from regtune.regularizers.confidence_penalty import ConfidencePenalty
 from regtune.regularizers.cosine_restarts import CosineRestarts
 from regtune.regularizers.cutmix import CutMix
@@ -77,5 +77,6 @@ __all__ = [
     "TrivialAugment",
     "WarmUp",
     "WeightDecay",
+    "check_hooks",
     "overrides",
 ]

@@ -26,13 +26,18 @@ only, each draw of a step under its own site name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
+from inspect import isfunction
+from types import CodeType
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from regtune.core.errors import Refused
 from regtune.core.records import Epoch
+from regtune.core.registry import name_of
 from regtune.core.rng import Noise
 from regtune.core.state import Number, State, Tensors
 from regtune.data import Splits
@@ -52,6 +57,7 @@ HOOKS = (
     "stop",
     "keep",
 )
+NEAR = 0.8  # how alike a name must be to that of a hook to be a slip of the pen
 Gradient = Callable[[Tensors], Tensors]
 Statistics = Callable[[Tensors], Tensors]
 
@@ -168,3 +174,28 @@ def overrides(method: Regularizer | type[Regularizer], hook: str) -> bool:
     """Return whether a method has its own version of a hook."""
     cls = method if isinstance(method, type) else type(method)
     return getattr(cls, hook) is not getattr(Regularizer, hook)
+
+
+def check_hooks(cls: type[Regularizer]) -> None:
+    """Raise Refused for a public method that is called nearly like a hook: nothing would ever call it.
+
+    One that the class itself calls is a helper, whatever its name.
+    """
+    own = [owner for owner in cls.__mro__ if issubclass(owner, Regularizer) and owner is not Regularizer]
+    written = {name: value for owner in own for name, value in vars(owner).items() if isfunction(value)}
+    called = {name for function in written.values() for name in _names_in(function.__code__)}
+    for name in written.keys() - called:
+        near = get_close_matches(name.lower(), (*HOOKS, "check"), n=1, cutoff=NEAR)
+        if near and not hasattr(Regularizer, name) and not name.startswith("_"):
+            raise Refused(
+                f"regularizer {name_of(cls)}: expected methods that are hooks, or that it calls itself, given "
+                f"{name!r}, which nothing calls (did you mean {near[0]!r}?); a helper is called _{name}"
+            )
+
+
+def _names_in(code: CodeType) -> Iterator[str]:
+    """Yield the names that a function looks up, those inside of its own functions too."""
+    yield from code.co_names
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from _names_in(inner)

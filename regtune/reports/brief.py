@@ -11,8 +11,10 @@ import pandas as pd
 from rich.cells import cell_len
 
 from regtune.analysis.budget import warnings
+from regtune.analysis.columns import metric_of
 from regtune.analysis.failures import failures_words
 from regtune.analysis.labels import labels
+from regtune.analysis.over_searches import over_searches
 from regtune.analysis.sweeps import Together, together
 from regtune.core.metric import confirmed_by
 from regtune.reports.headroom import headroom
@@ -21,10 +23,8 @@ from regtune.reports.output import repeats_in
 from regtune.reports.tables.answer import answer_lines
 from regtune.reports.tables.caption import conclusion, subject
 from regtune.reports.tables.catalog import tables
-from regtune.reports.tables.rows import metric_of
+from regtune.reports.tables.repeats import searches_as_text, searches_conclusion, searches_sentences
 from regtune.reports.tables.scores import scores_as_text
-from regtune.reports.tables.searches import over_searches, searches_as_text
-from regtune.reports.tables.searches_caption import searches_conclusion, searches_sentences
 from regtune.reports.tables.sweeps import caveats, conclusion_over_sweeps, sentences_over_sweeps, table_over_sweeps
 from regtune.results.loader import Results
 

@@ -10,17 +10,16 @@ from typing import NamedTuple
 import pandas as pd
 
 from regtune.analysis.labels import labels
+from regtune.analysis.over_searches import over_searches
 from regtune.analysis.sweeps import together
 from regtune.core.errors import Refused
 from regtune.core.records import Plain
 from regtune.core.writing import write
-from regtune.reports.formats import SWEEPS, TABLE, strict, to_csv, to_plain, write_tables
+from regtune.reports.formats import SWEEPS, TABLE, strict, to_csv, to_plain, together_plain, write_tables
 from regtune.reports.tables.aa import aa_over
-from regtune.reports.tables.searches import over_searches
-from regtune.reports.tables.searches_caption import searches_caption, searches_sentences, searches_tables
+from regtune.reports.tables.repeats import searches_caption, searches_sentences, searches_tables
 from regtune.reports.tables.spread import spread_caption
 from regtune.reports.tables.sweeps import together_table
-from regtune.reports.together_json import together_plain
 from regtune.results.loader import Results, begun, load
 from regtune.storage.layout import repeats_of
 

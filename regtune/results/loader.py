@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import time
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +20,6 @@ from regtune.core.metric import confirmed_by
 from regtune.core.records import Cell, Plain
 from regtune.core.selection import Choices, Scored, choose, joined, outdated, scored_of
 from regtune.pruners import pruning_of
-from regtune.results.collection import uncollected
 from regtune.results.notes import limit_of, notes_of
 from regtune.results.replay import METRICS, Story, missing, planned
 from regtune.results.searches import Searches
@@ -194,3 +196,15 @@ def right_answers(results: Results, arm: str) -> pd.DataFrame:
 def _with_gap(trials: pd.DataFrame) -> pd.DataFrame:
     numbers = trials.astype(dict.fromkeys((*METRICS, "spared"), float))
     return numbers.assign(gap=numbers["train_accuracy"] - numbers["test_accuracy"])
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Put off garbage collection: it would go through the rows of a log again and again, a fifth of the reading."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from regtune.statistics.comparisons import FEWEST, Comparison, Verdict, compare
 from regtune.statistics.intervals import MeanInterval, bca_interval, mean_interval, share_interval
-from regtune.statistics.pairs import against, every_pair
-from regtune.statistics.preference import Preference, preference
+from regtune.statistics.paired import Preference, against, every_pair, preference
 
 __all__ = [
     "FEWEST",

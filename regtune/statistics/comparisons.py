@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from regtune.statistics.intervals import constant, half_width, mean_of, sd_of
+from regtune.statistics.paired import Preference, preference
 from regtune.statistics.power import further_seeds
-from regtune.statistics.preference import Preference, preference
 
 Verdict = Literal["better", "worse", "unresolved", "off is as good"]
 FEWEST = 3  # seeds below which no p-value and no verdict is given

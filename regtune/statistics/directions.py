@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from regtune.core.metric import Direction
 from regtune.statistics.comparisons import Comparison, compare
-from regtune.statistics.pairs import Scores, against
+from regtune.statistics.paired import Scores, against
 
 
 def compare_with(

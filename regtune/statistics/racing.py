@@ -33,7 +33,7 @@ import numpy as np
 from regtune.core.records import Plain
 from regtune.statistics.comparisons import Comparison, comparison, holm
 from regtune.statistics.looks import NOTHING, Look, hopeless
-from regtune.statistics.pairs import against
+from regtune.statistics.paired import against
 
 GROWTH = 1.4
 # By arm and number of the seed, None for a trial that ended without a score; None for an arm that is not confirmed.

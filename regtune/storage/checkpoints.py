@@ -1,20 +1,20 @@
 """Files of bytes beside the log: where trials under way go on from, and the weights that confirm kept.
 
-A file is one line of JSON, which says whose bytes these are and their checksum, and then the bytes. It is
-written under another name, forced to the disk and only then given its own, so there is never half a file.
+A file is one line of JSON, which says whose bytes these are and their checksum, and then the bytes.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from regtune.core.errors import Refused
 from regtune.core.records import Cell
-from regtune.core.writing import room_for
+from regtune.core.writing import room_for, whole
+
+HALF = ".half"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,18 +40,10 @@ class Checkpoints:
         """Write the bytes of a cell in place of older ones; they are on the disk when this returns. Raises NoRoom."""
         head = {"id": saved.id, "epoch": saved.epoch, "sha256": hashlib.sha256(saved.content).hexdigest()}
         target = self.path(cell)
-        half = self._half(cell)
-        try:
-            with room_for(target):
-                self.folder.mkdir(parents=True, exist_ok=True)
-                with half.open("wb") as file:
-                    file.write(json.dumps(head).encode() + b"\n" + saved.content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                half.replace(target)
-        except OSError:
-            half.unlink(missing_ok=True)  # on a full disk it would take the place that the log needs
-            raise
+        with room_for(target):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        with whole(target, suffix=HALF) as half:
+            half.write_bytes(json.dumps(head).encode() + b"\n" + saved.content)
 
     def load(self, cell: Cell) -> Saved | None:
         """Return the bytes of a cell, None where there are none. Raises Refused where they are damaged."""
@@ -62,18 +54,16 @@ class Checkpoints:
             return None
         try:
             head = json.loads(first)
-            whole = head["sha256"] == hashlib.sha256(content).hexdigest()
+            intact = head["sha256"] == hashlib.sha256(content).hexdigest()
             saved = Saved(id=str(head["id"]), epoch=int(head["epoch"]), content=content)
         except (ValueError, KeyError, TypeError, RecursionError):
-            whole = False
-        if not whole:
+            intact = False
+        if not intact:
             raise Refused(f"{path}: expected bytes with the checksum of their first line, given other ones")
         return saved
 
     def drop(self, cell: Cell) -> None:
         """Remove the bytes of a cell, and what a killed driver left half written."""
-        self.path(cell).unlink(missing_ok=True)
-        self._half(cell).unlink(missing_ok=True)
-
-    def _half(self, cell: Cell) -> Path:
-        return self.path(cell).with_name(f"{self.path(cell).name}.half")
+        path = self.path(cell)
+        path.unlink(missing_ok=True)
+        path.with_name(f"{path.name}{HALF}").unlink(missing_ok=True)

@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from regtune.core.records import Plain
@@ -13,6 +14,9 @@ from regtune.core.sources import hash_of
 from regtune.core.version import PACKAGE, __version__
 
 PACKAGES = ("torch", "ray", "optuna", "numpy", "pandas", "scikit-learn", "torchvision")
+# What a machine is to a trial, by which its bits are the same on two of them. An attempt says the first two itself.
+CLASS = ("torch", "processor", "architecture", "system", "gpus")
+CODE = ("regtune", "commit", "code")  # by which regtune is the same; old logs have no hash of its sources
 
 
 def describe() -> Plain:
@@ -45,20 +49,38 @@ def release() -> str:
     return f"regtune {__version__} ({', '.join([f'Python {platform.python_version()}', *found])})"
 
 
-def where() -> dict[str, str]:
-    """Return what an attempt at a trial says of the place it runs in."""
-    return {"host": platform.node(), "processor": _processor(), "torch": _version("torch") or "", "node": ""}
+def where(gpu: str | None = None) -> dict[str, str]:
+    """Return what an attempt at a trial says of the place it runs in; `gpu` is the name of the one that it runs on."""
+    return {"host": platform.node(), "processor": gpu or _processor(), "torch": _version("torch") or "", "node": ""}
+
+
+def stood(header: Plain, place: Mapping[str, str], device: str) -> Plain:
+    """Return a header as it would be of the place where an attempt at a trial for a device was made."""
+    processor = place.get("processor")
+    if device != "cpu" and processor == header["machine"]["processor"] and (gpus := header["machine"].get("gpus")):
+        processor = gpus.splitlines()[0]  # trials in the process of the driver once said its CPU for their GPU
+    return {
+        **header,
+        "packages": {**header["packages"], "torch": place.get("torch")},
+        "machine": {**header["machine"], "processor": processor},
+    }
+
+
+def same_class(one: Mapping[str, str | None], other: Mapping[str, str | None]) -> bool:
+    """Return whether two machines, or two places of attempts, are of one class: a trial for a CPU has the same bits."""
+    return all(one.get(name) == other.get(name) for name in CLASS)
+
+
+def machine_of(header: Plain) -> dict[str, str | None]:
+    """Return the machine of a header, what `CLASS` names."""
+    known = {**header["machine"], "torch": header["packages"]["torch"]}
+    return {name: known.get(name) for name in CLASS}
 
 
 def differences(then: Plain, now: Plain) -> list[str]:
-    """Return what decides the bits of a trial and is not the same, in words."""
-    pairs = {
-        "torch": (then["packages"]["torch"], now["packages"]["torch"]),
-        **{name: (then["machine"][name], now["machine"][name]) for name in ("processor", "architecture", "gpus")},
-        "regtune": (then["regtune"], now["regtune"]),
-        "commit": (then["commit"], now["commit"]),
-    }
-    return [f"{name} was {a}, is {b}" for name, (a, b) in pairs.items() if a != b]
+    """Return what decides the bits of a trial and is not the same under two headers, in words."""
+    one, other = ({**machine_of(each), **{name: each[name] for name in CODE if name in then}} for each in (then, now))
+    return [f"{name} was {one[name]}, is {other[name]}" for name in one if one[name] != other[name]]
 
 
 def _version(package: str) -> str | None:
@@ -69,10 +91,16 @@ def _version(package: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """Return the commit of the checkout that regtune runs from, None for an installed wheel."""
+    """Return the commit of the checkout that regtune runs from, "-dirty" where files differ, None for a wheel.
+
+    Asked like this git writes nothing into it; `describe --dirty` would renew its index.
+    """
     if not (PACKAGE.parent / ".git").exists():
         return None
-    return _printed("git", "-C", str(PACKAGE), "describe", "--always", "--dirty", "--abbrev=40")
+    git = ("git", "--no-optional-locks", "-C", str(PACKAGE))
+    commit = _printed(*git, "describe", "--always", "--abbrev=40")
+    changed = _printed(*git, "status", "--porcelain", "--untracked-files=no")
+    return f"{commit}-dirty" if commit and changed else commit
 
 
 def _printed(*command: str) -> str | None:

@@ -16,7 +16,7 @@ from regtune.core.errors import Refused, shown
 from regtune.core.knobs import knobs
 from regtune.core.records import SWITCH, Plain, Trial
 from regtune.core.search_space import Condition, KnobPath
-from regtune.regularizers import REGULARIZERS
+from regtune.regularizers import REGULARIZERS, check_hooks
 from regtune.sweep.ranges import read_searched
 
 
@@ -67,6 +67,7 @@ def read_row(entry: Entry, template: Trial, beside: tuple[str, ...] = ()) -> tup
             f"a group is written {entry.name} = {{ one_of = {{ ... }} }}"
         )
     cls = REGULARIZERS.find(entry.name, entry.place, template.plugins)
+    check_hooks(cls)
     row, searched = read_searched(knobs(cls), entry.table, entry.where, epochs=template.epochs, beside=beside)
     return {"name": entry.name, **row}, {str(KnobPath(entry.name, knob)): space for knob, space in searched.items()}
 

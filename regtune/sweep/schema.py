@@ -25,128 +25,174 @@ class _Table(BaseModel):
 
 
 class Training(_Table):
-    """`[training]`: what every trial shares.
+    """`[training]`: what all trials have in common; see also `records.Trial`."""
 
-    `autocast`, `channels_last` and `compiled` are about speed: see `records.Trial`. With `tightness` every trial
-    ends with how tightly classes lie in the last hidden layer, see `records.Outcome`; it changes no other number.
-    It asks for a network whose logits are the output of an `nn.Linear`.
-    """
-
-    epochs: int = Field(ge=1, le=1_000_000)
-    batch: int = Field(ge=1, le=10_000_000)
-    dtype: str = Field(default="float32", pattern="^(float32|float64)$")
-    autocast: bool = False
-    channels_last: bool = False
-    compiled: bool = False
-    tightness: bool = False
+    epochs: int = Field(ge=1, le=1_000_000, description="epochs of a full training")
+    batch: int = Field(ge=1, le=10_000_000, description="examples in a batch")
+    dtype: str = Field(default="float32", pattern="^(float32|float64)$", description="`float32` or `float64`")
+    autocast: bool = Field(default=False, description="compute the network in bfloat16 where that is safe")
+    channels_last: bool = Field(default=False, description="keep pictures in channels-last memory format")
+    compiled: bool = Field(default=False, description="compile the network and its objective with `torch.compile`")
+    tightness: bool = Field(
+        default=False,
+        description="measure at the end of every trial how tightly the classes lie in the last hidden layer (NC1 and "
+        "CDNV); no other number changes; the logits must be the output of an `nn.Linear`",
+    )
 
 
 class Search(_Table):
-    """`[search]`: trials per arm or per searched knob, where their knobs come from, and which end early.
-
-    `sampler` is a file in `samplers`, `levels` the values of a range on its grid. `pruner` is a file in `pruners`: for
-    "cautious" and "asha", `grace` is the share of the epochs before the first rung, `factor` the ratio between rungs
-    and the share that goes on, `population` the trials a rung must have seen before it prunes, `control` the share of
-    trials that go on whatever they say; for "epochs", `stop_after` is the number of epochs that every trial gets. The
-    pruner of a plugin may have further settings, its knobs.
-    `repeats` is how often all of it is done, each time with the next seed. `first` are points that are known already.
-    `metric` is what search and select choose and prune by, on validation examples, see `metric.METRICS`. What is drawn
-    differs from sweep to sweep by its name; it is that of a sweep called `stream` where one is given.
-    """
+    """`[search]`: trials per arm or per searched knob, where their knobs come from, and which are pruned."""
 
     model_config = ConfigDict(extra="allow")  # what a pruner of a plugin may have, see `pruner.read_pruner`
 
-    trials: int | None = Field(default=None, ge=1, le=MAX_TRIALS)
-    trials_per_knob: int | None = Field(default=None, ge=1, le=1000)
-    sampler: str = "paired"
-    levels: int = Field(default=3, ge=2, le=100)
-    pruner: str = "cautious"
-    stop_after: int | None = Field(default=None, ge=1)
-    grace: float = Field(default=0.2, ge=0.2, le=1)
-    factor: float = Field(default=3.0, ge=1.1, le=100)
-    population: int = Field(default=3, ge=1, le=MAX_TRIALS)
-    control: float = Field(default=0.0, ge=0, le=1)
-    repeats: int = Field(default=1, ge=1, le=100)
-    first: Any = []
-    metric: Name = "accuracy"
-    stream: str | None = Field(default=None, pattern=NAME)
+    trials: int | None = Field(
+        default=None, ge=1, le=MAX_TRIALS, description="search trials of each arm; give this or `trials_per_knob`"
+    )
+    trials_per_knob: int | None = Field(
+        default=None, ge=1, le=1000, description="search trials of each arm for each knob that it searches"
+    )
+    sampler: str = Field(default="paired", description="where the knobs of a trial come from: the name of a sampler")
+    levels: int = Field(default=3, ge=2, le=100, description='values of each range on the grid of `sampler = "grid"`')
+    pruner: str = Field(default="cautious", description="which search trials end early: the name of a pruner")
+    stop_after: int | None = Field(
+        default=None, ge=1, description='with `pruner = "epochs"`, and only then: the epochs that every trial gets'
+    )
+    grace: float = Field(
+        default=0.2, ge=0.2, le=1, description='"cautious" and "asha": share of the epochs before the first rung'
+    )
+    factor: float = Field(
+        default=3.0,
+        ge=1.1,
+        le=100,
+        description='"cautious" and "asha": ratio between rungs; one in `factor` trials passes a rung',
+    )
+    population: int = Field(
+        default=3,
+        ge=1,
+        le=MAX_TRIALS,
+        description='"cautious" and "asha": trials that a rung must have seen before it prunes',
+    )
+    control: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description='"cautious" and "asha": share of trials that are never pruned, to measure what pruning costs',
+    )
+    repeats: int = Field(
+        default=1, ge=1, le=100, description="how often the whole sweep is done, each with the next seed"
+    )
+    first: Any = Field(default=[], description="points that are tried first in every arm: a list of tables of knobs")
+    metric: Name = Field(
+        default="accuracy", description="what search and select choose and prune by, on validation examples"
+    )
+    stream: str | None = Field(
+        default=None,
+        pattern=NAME,
+        description="draw what a sweep of this name and the same seed draws; by default the sweep's own name",
+    )
 
 
 class Select(_Table):
-    """`[select]`: the best few of each arm, trained again before one of them is chosen, see `core.selection`.
+    """`[select]`: the best few of each arm are trained again before one of them is chosen, see `core.selection`."""
 
-    The best `candidates` of an arm, and all within two standard errors of its best up to `most`, are trained on up to
-    `seeds` further seeds that all arms share, the better half of them going on from round to round; the choice is by
-    the mean of the metric of search. With `seeds` = 0 there is no select: the best score of search decides.
-    """
-
-    candidates: int = Field(default=4, ge=1, le=MAX_SELECT)
-    most: int = Field(default=8, ge=1, le=MAX_SELECT)
-    seeds: int = Field(default=5, ge=0, le=MAX_SELECT)
+    candidates: int = Field(
+        default=4, ge=1, le=MAX_SELECT, description="the best configurations of an arm to train again"
+    )
+    most: int = Field(
+        default=8,
+        ge=1,
+        le=MAX_SELECT,
+        description="the most of them, where more are within two standard errors of the best; at least `candidates`",
+    )
+    seeds: int = Field(
+        default=5,
+        ge=0,
+        le=MAX_SELECT,
+        description="further seeds, shared by all arms, on which they are trained in rounds (the better half stays in "
+        "from round to round); 0: no select, the best score of search decides",
+    )
 
 
 class Confirm(_Table):
-    """`[confirm]`: fresh seeds on which the best configuration of each arm is trained again.
+    """`[confirm]`: fresh seeds on which the chosen configuration of each arm is trained again."""
 
-    `retrain` has each of these trials train a second time, on train + validation, in the same way in all arms: see
-    `trainer.Training`. `retrain_cap` is how many epochs matching the loss may take. `splits` is "one" for the split of
-    search, "fresh" for one of its own for each seed, the same in all arms; a `Sweep` has one of them, see
-    `parts.splits_of`. `weights` keeps those of confirmed trials beside the log, for `regtune export`: of all, or
-    with "best" of each arm those of the trial that is best on validation examples, see `kept_weights`. With `racing`
-    every arm gets `first` seeds, and then, up to `seeds`, those whose difference to the baseline is not
-    resolved: see `statistics.racing`. `metric` is what verdicts are by, on test examples; without a race it may be
-    another at any time. `relevant` is the least difference that matters, in its unit (points, of "nll" nats), and may
-    be set at any time: see `statistics.relevance`. `scope` says what verdicts are about: "searches", of which this one
-    is a draw, see `resampling`, or the "configuration" that it has found; the first where nothing is `scope.lacking`
-    and no log says otherwise, see `begun`.
-    `aa` has a copy of the baseline trained beside the arms, see `copies`; by default where `lacking_copy` is empty.
-    """
-
-    seeds: int = Field(default=20, ge=0, le=10_000)
-    retrain: Retrain = "none"
-    retrain_cap: int = Field(default=100, ge=1, le=1_000_000)
-    splits: Literal["one", "fresh"] | None = None
-    weights: Literal[True, False, "best"] = True
-    racing: bool = False
-    first: int = Field(default=5, ge=3, le=10_000)
-    metric: Name = "accuracy"
-    relevant: float | None = Field(default=None, gt=0, le=100)
-    scope: Scope | None = None
-    aa: bool | None = None
+    seeds: int = Field(default=20, ge=0, le=10_000, description="fresh seeds of each arm; with `racing` the most")
+    retrain: Retrain = Field(
+        default="none",
+        description="train every confirm trial a second time, on train + validation: for as many updates, as many "
+        "epochs, or until the training loss is matched",
+    )
+    retrain_cap: int = Field(
+        default=100, ge=1, le=1_000_000, description='with `retrain = "loss"`: the most epochs that it may take'
+    )
+    splits: Literal["one", "fresh"] | None = Field(
+        default=None,
+        description='"fresh": each seed of select and confirm draws its own train and validation examples, the same '
+        'in all arms; "one": the split of search; by default "fresh" where the test split is fixed, else "one"',
+    )
+    weights: Literal[True, False, "best"] = Field(
+        default=True,
+        description='weights of confirmed trials to keep for `regtune export`: all, none, or the "best" of each arm',
+    )
+    racing: bool = Field(
+        default=False, description="add seeds only where the difference to the baseline is not resolved yet"
+    )
+    first: int = Field(default=5, ge=3, le=10_000, description="with `racing`: seeds that every arm gets")
+    metric: Name = Field(default="accuracy", description="what verdicts are about, on test examples")
+    relevant: float | None = Field(
+        default=None, gt=0, le=100, description='the least difference that matters, in points (of "nll" in nats)'
+    )
+    scope: Scope | None = Field(
+        default=None,
+        description="what verdicts are about: all searches that this one is a draw of, or the configuration that it "
+        "has found; by default searches, where all that this takes is there",
+    )
+    aa: bool | None = Field(
+        default=None, description="train a copy of the baseline beside the arms; by default where it is possible"
+    )
 
 
 class Cluster(_Table):
-    """`[cluster]`: what one trial takes, and what is done for it where machines fail.
+    """`[cluster]`: what one trial takes, and what is done for it where machines fail."""
 
-    With a share of a GPU it trains on "cuda", else on "cpu". `labels` are those that a node must have, as in
-    {"ray.io/accelerator-type" = "H100"}. After a fault of the machine a trial goes on from its newest
-    checkpoint, `retries` times at most; there is one every `checkpoint_seconds`. An attempt that takes longer
-    than `hours_per_trial` has failed. `pending` trials wait for nodes that an autoscaler may bring: more bring nodes
-    faster, and let a sampler that learns know less.
-    """
-
-    cpus_per_trial: int = Field(default=1, ge=1, le=1024)
-    gpus_per_trial: float = Field(default=0.0, ge=0, le=1)
-    labels: dict[str, str] = {}
-    retries: int = Field(default=3, ge=0, le=1000)
-    checkpoint_seconds: float = Field(default=60.0, ge=0)
-    hours_per_trial: float | None = Field(default=None, gt=0)
-    pending: int = Field(default=4, ge=1, le=10_000)
+    cpus_per_trial: int = Field(default=1, ge=1, le=1024, description="CPUs, and threads, of a trial")
+    gpus_per_trial: float = Field(
+        default=0.0, ge=0, le=1, description='GPU, or share of one; above 0 the trial trains on "cuda", else on "cpu"'
+    )
+    labels: dict[str, str] = Field(
+        default={}, description='labels that a node must have, as { "ray.io/accelerator-type" = "H100" }'
+    )
+    retries: int = Field(
+        default=3, ge=0, le=1000, description="how often a trial is resumed after a fault of a machine"
+    )
+    checkpoint_seconds: float = Field(default=60.0, ge=0, description="seconds between two checkpoints of a trial")
+    hours_per_trial: float | None = Field(
+        default=None, gt=0, description="an attempt of a trial that takes longer has failed"
+    )
+    pending: int = Field(
+        default=4,
+        ge=1,
+        le=10_000,
+        description="trials that wait for nodes that an autoscaler may bring: more bring nodes faster, and let a "
+        "sampler that learns know less",
+    )
 
 
 class SweepFile(_Table):
-    """The whole file; the open tables are checked against the knobs of what they name. `reuse` are results folders."""
+    """The whole file; the open tables are checked against the knobs of what they name."""
 
-    name: str | None = Field(default=None, pattern=NAME)
-    seed: int = Field(default=0, ge=0, le=MAX_SEED)
-    plugins: list[str] = []
-    reuse: list[str] = []
-    data: dict[str, Any]
-    network: dict[str, Any]
-    optimizer: dict[str, Any]
+    name: str | None = Field(
+        default=None, pattern=NAME, description="name of the sweep and its results folder; by default that of the file"
+    )
+    seed: int = Field(default=0, ge=0, le=MAX_SEED, description="seed of the sweep")
+    plugins: list[str] = Field(default=[], description="modules with your own methods, networks, data sets, samplers")
+    reuse: list[str] = Field(default=[], description="results folders whose trials are reused where they are the same")
+    data: dict[str, Any] = Field(description="`name` of a data set, and its settings")
+    network: dict[str, Any] = Field(description="`name` of a network, and its settings")
+    optimizer: dict[str, Any] = Field(description="`name` of an optimizer (`sgd` if not given), and its knobs")
     training: Training
-    base: dict[str, Any] = {}
-    arms: dict[str, Any]
+    base: dict[str, Any] = Field(default={}, description="methods that every arm has")
+    arms: dict[str, Any] = Field(description="the arms by name; the first is what the others are compared with")
     search: Search = Search()
     select: Select = Select()
     confirm: Confirm = Confirm()

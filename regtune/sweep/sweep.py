@@ -14,7 +14,7 @@ from regtune.core.metric import METRICS
 from regtune.core.plugins import find_beside
 from regtune.core.records import FIRST, PHASES, Phase, Plain
 from regtune.core.resampling import MOST, rival_seeds
-from regtune.core.sources import fingerprint
+from regtune.core.sources import plugin_fingerprint
 from regtune.pruners import PRUNERS, RECORDED, Pruner, Pruning
 from regtune.samplers import RULES, SAMPLERS, SAMPLING, Sampler
 from regtune.storage.layout import folders_beside, repeat_folder
@@ -182,7 +182,7 @@ class Sweep(Seeds):
             "arms": {
                 arm.name: arm.plain(trials=self.budget(arm), can_be_off=self.can_be_off(arm)) for arm in self.arms
             },
-            "plugins": {name: fingerprint(name) for name in self.arms[0].template.plugins},
+            "plugins": {name: plugin_fingerprint(name) for name in self.arms[0].template.plugins},
             "search": search,
             **({"select": self.select.model_dump()} if self.select.seeds else {}),
             "cluster": self.cluster.model_dump(),

@@ -18,7 +18,6 @@ from regtune.core.state import Tensors
 from regtune.networks import Bend, Branch, Slot
 from regtune.regularizers import Step
 from regtune.training import shapes
-from regtune.training.compiled import one_graph
 from regtune.training.recipe import Recipe, Steps
 
 
@@ -117,3 +116,17 @@ def in_tensors(now: Step) -> Step:
         progress=filled(float(now.progress), torch.float32),
         ends_epoch=False,
     )
+
+
+MOST_VARIANTS = 1024  # compiled programs of one function in a process: a worker trains many trials
+
+
+def one_graph(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Return a function compiled by `torch.compile` without graph breaks; the first call takes a minute."""
+    compiled = torch.compile(function, fullgraph=True, dynamic=False)
+
+    def call(*arguments: Any) -> Tensor:
+        with torch._dynamo.config.patch(recompile_limit=MOST_VARIANTS, accumulated_recompile_limit=MOST_VARIANTS):
+            return compiled(*arguments)
+
+    return call

@@ -14,8 +14,8 @@ from ray.tune.search import Searcher
 from regtune.core.records import Cell, Plain
 from regtune.execution.attempt import Pace, overdue
 from regtune.execution.controller import Phase
-from regtune.execution.ray.cargo import Cargo
 from regtune.execution.ray.nodes import Need, node_of, slots
+from regtune.execution.ray.transfer import Cargo
 from regtune.execution.ray.worker import read_report
 
 SECONDS_BETWEEN_LOOKS = 2.0  # at the nodes of the cluster

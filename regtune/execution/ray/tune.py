@@ -18,7 +18,7 @@ from regtune.execution.attempt import Pace
 from regtune.execution.controller import Phase
 from regtune.execution.ray.adapters import PhaseScheduler, PhaseSearcher
 from regtune.execution.ray.nodes import Need
-from regtune.execution.ray.shipment import Shipment
+from regtune.execution.ray.transfer import Shipment
 from regtune.execution.ray.worker import work
 from regtune.sweep.schema import Cluster
 

@@ -8,15 +8,13 @@ import json
 from collections.abc import Iterator, Mapping
 
 import ray
-import torch
 from ray import tune
 
 from regtune.core.records import Epoch, Outcome, Plain, Trial
 from regtune.execution.attempt import Pace, Report, attempt
-from regtune.execution.ray.cargo import Cargo
-from regtune.execution.ray.shipment import Shipment
+from regtune.execution.ground import place_for
+from regtune.execution.ray.transfer import Cargo, Shipment
 from regtune.storage.checkpoints import Saved
-from regtune.storage.environment import where
 from regtune.training.process import prepare_process
 
 REPORT, CHECKPOINT, WEIGHTS = "report", "checkpoint", "weights"
@@ -32,9 +30,7 @@ def work(config: Plain, shipment: Shipment, pace: Pace) -> None:
     """
     trial = Trial.from_plain(json.loads(config["trial"]))
     prepare_process(trial.threads)
-    here = where() | {"node": ray.get_runtime_context().get_node_id()}
-    if trial.device == "cuda" and torch.cuda.is_available():
-        here["processor"] = torch.cuda.get_device_name()
+    here = place_for(trial.device) | {"node": ray.get_runtime_context().get_node_id()}
     resume = config["resume"].take() if config["resume"] else None
     with _ended_after(pace.trial_seconds):
         for report in attempt(trial, shipment.unpack(), pace, resume):

@@ -13,6 +13,8 @@ from typing import TypeAlias
 import altair as alt
 import pandas as pd
 
+from regtune.core.records import Plain
+
 GREY, BLUE, ORANGE = "#808080", "#0072B2", "#D55E00"
 SKY = "#56B4E9"  # instead of the blue on a dark page
 WIDTH = 560  # of a chart on paper; on the page a chart is as wide as its box
@@ -55,3 +57,31 @@ def steps(rows: pd.DataFrame, arms: Sequence[str], x: alt.X, y: alt.Y, *more: al
         data=beside_first(rows, arms),
     )
     return panels(layers.properties(width=170, height=120), arms)
+
+
+def light() -> Plain:
+    """Return the configuration for a light page."""
+    return _config(ink="#333333", faint="#dddddd", font="system-ui, sans-serif") | {"background": "transparent"}
+
+
+def dark() -> Plain:
+    """Return the configuration for a dark page."""
+    return _config(ink="#d8d8d8", faint="#3a3a3a", font="system-ui, sans-serif") | {"background": "transparent"}
+
+
+def paper() -> Plain:
+    """Return the configuration for SVG and PDF."""
+    return _config(ink="#222222", faint="#dddddd", font="sans-serif") | {"background": "white"}
+
+
+def _config(*, ink: str, faint: str, font: str) -> Plain:
+    words = {"labelColor": ink, "titleColor": ink, "titleFontWeight": "normal"}
+    return {
+        "font": font,
+        "view": {"stroke": None},
+        "axis": {**words, "domainColor": faint, "tickColor": faint, "gridColor": faint, "labelLimit": 150},
+        "legend": {**words, "orient": "bottom", "direction": "horizontal", "columns": 3, "labelLimit": 150},
+        "header": {**words, "labelFontWeight": "bold", "labelLimit": 170},
+        "title": {"color": ink, "subtitleColor": ink, "fontSize": 11, "anchor": "start", "limit": 170},
+        "text": {"color": ink},
+    }

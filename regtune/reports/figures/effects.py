@@ -5,9 +5,9 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
+from regtune.analysis.scores import scores
 from regtune.core.metric import confirmed_by
 from regtune.reports.figures._drawing import BLUE, GREY, ORANGE, WIDTH, Drawing, Nothing
-from regtune.reports.tables.scores import scores
 from regtune.results.loader import Results
 
 VERDICTS = {

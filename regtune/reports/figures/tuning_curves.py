@@ -8,9 +8,9 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from regtune.analysis.tuning import curve, searched
 from regtune.core.metric import ACCURACY, searched_by
 from regtune.reports.figures._drawing import BLUE, GREY, Drawing, Nothing, beside_first, panels
-from regtune.reports.tables.tuning import curve, searched
 from regtune.results.loader import Results
 from regtune.statistics.tuning import round_budgets
 

@@ -13,11 +13,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from regtune.core.records import OPEN, Plain
 from regtune.core.writing import write
-from regtune.reports.figures import _style
+from regtune.reports.figures import _drawing
 from regtune.reports.figures._drawing import BLUE, SKY
 from regtune.reports.figures.catalog import Figure, drawn
-from regtune.reports.page.chapters import Chapter
-from regtune.reports.page.sections import Section, sections
+from regtune.reports.page.sections import Chapter, Section, sections
 from regtune.results.loader import Results
 
 CHARTS = "Charts: Vega-Lite, in this file."
@@ -60,7 +59,7 @@ def rendered(
     """Return the HTML of sections and, behind them, chapters; `figures` are all that they name."""
     environment = Environment(loader=FileSystemLoader(STATIC), autoescape=True, undefined=StrictUndefined)
     charts = {figure.name: figure.spec for figure in figures if figure.spec is not None}
-    data = {"charts": charts, "light": _style.light(), "dark": _style.dark(), "blue": {"light": BLUE, "dark": SKY}}
+    data = {"charts": charts, "light": _drawing.light(), "dark": _drawing.dark(), "blue": {"light": BLUE, "dark": SKY}}
     return environment.get_template("report.html").render(
         name=name,
         facts=facts,
@@ -114,7 +113,7 @@ def _arms(results: Results) -> str:
 def _on_paper(spec: Plain, path: Path) -> list[Path]:
     # A name may hold a dot, and what is behind it is no suffix.
     svg, pdf = path.with_name(f"{path.name}.svg"), path.with_name(f"{path.name}.pdf")
-    text = vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE, config=_style.paper())
+    text = vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE, config=_drawing.paper())
     write(svg, text)
     write(pdf, vl_convert.svg_to_pdf(text))
     return [svg, pdf]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from regtune.analysis.failures import failures, failures_words
-from regtune.reports.figures.catalog import Figure
+from regtune.reports.figures.catalog import Figure, drawn
 from regtune.reports.tables._table import Table
 from regtune.reports.tables.answer import answer
 from regtune.reports.tables.catalog import tables
 from regtune.reports.tables.pruning import pruning_table
-from regtune.reports.tables.searches_caption import searches_tables
+from regtune.reports.tables.repeats import searches_tables
 from regtune.results.loader import Results
 
 
@@ -54,3 +54,25 @@ def sections(repeats: Sequence[Results], figures: Sequence[Figure]) -> list[Sect
             tables=[Table(title="Trials that failed", caption="", frame=bad)] if len(bad) else [],
         ),
     ]  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chapter:
+    """The sections of one sweep, and all their figures."""
+
+    id: str
+    title: str
+    facts: str
+    sections: Sequence[Section]
+    figures: Sequence[Figure]
+
+
+def chapter(repeats: Sequence[Results], *, title: str, slug: str, facts: str) -> Chapter:
+    """Return the sections of a sweep, given as its repeats.
+
+    `slug` begins the names of its figures, which become files, and its anchors.
+    """
+    figures = [replace(figure, name=f"{slug}-{figure.name}") for figure in drawn(repeats[0])]
+    anchor = f"sweep-{slug}"
+    named = [replace(section, id=f"{anchor}-{section.id}") for section in sections(repeats, figures)]
+    return Chapter(id=anchor, title=title, facts=facts, sections=named, figures=figures)

@@ -10,9 +10,8 @@ from regtune.analysis.labels import slugs
 from regtune.analysis.sweeps import Together, together
 from regtune.reports.figures.catalog import Figure, figure
 from regtune.reports.figures.critical_difference import critical
-from regtune.reports.page.chapters import Chapter, chapter
 from regtune.reports.page.report import CHARTS, made, progress, rendered, write_page
-from regtune.reports.page.sections import Section
+from regtune.reports.page.sections import Chapter, Section, chapter
 from regtune.reports.tables.sweeps import together_table
 from regtune.results.loader import Results
 

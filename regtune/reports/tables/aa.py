@@ -6,14 +6,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from regtune.analysis.families import means
-from regtune.analysis.luck import beyond
-from regtune.analysis.repeated import repeated
+from regtune.analysis.columns import difference_columns
+from regtune.analysis.families import means, search_variances
+from regtune.analysis.repeats import repeated
 from regtune.analysis.verdicts import against_baseline
 from regtune.core.copies import is_copy
 from regtune.core.metric import Metric, confirmed_by
 from regtune.core.records import OPEN, Plain
-from regtune.reports.tables.rows import difference, fewer
+from regtune.reports.tables.rows import fewer
 from regtune.reports.text import interval
 from regtune.results.loader import Results
 from regtune.statistics import Comparison
@@ -36,7 +36,7 @@ class AA:
 
     def plain(self) -> Plain:
         """Return the strict-JSON form: numbers as fractions, None for what cannot be said."""
-        columns = difference(self.found)
+        columns = difference_columns(self.found)
         names = ("verdict", "difference", "difference_low", "difference_high", "p", "pairs", "note")
         row: Plain = {name: columns[name] for name in names}
         numbers = {name: None for name, value in row.items() if isinstance(value, float) and math.isnan(value)}
@@ -53,7 +53,7 @@ def aa(results: Results) -> AA | None:
     if copied.rivals_open or confirm["status"].isin(OPEN).any():
         return AA(found=None, words=f"{subject} is still being trained.")
     terms = results.sweep["confirm"]
-    over = beyond(results, confirmed_by(results.sweep).test) or {}
+    over = search_variances(results, confirmed_by(results.sweep).test) or {}
     # As an arm would be judged: by no less luck of search than that of the arms.
     (found,) = against_baseline(copied, least=mean_known(over.values())).values()
     false = BY_SEARCH if terms.get("scope") != "searches" and _chosen(results) else FALSE

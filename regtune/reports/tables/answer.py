@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from regtune.analysis.columns import Row, metric_of
 from regtune.core.metric import ACCURACY, Metric
-from regtune.reports.tables.family_words import families_answer
-from regtune.reports.tables.rows import Row, difference_cell, metric_of
+from regtune.reports.tables.families import families_answer
+from regtune.reports.tables.rows import difference_cell
 from regtune.reports.text import THIS
 
 

@@ -1,19 +1,14 @@
-"""What every arm was promised and what it took: how its trials ended, epochs, examples, gradients, time."""
+"""The table of the budget and its words."""
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
 import pandas as pd
 
-from regtune.analysis.budget import ledger
-from regtune.core.records import FAULTS, OPEN, PHASES
+from regtune.core.records import PHASES
 from regtune.reports.tables.aa import aa_cost
 from regtune.reports.text import by_phase, number
 from regtune.results.loader import Results
 
-SPENT = ("reused", "epochs", "examples", "gradients", "seconds", "gpu_seconds")
 CAPTION = (
     "How trials ended (failed: diverged and lost included). Planned epochs are what the "
     "arm was promised, in a race for the seeds that it did not do without; epochs, examples, gradients (evaluations "
@@ -35,34 +30,6 @@ def budget_caption(results: Results) -> str:
     names = ["search", *(["select"] if selected else []), "confirm", *(["rivals"] if over else [])]
     caption = f"{CAPTION} {REUSED}" if (results.trials["reused_from"] != "").any() else CAPTION
     return f"{which} {' + '.join('abcd'[: len(names)])} is {' + '.join(names)}. {caption} {aa_cost(results)}".rstrip()
-
-
-def budget(results: Results) -> pd.DataFrame:
-    """Return one row per arm with the columns of `budget.ledger` for each phase, and how its trials ended.
-
-    `data_share` is the share of an update that batches and augmentation took, the mean over epochs.
-    """
-    trials = results.trials
-    timed = results.epochs.reindex(columns=["arm", "data_share"])  # older logs have no such column
-    shares = timed.groupby("arm")["data_share"].mean()
-    rows: dict[str, dict[str, Any]] = {}
-    for entry in ledger(results).to_dict("records"):
-        arm, phase = entry["arm"], entry["phase"]
-        row = rows.setdefault(arm, {"arm": arm})
-        status = trials[(trials["arm"] == arm) & (trials["phase"] == phase)]["status"]
-        row |= _counted(status, phase)
-        row |= {f"{phase}_{name}": entry[name] for name in ("planned_trials", "planned_epochs", *SPENT)}
-        row["data_share"] = float(shares.get(arm, math.nan))
-    return pd.DataFrame(list(rows.values()))
-
-
-def _counted(status: pd.Series[str], phase: str) -> dict[str, int]:
-    return {
-        f"{phase}_ok": int((status == "ok").sum()),
-        f"{phase}_pruned": int((status == "pruned").sum()),
-        f"{phase}_failed": int(status.isin(FAULTS).sum()),
-        f"{phase}_missing": int(status.isin(OPEN).sum()),
-    }
 
 
 def budget_as_text(frame: pd.DataFrame) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""The words above the comparison table: what it shows, and what the inference is over."""
+"""The words above the comparison table: what may be concluded, what it shows, what the inference is over."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from regtune.analysis.pruning import standing
 from regtune.core.metric import ACCURACY, METRICS, confirmed_by, searched_by
 from regtune.core.records import Plain
+from regtune.core.resampling import DRAWS, LEAST
+from regtune.core.resampling import MOST as MOST_RIVALS
 from regtune.pruners import ENDED, pruning_of, unused
-from regtune.reports.tables.raced_words import raced_words
-from regtune.reports.tables.relevant import relevant_words
-from regtune.reports.tables.select_words import rivals_words, select_words
 from regtune.reports.text import THIS, interval_words
 from regtune.results.loader import Results
+from regtune.statistics.looks import FAR
 from regtune.statistics.power import MOST, POWER
+from regtune.statistics.racing import Race
 
 _AGAIN = "Each trial was then trained a second time, on train + validation,"
 RETRAINED = {
@@ -158,3 +159,72 @@ def data_words(data: Plain, confirm: Plain) -> str:
 def either(values: Sequence[int]) -> str:
     """Return one number, or from which to which."""
     return str(values[0]) if len(values) == 1 else f"{values[0]} to {values[-1]}"
+
+
+def select_words(results: Results) -> str:
+    """Say how the configuration of each arm was chosen where it was by more than its score in search."""
+    terms = results.sweep.get("select")
+    if not terms:
+        return ""
+    off = ", ".join(arm for arm in results.sweep["arms"] if arm in results.off)
+    left = (
+        f" Off is as good: where the baseline's choice was better there by more than one standard error of the paired "
+        f"differences, the arm is the baseline (difference 0 by construction, no interval): {off}."
+        if off
+        else ""
+    )
+    metric = searched_by(results.sweep)
+    close = f", and all within two standard errors of its best up to {terms['most']}" if metric == ACCURACY else ""
+    return (
+        f"Select: the best {terms['candidates']} of each arm{close}, on up to {terms['seeds']} further seeds that all "
+        f"arms share, the better half going on from round to round; validation only.{left}"
+    )
+
+
+def rivals_words(results: Results) -> str:
+    """Say what verdicts add to the spread over seeds where they are over searches; empty where they are not."""
+    if results.searches is None:
+        return ""
+    open_ = " Rivals are still to be trained, and until then there are no intervals." if results.rivals_open else ""
+    return (
+        f"Intervals and verdicts are over searches, of which this is one: {DRAWS} times its trials and the seeds of "
+        f"select are drawn again and the choice is made anew; choices made so in {100 * LEAST:g} % of the draws or "
+        f"more, up to {MOST_RIVALS} of an arm, are confirmed on {results.searches.seeds} seeds, "
+        f"and the variance over choices, at least the mean of all arms', is added to that of the mean over seeds. "
+        f"{confirmed_by(results.sweep).long}, better in % and the test set drawn anew are of the configuration "
+        f"chosen.{open_}"
+    )
+
+
+def raced_words(results: Results) -> str:
+    """Say in the caption what a race did; empty without one."""
+    race = Race.of(results.sweep["confirm"])
+    if race is None:
+        return ""
+    looks, metric = ", ".join(map(str, race.looks)), confirmed_by(results.sweep)
+    text = (
+        f"Racing: after {looks} seeds only the baseline and arms not yet resolved against it went on, the error split "
+        f"over these looks in proportion to the seeds that each adds; p-values and intervals of the difference are by "
+        f"that split, those of {metric.short} and of better in % are not corrected for it, and means after racing lean "
+        f"outward."
+    )
+    if results.searches is None:
+        return text
+    return (
+        f"{text} All looks add the same variance over choices, known at the first; the noise of the few seeds that it "
+        f"rests on is left in it. An arm that it alone would keep "
+        f"unresolved at every look to come gets no more seeds; its mean is then taken to lie as far out as it would "
+        f"by these seeds with probability {100 * FAR:g} %."
+    )
+
+
+def relevant_words(confirm: Plain) -> str:
+    """Say what the column shows; empty where there is none."""
+    margin = confirm.get("relevant")
+    if margin is None:
+        return ""
+    unit = METRICS[confirm.get("metric", "accuracy")].unit
+    return (
+        f"Relevant: better or worse by more than {margin:g} {unit}, or equal within them by two one-sided tests, else "
+        f"undecided; any false one of these: 5 % (Bonferroni), provided {margin:g} was set before scores were seen."
+    )

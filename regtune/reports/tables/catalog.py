@@ -10,19 +10,17 @@ from dataclasses import dataclass
 import pandas as pd
 
 from regtune.analysis.budget import warnings
+from regtune.analysis.comparison import comparison
 from regtune.core.metric import searched_by
 from regtune.reports.tables._table import Table
 from regtune.reports.tables.aa import AA, aa
 from regtune.reports.tables.budget import budget_as_text, budget_caption
 from regtune.reports.tables.caption import caption
-from regtune.reports.tables.comparison import comparison
 from regtune.reports.tables.metrics import metrics_as_text, metrics_caption, metrics_sentences
-from regtune.reports.tables.raced_words import held_words
 from regtune.reports.tables.scores import scores_as_text
 from regtune.reports.tables.spread import spread_table
 from regtune.reports.tables.tuning import tuning_table
-from regtune.reports.tables.undefined import undefined
-from regtune.reports.tables.unsaid import leaning, unsaid
+from regtune.reports.tables.unsaid import held_words, leaning, undefined, unsaid
 from regtune.results.loader import Results
 from regtune.statistics.racing import Race
 

@@ -1,4 +1,4 @@
-"""What else was measured of every arm: likelihood, calibration, fit, weights, and what search had promised."""
+"""The table of all other metrics and its words."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from regtune.analysis.budget import optimism
+from regtune.analysis.columns import metric_of
 from regtune.analysis.families import measured, others
+from regtune.analysis.metrics import beside
 from regtune.core.metric import ACCURACY, ECE, NLL, Metric, confirmed_by, searched_by
-from regtune.reports.tables.family_columns import family_cells, family_columns
-from regtune.reports.tables.family_words import OVER_SEEDS, families_caption, families_unsaid, without_number
-from regtune.reports.tables.rows import metric_of
+from regtune.reports.tables.families import OVER_SEEDS, families_caption, families_unsaid, family_cells, without_number
 from regtune.reports.text import number, spread
 from regtune.results.loader import Results
 
-# Column of `Results.trials`: head of the column, factor, format.
+# Of each of `metrics.MEASURED`: head of the column, factor, format.
 SHOWN = {
     ACCURACY.test: (ACCURACY.head("test"), 100, ".2f"),
     "test_accuracy_last": ("last epoch %", 100, ".2f"),
@@ -96,37 +95,6 @@ def metrics_sentences(results: Results, frame: pd.DataFrame) -> list[str]:
     return [*without_number(results, found), *families_unsaid(frame, found)]
 
 
-def metrics(results: Results) -> pd.DataFrame:
-    """Return one row per arm: mean and standard deviation (`*_sd`) over its confirmed trials, and its optimism.
-
-    How NLL and ECE, or accuracy where verdicts are by another metric, compare with the first arm is in the columns of
-    `family_columns`. Where there was a select there are `selected` and `optimism_selected`, see `budget.optimism`.
-    Units are those of `records.Outcome`; `kept_epoch` and `retrain_epochs` are means, `targets_missed` counts trials.
-    """
-    confirmed = results.confirmed
-    by_arm = confirmed.groupby("arm", sort=False)
-    arms = pd.Index(list(results.sweep["arms"]), name="arm")
-    frame = pd.DataFrame(index=arms)
-    for name in _beside(confirmed_by(results.sweep)):
-        values = by_arm[name]
-        frame = frame.assign(**{name: values.mean(), f"{name}_sd": values.std()})
-    frame = frame.assign(
-        kept_epoch=by_arm["kept"].mean(),
-        retrain_epochs=by_arm["retrain_epochs"].mean(),
-        targets_missed=(confirmed["target_reached"] == 0).groupby(confirmed["arm"]).sum(),
-    )
-    frame["targets_missed"] = frame["targets_missed"].fillna(0).astype(int)
-    shown = ["searched", "optimism_validation", "optimism_test"]
-    shown += ["selected", "optimism_selected"] if results.sweep.get("select") else []
-    promised = optimism(results).set_index("arm")[shown]
-    return frame.join(family_columns(results)).join(promised).reset_index()
-
-
-def _beside(metric: Metric) -> dict[str, tuple[str, int, str]]:
-    """Return what of `SHOWN` stands beside the metric of the sweep, which has a table of its own."""
-    return {name: told for name, told in SHOWN.items() if name != metric.test}
-
-
 def metrics_as_text(frame: pd.DataFrame, search: Metric = ACCURACY) -> pd.DataFrame:
     """Return the rows of `metrics` as a reader wants them, without columns in which nothing stands.
 
@@ -134,7 +102,8 @@ def metrics_as_text(frame: pd.DataFrame, search: Metric = ACCURACY) -> pd.DataFr
     """
     own = metric_of(frame)
     columns = {"arm": frame["arm"].to_list()}
-    for name, (head, factor, form) in _beside(own).items():
+    for name in beside(own):
+        head, factor, form = SHOWN[name]
         means, sds = frame[name] * factor, frame[f"{name}_sd"] * factor
         if not means.isna().all():
             columns[head] = [spread(mean, sd, form) for mean, sd in zip(means, sds, strict=True)]

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from regtune.core.metric import ACCURACY
-from regtune.reports.tables.rows import metric_of
+from regtune.analysis.columns import metric_of
+from regtune.analysis.verdicts import against_baseline, held
+from regtune.core.metric import ACCURACY, confirmed_by, searched_by
+from regtune.reports.tables.families import without_number
+from regtune.results.loader import Results
 from regtune.statistics import FEWEST
 from regtune.statistics.comparisons import NOT_KNOWN
 
@@ -58,3 +61,34 @@ def leaning(table: pd.DataFrame) -> list[str]:
     what = "resolved on this test set only; were its examples drawn anew too, the difference might be 0"
     sentence = _named(table[resolved & holds_zero], what)
     return [sentence] if sentence else []
+
+
+def held_words(results: Results) -> list[str]:
+    """Return in a sentence which arms a race over searches gave up while their spread over searches is known."""
+    found = against_baseline(results)
+    arms = [arm for arm in held(results) if found[arm].note != NOT_KNOWN]
+    if not arms:
+        return []
+    return [
+        f"{', '.join(arms)}: given no more seeds, since the variance over searches alone would keep the verdict "
+        f"unresolved; more trials in search might resolve it, more seeds would not."
+    ]
+
+
+WHY = "a class without an example in the split, or answers that are not finite"
+
+
+def undefined(results: Results) -> list[str]:
+    """Return how many trials lack the metric of the sweep, and what they count for; nothing where none does."""
+    search, confirm = searched_by(results.sweep), confirmed_by(results.sweep)
+    told = []
+    if search != ACCURACY:
+        trials = results.trials[results.trials["phase"].isin(["search", "select"])]
+        ended = trials[trials["status"].isin(["ok", "pruned"]) & (trials["epochs"] > 0)]
+        if count := int(ended[search.val].isna().sum()):
+            told.append(
+                f"Validation {search.words} is undefined in {count} of {len(ended)} trials of search and select "
+                f"({WHY}): they count as the worst there."
+            )
+    lacking = without_number(results, [confirm]) if confirm != ACCURACY else []
+    return [*told, *(f"{each} Undefined is {WHY}." for each in lacking)]

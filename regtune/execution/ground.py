@@ -1,0 +1,32 @@
+"""The ground under a trial: where it is trained now, and what is another than it was under the header of a log."""
+
+from __future__ import annotations
+
+import torch
+
+from regtune.core.records import Plain, Trial
+from regtune.core.sources import changed_modules, plugin_fingerprint
+from regtune.data import Pool, data_fingerprint
+from regtune.storage.environment import describe, differences, stood, where
+
+
+def place_for(device: str) -> dict[str, str]:
+    """Return what an attempt at a trial for a device, "cpu" or "cuda", says of this place."""
+    return where(torch.cuda.get_device_name() if device != "cpu" and torch.cuda.is_available() else None)
+
+
+def ground_for(device: str) -> Plain:
+    """Return the header that a log would have of a trial for a device that is trained here, without its sweep."""
+    return stood(describe(), place_for(device), device)
+
+
+def changes(header: Plain, trial: Trial, pool: Pool) -> list[str]:
+    """Return in words what decides the numbers of a trial and is not what it was under a header, see `stood`."""
+    found = differences(header, ground_for(trial.device))
+    plugins = header["sweep"].get("plugins", {})
+    for name in trial.plugins:
+        if modules := changed_modules(name, plugins.get(name, ""), plugin_fingerprint(name)):
+            found.append(f"plugin {name} was changed in {', '.join(modules)}")
+    if "data" in header and header["data"] != data_fingerprint(pool):
+        found.append("the data are others")
+    return found

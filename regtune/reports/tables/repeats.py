@@ -1,0 +1,172 @@
+"""The tables over the repeats of a sweep, each with its own search and confirm, and what the inference is over."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from regtune.analysis.columns import metric_of
+from regtune.analysis.families import measured, others
+from regtune.analysis.over_searches import over_searches
+from regtune.analysis.repeats import repeated
+from regtune.core.metric import confirmed_by, searched_by
+from regtune.core.records import Plain
+from regtune.core.search_space import KnobPath
+from regtune.reports.tables._table import Table
+from regtune.reports.tables.aa import aa_over
+from regtune.reports.tables.caption import data_words, either, pruning_words, relevant_words, retrained, seeds_words
+from regtune.reports.tables.families import (
+    OVER_REPEATS,
+    families_caption,
+    families_unsaid,
+    family_cells,
+    without_number,
+)
+from regtune.reports.tables.metrics import SHOWN
+from regtune.reports.tables.rows import difference_cell, mean_cell
+from regtune.reports.tables.spread import spread_table
+from regtune.reports.tables.unsaid import unsaid
+from regtune.reports.text import interval_words, knob_name, more, number
+from regtune.reports.text import spread as mean_and_sd
+from regtune.results.loader import Results
+from regtune.statistics.power import POWER
+
+
+def searches_as_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `over_searches` as a reader wants them: few columns, percent, intervals in brackets."""
+    rows, most, own = frame.to_dict("records"), frame["n"].max(), metric_of(frame)
+    columns = {
+        "arm": frame["arm"],
+        "verdict": [row["verdict"] + more(row["further"]) for row in rows],
+        **({"relevant": frame["relevant"]} if "relevant" in frame else {}),
+        "difference": [difference_cell(row, most, "repeats", own) for row in rows],
+        "p (Holm)": [number(row["p_holm"], ".2g") if row["verdict"] else "" for row in rows],
+        own.head("test"): [mean_cell(row, own) for row in rows],
+        "sd": [number(own.factor * value, own.form) for value in frame[f"{own.test}_sd"]],
+        "repeats": frame["n"],
+        "seeds in each": [_range(row["seeds_least"], row["seeds_most"]) for row in rows],
+    }
+    for metric in others(own):
+        if not frame[metric.test].isna().all():
+            head, factor, form = SHOWN[metric.test]
+            both = zip(frame[metric.test] * factor, frame[f"{metric.test}_sd"] * factor, strict=True)
+            columns[head] = [mean_and_sd(mean, sd, form) for mean, sd in both]
+            columns[f"{metric.short} difference"] = family_cells(frame, metric, "repeats")
+    return pd.DataFrame(columns | {"knobs chosen": [choices_as_text(text) for text in frame["knobs"]]})
+
+
+def _range(least: int, most: int) -> str:
+    return str(least) if least == most else f"{least} to {most}"
+
+
+OVER = {
+    "one": "on this split of the data and this test set",
+    "fresh": "confirm's splits included, on this split of search and this test set; training splits of the same "
+    "examples overlap, and for data drawn anew the intervals would be wider",
+}
+
+
+def searches_tables(repeats: Sequence[Results]) -> list[Table]:
+    """Return the table over whole searches, and where their spread comes from; none for a sweep without repeats."""
+    rows = over_searches(repeats)
+    if rows is None:
+        return []
+    whole = Table(
+        title="Every arm over whole searches",
+        caption=searches_caption(repeats),
+        frame=searches_as_text(rows),
+        sentences=searches_sentences(repeats, rows),
+    )
+    parts = spread_table(repeats, rows)
+    return [whole, *([parts] if parts else [])]
+
+
+def searches_caption(repeats: Sequence[Results]) -> str:
+    """Say what may be concluded over the repeats of a sweep, what the table shows, what the inference is over."""
+    sweep = repeats[0].sweep
+    counted, metric = repeated(repeats).counted, confirmed_by(sweep)
+    baseline = next(iter(sweep["arms"]))
+    template, confirm = sweep["arms"][baseline]["template"], sweep["confirm"]
+    data = data_words(template["data"] | repeats[0].header.get("examples", {}), confirm)
+    budgets = sorted({row["trials"] for row in sweep["arms"].values()})
+    seeds = ", ".join(str(results.sweep["seed"]) for results in counted)
+    if families := families_caption(repeats[0], measured(counted), OVER_REPEATS):
+        heads = " and ".join(each.short for each in measured(counted))
+        families = f" Test {heads}: one score for each arm and repeat too, mean ± standard deviation. {families}"
+    words = (
+        f"{searches_conclusion(repeats[0])} "
+        f"Sweep {sweep['name']}, over whole searches: {template['network']['name']} on {data}. "
+        f"{_repeats(len(counted))} of search and confirm, all trials and samplers on fresh seeds (seed = "
+        f"{seeds or 'none'}). Search in each: {either(budgets)} trials per arm of at most {template['epochs']} "
+        f"epochs, {pruning_words(sweep)}. Confirm in each: the best configuration of each arm by validation "
+        f"{searched_by(sweep).words} in that search, on {seeds_words(confirm)} fresh seeds that all arms share. "
+        f"{retrained(confirm)}, and of that the mean over the confirmed seeds: one score for "
+        f"each arm and repeat. Shown are the mean of the scores with its {interval_words(metric)} and their standard "
+        f"deviation (sd, in {metric.unit}); difference to {baseline} in {metric.unit}{metric.sign}, paired over the "
+        f"repeats that have both, with "
+        f"Bonferroni's simultaneous 95 % intervals and verdicts by Holm's paired t-tests (any false rejection: 5 %); "
+        f"an interval is cut at 0 where Holm alone rejects, and with such cuts all intervals and verdicts hold "
+        f"together at 90 %. Behind an unresolved verdict: the further repeats that would resolve it with probability "
+        f"{POWER:g}, were mean and spread so far the true ones: for planning, since verdicts after adding repeats "
+        f"because of this table do not hold at 5 %. The inference is over whole searches with fresh seeds, search and "
+        f"confirm together, {OVER[confirm.get('splits', 'one')]}: it is about what such a search finds, and not about "
+        f"one configuration. Knobs: what the searches chose, from least to greatest, or how often.{_raced(confirm)}"
+        f"{families}"
+    )
+    return " ".join(filter(None, (words, relevant_words(confirm))))
+
+
+def searches_conclusion(results: Results) -> str:
+    """Say in one sentence what a reader may conclude from the table, and of what; any repeat tells it."""
+    baseline, *others = results.sweep["arms"]
+    what = f"Which arms beat {baseline}" if others else f"How {baseline} does"
+    return f"{what} over whole searches: what such a search finds on average, and not one configuration."
+
+
+def searches_sentences(repeats: Sequence[Results], frame: pd.DataFrame) -> list[str]:
+    """Return what must be said of the table over repeats: which do not count, how they went, what it cannot tell."""
+    found = repeated(repeats)
+    notes = [f"Repeat {results.repeat}: {note}" for results in found.counted for note in results.notes]
+    if not found.counted:
+        return [*found.left_out, "No repeat counts yet, so nothing is said."]
+    families = measured(found.counted)
+    for results in found.counted:
+        notes += [f"Repeat {results.repeat}: {note}" for note in without_number(results, families)]
+    copy = aa_over(repeats)
+    said = [*unsaid(frame, "repeat"), *families_unsaid(frame, families), *([copy.words] if copy else [])]
+    return [*found.left_out, *notes, *said]
+
+
+def _raced(confirm: Plain) -> str:
+    """Say what races within the repeats did; empty without them."""
+    if not confirm.get("racing"):
+        return ""
+    return (
+        " Racing within each repeat: a score is the mean over as many seeds as the race took and leans outward, as "
+        "then do differences: they are those that such a raced sweep reports. Over repeats nothing was raced, so "
+        "their intervals and verdicts are the usual ones."
+    )
+
+
+def _repeats(count: int) -> str:
+    return "1 repeat" if count == 1 else f"{count} repeats"
+
+
+def choices_as_text(text: str) -> str:
+    """Return choices (JSON, by path) as a reader wants them: `learning_rate=0.01..0.03, mixing=mixup ×2 none ×1`."""
+    return ", ".join(f"{knob_name(path)}={_spread(path, values)}" for path, values in json.loads(text).items())
+
+
+def _spread(path: str, values: Sequence[Any]) -> str:
+    """Return least and greatest of numbers, the counts of anything else, the most frequent first."""
+    found = [value for value in values if value is not None]
+    some = f" (in {len(found)})" if len(found) < len(values) else ""
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in found):
+        ends = dict.fromkeys(f"{end:.3g}" if isinstance(end, float) else str(end) for end in (min(found), max(found)))
+        return "..".join(ends) + some
+    switch = {True: "on", False: "off"} if KnobPath.of(path).is_switch else {}
+    return " ".join(f"{switch.get(value, value)} ×{count}" for value, count in Counter(found).most_common()) + some
