@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from regtune.core.bitset import packed
+from regtune.core.header import SweepRecord
 from regtune.core.records import Plain
+from regtune.results.loader import Results
 from tests.conftest import small_trial, write_log
 
 RATE = "optimizer.learning_rate"
@@ -80,6 +83,13 @@ def made_up_log(
                 )
     write_log(folder / "log.jsonl", rows)
     return folder
+
+
+def with_terms(results: Results, part: str = "confirm", **terms: Any) -> Results:
+    """Return results as if the header of their log said this of a part of the sweep."""
+    sweep = results.header["sweep"]
+    sweep = sweep | {part: sweep[part] | terms}
+    return replace(results, header=results.header | {"sweep": sweep}, sweep=SweepRecord.of(sweep))
 
 
 def _redraw(epochs: Sequence[Plain], curve: Sequence[tuple[float, float]]) -> None:

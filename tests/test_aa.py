@@ -41,6 +41,7 @@ from regtune.storage.log import read_log
 from regtune.sweep.schema import MAX_SELECT
 from regtune.sweep.seeds import SHIFT
 from regtune.sweep.sweep import Sweep
+from tests.made_up import with_terms
 from tests.resuming import SMALL, assert_same_results, ran, read, rows_of, stopped
 
 COPY = "baseline (copy)"
@@ -153,7 +154,7 @@ def test_the_copy_is_judged_by_no_less_luck_than_the_arms(
 
 def test_rivals_that_the_copy_needs_are_those_that_were_trained(logs: dict[str, Path]) -> None:
     copied = copied_of(logs["paired"])
-    assert copied.sweep["confirm"]["scope"] == "searches"
+    assert copied.sweep.confirm.over_searches
     assert not copied.rivals_open
     trained = {row["cell"][2] // 100 for row in rows_of(logs["paired"], "asked") if row["cell"][:2] == [COPY, "rivals"]}
     assert trained == set(copied.rivals[COPY])
@@ -204,8 +205,7 @@ def test_the_budget_table_tells_what_the_copy_took(logs: dict[str, Path]) -> Non
 def test_a_false_verdict_is_called_one(
     verdict: str, scope: str, ends: str, logs: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    results = load(logs["paired"])
-    results.sweep["confirm"]["scope"] = scope
+    results = with_terms(load(logs["paired"]), scope=scope)
     found = dict.fromkeys([COPY], called(verdict))
     monkeypatch.setattr("regtune.reports.tables.aa.against_baseline", lambda copied, least: found)
     said = aa(results)

@@ -18,6 +18,7 @@ from regtune.analysis.pruning import rung_correlations, standing
 from regtune.cli.plan import planned, saved
 from regtune.cli.progress import Progress
 from regtune.cli.standing import Standing
+from regtune.core.header import SweepRecord
 from regtune.core.records import Cell, Epoch, Outcome, Plain
 from regtune.execution.controller import Phase
 from regtune.execution.run import run
@@ -269,12 +270,17 @@ def test_board_log_and_display_see_the_same_rungs(sweep: Sweep, results: Results
     assert len(rung_correlations(results)) == 6 and pruning_table(results) is not None
 
 
+def of_an_older_log(sweep: Plain) -> SweepRecord:
+    """Return a sweep as a log from before pruners had names has it."""
+    return SweepRecord.of(sweep | {"search": {"prune": True}})
+
+
 def test_caption_display_and_plan_say_it(sweep: Sweep, results: Results, tmp_path: Path) -> None:
     text = caption(results)
     assert "each arm pruned against itself only, at rungs where 8 of its own trials or more have ended" in text
     assert "but for a control share of 30 % that nothing ends" in text
     assert unused(standing(results)) in text and rungs_words(results) in text
-    assert pruning_words({**results.sweep, "search": {"prune": True}}) == "each arm pruned against itself only"
+    assert pruning_words(of_an_older_log(results.header["sweep"])) == "each arm pruned against itself only"
     few = sweep_in(tmp_path, SWEEP.replace("trials = 4", "trials = 3"))
     short = load(run(few, tmp_path, in_process=True))
     assert "When search ended: 3 of 3 rungs of all arms were passed by fewer than 8 trials that ended." in caption(

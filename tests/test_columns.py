@@ -28,7 +28,7 @@ from regtune.statistics.power import further_seeds
 from regtune.storage.log import read_log
 from regtune.sweep.sweep import Sweep
 from tests.conftest import ASHA, write_log
-from tests.made_up import made_up_log
+from tests.made_up import made_up_log, with_terms
 
 BASE = (0.50, 0.52, 0.49, 0.53, 0.51)
 SURE = (0.53, 0.55, 0.51, 0.56, 0.54)  # 2 or 3 points above on every seed
@@ -127,7 +127,7 @@ def test_a_race_has_no_second_interval_and_cannot_be_made_longer(tmp_path: Path)
 def test_the_caption_of_metrics_is_that_of_the_sweep(tmp_path: Path, terms: dict[str, Plain], words: str) -> None:
     results = made_up(tmp_path, base=BASE, sure=SURE)
     for part, changes in terms.items():
-        results.sweep[part] |= changes
+        results = with_terms(results, part, **changes)
     assert words in tables(results).metrics.caption
 
 
@@ -153,7 +153,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 def test_metrics_are_means_over_the_confirmed_trials(trained: Results) -> None:
     frame, trials = metrics(trained).set_index("arm"), trained.trials
-    for arm in trained.sweep["arms"]:
+    for arm in trained.sweep.arms:
         mine = trials[(trials["arm"] == arm) & (trials["phase"] == "confirm")]
         names = ("test_loss", "test_ece", "train_accuracy", "gap", "weight_norm", "zero_share", "distance", "train_nc1")
         for name in (*names, "val_cdnv", "test_accuracy_last"):
@@ -163,7 +163,7 @@ def test_metrics_are_means_over_the_confirmed_trials(trained: Results) -> None:
             assert frame.loc[arm, f"{name}_sd"] == pytest.approx(values.std(ddof=1))
         assert frame.loc[arm, "kept_epoch"] == mine["kept"].mean()
         assert frame.loc[arm, "optimism_validation"] == pytest.approx(
-            frame.loc[arm, "searched"] - mine["val_accuracy"].mean()
+            frame["searched"][arm] - mine["val_accuracy"].mean()
         )
     text = metrics_as_text(frame.reset_index()).set_index("arm")
     loss, sd = frame.loc["dropout", ["test_loss", "test_loss_sd"]]
@@ -182,18 +182,18 @@ def test_columns_in_which_nothing_stands_are_left_out(tmp_path: Path) -> None:
 def test_the_budget_has_both_phases_of_the_ledger(trained: Results) -> None:
     frame, told = budget(trained).set_index("arm"), ledger(trained).set_index(["arm", "phase"])
     text = budget_as_text(frame.reset_index()).set_index("arm")
-    for arm in trained.sweep["arms"]:
+    for arm in trained.sweep.arms:
         for phase in ("search", "confirm"):
             for name in ("planned_trials", "planned_epochs", "epochs", "examples", "gradients", "seconds"):
-                assert frame.loc[arm, f"{phase}_{name}"] == told.loc[(arm, phase), name]
-        both = f"{told.loc[(arm, 'search'), 'epochs']:,} + {told.loc[(arm, 'confirm'), 'epochs']:,}"
+                assert frame[f"{phase}_{name}"][arm] == told[name][arm, phase]
+        both = f"{told['epochs'][arm, 'search']:,} + {told['epochs'][arm, 'confirm']:,}"
         assert text.loc[arm, "epochs"] == both
     assert text.loc["baseline", "planned epochs"] == "24 + 18"
 
 
 def test_one_row_has_everything(trained: Results) -> None:
     frame = comparison(trained)
-    assert frame["arm"].to_list() == [*trained.sweep["arms"]]
+    assert frame["arm"].to_list() == [*trained.sweep.arms]
     parts = (scores(trained), metrics(trained), budget(trained), tuning(trained), spread([trained]))
     assert {name for part in parts for name in part} == {*frame}
 

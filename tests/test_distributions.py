@@ -131,8 +131,8 @@ def test_a_finished_sweep_goes_on_whatever_optuna_printed(finished: Path, order:
     assert "Distribution(" in before.decode()
     ran(tmp_path, MANY)
     assert log.read_bytes() == before, "nothing to do, nothing to say"
-    for arm, row in load(log).sweep["arms"].items():
-        assert spaces(row) == spaces(load(finished).sweep["arms"][arm])
+    for arm, row in load(log).sweep.arms.items():
+        assert spaces(row) == spaces(load(finished).sweep.arms[arm])
     ran(tmp_path, MANY.replace("trials = 2", "trials = 3"))
     assert [row["cell"] for row in rows_of(log, "asked")][-3:][0][1:] in (["search", 2], ["confirm", 1])
     assert sum(row["cell"][1] == "search" for row in rows_of(log, "asked")) == 9

@@ -87,7 +87,7 @@ def test_an_exported_network_has_the_recorded_test_accuracy_and_loss(
 @pytest.mark.parametrize("text", [pytest.param(NORMED, id="norm-and-float64"), pytest.param(TWICE, id="retrained")])
 def test_networks_of_other_kinds_have_theirs(text: str, tmp_path: Path) -> None:
     results = load(ran(tmp_path, text).parent)
-    for arm in results.sweep["arms"]:
+    for arm in results.sweep.arms:
         weights, _ = export(results, arm, 0, tmp_path)
         cell = Cell(arm, "confirm", 0)
         assert measured(results, cell, weights) == recorded(results, cell)

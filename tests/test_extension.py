@@ -216,7 +216,7 @@ def test_less_shows_less_trains_nothing_and_comes_back(
     assert log.read_bytes().startswith(before), "what is there stays"
     assert not [row for row in read_log(log)[0][len(read_log(finished)[0]) :] if "cell" in row]
     small = load(log)
-    assert set(small.trials["arm"]) == left and small.sweep["arms"].keys() == left
+    assert set(small.trials["arm"]) == left and small.sweep.arms.keys() == left
     assert (small.trials["phase"] == "confirm").sum() == 2, "two arms and a seed, or an arm and two"
     assert set(small.trials["status"]) == {"ok"}
     (tmp_path / "alone").mkdir()

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,7 +34,7 @@ from regtune.statistics.racing import Race
 from regtune.storage.layout import repeats_of
 from regtune.storage.log import read_log
 from tests.conftest import write_log
-from tests.made_up import made_up_log
+from tests.made_up import made_up_log, with_terms
 
 ARMS = ("base", "calm", "sure", "none")
 SEEDS = 8
@@ -276,8 +277,7 @@ def raced(folder: Path, losses: Values = LOSSES) -> Results:
     """Return a log whose confirm is a race from 4 seeds on, in which calm and sure had these alone."""
     short = {arm: [*ACCURACIES[arm][:4], None, None, None, None] for arm in ("calm", "sure")}
     results = load(log(folder, test_accuracy={**ACCURACIES, **short}, test_loss=losses))
-    results.sweep["confirm"] |= {"racing": True, "first": 4, "seeds": SEEDS}
-    return results
+    return with_terms(results, racing=True, first=4, seeds=SEEDS)
 
 
 def test_a_race_is_of_other_metrics_what_its_first_seeds_say(tmp_path: Path) -> None:
@@ -313,7 +313,7 @@ def test_in_a_race_the_first_seeds_are_held_at_five_percent_where_all_seeds_are_
     assert all_of_them > first
 
 
-def repeated(folder: Path, repeats: int, **terms: object) -> list[Results]:
+def repeated(folder: Path, repeats: int, **terms: Any) -> list[Results]:
     """Return repeats of a sweep, whose metrics differ from repeat to repeat."""
     for repeat in range(1, repeats + 1):
         scores = {
@@ -327,10 +327,7 @@ def repeated(folder: Path, repeats: int, **terms: object) -> list[Results]:
         }
         to = folder if repeat == 1 else folder / f"repeat-{repeat}"
         made_up_log(to, ACCURACIES, search=("ok",), repeat=repeat, metrics=scores)
-    results = [load(path) for path in repeats_of(folder)]
-    for one in results:
-        one.sweep["confirm"] |= terms
-    return results
+    return [with_terms(load(path), **terms) for path in repeats_of(folder)]
 
 
 def means_of(results: Sequence[Results], name: str, seeds: int) -> dict[str, list[float]]:

@@ -226,7 +226,7 @@ def test_a_standard_error_of_one_trial_is_for_accuracies_only(tmp_path: Path) ->
     selected = SMALL.replace("seeds = 0", "seeds = 2\ncandidates = 1\nmost = 4")
     scores = [(n, Score(value, 1.0)) for n, value in enumerate((0.9, 0.89, 0.88, 0.2))]
     for metric, finalists in (("accuracy", [0, 1, 2]), ("balanced_accuracy", [0])):
-        selection = Selection.of(read(tmp_path, with_metric(selected, metric)).plain())
+        selection = Selection.of(read(tmp_path, with_metric(selected, metric)).recorded)
         assert selection is not None and selection.finalists(scores) == finalists
 
 
@@ -338,7 +338,7 @@ def test_what_search_promised_too_much_is_above_0_where_less_is_better(finished:
     rows = told_of(optimism(results))
     searches = results.trials[results.trials["phase"] == "search"].groupby("arm")["val_loss"].min()
     confirmed = results.confirmed.groupby("arm")["val_loss"].mean()
-    for arm in results.sweep["arms"]:
+    for arm in results.sweep.arms:
         assert rows[arm]["searched"] == searches[arm]
         assert rows[arm]["optimism_validation"] == pytest.approx(confirmed[arm] - searches[arm])
 

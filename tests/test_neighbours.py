@@ -15,8 +15,9 @@ from scipy.stats.qmc import Sobol
 from regtune.core.halving import Score, Selection, place
 from regtune.core.neighbours import NEAREST, neighbours
 from regtune.core.resampling import draws, pairs
-from regtune.core.selection import Scored, choose, near_of
+from regtune.core.selection import Scored, choose
 from regtune.results.loader import load
+from tests.made_up import made_up_log
 from tests.resuming import SMALL, ran
 
 RATE = "optimizer.learning_rate"
@@ -43,10 +44,12 @@ def test_every_trial_is_its_own_first_neighbour(rates: list[float]) -> None:
     assert all(near[0] == number and len(set(near)) == min(NEAREST, len(rates)) for number, near in found.items())
 
 
-def test_only_points_of_one_sequence_have_neighbours() -> None:
-    params = {0: {RATE: 0.1}, 1: {RATE: 0.2}}
-    assert near_of(params, {"sampler": "paired"}) == neighbours(params)
-    assert near_of(params, {"sampler": "random"}) == near_of(params, {}) == {}
+def test_only_points_of_one_sequence_have_neighbours(tmp_path: Path) -> None:
+    params = {0: {RATE: 0.001}, 1: {RATE: 0.002}}
+    for sampler, near in (("paired", neighbours(params)), ("random", {})):
+        terms = {"search": {"sampler": sampler}}
+        log = made_up_log(tmp_path / sampler, {"base": (0.5, 0.6)}, search=("ok", "ok"), terms=terms)
+        assert load(log).scored.near == near
     assert neighbours({}) == neighbours({0: {}, 1: {}}) == {}, "without a shared knob none lies anywhere"
 
 

@@ -62,7 +62,7 @@ def test_its_header_says_all_that_tables_want_to_know_and_ours_say_nothing_more(
     assert list(ours) == [
         "trials", "trials_per_knob", "sampler", "levels", "pruner", "stop_after", "grace", "factor", "population",
     ]  # fmt: skip
-    assert Pruning.from_plain(json.loads(json.dumps(search["pruning"]))) == pruning_of(read(tmp_path).plain())
+    assert Pruning.from_plain(json.loads(json.dumps(search["pruning"]))) == pruning_of(read(tmp_path).recorded)
 
 
 def test_other_settings_of_it_are_another_sweep_and_another_rule(tmp_path: Path) -> None:

@@ -183,7 +183,7 @@ def over(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_board_and_table_draw_the_same_searches(over: Path) -> None:
     results = load(over)
-    assert results.sweep["confirm"]["scope"] == "searches"
+    assert results.sweep.confirm.over_searches
     assert results.scored.first == {"baseline": 1, "dropout": 2}
     assert 0 not in results.scored.near and set(results.scored.near) == {1, 2, 3, 4, 5}
     text = (over.parent.parent / "small.toml").read_text()

@@ -91,7 +91,7 @@ def test_quickstart_keeps_its_promises(folder: Path) -> None:
     assert set(trials["status"]) <= {"ok", "diverged"}
     confirmed = trials[trials["phase"] == "confirm"].groupby("arm").size()
     assert set(confirmed) == {20}
-    assert set(confirmed.index) == set(results.sweep["arms"]) - set(results.off)
+    assert set(confirmed.index) == set(results.sweep.arms) - set(results.off)
     assert (trials[trials["phase"] == "search"].groupby("arm").size() == 16).all()
     found = scores(results)
     assert set(found["scope"]) == {"searches"}

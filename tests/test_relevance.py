@@ -25,7 +25,7 @@ from regtune.statistics.relevance import Relevance, relevance
 from regtune.storage.compatibility import changed
 from regtune.storage.log import read_log
 from tests.conftest import write_log
-from tests.made_up import made_up_log
+from tests.made_up import made_up_log, with_terms
 from tests.resuming import SMALL, ran, read, rows_of, trained_epochs
 
 BASE = (0.5000, 0.5210, 0.4900, 0.5300, 0.5120)
@@ -131,8 +131,7 @@ def test_the_table_over_searches_says_it_too(tmp_path: Path) -> None:
         made_up_log(
             tmp_path / str(number), {"base": (0.5, 0.5), "above": (0.53 + shift, 0.53)}, search=("ok",), repeat=number
         )
-        repeats.append(load(tmp_path / str(number)))
-        repeats[-1].sweep["confirm"]["relevant"] = 1.0
+        repeats.append(with_terms(load(tmp_path / str(number)), relevant=1.0))
     frame = over_searches(repeats)
     assert frame is not None
     assert frame["relevant"].to_list() == ["", "better"]
@@ -156,7 +155,7 @@ def test_a_finished_sweep_takes_it_without_training(tmp_path: Path, monkeypatch:
     before = log.read_bytes()
     with trained_epochs(monkeypatch) as trained:
         ran(tmp_path, ASKED)
-        assert load(log).sweep["confirm"]["relevant"] == 0.5
+        assert load(log).sweep.confirm.relevant == 0.5
         asked = log.read_bytes()
         ran(tmp_path, ASKED)
         assert log.read_bytes() == asked, "nothing new, nothing written"

@@ -44,7 +44,7 @@ from regtune.storage.log import read_log
 from regtune.sweep.schema import MAX_SEED, MAX_TRIALS
 from regtune.sweep.sweep import Sweep
 from tests.conftest import write_log
-from tests.made_up import RATE, made_up_log
+from tests.made_up import RATE, made_up_log, with_terms
 from tests.resuming import SMALL, Stopped, assert_same_results, read, stop_at
 from tests.test_run import numbers
 
@@ -124,7 +124,7 @@ def test_repeats_have_folders_of_their_own_and_the_first_is_the_sweep_without_th
     assert repeats_of(own / "repeat-2") == [own / "repeat-2"]
     alone = run(read(tmp_path, SMALL), tmp_path, in_process=True)
     assert numbers(read_log(alone)[0]) == numbers(read_log(undisturbed[0])[0])
-    headers = [load(log).sweep for log in (alone, *undisturbed)]
+    headers = [load(log).header["sweep"] for log in (alone, *undisturbed)]
     assert headers[0] == headers[1]
     assert [(header["seed"], header.get("repeat")) for header in headers[1:]] == [(0, None), (1, 2), (2, 3)]
 
@@ -462,9 +462,8 @@ def test_the_caption_says_what_the_inference_is_over(tmp_path: Path) -> None:
     ):
         assert said in caption
     assert "Racing" not in caption
-    for r in results:
-        r.sweep["confirm"] |= {"racing": True, "first": 3}
-    assert "Racing within each repeat" in searches_caption(results)
+    raced = [with_terms(each, racing=True, first=3) for each in results]
+    assert "Racing within each repeat" in searches_caption(raced)
 
 
 def test_choices_are_ranges_or_counts(tmp_path: Path) -> None:

@@ -288,10 +288,10 @@ def test_of_a_single_candidate_no_spread_over_searches_is_claimed(tmp_path: Path
 
 def test_the_scope_may_change_and_rivals_are_added(tmp_path: Path) -> None:
     log = ran(tmp_path, SELECTED)
-    assert load(log).sweep["confirm"].get("scope") is None
+    assert load(log).sweep.confirm.scope == "configuration"
     ran(tmp_path, OVER)
     over = load(log)
-    assert over.sweep["confirm"]["scope"] == "searches"
+    assert over.sweep.confirm.over_searches
     assert not over.rivals_open and (over.trials["phase"] == "rivals").any()
     ran(tmp_path, SELECTED)
     assert search_variances(load(log), "test_accuracy") is None

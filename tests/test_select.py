@@ -169,7 +169,7 @@ def test_the_choice_is_the_best_mean_on_seeds_that_all_arms_share(results: Resul
     assert seeds == {k: sweep.select_seed(k) for k in range(3)}
     other = set(trials[trials["phase"] != "select"]["seed"].dropna())
     assert not set(seeds.values()) & other
-    for arm in results.sweep["arms"]:
+    for arm in results.sweep.arms:
         mine = selected[selected["arm"] == arm]
         whole = mine.groupby(mine["number"].map(lambda n: parted(n)[0]))["val_accuracy"].agg(["mean", "size"])
         whole = whole[whole["size"] == 3]
@@ -308,7 +308,7 @@ def test_the_curse_of_the_winner_is_reported_before_and_after(results: Results) 
     assert row["optimism_validation"] == pytest.approx(searched - confirmed)
     assert row["optimism_selected"] == pytest.approx(chosen["val_accuracy"].mean() - confirmed)
     assert math.isnan(table["ruined"]["optimism_selected"])
-    assert json.dumps(results.sweep["select"]) == json.dumps({"candidates": 2, "most": 4, "seeds": 3})
+    assert json.dumps(results.header["sweep"]["select"]) == json.dumps({"candidates": 2, "most": 4, "seeds": 3})
 
 
 DIGITS = {"name": "digits", "train": 100, "validation": 90, "test": 1000}

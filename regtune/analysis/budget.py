@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from regtune.core.halving import parted
-from regtune.core.metric import searched_by
+from regtune.core.header import ArmRecord, SweepRecord
 from regtune.core.records import FAULTS, OPEN, Plain
 from regtune.core.selection import ranked
 from regtune.pruners import pruning_of
@@ -33,7 +33,7 @@ def ledger(results: Results) -> pd.DataFrame:
     """
     spent = _spent(results)
     rows = []
-    for arm, entry in results.sweep["arms"].items():
+    for arm, entry in results.sweep.arms.items():
         for phase, epochs in _planned_epochs(results.sweep, entry).items():
             cells = results.trials[(results.trials["arm"] == arm) & (results.trials["phase"] == phase)]
             trials = int((cells["status"] != "unneeded").sum())
@@ -45,8 +45,7 @@ def ledger(results: Results) -> pd.DataFrame:
                 | {name: float(mine[name].sum(skipna=False)) for name in ("examples", "gradients", "seconds")}
             )
     frame = pd.DataFrame(rows)
-    share = results.sweep.get("cluster", {}).get("gpus_per_trial", 0.0)
-    return frame.assign(gpu_seconds=frame["seconds"] * share)
+    return frame.assign(gpu_seconds=frame["seconds"] * results.sweep.gpus_per_trial)
 
 
 def optimism(results: Results) -> pd.DataFrame:
@@ -60,7 +59,7 @@ def optimism(results: Results) -> pd.DataFrame:
     the best of many noisy scores adds, the second has the difference between the two splits in it, the last is what
     is left of the first where the choice is by several seeds.
     """
-    trials, metric = results.trials, searched_by(results.sweep)
+    trials, metric = results.trials, results.sweep.search.metric
     may = pruning_of(results.sweep).finishes
     searched = trials[(trials["phase"] == "search") & trials["status"].isin(may)]
     confirmed = results.confirmed
@@ -70,7 +69,7 @@ def optimism(results: Results) -> pd.DataFrame:
     for row in ranked(rows, metric):
         best.setdefault(row["arm"], row[metric.val])
     means = confirmed.groupby("arm")[[metric.val, metric.test]].mean()
-    means = means.reindex(list(results.sweep["arms"])).rename(columns={metric.val: "validation", metric.test: "test"})
+    means = means.reindex(list(results.sweep.arms)).rename(columns={metric.val: "validation", metric.test: "test"})
     frame = means.assign(
         searched=[best.get(arm, math.nan) for arm in means.index],
         selected=[_selected(results, arm) for arm in means.index],
@@ -87,13 +86,13 @@ def _selected(results: Results, arm: str) -> float:
     """Return the mean in select of the metric of search, of the configuration of an arm's choice; NaN without any."""
     number, selected = results.choices.numbers.get(arm), results.scored.selected.get(arm, {})
     scores = [score.value for at, score in selected.items() if parted(at)[0] == number and score.value is not None]
-    return searched_by(results.sweep).turned(float(np.mean(scores))) if scores else math.nan
+    return results.sweep.search.metric.turned(float(np.mean(scores))) if scores else math.nan
 
 
 def warnings(results: Results) -> list[str]:
     """Return a sentence for each way in which the arms did not have the same budget; a race is meant to be one."""
     frame, notes = ledger(results), []
-    raced = bool(results.sweep["confirm"].get("racing"))
+    raced = results.sweep.confirm.racing
     for phase, mine in frame.groupby("phase", sort=False):
         # A race, select by its rule, and an arm that is off are meant to be unequal.
         meant = phase in ("select", "rivals") or (phase == "confirm" and (raced or bool(results.off)))
@@ -107,15 +106,15 @@ def warnings(results: Results) -> list[str]:
     return notes
 
 
-def _planned_epochs(sweep: Plain, arm: Plain) -> dict[str, int]:
+def _planned_epochs(sweep: SweepRecord, arm: ArmRecord) -> dict[str, int]:
     """Return the planned epochs of one trial, per phase."""
-    epochs, confirm = arm["template"]["epochs"], sweep["confirm"]
-    again = {"none": 0, "loss": confirm.get("retrain_cap", 0)}.get(confirm.get("retrain", "none"), epochs)
+    epochs, confirm = arm.template["epochs"], sweep.confirm
+    again = {"none": 0, "loss": confirm.retrain_cap}.get(confirm.retrain, epochs)
     return {
         "search": pruning_of(sweep).most_epochs,
-        **({"select": epochs} if sweep.get("select") else {}),
+        **({"select": epochs} if sweep.select else {}),
         "confirm": epochs + again,
-        **({"rivals": epochs + again} if confirm.get("scope") == "searches" else {}),
+        **({"rivals": epochs + again} if confirm.over_searches else {}),
     }
 
 
@@ -124,14 +123,12 @@ def _spent(results: Results) -> pd.DataFrame:
     wanted = ["arm", "phase", "epoch", "kept", "stage", "gradients", "seconds", "reused"]
     parts = [part.reindex(columns=wanted) for part in (results.epochs, results.superseded) if len(part)]
     frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=wanted)
-    template = next(iter(results.sweep["arms"].values()))["template"]
-    data, batch = template["data"], template["batch"]
-    counted = results.header.get("examples", data)
+    counted, batch = results.counted_data, results.sweep.template["batch"]
     first, more = (counted[part] if isinstance(counted.get(part), int) else np.nan for part in ("train", "validation"))
     again = frame["stage"] == "retrain"
     pace, paced_again = first // batch, (first + more) // batch
     updates = pd.Series(np.where(again, paced_again, pace), index=frame.index)
-    if results.sweep["confirm"].get("retrain") == "updates":  # the last epoch ends with the last update
+    if results.sweep.confirm.retrain == "updates":  # the last epoch ends with the last update
         updates = updates.where(~again, np.minimum(updates, _left(frame, again, pace, paced_again)))
     gradients = frame["gradients"].astype(float).fillna(1.0)  # older logs do not say
     seconds = frame["seconds"].astype(float).mask(frame["reused"].eq(True), 0.0)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from regtune.core.header import ConfirmRecord
 from regtune.core.metric import ACCURACY, METRICS, Metric
-from regtune.core.records import Plain
 from regtune.statistics import Comparison, mean_interval, share_interval
 from regtune.statistics.relevance import relevance
 
@@ -21,10 +21,10 @@ def metric_of(table: pd.DataFrame) -> Metric:
     return METRICS[table["metric"].iloc[0]] if "metric" in table else ACCURACY
 
 
-def named(confirm: Plain) -> dict[str, str]:
-    """Return the column `metric`, given the `[confirm]` of a sweep as its log has it; none where it is accuracy."""
-    name = confirm.get("metric", "accuracy")
-    return {} if name == "accuracy" else {"metric": name}
+def metric_column(confirm: ConfirmRecord) -> dict[str, str]:
+    """Return the column `metric`, what verdicts are by; none where it is accuracy."""
+    name = next(name for name, metric in METRICS.items() if metric == confirm.metric)
+    return {} if confirm.metric == ACCURACY else {"metric": name}
 
 
 def mean_columns(metric: Metric, values: Sequence[float]) -> dict[str, Any]:
@@ -55,12 +55,12 @@ def comparison_columns(found: Comparison | None, of: str = "") -> dict[str, Any]
     return {f"{of}{name}": value for name, value in columns.items()}
 
 
-def relevant_column(confirm: Plain, found: Comparison | None) -> dict[str, str]:
+def relevant_column(confirm: ConfirmRecord, found: Comparison | None) -> dict[str, str]:
     """Return the column `relevant` of a comparison with the first arm; of the first arm itself, it is empty.
 
-    `confirm` is that of a sweep as its log has it. Where it does not say which difference matters, there is no column.
+    Where the sweep does not say which difference matters, there is no column.
     """
-    margin: float | None = confirm.get("relevant")
+    margin: float | None = confirm.relevant
     if margin is None:
         return {}
     if found is None:
@@ -69,7 +69,7 @@ def relevant_column(confirm: Plain, found: Comparison | None) -> dict[str, str]:
         return {"relevant": f"equal within {margin:g}"}
     if found.note:
         return {"relevant": "undecided"}
-    metric = METRICS[confirm.get("metric", "accuracy")]
+    metric = confirm.metric
     word = relevance(
         mean=metric.turned(found.mean),
         error=found.error,

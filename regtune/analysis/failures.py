@@ -36,7 +36,7 @@ def failed_whole(results: Results) -> list[str]:
     trials = results.trials[results.trials["phase"].isin(("search", "confirm"))]
     ended = trials[trials["status"].isin((*FAULTS, "ok", "pruned"))]
     whole = {arm for (arm, _), mine in ended.groupby(["arm", "phase"]) if mine["status"].isin(FAULTS).all()}
-    return [arm for arm in results.sweep["arms"] if arm in whole]
+    return [arm for arm in results.sweep.arms if arm in whole]
 
 
 def failures_words(results: Results) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from regtune.analysis.columns import comparison_columns
-from regtune.core.metric import ACCURACY, ECE, NLL, Metric, confirmed_by
+from regtune.core.metric import ACCURACY, ECE, NLL, Metric
 from regtune.results.loader import Results
 from regtune.statistics import Comparison, mean_interval
 from regtune.statistics.directions import compare_with
@@ -35,8 +35,8 @@ def family(results: Results, metric: Metric, *, least: float | None = None) -> d
     """
     over = search_variances(results, metric.test)
     found = compare_with(
-        {arm: counted(results, arm, metric) for arm in results.sweep["arms"]},
-        next(iter(results.sweep["arms"])),
+        {arm: counted(results, arm, metric) for arm in results.sweep.arms},
+        results.sweep.baseline,
         better=metric.better,
         beyond=over and at_least(over, mean_known(over.values()) if least is None else least),
     )
@@ -54,7 +54,7 @@ def counted(results: Results, arm: str, metric: Metric) -> dict[int, float]:
     After a race these are, of all metrics but that of the race, the seeds of the first look: every arm has them,
     whatever it scored. Which later ones it has was decided by that one, and what hangs together with it leans with it.
     """
-    seeds = None if metric == confirmed_by(results.sweep) else first_look(results)
+    seeds = None if metric == results.sweep.confirm.metric else first_look(results)
     values = finished(results, arm, metric)
     return values if seeds is None else {number: value for number, value in values.items() if number < seeds}
 
@@ -74,7 +74,7 @@ def means(whole: Sequence[Results], arm: str, metric: Metric) -> dict[int, float
 
 def first_look(results: Results) -> int | None:
     """Return after how many seeds a race first looks at its metric; None where there is no race."""
-    race = Race.of(results.sweep["confirm"])
+    race = Race.of(results.sweep.confirm)
     return race.looks[0] if race is not None else None
 
 
@@ -82,8 +82,8 @@ def measured(repeats: Sequence[Results]) -> list[Metric]:
     """Return the metrics beside that of the sweep that any confirmed trial has: older logs lack some."""
     return [
         metric
-        for metric in (others(confirmed_by(repeats[0].sweep)) if repeats else [])
-        if any(finished(results, arm, metric) for results in repeats for arm in results.sweep["arms"])
+        for metric in (others(repeats[0].sweep.confirm.metric) if repeats else [])
+        if any(finished(results, arm, metric) for results in repeats for arm in results.sweep.arms)
     ]
 
 
@@ -98,7 +98,7 @@ def search_variances(results: Results, metric: str, *, corrected: bool = True) -
     columns = results.trials[["arm", "phase", "number", "status", metric]]
     mine = columns[columns["phase"].isin(["confirm", "rivals"])]
     rows = [{str(name): value for name, value in row.items()} for row in mine.to_dict("records")]
-    return results.searches.beyond(rows, metric, list(results.sweep["arms"]), corrected=corrected)
+    return results.searches.beyond(rows, metric, list(results.sweep.arms), corrected=corrected)
 
 
 def family_columns(results: Results) -> pd.DataFrame:
@@ -107,10 +107,10 @@ def family_columns(results: Results) -> pd.DataFrame:
     They are those of the verdicts, with `test_loss_`, `test_ece_` or `test_accuracy_` before them. `*_n` counts the
     confirmed seeds that have the metric, `*_pairs` those of the difference, which is in the unit of the metric.
     """
-    beside = others(confirmed_by(results.sweep))
+    beside = others(results.sweep.confirm.metric)
     found = {metric.test: family(results, metric) for metric in beside}
     rows = []
-    for arm in results.sweep["arms"]:
+    for arm in results.sweep.arms:
         row: dict[str, Any] = {"arm": arm}
         for metric in beside:
             row[f"{metric.test}_n"] = len(finished(results, arm, metric))

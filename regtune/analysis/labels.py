@@ -16,15 +16,15 @@ def labels(sweeps: Sequence[Results]) -> list[str]:
     A name that several sweeps have gets network and data behind it, then the number of training examples too, then
     the folder, else a number before it: the first of these by which they all differ.
     """
-    names = Counter(results.sweep["name"] for results in sweeps)
+    names = Counter(results.sweep.name for results in sweeps)
     for more in (_nothing, _pair, network_and_data, _and_folder):
         found = [
-            f"{name} ({more(results)})" if names[name := results.sweep["name"]] > 1 and more(results) else name
+            f"{name} ({more(results)})" if names[name := results.sweep.name] > 1 and more(results) else name
             for results in sweeps
         ]
         if len(set(found)) == len(found):
             return found
-    return [f"{number} {results.sweep['name']}" for number, results in enumerate(sweeps, 1)]
+    return [f"{number} {results.sweep.name}" for number, results in enumerate(sweeps, 1)]
 
 
 def slugs(texts: Sequence[str]) -> list[str]:
@@ -45,7 +45,7 @@ def network_and_data(results: Results) -> str:
 
 def setting(results: Results) -> Plain:
     """Return data and network of a sweep with all their settings."""
-    template = next(iter(results.sweep["arms"].values()))["template"]
+    template = results.sweep.template
     return {"data": template["data"], "network": template["network"]}
 
 

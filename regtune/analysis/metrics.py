@@ -6,7 +6,7 @@ import pandas as pd
 
 from regtune.analysis.budget import optimism
 from regtune.analysis.families import family_columns
-from regtune.core.metric import Metric, confirmed_by
+from regtune.core.metric import Metric
 from regtune.results.loader import Results
 
 # Columns of `Results.trials` of which means are told.
@@ -41,9 +41,9 @@ def metrics(results: Results) -> pd.DataFrame:
     """
     confirmed = results.confirmed
     by_arm = confirmed.groupby("arm", sort=False)
-    arms = pd.Index(list(results.sweep["arms"]), name="arm")
+    arms = pd.Index(list(results.sweep.arms), name="arm")
     frame = pd.DataFrame(index=arms)
-    for name in beside(confirmed_by(results.sweep)):
+    for name in beside(results.sweep.confirm.metric):
         values = by_arm[name]
         frame = frame.assign(**{name: values.mean(), f"{name}_sd": values.std()})
     frame = frame.assign(
@@ -53,6 +53,6 @@ def metrics(results: Results) -> pd.DataFrame:
     )
     frame["targets_missed"] = frame["targets_missed"].fillna(0).astype(int)
     shown = ["searched", "optimism_validation", "optimism_test"]
-    shown += ["selected", "optimism_selected"] if results.sweep.get("select") else []
+    shown += ["selected", "optimism_selected"] if results.sweep.select else []
     promised = optimism(results).set_index("arm")[shown]
     return frame.join(family_columns(results)).join(promised).reset_index()

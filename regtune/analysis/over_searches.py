@@ -8,11 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from regtune.analysis.columns import difference_columns, mean_columns, named, relevant_column
+from regtune.analysis.columns import difference_columns, mean_columns, metric_column, relevant_column
 from regtune.analysis.families import as_off, counted, means, others, repeated_columns
 from regtune.analysis.repeats import repeated
 from regtune.analysis.spread import spread
-from regtune.core.metric import Metric, confirmed_by
+from regtune.core.metric import Metric
+from regtune.core.records import Plain
 from regtune.results.loader import Results
 from regtune.statistics import Comparison
 from regtune.statistics.directions import compare_with
@@ -39,15 +40,19 @@ def over_searches(repeats: Sequence[Results]) -> pd.DataFrame | None:
     """
     if len(repeats) < 2:
         return None
-    arms, whole = list(repeats[0].sweep["arms"]), repeated(repeats).counted
-    confirm, own = repeats[0].sweep["confirm"], confirmed_by(repeats[0].sweep)
+    arms, whole = list(repeats[0].sweep.arms), repeated(repeats).counted
+    confirm, own = repeats[0].sweep.confirm, repeats[0].sweep.confirm.metric
     scores, compared = _compared(whole, arms, own)
     beside = {metric: _compared(whole, arms, metric) for metric in others(own)}
     rows = []
     for arm in arms:
-        row = {"arm": arm, "knobs": json.dumps(choices(whole, arm)), "scores": json.dumps(scores[arm])}
+        row: Plain = {"arm": arm, "knobs": json.dumps(choices(whole, arm)), "scores": json.dumps(scores[arm])}
         row |= _seeds([len(seeds) for results in whole if (seeds := counted(results, arm, own))])
-        row |= named(confirm) | mean_columns(own, list(scores[arm].values())) | difference_columns(compared.get(arm))
+        row |= (
+            metric_column(confirm)
+            | mean_columns(own, list(scores[arm].values()))
+            | difference_columns(compared.get(arm))
+        )
         row |= {"scope": "searches"} | relevant_column(confirm, compared.get(arm))
         for metric, (values, found) in beside.items():
             row |= repeated_columns(metric, list(values[arm].values()), found.get(arm))

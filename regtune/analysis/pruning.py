@@ -10,7 +10,6 @@ import pandas as pd
 from scipy import stats
 
 from regtune.core.control import controlled
-from regtune.core.metric import searched_by
 from regtune.pruners import Rung, judged, pruning_of
 from regtune.results.loader import Results
 
@@ -45,14 +44,14 @@ def standing(results: Results) -> dict[tuple[str, int], Rung]:
 
 def _passed(results: Results) -> Iterator[tuple[str, int, pd.DataFrame]]:
     """Yield for each arm and rung the search trials that passed it and ended well, with their score `then`."""
-    pruning, metric = pruning_of(results.sweep), searched_by(results.sweep)
+    pruning, metric = pruning_of(results.sweep), results.sweep.search.metric
     places = pruning.rungs if pruning.at_rungs else ()
     final = _final(results)
     epochs = results.epochs.reindex(columns=["arm", "phase", "number", "epoch", "kept", metric.val])
     kept = epochs[(epochs["phase"] == "search") & (epochs["epoch"] == epochs["kept"])]
     kept = kept.assign(score=kept[metric.val].map(metric.score).astype(float))
     kept_by_arm = dict(iter(kept.groupby("arm", sort=False)))
-    for arm in results.sweep["arms"]:
+    for arm in results.sweep.arms:
         mine, scores = final[final["arm"] == arm].set_index("number"), kept_by_arm.get(arm, kept[:0])
         for rung in places:
             then = scores[scores["epoch"] <= rung].groupby("number")["score"].last()
@@ -68,12 +67,12 @@ def wrongly_pruned(results: Results) -> pd.DataFrame:
     were they drawn from its control trials: rough for few of them, NaN without.
     """
     final, rows = _final(results), []
-    for arm in results.sweep["arms"]:
+    for arm in results.sweep.arms:
         mine = final[final["arm"] == arm]
         control, spared = mine[mine["control"]], mine["spared"].notna()
         bar = mine[~spared]["score"].max() if (~spared).any() else -math.inf
         best = int((mine[spared]["score"] > bar).sum())
-        chance = _chance(control["score"], control["spared"].notna(), results.sweep["arms"][arm]["trials"])
+        chance = _chance(control["score"], control["spared"].notna(), results.sweep.arms[arm].trials)
         rows.append({"arm": arm, "control": len(control), "spared": int(spared.sum()), "best": best, "chance": chance})
     return pd.DataFrame(rows)
 
@@ -90,10 +89,10 @@ def _chance(scores: pd.Series[float], stopped: pd.Series[bool], draws: int) -> f
 
 def _final(results: Results) -> pd.DataFrame:
     """Return the search trials that ended well with their `score`, and whether they are `control`, not to be pruned."""
-    metric = searched_by(results.sweep)
-    trials, share = results.trials, results.sweep["search"].get("control", 0.0)
+    metric = results.sweep.search.metric
+    trials, share = results.trials, results.sweep.search.control
     final = trials[(trials["phase"] == "search") & (trials["status"] == "ok")]
-    repeat = results.sweep.get("repeat", 1)
+    repeat = results.sweep.repeat
     pairs = zip(final["arm"], final["number"], strict=True)
     control = [controlled(arm, number, share, repeat) for arm, number in pairs]
     scores = final[metric.val].map(metric.score).astype(float)

@@ -27,7 +27,7 @@ def repeated(repeats: Sequence[Results]) -> Repeated:
     """
     counted, left_out = [], []
     for results in repeats:
-        if reason := _open(results) or _unlike(repeats[0].sweep, results.sweep):
+        if reason := _open(results) or _unlike(repeats[0].header["sweep"], results.header["sweep"]):
             left_out.append(f"Repeat {results.repeat} is left out, since {reason}; the same command goes on with it.")
         else:
             counted.append(results)

@@ -7,10 +7,10 @@ import math
 
 import pandas as pd
 
-from regtune.analysis.columns import difference_columns, mean_columns, named, relevant_column
+from regtune.analysis.columns import difference_columns, mean_columns, metric_column, relevant_column
 from regtune.analysis.families import finished
 from regtune.analysis.verdicts import Verdict, verdicts
-from regtune.core.metric import Metric, confirmed_by
+from regtune.core.metric import Metric
 from regtune.results.loader import Results
 from regtune.statistics import bca_interval
 from regtune.statistics.racing import Race
@@ -31,16 +31,16 @@ def scores(results: Results) -> pd.DataFrame:
     `statistics.relevance`.
     """
     found = verdicts(results)
-    confirm, metric = results.sweep["confirm"], confirmed_by(results.sweep)
-    scope = confirm.get("scope") or "configuration"
+    confirm, metric = results.sweep.confirm, results.sweep.confirm.metric
+    scope = confirm.scope or "configuration"
     # A race cannot be made longer, and seeds alone do not resolve what depends on the search.
     fixed = Race.of(confirm) is not None or scope == "searches"
     rows = []
-    for arm in results.sweep["arms"]:
+    for arm in results.sweep.arms:
         values, verdict = list(finished(results, arm, metric).values()), found.get(arm)
         rows.append(
             {"arm": arm, "knobs": json.dumps(results.chosen.get(arm, {}))}
-            | named(confirm)
+            | metric_column(confirm)
             | mean_columns(metric, values)
             | _bootstrapped(metric, values)
             | difference_columns(verdict.comparison if verdict else None)

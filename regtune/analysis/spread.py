@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from regtune.analysis.families import finished, search_variances
 from regtune.analysis.repeats import repeated
 from regtune.core.bitset import unpacked
-from regtune.core.metric import ACCURACY, confirmed_by
+from regtune.core.metric import ACCURACY
 from regtune.core.records import Plain
 from regtune.results.loader import Results, right_answers
 from regtune.statistics.spread import binomial_part, search_part, seed_and_example_parts, seed_variance
@@ -45,15 +45,15 @@ def spread(repeats: Sequence[Results]) -> pd.DataFrame:
     row of the first arm. Of several repeats only those count of which `repeated` says so.
     """
     counted = repeated(repeats).counted if len(repeats) > 1 else repeats
-    first, *others = repeats[0].sweep["arms"]
+    first, *others = repeats[0].sweep.arms
     found = {first: [], **{arm: _found(counted, arm, first) for arm in others}}
-    over = search_variances(repeats[0], confirmed_by(repeats[0].sweep).test) or {}
+    over = search_variances(repeats[0], repeats[0].sweep.confirm.metric.test) or {}
     return pd.DataFrame([_row(arm, mine, repeats[0], over) for arm, mine in found.items()])
 
 
 def fresh_splits(results: Results) -> bool:
     """Return whether each confirmed seed had a split of its own."""
-    return bool(results.sweep["confirm"].get("splits", "one") == "fresh")
+    return bool(results.sweep.confirm.splits == "fresh")
 
 
 def examples_of(results: Results) -> int:
@@ -61,8 +61,7 @@ def examples_of(results: Results) -> int:
     recorded = [text for text in results.trials["test_right"] if text]
     if recorded:
         return len(unpacked(recorded[0]))
-    template = next(iter(results.sweep["arms"].values()))["template"]
-    count = (template["data"] | results.header.get("examples", {})).get("test")
+    count = results.counted_data.get("test")
     return count if isinstance(count, int) else 0
 
 
@@ -73,7 +72,7 @@ def _found(counted: Sequence[Results], arm: str, first: str) -> list[_Pairs]:
 
 
 def _pairs(results: Results, arm: str, first: str) -> _Pairs:
-    metric = confirmed_by(results.sweep)
+    metric = results.sweep.confirm.metric
     mine, base = (finished(results, name, metric) for name in (arm, first))
     seeds = sorted(mine.keys() & base.keys())
     answers = [right_answers(results, name) for name in (arm, first)]
@@ -88,7 +87,7 @@ def _row(arm: str, found: Sequence[_Pairs], results: Results, over: Mapping[str,
     """Return the parts of an arm; `over` has the variance over resampled searches where there is one."""
     differences = [pairs.differences for pairs in found]
     # Of another metric nothing tells what another test set would change.
-    told = confirmed_by(results.sweep) == ACCURACY
+    told = results.sweep.confirm.metric == ACCURACY
     seed, examples, source = _parts(found, examples_of(results) if told else 0)
     split = fresh_splits(results)
     return {

@@ -10,7 +10,6 @@ import pandas as pd
 from regtune.analysis.labels import labels
 from regtune.analysis.verdicts import against_baseline
 from regtune.core.errors import Refused
-from regtune.core.metric import confirmed_by
 from regtune.results.loader import Results
 from regtune.statistics.ranks import Ranks, ranks, win_tie_loss
 
@@ -51,14 +50,14 @@ def together(sweeps: Sequence[Results]) -> Together:
             raise Refused(f"{results.path}: expected each results folder once, given it twice; leave one out")
         seen.add(path)
     named = dict(zip(labels(sweeps), sweeps, strict=True))
-    arms = list(dict.fromkeys(arm for results in sweeps for arm in results.sweep["arms"]))
+    arms = list(dict.fromkeys(arm for results in sweeps for arm in results.sweep.arms))
     scores = pd.DataFrame({label: _means(results) for label, results in named.items()}).T.reindex(columns=arms)
-    metrics = {label: confirmed_by(results.sweep) for label, results in named.items()}
+    metrics = {label: results.sweep.confirm.metric for label, results in named.items()}
     lower = [label for label, metric in metrics.items() if metric.better == "lower"]
     turned = scores.astype(float)
     turned.loc[lower] *= -1  # ranks are of scores of which more is better
-    common = [arm for arm in arms if all(arm in results.sweep["arms"] for results in sweeps)]
-    first = {label: next(iter(results.sweep["arms"])) for label, results in named.items()}
+    common = [arm for arm in arms if all(arm in results.sweep.arms for results in sweeps)]
+    first = {label: results.sweep.baseline for label, results in named.items()}
     return Together(
         sweeps=tuple(sweeps),
         scores=scores.astype(float),
@@ -81,12 +80,12 @@ def frame(found: Together) -> pd.DataFrame:
 def columns(found: Together) -> dict[str, str]:
     """Return by label what the column of a sweep's means is called."""
     pairs = zip(found.scores.index, found.sweeps, strict=True)
-    return {str(label): f"{confirmed_by(results.sweep).test}: {label}" for label, results in pairs}
+    return {str(label): f"{results.sweep.confirm.metric.test}: {label}" for label, results in pairs}
 
 
 def _means(results: Results) -> pd.Series[float]:
     confirmed = results.confirmed
-    return confirmed.groupby("arm")[confirmed_by(results.sweep).test].mean()
+    return confirmed.groupby("arm")[results.sweep.confirm.metric.test].mean()
 
 
 def _wins(sweeps: Sequence[Results]) -> pd.DataFrame:

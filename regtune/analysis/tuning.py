@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from regtune.core.metric import Metric, searched_by
+from regtune.core.metric import Metric
 from regtune.core.records import Plain
 from regtune.core.selection import named_first
 from regtune.pruners import pruning_of
@@ -28,8 +28,8 @@ def searched(results: Results) -> dict[str, list[float]]:
     They are accuracies as fractions, or what stands for the metric of search; 0 for a trial that failed or diverged. An
     arm of which no trial ended well has none. Points that a person has named are left out: they are no draws.
     """
-    metric = searched_by(results.sweep)
-    trials = results.trials[results.trials["phase"] == "search"].sort_values("number")
+    metric = results.sweep.search.metric
+    trials = results.of_phase("search").sort_values("number")
     first = named_first(results.sweep)
     places = zip(trials["arm"], trials["number"], strict=True)
     drawn = trials[pd.Series([number >= first[arm] for arm, number in places], index=trials.index, dtype=bool)]
@@ -39,9 +39,7 @@ def searched(results: Results) -> dict[str, list[float]]:
     scores = ended.assign(score=shares.mask(bad).fillna(0.0))
     well = ended["status"].isin(pruning_of(results.sweep).finishes)
     some = set(ended[well]["arm"])
-    return {
-        arm: scores[scores["arm"] == arm]["score"].to_list() if arm in some else [] for arm in results.sweep["arms"]
-    }
+    return {arm: scores[scores["arm"] == arm]["score"].to_list() if arm in some else [] for arm in results.sweep.arms}
 
 
 def curve(results: Results, arm: str, scores: Sequence[float], most: Sequence[int]) -> TuningCurve | None:
@@ -52,7 +50,7 @@ def curve(results: Results, arm: str, scores: Sequence[float], most: Sequence[in
     if not scores:
         return None
     found = tuning_curve(scores, [n for n in most if n <= len(scores)], band=independent(results, arm))
-    metric = searched_by(results.sweep)
+    metric = results.sweep.search.metric
     best, low, high = ([_value(metric, share) for share in part] for part in (found.best, found.low, found.high))
     ends = (low, high) if metric.better == "higher" else (high, low)
     return TuningCurve(budgets=found.budgets, best=best, low=ends[0], high=ends[1])
@@ -96,8 +94,8 @@ def independent(results: Results, arm: str) -> bool:
     """Return whether the scores of an arm are as if no trial had known of another: no sampler that learns, and none
     pruned by its score. Where every trial is stopped after as many epochs, that is no pruning by score.
     """
-    search, trials = results.sweep["search"], results.trials
+    search, trials = results.sweep.search, results.trials
     mine = trials[(trials["arm"] == arm) & (trials["phase"] == "search")]
     alike = "pruned" in pruning_of(results.sweep).finishes
     by_score = not alike and bool((mine["status"] == "pruned").any())
-    return search.get("sampler") in NON_ADAPTIVE and not by_score
+    return search.sampler in NON_ADAPTIVE and not by_score

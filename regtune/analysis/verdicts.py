@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from regtune.analysis.families import family, search_variances
-from regtune.core.metric import ACCURACY, confirmed_by
+from regtune.core.metric import ACCURACY
 from regtune.results.loader import Results, right_answers
 from regtune.results.race import ended_of
 from regtune.statistics import Comparison, MeanInterval
@@ -34,8 +34,8 @@ class Verdict:
 
 def verdicts(results: Results) -> dict[str, Verdict]:
     """Return for each other arm what is said of it beside the first."""
-    baseline, *others = results.sweep["arms"]
-    told = confirmed_by(results.sweep) == ACCURACY and not Race.of(results.sweep["confirm"])
+    baseline, *others = results.sweep.arms
+    told = results.sweep.confirm.metric == ACCURACY and not Race.of(results.sweep.confirm)
     crossed = _crossed(results, baseline, others) if told else {}
     return {
         arm: Verdict(comparison=found, crossed=second if (second := crossed.get(arm)) and second.n == found.n else None)
@@ -48,7 +48,7 @@ def against_baseline(results: Results, *, least: float | None = None) -> dict[st
 
     `least` is that of `families.family`.
     """
-    race, metric = Race.of(results.sweep["confirm"]), confirmed_by(results.sweep)
+    race, metric = Race.of(results.sweep.confirm), results.sweep.confirm.metric
     equal = family(results, metric, least=least)
     raced = (
         race.compare(_ended(results), search_variances(results, metric.test, corrected=False))
@@ -63,18 +63,18 @@ def against_baseline(results: Results, *, least: float | None = None) -> dict[st
 def held(results: Results) -> list[str]:
     """Return the arms that a race over searches has given up, since no number of seeds would resolve them."""
     race, over = (
-        Race.of(results.sweep["confirm"]),
-        search_variances(results, confirmed_by(results.sweep).test, corrected=False),
+        Race.of(results.sweep.confirm),
+        search_variances(results, results.sweep.confirm.metric.test, corrected=False),
     )
     return race.held(_ended(results), over) if race is not None and not results.rivals_open else []
 
 
 def _ended(results: Results) -> dict[str, dict[int, float | None] | None]:
-    metric = confirmed_by(results.sweep)
+    metric = results.sweep.confirm.metric
     trials = results.trials[["arm", "phase", "number", "status", metric.test]]
     confirm = trials[trials["phase"] == "confirm"]
     rows = [{str(name): value for name, value in row.items()} for row in confirm.to_dict("records")]
-    return ended_of(rows, list(results.sweep["arms"]), results.chosen, metric)
+    return ended_of(rows, list(results.sweep.arms), results.chosen, metric)
 
 
 def _crossed(results: Results, baseline: str, others: list[str]) -> dict[str, MeanInterval]:

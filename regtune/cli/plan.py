@@ -6,7 +6,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from regtune.core.resampling import MOST, rival_seeds
+from regtune.core.resampling import MOST
 from regtune.pruners import Saving
 from regtune.samplers.grid import grid_size
 from regtune.sweep.searched import doubts, knob_rows
@@ -60,7 +60,7 @@ def planned(sweep: Sweep) -> Group:
     if sweep.scope == "searches":
         lines.append(
             f"rivals: configurations that search and select nearly chose, up to {MOST} of each arm on "
-            f"{rival_seeds(sweep.confirm.model_dump())} seeds: verdicts are over searches; the table has the most"
+            f"{sweep.rival_seeds} seeds: verdicts are over searches; the table has the most"
         )
     if off := [arm.name for arm in sweep.arms if sweep.can_be_off(arm)]:
         lines.append(f"may turn out to be as good off, and are then not confirmed: {', '.join(off)}")

@@ -99,8 +99,8 @@ def export(
     from regtune.results.loader import load
 
     loaded = load(results)
-    if arm not in loaded.sweep["arms"]:
-        raise Refused(f"--arm: unknown arm {arm!r}{nearest(arm, loaded.sweep['arms'])}")
+    if arm not in loaded.sweep.arms:
+        raise Refused(f"--arm: unknown arm {arm!r}{nearest(arm, loaded.sweep.arms)}")
     place = Place(root=data, download=download)
     for path in export_weights(loaded, arm, number, to, place=place, say=_to_stderr):
         print(f"wrote {path}")

@@ -7,8 +7,10 @@ It is no arm of the sweep: nothing that goes through the arms of a header meets 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 
+from regtune.core.header import SweepRecord
 from regtune.core.records import Cell, Plain
 
 _SUFFIX = " (copy)"  # no name of an arm has a space or a bracket
@@ -29,21 +31,20 @@ def copy_plain(baseline: str) -> Plain:
     return {"arm": copy_name(baseline)}
 
 
-def with_copy(sweep: Plain) -> Plain:
-    """Return a sweep as its header has it with two arms: the baseline and the copy."""
-    baseline, row = next(iter(sweep["arms"].items()))
-    rest = {name: value for name, value in sweep.items() if name != "aa"}
-    return rest | {"arms": {baseline: row, sweep["aa"]["arm"]: row}}
+def with_copy(sweep: SweepRecord, copy: str) -> SweepRecord:
+    """Return a sweep with two arms: the baseline and the copy of this name."""
+    baseline, arm = next(iter(sweep.arms.items()))
+    return dataclasses.replace(sweep, arms={baseline: arm, copy: arm}, copy=None)
 
 
-def cells_with_copy(sweep: Plain, planned: Mapping[Cell, Plain], cells: Mapping[Cell, Plain]) -> dict[Cell, Plain]:
+def cells_with_copy(both: SweepRecord, planned: Mapping[Cell, Plain], cells: Mapping[Cell, Plain]) -> dict[Cell, Plain]:
     """Return the cells of the baseline and of the copy, those `planned` first.
 
     Where draws are paired the copy has the baseline's search trials for its own: another search would have the same.
     """
-    baseline, copy = with_copy(sweep)["arms"]
+    baseline, copy = both.arms
     found = dict(planned) | {cell: row for cell, row in cells.items() if cell.arm in (baseline, copy)}
-    if sweep["search"]["sampler"] != "paired":
+    if not both.paired:
         return found
     shared = [(cell, row) for cell, row in found.items() if cell.arm == baseline and cell.phase == "search"]
     return found | {cell._replace(arm=copy): {**row, "arm": copy} for cell, row in shared}

@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from regtune.core.metric import ACCURACY, searched_by
-from regtune.core.records import Plain
+from regtune.core.header import SweepRecord
+from regtune.core.metric import ACCURACY
 
 ROUNDING = 1e-12  # of sums and differences of scores; accuracies differ by one example otherwise
 STRIDE = 100  # places in select that belong to one search trial: more than it has seeds
@@ -44,14 +44,13 @@ class Selection:
     examples: int | None
 
     @classmethod
-    def of(cls, sweep: Plain) -> Selection | None:
-        """Return the selection of a sweep as its header has it; None for none, as in logs of before there was one."""
-        terms = sweep.get("select")
-        if terms is None:
+    def of(cls, sweep: SweepRecord) -> Selection | None:
+        """Return the selection of a sweep ; None for none."""
+        if sweep.select is None:
             return None
-        examples = next(iter(sweep["arms"].values()))["template"]["data"].get("validation")
-        counted = isinstance(examples, int) and searched_by(sweep) == ACCURACY
-        return cls(**terms, examples=examples if counted else None)
+        examples = sweep.template["data"].get("validation")
+        counted = isinstance(examples, int) and sweep.search.metric == ACCURACY
+        return cls(**vars(sweep.select), examples=examples if counted else None)
 
     def finalists(self, searched: Sequence[tuple[int, Score]]) -> list[int]:
         """Return the numbers of the search trials that go on, given all in the order of `rank`.

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
 Direction = Literal["higher", "lower"]
 Name = Literal["accuracy", "balanced_accuracy", "macro_f1", "nll", "auroc"]  # in a sweep file
@@ -121,13 +121,3 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
 )
 CLASSWISE = ("balanced_accuracy", "macro_f1", "auroc")  # means over classes, each of which must have examples
 ASKED = tuple(METRICS[name].val for name in CLASSWISE)  # measured on validation examples where a trial asks for one
-
-
-def searched_by(sweep: Mapping[str, Any]) -> Metric:
-    """Return the metric of search and select of a sweep as its header has it; older logs know accuracy only."""
-    return METRICS[sweep["search"].get("metric", "accuracy")]
-
-
-def confirmed_by(sweep: Mapping[str, Any]) -> Metric:
-    """Return the metric of the verdicts of a sweep as its header has it."""
-    return METRICS[sweep["confirm"].get("metric", "accuracy")]

@@ -20,7 +20,6 @@ from dataclasses import replace
 
 from regtune.core.copies import is_copy
 from regtune.core.halving import Score, parted, place
-from regtune.core.records import Plain
 from regtune.core.selection import Choices, Scored, choose
 
 DRAWS = 200
@@ -70,13 +69,12 @@ def rivals(found: Sequence[Choices], chosen: Choices) -> dict[str, list[int]]:
     return needed
 
 
-def rival_seeds(confirm: Plain) -> int:
-    """Return on how many of the first seeds rivals are confirmed, given the `[confirm]` of a sweep or of a log.
+def rival_seeds(seeds: int, first: int | None) -> int:
+    """Return on how many of the first of these `seeds` rivals are confirmed.
 
-    In a race these are seeds that every arm has when it is first looked at.
+    In a race, which first looks at arms after `first` of them, these are seeds that every arm has by then.
     """
-    first, seeds = confirm["first"] if confirm.get("racing") else SEEDS, confirm["seeds"]
-    return min(SEEDS, int(first), int(seeds))
+    return min(SEEDS, seeds if first is None else first, seeds)
 
 
 def _drawn(scored: Scored, paired: bool, arms: random.Random, apart: random.Random) -> Scored:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from regtune.core.halving import Score, Selection, off_is_as_good, pick, place
-from regtune.core.metric import Metric, searched_by
+from regtune.core.header import SweepRecord
+from regtune.core.metric import Metric
 from regtune.core.neighbours import neighbours
-from regtune.core.records import FAULTS, FIRST, Cell, Plain, Status
+from regtune.core.records import FAULTS, Cell, Plain, Status
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,13 +104,13 @@ def ranked(rows: Iterable[Plain], metric: Metric) -> Sequence[Plain]:
     return sorted(rows, key=lambda row: rank(metric.score(row[metric.val]), row["val_loss"], row["number"]))
 
 
-def scored_of(cells: Mapping[Cell, Plain], sweep: Plain, finishes: Collection[Status]) -> Scored:
+def scored_of(cells: Mapping[Cell, Plain], sweep: SweepRecord, finishes: Collection[Status]) -> Scored:
     """Return what the choice of a sweep is made from, as its header and the rows of its cells have it.
 
     `finishes` are the statuses of search trials that may be chosen, see `pruners.Pruner`.
     """
-    ends, metric = {"ok", *FAULTS}, searched_by(sweep)
-    searched: dict[str, list[tuple[int, Score]]] = {arm: [] for arm in sweep["arms"]}
+    ends, metric = {"ok", *FAULTS}, sweep.search.metric
+    searched: dict[str, list[tuple[int, Score]]] = {arm: [] for arm in sweep.arms}
     selected: dict[str, dict[int, Score]] = {}
     ended = (row for cell, row in cells.items() if cell.phase == "search" and row["status"] in finishes)
     for row in ranked(ended, metric):
@@ -117,32 +118,32 @@ def scored_of(cells: Mapping[Cell, Plain], sweep: Plain, finishes: Collection[St
     for cell, row in cells.items():
         if cell.phase == "select" and row["status"] in ends:
             selected.setdefault(cell.arm, {})[cell.number] = score_of(row["status"], row, metric)
-    can_be_off = [arm for arm, row in sweep["arms"].items() if row.get("off")]
-    first, named = next(iter(sweep["arms"]), ""), named_first(sweep)
+    can_be_off = [name for name, arm in sweep.arms.items() if arm.can_be_off]
+    first, named = sweep.baseline, named_first(sweep)
     asked = {cell.number: row["params"] for cell, row in cells.items() if cell[:2] == (first, "search") and row["id"]}
     return Scored(
         searched=searched,
         selected=selected,
         selection=Selection.of(sweep),
         can_be_off=can_be_off,
-        near=near_of(asked, sweep["search"], named.get(first, 0)),
+        near=near_of(asked, named[first]) if sweep.paired else {},
         first=named,
     )
 
 
-def named_first(sweep: Plain) -> dict[str, int]:
+def named_first(sweep: SweepRecord) -> dict[str, int]:
     """Return of each arm how many of its first search trials are points that a person has named, see `points`."""
-    return {arm: len(row.get(FIRST, ())) for arm, row in sweep["arms"].items()}
+    return {name: len(arm.first) for name, arm in sweep.arms.items()}
 
 
-def near_of(params: Mapping[int, Mapping[str, Any]], search: Plain, first: int = 0) -> Mapping[int, Sequence[int]]:
+def near_of(params: Mapping[int, Mapping[str, Any]], first: int = 0) -> Mapping[int, Sequence[int]]:
     """Return of the first arm's search trials, given by their knobs, which lie beside which where all arms share them.
 
     Only points of one sequence keep a distance from each other; others are independent draws, and the `first` ones may
     be points that a person has named.
     """
     drawn = {number: mine for number, mine in params.items() if number >= first}
-    return neighbours(drawn) if search.get("sampler") == "paired" else {}
+    return neighbours(drawn)
 
 
 def outdated(cells: Mapping[Cell, Plain], chosen: Mapping[str, Plain], off: Collection[str]) -> list[Cell]:

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from regtune.core.errors import Refused, shown
-from regtune.core.metric import searched_by
 from regtune.core.records import Cell, Outcome, Plain, Trial
 from regtune.core.selection import ranked
 from regtune.core.state import Tensors
@@ -101,7 +100,7 @@ def export(
         script,
         SNIPPET.format(
             cell=cell,
-            sweep=results.sweep["name"],
+            sweep=results.sweep.name,
             kept=found.outcome.kept,
             test=found.outcome.metrics[TEST],
             file=weights.name,
@@ -139,4 +138,4 @@ def _chosen(results: Results, arm: str, number: int | None) -> Plain:
     if not ended:
         which = "a confirmed trial" if number is None else f"a confirmed trial of number {number}"
         raise Refused(f"--arm {arm}: expected an arm with {which} that ended ok, given none in {results.path}")
-    return ranked(ended, searched_by(results.sweep))[0]
+    return ranked(ended, results.sweep.search.metric)[0]

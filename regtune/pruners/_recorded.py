@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+from regtune.core.header import SweepRecord
 from regtune.core.knobs import knobs, plain_settings
-from regtune.core.metric import Metric, searched_by
+from regtune.core.metric import Metric
 from regtune.core.records import Plain, Status
 from regtune.core.registry import Shelf
 from regtune.pruners._base import Pruner
@@ -52,15 +53,15 @@ class Pruning:
         return cls(**row | {"finishes": frozenset(row["finishes"]), "rungs": tuple(row["rungs"])})
 
 
-def pruning_of(sweep: Plain) -> Pruning:
+def pruning_of(sweep: SweepRecord) -> Pruning:
     """Return what the header of a log says of its pruner.
 
     Logs from before pruners had names say only whether any trial could end early.
     """
-    search = sweep["search"]
+    search = sweep.search.settings
     if RECORDED in search:
         return Pruning.from_plain(search[RECORDED])
-    cls = PRUNERS.find(search.get("pruner") or ("asha" if search.get("prune", True) else "none"), "search.pruner")
+    cls = PRUNERS.find(sweep.search.pruner, "search.pruner")
     settings = {name: search[name] for name in knobs(cls) if name in search}
-    epochs = next(iter(sweep["arms"].values()))["template"]["epochs"]
-    return Pruning.of(cls(**settings), epochs, searched_by(sweep))
+    epochs = sweep.template["epochs"]
+    return Pruning.of(cls(**settings), epochs, sweep.search.metric)

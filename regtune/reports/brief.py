@@ -16,7 +16,6 @@ from regtune.analysis.failures import failures_words
 from regtune.analysis.labels import labels
 from regtune.analysis.over_searches import over_searches
 from regtune.analysis.sweeps import Together, together
-from regtune.core.metric import confirmed_by
 from regtune.reports.headroom import headroom
 from regtune.reports.narrow import flowed, narrow
 from regtune.reports.output import repeats_in
@@ -85,7 +84,7 @@ def fitted(part: Part, width: int) -> str:
 
 def _sweep(repeats: Sequence[Results]) -> Part:
     first, whole = repeats[0], over_searches(repeats)
-    metric = confirmed_by(first.sweep)
+    metric = first.sweep.confirm.metric
     if whole is None:
         found = tables(first)
         rows, text, unit, which = found.rows, scores_as_text(found.rows), "seeds", conclusion(first)

@@ -91,7 +91,7 @@ def to_plain(results: Results) -> Plain:
         for row in found.rows.to_dict("records")
     ]
     return {
-        "sweep": results.sweep["name"],
+        "sweep": results.sweep.name,
         "caption": found.scores.caption,
         "cannot_be_said": [*found.unsaid, *found.metrics.sentences],
         "warnings": list(found.budget.sentences),

@@ -51,12 +51,12 @@ def headroom(repeats: Sequence[Results]) -> str:
     if len(curves) < FEWEST:
         return ""
     why = [*_close(curves, _label_noise(repeats[0])), *_rising(curves)]
-    baseline = next(iter(repeats[0].sweep["arms"]))
+    baseline = repeats[0].sweep.baseline
     return f"Regularizers can show little here: {baseline} {', and '.join(why)}." if why else ""
 
 
 def _label_noise(results: Results) -> float:
-    template = next(iter(results.sweep["arms"].values()))["template"]
+    template = results.sweep.template
     return float(template["data"].get("label_noise", 0.0))
 
 
@@ -95,7 +95,7 @@ def _rise(scores: Sequence[float], part: int) -> float:
 def _curves(results: Results) -> list[Curve]:
     """Return the curves of the first arm's confirmed trials that ended well; older logs have no stages."""
     trials, epochs = results.trials, results.epochs
-    baseline = next(iter(results.sweep["arms"]))
+    baseline = results.sweep.baseline
     mine = trials[(trials["arm"] == baseline) & (trials["phase"] == "confirm") & (trials["status"] == "ok")]
     if epochs.empty:
         return []

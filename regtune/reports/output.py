@@ -110,7 +110,7 @@ def _object(repeats: Sequence[Results]) -> Plain:
         | {name: json.loads(row[name]) for name in ("knobs", "scores")}
         for row in rows.to_dict("records")
     ]
-    words: Plain = {"sweep": repeats[0].sweep["name"], "caption": searches_caption(repeats)}
+    words: Plain = {"sweep": repeats[0].sweep.name, "caption": searches_caption(repeats)}
     words |= {"captions": {"spread": spread_caption(repeats, rows)}}
     copy = aa_over(repeats)
     words |= {"aa": copy and copy.plain()}

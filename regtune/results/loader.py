@@ -16,8 +16,8 @@ import pandas as pd
 from regtune.core.bitset import unpacked
 from regtune.core.copies import cells_with_copy, is_copy, with_copy
 from regtune.core.errors import Refused
-from regtune.core.metric import confirmed_by
-from regtune.core.records import Cell, Plain
+from regtune.core.header import SweepRecord
+from regtune.core.records import Cell, Phase, Plain
 from regtune.core.selection import Choices, Scored, choose, joined, outdated, scored_of
 from regtune.pruners import pruning_of
 from regtune.results.notes import limit_of, notes_of
@@ -38,7 +38,8 @@ class Results:
     would have been stopped, the metrics of `records.Outcome`, and `gap`, train minus test accuracy at the kept epoch.
     `epochs` has one row per epoch: arm, phase, number and the fields of
     `records.Epoch`, whose own number is called `epoch`; `superseded` has those of trials that no longer count: their
-    arm has another choice, or the file asks for less. `header` is the newest, `scored` has what the choice of an arm
+    arm has another choice, or the file asks for less. `header` is the newest,
+    `sweep` the sweep that it records. `scored` has what the choice of an arm
     is made from and `choices` the choice, `chosen` the knobs that confirm takes, without those of arms that are
     `off`. `notes` are sentences on how the sweep went. `limit` says which limit ended search in the newest run, if any.
     `searches` are those that verdicts are over, None where they are about the configuration found. `copied` has the
@@ -47,6 +48,7 @@ class Results:
 
     path: Path
     header: Plain
+    sweep: SweepRecord
     trials: pd.DataFrame
     epochs: pd.DataFrame
     superseded: pd.DataFrame
@@ -85,21 +87,25 @@ class Results:
     def confirmed(self) -> pd.DataFrame:
         """The rows of `trials` of confirm that ended well; those of an arm that is off are the baseline's."""
         mine = self.trials[(self.trials["phase"] == "confirm") & (self.trials["status"] == "ok")]
-        first = mine[mine["arm"] == next(iter(self.sweep["arms"]))]
-        off = [first.assign(arm=arm) for arm in self.sweep["arms"] if arm in self.off]
+        first = mine[mine["arm"] == self.sweep.baseline]
+        off = [first.assign(arm=arm) for arm in self.sweep.arms if arm in self.off]
         return pd.concat([mine, *off], ignore_index=True) if off else mine
 
     @property
     def repeat(self) -> int:
         """Which repeat of its sweep this is, from 1."""
-        number: int = self.sweep.get("repeat", 1)
-        return number
+        return self.sweep.repeat
 
     @property
-    def sweep(self) -> Plain:
-        """The sweep as the header records it."""
-        row: Plain = self.header["sweep"]
-        return row
+    def counted_data(self) -> Plain:
+        """The data set and its settings, with the numbers of examples where the log says how many "all" are."""
+        data: Plain = self.sweep.template["data"]
+        counted: Plain = self.header.get("examples", {})
+        return data | counted
+
+    def of_phase(self, phase: Phase) -> pd.DataFrame:
+        """Return the rows of `trials` of a phase."""
+        return self.trials[self.trials["phase"] == phase]
 
 
 def load(path: str | Path) -> Results:
@@ -120,22 +126,24 @@ def load(path: str | Path) -> Results:
     if not headers:
         raise Refused(f"{log}: expected a header, given a log without one; run the sweep again")
     header = headers[-1]
-    every = planned(header["sweep"]) | story.of(header["sweep"])
+    sweep = SweepRecord.of(header["sweep"])
+    every = planned(sweep) | story.of(sweep)
     if lease.ends([*story.rows, story.newest]) <= time.time():
         for entry in every.values():
             entry["status"] = "interrupted" if entry["status"] == "running" else entry["status"]
     cells = {cell: row for cell, row in every.items() if not is_copy(cell.arm)}
-    results = _results(log.parent, header, story, cells)
-    if "aa" not in header["sweep"]:
+    results = _results(log.parent, header, sweep, story, cells)
+    if sweep.copy is None:
         return results
-    both = with_copy(header["sweep"])
-    cells = cells_with_copy(header["sweep"], planned(both), every)
-    return replace(results, copied=_results(log.parent, header | {"sweep": both}, story, cells, arms=results.scored))
+    both = with_copy(sweep, sweep.copy)
+    cells = cells_with_copy(both, planned(both), every)
+    return replace(results, copied=_results(log.parent, header, both, story, cells, arms=results.scored))
 
 
-def _results(path: Path, header: Plain, story: Story, cells: dict[Cell, Plain], arms: Scored | None = None) -> Results:
-    """Return the results of the sweep that a header has; with the scores of all `arms`, those of the hidden copy."""
-    sweep = header["sweep"]
+def _results(
+    path: Path, header: Plain, sweep: SweepRecord, story: Story, cells: dict[Cell, Plain], arms: Scored | None = None
+) -> Results:
+    """Return the results of a sweep; with the scores of all `arms`, those of the baseline's hidden copy."""
     scored = scored_of(cells, sweep, pruning_of(sweep).finishes)
     choices = choose(scored)
     chosen = {
@@ -149,10 +157,10 @@ def _results(path: Path, header: Plain, story: Story, cells: dict[Cell, Plain], 
         story.runs.pop(cell, None)
     searches = Searches.of(sweep, joined(arms, scored) if arms is not None else scored, choices)
     rows = list(cells.values())
-    if sweep["confirm"].get("racing") and not (searches and searches.open_in(rows)):
+    if sweep.confirm.racing and not (searches and searches.open_in(rows)):
         from regtune.results.race import unneeded  # scipy costs time, and few sweeps race
 
-        column, names = confirmed_by(sweep).test, [*sweep["arms"]]
+        column, names = sweep.confirm.metric.test, [*sweep.arms]
         beyond = searches.beyond(rows, column, names, corrected=False) if searches else None
         for cell in unneeded(cells, sweep, chosen, beyond):
             cells[cell]["status"] = "unneeded"
@@ -163,6 +171,7 @@ def _results(path: Path, header: Plain, story: Story, cells: dict[Cell, Plain], 
     return Results(
         path=path,
         header=header,
+        sweep=sweep,
         plain_trials=story.plain_trials,
         epochs=story.epochs.frame(runs),
         superseded=story.epochs.frame(superseded),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping
 
-from regtune.core.metric import Metric, confirmed_by
+from regtune.core.header import SweepRecord
+from regtune.core.metric import Metric
 from regtune.core.records import FAULTS, Cell, Plain
 from regtune.statistics.racing import Beyond, Race
 
@@ -29,15 +30,15 @@ def ended_of(
     return ended
 
 
-def unneeded(cells: Mapping[Cell, Plain], sweep: Plain, confirmed: Collection[str], beyond: Beyond) -> list[Cell]:
+def unneeded(cells: Mapping[Cell, Plain], sweep: SweepRecord, confirmed: Collection[str], beyond: Beyond) -> list[Cell]:
     """Return the cells of confirm that a race which is over did not ask for; none while it is not, or without one.
 
     `beyond` is that of `Race.seeds`.
     """
-    race = Race.of(sweep["confirm"])
+    race = Race.of(sweep.confirm)
     if race is None:
         return []
-    ended = ended_of(cells.values(), sweep["arms"], confirmed, confirmed_by(sweep))
+    ended = ended_of(cells.values(), sweep.arms, confirmed, sweep.confirm.metric)
     seeds = race.seeds(ended, beyond)
     if any(number not in (ended[arm] or {}) for arm, count in seeds.items() for number in range(count)):
         return []

@@ -6,6 +6,7 @@ from typing import Any
 
 from regtune.core.copies import copy_name, is_copy
 from regtune.core.halving import parted
+from regtune.core.header import SweepRecord
 from regtune.core.metric import ASKED, CLASSWISE
 from regtune.core.metric import METRICS as BY_NAME
 from regtune.core.records import Cell, Plain
@@ -77,7 +78,7 @@ class Story:
             fields = {name: outcome[name] for name in ("status", "message", "kept")} | {"spared": row.get("spared")}
             self.cells[cell] |= fields | {"test_right": outcome.get("test_right", "")} | outcome["metrics"]
 
-    def of(self, sweep: Plain) -> dict[Cell, Plain]:
+    def of(self, sweep: SweepRecord) -> dict[Cell, Plain]:
         """Return the cells that a sweep has a place for; the epochs of others, which are forgotten, count as spent."""
         for cell in [cell for cell in self.cells if not asked_for(cell, sweep)]:
             del self.cells[cell]
@@ -110,20 +111,20 @@ class Story:
             entry.update({name: epoch.get(name) for name in ASKED})
 
 
-def planned(sweep: Plain) -> dict[Cell, dict[str, Any]]:
+def planned(sweep: SweepRecord) -> dict[Cell, dict[str, Any]]:
     """Return an empty row for every planned cell."""
-    planned = [Cell(arm, "search", number) for arm, row in sweep["arms"].items() for number in range(row["trials"])]
-    planned += [Cell(arm, "confirm", number) for arm in sweep["arms"] for number in range(sweep["confirm"]["seeds"])]
+    planned = [Cell(arm, "search", number) for arm, row in sweep.arms.items() for number in range(row.trials)]
+    planned += [Cell(arm, "confirm", number) for arm in sweep.arms for number in range(sweep.confirm.seeds)]
     return {cell: missing(cell) for cell in planned}
 
 
-def asked_for(cell: Cell, sweep: Plain) -> bool:
-    """Return whether a sweep, as its header has it, has a place for a cell: what it had before stays in the log."""
-    baseline = next(iter(sweep["arms"]))
+def asked_for(cell: Cell, sweep: SweepRecord) -> bool:
+    """Return whether a sweep has a place for a cell: what it had before stays in the log."""
+    baseline = sweep.baseline
     arm = baseline if cell.arm == copy_name(baseline) else cell.arm
-    if arm not in sweep["arms"]:
+    if arm not in sweep.arms:
         return False
-    trials, seeds = sweep["arms"][arm]["trials"], sweep["confirm"]["seeds"]
+    trials, seeds = sweep.arms[arm].trials, sweep.confirm.seeds
     if cell.phase in ("search", "confirm"):
         return bool(cell.number < (trials if cell.phase == "search" else seeds))
     number, seed = parted(cell.number)

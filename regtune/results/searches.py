@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from regtune.core.halving import parted, place
+from regtune.core.header import SweepRecord
 from regtune.core.records import FAULTS, Plain
 from regtune.core.resampling import draws, pairs, rival_seeds, rivals
 from regtune.core.selection import Choices, Scored
@@ -37,16 +38,16 @@ class Searches:
     seeds: int
 
     @classmethod
-    def of(cls, sweep: Plain, scored: Scored, choices: Choices) -> Searches | None:
+    def of(cls, sweep: SweepRecord, scored: Scored, choices: Choices) -> Searches | None:
         """Return those of a sweep as its header has it; None where verdicts are about the configuration found."""
-        if sweep["confirm"].get("scope") != "searches":
+        if not sweep.confirm.over_searches:
             return None
         return cls(
             scored=scored,
             choices=choices,
-            paired=sweep["search"]["sampler"] == "paired",
-            stream=f"{sweep['search'].get('stream') or sweep['name']}/{sweep['seed']}",
-            seeds=rival_seeds(sweep["confirm"]),
+            paired=sweep.paired,
+            stream=f"{sweep.search.stream or sweep.name}/{sweep.seed}",
+            seeds=rival_seeds(sweep.confirm.seeds, sweep.confirm.first),
         )
 
     @cached_property

@@ -25,7 +25,7 @@ class ConfirmBoard(Listed):
         super().__init__()
         self.sweep, self._metric = sweep, METRICS[sweep.confirm.metric]
         self.chosen: Mapping[str, Mapping[str, Any]] = select.chosen()
-        self._race, self._beyond = Race.of(sweep.confirm.model_dump()), beyond
+        self._race, self._beyond = Race.of(sweep.recorded.confirm), beyond
         self._ended: dict[str, dict[int, float | None] | None] = {
             arm.name: {} if arm.name in self.chosen else None for arm in sweep.arms
         }

@@ -26,7 +26,7 @@ class RivalsBoard(Listed):
     def __init__(self, sweep: Sweep, select: SelectBoard, scored: Scored) -> None:
         super().__init__()
         self.sweep, self._params, self._metric = sweep, select.params, METRICS[sweep.confirm.metric]
-        self._searches = Searches.of(sweep.plain(), scored, select.choices)
+        self._searches = Searches.of(sweep.recorded, scored, select.choices)
         self._scores: Scores = {}
         if self._searches is not None:
             self.plan(

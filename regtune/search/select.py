@@ -34,9 +34,11 @@ class SelectBoard(Listed):
         self.scored = Scored(
             searched={arm: best_first(board.entries, finishes, self._metric) for arm, board in search.arms.items()},
             selected=self._selected,
-            selection=Selection.of(sweep.plain()),
+            selection=Selection.of(sweep.recorded),
             can_be_off=[arm.name for arm in sweep.arms if sweep.can_be_off(arm)],
-            near=near_of(self.params[sweep.baseline], sweep.search.model_dump(), len(sweep.arms[0].first)),
+            near=near_of(self.params[sweep.baseline], len(sweep.arms[0].first))
+            if sweep.search.sampler == "paired"
+            else {},
             first={arm.name: len(arm.first) for arm in sweep.arms},
         )
         self.plan(in_turns(self.choices.needed))

@@ -30,7 +30,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from regtune.core.records import Plain
+from regtune.core.header import ConfirmRecord
 from regtune.statistics.comparisons import Comparison, comparison, holm
 from regtune.statistics.looks import NOTHING, Look, hopeless
 from regtune.statistics.paired import against
@@ -55,9 +55,9 @@ class Race:
     level: float = 0.95
 
     @classmethod
-    def of(cls, confirm: Plain) -> Race | None:
-        """Return the race that the `[confirm]` of a sweep asks for, as the sweep or a log has it; None for none."""
-        return cls(first=confirm["first"], most=confirm["seeds"]) if confirm.get("racing") else None
+    def of(cls, confirm: ConfirmRecord) -> Race | None:
+        """Return the race that a sweep asks for; None for none."""
+        return None if confirm.first is None else cls(first=confirm.first, most=confirm.seeds)
 
     @cached_property
     def looks(self) -> tuple[int, ...]:

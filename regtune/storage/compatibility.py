@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from regtune.core.errors import Refused, shown
-from regtune.core.metric import METRICS, confirmed_by
+from regtune.core.header import SweepRecord
+from regtune.core.metric import METRICS
 from regtune.core.records import Plain
 from regtune.core.sources import same_sources
 from regtune.storage.environment import describe, differences
@@ -82,12 +83,13 @@ def _check_recorded(rows: Sequence[Plain], sweep: Plain) -> None:
     """Raise Refused where verdicts are to be by a metric that was not recorded of every trial of confirm and rivals."""
     newest = {tuple(row["cell"]): row["outcome"] for row in rows if row["event"] == "ended"}
     tested = [out for (_, phase, _), out in newest.items() if phase in ("confirm", "rivals") and out["status"] == "ok"]
-    lacking = sum(confirmed_by(sweep).test not in outcome["metrics"] for outcome in tested)
+    wanted = SweepRecord.of(sweep).confirm.metric.test
+    lacking = sum(wanted not in outcome["metrics"] for outcome in tested)
     if lacking:
         known = [name for name, metric in METRICS.items() if all(metric.test in out["metrics"] for out in tested)]
         raise Refused(
             f"confirm.metric: expected one that every confirmed trial in the log has ({', '.join(known)}), given "
-            f"{sweep['confirm']['metric']!r}: {confirmed_by(sweep).test} was not recorded of {lacking} of "
+            f"{sweep['confirm']['metric']!r}: {wanted} was not recorded of {lacking} of "
             f"{len(tested)}; take one of those, or train the sweep again under another name"
         )
 

@@ -10,6 +10,7 @@ from regtune.core.copies import copy_name, copy_plain
 from regtune.core.errors import Refused, nearest, shown
 from regtune.core.file_names import as_file, as_text
 from regtune.core.halving import Selection
+from regtune.core.header import SweepRecord
 from regtune.core.metric import METRICS
 from regtune.core.plugins import find_beside
 from regtune.core.records import FIRST, PHASES, Phase, Plain
@@ -128,7 +129,7 @@ class Sweep(Seeds):
             return self.budget(arm)
         if phase == "select":
             return Selection(**self.select.model_dump(), examples=None).trials
-        return self.confirm.seeds if phase == "confirm" else MOST * rival_seeds(self.confirm.model_dump())
+        return self.confirm.seeds if phase == "confirm" else MOST * self.rival_seeds
 
     def most_epochs(self, phase: Phase) -> int:
         """Return how many epochs a trial of a phase takes at most, a second training included."""
@@ -163,6 +164,16 @@ class Sweep(Seeds):
     def lacking_copy(self) -> str:
         """What a hidden copy of the baseline lacks, as what to change."""
         return lacking_copy(self.select, self.confirm, trials=max(map(self.budget, self.arms)))
+
+    @property
+    def rival_seeds(self) -> int:
+        """On how many seeds rivals of a choice are confirmed."""
+        return rival_seeds(self.confirm.seeds, self.confirm.first if self.confirm.racing else None)
+
+    @property
+    def recorded(self) -> SweepRecord:
+        """The sweep as readers of its log see it."""
+        return SweepRecord.of(self.plain())
 
     def plain(self) -> Plain:
         """Return what the log's header records: enough to see whether two sweeps are the same."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from optuna.distributions import BaseDistribution
 
 from regtune.core.distributions import read
-from regtune.core.records import Plain
+from regtune.core.header import ArmRecord
 
 
-def spaces(arm: Plain) -> dict[str, BaseDistribution]:
+def spaces(arm: ArmRecord) -> dict[str, BaseDistribution]:
     """Return the distribution of each searched knob of an arm of the header, by path."""
-    return {path: read(row) for path, row in arm["space"].items()}
+    return {path: read(row) for path, row in arm.space.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from regtune.core.metric import ACCURACY, searched_by
+from regtune.core.metric import ACCURACY
 from regtune.pruners import pruning_of
 from regtune.reports.figures._drawing import Drawing, Nothing, steps
 from regtune.results.loader import Results
@@ -13,9 +13,9 @@ from regtune.results.loader import Results
 
 def frame(results: Results) -> pd.DataFrame:
     """Return arm, epochs spent until then and best validation score in the unit of tables, a row where it changes."""
-    metric = searched_by(results.sweep)
+    metric = results.sweep.search.metric
     may = pruning_of(results.sweep).finishes
-    trials = results.trials[results.trials["phase"] == "search"].sort_values("number")
+    trials = results.of_phase("search").sort_values("number")
     spent = trials.groupby("arm", sort=False)["epochs"].cumsum()
     scores = trials[metric.val].where(trials["status"].isin(may)).astype(float).map(metric.turned)
     best = scores.groupby(trials["arm"], sort=False).cummax()
@@ -34,10 +34,10 @@ def progress(results: Results) -> Drawing | Nothing:
     although several may have run at once. These are search scores: the best of many is too good, by what the table
     of confirmed trials shows.
     """
-    rows, arms = frame(results), [*results.sweep["arms"]]
+    rows, arms = frame(results), [*results.sweep.arms]
     if rows.empty:
         return Nothing(why="No trial of search has ended well.")
-    metric = searched_by(results.sweep)
+    metric = results.sweep.search.metric
     title = "best so far %" if metric == ACCURACY else f"best so far, {metric.short}{metric.percent}"
     return steps(
         rows,

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 
 import altair as alt
 
-from regtune.core.metric import ACCURACY, confirmed_by, searched_by
+from regtune.core.metric import ACCURACY
 from regtune.core.records import Plain
 from regtune.reports.figures._drawing import Drawing, Nothing
 from regtune.reports.figures.best_so_far import progress
@@ -82,7 +82,7 @@ def _by_metric(caption: str, subject: object) -> str:
     """Return a caption, which is written for accuracy, in the words of the metrics of a sweep."""
     if not isinstance(subject, Results):
         return caption
-    search, confirm = searched_by(subject.sweep), confirmed_by(subject.sweep)
+    search, confirm = subject.sweep.search.metric, subject.sweep.confirm.metric
     words = {}
     if search != ACCURACY:
         unit = "percent" if search.percent else search.unit

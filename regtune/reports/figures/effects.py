@@ -6,7 +6,6 @@ import altair as alt
 import pandas as pd
 
 from regtune.analysis.scores import scores
-from regtune.core.metric import confirmed_by
 from regtune.reports.figures._drawing import BLUE, GREY, ORANGE, WIDTH, Drawing, Nothing
 from regtune.results.loader import Results
 
@@ -27,7 +26,7 @@ def frame(results: Results) -> pd.DataFrame:
     table = scores(results)
     table = table[table["difference"].notna()]
     ends = ["difference", "difference_low", "difference_high", "crossed_low", "crossed_high"]
-    points = (confirmed_by(results.sweep).factor * table[ends]).rename(
+    points = (results.sweep.confirm.metric.factor * table[ends]).rename(
         columns={"difference_low": "low", "difference_high": "high"}
     )
     said = points["low"].notna() | (table["verdict"] == "off is as good")
@@ -41,10 +40,10 @@ def effects(results: Results) -> Drawing | Nothing:
     too. Triangles are verdicts (up: better, down: worse); a circle is unresolved; a square stands for an
     arm that is as good off; a cross has too few seeds, or seeds too alike, for an interval.
     """
-    rows, baseline = frame(results), next(iter(results.sweep["arms"]))
+    rows, baseline = frame(results), results.sweep.baseline
     if rows.empty:
         return Nothing(why=f"No arm shares a confirmed seed with {baseline}, so there is no difference to draw.")
-    metric = confirmed_by(results.sweep)
+    metric = results.sweep.confirm.metric
     form = f"+{metric.form}"
     tooltip = [
         alt.Tooltip("arm:N"), alt.Tooltip("difference:Q", format=form), alt.Tooltip("low:Q", format=form),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from regtune.core.metric import Metric, searched_by
+from regtune.core.header import ArmRecord
+from regtune.core.metric import Metric
 from regtune.core.records import Plain
 from regtune.reports.figures._drawing import BLUE, WIDTH, Drawing, Nothing
 from regtune.reports.figures._spaces import spaces
@@ -18,10 +19,10 @@ MOST = 100  # the newest of them: a forest of 1,000 takes 20 s, and there is one
 
 def frame(results: Results) -> pd.DataFrame:
     """Return arm, knob and importance (shares of 1), for arms of several knobs with trials enough."""
-    trials, metric = results.trials, searched_by(results.sweep)
+    trials, metric = results.trials, results.sweep.search.metric
     finished = trials[(trials["phase"] == "search") & (trials["status"] == "ok") & trials[metric.val].notna()]
     rows = []
-    for arm, entry in results.sweep["arms"].items():
+    for arm, entry in results.sweep.arms.items():
         mine = finished[finished["arm"] == arm].tail(MOST)
         if len(mine) >= FEWEST and mine[metric.val].nunique() > 1:
             shares = _importance(mine, entry, metric)
@@ -50,7 +51,7 @@ def importance(results: Results) -> Drawing | Nothing:
     return chart
 
 
-def _importance(trials: pd.DataFrame, arm: Plain, metric: Metric) -> dict[str, float]:
+def _importance(trials: pd.DataFrame, arm: ArmRecord, metric: Metric) -> dict[str, float]:
     """Return the importance of the knobs that all these trials have; none where there is only one."""
     from optuna import create_study, logging
     from optuna.importance import FanovaImportanceEvaluator, get_param_importances

@@ -6,7 +6,6 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from regtune.core.metric import searched_by
 from regtune.core.records import Phase
 from regtune.reports.figures._drawing import BLUE, GREY, Drawing, Nothing, panels
 from regtune.results.loader import Results
@@ -33,7 +32,7 @@ def searched_curves(results: Results) -> Drawing | Nothing:
 
 def frame(results: Results, phase: Phase) -> pd.DataFrame:
     """Return the chosen curves (kind "curve") and each arm's quartiles by epoch (kind "summary")."""
-    metric = searched_by(results.sweep)
+    metric = results.sweep.search.metric
     columns = ["arm", "phase", "number", "epoch", "stage", metric.val]
     epochs = results.epochs.reindex(columns=columns)
     mine = epochs[(epochs["phase"] == phase) & (epochs["stage"] != "retrain") & epochs[metric.val].notna()]
@@ -59,9 +58,9 @@ def _curves(results: Results, phase: Phase) -> Drawing | Nothing:
     rows = frame(results, phase)
     if rows.empty:
         return Nothing(why=f"No trial of {phase} has finished an epoch.")
-    arms = [arm for arm in results.sweep["arms"] if arm in set(rows["arm"])]
+    arms = [arm for arm in results.sweep.arms if arm in set(rows["arm"])]
     base = alt.Chart().encode(x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickCount=4, format="d")))
-    metric = searched_by(results.sweep)
+    metric = results.sweep.search.metric
     title = f"{metric.short}{metric.percent}"
     score = alt.Y("score:Q", title=title, scale=alt.Scale(zero=False))
     one, summary = base.transform_filter("datum.kind == 'curve'"), base.transform_filter("datum.kind == 'summary'")

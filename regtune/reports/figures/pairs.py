@@ -7,7 +7,6 @@ from itertools import combinations
 import altair as alt
 import pandas as pd
 
-from regtune.core.metric import confirmed_by
 from regtune.reports.figures._drawing import BLUE, GREY, ORANGE, Drawing, Nothing
 from regtune.results.loader import Results
 from regtune.statistics import compare
@@ -18,10 +17,10 @@ MOST = 20  # arms: beyond that no cell can be read
 
 def frame(results: Results) -> pd.DataFrame:
     """Return row arm, column arm, the mean paired difference in the unit of tables, pairs, Holm's p and the verdict."""
-    confirmed, metric = results.confirmed, confirmed_by(results.sweep)
+    confirmed, metric = results.confirmed, results.sweep.confirm.metric
     values = confirmed.pivot(index="number", columns="arm", values=metric.test).astype(float)
     scores = values if metric.better == "higher" else 0.0 - values
-    arms = [arm for arm in results.sweep["arms"] if arm in scores]
+    arms = [arm for arm in results.sweep.arms if arm in scores]
     named = {f"{i} {j}": (arms[i], arms[j]) for i, j in combinations(range(len(arms)), 2)}
     compared = compare({key: (scores[a] - scores[b]).dropna().to_list() for key, (a, b) in named.items()})
     rows = []
@@ -42,15 +41,15 @@ def pairs(results: Results) -> Drawing | Nothing:
     better; ▼ and an orange cell: worse; by paired t-tests with Holm's correction over all pairs, which are more than
     the comparisons with the first arm, so fewer verdicts can be given. Grey cells are unresolved.
     """
-    if results.sweep["confirm"].get("racing"):
+    if results.sweep.confirm.racing:
         return Nothing(why="After a race only comparisons with the first arm hold: its error was split for those.")
-    rows, arms = frame(results), [*results.sweep["arms"]]
+    rows, arms = frame(results), [*results.sweep.arms]
     if rows.empty:
         return Nothing(why="No two arms share a confirmed seed.")
     if rows["row"].nunique() > MOST:
         return Nothing(why=f"More than {MOST} arms: a matrix of all pairs could not be read.")
     marks = rows["verdict"].map({verdict: mark for verdict, (_, mark) in VERDICTS.items()})
-    metric = confirmed_by(results.sweep)
+    metric = results.sweep.confirm.metric
     digits = 1 if metric.percent else 2
     text = rows["difference"].round(digits).map(f"{{:+.{digits}f}}".format)
     rows["text"] = text.str.replace(f"{-0.0:.{digits}f}", f"{0.0:+.{digits}f}") + marks

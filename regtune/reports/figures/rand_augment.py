@@ -5,7 +5,6 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from regtune.core.metric import searched_by
 from regtune.reports.figures._drawing import Drawing, Nothing, panels
 from regtune.results.loader import Results
 
@@ -14,7 +13,7 @@ NUMBER, MAGNITUDE = "rand_augment.num_ops", "rand_augment.magnitude"
 
 def frame(results: Results) -> pd.DataFrame:
     """Return arm, number of operations, rounded magnitude, the mean score as tables have it, the trials behind it."""
-    trials, metric = results.trials, searched_by(results.sweep)
+    trials, metric = results.trials, results.sweep.search.metric
     scored = trials[(trials["phase"] == "search") & trials[metric.val].notna()]
     rows = [
         {"arm": arm, "operations": knobs[NUMBER], "magnitude": round(knobs[MAGNITUDE]), "score": metric.factor * score}
@@ -34,8 +33,8 @@ def magnitudes(results: Results) -> Drawing | Nothing:
     rows = frame(results)
     if rows.empty:
         return Nothing(why="No arm searched both of RandAugment's knobs.")
-    arms = [arm for arm in results.sweep["arms"] if arm in set(rows["arm"])]
-    metric = searched_by(results.sweep)
+    arms = [arm for arm in results.sweep.arms if arm in set(rows["arm"])]
+    metric = results.sweep.search.metric
     middle = (rows["score"].min() + rows["score"].max()) / 2
     base = alt.Chart().encode(
         x=alt.X("magnitude:O", title="M", axis=alt.Axis(labelAngle=0)),

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from regtune.core.metric import Metric, searched_by
+from regtune.core.metric import Metric
 from regtune.reports.figures._drawing import BLUE, GREY, ORANGE, Drawing, Nothing
 from regtune.reports.figures._spaces import spaces
 from regtune.reports.text import knob_name
@@ -20,7 +20,7 @@ ENDS = {"ok": BLUE, "pruned": ORANGE, "other": GREY}
 
 def frame(results: Results) -> pd.DataFrame:
     """Return arm, knob, value, score as tables have it and how the trial ended; a row per knob of a search trial."""
-    trials, metric = results.trials, searched_by(results.sweep)
+    trials, metric = results.trials, results.sweep.search.metric
     scored = trials[(trials["phase"] == "search") & trials[metric.val].notna()]
     rows = []
     for arm, mine in scored.groupby("arm", sort=False):
@@ -38,9 +38,9 @@ def sensitivity(results: Results) -> Drawing | Nothing:
     were pruned and show their last score, which more epochs would have changed. At most 200 trials of an arm are
     drawn, chosen evenly by the rank of their score, and at most 40 panels.
     """
-    rows, metric = frame(results), searched_by(results.sweep)
+    rows, metric = frame(results), results.sweep.search.metric
     charts = []
-    for arm, entry in results.sweep["arms"].items():
+    for arm, entry in results.sweep.arms.items():
         for path, space in spaces(entry).items():
             mine = rows[(rows["arm"] == arm) & (rows["knob"] == path)]
             if not mine.empty and not space.single():

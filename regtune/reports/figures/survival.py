@@ -12,12 +12,12 @@ from regtune.results.loader import Results
 
 def frame(results: Results) -> pd.DataFrame:
     """Return arm, epoch and the share in percent of its ended search trials that had not dropped out by then."""
-    trials = results.trials[results.trials["phase"] == "search"]
+    trials = results.of_phase("search")
     ended = trials[~trials["status"].isin(OPEN)]
     rows = []
     for arm, mine in ended.groupby("arm", sort=False):
         dropped = mine[mine["status"] != "ok"]["epochs"].value_counts().sort_index()
-        last = results.sweep["arms"][arm]["template"]["epochs"]
+        last = results.sweep.arms[str(arm)].template["epochs"]
         left = len(mine) - dropped.cumsum()
         steps = {0: len(mine), **left.to_dict(), last: len(mine) - len(dropped.index.repeat(dropped))}
         rows += [{"arm": arm, "epoch": epoch, "share": 100 * n / len(mine), "left": n} for epoch, n in steps.items()]
@@ -29,7 +29,7 @@ def survival(results: Results) -> Drawing | Nothing:
     its own rule, as by early stopping, counts to the end. Blue: the arm; grey and dashed: the first arm. Each arm is
     pruned against itself only: lines differ by how clearly its trials differ, not by how good it is.
     """
-    rows, arms = frame(results), [*results.sweep["arms"]]
+    rows, arms = frame(results), [*results.sweep.arms]
     if rows.empty:
         return Nothing(why="No trial of search has ended.")
     return steps(

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from regtune.analysis.tuning import curve, searched
-from regtune.core.metric import ACCURACY, searched_by
+from regtune.core.metric import ACCURACY
 from regtune.reports.figures._drawing import BLUE, GREY, Drawing, Nothing, beside_first, panels
 from regtune.results.loader import Results
 from regtune.statistics.tuning import round_budgets
@@ -23,7 +23,7 @@ def frame(results: Results) -> pd.DataFrame:
 
     Every n up to 20, then 60 at most, evenly on the scale of the figure.
     """
-    rows, metric = [], searched_by(results.sweep)
+    rows, metric = [], results.sweep.search.metric
     for arm, scores in searched(results).items():
         even = np.geomspace(1, max(len(scores), 1), MOST).round().astype(int)
         places = sorted({*even.tolist(), *range(1, min(len(scores), 20) + 1)})
@@ -40,13 +40,13 @@ def tuning_curves(results: Results) -> Drawing | Nothing:
     so many trials make up for the arm. Panels are cut where bands are wider; the table of what search finds with how
     many trials has their ends, and says what they mean or why there are none.
     """
-    rows, arms = frame(results), [*results.sweep["arms"]]
+    rows, arms = frame(results), [*results.sweep.arms]
     if rows.empty:
         return Nothing(why="No trial of search has ended well.")
     names = ["this arm", arms[0]]
     scale, dashes = alt.Scale(domain=names, range=[BLUE, GREY]), alt.Scale(domain=names, range=[[1, 0], [4, 3]])
     most, least = float(rows["best"].max()), float(rows["best"].min())
-    metric = searched_by(results.sweep)
+    metric = results.sweep.search.metric
     room = max(0.5 * (most - least), 0.01 * metric.factor)
     top = min(most + room, 100.0) if metric.percent else most + room
     ends = alt.Scale(domain=[max(least - room, 0.0), top], nice=False)

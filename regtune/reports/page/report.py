@@ -38,7 +38,7 @@ def page(repeats: Sequence[Results], figures: Sequence[Figure]) -> str:
     """Return the HTML of a report on one sweep."""
     results = repeats[0]
     return rendered(
-        name=results.sweep["name"],
+        name=results.sweep.name,
         facts=f"{_arms(results)}, {progress([results])}",
         sections=sections(repeats, figures),
         chapters=(),
@@ -106,7 +106,7 @@ def made(header: Plain) -> str:
 
 
 def _arms(results: Results) -> str:
-    count = len(results.sweep["arms"])
+    count = len(results.sweep.arms)
     return "1 arm" if count == 1 else f"{count} arms"
 
 

@@ -11,7 +11,7 @@ from regtune.analysis.families import means, search_variances
 from regtune.analysis.repeats import repeated
 from regtune.analysis.verdicts import against_baseline
 from regtune.core.copies import is_copy
-from regtune.core.metric import Metric, confirmed_by
+from regtune.core.metric import Metric
 from regtune.core.records import OPEN, Plain
 from regtune.reports.tables.rows import fewer
 from regtune.reports.text import interval
@@ -49,15 +49,15 @@ def aa(results: Results) -> AA | None:
     if copied is None or not any(is_copy(arm) for arm in copied.confirmed["arm"]):
         return None
     subject = f"A copy of the baseline, {_how(results)} on other seeds,"
-    confirm = copied.trials[copied.trials["phase"] == "confirm"]
+    confirm = copied.of_phase("confirm")
     if copied.rivals_open or confirm["status"].isin(OPEN).any():
         return AA(found=None, words=f"{subject} is still being trained.")
-    terms = results.sweep["confirm"]
-    over = search_variances(results, confirmed_by(results.sweep).test) or {}
+    terms = results.sweep.confirm
+    over = search_variances(results, results.sweep.confirm.metric.test) or {}
     # As an arm would be judged: by no less luck of search than that of the arms.
     (found,) = against_baseline(copied, least=mean_known(over.values())).values()
-    false = BY_SEARCH if terms.get("scope") != "searches" and _chosen(results) else FALSE
-    return AA(found=found, words=_said(subject, found, false, terms["seeds"], "seeds", confirmed_by(results.sweep)))
+    false = BY_SEARCH if not terms.over_searches and _chosen(results) else FALSE
+    return AA(found=found, words=_said(subject, found, false, terms.seeds, "seeds", results.sweep.confirm.metric))
 
 
 def aa_over(repeats: Sequence[Results]) -> AA | None:
@@ -65,8 +65,8 @@ def aa_over(repeats: Sequence[Results]) -> AA | None:
     whole = [results.copied for results in repeated(repeats).counted if results.copied is not None]
     if not whole:
         return None
-    baseline, copy = whole[0].sweep["arms"]
-    metric = confirmed_by(repeats[0].sweep)
+    baseline, copy = whole[0].sweep.arms
+    metric = repeats[0].sweep.confirm.metric
     scores = {arm: means(whole, arm, metric) for arm in (baseline, copy)}
     found = compare_with(scores, baseline, better=metric.better)
     subject = f"A copy of the baseline, {_how(repeats[0])} on other seeds in each repeat,"
@@ -101,4 +101,4 @@ def _how(results: Results) -> str:
 
 def _chosen(results: Results) -> bool:
     """Return whether the copy has a choice of its own: by trials of search, or by scores of select."""
-    return results.sweep["search"]["sampler"] != "paired" or bool(results.sweep.get("select"))
+    return not results.sweep.paired or bool(results.sweep.select)

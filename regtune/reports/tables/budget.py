@@ -26,7 +26,7 @@ REUSED = (
 def budget_caption(results: Results) -> str:
     """Say what may be concluded from the columns, and what they are, in this sweep."""
     which = "Whether every arm had the budget that it was promised, and what that took; not which arm is better."
-    selected, over = bool(results.sweep.get("select")), results.sweep["confirm"].get("scope") == "searches"
+    selected, over = bool(results.sweep.select), results.sweep.confirm.over_searches
     names = ["search", *(["select"] if selected else []), "confirm", *(["rivals"] if over else [])]
     caption = f"{CAPTION} {REUSED}" if (results.trials["reused_from"] != "").any() else CAPTION
     return f"{which} {' + '.join('abcd'[: len(names)])} is {' + '.join(names)}. {caption} {aa_cost(results)}".rstrip()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from regtune.analysis.pruning import standing
-from regtune.core.metric import ACCURACY, METRICS, confirmed_by, searched_by
+from regtune.core.header import ConfirmRecord, SweepRecord
+from regtune.core.metric import ACCURACY
 from regtune.core.records import Plain
 from regtune.core.resampling import DRAWS, LEAST
 from regtune.core.resampling import MOST as MOST_RIVALS
@@ -60,19 +61,19 @@ ONCE = (
 
 def caption(results: Results) -> str:
     """Say what may be concluded from the table, what it shows and what the inference is over."""
-    sweep, confirm = results.sweep, results.sweep["confirm"]
-    baseline = next(iter(sweep["arms"]))
-    template = sweep["arms"][baseline]["template"]
-    budgets = sorted({row["trials"] for row in sweep["arms"].values()})
-    splits, metric, raced = confirm.get("splits", "one"), confirmed_by(sweep), confirm.get("racing")
-    chosen, mean = ("chosen", "mean ") if sweep.get("select") else ("best", "")
+    sweep, confirm = results.sweep, results.sweep.confirm
+    baseline = sweep.baseline
+    template = sweep.arms[baseline].template
+    budgets = sorted({arm.trials for arm in sweep.arms.values()})
+    splits, metric, raced = confirm.splits, sweep.confirm.metric, confirm.racing
+    chosen, mean = ("chosen", "mean ") if sweep.select else ("best", "")
     sentences = [
         conclusion(results),
         subject(results),
         f"Search: {either(budgets)} trials per arm of at most {template['epochs']} epochs, {pruning_words(sweep)}.",
         rungs_words(results),
         select_words(results),
-        f"Confirm: the {chosen} configuration of each arm by {mean}validation {searched_by(sweep).words}, on "
+        f"Confirm: the {chosen} configuration of each arm by {mean}validation {sweep.search.metric.words}, on "
         f"{seeds_words(confirm)} fresh seeds that all arms share, {SPLITS[splits]}.",
         f"{retrained(confirm)} with its {interval_words(metric)} and standard deviation (sd); difference "
         f"to {baseline} in {metric.unit}{metric.sign}, paired over the seeds that both arms finished, with "
@@ -84,44 +85,44 @@ def caption(results: Results) -> str:
         raced_words(results),
         CROSSED if metric == ACCURACY and (results.trials["test_right"] != "").any() and not raced else "",
         BETTER,
-        "" if raced or confirm.get("scope") == "searches" else FURTHER,
+        "" if raced or confirm.scope == "searches" else FURTHER,
         f"The inference is over {OVER[splits]}.",
         *results.notes,
     ]
     return " ".join(filter(None, sentences))
 
 
-def retrained(confirm: Plain) -> str:
+def retrained(confirm: ConfirmRecord) -> str:
     """Say what test scores are, and where in training they were taken."""
-    score = METRICS[confirm.get("metric", "accuracy")].measured("Test")
-    return RETRAINED[confirm.get("retrain", "none")].format(score=score)
+    score = confirm.metric.measured("Test")
+    return RETRAINED[confirm.retrain].format(score=score)
 
 
 def conclusion(results: Results) -> str:
     """Say in one sentence what a reader may conclude from the table, and of what."""
-    baseline, *others = results.sweep["arms"]
-    fresh = FRESH[results.sweep["confirm"].get("splits", "one")]
+    baseline, *others = results.sweep.arms
+    fresh = FRESH[results.sweep.confirm.splits]
     if not others:
         return f"How {baseline} does on {fresh}, for the configuration that search, run once, has found."
-    if results.sweep["confirm"].get("scope") == "searches":
+    if results.sweep.confirm.over_searches:
         return f"Which arms beat {baseline} on {fresh}, whichever of such searches had been run."
     return f"Which arms beat {baseline} on {fresh}, {ONCE}."
 
 
 def subject(results: Results) -> str:
     """Say which sweep it is, and of which network on which data."""
-    template = next(iter(results.sweep["arms"].values()))["template"]
-    data = data_words(template["data"] | results.header.get("examples", {}), results.sweep["confirm"])
-    return f"Sweep {results.sweep['name']}{_repeat(results)}: {template['network']['name']} on {data}."
+    template = results.sweep.template
+    data = data_words(results.counted_data, results.sweep.confirm)
+    return f"Sweep {results.sweep.name}{_repeat(results)}: {template['network']['name']} on {data}."
 
 
 def _repeat(results: Results) -> str:
     return f", repeat {results.repeat}" if results.repeat > 1 else ""
 
 
-def pruning_words(sweep: Plain) -> str:
+def pruning_words(sweep: SweepRecord) -> str:
     """Say which search trials ended early."""
-    pruning, control = pruning_of(sweep), sweep["search"].get("control", 0.0)
+    pruning, control = pruning_of(sweep), sweep.search.control
     spared = f", but for a control share of {100 * control:g} % that nothing ends" if control else ""
     return pruning.words + (spared if pruning.at_rungs else "")
 
@@ -137,21 +138,21 @@ def rungs_words(results: Results) -> str:
     return f"When search ended: {text}." if text else ""
 
 
-def seeds_words(confirm: Plain) -> str:
+def seeds_words(confirm: ConfirmRecord) -> str:
     """Return on how many seeds each arm is confirmed."""
-    return f"{confirm['first']} to {confirm['seeds']}" if confirm.get("racing") else str(confirm["seeds"])
+    return f"{confirm.first} to {confirm.seeds}" if confirm.racing else str(confirm.seeds)
 
 
-def data_words(data: Plain, confirm: Plain) -> str:
+def data_words(data: Plain, confirm: ConfirmRecord) -> str:
     """Say which data: a folder's name alone says nothing, and corrupted data must not pass for others."""
     text = " ".join(filter(None, (data["name"], data.get("path")))) + f", {data['train']} training examples"
     if data.get("label_noise"):
         text += f", each training label drawn anew with probability {data['label_noise']:g}"
-        if confirm.get("retrain", "none") != "none":
+        if confirm.retrain != "none":
             text += " (those of the validation examples that join them are clean)"
     if data.get("pixels", "true") != "true":
         text += f", {data['pixels']} pixels in all splits"
-        if confirm.get("splits", "one") == "fresh":
+        if confirm.splits == "fresh":
             text += ", drawn anew for each seed"
     return text
 
@@ -163,20 +164,20 @@ def either(values: Sequence[int]) -> str:
 
 def select_words(results: Results) -> str:
     """Say how the configuration of each arm was chosen where it was by more than its score in search."""
-    terms = results.sweep.get("select")
+    terms = results.sweep.select
     if not terms:
         return ""
-    off = ", ".join(arm for arm in results.sweep["arms"] if arm in results.off)
+    off = ", ".join(arm for arm in results.sweep.arms if arm in results.off)
     left = (
         f" Off is as good: where the baseline's choice was better there by more than one standard error of the paired "
         f"differences, the arm is the baseline (difference 0 by construction, no interval): {off}."
         if off
         else ""
     )
-    metric = searched_by(results.sweep)
-    close = f", and all within two standard errors of its best up to {terms['most']}" if metric == ACCURACY else ""
+    metric = results.sweep.search.metric
+    close = f", and all within two standard errors of its best up to {terms.most}" if metric == ACCURACY else ""
     return (
-        f"Select: the best {terms['candidates']} of each arm{close}, on up to {terms['seeds']} further seeds that all "
+        f"Select: the best {terms.candidates} of each arm{close}, on up to {terms.seeds} further seeds that all "
         f"arms share, the better half going on from round to round; validation only.{left}"
     )
 
@@ -191,17 +192,17 @@ def rivals_words(results: Results) -> str:
         f"select are drawn again and the choice is made anew; choices made so in {100 * LEAST:g} % of the draws or "
         f"more, up to {MOST_RIVALS} of an arm, are confirmed on {results.searches.seeds} seeds, "
         f"and the variance over choices, at least the mean of all arms', is added to that of the mean over seeds. "
-        f"{confirmed_by(results.sweep).long}, better in % and the test set drawn anew are of the configuration "
+        f"{results.sweep.confirm.metric.long}, better in % and the test set drawn anew are of the configuration "
         f"chosen.{open_}"
     )
 
 
 def raced_words(results: Results) -> str:
     """Say in the caption what a race did; empty without one."""
-    race = Race.of(results.sweep["confirm"])
+    race = Race.of(results.sweep.confirm)
     if race is None:
         return ""
-    looks, metric = ", ".join(map(str, race.looks)), confirmed_by(results.sweep)
+    looks, metric = ", ".join(map(str, race.looks)), results.sweep.confirm.metric
     text = (
         f"Racing: after {looks} seeds only the baseline and arms not yet resolved against it went on, the error split "
         f"over these looks in proportion to the seeds that each adds; p-values and intervals of the difference are by "
@@ -218,12 +219,12 @@ def raced_words(results: Results) -> str:
     )
 
 
-def relevant_words(confirm: Plain) -> str:
+def relevant_words(confirm: ConfirmRecord) -> str:
     """Say what the column shows; empty where there is none."""
-    margin = confirm.get("relevant")
+    margin = confirm.relevant
     if margin is None:
         return ""
-    unit = METRICS[confirm.get("metric", "accuracy")].unit
+    unit = confirm.metric.unit
     return (
         f"Relevant: better or worse by more than {margin:g} {unit}, or equal within them by two one-sided tests, else "
         f"undecided; any false one of these: 5 % (Bonferroni), provided {margin:g} was set before scores were seen."

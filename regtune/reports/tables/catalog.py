@@ -11,7 +11,6 @@ import pandas as pd
 
 from regtune.analysis.budget import warnings
 from regtune.analysis.comparison import comparison
-from regtune.core.metric import searched_by
 from regtune.reports.tables._table import Table
 from regtune.reports.tables.aa import AA, aa
 from regtune.reports.tables.budget import budget_as_text, budget_caption
@@ -66,7 +65,7 @@ def tables(results: Results) -> Tables:
         metrics=Table(
             title="What else was measured",
             caption=metrics_caption(results, rows),
-            frame=metrics_as_text(rows, searched_by(results.sweep)),
+            frame=metrics_as_text(rows, results.sweep.search.metric),
             sentences=metrics_sentences(results, rows),
         ),
         budget=Table(
@@ -81,7 +80,7 @@ def tables(results: Results) -> Tables:
 
 
 def _unsaid(results: Results, rows: pd.DataFrame) -> list[str]:
-    race = Race.of(results.sweep["confirm"])
+    race = Race.of(results.sweep.confirm)
     if race is None:
         return unsaid(rows)
     apart = f"the race has not reached its first look with it and {{first}}, {race.looks[0]} seeds each"

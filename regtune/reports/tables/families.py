@@ -8,7 +8,7 @@ import pandas as pd
 
 from regtune.analysis.columns import Row, metric_of
 from regtune.analysis.families import first_look, others
-from regtune.core.metric import Metric, confirmed_by, searched_by
+from regtune.core.metric import Metric
 from regtune.reports.tables.rows import fewer
 from regtune.reports.text import THIS, interval
 from regtune.results.loader import Results
@@ -21,11 +21,11 @@ def families_caption(results: Results, metrics: Sequence[Metric], over: str) -> 
     """Say what the verdicts on these metrics are over, in one sentence, and one more in a race; empty without any."""
     if not metrics:
         return ""
-    baseline = next(iter(results.sweep["arms"]))
+    baseline = results.sweep.baseline
     heads = " and ".join(f"{metric.short} difference (in {metric.unit})" for metric in metrics)
     looked = first_look(results)
     which = "these and their means" if over == OVER_REPEATS else "these"
-    search, own = searched_by(results.sweep), confirmed_by(results.sweep)
+    search, own = results.sweep.search.metric, results.sweep.confirm.metric
     raced = (
         f" A race decides by {own.words} who goes on: {which} are of its first {looked} seeds alone, which all have."
     )
@@ -70,7 +70,7 @@ def without_number(results: Results, metrics: Sequence[Metric]) -> list[str]:
     sentences = list[str]()
     for metric in metrics:
         lacking = confirmed[confirmed[metric.test].isna()]["arm"]
-        told = [f"{arm} {n}" for arm in results.sweep["arms"] if (n := int((lacking == arm).sum()))]
+        told = [f"{arm} {n}" for arm in results.sweep.arms if (n := int((lacking == arm).sum()))]
         if told:
             sentences.append(
                 f"Confirmed trials that ended well without a finite test {metric.short} in the log, whose seeds its "

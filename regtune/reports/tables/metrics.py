@@ -9,7 +9,7 @@ import pandas as pd
 from regtune.analysis.columns import metric_of
 from regtune.analysis.families import measured, others
 from regtune.analysis.metrics import beside
-from regtune.core.metric import ACCURACY, ECE, NLL, Metric, confirmed_by, searched_by
+from regtune.core.metric import ACCURACY, ECE, NLL, Metric
 from regtune.reports.tables.families import OVER_SEEDS, families_caption, families_unsaid, family_cells, without_number
 from regtune.reports.text import number, spread
 from regtune.results.loader import Results
@@ -43,18 +43,18 @@ TIGHTNESS = (
 
 def metrics_caption(results: Results, frame: pd.DataFrame) -> str:
     """Say what may be concluded and what the columns are; the frame is that of `metrics`, or has its columns."""
-    confirm, search = results.sweep["confirm"], results.sweep["search"]
-    data = next(iter(results.sweep["arms"].values()))["template"]["data"]
-    again = confirm.get("retrain", "none") != "none"
+    confirm, search = results.sweep.confirm, results.sweep.search
+    data = results.sweep.template["data"]
+    again = confirm.retrain != "none"
     where = "at the end of the second training, in which train has the validation examples too" if again else ""
-    judged = f"after {search['stop_after']} epochs" if search.get("stop_after") else ""
-    splits = "each on a split of its own" if confirm.get("splits", "one") == "fresh" else "on the same split"
+    judged = f"after {search.stop_after} epochs" if search.stop_after else ""
+    splits = "each on a split of its own" if confirm.splits == "fresh" else "on the same split"
     gain = "what more epochs add is in it" if judged else "what choosing the best of many adds"
     found = measured([results])
-    chosen, own, search_metric = "selected" in frame, confirmed_by(results.sweep), searched_by(results.sweep)
+    chosen, own, search_metric = "selected" in frame, results.sweep.confirm.metric, results.sweep.search.metric
     words, unit = search_metric.words, search_metric.unit
     minus = "that minus" if search_metric.better == "higher" else "by how much that is lower than"
-    over = " and the variance over searches, as above" if results.sweep["confirm"].get("scope") == "searches" else ""
+    over = " and the variance over searches, as above" if results.sweep.confirm.over_searches else ""
     sentences = [
         _conclusion(results, found),
         f"Means ± standard deviations over the confirmed seeds, {where or 'at the kept epoch'}, on pictures as they "
@@ -78,13 +78,13 @@ def metrics_caption(results: Results, frame: pd.DataFrame) -> str:
 
 
 def _conclusion(results: Results, found: Sequence[Metric]) -> str:
-    baseline, *others = results.sweep["arms"]
+    baseline, *others = results.sweep.arms
     rest = "fit, weights and optimism are described, and nothing is decided by them."
     if not found or not others:
         return f"What else was measured of the configurations that this one search found: {rest}"
     heads = " and ".join(metric.long for metric in found)
     heads = heads[0].lower() + heads[1:]
-    over = results.sweep["confirm"].get("scope") == "searches"
+    over = results.sweep.confirm.over_searches
     which = "whichever of such searches had been run" if over else "for the configurations that this one search found"
     return f"Which arms beat {baseline} in {heads} on fresh seeds, {which}; {rest}"
 

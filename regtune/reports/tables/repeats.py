@@ -13,8 +13,7 @@ from regtune.analysis.columns import metric_of
 from regtune.analysis.families import measured, others
 from regtune.analysis.over_searches import over_searches
 from regtune.analysis.repeats import repeated
-from regtune.core.metric import confirmed_by, searched_by
-from regtune.core.records import Plain
+from regtune.core.header import ConfirmRecord
 from regtune.core.search_space import KnobPath
 from regtune.reports.tables._table import Table
 from regtune.reports.tables.aa import aa_over
@@ -88,22 +87,22 @@ def searches_tables(repeats: Sequence[Results]) -> list[Table]:
 def searches_caption(repeats: Sequence[Results]) -> str:
     """Say what may be concluded over the repeats of a sweep, what the table shows, what the inference is over."""
     sweep = repeats[0].sweep
-    counted, metric = repeated(repeats).counted, confirmed_by(sweep)
-    baseline = next(iter(sweep["arms"]))
-    template, confirm = sweep["arms"][baseline]["template"], sweep["confirm"]
-    data = data_words(template["data"] | repeats[0].header.get("examples", {}), confirm)
-    budgets = sorted({row["trials"] for row in sweep["arms"].values()})
-    seeds = ", ".join(str(results.sweep["seed"]) for results in counted)
+    counted, metric = repeated(repeats).counted, sweep.confirm.metric
+    baseline = sweep.baseline
+    template, confirm = sweep.arms[baseline].template, sweep.confirm
+    data = data_words(repeats[0].counted_data, confirm)
+    budgets = sorted({arm.trials for arm in sweep.arms.values()})
+    seeds = ", ".join(str(results.sweep.seed) for results in counted)
     if families := families_caption(repeats[0], measured(counted), OVER_REPEATS):
         heads = " and ".join(each.short for each in measured(counted))
         families = f" Test {heads}: one score for each arm and repeat too, mean ± standard deviation. {families}"
     words = (
         f"{searches_conclusion(repeats[0])} "
-        f"Sweep {sweep['name']}, over whole searches: {template['network']['name']} on {data}. "
+        f"Sweep {sweep.name}, over whole searches: {template['network']['name']} on {data}. "
         f"{_repeats(len(counted))} of search and confirm, all trials and samplers on fresh seeds (seed = "
         f"{seeds or 'none'}). Search in each: {either(budgets)} trials per arm of at most {template['epochs']} "
         f"epochs, {pruning_words(sweep)}. Confirm in each: the best configuration of each arm by validation "
-        f"{searched_by(sweep).words} in that search, on {seeds_words(confirm)} fresh seeds that all arms share. "
+        f"{sweep.search.metric.words} in that search, on {seeds_words(confirm)} fresh seeds that all arms share. "
         f"{retrained(confirm)}, and of that the mean over the confirmed seeds: one score for "
         f"each arm and repeat. Shown are the mean of the scores with its {interval_words(metric)} and their standard "
         f"deviation (sd, in {metric.unit}); difference to {baseline} in {metric.unit}{metric.sign}, paired over the "
@@ -113,7 +112,7 @@ def searches_caption(repeats: Sequence[Results]) -> str:
         f"together at 90 %. Behind an unresolved verdict: the further repeats that would resolve it with probability "
         f"{POWER:g}, were mean and spread so far the true ones: for planning, since verdicts after adding repeats "
         f"because of this table do not hold at 5 %. The inference is over whole searches with fresh seeds, search and "
-        f"confirm together, {OVER[confirm.get('splits', 'one')]}: it is about what such a search finds, and not about "
+        f"confirm together, {OVER[confirm.splits]}: it is about what such a search finds, and not about "
         f"one configuration. Knobs: what the searches chose, from least to greatest, or how often.{_raced(confirm)}"
         f"{families}"
     )
@@ -122,7 +121,7 @@ def searches_caption(repeats: Sequence[Results]) -> str:
 
 def searches_conclusion(results: Results) -> str:
     """Say in one sentence what a reader may conclude from the table, and of what; any repeat tells it."""
-    baseline, *others = results.sweep["arms"]
+    baseline, *others = results.sweep.arms
     what = f"Which arms beat {baseline}" if others else f"How {baseline} does"
     return f"{what} over whole searches: what such a search finds on average, and not one configuration."
 
@@ -141,9 +140,9 @@ def searches_sentences(repeats: Sequence[Results], frame: pd.DataFrame) -> list[
     return [*found.left_out, *notes, *said]
 
 
-def _raced(confirm: Plain) -> str:
+def _raced(confirm: ConfirmRecord) -> str:
     """Say what races within the repeats did; empty without them."""
-    if not confirm.get("racing"):
+    if not confirm.racing:
         return ""
     return (
         " Racing within each repeat: a score is the mean over as many seeds as the race took and leans outward, as "

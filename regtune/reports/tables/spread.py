@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from regtune.analysis.spread import examples_of, fresh_splits
-from regtune.core.metric import ACCURACY, Metric, confirmed_by
+from regtune.core.metric import ACCURACY, Metric
 from regtune.reports.tables._table import Table
 from regtune.reports.text import number
 from regtune.results.loader import Results
@@ -60,7 +60,7 @@ def spread_table(repeats: Sequence[Results], frame: pd.DataFrame) -> Table | Non
     others = frame.iloc[1:].reset_index(drop=True)
     if not others["spread_pairs"].any():
         return None
-    split, metric = fresh_splits(repeats[0]), confirmed_by(repeats[0].sweep)
+    split, metric = fresh_splits(repeats[0]), repeats[0].sweep.confirm.metric
     columns = {
         "arm": others["arm"],
         "seeds": others["spread_pairs"],
@@ -81,7 +81,7 @@ def spread_caption(repeats: Sequence[Results], frame: pd.DataFrame) -> str:
     """Say what the parts are and what is known of each; the frame is that of `spread`."""
     results, sources = repeats[0], set(frame["spread_source"]) - {""}
     split, count = fresh_splits(results), examples_of(results)
-    metric = confirmed_by(results.sweep)
+    metric = results.sweep.confirm.metric
     source = "answers" if "answers" in sources else "accuracies"
     sentences = [
         f"Where the spread of a difference to {frame['arm'].iloc[0]} comes from, after X. Bouthillier et al. (2021): "
@@ -94,7 +94,7 @@ def spread_caption(repeats: Sequence[Results], frame: pd.DataFrame) -> str:
         else (NO_EXAMPLES if metric == ACCURACY else NO_ANSWERS),
         _search_words(frame),
         OF_ONE,
-        RACED if results.sweep["confirm"].get("racing") else "",
+        RACED if results.sweep.confirm.racing else "",
     ]
     return " ".join(filter(None, sentences))
 

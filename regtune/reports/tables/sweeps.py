@@ -9,7 +9,7 @@ import pandas as pd
 
 from regtune.analysis.labels import network_and_data, setting
 from regtune.analysis.sweeps import WINS, Together, frame
-from regtune.core.metric import ACCURACY, Metric, confirmed_by
+from regtune.core.metric import ACCURACY, Metric
 from regtune.core.records import OPEN
 from regtune.reports.tables._table import Table
 from regtune.reports.text import number
@@ -97,7 +97,7 @@ def sentences_over_sweeps(found: Together) -> list[str]:
 
 
 def _metrics(found: Together) -> list[Metric]:
-    return [confirmed_by(results.sweep) for results in found.sweeps]
+    return [results.sweep.confirm.metric for results in found.sweeps]
 
 
 def _means(found: Together) -> str:
@@ -130,7 +130,7 @@ def _unfinished(found: Together) -> list[str]:
     """Name the sweeps whose means may still change."""
     named = []
     for label, results in zip(found.scores.index, found.sweeps, strict=True):
-        trials = results.trials[results.trials["phase"] == "confirm"]
+        trials = results.of_phase("confirm")
         chosen = trials["arm"].isin(list(results.chosen))  # an arm without a choice has nothing to come
         if count := int((trials["status"].isin(OPEN) & (chosen | results.choices.is_open | _searching(results))).sum()):
             named.append(f"{label} ({count})")
@@ -139,7 +139,7 @@ def _unfinished(found: Together) -> list[str]:
 
 def _searching(results: Results) -> bool:
     """Return whether search may still choose."""
-    search = results.trials[results.trials["phase"] == "search"]
+    search = results.of_phase("search")
     return bool(search["status"].isin(OPEN).any()) and not results.limit
 
 

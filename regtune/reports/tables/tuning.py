@@ -8,7 +8,7 @@ import pandas as pd
 
 from regtune.analysis.columns import Row
 from regtune.analysis.tuning import NON_ADAPTIVE, budgets, independent, searched
-from regtune.core.metric import Metric, searched_by
+from regtune.core.metric import Metric
 from regtune.core.selection import named_first
 from regtune.reports.tables._table import Table
 from regtune.reports.text import interval
@@ -55,7 +55,7 @@ def tuning_table(results: Results, rows: pd.DataFrame) -> Table | None:
     places = budgets(results)
     if not places:
         return None
-    metric = searched_by(results.sweep)
+    metric = results.sweep.search.metric
     cells = {f"n = {n}": [_cell(row, n, metric) for row in rows.to_dict("records")] for n in places}
     return Table(
         title="What search finds with how many trials",
@@ -66,7 +66,7 @@ def tuning_table(results: Results, rows: pd.DataFrame) -> Table | None:
 
 def tuning_caption(results: Results) -> str:
     """Say what the curves show, and what their bands mean or why there are none."""
-    metric = searched_by(results.sweep)
+    metric = results.sweep.search.metric
     caption = CAPTION.format(score=metric.measured("validation"), worst="0 %" if metric.percent else "the worst")
     counts = [f"{arm} {count}" for arm, count in named_first(results.sweep).items() if count]
     named = NAMED.format(arms=", ".join(counts)) if counts else ""
@@ -75,7 +75,7 @@ def tuning_caption(results: Results) -> str:
 
 def band_words(results: Results) -> str:
     """Say what the bands mean, and which curves have none for which reason."""
-    sampler = results.sweep["search"].get("sampler")
+    sampler = results.sweep.search.sampler
     if sampler is None:
         return UNKNOWN
     if sampler not in NON_ADAPTIVE:
@@ -86,7 +86,7 @@ def band_words(results: Results) -> str:
     if len(without) == len(counts):
         return pruned
     many = MANY if max(counts.values()) > MOST_SIMULATED else ""
-    band = BAND.format(ends="0 or 100" if searched_by(results.sweep).percent else "0 or inf")
+    band = BAND.format(ends="0 or 100" if results.sweep.search.metric.percent else "0 or inf")
     return " ".join(filter(None, (band, MEANS[sampler], many, pruned)))
 
 

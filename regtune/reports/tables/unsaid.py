@@ -9,7 +9,7 @@ import pandas as pd
 
 from regtune.analysis.columns import metric_of
 from regtune.analysis.verdicts import against_baseline, held
-from regtune.core.metric import ACCURACY, confirmed_by, searched_by
+from regtune.core.metric import ACCURACY
 from regtune.reports.tables.families import without_number
 from regtune.results.loader import Results
 from regtune.statistics import FEWEST
@@ -80,7 +80,7 @@ WHY = "a class without an example in the split, or answers that are not finite"
 
 def undefined(results: Results) -> list[str]:
     """Return how many trials lack the metric of the sweep, and what they count for; nothing where none does."""
-    search, confirm = searched_by(results.sweep), confirmed_by(results.sweep)
+    search, confirm = results.sweep.search.metric, results.sweep.confirm.metric
     told = []
     if search != ACCURACY:
         trials = results.trials[results.trials["phase"].isin(["search", "select"])]
