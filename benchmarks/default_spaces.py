@@ -33,6 +33,7 @@ from regtune.sweep.ranges import read_searched
 from regtune.training.assembly import assemble, common
 from regtune.training.build import load_data
 from regtune.training.lane import Lane
+from regtune.training.process import prepare_process
 
 MOST = 20.0  # points that a default, or an end of a default range, may lose
 UPDATES = 10  # an epoch: 200 training examples in batches of 20
@@ -194,7 +195,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="*", default=sorted(REGULARIZERS.all()), help="train these only")
     parser.add_argument("--epochs", nargs="*", type=int, default=list(SEEDS), help="train these budgets only")
     given = parser.parse_args()
-    torch.set_num_threads(1)
+    prepare_process(1)
     file = given.to / "default_spaces.csv"
     rows = pd.read_csv(file) if file.exists() else pd.DataFrame()
     for epochs in given.epochs:

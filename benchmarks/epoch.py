@@ -27,6 +27,7 @@ from regtune import Trial
 from regtune.data import Place
 from regtune.training.build import load_data
 from regtune.training.lane import Lane
+from regtune.training.process import prepare_process
 from regtune.training.step_timer import Clock
 
 THREADS, BATCH = 2, 128
@@ -50,7 +51,7 @@ class Pictures(Dataset[tuple[Tensor, Tensor]]):
 
 def compare(name: str, trial: Trial, place: Place, net: nn.Module, augment: list[nn.Module], rounds: int) -> str:
     """Return a row of the table."""
-    torch.set_num_threads(THREADS)
+    prepare_process(THREADS)
     lane = Lane((trial,), data=load_data(trial, place))
     train = lane.data.train
     everything = train.take(torch.arange(len(train)))

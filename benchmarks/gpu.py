@@ -19,6 +19,7 @@ from step import Case, cases, measure
 from regtune import Trial
 from regtune.data import Examples, Splits
 from regtune.training.lane import Lane
+from regtune.training.process import prepare_process
 
 EPOCHS = 4  # the first is not counted: kernels are chosen and memory is taken in it
 
@@ -39,6 +40,7 @@ def data_share(batch: int, device: str) -> float:
         seed=0,
         device=device,
     )
+    prepare_process(trial.threads)
     lane = Lane((trial,), data=Splits(train=examples, validation=examples, test=None, classes=10))
     shares = [epoch.data_share for epochs in lane for epoch in epochs if epoch is not None]
     return statistics.median(shares[1:])

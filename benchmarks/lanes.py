@@ -31,6 +31,7 @@ from regtune.sweep.sweep import Sweep
 from regtune.training.assembly import common
 from regtune.training.build import split_data
 from regtune.training.lane import Lane
+from regtune.training.process import prepare_process
 
 WIDTH = 64  # trials in a lane at most
 ASKED = 1000  # trials asked for before any of them is trained
@@ -95,6 +96,7 @@ def _trained(lane: Sequence[Task], data: Splits | Sequence[Splits]) -> list[tupl
     They are reported when the lane is over: the bits of a member depend on the width of its lane, so a driver that
     was killed in the middle must not find half a trial in the log that it would go on with in a lane of another width.
     """
+    prepare_process(lane[0].trial.threads)
     epochs: list[list[Epoch]] = [[] for _ in lane]
     for number in Lane([task.trial for task in lane], data=data):
         for mine, epoch in zip(epochs, number, strict=True):

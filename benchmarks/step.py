@@ -22,6 +22,7 @@ from torch import nn
 from regtune import Trial
 from regtune.data import Examples, Splits
 from regtune.training.lane import Lane
+from regtune.training.process import prepare_process
 from regtune.training.train_step import Moment
 
 
@@ -57,7 +58,7 @@ def cases() -> list[Case]:
 
 def measure(case: Case, *, device: str, threads: int, rounds: int, steps: int) -> tuple[float, float, float]:
     """Return seconds a step of ours and of the plain loop, and the median ratio."""
-    torch.set_num_threads(threads)
+    prepare_process(threads)
     generator = torch.Generator().manual_seed(0)
     count = case.batch * 4
     images = torch.rand((count, *case.shape), generator=generator)

@@ -27,6 +27,7 @@ from regtune.regularizers import REGULARIZERS, Regularizer
 from regtune.samplers import SAMPLERS, Question
 from regtune.storage.log import sealed
 from regtune.training.lane import Lane
+from regtune.training.process import prepare_process
 from tests.at_once import Files, rank
 
 
@@ -43,6 +44,12 @@ def pytest_collection_finish() -> None:
     """Keep what is imported and collected out of garbage collections."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_process() -> None:
+    """A lane leaves the process as it is, and bits depend on the number of threads: trials here have one."""
+    prepare_process(1)
 
 
 @pytest.fixture(autouse=True, scope="session")

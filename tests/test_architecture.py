@@ -129,6 +129,13 @@ def test_nothing_draws_from_a_global_generator() -> None:
             assert drawn not in DRAWS, f"{file.name} draws with {drawn}"
 
 
+def test_paths_of_knobs_are_taken_apart_in_one_place() -> None:
+    """`KnobPath` does it; the other dots are those of modules, versions and sentences."""
+    others = {"core/plugins.py", "core/sources.py", "training/recipe.py", "execution/ray/nodes.py"}
+    apart = [f for f in FILES if 'partition(".")' in f.read_text()]
+    assert {f.relative_to(HOUSE).as_posix() for f in apart} == {"core/search_space.py", *others}
+
+
 def test_text_files_are_read_and_written_as_utf_8_whatever_the_locale() -> None:
     """`open` of bytes needs none; the names in a tar are text too."""
     for file in FILES:

@@ -19,6 +19,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from regtune.core.errors import Refused
 from regtune.core.interval import Interval
 from regtune.core.knobs import Knob, knob, knobs, plain_settings, read_settings
+from regtune.core.search_space import KnobPath, of_owner
 from regtune.regularizers import REGULARIZERS
 from regtune.sweep.ranges import read_space
 from regtune.training.recipe import read_method
@@ -381,3 +382,19 @@ def test_an_annotation_that_is_not_there_is_named(module: Callable[[str, str], s
     decorated = source.replace("FIELD", "").replace("DECORATED", "@dataclass(frozen=True, kw_only=True)")
     with pytest.raises(Refused, match=r"^unclear\.Shy: expected annotations .* name 'Missing' is not defined$"):
         read_method({"name": "shy"}, [module("unclear", decorated)], "recipe[0]")
+
+
+@given(st.text(), st.text())
+def test_a_path_of_a_knob_is_taken_apart_and_put_together(owner: str, name: str) -> None:
+    owner = owner.replace(".", "")
+    path = KnobPath.of(f"{owner}.{name}")
+    assert path == (owner, name) and str(path) == f"{owner}.{name}"
+
+
+def test_what_a_path_says_of_itself() -> None:
+    said = {text: KnobPath.of(text) for text in ("dropout.switch", "mixing.one_of", "optimizer.learning_rate")}
+    assert [path.is_switch for path in said.values()] == [True, False, False]
+    assert [path.is_group for path in said.values()] == [False, True, False]
+    assert [path.is_choice for path in said.values()] == [True, True, False]
+    values = {"dropout.switch": True, "dropout.p_hidden": 0.1, "dropout_2.p_hidden": 0.2}
+    assert of_owner(values, "dropout") == {"switch": True, "p_hidden": 0.1}

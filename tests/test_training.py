@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,12 +19,14 @@ from regtune.core.bitset import packed, unpacked
 from regtune.core.errors import Refused
 from regtune.core.records import Trial
 from regtune.core.rng import Noise
+from regtune.execution.rehearsal import rehearse, variants
 from regtune.optimizers import SGD, AdamW, Optimizer
 from regtune.training.build import load_data
 from regtune.training.evaluation import calibration_error, measure, sizes
 from regtune.training.lane import Lane
 from regtune.training.trainer import train
 from tests.conftest import small_trial, trained
+from tests.resuming import SMALL, ran, read
 
 MEASURED = {
     *("train_accuracy", "train_loss", "val_accuracy", "val_loss", "val_ece"),
@@ -255,3 +259,19 @@ def test_exact_zeros_are_counted() -> None:
 def test_truths_come_back_from_their_text(truths: list[bool]) -> None:
     assert unpacked(packed(np.array(truths, dtype=bool))).tolist() == truths
     assert unpacked("").tolist() == []
+
+
+def test_a_lane_leaves_the_process_as_it_is_and_who_owns_it_sets_its_threads(tmp_path: Path) -> None:
+    def threads(act: Callable[[], object]) -> int:
+        torch.set_num_threads(2)
+        try:
+            act()
+            return torch.get_num_threads()
+        finally:
+            torch.set_num_threads(1)
+
+    sweep = read(tmp_path, SMALL)
+    assert threads(lambda: list(Lane((small_trial(),)))) == 2
+    assert threads(lambda: train(small_trial(epochs=1))) == 1
+    assert threads(lambda: rehearse(sweep, load_data(next(variants(sweep.arms[0]))))) == 1
+    assert threads(lambda: ran(tmp_path, SMALL)) == 1

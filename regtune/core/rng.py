@@ -9,6 +9,43 @@ added to the counter, the other multiplies between two rounds: were it added too
 overlapping windows of one sequence. int32 arithmetic wraps around and is the same eager, compiled and
 under vmap. Mixer constants: Chris Wellons, "Prospecting for Hash Functions" (2018), lowbias32. This is
 noise for training, not cryptography.
+
+Every place where a random stream begins, and its key. `seed` is a trial's own (those of a sweep: `sweep/seeds.py`; the
+second training of a trial with retrain has -1 - seed), `split` the `split_seed` of its data, and `stream` is NAME/SEED
+of a sweep, with `[search] stream` in place of its name where there is one.
+
+    Noise: (seed, step, site)
+    data/_splits.py                  split, 0, split                        which example is in which split
+    data/synthetic.py                split, 0, pattern | speckle            pictures
+    data/_corruption.py              split, 0, label_noise/...              wrong labels
+    data/_corruption.py              split, 0, pixels/positions             one order of pixels for all pictures
+    data/_corruption.py              split, block, pixels/SPLIT/...         pixels of one picture
+    networks/_base.py                seed, 0, initial/PARAMETER             initial weights
+    training/lane.py                 seed, epoch, order/epoch               the order of the examples
+    training/train_step.py           seed, step, step/METHOD.N/...          what the N-th METHOD of a recipe draws
+    training/train_step.py           0, 0, eval/METHOD.N/...                the same, in evaluation
+    Global states of torch, numpy and Python: use/seed/step, hashed by `global_rng.seed_all`
+    training/build.py                pool/0/0                               the examples of a user's data set
+    training/build.py                split/split/0                          its splits
+    networks/_base.py                build/seed/0                           a network's own constructor
+    training/assembly.py             begin/seed/0                           what is done before the first step
+    training/lane.py                 step/seed/step                         a step, where there are plugins
+    training/lane.py                 evaluation/seed/epoch                  an evaluation, likewise
+    core/global_rng.py               lane/0/0                               to see that a lane draws nothing from them
+    execution/rehearsal.py           rehearsal/1/0 | rehearsal/2/0          a rehearsed step
+    execution/rehearsal.py           build/1/0 | build/2/0                  networks that may be the same at any seed
+    Of a sweep: a hash of the text
+    samplers/_base.py                stream/ARM/NUMBER[/DRAW]               knobs, by Optuna's samplers
+    samplers/paired.py               stream                                 knobs that arms share, by Sobol points
+    samplers/qmc.py                  stream/ARM                             knobs, by Sobol points
+    samplers/grid.py                 stream/ARM                             the order of the grid
+    core/control.py                  control/[REPEAT/]ARM/NUMBER            trials that no pruner ends
+    core/resampling.py               stream | stream/copy                   searches drawn again
+    Of tables and figures: 0
+    statistics/intervals.py          0                                      bootstrap
+    statistics/crossed_bootstrap.py  0                                      bootstrap over seeds and test examples
+    statistics/tuning.py             0                                      bands of tuning curves
+    reports/figures/importance.py    0                                      random forests
 """
 
 from __future__ import annotations

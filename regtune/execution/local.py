@@ -13,6 +13,7 @@ from regtune.execution.attempt import Pace, attempt, in_words, is_fault
 from regtune.execution.controller import Phase
 from regtune.execution.ground import place_for
 from regtune.sweep.sweep import Sweep
+from regtune.training.process import prepare_process
 
 
 def check_device(sweep: Sweep, *, here: bool) -> None:
@@ -33,6 +34,7 @@ def run_here(phase: Phase, data: Splits | Pool, pace: Pace) -> None:
 def _run(phase: Phase, data: Splits | Pool, pace: Pace) -> None:
     pace = dataclasses.replace(pace, report_seconds=0.0)
     while (task := phase.ask()) is not None:
+        prepare_process(task.trial.threads)
         here = place_for(task.trial.device)
         reports = attempt(task.trial, data, pace, task.resume.content if task.resume else None)
         while True:

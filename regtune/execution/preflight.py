@@ -15,6 +15,7 @@ from regtune.core.errors import Refused
 from regtune.core.metric import CLASSWISE
 from regtune.core.own_errors import own_errors
 from regtune.core.records import SWITCH, Plain
+from regtune.core.search_space import KnobPath, of_owner
 from regtune.data import Dataset, Place, Pool, Splits, dark, pixels, repeated, unequal, untested
 from regtune.regularizers import overrides
 from regtune.sweep.arms import Arm
@@ -148,7 +149,7 @@ def _check_fresh(sweep: Sweep, pool: Pool) -> None:
 
 def corners(arm: Arm, row: Plain) -> Iterator[Plain]:
     """Yield a method's row of an arm with every searched knob at either end, or at every choice."""
-    paths = {path: f"{row['name']}.{path}" for path in _searched(arm, row["name"])}
+    paths = {path: str(KnobPath(row["name"], path)) for path in _searched(arm, row["name"])}
     ends = [_ends(arm.space[path]) for path in paths.values()]
     for values in itertools.product(*ends):
         yield row | dict(zip(paths, values, strict=True))
@@ -156,8 +157,7 @@ def corners(arm: Arm, row: Plain) -> Iterator[Plain]:
 
 def _searched(arm: Arm, method: str) -> list[str]:
     """Return the searched knobs of a method; whether it is in at all is no knob of its own."""
-    owned = (path.partition(".") for path in arm.space)
-    return [knob for name, _, knob in owned if name == method and knob != SWITCH]
+    return [knob for knob in of_owner(arm.space, method) if knob != SWITCH]
 
 
 def _ends(space: BaseDistribution) -> tuple[object, ...]:

@@ -29,6 +29,7 @@ from regtune.sweep.arms import Arm
 from regtune.sweep.sweep import Sweep
 from regtune.training.build import build_network
 from regtune.training.lane import Lane
+from regtune.training.process import prepare_process
 from regtune.training.recipe import Recipe, name_at
 from regtune.training.train_step import Moment
 from regtune.training.updates import Course
@@ -69,6 +70,7 @@ def rehearse(sweep: Sweep, splits: Splits) -> list[str]:
 
     Searched knobs are at the upper end of their range. Raises Refused for an arm that cannot take the step.
     """
+    prepare_process(sweep.arms[0].template.threads)
     notes = [*_redrawn(sweep.arms[0].template, splits), *_idle_methods(sweep)]
     seen = [
         Rehearsed(arm=arm.name, seen=rehearse_trial(trial, splits, f"arms.{arm.name}"))

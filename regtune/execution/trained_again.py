@@ -14,6 +14,7 @@ from regtune.execution.ground import changes
 from regtune.execution.reproduce import recorded_epochs, unequal
 from regtune.results.loader import Results
 from regtune.training.build import load_pool, split_data
+from regtune.training.process import prepare_process
 from regtune.training.trainer import Training
 
 
@@ -33,6 +34,7 @@ def train_again(results: Results, cell: Cell, place: Place | None, say: Callable
     trial = Trial.from_plain(results.plain_trials[cell])
     header, recorded = recorded_epochs(results, cell)
     say(f"{cell}: its weights are not kept; it is trained again from its row in the log, {len(recorded)} epochs")
+    prepare_process(trial.threads)
     pool = load_pool(trial, place)
     training, differing = Training(trial, data=split_data(trial, pool)), list[str]()
     last: Epoch | None = None

@@ -12,6 +12,7 @@ from regtune.core.errors import Refused, nearest, shown
 from regtune.core.knobs import Knob
 from regtune.core.own_errors import own_errors
 from regtune.core.records import Epoch, Trial
+from regtune.core.search_space import KnobPath
 from regtune.core.signals import Interrupted, sigint_marked
 from regtune.data import Place, Splits
 from regtune.execution.rehearsal import rehearse_trial, told
@@ -76,12 +77,12 @@ def read_trial(arm: Arm, settings: Sequence[str], seed: int) -> Trial:
     idle = arm.idle(values)
     for path in given:
         if path in idle:
-            raise Refused(f"--set {path}: {path.partition('.')[0]} is off; add --set {idle[path]}")
+            raise Refused(f"--set {path}: {KnobPath.of(path).owner} is off; add --set {idle[path]}")
     return arm.trial({path: value for path, value in values.items() if path not in idle}, seed=seed, phase="search")
 
 
 def _knob(known: Mapping[str, Mapping[str, Knob]], arm: Arm, path: str) -> Knob:
-    prefix, _, name = path.partition(".")
+    prefix, name = KnobPath.of(path)
     if prefix not in known:
         raise Refused(f"--set {path}: unknown method {shown(prefix)} in arm {arm.name}{nearest(prefix, known)}")
     if name not in known[prefix]:

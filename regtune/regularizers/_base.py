@@ -1,17 +1,23 @@
-"""What a regularizer is: a frozen value that says what it bends, through eight hooks.
+"""What a regularizer is: a frozen value that says what it bends, through twelve hooks, all neutral at first.
 
-    prepare(net, data) -> net              composes; once, before training
-    augment(x, y, step) -> (x, y)          composes, in recipe order
-    bend(x, slot, step) -> x               composes, in recipe order
-    penalty(step) -> scalar                adds
-    descend(gradient, step) -> gradient    composes: a function of the weights that gives their gradient
-    project(state, step) -> state          in order, after each update
-    schedule(progress) -> factor           multiplies the learning rate
-    stop(epochs) -> bool, keep(epochs) -> number     after each epoch
+A training, with the hooks of all methods of a recipe in it; `->` says how those of several go together:
 
-A method that must remember something beside the weights says what with `begin(state, data)`, finds it in
-`step.memory`, renews it after each update with `remember(state, step)`, and may have other weights
-evaluated than those that train: `evaluate(params, buffers, statistics, step)`.
+    net = prepare(net, data)                                    -> composed
+    memory = begin(state, data)                                 -> each its own
+    for each step, at its share `progress` of the budget:
+        rate = learning_rate * schedule(progress)               -> multiplied
+        x, y = augment(x, y)                                    -> composed, in recipe order
+        logits = net(x), at each slot bend(x, slot)             -> composed, in recipe order
+        objective = cross_entropy(logits, y) + penalty()        -> added
+        gradients = descend(gradient of the objective)(weights) -> composed, the first innermost
+        state = project(optimizer(state, gradients, rate))      -> one after the other
+        memory = remember(state)                                -> each its own
+    after each epoch, on validation and training examples:
+        measure the network at evaluate(weights, buffers)       -> composed
+        kept = keep(epochs), the last epoch if stop(epochs)     -> the newest if all say so; any stops
+
+Beside them `check(net, data)` refuses settings that make no sense, with the remedy. What a method must remember beside
+the weights it finds in `step.memory`.
 
 Hooks return values and edit nothing in place. Float knobs are 0-dim tensors inside `train`: use torch
 operations on them and never branch in Python on their value. Random numbers come from `step.noise`

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from regtune.core.metric import Metric
-from regtune.core.records import ONE_OF, SWITCH
+from regtune.core.search_space import OPTIMIZER, KnobPath
 from regtune.statistics.power import MOST
 
 THIS = "this configuration"
@@ -21,14 +21,14 @@ def knobs_chosen(text: str) -> str:
 
 def knob_name(path: str) -> str:
     """Return the name of a knob without what the reader knows: a switch is its method, an optimizer's knob its own."""
-    owner, _, knob = path.partition(".")
-    if knob in (SWITCH, ONE_OF):
-        return owner
-    return knob if owner == "optimizer" else path
+    at = KnobPath.of(path)
+    if at.is_choice:
+        return at.owner
+    return at.knob if at.owner == OPTIMIZER else path
 
 
 def _value(path: str, value: Any) -> str:
-    if path.endswith(f".{SWITCH}"):
+    if KnobPath.of(path).is_switch:
         return "on" if value else "off"
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 

@@ -13,7 +13,7 @@ from regtune.core import distributions
 from regtune.core.errors import Refused
 from regtune.core.knobs import OFF, knobs
 from regtune.core.records import FIRST, SWITCH, Plain, Trial
-from regtune.core.search_space import Condition
+from regtune.core.search_space import OPTIMIZER, Condition, KnobPath, of_owner
 from regtune.regularizers import REGULARIZERS
 from regtune.sweep.groups import is_group, read_group
 from regtune.sweep.methods import Entry, read_method
@@ -54,15 +54,14 @@ class Arm:
     def trial(self, params: Mapping[str, Any], *, seed: int, phase: Literal["search", "confirm"]) -> Trial:
         """Return the trial with these values (plain, by path) of the searched knobs; raises Refused for idle ones."""
         for path, condition in self.idle(params).items():
-            raise Refused(f"{path}: {path.partition('.')[0]} is off; add {condition}")
+            raise Refused(f"{path}: {KnobPath.of(path).owner} is off; add {condition}")
 
         def filled(row: Plain, prefix: str) -> Plain:
-            mine = {p.partition(".")[2]: v for p, v in params.items() if p.partition(".")[0] == prefix}
-            return row | {name: value for name, value in mine.items() if name != SWITCH}
+            return row | {name: value for name, value in of_owner(params, prefix).items() if name != SWITCH}
 
         rows = [(row, self.conditions.get(row["name"])) for row in self.template.recipe]
         recipe = tuple(filled(row, row["name"]) for row, c in rows if c is None or c.met(params))
-        optimizer = filled(self.template.optimizer, "optimizer")
+        optimizer = filled(self.template.optimizer, OPTIMIZER)
         return replace(self.template, recipe=recipe, optimizer=optimizer, seed=seed, phase=phase)
 
     def plain(self, *, trials: int, can_be_off: bool) -> Plain:
@@ -79,8 +78,8 @@ class Arm:
 
     def _condition(self, path: str) -> Condition | None:
         """Return the condition of a knob: its method's. A choice itself has none."""
-        method, _, knob = path.partition(".")
-        return None if knob == SWITCH else self.conditions.get(method)
+        found = KnobPath.of(path)
+        return None if found.is_switch else self.conditions.get(found.owner)
 
 
 def read_arm(
@@ -98,7 +97,7 @@ def read_arm(
     """
     rows: tuple[Plain, ...] = ()
     mine, shared = list[str](), set(optimizer_space)
-    space, conditions, names = dict(optimizer_space), dict[str, Condition](), {"optimizer": "optimizer"}
+    space, conditions, names = dict(optimizer_space), dict[str, Condition](), {OPTIMIZER: OPTIMIZER}
     for entry, is_own in [*((entry, False) for entry in base), *((entry, True) for entry in own)]:
         part = (read_group if is_group(entry) else read_method)(entry, template)
         for taken, where in part.names.items():

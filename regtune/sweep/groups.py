@@ -10,7 +10,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from regtune.core.errors import Refused, nearest, shown
 from regtune.core.records import NONE, ONE_OF, SWITCH, Plain, Trial
-from regtune.core.search_space import Condition
+from regtune.core.search_space import Condition, KnobPath
 from regtune.regularizers import REGULARIZERS
 from regtune.sweep.methods import Entry, Part, read_row
 
@@ -28,7 +28,7 @@ def read_group(entry: Entry, template: Trial) -> Part:
     _check_name(entry, template.plugins)
     has_none = _has_none(entry)
     members = _members(entry, fewest=1 if has_none else 2)
-    path = f"{entry.name}.{ONE_OF}"
+    path = str(KnobPath(entry.name, ONE_OF))
     space: dict[str, BaseDistribution] = {path: CategoricalDistribution([NONE, *members] if has_none else [*members])}
     rows: list[Plain] = []
     for member in members.values():

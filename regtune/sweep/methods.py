@@ -15,7 +15,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from regtune.core.errors import Refused, shown
 from regtune.core.knobs import knobs
 from regtune.core.records import SWITCH, Plain, Trial
-from regtune.core.search_space import Condition
+from regtune.core.search_space import Condition, KnobPath
 from regtune.regularizers import REGULARIZERS, check_hooks
 from regtune.sweep.ranges import read_searched
 
@@ -53,7 +53,7 @@ def read_method(entry: Entry, template: Trial) -> Part:
     if not isinstance(switch, bool):
         raise Refused(f"{entry.where}.{SWITCH}: expected true (searched: in or out) or false, given {shown(switch)}")
     if switch:
-        path = f"{entry.name}.{SWITCH}"
+        path = str(KnobPath(entry.name, SWITCH))
         space = {path: CategoricalDistribution([False, True]), **space}
         conditions = {entry.name: Condition(path=path, value=True)}
     return Part(rows=(row,), space=space, conditions=conditions, names={entry.name: entry.where})
@@ -69,7 +69,7 @@ def read_row(entry: Entry, template: Trial, beside: tuple[str, ...] = ()) -> tup
     cls = REGULARIZERS.find(entry.name, entry.place, template.plugins)
     check_hooks(cls)
     row, searched = read_searched(knobs(cls), entry.table, entry.where, epochs=template.epochs, beside=beside)
-    return {"name": entry.name, **row}, {f"{entry.name}.{knob}": space for knob, space in searched.items()}
+    return {"name": entry.name, **row}, {str(KnobPath(entry.name, knob)): space for knob, space in searched.items()}
 
 
 def _is_like_a_group(table: object) -> bool:

@@ -10,6 +10,7 @@ from regtune.core.metric import CLASSWISE
 from regtune.core.own_errors import own_errors
 from regtune.core.records import FIRST, Plain, Trial
 from regtune.core.registry import Shelf
+from regtune.core.search_space import OPTIMIZER, KnobPath
 from regtune.data import DATASETS
 from regtune.networks import NETWORKS
 from regtune.optimizers import OPTIMIZERS
@@ -89,5 +90,5 @@ def _optimizer(table: dict[str, Any], epochs: int, plugins: tuple[str, ...]) -> 
     name = table.get("name", "sgd")
     cls = OPTIMIZERS.find(name, "optimizer.name", plugins)
     settings = {key: value for key, value in table.items() if key != "name"}
-    row, space = read_searched(knobs(cls), settings, "optimizer", epochs=epochs)
-    return {"name": name, **row}, {f"optimizer.{knob}": s for knob, s in space.items()}
+    row, space = read_searched(knobs(cls), settings, OPTIMIZER, epochs=epochs)
+    return {"name": name, **row}, {str(KnobPath(OPTIMIZER, knob)): s for knob, s in space.items()}

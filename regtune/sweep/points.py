@@ -18,7 +18,8 @@ from optuna.distributions import CategoricalDistribution
 from regtune.core.distributions import holds, words
 from regtune.core.errors import Refused, nearest, shown
 from regtune.core.knobs import Knob, knobs
-from regtune.core.records import FIRST, ONE_OF, SWITCH, Plain
+from regtune.core.records import FIRST, Plain
+from regtune.core.search_space import OPTIMIZER, KnobPath
 from regtune.optimizers import OPTIMIZERS
 from regtune.regularizers import REGULARIZERS
 from regtune.sweep.arms import Arm
@@ -55,13 +56,13 @@ def read_point(arm: Arm, given: Mapping[str, Any], where: str) -> Plain:
         if path not in arm.space:
             raise Refused(f"{where}: arm {arm.name} does not search {shown(path)}{nearest(path, arm.space)}")
     for path in arm.space:
-        owner, _, name = path.partition(".")
-        k = known[owner][name]
+        at = KnobPath.of(path)
+        k = known[at.owner][at.knob]
         values[path] = k.plain(k.read(given[path], f"{where}.{path}") if path in given else k.default)
     idle = arm.idle(values)
     for path, space in arm.space.items():
         if path in idle and path in given:
-            raise Refused(f"{where}.{path}: {path.partition('.')[0]} is off; add {idle[path]}")
+            raise Refused(f"{where}.{path}: {KnobPath.of(path).owner} is off; add {idle[path]}")
         if path not in idle and not holds(space, values[path]):
             if path in given:
                 raise Refused(f"{where}.{path}: expected a value of {words(space)}, given {shown(given[path])}")
@@ -76,14 +77,14 @@ def settable(arm: Arm) -> dict[str, dict[str, Knob]]:
         for row in arm.template.recipe
     }
     optimizer = OPTIMIZERS.find(arm.template.optimizer["name"], "optimizer.name", arm.template.plugins)
-    found["optimizer"] = dict(knobs(optimizer))
+    found[OPTIMIZER] = dict(knobs(optimizer))
     for path, space in arm.space.items():
-        owner, _, word = path.partition(".")
-        if word in (SWITCH, ONE_OF) and isinstance(space, CategoricalDistribution):
+        at = KnobPath.of(path)
+        if at.is_choice and isinstance(space, CategoricalDistribution):
             first = space.choices[0]
-            legal = tuple(map(str, space.choices)) if word == ONE_OF else None
-            choice = Knob(name=word, kind=type(first), default=first, legal=legal, space=None, meaning="what is in")
-            found.setdefault(owner, {})[word] = choice
+            legal = tuple(map(str, space.choices)) if at.is_group else None
+            choice = Knob(name=at.knob, kind=type(first), default=first, legal=legal, space=None, meaning="what is in")
+            found.setdefault(at.owner, {})[at.knob] = choice
     return found
 
 

@@ -53,7 +53,10 @@ class Search(_Table):
     )
     sampler: str = Field(default="paired", description="where the knobs of a trial come from: the name of a sampler")
     levels: int = Field(default=3, ge=2, le=100, description='values of each range on the grid of `sampler = "grid"`')
-    pruner: str = Field(default="cautious", description="which search trials end early: the name of a pruner")
+    pruner: str = Field(
+        default="cautious",
+        description='which search trials end early: "cautious", "asha", "epochs", "none", or one of a plugin',
+    )
     stop_after: int | None = Field(
         default=None, ge=1, description='with `pruner = "epochs"`, and only then: the epochs that every trial gets'
     )

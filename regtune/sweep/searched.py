@@ -8,10 +8,11 @@ from typing import Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from regtune.core.records import NONE, ONE_OF, SWITCH
+from regtune.core.search_space import OPTIMIZER, KnobPath, of_owner
 from regtune.sweep.arms import Arm
 from regtune.sweep.sweep import Sweep
 
-RATE = "optimizer.learning_rate"
+RATE = str(KnobPath(OPTIMIZER, "learning_rate"))
 DECADE = 10  # ends that far apart are searched on a logarithmic scale
 
 
@@ -60,22 +61,22 @@ def space_in_words(space: BaseDistribution) -> str:
 
 def _owners(arm: Arm) -> Iterator[tuple[str, str]]:
     """Yield what is said of the optimizer, of each group and of each method of an arm, with their names."""
-    yield "optimizer", f"optimizer: {_knobs('optimizer', arm.template.optimizer, arm.space)}"
+    yield OPTIMIZER, f"{OPTIMIZER}: {_knobs(OPTIMIZER, arm.template.optimizer, arm.space)}"
     for path, space in arm.space.items():
-        owner, _, word = path.partition(".")
-        if word == ONE_OF and isinstance(space, CategoricalDistribution):
+        owner = KnobPath.of(path).owner
+        if KnobPath.of(path).is_group and isinstance(space, CategoricalDistribution):
             members = ", ".join(str(choice) for choice in space.choices if choice != NONE)
             yield owner, f"{owner}: one of {members}" + (" or none" if NONE in space.choices else "")
     for row in arm.template.recipe:
         name = row["name"]
-        head = f"{name} in or out" if f"{name}.{SWITCH}" in arm.space else name
+        head = f"{name} in or out" if str(KnobPath(name, SWITCH)) in arm.space else name
         knobs = _knobs(name, row, arm.space)
         yield name, f"{head}: {knobs}" if knobs else head
 
 
 def _knobs(owner: str, row: Mapping[str, Any], space: Mapping[str, BaseDistribution]) -> str:
     """Return what is said of the knobs of one owner: of those that are searched, then of those that are fixed."""
-    mine = {path.partition(".")[2]: found for path, found in space.items() if path.partition(".")[0] == owner}
+    mine = of_owner(space, owner)
     searched = [f"{name} {space_in_words(found)}" for name, found in mine.items() if name not in (SWITCH, ONE_OF)]
     fixed = [f"{name} = {_value(value)}" for name, value in row.items() if name != "name" and name not in mine]
     return ", ".join(searched + fixed)

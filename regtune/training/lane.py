@@ -18,7 +18,6 @@ from regtune.core.state import State, Tensors, member
 from regtune.data import Splits, pixels
 from regtune.training.assembly import assemble, device_of
 from regtune.training.evaluation import measure
-from regtune.training.malloc import keep_freed_memory
 from regtune.training.outcome import Ending
 from regtune.training.snapshot import Snapshot
 from regtune.training.step_timer import Clock
@@ -36,6 +35,8 @@ class Lane:
     in size, where the seed of the split differs too. `course` says which updates are made, if not those of the whole
     budget; `weights` are (params, buffers) to begin with, for a lane of one.
 
+    The process is left as it is: see `process.prepare_process` for its threads.
+
     What a user's code draws from global random states is seeded for each step where there is one trial, and refused
     where there are several, which would share it; the states are then as they were. See `core.global_rng`.
     """
@@ -49,8 +50,6 @@ class Lane:
         course: Course | None = None,
         weights: tuple[Tensors, Tensors] | None = None,
     ) -> None:
-        torch.set_num_threads(trials[0].threads)
-        keep_freed_memory()
         self.trials = tuple(trials)
         device = device_of(trials[0])
         parts = assemble(self.trials, data, weights)

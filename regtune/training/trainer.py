@@ -20,6 +20,7 @@ from regtune.core.state import Tensors
 from regtune.data import Pool, Splits, joined
 from regtune.training.build import load_data, split_data
 from regtune.training.lane import Lane
+from regtune.training.process import prepare_process
 from regtune.training.updates import Course
 
 
@@ -29,8 +30,10 @@ def train(trial: Trial, *, data: Splits | Pool | None = None, resume: bytes | No
     `data` is what `load_data(trial, place)` returns, or a pool of which the trial takes its own splits, if
     that is at hand; else the data set is loaded from where REGTUNE_DATA says. `resume` is a checkpoint of
     the same trial: the epochs after it are yielded, equal bit for bit to those of an
-    uninterrupted run. Raises Refused for a trial that cannot be built.
+    uninterrupted run. The process has the threads of the trial from then on. Raises Refused for a trial that cannot be
+    built.
     """
+    prepare_process(trial.threads)
     return iter(Training(trial, data=data, resume=resume))
 
 

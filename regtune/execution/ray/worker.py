@@ -15,6 +15,7 @@ from regtune.execution.attempt import Pace, Report, attempt
 from regtune.execution.ground import place_for
 from regtune.execution.ray.transfer import Cargo, Shipment
 from regtune.storage.checkpoints import Saved
+from regtune.training.process import prepare_process
 
 REPORT, CHECKPOINT, WEIGHTS = "report", "checkpoint", "weights"
 GRACE = 1.1  # an attempt looks at its limit between epochs; one that hangs inside of one is ended a little later
@@ -28,6 +29,7 @@ def work(config: Plain, shipment: Shipment, pace: Pace) -> None:
     process, and the phase hands the trial out again.
     """
     trial = Trial.from_plain(json.loads(config["trial"]))
+    prepare_process(trial.threads)
     here = place_for(trial.device) | {"node": ray.get_runtime_context().get_node_id()}
     resume = config["resume"].take() if config["resume"] else None
     with _ended_after(pace.trial_seconds):

@@ -14,7 +14,7 @@ from regtune.analysis.families import measured, others
 from regtune.analysis.over_searches import over_searches
 from regtune.analysis.repeats import repeated
 from regtune.core.header import ConfirmRecord
-from regtune.core.records import SWITCH
+from regtune.core.search_space import KnobPath
 from regtune.reports.tables._table import Table
 from regtune.reports.tables.aa import aa_over
 from regtune.reports.tables.caption import data_words, either, pruning_words, relevant_words, retrained, seeds_words
@@ -167,5 +167,5 @@ def _spread(path: str, values: Sequence[Any]) -> str:
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in found):
         ends = dict.fromkeys(f"{end:.3g}" if isinstance(end, float) else str(end) for end in (min(found), max(found)))
         return "..".join(ends) + some
-    switch = {True: "on", False: "off"} if path.endswith(f".{SWITCH}") else {}
+    switch = {True: "on", False: "off"} if KnobPath.of(path).is_switch else {}
     return " ".join(f"{switch.get(value, value)} ×{count}" for value, count in Counter(found).most_common()) + some

@@ -1,13 +1,25 @@
-"""Memory that a step frees is kept for the next one."""
+"""What training wants of the process that it is in: threads, and memory that a step frees kept for the next one.
+
+Whoever owns the process asks for it, once for each trial: a driver, a worker, a command. Nothing else in this room
+changes anything outside of what it returns.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import sys
 
+import torch
+
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # names and numbers of glibc's malloc.h
 MOST = 2**31 - 1
 LARGEST_ON_HEAP = 2**25  # bytes; what is larger goes to the kernel and back by itself, glibc allows no more
+
+
+def prepare_process(threads: int) -> None:
+    """Have this process train with so many threads; results depend on their number in the last bits."""
+    torch.set_num_threads(threads)
+    keep_freed_memory()
 
 
 def keep_freed_memory() -> None:
