@@ -146,7 +146,9 @@ def test_the_copy_is_judged_by_no_less_luck_than_the_arms(
     logs: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results = load(logs["paired"])
-    monkeypatch.setattr("regtune.reports.tables.aa.search_variances", lambda results, column: {"one": 0.5, "other": 1.5})
+    monkeypatch.setattr(
+        "regtune.reports.tables.aa.search_variances", lambda results, column: {"one": 0.5, "other": 1.5}
+    )
     found = aa(results)
     assert found is not None and found.found is not None
     assert found.found.beyond == 1.0
