@@ -16,8 +16,7 @@ from rich.console import Console, RenderableType
 
 from regtune.analysis.pruning import rung_correlations, standing
 from regtune.cli.plan import planned, saved
-from regtune.cli.progress import Progress
-from regtune.cli.standing import Standing
+from regtune.cli.progress import Progress, Standing
 from regtune.core.header import SweepRecord
 from regtune.core.records import Cell, Epoch, Outcome, Plain
 from regtune.execution.controller import Phase

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from regtune.analysis.comparison import comparison
-from regtune.cli.shipped import sweep_files
+from regtune.cli.sweeps import sweep_files
 from regtune.core.errors import Refused
 from regtune.core.records import Epoch, Outcome
 from regtune.execution.preflight import examine

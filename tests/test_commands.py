@@ -184,7 +184,7 @@ def test_a_wheel_brings_the_sweep_files(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("regtune-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
-    code = "from regtune.cli.shipped import sweep_files; print(*[f.name for f in sweep_files()])"
+    code = "from regtune.cli.sweeps import sweep_files; print(*[f.name for f in sweep_files()])"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path / "site", capture_output=True, text=True, check=True
     )

@@ -10,9 +10,9 @@ import pytest
 from scipy import stats
 
 from regtune.analysis.pruning import rung_correlations, wrongly_pruned
-from regtune.core.control import controlled
 from regtune.core.errors import Refused
 from regtune.core.records import Cell
+from regtune.core.selection import controlled
 from regtune.execution.run import run
 from regtune.results.loader import Results, load
 from regtune.search.search import SearchBoard

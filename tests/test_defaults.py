@@ -11,7 +11,7 @@ import pytest
 from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.trial import FrozenTrial
 
-from regtune.cli.shipped import sweep_files
+from regtune.cli.sweeps import sweep_files
 from regtune.reports.brief import brief
 from regtune.reports.output import printed
 from regtune.results.loader import load

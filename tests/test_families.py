@@ -29,7 +29,7 @@ from regtune.reports.tables.metrics import metrics_as_text
 from regtune.reports.tables.repeats import searches_as_text, searches_caption, searches_sentences
 from regtune.results.loader import Results, load
 from regtune.statistics import compare
-from regtune.statistics.directions import compare_with
+from regtune.statistics.comparisons import compare_with
 from regtune.statistics.racing import Race
 from regtune.storage.layout import repeats_of
 from regtune.storage.log import read_log

@@ -15,8 +15,7 @@ from rich.console import Console
 from regtune.analysis.comparison import comparison
 from regtune.cli.plan import planned
 from regtune.cli.progress import Progress
-from regtune.core.interval import Interval
-from regtune.core.knobs import knobs
+from regtune.core.knobs import Interval, knobs
 from regtune.core.records import Cell, Outcome
 from regtune.execution.run import run
 from regtune.pruners import PRUNERS, FixedEpochs

@@ -23,9 +23,9 @@ from regtune.analysis.repeats import repeated
 from regtune.cli.dry_run import forecast_all
 from regtune.cli.plan import planned
 from regtune.cli.progress import Progress
-from regtune.core.control import controlled
 from regtune.core.errors import Refused
 from regtune.core.records import Cell
+from regtune.core.selection import controlled
 from regtune.execution.limits import Limit
 from regtune.execution.optuna_mirror import Mirror
 from regtune.execution.ray.jobs import job_id, progress

@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from regtune.core.errors import Refused
-from regtune.core.interval import Interval
-from regtune.core.knobs import Knob, knob, knobs, plain_settings, read_settings
+from regtune.core.knobs import Interval, Knob, knob, knobs, plain_settings, read_settings
 from regtune.core.search_space import KnobPath, of_owner
 from regtune.regularizers import REGULARIZERS
 from regtune.sweep.ranges import read_space

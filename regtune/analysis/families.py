@@ -13,7 +13,7 @@ from regtune.analysis.columns import comparison_columns
 from regtune.core.metric import ACCURACY, ECE, NLL, Metric
 from regtune.results.loader import Results
 from regtune.statistics import Comparison, mean_interval
-from regtune.statistics.directions import compare_with
+from regtune.statistics.comparisons import compare_with
 from regtune.statistics.racing import Race
 from regtune.statistics.search_variance import at_least, mean_known
 

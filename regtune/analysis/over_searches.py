@@ -16,7 +16,7 @@ from regtune.core.metric import Metric
 from regtune.core.records import Plain
 from regtune.results.loader import Results
 from regtune.statistics import Comparison
-from regtune.statistics.directions import compare_with
+from regtune.statistics.comparisons import compare_with
 
 
 def choices(counted: Sequence[Results], arm: str) -> dict[str, list[Any]]:

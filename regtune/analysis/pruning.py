@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from scipy import stats
 
-from regtune.core.control import controlled
+from regtune.core.selection import controlled
 from regtune.pruners import Rung, judged, pruning_of
 from regtune.results.loader import Results
 

@@ -12,8 +12,8 @@ from regtune.core.metric import ACCURACY
 from regtune.results.loader import Results, right_answers
 from regtune.results.race import ended_of
 from regtune.statistics import Comparison, MeanInterval
+from regtune.statistics.comparisons import turned
 from regtune.statistics.crossed_bootstrap import crossed_intervals
-from regtune.statistics.directions import turned
 from regtune.statistics.racing import Race
 
 ALPHA = 0.05

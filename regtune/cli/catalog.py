@@ -8,8 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from regtune.core.errors import Refused, nearest
-from regtune.core.interval import Interval
-from regtune.core.knobs import Knob, knobs
+from regtune.core.knobs import Interval, Knob, knobs
 
 KINDS = ("regularizers", "data", "networks", "optimizers", "samplers", "pruners")
 HEADINGS = ("method", "hooks", "knobs (default; legal; search space; neutral)", "source")

@@ -1,4 +1,4 @@
-"""The live display of a sweep: per arm running, done, pruned, failed, best so far; time left."""
+"""The live display of a sweep: one row per arm with its best score, how its trials stand, what is left."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from regtune.cli.best import Best
 from regtune.cli.silence import Silence, minutes
-from regtune.cli.standing import Standing
-from regtune.cli.tally import Tally
 from regtune.core.errors import Refused
 from regtune.core.metric import ACCURACY, METRICS
-from regtune.core.records import FAULTS, Plain
+from regtune.core.records import FAULTS, Cell, Epoch, Plain
 from regtune.core.taken import is_taken
 from regtune.execution.recovery import cell_of
+from regtune.pruners import Ladder, Rung, unused
 from regtune.storage.layout import repeat_words
 from regtune.sweep.sweep import Sweep
 
@@ -189,3 +188,85 @@ def _write_lines(progress: Progress, console: Console, seconds: float, over: thr
         if ends_now or time.monotonic() - printed >= seconds:
             print(progress.line(), file=console.file, flush=True)
             printed, searched = time.monotonic(), searched or ends_now
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """What is known of one arm in one phase."""
+
+    planned: int
+    running: set[int] = field(default_factory=set)
+    ended: Counter[str] = field(default_factory=Counter)
+    epochs_of_ended: int = 0
+
+    @property
+    def left(self) -> int:
+        """Trials that have not ended."""
+        return self.planned - self.ended.total()
+
+    def epochs_left(self, most: int) -> float:
+        """Estimate the epochs to come: what ended trials took on average, at first the most."""
+        ended = self.ended.total()
+        return self.left * (self.epochs_of_ended / ended if ended else most)
+
+
+class Best:
+    """Sees how trials end, and says the best score as tables do: at the epoch kept, of trials that may be chosen."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        self._metric = METRICS[sweep.search.metric]
+        self._may = sweep.pruner.finishes
+        self._kept: dict[Cell, float | None] = {}  # of trials that run
+        self._scores: dict[tuple[str, str], float] = {}
+
+    def watch(self, cell: Cell, event: str, row: Plain) -> None:
+        """Take one event."""
+        if event == "epoch" and row["epoch"]["kept"] == row["epoch"]["number"]:
+            self._kept[cell] = row["epoch"].get(self._metric.val)
+        if event != "ended":
+            return
+        value = row["outcome"].get("metrics", {}).get(self._metric.val, self._kept.pop(cell, None))
+        if row["outcome"]["status"] in self._may and value is not None:
+            score, of = self._metric.score(value), (cell.phase, cell.arm)
+            self._scores[of] = max(score, self._scores.get(of, score))
+
+    def score(self, phase: str, arm: str) -> float | None:
+        """Return the best score of an arm in a phase, None before there is one."""
+        return self._scores.get((phase, arm))
+
+    def words(self, phase: str, arm: str) -> str:
+        """Return the best value of an arm in a phase as a reader wants it; empty before there is one."""
+        score = self.score(phase, arm)
+        return "" if score is None else self._metric.rough(self._metric.turned(score))
+
+
+class Standing:
+    """Sees what the pruner of each arm is told, and says what it makes of it. Another pruner has nothing to say."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        self._metric = METRICS[sweep.search.metric]
+        ladders = {arm.name: sweep.pruner.ladder(sweep.training.epochs) for _, arm in sweep.with_copy}
+        self._ladders: dict[str, Ladder] = {arm: ladder for arm, ladder in ladders.items() if ladder is not None}
+        self._scores: dict[Cell, list[float]] = {}
+        self._found: dict[str, dict[tuple[str, int], Rung]] = {}  # by arm, until a trial of it ends
+
+    def watch(self, cell: Cell, event: str, row: Plain) -> None:
+        """Take one event, replayed or new."""
+        if cell.phase != "search" or not self._ladders:
+            return
+        if event == "epoch":
+            epoch, mine = Epoch.from_plain(row["epoch"]), self._scores.setdefault(cell, [])
+            mine.append(self._metric.score(epoch.on_validation(self._metric)))
+            self._ladders[cell.arm].take(cell.number, epoch, mine[epoch.kept - 1])
+        elif event == "ended":
+            self._scores.pop(cell, None)
+            self._found.pop(cell.arm, None)
+            if "spared" in row:  # the pruner would have ended it, and heard no more of it
+                self._ladders[cell.arm].forget(cell.number)
+
+    def words(self) -> str:
+        """Say which rungs are not used although enough trials have ended; empty where there are none."""
+        for arm, ladder in self._ladders.items():
+            if arm not in self._found:
+                self._found[arm] = {(arm, rung): ladder.rung(rung) for rung in ladder.rungs}
+        return unused({place: self._found[arm][place] for arm in self._ladders for place in self._found[arm]})

@@ -46,7 +46,7 @@ def init(
     folder: Annotated[Path, typer.Argument(help="where to write the sweep files", show_default=False)],
 ) -> None:
     """Write the sweep files that ship with regtune into a folder; existing files are left alone."""
-    from regtune.cli.shipped import sweep_files
+    from regtune.cli.sweeps import sweep_files
 
     folder.mkdir(parents=True, exist_ok=True)
     for file in sweep_files():

@@ -22,6 +22,7 @@ from regtune.cli.options import (
     Reuse,
     SweepFile,
 )
+from regtune.core.version import PACKAGE
 
 if TYPE_CHECKING:
     from regtune.data import Place
@@ -193,3 +194,10 @@ def _interruptible() -> Iterator[None]:
             text = "regtune: interrupted; what is finished is kept, the same command goes on from there"
             print(text, file=sys.stderr)
             raise typer.Exit(143 if terminated() else 130) from error
+
+
+def sweep_files() -> list[Path]:
+    """Return the shipped sweep files, from the wheel or from the checkout."""
+    # The build puts `sweeps/` into the package; an editable install sees it beside the package.
+    folder = PACKAGE / "sweeps" if (PACKAGE / "sweeps").is_dir() else PACKAGE.parent / "sweeps"
+    return sorted(folder.glob("*.toml"))

@@ -7,6 +7,7 @@ builds Optuna's distributions, prints the catalogue and names the setting at whi
 from __future__ import annotations
 
 import dataclasses
+import re
 import sys
 import types
 import typing
@@ -16,7 +17,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from regtune.core.errors import Refused, nearest, shown
-from regtune.core.interval import Interval
 from regtune.core.records import ONE_OF, SWITCH
 
 if TYPE_CHECKING:
@@ -188,3 +188,31 @@ def plain_settings(value: Any) -> dict[str, Any]:
     """Return the knobs of a configured dataclass value in strict-JSON form, without late ones at their default."""
     given = ((k, getattr(value, k.name)) for k in knobs(type(value)).values())
     return {k.name: k.plain(now) for k, now in given if not k.late or now != k.default}
+
+
+_INTERVAL = re.compile(r"^([\[(])\s*([^,\s]+)\s*,\s*([^,\s]+)\s*([\])])$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """A range of numbers, written as in mathematics: `[0, 1)`."""
+
+    text: str
+    low: float
+    high: float
+    low_open: bool
+    high_open: bool
+
+    @classmethod
+    def parse(cls, text: str) -> Interval:
+        """Read `[0, 1)`; raises ValueError for anything else."""
+        match = _INTERVAL.match(text)
+        if match is None:
+            raise ValueError(f"an interval is written like [0, 1), given {text!r}")
+        left, low, high, right = match.groups()
+        return cls(text=text, low=float(low), high=float(high), low_open=left == "(", high_open=right == ")")
+
+    def __contains__(self, value: float) -> bool:
+        above = value > self.low if self.low_open else value >= self.low
+        below = value < self.high if self.high_open else value <= self.high
+        return above and below

@@ -6,10 +6,13 @@ import sys
 import sysconfig
 import traceback
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import FrameType, TracebackType
 
+from regtune.core.errors import Refused
+from regtune.core.signals import Interrupted, sigint_marked
 from regtune.core.version import PACKAGE
 
 INSTALLED = ("site-packages", "dist-packages")
@@ -63,3 +66,22 @@ def _short(file: str) -> str:
     path = Path(file)
     roots = [root for entry in sys.path if (root := Path(entry).absolute()) in path.parents]
     return str(path.relative_to(max(roots, key=lambda root: len(root.parts)))) if roots else path.name
+
+
+@contextmanager
+def own_errors(where: str) -> Iterator[None]:
+    """Raise Refused for what the user's code raises in the block, KeyboardInterrupt and SystemExit included.
+
+    What is refused already, Ctrl-C, a lack of memory, and faults of regtune, with no frame of the user's, pass through.
+    """
+    try:
+        with sigint_marked():
+            yield
+    except (Refused, Interrupted, MemoryError):
+        raise
+    except BaseException as error:
+        place = place_of(error)
+        if not place:
+            raise
+        said = " ".join(str(error).split())[:300]
+        raise Refused(f"{where}: {type(error).__name__}{f': {said}' if said else ''} ({place})") from error

@@ -39,7 +39,7 @@ of a sweep, with `[search] stream` in place of its name where there is one.
     samplers/paired.py               stream                                 knobs that arms share, by Sobol points
     samplers/qmc.py                  stream/ARM                             knobs, by Sobol points
     samplers/grid.py                 stream/ARM                             the order of the grid
-    core/control.py                  control/[REPEAT/]ARM/NUMBER            trials that no pruner ends
+    core/selection.py                control/[REPEAT/]ARM/NUMBER            trials that no pruner ends
     core/resampling.py               stream | stream/copy                   searches drawn again
     Of tables and figures: 0
     statistics/intervals.py          0                                      bootstrap

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -155,3 +156,13 @@ def outdated(cells: Mapping[Cell, Plain], chosen: Mapping[str, Plain], off: Coll
     return [
         cell for cell, entry in confirmed if cell.arm in off or entry["params"] != chosen.get(cell.arm, entry["params"])
     ]
+
+
+def controlled(arm: str, number: int, share: float, repeat: int = 1) -> bool:
+    """Return whether the pruner has no say over a trial: by its name alone, so that every replay agrees.
+
+    Trials of another repeat of the sweep have other names.
+    """
+    whose = arm if repeat == 1 else f"{repeat}/{arm}"
+    digest = hashlib.sha256(f"control/{whose}/{number}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") < share * 2**64

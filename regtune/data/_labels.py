@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regtune.core.errors import Refused, nearest, shown
-from regtune.data._finite import check_finite
 
 Array = NDArray[Any]
 _EXACT = 2**53  # above it floats skip whole numbers
@@ -133,3 +132,16 @@ def _hot(rows: Array, name: str, where: str) -> NDArray[np.int64]:
         )
     numbers: NDArray[np.int64] = rows.argmax(1).astype(np.int64)
     return numbers
+
+
+def check_finite(values: NDArray[Any], name: str, where: str) -> None:
+    """Raise Refused for NaN or infinity in an array of floats of that name."""
+    broken = ~np.isfinite(values)
+    if not broken.any():
+        return
+    first = np.unravel_index(int(broken.argmax()), values.shape)
+    raise Refused(
+        f"{where}: expected {name} without NaN and infinity, given {int(broken.sum())} of {values.size} values that "
+        f"are, the first {float(values[first])} at {name}[{', '.join(str(int(place)) for place in first)}]; "
+        f"mend them or leave these examples out"
+    )

@@ -15,8 +15,7 @@ from torch import Tensor
 
 from regtune.core.errors import Refused
 from regtune.data._examples import Examples
-from regtune.data._finite import check_finite
-from regtune.data._labels import read_labels
+from regtune.data._labels import check_finite, read_labels
 from regtune.data._location import Place
 from regtune.data._on_disk import Own
 from regtune.data._splits import Pool

@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from regtune.core.errors import Refused
 from regtune.core.metric import CLASSWISE
-from regtune.core.own_errors import own_errors
+from regtune.core.own_code import own_errors
 from regtune.core.records import SWITCH, Plain
 from regtune.core.search_space import KnobPath, of_owner
 from regtune.data import Dataset, Place, Pool, Splits, dark, pixels, repeated, unequal, untested

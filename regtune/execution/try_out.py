@@ -10,7 +10,7 @@ from typing import Any
 
 from regtune.core.errors import Refused, nearest, shown
 from regtune.core.knobs import Knob
-from regtune.core.own_errors import own_errors
+from regtune.core.own_code import own_errors
 from regtune.core.records import Epoch, Trial
 from regtune.core.search_space import KnobPath
 from regtune.core.signals import Interrupted, sigint_marked

@@ -13,9 +13,9 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from regtune.core.control import controlled
 from regtune.core.metric import ACCURACY, METRICS
 from regtune.core.records import Cell, Epoch, Outcome
+from regtune.core.selection import controlled
 from regtune.samplers import SAMPLERS, Question, as_worst, frozen, is_bad
 from regtune.search.scheduler import Asked, Decision
 from regtune.sweep.arms import Arm

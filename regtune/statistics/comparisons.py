@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from regtune.core.metric import Direction
 from regtune.statistics.intervals import constant, half_width, mean_of, sd_of
-from regtune.statistics.paired import Preference, preference
+from regtune.statistics.paired import Preference, Scores, against, preference
 from regtune.statistics.power import further_seeds
 
 Verdict = Literal["better", "worse", "unresolved", "off is as good"]
@@ -155,3 +156,30 @@ def holm(ps: Mapping[Key, float]) -> dict[Key, float]:
         return {}
     adjusted = multipletests([1.0 if math.isnan(p) else p for p in ps.values()], method="holm")[1]
     return {key: math.nan if math.isnan(p) else float(a) for (key, p), a in zip(ps.items(), adjusted, strict=True)}
+
+
+def compare_with(
+    scores: Scores,
+    baseline: str,
+    *,
+    better: Direction,
+    level: float = 0.95,
+    beyond: Mapping[str, float] | None = None,
+) -> dict[str, Comparison]:
+    """Compare each other arm with the baseline over the seeds that both have, all arms one family at `level`.
+
+    Everything is as `comparisons.compare` has it. Differences are arm - baseline in the unit of the score either way:
+    where less is better, an arm is "better" if its interval lies below 0. `Comparison.better` is the share of seeds
+    on which the arm was better. `beyond` is as in `comparisons.compare`, by arm.
+    """
+    differences = against(scores, baseline)
+    if better == "higher":
+        return compare(differences, level=level, beyond=beyond)
+    gains = {arm: [-value for value in values] for arm, values in differences.items()}
+    return {arm: turned(found) for arm, found in compare(gains, level=level, beyond=beyond).items()}
+
+
+def turned(gain: Comparison) -> Comparison:
+    """Return what is said of a gain as it is said of the difference, which is minus the gain."""
+    # 0 - x and not -x: an end cut at 0 must not become -0, which prints with a sign.
+    return replace(gain, mean=0.0 - gain.mean, low=0.0 - gain.high, high=0.0 - gain.low)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from regtune.core.errors import Refused, nearest, shown
 from regtune.core.knobs import OFF, knobs, plain_settings, read_settings
 from regtune.core.metric import CLASSWISE
-from regtune.core.own_errors import own_errors
+from regtune.core.own_code import own_errors
 from regtune.core.records import FIRST, Plain, Trial
 from regtune.core.registry import Shelf
 from regtune.core.search_space import OPTIMIZER, KnobPath

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from regtune.core.errors import Refused, nearest, shown
 from regtune.core.knobs import knobs, read_settings
-from regtune.core.own_errors import own_errors
+from regtune.core.own_code import own_errors
 from regtune.pruners import PRUNERS, Pruner
 from regtune.sweep.schema import Search
 

@@ -8,13 +8,12 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from regtune.core.distributions import choices_of
 from regtune.core.errors import Refused, nearest, shown
 from regtune.core.knobs import Knob
 from regtune.core.records import Plain
-from regtune.sweep.stretch import stretched
 
 ENDS = ("low", "high", "log", "step")
 MOST_STEPS = 1e6
@@ -99,3 +98,28 @@ def _divides(k: Knob, step: object, low: float, high: float) -> bool:
         return False
     # In decimals, as Optuna does it: where its remainder is not 0 it would move the end of the range.
     return (Decimal(str(high)) - Decimal(str(low))) % Decimal(str(step)) == 0
+
+
+def stretched(k: Knob, epochs: int, beside: Mapping[str, Any]) -> BaseDistribution | None:
+    """Return the default range of a knob in a budget of so many epochs.
+
+    With `k.stretch` its ends are in proportion to the budget, those that are declared at the epochs that it names; the
+    low end is never below the declared one, since what is too few epochs to tell anything is so in a short training
+    too. One of what the knob counts is as many epochs as the knob says that it names, at most, by `beside`: the values
+    or ranges of the other knobs.
+    """
+    space = k.space
+    if k.stretch is None or not isinstance(space, IntDistribution):
+        return space
+    declared, length = k.stretch
+    counted = epochs / _longest(beside[length])
+    low, high = (round(end * counted / declared) for end in (space.low, space.high))
+    low = max(low, space.low)
+    return IntDistribution(low, max(high, low + 1))
+
+
+def _longest(value: Any) -> int:
+    """Return a fixed whole number, or the largest that is searched."""
+    if isinstance(value, CategoricalDistribution):
+        return max(int(choice) for choice in value.choices if choice is not None)
+    return int(getattr(value, "high", value))

@@ -17,7 +17,7 @@ from regtune.reports.tables.rows import fewer
 from regtune.reports.text import interval
 from regtune.results.loader import Results
 from regtune.statistics import Comparison
-from regtune.statistics.directions import compare_with
+from regtune.statistics.comparisons import compare_with
 from regtune.statistics.search_variance import mean_known
 
 FALSE = "That is a false verdict; by design 5 % of all sweeps have one."
