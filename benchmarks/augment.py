@@ -24,7 +24,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from regtune.core.rng import Noise
+from regtune.core.rng import Rng
 from regtune.regularizers import RandAugment, Step
 from regtune.storage.environment import describe
 
@@ -55,7 +55,7 @@ def ours(*, alone: bool) -> Callable[[], int]:
     def batch() -> int:
         at = next(number)
         seed, step = (1, at) if alone else (torch.tensor(1), torch.tensor(at))  # tensors: as in a lane, dense
-        method.augment(x, y, Step(noise=Noise(seed=seed, step=step), progress=0.0, learning_rate=0.1))
+        method.augment(x, y, Step(noise=Rng(seed=seed, step=step), progress=0.0, learning_rate=0.1))
         return BATCH
 
     return batch

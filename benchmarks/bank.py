@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from regtune.core.halving import Score, Selection, place
+from regtune.core.halving import Score, Selection, join_number
 from regtune.core.metric import METRICS
 from regtune.core.neighbours import neighbours
 from regtune.core.resampling import SEEDS, draws, pairs, rivals
@@ -76,7 +76,7 @@ def sweep(
         scores = [(n, bank.score(c, seed)) for n, c, seed in once if not math.isnan(bank.accuracy[c, seed])]
         searched[arm] = sorted(scores, key=lambda each: rank(each[1].value or 0.0, each[1].loss, each[0]))
         selected[arm] = {
-            place(n, k): bank.score(c, drawn[arm][k]) for n, c in enumerate(tried[arm]) for k in range(SELECT)
+            join_number(n, k): bank.score(c, drawn[arm][k]) for n, c in enumerate(tried[arm]) for k in range(SELECT)
         }
     scored = Scored(
         searched=searched,

@@ -25,7 +25,7 @@ from optuna.distributions import BaseDistribution
 
 from regtune.core.errors import Refused
 from regtune.core.knobs import knobs, plain_settings
-from regtune.core.records import Plain, Trial
+from regtune.core.records import Json, Trial
 from regtune.data import Splits
 from regtune.optimizers import SGD
 from regtune.regularizers import REGULARIZERS
@@ -58,8 +58,8 @@ class Setting:
     """A network and its data."""
 
     name: str
-    data: Plain
-    network: Plain
+    data: Json
+    network: Json
 
 
 SETTINGS = (
@@ -82,7 +82,7 @@ class Case:
 
     method: str
     at: str
-    row: Plain
+    row: Json
     value: float | None = None
 
 
@@ -101,7 +101,7 @@ def spaces(method: str, epochs: int) -> dict[str, BaseDistribution]:
     return read_searched(knobs(REGULARIZERS.all()[method]), {}, method, epochs=epochs)[1]
 
 
-def trial(setting: Setting, epochs: int, seed: int, rate: float, recipe: Sequence[Plain]) -> Trial:
+def trial(setting: Setting, epochs: int, seed: int, rate: float, recipe: Sequence[Json]) -> Trial:
     """Return one trial."""
     return Trial(
         data=setting.data,

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats.qmc import Sobol
 
-from regtune.core.halving import Score, Selection, place
+from regtune.core.halving import Score, Selection, join_number
 from regtune.core.neighbours import neighbours
 from regtune.core.resampling import draws, pairs
 from regtune.core.selection import Scored, choose
@@ -65,7 +65,7 @@ def searched(curve: Curve, trials: int, noise: float, seed: int) -> tuple[float,
     for name, true in truth.items():
         scores = [(k, seen(true[k], shared[k])) for k in range(trials)]
         first[name] = sorted(scores, key=lambda each: -(each[1].value or 0.0))
-        selected[name] = {place(k, s): seen(true[k], later[s]) for k in range(trials) for s in range(SEEDS)}
+        selected[name] = {join_number(k, s): seen(true[k], later[s]) for k in range(trials) for s in range(SEEDS)}
     terms = Selection(candidates=4, most=8, seeds=SEEDS, examples=EXAMPLES)
     scored = Scored(searched=first, selected=selected, selection=terms, can_be_off=[])
     near = replace(scored, near=neighbours({k: {"learning_rate": float(points[k, 0])} for k in range(trials)}))

@@ -24,11 +24,11 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from regtune import Trial
-from regtune.data import Place
+from regtune.data import DataLocation
 from regtune.training.build import load_data
 from regtune.training.lane import Lane
 from regtune.training.process import prepare_process
-from regtune.training.step_timer import Clock
+from regtune.training.step_timer import StepTimer
 
 THREADS, BATCH = 2, 128
 
@@ -49,7 +49,7 @@ class Pictures(Dataset[tuple[Tensor, Tensor]]):
         return self.transform(self.pictures[place]), self.labels[place]
 
 
-def compare(name: str, trial: Trial, place: Place, net: nn.Module, augment: list[nn.Module], rounds: int) -> str:
+def compare(name: str, trial: Trial, place: DataLocation, net: nn.Module, augment: list[nn.Module], rounds: int) -> str:
     """Return a row of the table."""
     prepare_process(THREADS)
     lane = Lane((trial,), data=load_data(trial, place))
@@ -70,7 +70,7 @@ def compare(name: str, trial: Trial, place: Place, net: nn.Module, augment: list
 
     def ours() -> None:
         number = next(epoch)
-        lane._pass(number, lane.course.moments(number), Clock(lane.program.device))
+        lane._pass(number, lane.update_plan.moments(number), StepTimer(lane.train_step.device))
 
     def theirs() -> None:
         plain.train(net, optimizer, loader)
@@ -105,7 +105,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
-    place = Place(root=arguments.data, download=False)
+    place = DataLocation(root=arguments.data, download=False)
     print("| epoch | pictures | regtune, s | DataLoader script, s | times as fast |")
     print("|---|---:|---:|---:|---:|")
     mnist = trial({"name": "mnist"}, {"name": "mlp", "widths": [128, 128]}, [])

@@ -21,12 +21,12 @@ from regtune.analysis.scores import scores
 from regtune.core.errors import Refused
 from regtune.core.records import Epoch
 from regtune.data import Pool, Splits
-from regtune.execution.attempt import Pace, Report
-from regtune.execution.controller import Phase
+from regtune.execution.attempt import Report, ReportPlan
+from regtune.execution.controller import PhaseController
 from regtune.execution.run import Launch, run
 from regtune.execution.turns import Task
 from regtune.results.loader import load
-from regtune.storage.environment import where
+from regtune.storage.environment import location
 from regtune.sweep.sweep import Sweep
 from regtune.training.assembly import common
 from regtune.training.build import split_data
@@ -51,8 +51,8 @@ def by_lanes(sweep: Sweep, width: int = WIDTH) -> Launch:
     if sweep.confirm.retrain != "none":
         raise Refused(f"lanes: expected confirm.retrain 'none', given {sweep.confirm.retrain!r}")
 
-    def launch(phase: Phase, data: Splits | Pool, pace: Pace) -> None:
-        here, known = where(), dict[str, Splits]()
+    def launch(phase: PhaseController, data: Splits | Pool, pace: ReportPlan) -> None:
+        here, known = location(), dict[str, Splits]()
         while tasks := _asked(phase):
             for lane in _lanes(tasks, width, own_splits=isinstance(data, Pool)):
                 ends = _trained(lane, data if isinstance(data, Splits) else _splits(lane, data, known))
@@ -63,7 +63,7 @@ def by_lanes(sweep: Sweep, width: int = WIDTH) -> Launch:
     return launch
 
 
-def _asked(phase: Phase) -> list[Task]:
+def _asked(phase: PhaseController) -> list[Task]:
     """Return the trials that are handed out before any of them has ended."""
     return list(itertools.islice(iter(phase.ask, None), ASKED))
 

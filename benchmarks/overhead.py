@@ -29,17 +29,17 @@ from pathlib import Path
 import ray
 from ray import tune
 
-from regtune.core.records import Epoch, Outcome, Plain
+from regtune.core.records import Epoch, Json, Outcome
 from regtune.execution.attempt import Report
-from regtune.execution.controller import Phase
-from regtune.execution.preflight import examine
+from regtune.execution.controller import PhaseController
+from regtune.execution.preflight import preflight
 from regtune.execution.ray.connect import SETTINGS
 from regtune.execution.ray.env_vars import environment
 from regtune.execution.ray.tune import run_on_ray
-from regtune.execution.ray.worker import packed
+from regtune.execution.ray.worker import encode_report
 from regtune.execution.run import pace_of
-from regtune.search.search import SearchBoard
-from regtune.storage.environment import describe, where
+from regtune.search.search import SearchScheduler
+from regtune.storage.environment import describe, location
 from regtune.storage.log import Log
 from regtune.sweep.sweep import Sweep
 
@@ -56,9 +56,9 @@ confirm = { seeds = 0 }
 """
 
 
-def stand_in(config: Plain, shipment: object, pace: object, late: bool) -> None:
+def stand_in(config: Json, shared_data: object, pace: object, late: bool) -> None:
     """Sleep and report, in place of `worker.work`."""
-    here = where() | {"node": ray.get_runtime_context().get_node_id()}
+    here = location() | {"node": ray.get_runtime_context().get_node_id()}
     # The last digits of the seed make the scores of trials differ; nothing here is trained.
     score, begun = json.loads(config["trial"])["seed"] % 97 / 97, time.monotonic()
     metrics = {"train_accuracy": score, "train_loss": 1 - score, "val_accuracy": score, "val_loss": 1 - score}
@@ -73,7 +73,7 @@ def stand_in(config: Plain, shipment: object, pace: object, late: bool) -> None:
             seconds=SECONDS,
             outcome=Outcome(status="ok", kept=number, metrics=metrics) if number == REPORTS else None,
         )
-        tune.report(packed(Report(epochs=(epoch,)), here))
+        tune.report(encode_report(Report(epochs=(epoch,)), here))
 
 
 def megabytes() -> float:
@@ -88,7 +88,7 @@ class Watch:
     def __init__(self) -> None:
         self.ended, self.memory, self.times = 0, dict[int, float](), dict[int, float]()
 
-    def __call__(self, event: str, row: Plain) -> None:
+    def __call__(self, event: str, row: Json) -> None:
         """Take a row of the log."""
         if event == "ended":
             self.ended += 1
@@ -101,7 +101,7 @@ def replayed(sweep: Sweep, path: Path) -> float:
     """Return how many seconds a new driver needs to know what the log says."""
     begun = time.perf_counter()
     with Log(path) as log:
-        phase = Phase(board=SearchBoard(sweep), log=log, retries=0)
+        phase = PhaseController(board=SearchScheduler(sweep), log=log, retries=0)
     if not phase.done:
         raise RuntimeError(f"{len(phase.ended)} trials of the log have ended")
     return time.perf_counter() - begun
@@ -133,7 +133,7 @@ def main() -> None:
         file, text = Path(name) / "overhead.toml", SWEEP.replace("REPORTS", str(REPORTS))
         file.write_text(text.replace("COUNT", str(given.trials // 2)).replace("SAMPLER", given.sampler))
         sweep, path = Sweep.read(file), Path(name) / "log.jsonl"
-        _, splits = examine(sweep, None)
+        _, splits = preflight(sweep, None)
         ray.init(
             address="local",
             num_cpus=SLOTS,
@@ -144,7 +144,7 @@ def main() -> None:
         )
         try:
             with Log(path) as log:
-                phase = Phase(board=SearchBoard(sweep), log=log, watch=watch, retries=0)
+                phase = PhaseController(board=SearchScheduler(sweep), log=log, watch=watch, retries=0)
                 before, begun, busy = megabytes(), time.perf_counter(), time.process_time()
                 trainable = functools.partial(stand_in, late=given.late)
                 if given.profile:

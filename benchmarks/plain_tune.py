@@ -57,11 +57,11 @@ def trainable(config: dict[str, float], data: tuple[Tensor, Tensor, Tensor, Tens
 def plain(count: int, folder: Path) -> None:
     """Tune learning rate and dropout with `count` trials; Tune writes to folder/plain."""
     # In the workers this import would be a burden. Here, next to those of torch, ray and sklearn, it costs 0.2 s.
-    from regtune.data import Place
+    from regtune.data import DataLocation
     from regtune.data.digits import Digits
 
     digits = Digits(train=200, validation=397)
-    splits = digits.split(digits.pool(Place()))
+    splits = digits.split(digits.pool(DataLocation()))
     data = (splits.train.images, splits.train.labels, splits.validation.images, splits.validation.labels)
     asha = ASHAScheduler(max_t=30, grace_period=6, reduction_factor=3)
     tune.Tuner(

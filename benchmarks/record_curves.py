@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from regtune.core.records import Trial
-from regtune.search.search import SearchBoard
+from regtune.search.search import SearchScheduler
 from regtune.sweep.sweep import Sweep
 from regtune.training.build import load_data
 from regtune.training.trainer import train
@@ -55,7 +55,7 @@ def trials() -> Iterator[Trial]:
     with tempfile.TemporaryDirectory(prefix="regtune-curves-") as folder:
         file = Path(folder) / "curves.toml"
         file.write_text(SWEEP, encoding="utf-8")
-        board = SearchBoard(Sweep.read(file))
+        board = SearchScheduler(Sweep.read(file))
     while (asked := board.ask()) is not None:
         yield asked.trial
 

@@ -25,8 +25,8 @@ import pandas as pd
 from lanes import by_lanes
 from replicas import false_verdicts, summary
 
-from regtune.analysis.over_searches import over_searches
-from regtune.analysis.repeats import repeated
+from regtune.analysis.repeat_scores import repeat_scores
+from regtune.analysis.repeats import counted_repeats
 from regtune.analysis.scores import scores
 from regtune.core.errors import Refused
 from regtune.execution.local import run_here
@@ -44,7 +44,7 @@ def verdicts_of(folder: Path) -> pd.DataFrame:
     table has none.
     """
     repeats = repeats_in(folder)
-    table = over_searches(repeats)
+    table = repeat_scores(repeats)
     table = scores(repeats[0]) if table is None else table
     return table.iloc[1:].rename(columns=COLUMNS)[["arm", "verdict", "difference", "low", "high"]]
 
@@ -53,7 +53,7 @@ def is_over(folder: Path, repeats: int) -> bool:
     """Return whether all repeats of a sweep are there and none of them has open trials."""
     if not (folder / "log.jsonl").is_file():
         return False
-    return len(repeated(repeats_in(folder)).counted) >= repeats
+    return len(counted_repeats(repeats_in(folder)).counted) >= repeats
 
 
 def nth(sweep: Sweep, seed: int) -> Sweep:

@@ -22,9 +22,9 @@ import ray
 from tabulate import tabulate
 
 from regtune.core.records import Trial
-from regtune.data import Examples, Place, Pool, Splits
+from regtune.data import DataLocation, Examples, Pool, Splits
 from regtune.data.fashion_mnist import FashionMnist
-from regtune.execution.ray.transfer import Shipment
+from regtune.execution.ray.transfer import SharedData
 from regtune.training.trainer import train
 
 WORKERS = 8
@@ -50,18 +50,18 @@ def sizes() -> Sizes:
 class Worker:
     """A process that trains one epoch and then keeps what it has."""
 
-    def train(self, number: int, shipment: Shipment | None, *, copy: bool) -> None:
+    def train(self, number: int, shared_data: SharedData | None, *, copy: bool) -> None:
         """Train on the shipment's data; without one, on a few made-up pictures."""
-        name = {"name": "synthetic"} if shipment is None else {"name": "fashion_mnist", "split_seed": number}
+        name = {"name": "synthetic"} if shared_data is None else {"name": "fashion_mnist", "split_seed": number}
         trial = Trial(
             data=name,
             network={"name": "mlp", "widths": [64]},
             optimizer={"name": "sgd", "learning_rate": 0.03},
             epochs=2,
-            batch=50 if shipment is None else 500,
+            batch=50 if shared_data is None else 500,
             seed=number,
         )
-        self.data = shipment.unpack() if shipment is not None else None
+        self.data = shared_data.unpack() if shared_data is not None else None
         if copy:
             self.data = copied(self.data)
         self.epochs = train(trial, data=self.data)
@@ -81,11 +81,11 @@ def copied(data: Splits | Pool | None) -> Splits | Pool | None:
     return Splits(train=whole, validation=rest, test=data.test, classes=data.classes)
 
 
-def measured(shipment: Shipment | None, *, copy: bool = False) -> list[float]:
+def measured(shared_data: SharedData | None, *, copy: bool = False) -> list[float]:
     """Return the sums over the workers: resident, proportional, shared, own."""
     remote: Any = ray.remote(num_cpus=1)(Worker)
     workers = [remote.remote() for _ in range(WORKERS)]
-    handed = ray.put(shipment)
+    handed = ray.put(shared_data)
     ray.get([worker.train.remote(number, handed, copy=copy) for number, worker in enumerate(workers)])
     time.sleep(1)
     found = ray.get([worker.sizes.remote() for worker in workers])
@@ -98,17 +98,17 @@ def main() -> None:
     """Measure four ways and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=os.environ.get("REGTUNE_DATA"), help="folder with FashionMNIST")
-    value, place = FashionMnist(), Place(root=parser.parse_args().data)
+    value, place = FashionMnist(), DataLocation(root=parser.parse_args().data)
     pool = value.pool(place)
     splits = value.split(pool)
     seen = splits.without_test()
     ray.init(address="local", num_cpus=WORKERS, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     rows = {
         "no data": measured(None),
-        "search: one split": measured(Shipment.pack(seen)),
-        "confirm: one split": measured(Shipment.pack(splits)),
-        "confirm: fresh splits": measured(Shipment.pack(pool)),
-        "a copy in each worker": measured(Shipment.pack(seen), copy=True),
+        "search: one split": measured(SharedData.pack(seen)),
+        "confirm: one split": measured(SharedData.pack(splits)),
+        "confirm: fresh splits": measured(SharedData.pack(pool)),
+        "a copy in each worker": measured(SharedData.pack(seen), copy=True),
     }
     ray.shutdown()
     mb = pool.train.source.nbytes / 2**20

@@ -23,7 +23,7 @@ from regtune import Trial
 from regtune.data import Examples, Splits
 from regtune.training.lane import Lane
 from regtune.training.process import prepare_process
-from regtune.training.train_step import Moment
+from regtune.training.train_step import Update
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +84,8 @@ def measure(case: Case, *, device: str, threads: int, rounds: int, steps: int) -
 
     def ours() -> None:
         for number, (x, y) in enumerate(chosen):
-            moment = Moment(step=number, progress=0.1)
-            lane.state = lane.program.step(lane.state, lane.knobs, 0, moment, x, one_hot[y]).state
+            moment = Update(step=number, progress=0.1)
+            lane.state = lane.train_step.step(lane.state, lane.knobs, 0, moment, x, one_hot[y]).state
 
     def theirs() -> None:
         plain.train(net, optimizer, chosen)

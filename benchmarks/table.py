@@ -24,8 +24,8 @@ from pathlib import Path
 
 import numpy as np
 
-from regtune.core.bitset import packed
-from regtune.core.records import Epoch, Outcome, Plain, Trial
+from regtune.core.bitset import pack_bits
+from regtune.core.records import Epoch, Json, Outcome, Trial
 from regtune.storage.environment import describe
 from regtune.storage.log import sealed
 
@@ -43,7 +43,7 @@ TRIAL = Trial(
 )
 
 
-def rows(trials: int, epochs: int) -> Iterator[Plain]:
+def rows(trials: int, epochs: int) -> Iterator[Json]:
     """Yield the rows of a sweep of so many trials, all of which train to the end."""
     draws = random.Random(0)  # noqa: S311 - made-up numbers, no secrets
     confirmed = min(CONFIRMED, trials // ARMS // 2)
@@ -80,7 +80,7 @@ def _epochs(draws: random.Random, count: int, phase: str) -> Iterator[Epoch]:
             outcome = Outcome(status="ok", kept=number, metrics=metrics)
             if phase == "confirm":
                 right = np.frombuffer(draws.randbytes(EXAMPLES), np.uint8) < 200
-                outcome = dataclasses.replace(outcome, test_right=packed(right))
+                outcome = dataclasses.replace(outcome, test_right=pack_bits(right))
         yield Epoch(
             number=number,
             objective=draws.random(),

@@ -20,7 +20,7 @@ from unittest import mock
 from rich.console import Console
 
 from regtune.cli.progress import Progress
-from regtune.core.records import Plain
+from regtune.core.records import Json
 from regtune.reports.figures.catalog import drawn
 from regtune.reports.page.report import page
 from regtune.results.loader import load
@@ -36,7 +36,7 @@ LINES = 90  # pixels of the caption below the table
 FONTS = re.compile(r"@font-face \{.*?\}", flags=re.DOTALL)  # rich's are fetched from elsewhere; ours are on the machine
 
 
-def display(sweep: Sweep, rows: list[Plain], command: str) -> str:
+def display(sweep: Sweep, rows: list[Json], command: str) -> str:
     """Return the live display as SVG, as it was when the last of these rows came."""
     timed = [(row["time"], {key: value for key, value in row.items() if key != "time"}) for row in rows]
     with mock.patch.object(time, "monotonic") as clock:

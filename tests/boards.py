@@ -5,26 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from regtune.core.records import Cell, Outcome, Phase, Plain
-from regtune.search.scheduler import Asked, Listed
+from regtune.core.records import Json, Outcome, PhaseName, TrialKey
+from regtune.search.scheduler import PlannedScheduler, Suggestion
 from tests.conftest import small_trial
 
 
-class Twins(Listed):
+class Twins(PlannedScheduler):
     """Two arms, a and b, that hold the same trials of a phase, `count` of them; `changes` are of these trials."""
 
-    def __init__(self, phase: Phase = "search", count: int = 2, **changes: Any) -> None:
+    def __init__(self, phase: PhaseName = "search", count: int = 2, **changes: Any) -> None:
         super().__init__()
         self._changes = changes
-        self.plan(Cell(arm, phase, n) for n in range(count) for arm in ("a", "b"))
+        self.plan(TrialKey(arm, phase, n) for n in range(count) for arm in ("a", "b"))
 
-    def at(self, cell: Cell) -> Asked:
-        return Asked(cell, small_trial(seed=cell.number, **self._changes), {})
+    def at(self, cell: TrialKey) -> Suggestion:
+        return Suggestion(cell, small_trial(seed=cell.number, **self._changes), {})
 
-    def knows(self, cell: Cell) -> bool:
+    def knows(self, cell: TrialKey) -> bool:
         return self.has(cell)
 
-    def end(self, cell: Cell, outcome: Outcome) -> None:
+    def end(self, cell: TrialKey, outcome: Outcome) -> None:
         pass
 
 
@@ -33,7 +33,7 @@ class Rows:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.rows: list[Plain] = []
+        self.rows: list[Json] = []
 
-    def append(self, event: str, fields: Plain) -> None:
+    def append(self, event: str, fields: Json) -> None:
         self.rows.append({"event": event, "time": 0.0, **fields})

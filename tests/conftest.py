@@ -18,10 +18,10 @@ from optuna.trial import FrozenTrial
 from xdist.remote import Producer
 
 from regtune.core.knobs import knobs, plain_settings
-from regtune.core.records import Plain, Trial
+from regtune.core.records import Json, Trial
 from regtune.core.search_space import Condition
 from regtune.core.state import Tensors
-from regtune.data import Place, Splits
+from regtune.data import DataLocation, Splits
 from regtune.optimizers import OPTIMIZERS
 from regtune.regularizers import REGULARIZERS, Regularizer
 from regtune.samplers import SAMPLERS, Question
@@ -84,11 +84,11 @@ def searched(name: str, end: str = "low") -> Regularizer:
     return cls(**{k.name: getattr(k.space, end) for k in knobs(cls).values() if k.space is not None})
 
 
-def row(name: str, method: Regularizer) -> Plain:
+def row(name: str, method: Regularizer) -> Json:
     return {"name": name, **plain_settings(method)}
 
 
-def small_trial(recipe: Sequence[Plain] = (), optimizer: str | Plain = "sgd", **changes: Any) -> Trial:
+def small_trial(recipe: Sequence[Json] = (), optimizer: str | Json = "sgd", **changes: Any) -> Trial:
     """Return a trial of a few milliseconds on made-up pictures."""
     if isinstance(optimizer, str):
         optimizer = {"name": optimizer, **plain_settings(OPTIMIZERS.find(optimizer, "optimizer")())}
@@ -116,7 +116,7 @@ def same(a: Tensors, b: Tensors) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-def write_log(path: Path, rows: Iterable[Plain]) -> None:
+def write_log(path: Path, rows: Iterable[Json]) -> None:
     """Write rows as a log has them, each with its checksum."""
     path.parent.mkdir(parents=True, exist_ok=True)
     seal, lines = 0, []
@@ -189,7 +189,7 @@ ASHA = SWEEP.replace("population = 1", 'pruner = "asha"\npopulation = 1')  # pru
 
 
 @pytest.fixture(scope="session")
-def real_data(tmp_path_factory: pytest.TempPathFactory) -> Place:
+def real_data(tmp_path_factory: pytest.TempPathFactory) -> DataLocation:
     """Return a place with links to the real data of this machine, so that caches are written into the test's folder."""
     beside = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
     source = Path(os.environ.get("REGTUNE_DATA") or beside)
@@ -198,7 +198,7 @@ def real_data(tmp_path_factory: pytest.TempPathFactory) -> Place:
     root = tmp_path_factory.mktemp("real")
     for path in source.iterdir():
         (root / path.name).symlink_to(path.resolve())
-    return Place(root=root)
+    return DataLocation(root=root)
 
 
 @pytest.fixture

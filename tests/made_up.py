@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from regtune.core.bitset import packed
+from regtune.core.bitset import pack_bits
 from regtune.core.header import SweepRecord
-from regtune.core.records import Plain
+from regtune.core.records import Json
 from regtune.results.loader import Results
 from tests.conftest import small_trial, write_log
 
@@ -24,17 +24,17 @@ def made_up_log(
     confirmed: Mapping[str, Sequence[float | None]],
     *,
     search: Sequence[str] = ("ok", "pruned", "failed"),
-    knobs: Mapping[str, Sequence[Plain]] | None = None,
+    knobs: Mapping[str, Sequence[Json]] | None = None,
     space: Mapping[str, str] | None = None,
     epochs: int = 4,
     name: str = "made-up",
     repeat: int = 1,
     examples: int = 0,
     stubborn: bool = False,
-    data: Plain | None = None,
+    data: Json | None = None,
     metrics: Mapping[str, Mapping[str, Sequence[float | None]]] | None = None,
     curves: Mapping[str, Sequence[tuple[float, float]]] | None = None,
-    terms: Mapping[str, Plain] | None = None,
+    terms: Mapping[str, Json] | None = None,
     searched: Mapping[str, Sequence[float]] | None = None,
 ) -> Path:
     """Write a log in which each arm has these confirmed scores (None: missing) and these ends of search trials.
@@ -56,14 +56,14 @@ def made_up_log(
         | {"trials": len(search)}
         for arm in confirmed
     }
-    usual: dict[str, Plain] = {
+    usual: dict[str, Json] = {
         "search": {"pruner": "asha", "grace": 0.2, "factor": 3.0},
         "confirm": {"seeds": seeds},
     }
     merged = {phase: mine | (terms or {}).get(phase, {}) for phase, mine in usual.items()}
     sweep = {"name": name, "seed": 0, "arms": arms, **merged}
     sweep |= {"seed": repeat - 1, "repeat": repeat} if repeat > 1 else {}
-    rows: list[Plain] = [{"event": "header", "sweep": sweep}]
+    rows: list[Json] = [{"event": "header", "sweep": sweep}]
     for arm, scores in confirmed.items():
         mine = (knobs or {}).get(arm) or [{RATE: 0.001 * 2**k} for k in range(len(search))]
         for number, status in enumerate(search):
@@ -92,7 +92,7 @@ def with_terms(results: Results, part: str = "confirm", **terms: Any) -> Results
     return replace(results, header=results.header | {"sweep": sweep}, sweep=SweepRecord.of(sweep))
 
 
-def _redraw(epochs: Sequence[Plain], curve: Sequence[tuple[float, float]]) -> None:
+def _redraw(epochs: Sequence[Json], curve: Sequence[tuple[float, float]]) -> None:
     for epoch, (train, validation) in zip(epochs, curve, strict=True):
         epoch |= {"train_accuracy": train, "val_accuracy": validation}
 
@@ -100,12 +100,12 @@ def _redraw(epochs: Sequence[Plain], curve: Sequence[tuple[float, float]]) -> No
 def _right(seed: list[int], score: float, examples: int) -> str:
     """Return as many right answers as the score says, at random places."""
     answers = np.arange(examples) < round(score * examples)
-    return packed(np.random.default_rng(seed).permutation(answers)) if examples else ""
+    return pack_bits(np.random.default_rng(seed).permutation(answers)) if examples else ""
 
 
-def _trial(cell: list[Any], params: Plain, status: str, length: int, score: float, **metrics: float) -> list[Plain]:
+def _trial(cell: list[Any], params: Json, status: str, length: int, score: float, **metrics: float) -> list[Json]:
     trial = small_trial(seed=cell[2], phase=cell[1])
-    rows: list[Plain] = [
+    rows: list[Json] = [
         {"event": "asked", "cell": cell, "id": trial.id, "trial": trial.plain(), "params": params},
         {"event": "started", "cell": cell},
     ]

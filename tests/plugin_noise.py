@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from regtune.core.knobs import knob
-from regtune.core.state import Number, State, Tensors
-from regtune.data import Dataset, Examples, Place, Pool, Splits
+from regtune.core.state import Number, Tensors, TrainState
+from regtune.data import DataLocation, Dataset, Examples, Pool, Splits
 from regtune.networks import Bend, Network, Normalize, Slot
 from regtune.regularizers import Forward, Regularizer, Step
 
@@ -103,10 +103,10 @@ class PixelNoise(Regularizer):
 class NoisyStart(Regularizer):
     """Remembers something that it draws before the first step, and moves the weights by it."""
 
-    def begin(self, state: State, data: Splits) -> Tensors:
+    def begin(self, state: TrainState, data: Splits) -> Tensors:
         return {"draw": torch.rand(()) + float(np.random.rand()) + random.random()}
 
-    def project(self, state: State, step: Step) -> State:
+    def project(self, state: TrainState, step: Step) -> TrainState:
         return state._replace(params={name: p + 1e-3 * step.memory["draw"] for name, p in state.params.items()})
 
 
@@ -172,7 +172,7 @@ class Homemade(Dataset):
     kind: str = knob(default="float32", legal=("float32", "uint8", "int64"), meaning="type of the pixels")
     moving: bool = knob(default=False, meaning="whether pictures are augmented by the data set itself")
 
-    def pool(self, place: Place) -> Pool:
+    def pool(self, place: DataLocation) -> Pool:
         labels = torch.arange(120) % 4
         images = torch.from_numpy(np.random.rand(120, 1, 4, 4)) * 0.5 + labels[:, None, None, None] * 0.125
         return Pool(train=Examples.of(images=self._typed(images), labels=labels), test=None, classes=4)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from regtune.core.knobs import knob
-from regtune.core.state import Number, State, Tensors
+from regtune.core.state import Number, Tensors, TrainState
 from regtune.data import Splits
 from regtune.networks import Bend, Network, Normalize, Slot
 from regtune.regularizers import Regularizer
@@ -86,5 +86,5 @@ class _ResidualNet(nn.Module):
 class Forgetful(Regularizer):
     """Fails before the first step."""
 
-    def begin(self, state: State, data: Splits) -> Tensors:
+    def begin(self, state: TrainState, data: Splits) -> Tensors:
         raise RuntimeError("nothing comes to mind")

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from regtune.core.records import Cell, Epoch, Plain
+from regtune.core.records import Epoch, Json, TrialKey
 from regtune.execution.recovery import Watch
 from regtune.execution.run import run
 from regtune.results.loader import Results, load
@@ -65,17 +65,17 @@ def ran(folder: Path, text: str = SMALL, **options: Any) -> Path:
     return run(read(folder, text), folder, in_process=True, **options)
 
 
-def stop_at(cell: Cell, number: int) -> Watch:
+def stop_at(cell: TrialKey, number: int) -> Watch:
     """Return a watch that ends the run when an epoch of a trial is written, before its checkpoint is."""
 
-    def watch(event: str, row: Plain) -> None:
+    def watch(event: str, row: Json) -> None:
         if event == "epoch" and row["cell"] == list(cell) and row["epoch"]["number"] == number:
             raise Stopped
 
     return watch
 
 
-def stopped(folder: Path, cell: Cell, number: int, text: str = SMALL) -> Path:
+def stopped(folder: Path, cell: TrialKey, number: int, text: str = SMALL) -> Path:
     """Run a sweep up to an epoch of a trial and return its log."""
     with pytest.raises(Stopped):
         ran(folder, text, watch=stop_at(cell, number))
@@ -97,14 +97,14 @@ def trained_epochs(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, 
         yield trained
 
 
-def rows_of(log: Path, event: str) -> list[Plain]:
+def rows_of(log: Path, event: str) -> list[Json]:
     return [row for row in read_log(log)[0] if row["event"] == event]
 
 
-def by_cell(results: Results) -> dict[Cell, dict[str, Any]]:
+def by_cell(results: Results) -> dict[TrialKey, dict[str, Any]]:
     """Return the rows of trials by their cells."""
     rows = results.trials.to_dict("records")
-    return {Cell(row["arm"], row["phase"], row["number"]): {str(k): v for k, v in row.items()} for row in rows}
+    return {TrialKey(row["arm"], row["phase"], row["number"]): {str(k): v for k, v in row.items()} for row in rows}
 
 
 def table_of_trials(log: Path) -> pd.DataFrame:

@@ -19,20 +19,20 @@ from scipy.stats import binom
 from typer.testing import CliRunner
 
 from regtune.__main__ import app
-from regtune.cli.plan import planned
+from regtune.cli.plan import plan_table
 from regtune.cli.progress import Progress
 from regtune.core.copies import copy_name, is_copy
 from regtune.core.errors import Refused
-from regtune.core.halving import Score, Selection, place
-from regtune.core.records import Cell, Epoch, Outcome, Trial
+from regtune.core.halving import Score, Selection, join_number
+from regtune.core.records import Epoch, Outcome, Trial, TrialKey
 from regtune.core.resampling import draws
 from regtune.core.selection import Scored, joined
 from regtune.data import Pool, Splits
-from regtune.execution.attempt import Pace, Report
-from regtune.execution.controller import Phase
+from regtune.execution.attempt import Report, ReportPlan
+from regtune.execution.controller import PhaseController
 from regtune.execution.run import run
 from regtune.reports.brief import brief
-from regtune.reports.output import printed
+from regtune.reports.output import formatted
 from regtune.reports.page.sections import sections
 from regtune.reports.tables.aa import BY_SEARCH, FALSE, aa
 from regtune.results.loader import Results, load
@@ -109,7 +109,7 @@ def test_what_is_drawn_for_arms_does_not_depend_on_the_copy(paired: bool) -> Non
         def ranked() -> list[tuple[int, Score]]:
             return sorted(((n, Score(dice.random(), 1.0)) for n in range(6)), key=lambda each: -(each[1].value or 0))
 
-        places = [place(n, k) for n in range(6) for k in range(3)]
+        places = [join_number(n, k) for n in range(6) for k in range(3)]
         return Scored(
             searched={arm: ranked() for arm in arms},
             selected={arm: {at: Score(dice.random(), 1.0) for at in places} for arm in arms},
@@ -128,7 +128,7 @@ def test_what_is_drawn_for_arms_does_not_depend_on_the_copy(paired: bool) -> Non
 def test_a_run_stopped_in_a_trial_of_the_copy_goes_on(
     name: str, phase: str, logs: dict[str, Path], tmp_path: Path
 ) -> None:
-    cells = [Cell(*row["cell"]) for row in rows_of(logs[name], "asked")]
+    cells = [TrialKey(*row["cell"]) for row in rows_of(logs[name], "asked")]
     cell = next(cell for cell in cells if is_copy(cell.arm) and cell.phase == phase)
     log = stopped(tmp_path, cell, 2, TEXTS[name])
     ran(tmp_path, TEXTS[name])
@@ -178,9 +178,9 @@ def test_every_format_has_the_sentence_and_json_has_the_numbers(logs: dict[str, 
     )
     assert found.words in " ".join(brief([folder], 100).split())
     for form in ("md", "html"):
-        assert found.words in printed([folder], form)
-    assert "A copy of the baseline" in printed([folder], "latex")
-    (plain,) = json.loads(printed([folder], "json"))["sweeps"]
+        assert found.words in formatted([folder], form)
+    assert "A copy of the baseline" in formatted([folder], "latex")
+    (plain,) = json.loads(formatted([folder], "json"))["sweeps"]
     assert plain["aa"]["sentence"] == found.words
     scores = [copied_scores(copied_of(logs["paired"]), arm) for arm in ("baseline", COPY)]
     gains = [b - a for a, b in zip(*scores, strict=True)]
@@ -198,7 +198,7 @@ def copied_scores(copied: Results, arm: str) -> list[float]:
 def test_the_budget_table_tells_what_the_copy_took(logs: dict[str, Path]) -> None:
     rows = [row for row in read_log(logs["random"])[0] if "cell" in row and is_copy(row["cell"][0])]
     epochs = sum(row["event"] == "epoch" for row in rows)
-    assert f"the hidden copy of the baseline took 5 trials, {epochs} epochs" in printed([logs["random"].parent], "md")
+    assert f"the hidden copy of the baseline took 5 trials, {epochs} epochs" in formatted([logs["random"].parent], "md")
 
 
 @pytest.mark.parametrize(("verdict", "scope", "ends"), [
@@ -225,19 +225,19 @@ def called(verdict: str) -> Comparison:
 
 
 def test_while_its_trials_are_open_nothing_is_called(tmp_path: Path) -> None:
-    log = stopped(tmp_path, Cell(COPY, "confirm", 1), 1, RANDOM)
+    log = stopped(tmp_path, TrialKey(COPY, "confirm", 1), 1, RANDOM)
     found = aa(load(log))
     assert found is not None
     assert found.found is None
     assert found.words.endswith("is still being trained.")
     (tmp_path / "early").mkdir()
-    assert aa(load(stopped(tmp_path / "early", Cell("baseline", "confirm", 0), 1, RANDOM))) is None
+    assert aa(load(stopped(tmp_path / "early", TrialKey("baseline", "confirm", 0), 1, RANDOM))) is None
 
 
 def test_plan_and_progress_count_the_copy(logs: dict[str, Path], tmp_path: Path) -> None:
     sweep = read(tmp_path, RANDOM)
     with (console := Console(width=200)).capture() as text:
-        console.print(planned(sweep))
+        console.print(plan_table(sweep))
     assert "15 trials, at most 60 epochs" in text.get()
     assert f"{COPY}: trained beside the arms on other seeds" in text.get()
     progress = Progress(sweep)
@@ -255,7 +255,7 @@ def test_the_copy_may_be_added_and_left_out_at_any_time(logs: dict[str, Path], t
     whole = len(rows_of(log, "asked"))
     ran(tmp_path, without(RANDOM))
     assert load(log).copied is None
-    assert "copy" not in printed([log.parent], "md")
+    assert "copy" not in formatted([log.parent], "md")
     assert len(rows_of(log, "asked")) == whole
 
 
@@ -301,7 +301,7 @@ MADE_UP = (
 )
 
 
-def launched(luck: float) -> Callable[[Phase, Splits | Pool, Pace], None]:
+def launched(luck: float) -> Callable[[PhaseController, Splits | Pool, ReportPlan], None]:
     """Return what scores trials without training: configurations differ by `luck`, scores of one by seed."""
 
     def score(trial: Trial, test: str) -> float:
@@ -309,7 +309,7 @@ def launched(luck: float) -> Callable[[Phase, Splits | Pool, Pace], None]:
         truth = random.Random(rate).gauss(0.7, luck)
         return min(1.0, max(0.0, truth + random.Random(rate + f"{trial.seed}/{test}".encode()).gauss(0, 0.01)))
 
-    def launch(phase: Phase, data: Splits | Pool, pace: Pace) -> None:
+    def launch(phase: PhaseController, data: Splits | Pool, pace: ReportPlan) -> None:
         while (task := phase.ask()) is not None:
             validation = score(task.trial, "validation")
             metrics = {"val_accuracy": validation, "val_loss": 1.0, "test_accuracy": score(task.trial, "test")}

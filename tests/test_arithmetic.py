@@ -37,7 +37,7 @@ def test_channels_last_is_how_weights_and_activations_of_convolutions_lie_in_mem
     lane, plain = Lane((small_trial(network=network, channels_last=True),)), Lane((small_trial(network=network),))
     seen: list[bool] = []
     # Behind the first layer: the grey pictures that it sees have both orders at once.
-    _, *layers = [part for part in lane.program.net.modules() if isinstance(part, nn.Conv2d)]
+    _, *layers = [part for part in lane.train_step.net.modules() if isinstance(part, nn.Conv2d)]
     for layer in layers:
         layer.register_forward_hook(lambda part, given, made: seen.append(lies_last(made)))
     (ours,), (theirs,) = next(lane), next(plain)
@@ -56,7 +56,7 @@ def lies_last(tensor: Tensor) -> bool:
 def test_autocast_computes_layers_in_bfloat16_and_keeps_weights_in_float32() -> None:
     lane, plain = Lane((small_trial(autocast=True),)), Lane((small_trial(),))
     kinds: list[torch.dtype] = []
-    lane.program.net.get_submodule("head").register_forward_hook(
+    lane.train_step.net.get_submodule("head").register_forward_hook(
         lambda module, given, result: kinds.append(result.dtype)
     )
     (ours,), (theirs,) = next(lane), next(plain)

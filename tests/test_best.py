@@ -9,7 +9,7 @@ import pytest
 
 from regtune.analysis.budget import optimism
 from regtune.cli.progress import Progress
-from regtune.core.records import Plain
+from regtune.core.records import Json
 from regtune.execution.run import run
 from regtune.results.loader import load
 from regtune.storage.log import read_log
@@ -33,7 +33,7 @@ def table(log: Path) -> dict[str, float | None]:
     return {row["arm"]: None if math.isnan(row["searched"]) else row["searched"] for row in rows}
 
 
-def replayed(sweep: Sweep, rows: list[Plain]) -> Progress:
+def replayed(sweep: Sweep, rows: list[Json]) -> Progress:
     progress = Progress(sweep)
     for row in rows:
         progress.watch(row["event"], row)

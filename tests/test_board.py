@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ray.tune.schedulers import AsyncHyperBandScheduler
 
-from regtune.core.records import Cell, Epoch, Outcome
+from regtune.core.records import Epoch, Outcome, TrialKey
 from regtune.samplers import SAMPLERS
-from regtune.search.confirm import ConfirmBoard
-from regtune.search.scheduler import Asked
-from regtune.search.search import Entry, SearchBoard
-from regtune.search.select import SelectBoard, best_first
+from regtune.search.confirm import ConfirmScheduler
+from regtune.search.scheduler import Suggestion
+from regtune.search.search import SearchScheduler, TrialState
+from regtune.search.select import SelectScheduler, best_first
 from regtune.sweep.sweep import Sweep
 from tests.conftest import SWEEP
 
@@ -47,17 +47,17 @@ def finished(accuracy: float, loss: float = 0.5) -> Outcome:
 
 
 def test_arms_take_turns_until_the_budget_is_spent(tmp_path: Path) -> None:
-    board = SearchBoard(sweep_of(tmp_path, trials=3))
+    board = SearchScheduler(sweep_of(tmp_path, trials=3))
     cells = []
     while (asked := board.ask()) is not None:
         cells.append(asked.cell)
-    assert cells == [Cell(arm, "search", n) for n in range(3) for arm in ("baseline", "dropout", "mixup")]
+    assert cells == [TrialKey(arm, "search", n) for n in range(3) for arm in ("baseline", "dropout", "mixup")]
     assert cells == list(board.planned)
 
 
 def test_one_seed_per_number_is_shared_by_all_arms_and_never_by_confirm(tmp_path: Path) -> None:
     sweep = sweep_of(tmp_path)
-    board = SearchBoard(sweep)
+    board = SearchScheduler(sweep)
     seeds = {(asked.cell.number, asked.trial.seed) for asked in iter(board.ask, None) if asked}
     assert seeds == {(n, n) for n in range(4)}
     assert {sweep.confirm_seed(n) for n in range(3)}.isdisjoint(range(4))
@@ -77,7 +77,7 @@ def test_decisions_are_those_of_rays_asha_call_by_call(
     """40 random curves, up to four trials interleaved; with several arms, one such scheduler per arm."""
     draws = random.Random(seed)
     sweep = sweep_of(tmp_path_factory.mktemp("asha"), trials=20, population=1, factor=factor)
-    board = SearchBoard(sweep)
+    board = SearchScheduler(sweep)
     peers = {
         arm.name: AsyncHyperBandScheduler(
             time_attr="epoch", metric="score", mode="max", max_t=EPOCHS, grace_period=6,
@@ -85,7 +85,7 @@ def test_decisions_are_those_of_rays_asha_call_by_call(
         )
         for arm in sweep.arms
     }  # fmt: skip
-    running: dict[Cell, int] = {}
+    running: dict[TrialKey, int] = {}
     decisions = Counter[str]()
     while True:
         while len(running) < 4 and (asked := board.ask()) is not None:
@@ -115,29 +115,29 @@ class _Named:
 
 
 def test_nobody_is_pruned_before_a_rung_has_its_population(tmp_path: Path) -> None:
-    board = SearchBoard(sweep_of(tmp_path, trials=5, population=3))
+    board = SearchScheduler(sweep_of(tmp_path, trials=5, population=3))
     decisions = []
     for number in range(5):
-        cell = Cell("mixup", "search", number)
-        board.asked_before(Asked(cell, board.arms["mixup"].arm.template, {}))
+        cell = TrialKey("mixup", "search", number)
+        board.asked_before(Suggestion(cell, board.arms["mixup"].arm.template, {}))
         decisions.append([board.tell(cell, epoch(e, 0.9 - number / 10)) for e in range(1, 7)][-1])
     assert decisions == ["go", "go", "go", "stop", "stop"]
 
 
 def test_an_arm_is_pruned_against_itself_only(tmp_path: Path) -> None:
-    board = SearchBoard(sweep_of(tmp_path, population=1))
+    board = SearchScheduler(sweep_of(tmp_path, population=1))
     for number, arm, accuracy in ((0, "baseline", 0.9), (1, "baseline", 0.95), (0, "mixup", 0.1)):
-        cell = Cell(arm, "search", number)
-        board.asked_before(Asked(cell, board.arms[arm].arm.template, {}))
+        cell = TrialKey(arm, "search", number)
+        board.asked_before(Suggestion(cell, board.arms[arm].arm.template, {}))
         assert [board.tell(cell, epoch(e, accuracy)) for e in range(1, 7)][-1] == "go"
 
 
 @pytest.mark.parametrize("sampler", sorted(SAMPLERS.all()))
 def test_a_board_rebuilt_from_any_prefix_answers_as_the_live_one(tmp_path: Path, sampler: str) -> None:
     sweep, draws = sweep_of(tmp_path, trials=14, sampler=sampler), random.Random(3)
-    live, told = SearchBoard(sweep), list[tuple[str, Any]]()
+    live, told = SearchScheduler(sweep), list[tuple[str, Any]]()
     while (asked := live.ask()) is not None:
-        rebuilt = SearchBoard(sweep)
+        rebuilt = SearchScheduler(sweep)
         for kind, values in told:
             getattr(rebuilt, kind)(*values)
         assert rebuilt.ask() == asked
@@ -157,28 +157,30 @@ def test_a_board_rebuilt_from_any_prefix_answers_as_the_live_one(tmp_path: Path,
 
 
 def test_the_best_unpruned_trial_is_chosen_and_ties_are_broken() -> None:
-    def entry(accuracy: float, loss: float, status: str = "ok") -> Entry:
+    def entry(accuracy: float, loss: float, status: str = "ok") -> TrialState:
         outcome = Outcome(status=status, metrics={"val_accuracy": accuracy, "val_loss": loss})  # type: ignore[arg-type]  # plain words in tests
-        return Entry(params={}, outcome=outcome)
+        return TrialState(params={}, outcome=outcome)
 
     assert best_first({0: entry(0.8, 0.5), 1: entry(0.9, 0.5), 2: entry(0.99, 0.1, "pruned")}, {"ok"})[0][0] == 1
     assert best_first({0: entry(0.9, 0.5), 1: entry(0.9, 0.4)}, {"ok"})[0][0] == 1
     assert best_first({0: entry(0.9, 0.4), 1: entry(0.9, 0.4)}, {"ok"})[0][0] == 0
-    assert best_first({0: entry(0.9, 0.4, "failed"), 1: Entry(params={})}, {"ok"}) == []
+    assert best_first({0: entry(0.9, 0.4, "failed"), 1: TrialState(params={})}, {"ok"}) == []
 
 
 def test_confirm_hands_out_seed_by_seed_with_the_chosen_knobs(tmp_path: Path) -> None:
     sweep = sweep_of(tmp_path)
-    search = SearchBoard(sweep)
+    search = SearchScheduler(sweep)
     for asked in iter(search.ask, None):
         if asked is not None:
             status = "failed" if asked.cell.arm == "mixup" else "ok"
             metrics = {"val_accuracy": asked.cell.number / 10, "val_loss": 1.0}
             search.tell(asked.cell, epoch(1, asked.cell.number / 10))
             search.end(asked.cell, Outcome(status=status, metrics=metrics))  # type: ignore[arg-type]  # plain words in tests
-    board = ConfirmBoard(sweep, SelectBoard(sweep, search), lambda ended: None)
+    board = ConfirmScheduler(sweep, SelectScheduler(sweep, search), lambda ended: None)
     asked_all = [asked for asked in iter(board.ask, None) if asked is not None]
-    assert [a.cell for a in asked_all] == [Cell(arm, "confirm", n) for n in range(3) for arm in ("baseline", "dropout")]
+    assert [a.cell for a in asked_all] == [
+        TrialKey(arm, "confirm", n) for n in range(3) for arm in ("baseline", "dropout")
+    ]
     assert all(a.params == search.arms[a.cell.arm].entries[3].params for a in asked_all)
     assert {a.trial.phase for a in asked_all} == {"confirm"}
     assert asked_all[0].trial.seed == asked_all[1].trial.seed != asked_all[2].trial.seed

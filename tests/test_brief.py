@@ -16,11 +16,11 @@ from rich.cells import cell_len
 from typer.testing import CliRunner
 
 from regtune.__main__ import app
-from regtune.core.records import Plain
+from regtune.core.records import Json
 from regtune.reports.brief import Part, brief, fitted, parts
 from regtune.reports.headroom import headroom
 from regtune.reports.narrow import flowed, narrow
-from regtune.reports.output import printed
+from regtune.reports.output import formatted
 from regtune.results.loader import load
 from regtune.storage.log import read_log
 from tests.conftest import write_log
@@ -108,7 +108,7 @@ def parsed(text: str, words: str) -> dict[str, str]:
 
 def full_table(folder: Path) -> dict[str, dict[str, str]]:
     """Return the cells of the first table that --full prints, by arm and column."""
-    lines = [line for line in printed([folder], "md").split("\n\n")[1].splitlines() if line.startswith("| ")]
+    lines = [line for line in formatted([folder], "md").split("\n\n")[1].splitlines() if line.startswith("| ")]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     return {row[0]: dict(zip(cells[0], row, strict=True)) for row in cells[1:]}
 
@@ -184,7 +184,7 @@ def test_full_has_all_that_a_format_has_and_the_brief_says_how_to_get_it(where: 
         words = run(app, ["table", folder]).output.splitlines()[-1].split()
         assert words == ["regtune", "table", folder, "--full"]
         full = run(app, words[1:]).output
-        assert full == printed([where / folder], "md") == run(app, ["table", folder, "--format", "md"]).output
+        assert full == formatted([where / folder], "md") == run(app, ["table", folder, "--format", "md"]).output
         assert full.count("\n| arm") >= 3
     assert run(app, ["table", "all", "--full", "--format", "csv"]).output.startswith("arm,knobs,n,")
 
@@ -260,7 +260,7 @@ HARDLY, LEARNING = "base hardly overfits, with {} % of training and {} % of vali
 def test_where_the_baseline_leaves_nothing_to_do_a_sentence_says_so(
     tmp_path: Path, curve: Curve, noise: float, words: Sequence[str]
 ) -> None:
-    data: Plain = {"name": "made-up", "train": 48, "label_noise": noise}
+    data: Json = {"name": "made-up", "train": 48, "label_noise": noise}
     folder = made_up_log(
         tmp_path, {"base": BASE, "other": BASE[::-1]}, search=("ok",), epochs=len(curve), data=data,
         curves={"base": curve, "other": flat(0.5, 0.5, len(curve))},

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from regtune.core.records import Plain
+from regtune.core.records import Json
 from regtune.reports.figures.catalog import FIGURES, drawn
 from regtune.reports.page.report import page
-from regtune.reports.page.several import volume
+from regtune.reports.page.several import page_of_several
 from regtune.results.loader import load
 from tests.made_up import made_up_log
 from tests.test_report import RAND_AUGMENT, RAND_AUGMENT_SPACE
@@ -55,7 +55,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder, search = tmp_path_factory.mktemp("browser"), ["ok"] * 22 + ["pruned", "failed"]
     names = ["base", HOSTILE, "a_name_that_goes_on_and_on_for_longer_than_any_column", *map("arm_{}".format, range(8))]
     arms = {name: BETTER if name == HOSTILE else SPREAD[::-1] if k else SPREAD for k, name in enumerate(names)}
-    knobs: dict[str, list[Plain]] = dict.fromkeys(names, RAND_AUGMENT)
+    knobs: dict[str, list[Json]] = dict.fromkeys(names, RAND_AUGMENT)
     results = load(made_up_log(folder, arms, search=search, knobs=knobs, space=RAND_AUGMENT_SPACE))
     path = folder / "report.html"
     path.write_text(page([results], drawn(results)), encoding="utf-8")
@@ -68,10 +68,10 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     folder = tmp_path_factory.mktemp("browser")
     names = ["base", HOSTILE, "a_name_that_goes_on_and_on_for_longer_than_any_column", *map("arm_{}".format, range(12))]
     arms = {name: tuple(score + 0.01 * k for score in SPREAD) for k, name in enumerate(names)}
-    data: list[Plain] = [{"name": name, "train": 48} for name in ("digits", "mnist", "fashion_mnist")]
+    data: list[Json] = [{"name": name, "train": 48} for name in ("digits", "mnist", "fashion_mnist")]
     about = zip(("one", "a_name_of_two_sweeps", "a_name_of_two_sweeps"), data, strict=True)
     folders = [made_up_log(folder / str(k), arms, name=name, data=what) for k, (name, what) in enumerate(about)]
-    text, figures = volume([[load(path)] for path in folders])
+    text, figures = page_of_several([[load(path)] for path in folders])
     path = folder / "reports.html"
     path.write_text(text, encoding="utf-8")
     return path, [figure.name for figure in figures if figure.spec is not None]

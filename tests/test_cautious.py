@@ -14,18 +14,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
-from regtune.analysis.pruning import rung_correlations, standing
-from regtune.cli.plan import planned, saved
+from regtune.analysis.pruning import rung_correlations, rung_rankings
+from regtune.cli.plan import plan_table, saved
 from regtune.cli.progress import Progress, Standing
 from regtune.core.header import SweepRecord
-from regtune.core.records import Cell, Epoch, Outcome, Plain
-from regtune.execution.controller import Phase
+from regtune.core.records import Epoch, Json, Outcome, TrialKey
+from regtune.execution.controller import PhaseController
 from regtune.execution.run import run
 from regtune.pruners import PRUNERS, Asha, CautiousAsha, Judge, Rung, judged, standard_error, unused
 from regtune.reports.tables.caption import caption, pruning_words, rungs_words
 from regtune.reports.tables.pruning import pruning_table
 from regtune.results.loader import Results, load
-from regtune.search.search import SearchBoard
+from regtune.search.search import SearchScheduler
 from regtune.storage.log import read_log
 from regtune.sweep.sweep import Sweep
 from tests.conftest import SWEEP
@@ -65,9 +65,9 @@ def test_decisions_on_recorded_curves_are_those_of_a_naive_one_call_by_call(
     draws, ended = random.Random(int(factor)), 0
     for validation in (32, 400):
         sweep = sweep_of(tmp_path, trials=120, pruner="cautious", factor=factor, population=3, validation=validation)
-        board, told = SearchBoard(sweep), {arm.name: list[Told]() for arm in sweep.arms}
+        board, told = SearchScheduler(sweep), {arm.name: list[Told]() for arm in sweep.arms}
         asha = {arm.name: Asha(factor=factor, population=3).judge(EPOCHS) for arm in sweep.arms}
-        left, running = draws.sample(recorded(), 360), dict[Cell, tuple[list[float], int]]()
+        left, running = draws.sample(recorded(), 360), dict[TrialKey, tuple[list[float], int]]()
         while left or running:
             while left and len(running) < 8:
                 asked = board.ask()
@@ -249,14 +249,14 @@ def test_the_default_spares_the_first_eight_of_each_arm(sweep: Sweep, results: R
 
 def test_board_log_and_display_see_the_same_rungs(sweep: Sweep, results: Results) -> None:
     rows, _ = read_log(results.path / "log.jsonl")
-    shown, progress, board = Standing(sweep), Progress(sweep), SearchBoard(sweep)
+    shown, progress, board = Standing(sweep), Progress(sweep), SearchScheduler(sweep)
 
-    def watch(event: str, row: Plain) -> None:
+    def watch(event: str, row: Json) -> None:
         progress.watch(event, row)
-        shown.watch(Cell(*row["cell"]), event, row)
+        shown.watch(TrialKey(*row["cell"]), event, row)
 
-    Phase(board=board, log=Memory(rows), retries=0, watch=watch)
-    found = standing(results)
+    PhaseController(board=board, log=Memory(rows), retries=0, watch=watch)
+    found = rung_rankings(results)
     assert list(found) == [(arm.name, rung) for arm in sweep.arms for rung in (1, 3)]
     for (arm, rung), there in found.items():
         ladder = board.arms[arm]._judge._ladder  # type: ignore[attr-defined]  # of this pruner
@@ -269,7 +269,7 @@ def test_board_log_and_display_see_the_same_rungs(sweep: Sweep, results: Results
     assert len(rung_correlations(results)) == 6 and pruning_table(results) is not None
 
 
-def of_an_older_log(sweep: Plain) -> SweepRecord:
+def of_an_older_log(sweep: Json) -> SweepRecord:
     """Return a sweep as a log from before pruners had names has it."""
     return SweepRecord.of(sweep | {"search": {"prune": True}})
 
@@ -278,14 +278,14 @@ def test_caption_display_and_plan_say_it(sweep: Sweep, results: Results, tmp_pat
     text = caption(results)
     assert "each arm pruned against itself only, at rungs where 8 of its own trials or more have ended" in text
     assert "but for a control share of 30 % that nothing ends" in text
-    assert unused(standing(results)) in text and rungs_words(results) in text
+    assert unused(rung_rankings(results)) in text and rungs_words(results) in text
     assert pruning_words(of_an_older_log(results.header["sweep"])) == "each arm pruned against itself only"
     few = sweep_in(tmp_path, SWEEP.replace("trials = 4", "trials = 3"))
     short = load(run(few, tmp_path, in_process=True))
     assert "When search ended: 3 of 3 rungs of all arms were passed by fewer than 8 trials that ended." in caption(
         short
     )
-    plan = printed(planned(few))
+    plan = printed(plan_table(few))
     assert "pruning saves about 0 epochs at most (0 %): 8 trials of an arm must end before it begins" in plan
     assert 'pruner = "none" is the safer choice' in plan
 
@@ -295,9 +295,9 @@ def test_the_plan_counts_what_asha_is_expected_to_save(tmp_path: Path) -> None:
     large = sweep_of(tmp_path, trials=48, pruner="cautious", population=3)
     assert saved(large) == pytest.approx(3 * 40 * 16)
     share = round(100 * 3 * 40 * 16 / (3 * (48 + 3) * 27))
-    assert f"pruning saves about 1920 epochs at most ({share} %): 8 trials" in printed(planned(large))
-    assert "safer" not in printed(planned(large))
+    assert f"pruning saves about 1920 epochs at most ({share} %): 8 trials" in printed(plan_table(large))
+    assert "safer" not in printed(plan_table(large))
     asha = sweep_of(tmp_path, trials=48, pruner="asha", population=3, control=0.5)
     assert saved(asha) == pytest.approx(3 * 45 * 16 / 2)
-    assert "3 trials must pass a rung before it begins" in printed(planned(asha))
-    assert "pruning saves" not in printed(planned(sweep_of(tmp_path, trials=48, pruner="none", control=0.0)))
+    assert "3 trials must pass a rung before it begins" in printed(plan_table(asha))
+    assert "pruning saves" not in printed(plan_table(sweep_of(tmp_path, trials=48, pruner="none", control=0.0)))

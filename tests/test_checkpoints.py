@@ -16,7 +16,7 @@ from types import ModuleType
 import pytest
 
 from regtune.core.errors import Refused
-from regtune.core.records import Cell
+from regtune.core.records import TrialKey
 from regtune.results.loader import load
 from regtune.storage.checkpoints import Checkpoints, Saved
 from regtune.storage.log import read_log
@@ -24,7 +24,7 @@ from tests.conftest import write_log
 from tests.resuming import SMALL, assert_same_results, by_cell, ran, rows_of, stopped, trained_epochs
 from tests.test_run import DRIVER
 
-CELL = Cell("dropout", "search", 1)
+CELL = TrialKey("dropout", "search", 1)
 TWICE = SMALL.replace("seeds = 2", 'seeds = 2\nretrain = "updates"')
 
 
@@ -48,14 +48,14 @@ def left(log: Path) -> list[str]:
     ("cell", "number"),
     [
         pytest.param(CELL, 3, id="search"),
-        pytest.param(Cell("dropout", "confirm", 0), 2, id="confirm"),
-        pytest.param(Cell("dropout", "confirm", 0), 4, id="end-of-the-first-training"),
-        pytest.param(Cell("dropout", "confirm", 0), 5, id="beginning-of-the-second-training"),
-        pytest.param(Cell("dropout", "confirm", 0), 6, id="second-training"),
+        pytest.param(TrialKey("dropout", "confirm", 0), 2, id="confirm"),
+        pytest.param(TrialKey("dropout", "confirm", 0), 4, id="end-of-the-first-training"),
+        pytest.param(TrialKey("dropout", "confirm", 0), 5, id="beginning-of-the-second-training"),
+        pytest.param(TrialKey("dropout", "confirm", 0), 6, id="second-training"),
     ],
 )
 def test_a_trial_goes_on_after_the_epoch_of_its_checkpoint(
-    undisturbed_twice: Path, cell: Cell, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    undisturbed_twice: Path, cell: TrialKey, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The log has the epoch in which the driver died; the checkpoint is of the one before."""
     log = stopped(tmp_path, cell, number, TWICE)
@@ -279,13 +279,13 @@ def test_too_many_faults_lose_a_trial_until_more_retries_are_allowed(hungry: Mod
     once = FED.replace("[cluster]", "[cluster]\nretries = 1")
     log = ran(tmp_path, once)
     trials = by_cell(load(log))
-    mine = trials[Cell("hungry", "search", 1)]
+    mine = trials[TrialKey("hungry", "search", 1)]
     assert (mine["status"], mine["faults"]) == ("lost", 2)
     assert mine["message"] == (
         "lost to 2 faults of the machine (cluster.retries), the last: MemoryError: no room for this"
     )
-    assert trials[Cell("hungry", "confirm", 0)]["status"] == "missing"
-    assert trials[Cell("baseline", "confirm", 0)]["status"] == "ok"
+    assert trials[TrialKey("hungry", "confirm", 0)]["status"] == "missing"
+    assert trials[TrialKey("baseline", "confirm", 0)]["status"] == "ok"
     before = log.read_bytes()
     ran(tmp_path, once)
     assert log.read_bytes() == before

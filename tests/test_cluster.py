@@ -18,8 +18,8 @@ import pytest
 import ray
 
 from regtune.analysis.comparison import comparison
-from regtune.data import Examples, Place, Splits
-from regtune.execution.ray.transfer import Shipment
+from regtune.data import DataLocation, Examples, Splits
+from regtune.execution.ray.transfer import SharedData
 from regtune.execution.run import run
 from regtune.results.loader import load
 from regtune.storage.log import read_log
@@ -78,12 +78,12 @@ def pictures(folder: Path, phase: str) -> set[str]:
 
 def test_what_is_not_in_the_splits_does_not_travel() -> None:
     splits = load_data(small_trial())
-    searched = Shipment.pack(splits.without_test())
+    searched = SharedData.pack(splits.without_test())
     assert searched.parts["test"] is None
     assert [len(source) for source in searched.sources] == [len(splits.train) + len(splits.validation)]
-    shipment = Shipment.pack(splits)
-    assert len(shipment.sources) == 1, "pictures that splits share travel once"
-    back = shipment.unpack()
+    shared_data = SharedData.pack(splits)
+    assert len(shared_data.sources) == 1, "pictures that splits share travel once"
+    back = shared_data.unpack()
     assert isinstance(back, Splits)
     assert back.test is not None
     assert splits.test is not None
@@ -129,7 +129,7 @@ def test_select_on_ray_sees_no_test_picture_although_each_seed_has_a_split_of_it
     (tmp_path / "chosen.toml").write_text(SELECTED)
     command("run", "chosen.toml", "--plugin", "witness_plugin", folder=tmp_path)
     trial = small_trial(data={"name": "digits", "train": 60, "validation": 60, "test": 1000})
-    pool = build_dataset(trial).pool(Place.from_environment())
+    pool = build_dataset(trial).pool(DataLocation.from_environment())
     assert pool.test is not None
     tested, rest = hashes(pool.test), hashes(pool.train)
     shown = pictures(tmp_path, "search")

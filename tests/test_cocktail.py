@@ -21,13 +21,13 @@ from regtune.analysis.comparison import comparison
 from regtune.cli.sweeps import sweep_files
 from regtune.core.errors import Refused
 from regtune.core.records import Epoch, Outcome
-from regtune.execution.preflight import examine
+from regtune.execution.preflight import preflight
 from regtune.execution.run import run
 from regtune.reports.formats import markdown
 from regtune.results.loader import load
 from regtune.samplers import frozen
 from regtune.samplers.tpe import STARTUP
-from regtune.search.search import SearchBoard
+from regtune.search.search import SearchScheduler
 from regtune.storage.log import read_log
 from regtune.sweep.arms import Arm
 from regtune.sweep.sweep import Sweep
@@ -190,9 +190,9 @@ def epoch(number: int, accuracy: float, outcome: Outcome | None) -> Epoch:
 @pytest.mark.parametrize("sampler", ALL)
 def test_a_board_rebuilt_from_what_was_told_asks_as_the_live_one(tmp_path: Path, sampler: str) -> None:
     sweep, draws = sweep_of(tmp_path, trials=14, sampler=sampler, pruner="asha"), random.Random(3)
-    live, told = SearchBoard(sweep), list[tuple[str, Any]]()
+    live, told = SearchScheduler(sweep), list[tuple[str, Any]]()
     while (asked := live.ask()) is not None:
-        rebuilt = SearchBoard(sweep)
+        rebuilt = SearchScheduler(sweep)
         for kind, values in told:
             getattr(rebuilt, kind)(*values)
         assert rebuilt.ask() == asked
@@ -269,12 +269,12 @@ def test_slots_are_checked_for_every_method_that_an_arm_could_hold(tmp_path: Pat
     ):
         path = write(tmp_path, text_of(table).replace("residual = true", "residual = false"))
         with pytest.raises(Refused, match=r"^arms\.cocktail: stochastic_depth needs a network with a slot"):
-            examine(Sweep.read(path))
+            preflight(Sweep.read(path))
 
 
 @pytest.mark.parametrize("file", sweep_files(), ids=lambda file: str(file.name))
 def test_every_sweep_that_ships_can_be_trained(file: Path) -> None:
-    examine(Sweep.read(file))
+    preflight(Sweep.read(file))
 
 
 def test_the_cocktail_that_ships_runs(tmp_path: Path) -> None:

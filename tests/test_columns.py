@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from regtune.analysis.budget import budget, ledger
+from regtune.analysis.budget import budget, budget_by_phase
 from regtune.analysis.comparison import comparison
 from regtune.analysis.metrics import metrics
 from regtune.analysis.scores import scores
 from regtune.analysis.spread import spread
 from regtune.analysis.tuning import tuning
-from regtune.core.records import Plain
+from regtune.core.records import Json
 from regtune.execution.run import run
 from regtune.reports.tables.budget import budget_as_text
 from regtune.reports.tables.catalog import tables
@@ -124,7 +124,7 @@ def test_a_race_has_no_second_interval_and_cannot_be_made_longer(tmp_path: Path)
         ({"confirm": {"retrain": "updates"}}, "at the end of the second training, in which train has the validation"),
     ],
 )
-def test_the_caption_of_metrics_is_that_of_the_sweep(tmp_path: Path, terms: dict[str, Plain], words: str) -> None:
+def test_the_caption_of_metrics_is_that_of_the_sweep(tmp_path: Path, terms: dict[str, Json], words: str) -> None:
     results = made_up(tmp_path, base=BASE, sure=SURE)
     for part, changes in terms.items():
         results = with_terms(results, part, **changes)
@@ -180,7 +180,7 @@ def test_columns_in_which_nothing_stands_are_left_out(tmp_path: Path) -> None:
 
 
 def test_the_budget_has_both_phases_of_the_ledger(trained: Results) -> None:
-    frame, told = budget(trained).set_index("arm"), ledger(trained).set_index(["arm", "phase"])
+    frame, told = budget(trained).set_index("arm"), budget_by_phase(trained).set_index(["arm", "phase"])
     text = budget_as_text(frame.reset_index()).set_index("arm")
     for arm in trained.sweep.arms:
         for phase in ("search", "confirm"):

@@ -11,11 +11,11 @@ from scipy import stats
 
 from regtune.analysis.pruning import rung_correlations, wrongly_pruned
 from regtune.core.errors import Refused
-from regtune.core.records import Cell
-from regtune.core.selection import controlled
+from regtune.core.records import TrialKey
+from regtune.core.selection import in_control_share
 from regtune.execution.run import run
 from regtune.results.loader import Results, load
-from regtune.search.search import SearchBoard
+from regtune.search.search import SearchScheduler
 from regtune.storage.log import read_log
 from regtune.sweep.sweep import Sweep
 from tests.conftest import ASHA, SWEEP, write_log
@@ -36,17 +36,17 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 
 def test_the_share_is_a_share_and_a_function_of_the_name() -> None:
-    drawn = [controlled("arm", number, 0.1) for number in range(10_000)]
+    drawn = [in_control_share("arm", number, 0.1) for number in range(10_000)]
     assert 850 < sum(drawn) < 1150  # 5 standard deviations of 30
-    assert drawn == [controlled("arm", number, 0.1) for number in range(10_000)]
-    assert drawn != [controlled("other", number, 0.1) for number in range(10_000)]
-    assert not any(controlled("arm", number, 0.0) for number in range(100))
-    assert all(controlled("arm", number, 1.0) for number in range(100))
+    assert drawn == [in_control_share("arm", number, 0.1) for number in range(10_000)]
+    assert drawn != [in_control_share("other", number, 0.1) for number in range(10_000)]
+    assert not any(in_control_share("arm", number, 0.0) for number in range(100))
+    assert all(in_control_share("arm", number, 1.0) for number in range(100))
 
 
 def test_control_trials_are_not_pruned_and_the_answer_is_kept(results: Results) -> None:
     searched = results.trials[results.trials["phase"] == "search"]
-    control = [controlled(arm, n, 0.5) for arm, n in zip(searched["arm"], searched["number"], strict=True)]
+    control = [in_control_share(arm, n, 0.5) for arm, n in zip(searched["arm"], searched["number"], strict=True)]
     assert set(searched[control]["status"]) == {"ok"}
     assert (searched["status"] == "pruned").any() and searched["spared"].notna().any()
     assert searched[[not c for c in control]]["spared"].isna().all()
@@ -58,15 +58,15 @@ def test_others_are_judged_as_if_the_spared_had_been_stopped(tmp_path: Path) -> 
     with_control = sweep_of(tmp_path)
     told: list[list[str]] = []
     for sweep in (plain, with_control):
-        board, answers, stopped = SearchBoard(sweep), list[str](), set[int]()
+        board, answers, stopped = SearchScheduler(sweep), list[str](), set[int]()
         for number in range(12):
-            board.arms["dropout"].ask(Cell("dropout", "search", number))
+            board.arms["dropout"].ask(TrialKey("dropout", "search", number))
         for at in range(1, 6):
             for number in range(12):
                 answer = "stop" if number in stopped else board.tell(
-                    Cell("dropout", "search", number), epoch(at, (number * 7 % 12 + at) / 20)
+                    TrialKey("dropout", "search", number), epoch(at, (number * 7 % 12 + at) / 20)
                 )  # fmt: skip
-                spared = board.spared(Cell("dropout", "search", number)) is not None
+                spared = board.spared(TrialKey("dropout", "search", number)) is not None
                 stopped |= {number} if answer == "stop" else set()
                 answers.append("stop" if spared else answer)
         told.append(answers)
@@ -93,10 +93,10 @@ def test_the_frames_against_a_count_by_hand(results: Results) -> None:
         mine = [r for r in final.to_dict("records") if r["arm"] == arm]
         spared = [r["val_accuracy"] for r in mine if not math.isnan(r["spared"])]
         passed = [r["val_accuracy"] for r in mine if math.isnan(r["spared"])]
-        control = sum(controlled(arm, r["number"], 0.5) for r in mine)
+        control = sum(in_control_share(arm, r["number"], 0.5) for r in mine)
         best = sum(score > max(passed) for score in spared)
         assert (row["control"], row["spared"], row["best"]) == (control, len(spared), best)
-        pool = [r for r in mine if controlled(arm, r["number"], 0.5)]
+        pool = [r for r in mine if in_control_share(arm, r["number"], 0.5)]
         draws = np.random.default_rng(0)
         scores = np.array([r["val_accuracy"] for r in pool])[drawn := draws.integers(len(pool), size=(100_000, 12))]
         best = (scores + 1e-9 * draws.random(scores.shape)).argmax(1)  # chance decides between equals

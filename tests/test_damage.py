@@ -23,13 +23,13 @@ from hypothesis import strategies as st
 
 from regtune.cli.dry_run import forecast
 from regtune.core.errors import Refused
-from regtune.core.records import Plain
-from regtune.execution.controller import Phase
+from regtune.core.records import Json
+from regtune.execution.controller import PhaseController
 from regtune.execution.run import run
 from regtune.results.loader import load
-from regtune.search.confirm import ConfirmBoard
-from regtune.search.search import SearchBoard
-from regtune.search.select import SelectBoard
+from regtune.search.confirm import ConfirmScheduler
+from regtune.search.search import SearchScheduler
+from regtune.search.select import SelectScheduler
 from regtune.storage.log import Log, read_log
 from regtune.sweep.sweep import Sweep
 from tests.conftest import ASHA, SWEEP
@@ -274,7 +274,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     return Recorded(sweep, path)
 
 
-def ends(rows: Sequence[Plain]) -> dict[tuple[object, ...], Plain]:
+def ends(rows: Sequence[Json]) -> dict[tuple[object, ...], Json]:
     return {tuple(row["cell"]): row["outcome"] for row in rows if row["event"] == "ended"}
 
 
@@ -326,11 +326,13 @@ def test_a_damaged_log_is_refused_in_one_line_or_recovered(
 def goes_on(sweep: Sweep, path: Path) -> None:
     """Open the log to write, as a run does: ends that were decided and not yet written are written now."""
     with Log(path) as log:
-        board = SearchBoard(sweep)
-        search = Phase(board=board, log=log, retries=0)
+        board = SearchScheduler(sweep)
+        search = PhaseController(board=board, log=log, retries=0)
         search.settle()
         if search.done:
-            Phase(board=ConfirmBoard(sweep, SelectBoard(sweep, board), lambda ended: None), log=log, retries=0).settle()
+            PhaseController(
+                board=ConfirmScheduler(sweep, SelectScheduler(sweep, board), lambda ended: None), log=log, retries=0
+            ).settle()
 
 
 def test_damage_was_both_refused_and_recovered_from(counts: Counter[tuple[str, str]]) -> None:

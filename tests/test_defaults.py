@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial
 
 from regtune.cli.sweeps import sweep_files
 from regtune.reports.brief import brief
-from regtune.reports.output import printed
+from regtune.reports.output import formatted
 from regtune.results.loader import load
 from regtune.samplers import frozen
 from regtune.samplers.tpe import STARTUP
@@ -124,14 +124,14 @@ def test_a_verdict_from_one_search_says_that_it_is_about_this_configuration(
 ) -> None:
     """A log that says nothing, as those of before, is about the configuration."""
     folder = made_up_log(tmp_path, SCORES, search=("ok",), terms={"confirm": terms, "search": {"sampler": "paired"}})
-    table, text = printed([folder], "md"), " ".join(brief([folder], 80).split())
+    table, text = formatted([folder], "md"), " ".join(brief([folder], 80).split())
     once = not terms
     assert ("| this configuration: better |" in " ".join(table.split())) == once
     assert ("| this configuration: worse |" in " ".join(table.split())) == once
     assert ("Better than base, this configuration: sure" in text) == once
     assert ("Worse, this configuration: poor" in text) == once
     assert ("that search, run once, has found" in text) == ("that search, run once, has found" in table) == once
-    rows = pd.read_csv(io.StringIO(printed([folder], "csv")))
+    rows = pd.read_csv(io.StringIO(formatted([folder], "csv")))
     assert set(rows["scope"]) == {"configuration" if once else "searches"}
     assert not rows["verdict"].astype(str).str.contains("configuration").any(), "code reads these"
 

@@ -11,13 +11,13 @@ from rich.console import Console
 
 from regtune.cli.progress import Progress, live
 from regtune.core.errors import Refused
-from regtune.core.taken import REUSED
+from regtune.core.reused import REUSED
 from regtune.execution.attempt import Report
-from regtune.execution.controller import Phase
+from regtune.execution.controller import PhaseController
 from regtune.execution.local import run_here
 from regtune.execution.run import pace_of
-from regtune.search.search import SearchBoard
-from regtune.storage.environment import where
+from regtune.search.search import SearchScheduler
+from regtune.storage.environment import location
 from regtune.storage.log import Log
 from regtune.sweep.sweep import Sweep
 from regtune.training.build import load_data
@@ -39,10 +39,10 @@ def test_the_display_shows_a_search_under_way_and_again_after_a_restart(sweep_fi
     progress = Progress(sweep)
     assert "time left …" in drawn(progress)
     with Log(path) as log:
-        phase = Phase(board=SearchBoard(sweep), log=log, watch=progress.watch, retries=0)
+        phase = PhaseController(board=SearchScheduler(sweep), log=log, watch=progress.watch, retries=0)
         asked = phase.ask()
         assert asked is not None
-        phase.take(asked.cell, Report(epochs=(next(train(asked.trial, data=data)),)), where())
+        phase.take(asked.cell, Report(epochs=(next(train(asked.trial, data=data)),)), location())
         assert progress.tallies["search", "baseline"].running == {0}
         assert progress.seconds_left() is None
         run_here(phase, data, pace_of(sweep))
@@ -57,7 +57,7 @@ def test_the_display_shows_a_search_under_way_and_again_after_a_restart(sweep_fi
     assert text.startswith("search 11/12, confirm 0/9, failed 0, time left ")
     again = Progress(sweep)
     with Log(path) as log:
-        Phase(board=SearchBoard(sweep), log=log, watch=again.watch, retries=0)
+        PhaseController(board=SearchScheduler(sweep), log=log, watch=again.watch, retries=0)
     assert again.tallies == progress.tallies
     assert again.seconds_left() is None, "the pace is that of this run"
 

@@ -20,7 +20,7 @@ from optuna.distributions import (
 
 from regtune.core.distributions import choices_of, holds, plain, read, words
 from regtune.core.errors import Refused
-from regtune.core.records import Plain
+from regtune.core.records import Json
 from regtune.reports.figures._spaces import spaces
 from regtune.results.loader import load
 from regtune.samplers._unit import value_at
@@ -105,10 +105,10 @@ MANY = SMALL.replace(
 )
 
 
-def as_printed(rows: list[Plain], order: str) -> list[Plain]:
+def as_printed(rows: list[Json], order: str) -> list[Json]:
     """Return the rows of a log as a version wrote them that had the text of Optuna, its fields in some order."""
 
-    def text(row: Plain) -> Plain:
+    def text(row: Json) -> Json:
         arms = {
             name: {**arm, "space": {path: printed(read(s), order) for path, s in arm["space"].items()}}
             for name, arm in row["sweep"]["arms"].items()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from regtune.core.errors import Refused
-from regtune.execution.preflight import examine
+from regtune.execution.preflight import preflight
 from regtune.sweep.sweep import Sweep
 from tests.conftest import question, suggested
 
@@ -41,7 +41,7 @@ def check(folder: Path, method: str, *, network: str = "", base: str = "", retra
     path = folder / "sweep.toml"
     path.write_text(SWEEP.format(method=method, network=network, base=base, retrain=retrain))
     try:
-        examine(Sweep.read(path))
+        preflight(Sweep.read(path))
     except Refused as error:
         return str(error)
     return ""
@@ -109,7 +109,7 @@ def test_arithmetic_and_batches_that_exclude_each_other_are_refused(tmp_path: Pa
         path = tmp_path / "sweep.toml"
         path.write_text(text.replace("batch = 16", training))
         with pytest.raises(Refused) as refusal:
-            examine(Sweep.read(path))
+            preflight(Sweep.read(path))
         return str(refusal.value)
 
     assert "training.autocast: expected dtype = 'float32'" in said("batch = 16\nautocast = true\ndtype = 'float64'")

@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 from regtune import load_network
 from regtune.__main__ import app
 from regtune.core.errors import Refused
-from regtune.core.records import Cell, Outcome, Trial
-from regtune.data import Place, pixels
+from regtune.core.records import Outcome, Trial, TrialKey
+from regtune.data import DataLocation, pixels
 from regtune.execution.export import export
 from regtune.execution.reproduce import recorded_epochs
 from regtune.results.loader import Results, load
@@ -56,7 +56,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     return load(ran(tmp_path_factory.mktemp("bent"), BENT).parent)
 
 
-def measured(results: Results, cell: Cell, weights: Path) -> tuple[float, float]:
+def measured(results: Results, cell: TrialKey, weights: Path) -> tuple[float, float]:
     """Return test accuracy and loss of an exported network, as its user would compute them."""
     test = load_data(Trial.from_plain(results.plain_trials[cell])).test
     assert test is not None
@@ -69,7 +69,7 @@ def measured(results: Results, cell: Cell, weights: Path) -> tuple[float, float]
     return right / len(test), loss / len(test)
 
 
-def recorded(results: Results, cell: Cell) -> tuple[float, float]:
+def recorded(results: Results, cell: TrialKey) -> tuple[float, float]:
     row = by_cell(results)[cell]
     return row["test_accuracy"], row["test_loss"]
 
@@ -80,7 +80,7 @@ def test_an_exported_network_has_the_recorded_test_accuracy_and_loss(
 ) -> None:
     for number in range(3):
         weights, _ = export(results, arm, number, tmp_path / str(number))
-        cell = Cell(arm, "confirm", number)
+        cell = TrialKey(arm, "confirm", number)
         assert measured(results, cell, weights) == recorded(results, cell)
 
 
@@ -89,7 +89,7 @@ def test_networks_of_other_kinds_have_theirs(text: str, tmp_path: Path) -> None:
     results = load(ran(tmp_path, text).parent)
     for arm in results.sweep.arms:
         weights, _ = export(results, arm, 0, tmp_path)
-        cell = Cell(arm, "confirm", 0)
+        cell = TrialKey(arm, "confirm", 0)
         assert measured(results, cell, weights) == recorded(results, cell)
 
 
@@ -112,7 +112,7 @@ def test_what_it_says_of_a_picture_depends_on_no_neighbour(results: Results, tmp
 def test_the_script_loads_it_in_a_process_of_its_own(results: Results, tmp_path: Path) -> None:
     weights, script = export(results, "dropout-at-test", 1, tmp_path)
     assert (weights.name, script.name) == ("dropout-at-test.pt", "load_dropout_at_test.py")
-    test, _ = recorded(results, Cell("dropout-at-test", "confirm", 1))
+    test, _ = recorded(results, TrialKey("dropout-at-test", "confirm", 1))
     assert f"dropout-at-test/confirm/1 of the sweep small: kept epoch 4, test accuracy {test}." in script.read_text()
     done = subprocess.run([sys.executable, script.name], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -171,7 +171,7 @@ def test_weights_that_are_not_kept_are_trained_again_bit_for_bit(
     here.path.mkdir()
     shutil.copy(kept.path / "log.jsonl", here.path)
     arm = "ema" if text == BENT else "dropout"
-    count = len(recorded_epochs(kept, Cell(arm, "confirm", 0))[1])
+    count = len(recorded_epochs(kept, TrialKey(arm, "confirm", 0))[1])
     one, script = export(kept, arm, 0, tmp_path / "one")
     with trained_epochs(monkeypatch) as trained:
         other, same = export(here, arm, 0, tmp_path / "other", say=said.append)
@@ -233,7 +233,7 @@ def test_without_its_data_no_trial_is_trained_again(tmp_path: Path) -> None:
         "train = 48\nvalidation = 32", "validation = 9"
     )
     text = text.replace("test = 37\nnoise = 0.6\n", "").replace("[cluster]", "weights = false\n[cluster]")
-    ran(tmp_path, text, place=Place(root=tmp_path))
+    ran(tmp_path, text, place=DataLocation(root=tmp_path))
     words = ("export", "small", "--arm", "baseline", "--to", "to")
     done = called(*words, folder=tmp_path)
     assert done.returncode == 2 and "expected a data folder; set REGTUNE_DATA or --data" in done.stderr
@@ -242,7 +242,7 @@ def test_without_its_data_no_trial_is_trained_again(tmp_path: Path) -> None:
 
 
 def test_weights_of_another_choice_are_none_and_damaged_ones_are_refused(results: Results, tmp_path: Path) -> None:
-    cell = Cell("baseline", "confirm", 0)
+    cell = TrialKey("baseline", "confirm", 0)
     saved = Checkpoints(results.path / "weights").load(cell)
     assert saved is not None
     here = Results(**(vars(results) | {"path": tmp_path}))

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from regtune.core.errors import Refused
-from regtune.core.records import Cell, Plain
+from regtune.core.records import Json, TrialKey
 from regtune.results.loader import load
 from regtune.storage.compatibility import Changed, changed
 from regtune.storage.log import read_log
@@ -30,7 +30,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return ran(tmp_path_factory.mktemp("finished"))
 
 
-def copied(log: Path, folder: Path, rows: list[Plain] | None = None) -> Path:
+def copied(log: Path, folder: Path, rows: list[Json] | None = None) -> Path:
     """Put rows, those of a log if not given, where a sweep in a folder has its log."""
     target = folder / "small" / "log.jsonl"
     write_log(target, read_log(log)[0] if rows is None else rows)
@@ -46,11 +46,11 @@ def test_more_of_everything_ends_as_the_bigger_sweep_from_the_beginning(
         ran(tmp_path / "more", MORE, say=said.append)
     assert log.read_bytes().startswith(before)
     new = read_log(log)[0][len(read_log(finished)[0]) :]
-    asked = {Cell(*row["cell"]): row for row in new if row["event"] == "asked"}
+    asked = {TrialKey(*row["cell"]): row for row in new if row["event"] == "asked"}
     assert {cell for cell in asked if cell.phase == "search"} == {
-        Cell("baseline", "search", 2),
-        Cell("dropout", "search", 2),
-        *(Cell("l2", "search", number) for number in range(3)),
+        TrialKey("baseline", "search", 2),
+        TrialKey("dropout", "search", 2),
+        *(TrialKey("l2", "search", number) for number in range(3)),
     }
     assert {id for id, _ in trained} == {row["id"] for row in asked.values()}
     sweep = Sweep.read(tmp_path / "more" / "small.toml")
@@ -88,8 +88,8 @@ def test_a_new_choice_is_confirmed_anew_and_an_old_one_is_not(finished: Path, tm
         ("baseline", "confirm", 1),
     ]
     results = load(log)
-    trials, cell = by_cell(results), Cell("baseline", "confirm", 0)
-    assert trials[cell]["params"] == trials[Cell("baseline", "search", 2)]["params"]
+    trials, cell = by_cell(results), TrialKey("baseline", "confirm", 0)
+    assert trials[cell]["params"] == trials[TrialKey("baseline", "search", 2)]["params"]
     assert trials[cell]["id"] == next(r["id"] for r in new if r.get("cell") == list(cell))
     shown = results.epochs[(results.epochs["arm"] == "baseline") & (results.epochs["phase"] == "confirm")]
     recorded = [

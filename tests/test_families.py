@@ -16,17 +16,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from regtune.analysis.families import family, others
+from regtune.analysis.families import family, other_metrics
 from regtune.analysis.metrics import metrics
-from regtune.analysis.over_searches import over_searches
+from regtune.analysis.repeat_scores import repeat_scores
 from regtune.core.metric import ACCURACY, ECE, NLL
 from regtune.reports.figures.catalog import drawn
-from regtune.reports.output import printed
+from regtune.reports.output import formatted
 from regtune.reports.page.report import page
 from regtune.reports.tables.answer import answer
 from regtune.reports.tables.catalog import tables
 from regtune.reports.tables.metrics import metrics_as_text
-from regtune.reports.tables.repeats import searches_as_text, searches_caption, searches_sentences
+from regtune.reports.tables.repeats import repeats_as_text, repeats_caption, repeats_sentences
 from regtune.results.loader import Results, load
 from regtune.statistics import compare
 from regtune.statistics.comparisons import compare_with
@@ -266,11 +266,11 @@ def test_text_says_difference_interval_and_verdict_in_every_format(tmp_path: Pat
         "each metric is a family of its own, as accuracy is (any false rejection: 5 % in each, not over all together)"
     )
     for form in ("md", "html", "latex"):
-        assert words.replace("%", r"\%" if form == "latex" else "%") in printed([folder], form)
-    (sweep,) = json.loads(printed([folder], "json"), parse_constant=pytest.fail)["sweeps"]
+        assert words.replace("%", r"\%" if form == "latex" else "%") in formatted([folder], form)
+    (sweep,) = json.loads(formatted([folder], "json"), parse_constant=pytest.fail)["sweeps"]
     assert [arm["test_ece_verdict"] for arm in sweep["arms"]] == ["", "better", "worse", "unresolved"]
     assert sweep["arms"][0]["test_loss_difference"] is None
-    assert {"test_loss_p_holm", "test_ece_difference_low"} <= set(printed([folder], "csv").splitlines()[0].split(","))
+    assert {"test_loss_p_holm", "test_ece_difference_low"} <= set(formatted([folder], "csv").splitlines()[0].split(","))
 
 
 def raced(folder: Path, losses: Values = LOSSES) -> Results:
@@ -343,20 +343,20 @@ def test_over_whole_searches_each_metric_is_paired_over_repeats(
     tmp_path: Path, terms: dict[str, object], seeds: int
 ) -> None:
     results = repeated(tmp_path, 5, **terms)
-    frame = over_searches(results)
+    frame = repeat_scores(results)
     assert frame is not None
-    for metric in others(ACCURACY):
+    for metric in other_metrics(ACCURACY):
         means = means_of(results, metric.test, seeds)
         agree(frame.set_index("arm"), metric.test, by_hand(means, range(5)))
         assert frame[metric.test].to_list() == pytest.approx([np.mean(means[arm]) for arm in ARMS])
         assert frame[f"{metric.test}_sd"].to_list() == pytest.approx([np.std(means[arm], ddof=1) for arm in ARMS])
         assert frame[f"{metric.test}_n"].to_list() == [5] * 4
     assert frame["test_loss_verdict"].to_list() == ["", "better", "worse", "unresolved"]
-    text = searches_as_text(frame)
+    text = repeats_as_text(frame)
     assert text["NLL difference"][1].endswith("] better")
     assert text["ECE difference"][2].endswith("] worse")
     assert [*text][-1] == "knobs chosen"
-    caption = searches_caption(results)
+    caption = repeats_caption(results)
     assert "paired over the repeats of which both have the number" in caption
     assert ("these and their means are of its first 3 seeds alone" in caption) == bool(terms)
 
@@ -365,15 +365,15 @@ def test_a_repeat_that_lacks_a_metric_is_named(tmp_path: Path) -> None:
     repeated(tmp_path, 4)
     made_up_log(tmp_path / "repeat-2", ACCURACIES, search=("ok",), repeat=2, metrics={"test_loss": LOSSES})
     results = [load(path) for path in repeats_of(tmp_path)]
-    frame = over_searches(results)
+    frame = repeat_scores(results)
     assert frame is not None
     assert frame["test_ece_pairs"].to_list() == [0, 3, 3, 3]
     assert frame["test_loss_pairs"].to_list() == [0, 4, 4, 4]
-    said = [sentence for sentence in searches_sentences(results, frame) if "ECE" in sentence]
+    said = [sentence for sentence in repeats_sentences(results, frame) if "ECE" in sentence]
     assert said == [
         "Repeat 2: Confirmed trials that ended well without a finite test ECE in the log, whose seeds its means and "
         "differences leave out: base 8, calm 8, sure 8, none 8."
     ]
-    assert "over 3 repeats" not in searches_as_text(frame)["ECE difference"][1], "all arms have as many"
+    assert "over 3 repeats" not in repeats_as_text(frame)["ECE difference"][1], "all arms have as many"
     bare = [load(made_up_log(tmp_path / "bare", {"base": [0.5]}, search=("ok",)))] * 2
-    assert "family of its own" not in searches_caption(bare)
+    assert "family of its own" not in repeats_caption(bare)

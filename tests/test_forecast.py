@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from regtune.__main__ import app
 from regtune.cli.dry_run import forecast
 from regtune.core.errors import Refused
-from regtune.core.records import Cell
+from regtune.core.records import TrialKey
 from regtune.storage.log import read_log
 from tests.conftest import write_log
 from tests.resuming import SMALL, ran, read, rows_of, stopped
@@ -62,7 +62,7 @@ def test_what_a_changed_file_adds_is_said(finished: Path, tmp_path: Path) -> Non
 
 
 def test_trials_that_go_on_are_named_with_their_epochs_and_the_folder_is_left_alone(tmp_path: Path) -> None:
-    log = stopped(tmp_path, Cell("dropout", "search", 1), 3)
+    log = stopped(tmp_path, TrialKey("dropout", "search", 1), 3)
     with log.open("ab") as file:
         file.write(b'{"torn')
     before = contents(log.parent)
@@ -75,7 +75,7 @@ def test_trials_that_go_on_are_named_with_their_epochs_and_the_folder_is_left_al
 
 
 def test_an_end_that_is_not_written_yet_is_not_written_by_a_dry_run(tmp_path: Path) -> None:
-    log = stopped(tmp_path, Cell("dropout", "search", 1), 4)
+    log = stopped(tmp_path, TrialKey("dropout", "search", 1), 4)
     before = contents(log.parent)
     assert "dropout 1 1 0 0 0 2" in printed(tmp_path, SMALL)
     assert contents(log.parent) == before
@@ -126,7 +126,7 @@ def test_the_command_starts_and_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_what_is_forecast_is_what_happens(tmp_path: Path) -> None:
-    log = stopped(tmp_path, Cell("baseline", "confirm", 1), 2)
+    log = stopped(tmp_path, TrialKey("baseline", "confirm", 1), 2)
     lines = printed(tmp_path, SMALL)
     assert "baseline 2 0 0 1 1 0" in lines
     assert "dropout 2 0 0 1 0 1" in lines

@@ -13,7 +13,7 @@ import torch
 
 from regtune.core.errors import Refused
 from regtune.core.global_rng import GlobalStates, seed_all, seeded
-from regtune.core.records import Plain, Trial
+from regtune.core.records import Json, Trial
 from regtune.training.build import load_data
 from regtune.training.lane import Lane
 from regtune.training.trainer import Training, train
@@ -22,7 +22,7 @@ from tests.conftest import same, small_trial
 PLUGINS = ("tests.plugin_noise",)
 
 
-def wild(inside: str = "none", recipe: tuple[Plain, ...] = (), **changes: Any) -> Trial:
+def wild(inside: str = "none", recipe: tuple[Json, ...] = (), **changes: Any) -> Trial:
     settings: dict[str, Any] = {"network": {"name": "wild", "inside": inside}, "plugins": PLUGINS, "epochs": 3}
     return small_trial(recipe, **(settings | changes))
 
@@ -133,7 +133,7 @@ def test_a_lane_of_several_refuses_noise_that_its_members_would_share(trial: Tri
 
 
 @pytest.mark.parametrize("recipe", [({"name": "noisy_start"},), ({"name": "pixel_noise", "source": "step"},)])
-def test_draws_before_the_first_step_and_from_step_noise_do_not_depend_on_neighbours(recipe: tuple[Plain]) -> None:
+def test_draws_before_the_first_step_and_from_step_noise_do_not_depend_on_neighbours(recipe: tuple[Json]) -> None:
     lanes = []
     for number, seeds in enumerate(((1, 2), (3, 2))):
         disturbed(number)

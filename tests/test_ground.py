@@ -15,17 +15,17 @@ import ray
 import torch
 from ray import tune
 
-from regtune.core.records import Plain, Trial
+from regtune.core.records import Json, Trial
 from regtune.execution import local
-from regtune.execution.attempt import Pace, Report
-from regtune.execution.controller import Phase
+from regtune.execution.attempt import Report, ReportPlan
+from regtune.execution.controller import PhaseController
 from regtune.execution.ground import changes, place_for
 from regtune.execution.ray import worker
 from regtune.execution.reproduce import recorded_epochs
 from regtune.execution.reuse import reusable, reusing
 from regtune.results.loader import load
 from regtune.storage import environment
-from regtune.storage.environment import CLASS, describe, differences, same_class, stood, where
+from regtune.storage.environment import CLASS, describe, differences, location, same_class, stood
 from regtune.storage.log import read_log
 from regtune.sweep.sweep import Sweep
 from regtune.training.build import load_pool
@@ -35,7 +35,7 @@ from tests.resuming import SMALL, ran
 from tests.test_board import epoch, finished
 
 GPU = "NVIDIA H200"
-PACE = Pace(rungs=(), checkpoint_seconds=60, trial_seconds=None, weights=False)
+PACE = ReportPlan(rungs=(), checkpoint_seconds=60, trial_seconds=None, weights=False)
 
 
 @pytest.fixture
@@ -52,20 +52,20 @@ def one_report(*given: Any) -> Iterator[Report]:
     yield Report(epochs=(epoch(1, 0.5, finished(0.5)),))
 
 
-@pytest.mark.parametrize(("device", "processor"), [("cuda", GPU), ("cpu", where()["processor"])])
+@pytest.mark.parametrize(("device", "processor"), [("cuda", GPU), ("cpu", location()["processor"])])
 def test_both_runners_say_the_device_of_a_trial(
     device: str, processor: str, gpu: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log, sent = Rows(tmp_path / "log.jsonl"), list[Plain]()
+    log, sent = Rows(tmp_path / "log.jsonl"), list[Json]()
     monkeypatch.setattr(local, "attempt", one_report)
-    local.run_here(Phase(board=Twins(device=device), log=log, retries=1), Any, PACE)  # type: ignore[arg-type]
+    local.run_here(PhaseController(board=Twins(device=device), log=log, retries=1), Any, PACE)  # type: ignore[arg-type]
     assert {row["where"]["processor"] for row in log.rows if row["event"] == "started"} == {processor}
     monkeypatch.setattr(worker, "attempt", one_report)
     monkeypatch.setattr(tune, "report", sent.append)
     monkeypatch.setattr(ray, "get_runtime_context", lambda: SimpleNamespace(get_node_id=lambda: "node"))
     config = {"trial": json.dumps(small_trial(device=device).plain()), "resume": None}
     worker.work(config, SimpleNamespace(unpack=lambda: None), PACE)  # type: ignore[arg-type]
-    (found,) = [worker.read_report(result) for result in sent]
+    (found,) = [worker.decode_report(result) for result in sent]
     assert found is not None and found[1] == place_for(device) | {"node": "node"}
     assert found[1]["processor"] == processor
 
@@ -88,8 +88,8 @@ def on_a_gpu(folder: Path, *, said: str, gpus: str | None) -> Path:
 PLACES = [
     (GPU, f"{GPU}\n{GPU}", True),
     ("Tesla T4", f"{GPU}\n{GPU}", False),
-    (where()["processor"], f"{GPU}\n{GPU}", True),  # as trials in the driver's process said it once
-    (where()["processor"], "Tesla T4", False),
+    (location()["processor"], f"{GPU}\n{GPU}", True),  # as trials in the driver's process said it once
+    (location()["processor"], "Tesla T4", False),
 ]
 
 
@@ -129,7 +129,7 @@ def test_an_old_header_without_a_hash_of_the_sources_reads() -> None:
     here = describe()
     old = {name: value for name, value in here.items() if name != "code"}
     assert differences(old, here) == [] and differences(here | {"code": "other"}, here)
-    assert stood(old, where(), "cpu") == old
+    assert stood(old, location(), "cpu") == old
 
 
 def test_git_writes_nothing_into_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

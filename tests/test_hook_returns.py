@@ -11,13 +11,13 @@ from torch import nn
 
 from regtune.core.errors import Refused
 from regtune.core.records import Epoch
-from regtune.core.rng import Noise
-from regtune.core.state import State
+from regtune.core.rng import Rng
+from regtune.core.state import TrainState
 from regtune.regularizers import Regularizer, Step
 from regtune.training.recipe import Recipe, Steps
 
 X, Y = torch.zeros(2, 1, 3, 3), torch.eye(4)[:2]
-STATE = State(params={"w": torch.zeros(2, 2)}, buffers={}, moments={}, memory={"gives.0": {"a": torch.zeros(1)}})
+STATE = TrainState(params={"w": torch.zeros(2, 2)}, buffers={}, moments={}, memory={"gives.0": {"a": torch.zeros(1)}})
 EPOCHS = [
     Epoch(
         number=number,
@@ -41,7 +41,7 @@ def giving(hook: str, value: Any) -> Recipe:
 
 
 def steps(recipe: Recipe) -> Steps:
-    return recipe.steps(Step(noise=Noise(seed=0), progress=0.0, learning_rate=0.1), STATE.memory)
+    return recipe.steps(Step(noise=Rng(seed=0), progress=0.0, learning_rate=0.1), STATE.memory)
 
 
 def called(hook: str, value: Any) -> Any:

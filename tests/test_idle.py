@@ -9,7 +9,7 @@ import pytest
 
 from regtune.execution.idle import idle_gpus
 from regtune.execution.run import run
-from regtune.sweep.schema import Cluster
+from regtune.sweep.schema import ClusterConfig
 from regtune.sweep.sweep import Sweep
 from tests.command_line import called
 from tests.resuming import SMALL
@@ -49,4 +49,4 @@ def test_on_ray_it_is_what_the_cluster_has(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_nothing_is_said_where_trials_use_it_or_there_is_none() -> None:
-    assert idle_gpus(Cluster(gpus_per_trial=0.25), 1, "x") == idle_gpus(Cluster(), 0, "x") == []
+    assert idle_gpus(ClusterConfig(gpus_per_trial=0.25), 1, "x") == idle_gpus(ClusterConfig(), 0, "x") == []

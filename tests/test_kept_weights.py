@@ -14,10 +14,10 @@ from regtune.cli.disk import largest, weights_words
 from regtune.cli.dry_run import forecast
 from regtune.core.errors import Refused
 from regtune.core.metric import METRICS
-from regtune.core.records import Cell, Outcome, Trial
-from regtune.data import Place
+from regtune.core.records import Outcome, Trial, TrialKey
+from regtune.data import DataLocation
 from regtune.execution.attempt import Report
-from regtune.execution.controller import Phase
+from regtune.execution.controller import PhaseController
 from regtune.execution.kept_weights import KeptWeights
 from regtune.results.loader import load
 from regtune.storage.checkpoints import Checkpoints, Saved
@@ -60,7 +60,7 @@ def test_an_interrupted_run_and_more_seeds_end_with_one_file_an_arm(tmp_path: Pa
     log = again / "small" / "log.jsonl"
     for text, number, last in ((BEST, 3, 1), (more, 5, 4)):  # before the last epoch of a trial, and behind it
         with pytest.raises(Stopped):
-            ran(again, text, watch=stop_at(Cell("dropout", "confirm", number), last))
+            ran(again, text, watch=stop_at(TrialKey("dropout", "confirm", number), last))
         ran(again, text)
         assert files(log) == best_of(log)
     assert files(log) == files(whole)
@@ -96,7 +96,7 @@ def test_twins_both_have_their_best_in_any_order(accuracies: Sequence[float], me
     """By loss the order is another: it is the number here."""
     log = Rows(tmp_path / "log.jsonl")
     weights = KeptWeights(Checkpoints(tmp_path / "weights"), metric=METRICS[metric], only_best=True)
-    phase = Phase(board=Twins("confirm", 3), log=log, retries=1, weights=weights)
+    phase = PhaseController(board=Twins("confirm", 3), log=log, retries=1, weights=weights)
     trained = 0
     while (task := phase.ask()) is not None:
         number, trained = task.cell.number, trained + 1
@@ -111,7 +111,7 @@ def test_twins_both_have_their_best_in_any_order(accuracies: Sequence[float], me
 def test_weights_of_a_trial_that_failed_in_the_end_go(tmp_path: Path) -> None:
     log = Rows(tmp_path / "log.jsonl")
     weights = KeptWeights(Checkpoints(tmp_path / "weights"), metric=METRICS["accuracy"], only_best=True)
-    phase = Phase(board=Twins("confirm", 3), log=log, retries=1, weights=weights)
+    phase = PhaseController(board=Twins("confirm", 3), log=log, retries=1, weights=weights)
     task = phase.ask()
     assert task is not None
     phase.take(task.cell, Report(weights=Saved(id=task.trial.id, epoch=1, content=b"")), {})
@@ -127,7 +127,7 @@ LARGE = SMALL.replace("widths = [12]", "widths = [300, 200]")
 def test_plan_says_what_is_kept_at_most(weights: str, count: int, tmp_path: Path) -> None:
     text = LARGE.replace("weights = false", f"weights = {weights}\naa = true").replace("seeds = 2", "seeds = 3")
     log = ran(tmp_path, text)
-    said = weights_words(read(tmp_path, text), Place())
+    said = weights_words(read(tmp_path, text), DataLocation())
     sizes = [path.stat().st_size for path in (log.parent / "weights").glob("*")]
     each = largest(read(tmp_path, text), load_data(Trial.from_plain(rows_of(log, "asked")[0]["trial"])))
     assert all(0.97 * each < size <= each for size in sizes) and len(sizes) == count
@@ -140,7 +140,7 @@ def test_plan_says_what_is_kept_at_most(weights: str, count: int, tmp_path: Path
 
 def test_plan_counts_files_where_the_data_are_missing(tmp_path: Path) -> None:
     text = SMALL.replace('name = "synthetic"', 'name = "mnist"').replace("test = 37\nnoise = 0.6\n", "")
-    said = weights_words(read(tmp_path, text), Place())
+    said = weights_words(read(tmp_path, text), DataLocation())
     assert (
         'at most 0 files (weights = false; true 4 files, "best" 2 files); how large a file is, the data say: ' in said
     )

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from regtune.core.errors import Refused
 from regtune.core.knobs import knobs
-from regtune.core.later import LATER, read_back, written
-from regtune.core.records import Plain, Trial
+from regtune.core.late_knobs import LATER, read_back, written
+from regtune.core.records import Json, Trial
 from regtune.regularizers import REGULARIZERS
 from regtune.storage.compatibility import changed
 from regtune.storage.log import read_log
@@ -27,7 +27,7 @@ GROUP = SMALL.replace("dropout = { dropout = {} }", "mean = { averaging = { one_
 SWITCH = SMALL.replace("dropout = { dropout = {} }", "ema = { ema = { switch = true } }")
 
 
-def of_a_log(recipe: list[Plain]) -> Trial:
+def of_a_log(recipe: list[Json]) -> Trial:
     """Return the trial of a row that a log of before has."""
     return Trial.from_plain(small_trial().plain() | {"recipe": recipe})
 
@@ -55,7 +55,7 @@ RECIPES = (
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_a_trial_of_today_goes_to_workers_and_back_as_it_is(recipe: list[Plain]) -> None:
+def test_a_trial_of_today_goes_to_workers_and_back_as_it_is(recipe: list[Json]) -> None:
     trial = small_trial(recipe)
     back = Trial.from_plain(json.loads(json.dumps(trial.plain())))
     assert back.id == trial.id
@@ -88,9 +88,9 @@ def test_later_knobs_are_knobs_of_their_methods() -> None:
             assert k.read(later.before, knob) == later.before
 
 
-def before(sweep: Plain) -> Plain:
+def before(sweep: Json) -> Json:
     """Return a sweep as the version before wrote it."""
-    plain: Plain = json.loads(json.dumps(sweep))
+    plain: Json = json.loads(json.dumps(sweep))
     for arm in plain["arms"].values():
         arm["template"]["recipe"] = [
             {name: value for name, value in row.items() if name != "warm_up"} for row in arm["template"]["recipe"]

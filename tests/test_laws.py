@@ -23,15 +23,15 @@ from torch import Tensor
 
 from regtune.core.errors import Refused
 from regtune.core.knobs import knobs
-from regtune.core.records import Plain, Trial
-from regtune.core.rng import Noise
+from regtune.core.records import Json, Trial
+from regtune.core.rng import Rng
 from regtune.core.state import Tensors
-from regtune.data import Place, Pool
+from regtune.data import DataLocation, Pool
 from regtune.regularizers import HOOKS, REGULARIZERS, Step, overrides
 from regtune.training.build import build_dataset, split_data
 from regtune.training.lane import Lane
-from regtune.training.recipe import Recipe, plain_method, read_method
-from regtune.training.train_step import Program
+from regtune.training.recipe import Recipe, method_from_row, plain_method
+from regtune.training.train_step import TrainStep
 from tests.conftest import METHODS, neutral, row, same, searched, small_trial, trained
 
 every_method = pytest.mark.parametrize("name", METHODS)
@@ -107,16 +107,16 @@ def test_resume_is_bitwise_in_a_fresh_process(tmp_path: Path) -> None:
 def test_pairing_one_seed_gives_every_arm_the_same_weights_and_batches(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def seen(recipe: list[Plain], seed: int) -> tuple[Tensors, list[Tensor]]:
+    def seen(recipe: list[Json], seed: int) -> tuple[Tensors, list[Tensor]]:
         batches: list[Tensor] = []
-        original = Program.step
+        original = TrainStep.step
 
-        def spy(self: Program, *arguments: Any) -> Any:
+        def spy(self: TrainStep, *arguments: Any) -> Any:
             batches.append(arguments[4].clone())
             return original(self, *arguments)
 
         with monkeypatch.context() as patch:
-            patch.setattr(Program, "step", spy)
+            patch.setattr(TrainStep, "step", spy)
             lane = Lane((small_trial(recipe, seed=seed),))
             start = {n: p.clone() for n, p in lane.state.params.items()}
             next(lane)
@@ -167,11 +167,11 @@ def test_a_lane_member_takes_the_same_step_as_a_trial_alone(name: str) -> None:
         torch.testing.assert_close(lane.state.params[parameter][1], value, rtol=1e-6, atol=1e-7)
 
 
-OWN: Plain = {"name": "synthetic", "train": 48, "validation": 32, "test": 37, "noise": 0.6, "side": 6}
+OWN: Json = {"name": "synthetic", "train": 48, "validation": 32, "test": 37, "noise": 0.6, "side": 6}
 AVERAGED = {"network": {"name": "batch_norm_net"}, "plugins": ("tests.plugin_things",)}
 
 
-def resplit(recipe: list[Plain], seed: int, **changes: Any) -> Trial:
+def resplit(recipe: list[Json], seed: int, **changes: Any) -> Trial:
     """Return a trial whose splits are its own."""
     return small_trial(
         recipe, seed=seed, phase="confirm", data=OWN | {"split_seed": seed, "label_noise": 0.2}, **changes
@@ -179,7 +179,7 @@ def resplit(recipe: list[Plain], seed: int, **changes: Any) -> Trial:
 
 
 def pool_of(trial: Trial) -> Pool:
-    return build_dataset(trial).pool(Place.from_environment())
+    return build_dataset(trial).pool(DataLocation.from_environment())
 
 
 def lane_with_own_splits(trials: list[Trial]) -> Lane:
@@ -280,7 +280,7 @@ def test_the_seed_of_the_split_may_differ_with_own_splits_only() -> None:
 @every_method
 def test_targets_stay_probabilities_and_inputs_are_not_edited(name: str) -> None:
     x, y = torch.rand(16, 1, 6, 6), torch.eye(4).repeat(4, 1)
-    step = Step(noise=Noise(seed=1, step=2), progress=0.5, learning_rate=0.1)
+    step = Step(noise=Rng(seed=1, step=2), progress=0.5, learning_rate=0.1)
     before = x.clone(), y.clone()
     recipe = Recipe.of([searched(name)])
     new_x, new_y = recipe.augment(x, y, recipe.steps(step, {}))
@@ -296,7 +296,7 @@ def test_targets_stay_probabilities_and_inputs_are_not_edited(name: str) -> None
 def test_evaluation_is_deterministic(name: str) -> None:
     lane = trained(small_trial([row(name, searched(name))]))
     x, state = torch.rand(8, 1, 6, 6), lane.state
-    first, second = (lane.program.logits(state.params, state.buffers, lane.knobs, x) for _ in range(2))
+    first, second = (lane.train_step.logits(state.params, state.buffers, lane.knobs, x) for _ in range(2))
     assert torch.equal(first, second)
 
 
@@ -304,7 +304,7 @@ def test_evaluation_is_deterministic(name: str) -> None:
 def test_methods_go_to_json_and_pickle_and_back(name: str) -> None:
     for method in (neutral(name), searched(name), REGULARIZERS.all()[name]()):
         plain = json.loads(json.dumps(plain_method(method), allow_nan=False))
-        assert read_method(plain, (), "recipe") == method
+        assert method_from_row(plain, (), "recipe") == method
         assert pickle.loads(pickle.dumps(method)) == method  # noqa: S301 - our own bytes
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from regtune.core.errors import Refused
-from regtune.core.records import Plain
+from regtune.core.records import Json
 from regtune.results.loader import load
 from regtune.storage import lease
 from regtune.storage.log import Log, read_log
@@ -19,7 +19,7 @@ from tests.resuming import SMALL, assert_same_results, ran, rows_of
 ELSEWHERE = {"host": "other boot-of-another-machine", "pid": 12}
 
 
-def held_elsewhere(path: Path, seconds: float = 30.0, age: float = 0.0) -> list[Plain]:
+def held_elsewhere(path: Path, seconds: float = 30.0, age: float = 0.0) -> list[Json]:
     """Write the log of a driver on another machine that was heard of `age` seconds ago, and return its rows."""
     rows = [{"event": "lease", "time": time.time() - age, **ELSEWHERE, "seconds": seconds}]
     write_log(path, rows)
@@ -101,7 +101,7 @@ def test_a_driver_elsewhere_that_writes_meanwhile_keeps_its_sweep(
         ),
     ],
 )
-def test_nobody_is_waited_for_who_cannot_be_alive(rows: list[Plain], tmp_path: Path, slept: list[float]) -> None:
+def test_nobody_is_waited_for_who_cannot_be_alive(rows: list[Json], tmp_path: Path, slept: list[float]) -> None:
     write_log(tmp_path / "log.jsonl", [{"event": "lease", **row} for row in rows])
     with Log(tmp_path / "log.jsonl") as log, lease.held(log):
         assert slept == []
@@ -180,7 +180,7 @@ def test_what_another_wrote_while_the_log_was_read_is_seen_too(tmp_path: Path, m
 def test_a_sweep_that_was_taken_over_ends_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "small" / "log.jsonl"
 
-    def take_over(event: str, row: Plain) -> None:
+    def take_over(event: str, row: Json) -> None:
         if event == "epoch" and row["epoch"]["number"] == 2:
             with path.open("ab") as other:
                 other.write(b"a row of another driver\n")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from regtune.analysis.budget import ledger, optimism, warnings
+from regtune.analysis.budget import budget_by_phase, optimism, warnings
 from regtune.execution.run import run
 from regtune.results.loader import Results, load
 from regtune.storage.log import read_log
@@ -25,7 +25,7 @@ def finished(folder: Path, *changes: tuple[str, str]) -> Results:
 
 
 def rows_of(results: Results) -> dict[tuple[str, str], dict[Any, Any]]:
-    return {(row["arm"], row["phase"]): row for row in ledger(results).to_dict("records")}
+    return {(row["arm"], row["phase"]): row for row in budget_by_phase(results).to_dict("records")}
 
 
 def test_planned_and_consumed(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from regtune.core.records import Cell, Epoch, Plain
+from regtune.core.records import Epoch, Json, TrialKey
 from regtune.execution.limits import Limit, Spent, seconds_at_work
 from regtune.reports.tables.caption import caption
 from regtune.results.loader import load
@@ -51,7 +51,7 @@ def test_gpu_hours_are_seconds_of_epochs_times_the_share_of_a_gpu() -> None:
 
 
 def test_hours_are_those_of_all_drivers_so_far() -> None:
-    rows: list[Plain] = [{"event": "row", "time": 60.0 * minute} for minute in range(91)]
+    rows: list[Json] = [{"event": "row", "time": 60.0 * minute} for minute in range(91)]
     assert Spent(Limit(hours=1.5), rows, gpus_per_trial=0.0).over() == "the limit of 1.5 hours is reached"
     assert Spent(Limit(hours=1.6), rows, gpus_per_trial=0.0).over() == ""
     assert Spent(Limit(), rows, gpus_per_trial=1.0).over() == ""
@@ -72,7 +72,7 @@ def test_a_limit_that_is_reached_at_once_leaves_a_log_that_says_so(tmp_path: Pat
 
 
 def test_at_a_limit_confirm_takes_what_was_found_and_a_later_run_goes_on(undisturbed: Path, tmp_path: Path) -> None:
-    log, said = stopped(tmp_path, Cell("dropout", "search", 1), 2), list[str]()
+    log, said = stopped(tmp_path, TrialKey("dropout", "search", 1), 2), list[str]()
     ran(tmp_path, limit=NOW, say=said.append)
     assert [row["message"] for row in rows_of(log, "limit")] == ["the limit of 0 hours is reached"]
     assert said == ["the limit of 0 hours is reached: confirm takes what search has found"]
@@ -91,7 +91,7 @@ def test_at_a_limit_confirm_takes_what_was_found_and_a_later_run_goes_on(undistu
 def test_a_limit_in_the_middle_ends_the_trial_under_way_after_its_epoch(
     undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    epochs: list[Plain] = []
+    epochs: list[Json] = []
     with monkeypatch.context() as limited:
         limited.setattr(Spent, "over", lambda self: "the limit of 1 hours is reached" if len(epochs) >= 7 else "")
         log = ran(

@@ -194,16 +194,16 @@ def test_a_row_cut_by_a_full_disk_is_an_error_and_the_log_goes_on(
 @pytest.mark.parametrize("repeat", range(5))
 def test_a_killed_writer_leaves_whole_rows_and_at_most_one_torn_line(repeat: int, tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
-    for life in (1, 2):  # the second life goes on in what the first one left
+    for progress in (1, 2):  # the second life goes on in what the first one left
         with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE) as writer:
             assert writer.stdout is not None and writer.stdout.readline() == b"ready\n"
-            time.sleep(0.003 * (7 * repeat + life))
+            time.sleep(0.003 * (7 * repeat + progress))
             os.kill(writer.pid, signal.SIGKILL)
         rows, torn = read_log(path)
         numbers = [row["number"] for row in rows]
         starts = [place for place, number in enumerate(numbers) if number == 0]
-        lives = [numbers[a:b] for a, b in zip(starts, [*starts[1:], None], strict=True)]
-        assert len(lives) == life and all(numbers == list(range(len(numbers))) for numbers in lives)
+        recovery = [numbers[a:b] for a, b in zip(starts, [*starts[1:], None], strict=True)]
+        assert len(recovery) == progress and all(numbers == list(range(len(numbers))) for numbers in recovery)
         assert all(len(row["filler"]) == row["number"] * 7919 % 20_000 for row in rows)
         assert torn < 20_200
     with Log(path) as log:

@@ -19,28 +19,28 @@ from scipy import stats
 from regtune.analysis.budget import optimism
 from regtune.analysis.columns import metric_of
 from regtune.analysis.comparison import comparison
-from regtune.analysis.sweeps import together
+from regtune.analysis.sweeps import compare_sweeps
 from regtune.analysis.tuning import tuning
 from regtune.analysis.verdicts import against_baseline
 from regtune.cli.progress import Progress
 from regtune.core.errors import Refused
 from regtune.core.halving import Score, Selection, off_is_as_good
 from regtune.core.metric import ACCURACY, ASKED, AUROC, METRICS, NLL, Name
-from regtune.core.records import Cell, Epoch, Outcome
+from regtune.core.records import Epoch, Outcome, TrialKey
 from regtune.core.selection import score_of
-from regtune.data import Place
-from regtune.execution.preflight import examine
+from regtune.data import DataLocation
+from regtune.execution.preflight import preflight
 from regtune.reports.brief import brief
 from regtune.reports.figures.catalog import drawn
 from regtune.reports.figures.pairs import frame as pairs_frame
-from regtune.reports.output import printed
+from regtune.reports.output import formatted
 from regtune.reports.page.report import page
 from regtune.reports.tables.catalog import tables
 from regtune.reports.tables.sweeps import caption_over_sweeps, table_over_sweeps
 from regtune.results.loader import Results, load
-from regtune.search.confirm import ConfirmBoard
-from regtune.search.search import SearchBoard
-from regtune.search.select import SelectBoard
+from regtune.search.confirm import ConfirmScheduler
+from regtune.search.search import SearchScheduler
+from regtune.search.select import SelectScheduler
 from regtune.storage.log import read_log
 from regtune.sweep.sweep import Sweep
 from tests.conftest import write_log
@@ -147,7 +147,7 @@ weights = false
 
 def test_where_one_class_has_95_percent_search_by_balanced_accuracy_picks_another_configuration(tmp_path: Path) -> None:
     """One learning rate learns to say the frequent class, the other tells classes apart at the cost of accuracy."""
-    place, found = Place(root=rare(tmp_path)), {}
+    place, found = DataLocation(root=rare(tmp_path)), {}
     for name in ("accuracy", "balanced_accuracy"):
         text = with_metric(RARE, name, name)
         (tmp_path / name).mkdir()
@@ -178,13 +178,13 @@ def sweep_of(folder: Path, search: str, **settings: Any) -> Sweep:
 def test_decisions_are_those_of_rays_asha_on_the_values_themselves(tmp_path: Path, metric: str) -> None:
     """Ray minimizes the loss and maximizes the others. Metrics of a trial have nothing to do with each other here."""
     sweep, draws, decisions = sweep_of(tmp_path, metric, pruner="asha"), np.random.default_rng(1), list[str]()
-    mine = SearchBoard(sweep).arms["baseline"]
+    mine = SearchScheduler(sweep).arms["baseline"]
     peer = AsyncHyperBandScheduler(
         time_attr="epoch", metric="value", mode="min" if metric == "nll" else "max", max_t=27, grace_period=6,
         reduction_factor=3, stop_last_trials=False,
     )  # fmt: skip
     for number in range(40):
-        mine.ask(Cell("baseline", "search", number))
+        mine.ask(TrialKey("baseline", "search", number))
         handle: Any = Named(str(number))
         peer.on_trial_add(None, handle)
         values = {other: float(draws.random()) for other in METRICS}
@@ -200,10 +200,10 @@ def test_decisions_are_those_of_rays_asha_on_the_values_themselves(tmp_path: Pat
 
 def test_samplers_see_minus_the_loss_and_the_cautious_pruner_the_spread_of_trials_alone(tmp_path: Path) -> None:
     sweep, draws = sweep_of(tmp_path, "nll", pruner="cautious", sampler="tpe"), np.random.default_rng(2)
-    alone, board = sweep.pruner.judge(27, None), SearchBoard(sweep)
+    alone, board = sweep.pruner.judge(27, None), SearchScheduler(sweep)
     mine, stopped, losses = board.arms["baseline"], 0, dict[int, list[float]]()
     for number in range(50):
-        cell, level = Cell("baseline", "search", number), draws.uniform(0.5, 2.0)
+        cell, level = TrialKey("baseline", "search", number), draws.uniform(0.5, 2.0)
         mine.ask(cell)
         for at in range(1, 28):
             loss = level + 0.02 * float(draws.normal())
@@ -230,15 +230,15 @@ def test_a_standard_error_of_one_trial_is_for_accuracies_only(tmp_path: Path) ->
         assert selection is not None and selection.finalists(scores) == finalists
 
 
-def searched(folder: Path, text: str, values: Mapping[str, Sequence[float]]) -> SelectBoard:
+def searched(folder: Path, text: str, values: Mapping[str, Sequence[float]]) -> SelectScheduler:
     """Return select after a search whose trials ended with these losses; accuracies say the opposite."""
     sweep = read(folder, text)
-    board = SearchBoard(sweep)
+    board = SearchScheduler(sweep)
     for asked in iter(board.ask, None):
         assert asked is not None
         loss = values[asked.cell.arm][asked.cell.number]
         board.end(asked.cell, Outcome(status="ok", kept=1, metrics={"val_accuracy": loss / 9, "val_loss": loss}))
-    return SelectBoard(sweep, board)
+    return SelectScheduler(sweep, board)
 
 
 def test_select_and_confirm_take_the_lowest_loss(tmp_path: Path) -> None:
@@ -262,7 +262,7 @@ def test_a_race_goes_by_the_metric_of_confirm(tmp_path: Path) -> None:
     losses = {"baseline": (0.4, 0.3), "dropout": (0.7, 0.8)}
     counts = {}
     for name in ("accuracy", "nll"):
-        board = ConfirmBoard(
+        board = ConfirmScheduler(
             read(tmp_path, with_metric(text, "nll", name)),
             searched(tmp_path, with_metric(text, "nll", name), losses),
             lambda ended: None,
@@ -321,9 +321,9 @@ def test_the_words_of_a_sweep_by_likelihood(finished: Path, tmp_path: Path) -> N
     for figure in drawn(results):
         assert "alidation accuracy" not in figure.caption, figure.name
         assert "accuracy %" not in json.dumps(figure.spec or {}), figure.name
-    plain = json.loads(printed([finished.parent], "json"))["sweeps"][0]
+    plain = json.loads(formatted([finished.parent], "json"))["sweeps"][0]
     assert plain["arms"][0]["metric"] == "nll" and "test_loss_low" in plain["arms"][0]
-    assert "metric" in printed([finished.parent], "csv").splitlines()[0]
+    assert "metric" in formatted([finished.parent], "csv").splitlines()[0]
     assert "in percent" not in found.tuning.caption if found.tuning else False
     progress = Progress(read(tmp_path, SWEEP))
     for row in read_log(finished)[0]:
@@ -410,7 +410,7 @@ def test_an_undefined_value_is_left_out_and_said(tmp_path: Path) -> None:
 
 def test_ranks_over_sweeps_are_each_by_its_own_metric(tmp_path: Path) -> None:
     sweeps = [made_up(tmp_path / name, name) for name in ("nll", "accuracy")]
-    found = together(sweeps)
+    found = compare_sweeps(sweeps)
     first = {arm: float(values.mean()) for arm, values in LOSSES.items()}
     second = {arm: float(np.mean(values)) for arm, values in ACCURACIES.items()}
     places = [stats.rankdata([first[a] for a in ARMS]), stats.rankdata([-second[a] for a in ARMS])]
@@ -475,7 +475,7 @@ def test_a_race_is_by_one_metric_from_its_beginning(tmp_path: Path) -> None:
 
 
 def test_a_split_without_a_class_is_refused_before_anything_starts(tmp_path: Path) -> None:
-    place = Place(root=rare(tmp_path, count=220))
+    place = DataLocation(root=rare(tmp_path, count=220))
     with np.load(tmp_path / "rare.npz") as whole:
         x, y = whole["x"], whole["y"]
     np.savez(tmp_path / "tested.npz", x=x, y=y, x_test=x[y == 0][:30], y_test=y[y == 0][:30])
@@ -485,12 +485,12 @@ def test_a_split_without_a_class_is_refused_before_anything_starts(tmp_path: Pat
         ("confirm", "test", small.replace("validation = 400", "validation = 60").replace("rare.npz", "tested.npz")),
     ):
         with pytest.raises(Refused) as refused:
-            examine(read(tmp_path, with_metric(text, **{table: "auroc"})), place)
+            preflight(read(tmp_path, with_metric(text, **{table: "auroc"})), place)
         assert str(refused.value) == (
             f"{table}.metric: expected {which} examples of every class, since 'auroc' is a mean over classes, given "
             f"none of class 1; add examples, or take 'accuracy' or 'nll'"
         )
-        examine(read(tmp_path, with_metric(text, "nll", "nll")), place)
+        preflight(read(tmp_path, with_metric(text, "nll", "nll")), place)
 
 
 def test_validation_metrics_that_were_asked_for_reach_tables_and_frames(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from regtune.core.errors import Refused
-from regtune.core.records import Plain
+from regtune.core.records import Json
 from regtune.execution.optuna_mirror import Mirror
 from regtune.execution.run import run
 from regtune.storage.log import read_log
@@ -29,7 +29,7 @@ def trials_of(url: str, arm: str) -> list[FrozenTrial]:
     return optuna.load_study(study_name=f"small/{arm}", storage=url).trials
 
 
-def silent(event: str, row: Plain) -> None:
+def silent(event: str, row: Json) -> None:
     """Watch nothing."""
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats.qmc import Sobol
 
-from regtune.core.halving import Score, Selection, place
+from regtune.core.halving import Score, Selection, join_number
 from regtune.core.neighbours import NEAREST, neighbours
 from regtune.core.resampling import draws, pairs
 from regtune.core.selection import Scored, choose
@@ -62,7 +62,7 @@ def scored(seed: int) -> tuple[Scored, Mapping[str, Sequence[float]]]:
         seen = np.round((true + generator.normal(0, 0.005, TRIALS)) * EXAMPLES) / EXAMPLES
         searched[arm] = [(int(k), Score(float(seen[k]), 1.0)) for k in np.argsort(-seen, kind="stable")]
         selected[arm] = {
-            place(k, s): Score(float(true[k] + generator.normal(0, 0.005)), 1.0)
+            join_number(k, s): Score(float(true[k] + generator.normal(0, 0.005)), 1.0)
             for k in range(TRIALS)
             for s in range(SEEDS)
         }
@@ -103,4 +103,4 @@ def test_a_log_and_its_boards_agree_on_neighbours(tmp_path: Path, sampler: str) 
     assert bool(results.scored.near) == (sampler == "paired")
     assert results.rivals and not results.rivals_open
     trained = {(row["arm"], row["number"]) for row in results.trials.to_dict("records") if row["phase"] == "rivals"}
-    assert {(arm, place(n, k)) for arm, mine in results.rivals.items() for n in mine for k in range(3)} == trained
+    assert {(arm, join_number(n, k)) for arm, mine in results.rivals.items() for n in mine for k in range(3)} == trained

@@ -16,14 +16,14 @@ from torch.nn.functional import avg_pool2d, batch_norm, conv2d, linear, pad
 from regtune.cli.catalog import source
 from regtune.core.errors import Refused
 from regtune.core.knobs import read_settings
-from regtune.core.records import Plain, Trial
-from regtune.core.rng import Noise
+from regtune.core.records import Json, Trial
+from regtune.core.rng import Rng
 from regtune.networks import NETWORKS, Normalize, Slot, fresh, slots
 from regtune.networks._initializers import SCHEMES
 from regtune.training.lane import Lane
 from tests.conftest import neutral, row, same, searched, small_trial, trained
 
-TINY: dict[str, Plain] = {
+TINY: dict[str, Json] = {
     "convnet": {"channels": [4, 6]},
     "mlp": {"widths": [12, 12], "residual": True, "batch_norm": True},
     "random_features": {"features": 20},
@@ -54,13 +54,13 @@ def straight(signal: Any, slot: Slot) -> Any:
     return signal
 
 
-def tiny_trial(name: str, recipe: list[Plain] | None = None, **changes: Any) -> Trial:
+def tiny_trial(name: str, recipe: list[Json] | None = None, **changes: Any) -> Trial:
     data = {"name": "synthetic", "train": 48, "validation": 16, "test": 16, "noise": 0.6, "side": 8}
     network = {"name": name, **TINY[name]} | changes.pop("knobs", {})
     return small_trial(recipe or [], data=data, network=network, **({"epochs": 2} | changes))
 
 
-def methods(name: str, setting: Any) -> list[Plain]:
+def methods(name: str, setting: Any) -> list[Json]:
     kinds = ["dropout", "mixup", *(["stochastic_depth"] if name in RESIDUAL else [])]
     return [row(kind, setting(kind)) for kind in kinds]
 
@@ -93,7 +93,7 @@ def resnet_parameters(n: int) -> int:
         ("resnet9", 32, {}, 6_573_120),
     ],
 )
-def test_parameter_counts_are_those_of_the_sources(name: str, side: int, settings: Plain, count: int) -> None:
+def test_parameter_counts_are_those_of_the_sources(name: str, side: int, settings: Json, count: int) -> None:
     net = module(name, (3, side, side), "meta", **settings)
     assert sum(p.numel() for p in net.parameters()) == count
 
@@ -122,7 +122,7 @@ def test_more_parameter_counts() -> None:
         ("srivastava2014", {}, {"input": 1, "hidden": 3}),
     ],
 )
-def test_slots_are_there_and_counted(name: str, settings: Plain, counts: dict[str, int]) -> None:
+def test_slots_are_there_and_counted(name: str, settings: Json, counts: dict[str, int]) -> None:
     assert Counter(slot.kind for slot in slots(module(name, device="meta", **settings))) == counts
 
 
@@ -204,7 +204,7 @@ def test_schemes_are_the_defaults_of_the_sources() -> None:
 
 def test_the_mlp_starts_as_it_always_did() -> None:
     net = started("mlp", seed=11, shape=(1, 8, 8), widths=[5])
-    noise = Noise(seed=11).at("initial")
+    noise = Rng(seed=11).at("initial")
     assert list(net.state_dict()) == [
         "normalize.mean", "normalize.std", "layers.0.linear.weight", "layers.0.linear.bias", "head.weight", "head.bias"
     ]  # fmt: skip
@@ -233,8 +233,8 @@ def test_resume_is_bitwise_and_evaluation_deterministic(name: str) -> None:
     assert same(second.state.buffers, whole.state.buffers)
     assert [e.numbers() for e in second.epochs[0]] == [e.numbers() for e in whole.epochs[0]]
     x = whole.data.validation.images
-    whole.program.net.eval()
-    once, again = (whole.program.logits(whole.state.params, whole.state.buffers, whole.knobs, x) for _ in range(2))
+    whole.train_step.net.eval()
+    once, again = (whole.train_step.logits(whole.state.params, whole.state.buffers, whole.knobs, x) for _ in range(2))
     assert torch.equal(once, again)
 
 
@@ -268,13 +268,13 @@ def test_a_lane_member_takes_the_same_step_as_a_trial_alone(name: str) -> None:
     ("name", "knobs"),
     [(name, {}) for name in RESIDUAL] + [("resnet", {"pre_activation": True}), ("resnet", {"shortcut": "average"})],
 )
-def test_skipping_a_branch_has_the_bits_of_masking_it(name: str, knobs: Plain, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_skipping_a_branch_has_the_bits_of_masking_it(name: str, knobs: Json, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = [row("stochastic_depth", searched("stochastic_depth")), row("dropout", searched("dropout"))]
     trial = tiny_trial(name, recipe, epochs=1, knobs=knobs)
     skipped = trained(trial)
-    monkeypatch.setattr(Noise, "host", lambda self: None)
+    monkeypatch.setattr(Rng, "host", lambda self: None)
     masked = trained(trial)
-    residual = sum(slot.kind == "residual" for slot in slots(skipped.program.net))
+    residual = sum(slot.kind == "residual" for slot in slots(skipped.train_step.net))
     assert (skipped.epochs[0][0].branches or 0) < (masked.epochs[0][0].branches or 0) == residual
     assert same(skipped.state.params, masked.state.params)
     assert same(skipped.state.buffers, masked.state.buffers)
@@ -296,7 +296,7 @@ def roughened(block: nn.Module) -> nn.Module:
     """Give scales and shifts values that tell them apart."""
     for number, value in enumerate(block.parameters()):
         if value.ndim == 1:
-            value.data.copy_(Noise(seed=number).uniform("rough", value.shape) + 0.5)
+            value.data.copy_(Rng(seed=number).uniform("rough", value.shape) + 0.5)
     return block
 
 
@@ -356,7 +356,7 @@ def test_random_features_approach_their_kernel() -> None:
     """A product of features has a variance of at most 1 / N, so 5 / sqrt(N) = 0.035 bounds 78 of them well."""
     sigma, count = 3.0, 20_000
     net = started("random_features", shape=(1, 4, 4), features=count, sigma=sigma)
-    x = Noise(seed=0).normal("x", (12, 16))
+    x = Rng(seed=0).normal("x", (12, 16))
     features = net.get_submodule("features")(x)
     kernel = (-torch.cdist(x, x).square() / (2 * sigma**2)).exp()
     assert 0.2 < kernel.masked_fill(torch.eye(12).bool(), 0).max() < 0.9  # there is something to see
@@ -397,7 +397,7 @@ def test_random_features_do_not_train() -> None:
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_line(
-    name: str, settings: Plain, shape: tuple[int, int, int], words: str
+    name: str, settings: Json, shape: tuple[int, int, int], words: str
 ) -> None:
     with pytest.raises(Refused, match=re.escape(words)):
         module(name, shape, "meta", **settings)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from regtune.core.writing import NO_ROOM, NoRoom, room_for, whole, write
+from regtune.core.writing import NO_ROOM, NoRoom, room_for, write, write_atomically
 from regtune.data._cache import cached
 from regtune.data._examples import Examples
 from regtune.data._splits import Pool
@@ -137,7 +137,7 @@ def test_links_and_what_is_no_file_are_written_to_where_they_are(tmp_path: Path)
     write(tmp_path / "link", "text")
     assert (tmp_path / "link").is_symlink() and (tmp_path / "file").read_text() == "text"
     os.mkfifo(tmp_path / "pipe")
-    with whole(tmp_path / "pipe") as target:
+    with write_atomically(tmp_path / "pipe") as target:
         assert target == tmp_path / "pipe"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "link", "pipe"]
     assert (tmp_path / "pipe").is_fifo()

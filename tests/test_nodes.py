@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from regtune.analysis.comparison import comparison
-from regtune.core.records import Plain
+from regtune.core.records import Json
 from regtune.execution.ray.nodes import Need
 from regtune.execution.run import run
 from regtune.results.loader import load
@@ -73,7 +73,7 @@ def regtune(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def rows_of(folder: Path, event: str) -> list[Plain]:
+def rows_of(folder: Path, event: str) -> list[Json]:
     rows, _ = read_log(folder / "results" / "shaky" / "log.jsonl")
     return [row for row in rows if row["event"] == event]
 
@@ -203,7 +203,7 @@ def test_workers_and_nodes_killed_under_load_lose_no_trial() -> None:
     ],
 )
 def test_how_many_trials_fit_on_a_node(cpus: int, gpus: float, labels: dict[str, str], fits: int) -> None:
-    node: Plain = {"Alive": True, "Labels": {"kind": "H100"}, "Resources": {"CPU": 8.0, "GPU": 2.0}}
+    node: Json = {"Alive": True, "Labels": {"kind": "H100"}, "Resources": {"CPU": 8.0, "GPU": 2.0}}
     need = Need(cpus=cpus, gpus=gpus, labels=tuple(labels.items()))
     assert need.fits(node) == fits
     assert need.fits(node | {"Alive": False}) == 0

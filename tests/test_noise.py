@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import Tensor
 
-from regtune.core.rng import Noise
+from regtune.core.rng import Rng
 
 P = 1e-4  # smallest p-value that counts as agreement
 MANY = 1 << 18
@@ -45,18 +45,18 @@ def one_thread() -> Iterator[None]:
 
 
 def bits(seed: int, step: int, site: str, count: int = MANY) -> Tensor:
-    return Noise(seed=seed, step=step).bits(site, (count,))
+    return Rng(seed=seed, step=step).bits(site, (count,))
 
 
 def word(number: int) -> Tensor:
     return torch.tensor(number, dtype=torch.int32)
 
 
-def grid(draw: Callable[[Noise], Tensor], seeds: int, steps: int) -> Tensor:
+def grid(draw: Callable[[Rng], Tensor], seeds: int, steps: int) -> Tensor:
     """Return what each of the first seeds and steps draws, [seeds, steps, ...]."""
 
     def one(seed: Tensor, step: Tensor) -> Tensor:
-        return draw(Noise(seed=seed, step=step))
+        return draw(Rng(seed=seed, step=step))
 
     rows = torch.vmap(torch.vmap(one, (None, 0)), (0, None))
     return rows(torch.arange(seeds, dtype=torch.int32), torch.arange(steps, dtype=torch.int32))
@@ -83,7 +83,7 @@ def balanced(words: Tensor) -> bool:
 
 @pytest.mark.parametrize(("seed", "step", "site"), STREAMS)
 def test_uniform_draws_follow_the_uniform_distribution(seed: int, step: int, site: str) -> None:
-    noise = Noise(seed=seed, step=step)
+    noise = Rng(seed=seed, step=step)
     for draws in (noise.uniform(site, (MANY,)), noise.open_uniform(site, (MANY,))):
         assert stats.kstest(draws.double().numpy(), "uniform").pvalue > P
         assert flat(draws * 1000, 1000) > P
@@ -134,24 +134,24 @@ def test_no_two_seeds_and_steps_have_the_same_stream() -> None:
 
 
 def test_normal_draws_follow_the_normal_distribution() -> None:
-    assert stats.kstest(Noise(seed=1).normal("n", (MANY,)).double().numpy(), "norm").pvalue > P
+    assert stats.kstest(Rng(seed=1).normal("n", (MANY,)).double().numpy(), "norm").pvalue > P
 
 
 @pytest.mark.parametrize("a", [0.05, 0.2, 1.0, 2.5, 50.0, 1000.0])
 def test_gamma_draws_follow_the_gamma_distribution(a: float) -> None:
-    draws = Noise(seed=2).log_gamma("g", a, (MANY,)).double().numpy()
+    draws = Rng(seed=2).log_gamma("g", a, (MANY,)).double().numpy()
     assert stats.kstest(draws, stats.loggamma(a).cdf).pvalue > P
 
 
 @pytest.mark.parametrize("a", [1e-30, 1e-6, 1e-3])
 def test_gamma_draws_of_tiny_parameters_are_finite_logarithms(a: float) -> None:
-    assert Noise(seed=3).log_gamma("g", a, (MANY,)).isfinite().all()
-    assert not Noise(seed=3).beta("b", a, a, (MANY,)).isnan().any()
+    assert Rng(seed=3).log_gamma("g", a, (MANY,)).isfinite().all()
+    assert not Rng(seed=3).beta("b", a, a, (MANY,)).isnan().any()
 
 
 @pytest.mark.parametrize(("a", "b"), [(0.05, 0.05), (0.2, 0.2), (1.0, 1.0), (2.5, 2.5), (50.0, 50.0), (0.2, 2.5)])
 def test_beta_draws_follow_the_beta_distribution(a: float, b: float) -> None:
-    draws, truth = Noise(seed=4).beta("b", a, b, (MANY,)).double().numpy(), stats.beta(a, b)
+    draws, truth = Rng(seed=4).beta("b", a, b, (MANY,)).double().numpy(), stats.beta(a, b)
     assert draws.min() >= 0 and draws.max() <= 1
     assert abs(draws.mean() - truth.mean()) < 4.5 * truth.std() / MANY**0.5
     # Bins, because for small b many draws round to 1, where a test of a continuous distribution sees a jump.
@@ -161,11 +161,11 @@ def test_beta_draws_follow_the_beta_distribution(a: float, b: float) -> None:
 
 @pytest.mark.parametrize("a", [0.05, 0.2, 1.0, 2.5, 50.0])
 def test_the_variance_of_a_symmetric_beta_is_that_of_theory(a: float) -> None:
-    squares = (Noise(seed=5).beta("b", a, a, (MANY,)).double() - 0.5).square()
+    squares = (Rng(seed=5).beta("b", a, a, (MANY,)).double() - 0.5).square()
     assert abs(float(squares.mean()) - 1 / (4 * (2 * a + 1))) < 4.5 * float(squares.std()) / MANY**0.5
 
 
-class Extreme(Noise):
+class Extreme(Rng):
     """Noise whose words are the ends of what a word can be."""
 
     def bits(self, site: str, shape: Sequence[int]) -> Tensor:
@@ -185,11 +185,11 @@ def test_draws_are_in_range_at_the_ends_of_the_words() -> None:
 def test_a_draw_is_a_function_of_seed_step_site_and_place(
     seed: int, step: int, shape: list[int], site: str, more: int
 ) -> None:
-    drawn = Noise(seed=seed, step=step).bits(site, shape)
+    drawn = Rng(seed=seed, step=step).bits(site, shape)
     assert list(drawn.shape) == shape and drawn.dtype == torch.int32
-    for noise in (Noise(seed=word(seed), step=word(step)), Noise(seed=seed, step=word(step))):
+    for noise in (Rng(seed=word(seed), step=word(step)), Rng(seed=seed, step=word(step))):
         assert torch.equal(noise.bits(site, shape), drawn)
-    longer = Noise(seed=seed, step=step).bits(site, (drawn.numel() + more,))
+    longer = Rng(seed=seed, step=step).bits(site, (drawn.numel() + more,))
     assert torch.equal(longer[: drawn.numel()], drawn.flatten())
 
 
@@ -197,10 +197,10 @@ def test_a_draw_is_a_function_of_seed_step_site_and_place(
 @settings(deadline=None, max_examples=40)
 def test_a_member_under_vmap_draws_what_it_draws_alone(members: list[tuple[int, int]], shape: list[int]) -> None:
     seeds, steps = (torch.tensor(column, dtype=torch.int32) for column in zip(*members, strict=True))
-    uniform = torch.vmap(lambda s, k: Noise(seed=s, step=k).uniform("x", shape))(seeds, steps)
-    beta = torch.vmap(lambda s, k: Noise(seed=s, step=k).beta("x", 0.2, 0.2, shape))(seeds, steps)
+    uniform = torch.vmap(lambda s, k: Rng(seed=s, step=k).uniform("x", shape))(seeds, steps)
+    beta = torch.vmap(lambda s, k: Rng(seed=s, step=k).beta("x", 0.2, 0.2, shape))(seeds, steps)
     for place, (seed, step) in enumerate(members):
-        noise = Noise(seed=seed, step=step)
+        noise = Rng(seed=seed, step=step)
         assert torch.equal(uniform[place], noise.uniform("x", shape))
         # Logarithms at another place of a vector register may differ in the last bit.
         torch.testing.assert_close(beta[place], noise.beta("x", 0.2, 0.2, shape), rtol=1e-5, atol=1e-6)
@@ -209,21 +209,21 @@ def test_a_member_under_vmap_draws_what_it_draws_alone(members: list[tuple[int, 
 @pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
 def test_a_compiled_program_draws_what_an_eager_one_does(backend: str) -> None:
     def draw(seed: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
-        noise = Noise(seed=seed, step=step).at("method")
+        noise = Rng(seed=seed, step=step).at("method")
         return noise.uniform("x", (257, 5)), noise.beta("y", 0.2, 0.2, (64,))
 
     torch.compiler.reset()
     compiled = torch.compile(draw, fullgraph=True, backend=backend)
     for seed, step in ((1, 2), (2_000_000_000, 99_999)):
         uniform, beta = compiled(word(seed), word(step))
-        noise = Noise(seed=seed, step=step).at("method")
+        noise = Rng(seed=seed, step=step).at("method")
         assert torch.equal(uniform, noise.uniform("x", (257, 5)))
         # Inductor fuses logarithms into one loop with its own rounding: equal to rounding, not in bits.
         torch.testing.assert_close(beta, noise.beta("y", 0.2, 0.2, (64,)), rtol=1e-5, atol=1e-6)
 
 
 def test_names_keep_the_sites_of_users_apart() -> None:
-    noise = Noise(seed=1)
+    noise = Rng(seed=1)
     sites = [noise, noise.at("a"), noise.at("b"), noise.at("a").at("b"), noise.at("b").at("a")]
     for one, other in itertools.combinations([user.bits("x", (MANY,)) for user in sites], 2):
         assert unrelated(one, other)
@@ -233,7 +233,7 @@ def test_names_keep_the_sites_of_users_apart() -> None:
 @given(seed=WHOLE, count=st.integers(0, 300))
 @settings(deadline=None, max_examples=60)
 def test_a_permutation_holds_every_number_once(seed: int, count: int) -> None:
-    drawn = Noise(seed=seed).permutation("p", count)
+    drawn = Rng(seed=seed).permutation("p", count)
     assert drawn.dtype == torch.int64 and torch.equal(drawn.sort().values, torch.arange(count))
 
 
@@ -245,19 +245,19 @@ def test_every_order_of_four_comes_up_equally_often() -> None:
 
 def test_draws_live_on_the_device_that_was_named() -> None:
     for kind in ("cpu", "meta", "cpu"):
-        assert Noise(seed=1, device=torch.device(kind)).bits("x", (11,)).device.type == kind
+        assert Rng(seed=1, device=torch.device(kind)).bits("x", (11,)).device.type == kind
 
 
 @pytest.mark.parametrize("count", [2, 14, 31])
 def test_whole_numbers_below_are_equally_frequent(count: int) -> None:
-    drawn = Noise(seed=3, step=1).below(count, "whole", (MANY,))
+    drawn = Rng(seed=3, step=1).below(count, "whole", (MANY,))
     assert int(drawn.min()) == 0
     assert int(drawn.max()) == count - 1
     assert flat(drawn, count) > P
 
 
 def test_the_host_sees_the_draws_of_a_trial_alone_and_none_of_a_lane() -> None:
-    alone = Noise(seed=3, step=1, prefix="a/").host()
+    alone = Rng(seed=3, step=1, prefix="a/").host()
     assert alone is not None
-    assert torch.equal(alone.bits("b", (9,)), Noise(seed=3, step=1, prefix="a/").bits("b", (9,)))
-    assert Noise(seed=word(3), step=1).host() is None
+    assert torch.equal(alone.bits("b", (9,)), Rng(seed=3, step=1, prefix="a/").bits("b", (9,)))
+    assert Rng(seed=word(3), step=1).host() is None

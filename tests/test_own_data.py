@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from regtune.data import Place, Pool
+from regtune.data import DataLocation, Pool
 from regtune.data.image_folder import ImageFolder
 from regtune.data.npz import Npz
 from tests.originals import bytes_of, labels_of, packed, write_pictures
@@ -21,7 +21,7 @@ from tests.test_published_data import refusal
 
 
 def folder_pool(root: Path, path: str = "own", **knobs: Any) -> Pool:
-    return ImageFolder(path=path, **knobs).pool(Place(root=root))
+    return ImageFolder(path=path, **knobs).pool(DataLocation(root=root))
 
 
 def test_pictures_are_read_by_class_and_part(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def npz(root: Path, **arrays: Any) -> Npz:
 def test_arrays_of_every_shape(shape: tuple[int, ...], kind: str, tmp_path: Path) -> None:
     raw = bytes_of(1, *shape)
     value = npz(tmp_path, x=raw if kind == "uint8" else raw / 255, y=labels_of(12, 3))
-    pool = value.pool(Place(root=tmp_path))
+    pool = value.pool(DataLocation(root=tmp_path))
     first = raw[:, None] if raw.ndim == 3 else raw if shape[1] in (1, 3) else raw.transpose(0, 3, 1, 2)
     expected = torch.from_numpy(np.ascontiguousarray(first))
     assert pool.train.images.dtype == (torch.uint8 if kind == "uint8" else torch.float32)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from regtune.core.errors import Refused
-from regtune.data import Place, Pool
+from regtune.data import DataLocation, Pool
 from regtune.data._labels import read_labels
 from tests.originals import bytes_of
 from tests.test_own_data import npz
@@ -37,7 +37,7 @@ KINDS: dict[str, tuple[NDArray[Any], list[int], tuple[str, ...]]] = {
 
 
 def pool_of(root: Path, **arrays: Any) -> Pool:
-    return npz(root, **arrays).pool(Place(root=root))
+    return npz(root, **arrays).pool(DataLocation(root=root))
 
 
 @pytest.mark.parametrize("kind", KINDS)

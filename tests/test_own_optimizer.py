@@ -16,8 +16,8 @@ from regtune.cli.catalog import cards, others
 from regtune.core.errors import Refused
 from regtune.core.knobs import plain_settings
 from regtune.core.sources import plugin_fingerprint
-from regtune.execution.preflight import examine
-from regtune.execution.ray.package import packed
+from regtune.execution.preflight import preflight
+from regtune.execution.ray.package import packaged
 from regtune.execution.retry import _uses
 from regtune.optimizers import OPTIMIZERS, SGD
 from regtune.results.loader import load
@@ -123,7 +123,7 @@ def test_a_sweep_searches_its_knobs_and_is_examined(tmp_path: Path) -> None:
     sweep = read(tmp_path, SIGNED)
     assert "optimizer.beta" in sweep.arms[0].space
     assert sweep.plain()["plugins"] == {PLUGINS[0]: plugin_fingerprint(PLUGINS[0])}
-    examine(sweep)
+    preflight(sweep)
     assert _uses(sweep, sweep.arms[0], PLUGINS[0]), "what is trained again where the plugin was mended"
     log = ran(tmp_path, SIGNED)
     results = load(log)
@@ -138,7 +138,7 @@ def test_a_sweep_searches_its_knobs_and_is_examined(tmp_path: Path) -> None:
 
 def test_it_travels_with_what_is_submitted(tmp_path: Path) -> None:
     """The parcel alone, in a process that has neither this checkout nor the tests on its path."""
-    with packed(read(tmp_path, SIGNED), tmp_path / "small.toml") as parcel:
+    with packaged(read(tmp_path, SIGNED), tmp_path / "small.toml") as parcel:
         code = (
             "import json; from regtune.sweep.sweep import Sweep; from regtune.training.build import build_optimizer\n"
             "arm = Sweep.read('small.toml').arms[0]; params = {path: 0.5 for path in arm.space}\n"

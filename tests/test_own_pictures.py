@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
 from regtune.core.errors import Refused
-from regtune.data import Place, Pool
+from regtune.data import DataLocation, Pool
 from regtune.data._decode import decoded
 from regtune.data._levels import levelled
 from regtune.data.image_folder import ImageFolder
@@ -295,7 +295,7 @@ def test_pictures_of_any_size_become_square(width: int, height: int, side: int, 
 def write_one(root: Path, name: str, raw: bytes) -> Pool:
     folder = write_pictures(root / "own")
     (folder / "train" / "cat" / name).write_bytes(raw)
-    return ImageFolder(path="own", side=5).pool(Place(root=root))
+    return ImageFolder(path="own", side=5).pool(DataLocation(root=root))
 
 
 def test_squeezed_pictures_are_counted_and_the_worst_is_named(tmp_path: Path) -> None:
@@ -304,7 +304,7 @@ def test_squeezed_pictures_are_counted_and_the_worst_is_named(tmp_path: Path) ->
         Image.fromarray(bytes_of(0, 20, width, 3)).save(folder / "test" / "dog" / name)
     for fit in ("squeeze", "crop", "pad"):
         for _ in range(2):  # decoded, and from the cache
-            pool = ImageFolder(path="own", side=5, fit=fit).pool(Place(root=tmp_path))
+            pool = ImageFolder(path="own", side=5, fit=fit).pool(DataLocation(root=tmp_path))
             expected = (
                 "2 of 26 pictures are not square and are squeezed to 5 x 5 (fit = 'squeeze'), test/dog/a.png from "
                 "10 x 20; 'crop' and 'pad' keep their shape"
@@ -405,7 +405,7 @@ def test_a_fit_that_is_none_is_refused_with_the_nearest(tmp_path: Path) -> None:
 def test_a_picture_that_is_square_is_the_same_in_every_fit(tmp_path: Path) -> None:
     write_pictures(tmp_path / "own", side=9)
     first, *others = (
-        ImageFolder(path="own", side=5, fit=fit).pool(Place(root=tmp_path)).train.images
+        ImageFolder(path="own", side=5, fit=fit).pool(DataLocation(root=tmp_path)).train.images
         for fit in ("squeeze", "crop", "pad")
     )
     assert all(torch.equal(first, other) for other in others)

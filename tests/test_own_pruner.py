@@ -11,15 +11,15 @@ from rich.console import Console
 
 from regtune.analysis.pruning import rung_correlations
 from regtune.cli.catalog import cards
-from regtune.cli.plan import planned
+from regtune.cli.plan import plan_table
 from regtune.core.errors import Refused
-from regtune.core.records import Plain
+from regtune.core.records import Json
 from regtune.execution.reuse import _rule
 from regtune.execution.run import run
 from regtune.pruners import PRUNERS, Pruning, pruning_of
 from regtune.reports.formats import markdown
 from regtune.results.loader import load
-from regtune.search.search import SearchBoard
+from regtune.search.search import SearchScheduler
 from regtune.storage.compatibility import changed
 from regtune.storage.log import read_log
 from regtune.sweep.sweep import Sweep
@@ -44,7 +44,7 @@ def test_it_is_on_the_shelf_with_its_settings(tmp_path: Path) -> None:
     assert (sweep.pruner.rungs(6), vars(sweep.pruner)) == ((3,), {"at": 3, "population": 1})
     assert vars(read(tmp_path, MEDIAN.replace("at = 3", "population = 5")).pruner) == {"at": 2, "population": 5}
     console = Console(record=True, width=200)
-    console.print(planned(sweep))
+    console.print(plan_table(sweep))
     assert "pruning after epochs: 3" in console.export_text()
 
 
@@ -103,12 +103,12 @@ def test_a_board_rebuilt_from_the_log_agrees(tmp_path: Path) -> None:
     run(sweep, tmp_path, in_process=True)
     after = read_log(tmp_path / "median" / "log.jsonl")[0]
 
-    def ends(rows: list[Plain]) -> dict[str, str]:
+    def ends(rows: list[Json]) -> dict[str, str]:
         found = [row for row in rows if row["event"] == "ended"]
         return {str(row["cell"]): row["outcome"]["status"] for row in found}
 
     assert ends(after) == ends(rows)
-    assert SearchBoard(sweep).why == "it was below the median of its own arm"
+    assert SearchScheduler(sweep).why == "it was below the median of its own arm"
 
 
 @pytest.mark.parametrize(

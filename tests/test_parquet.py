@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from regtune.core.records import Plain
+from regtune.core.records import Json
 from regtune.results.loader import Results, load
 from regtune.results.parquet import write_frames
 from regtune.storage.log import read_log
@@ -16,7 +16,7 @@ from tests.conftest import write_log
 from tests.made_up import RATE, made_up_log
 from tests.test_tables import BETTER, HOSTILE, SPREAD
 
-KNOBS: list[Plain] = [{RATE: 0.01, "dropout.switch": k % 2 == 1, "mixing.one_of": "none"} for k in range(3)]
+KNOBS: list[Json] = [{RATE: 0.01, "dropout.switch": k % 2 == 1, "mixing.one_of": "none"} for k in range(3)]
 
 
 @pytest.fixture

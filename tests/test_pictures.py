@@ -16,7 +16,7 @@ from regtune.augmentation import OPERATIONS, Draws, Operation, Ranges, augmented
 from regtune.augmentation.apply import FAMILIES, dense, sorted_out
 from regtune.augmentation.operations import SIGNED
 from regtune.core.errors import Refused
-from regtune.core.rng import Noise
+from regtune.core.rng import Rng
 from regtune.data import Examples, Splits
 from regtune.regularizers import RandAugment, Step, TrivialAugment
 from regtune.regularizers.trivial_augment import WIDE
@@ -135,7 +135,7 @@ def test_between_two_magnitudes_strengths_are_between() -> None:
 
 def steps(count: int, seed: int = 3) -> Iterator[Step]:
     for number in range(count):
-        yield Step(noise=Noise(seed=seed, step=number), progress=0.0, learning_rate=0.1)
+        yield Step(noise=Rng(seed=seed, step=number), progress=0.0, learning_rate=0.1)
 
 
 @pytest.mark.parametrize("scale", ["paper", "torchvision"])
@@ -180,7 +180,7 @@ def test_trivial_augment_replays_through_torchvision() -> None:
 
 
 def test_operations_signs_and_strengths_are_uniform() -> None:
-    noise = Noise(seed=1)
+    noise = Rng(seed=1)
     drawn = draw(noise, 2, 50_000)
     assert stats.chisquare(drawn.operation.flatten().bincount(minlength=14)).pvalue > 1e-3
     assert stats.chisquare((drawn.operation[0] * 14 + drawn.operation[1]).bincount(minlength=196)).pvalue > 1e-3
@@ -193,7 +193,7 @@ def test_operations_signs_and_strengths_are_uniform() -> None:
 def a_batch(shape: tuple[int, int, int], count: int, seed: int) -> tuple[Tensor, Draws, Tensor]:
     """Return random levels and drawn operations with wide strengths."""
     levels = torch.randint(0, 256, (count, *shape), generator=torch.Generator().manual_seed(seed)).byte()
-    noise = Noise(seed=seed)
+    noise = Rng(seed=seed)
     drawn = draw(noise, 3, count)
     place = noise.below(31, "strength", (3, count)).float()
     return levels, drawn, strengths(WIDE, drawn.operation, place, drawn.negative)
@@ -216,7 +216,7 @@ def test_a_lane_has_the_bits_of_trials_alone(method: RandAugment | TrivialAugmen
     y, seeds = torch.zeros(40, 2), torch.tensor([1, 2, 3, 4], dtype=torch.int32)
 
     def member(seed: int | Tensor, x: Tensor) -> Tensor:
-        return method.augment(x, y, Step(noise=Noise(seed=seed, step=5), progress=0.0, learning_rate=0.1))[0]
+        return method.augment(x, y, Step(noise=Rng(seed=seed, step=5), progress=0.0, learning_rate=0.1))[0]
 
     lane = torch.vmap(member)(seeds, x)
     assert all(torch.equal(lane[i], member(int(seeds[i]), x[i])) for i in range(4))
@@ -243,7 +243,7 @@ class Calls(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves
 def test_nothing_waits_for_a_device(alone: bool) -> None:
     x, y = torch.rand(32, 3, 8, 8), torch.zeros(32, 2)
     seed, number = (1, 2) if alone else (torch.tensor(1), torch.tensor(2))
-    step = Step(noise=Noise(seed=seed, step=number), progress=0.0, learning_rate=0.1)
+    step = Step(noise=Rng(seed=seed, step=number), progress=0.0, learning_rate=0.1)
     for method in (RandAugment(magnitude=torch.tensor(7.0)), TrivialAugment(p=torch.tensor(0.5))):
         with Calls() as calls:
             method.augment(x, y, step)
@@ -279,7 +279,7 @@ def test_every_operation_is_in_one_family() -> None:
 
 
 def test_double_and_half_precision_keep_their_type() -> None:
-    drawn = draw(Noise(seed=1), 1, 6)
+    drawn = draw(Rng(seed=1), 1, 6)
     for dtype in (torch.float64, torch.bfloat16):
         x = torch.rand(6, 3, 8, 8).to(dtype)
         assert augmented(x, drawn, torch.zeros(1, 6)).dtype == dtype

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from regtune.core.rng import Noise
+from regtune.core.rng import Rng
 from regtune.networks import Slot
 from regtune.regularizers import Step
 
@@ -16,7 +16,7 @@ SWEEPS = Path(__file__).parents[1] / "benchmarks" / "sweeps"
 
 
 def step(*, training: bool) -> Step:
-    return Step(noise=Noise(seed=0), progress=1.0, learning_rate=0.0, training=training)
+    return Step(noise=Rng(seed=0), progress=1.0, learning_rate=0.0, training=training)
 
 
 def test_a_share_is_negated_in_evaluation_only_and_mended_to_the_bit(monkeypatch: pytest.MonkeyPatch) -> None:

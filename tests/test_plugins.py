@@ -14,9 +14,9 @@ import pytest
 from regtune.core.errors import Refused
 from regtune.core.plugins import find_beside, name_of_plugin, spec_of
 from regtune.core.sources import changed_modules, plugin_fingerprint, plugin_paths, same_sources, shipped_paths
-from regtune.data import Place
-from regtune.execution.ray.package import packed
-from regtune.execution.reproduce import repeat
+from regtune.data import DataLocation
+from regtune.execution.ray.package import packaged
+from regtune.execution.reproduce import reproduce
 from regtune.regularizers import REGULARIZERS, check_hooks
 from regtune.storage.log import read_log
 from regtune.sweep.sweep import Sweep
@@ -129,7 +129,7 @@ def test_a_row_that_differs_names_the_module_that_was_changed(folder: Path, caps
     write_log(log, rows)
 
     def said(cell: str) -> tuple[int, str]:
-        return repeat(log.parent, cell, Place()), capsys.readouterr().out.splitlines()[-1]
+        return reproduce(log.parent, cell, DataLocation()), capsys.readouterr().out.splitlines()[-1]
 
     code, line = said("outer/search/0")
     assert (code, line) == (1, "not identical although software and processor are the same")
@@ -296,7 +296,7 @@ def test_a_sweep_file_names_a_plugin_and_no_file_of_one(name: str, folder: Path)
 def test_what_is_submitted_runs_where_nothing_else_is(folder: Path) -> None:
     """The parcel alone, in a process that has neither this checkout nor the plugin's folder on its path."""
     sweep = read(folder, WITH_OUTER)
-    with packed(sweep, folder / "small.toml") as parcel:
+    with packaged(sweep, folder / "small.toml") as parcel:
         assert {path.name for path in parcel.iterdir()} == {
             "regtune", "small.toml", "outer.py", "effect.py", "deeper.py",
         }  # fmt: skip

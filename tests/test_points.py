@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from regtune.analysis.tuning import searched
+from regtune.analysis.tuning import search_shares
 from regtune.core.errors import Refused
-from regtune.core.halving import Score, Selection, place
+from regtune.core.halving import Score, Selection, join_number
 from regtune.core.neighbours import neighbours
 from regtune.core.resampling import draws
 from regtune.core.selection import Scored
-from regtune.execution.recovery import Lives
+from regtune.execution.recovery import Recovery
 from regtune.reports.tables.tuning import tuning_caption
 from regtune.results.loader import load
-from regtune.search.search import SearchBoard
-from regtune.search.select import SelectBoard
+from regtune.search.search import SearchScheduler
+from regtune.search.select import SelectScheduler
 from regtune.storage.compatibility import changed
 from regtune.storage.log import read_log
 from tests.resuming import SMALL, ran, read, rows_of
@@ -41,7 +41,7 @@ def with_first(points: str, text: str = COCKTAIL) -> str:
 def asked(folder: Path, text: str, trials: int = 0) -> dict[str, list[Mapping[str, Any]]]:
     """Return the knobs of the search trials of each arm, each of which ends with a score of its own."""
     sweep = read(folder, text.replace("trials = 4", f"trials = {trials or 4}"))
-    board, found = SearchBoard(sweep), {arm.name: list[Mapping[str, Any]]() for arm in sweep.arms}
+    board, found = SearchScheduler(sweep), {arm.name: list[Mapping[str, Any]]() for arm in sweep.arms}
     while (one := board.ask()) is not None:
         found[one.cell.arm].append(one.params)
         board.end(one.cell, finished(0.5 + one.cell.number / 100))
@@ -134,7 +134,7 @@ def scored(first: Mapping[str, int], trials: int = 12, seeds: int = 2) -> Scored
     """Return scores of two arms in which trial 0 is far the best, and the others are equal."""
     score = [Score(0.9 if number == 0 else 0.5, 1.0) for number in range(trials)]
     searched = {arm: list(enumerate(score)) for arm in ("base", "arm")}
-    selected = {arm: {place(n, k): s for n, s in enumerate(score) for k in range(seeds)} for arm in searched}
+    selected = {arm: {join_number(n, k): s for n, s in enumerate(score) for k in range(seeds)} for arm in searched}
     terms = Selection(candidates=trials, most=trials, seeds=seeds, examples=None)
     near = neighbours({n: {RATE: 0.1 * n} for n in range(first.get("base", 0), trials)})
     return Scored(searched=searched, selected=selected, selection=terms, can_be_off=[], near=near, first=first)
@@ -159,7 +159,7 @@ def test_a_named_point_stands_for_none_that_was_drawn(paired: bool) -> None:
     made = scored({"base": 3, "arm": 3})
     worth = {n: Score(0.1 if n < 3 else 0.5 + n / 100, 1.0) for n in range(12)}
     ranked = sorted(worth.items(), key=lambda each: -(each[1].value or 0))
-    selected = {arm: {place(n, k): s for n, s in worth.items() for k in range(2)} for arm in ("base", "arm")}
+    selected = {arm: {join_number(n, k): s for n, s in worth.items() for k in range(2)} for arm in ("base", "arm")}
     made = Scored(searched={"base": ranked, "arm": ranked}, selected=selected, selection=made.selection,
                   can_be_off=[], near=made.near, first=made.first)  # fmt: skip
     chosen = [found.numbers["arm"] for found in draws(made, paired=paired, stream="s")]
@@ -188,20 +188,20 @@ def test_board_and_table_draw_the_same_searches(over: Path) -> None:
     assert 0 not in results.scored.near and set(results.scored.near) == {1, 2, 3, 4, 5}
     text = (over.parent.parent / "small.toml").read_text()
     sweep = read(over.parent.parent, text)
-    search = SearchBoard(sweep)
+    search = SearchScheduler(sweep)
     _replay(search, read_log(over)[0])
-    select = SelectBoard(sweep, search)
+    select = SelectScheduler(sweep, search)
     assert select.scored.first == results.scored.first and select.scored.near == results.scored.near
     before = over.read_bytes()
     ran(over.parent.parent, text)
     assert over.read_bytes() == before
 
 
-def _replay(board: SearchBoard, rows: Sequence[Mapping[str, Any]]) -> None:
-    Lives(board, [dict(row) for row in rows], 0, lambda event, row: None)
+def _replay(board: SearchScheduler, rows: Sequence[Mapping[str, Any]]) -> None:
+    Recovery(board, [dict(row) for row in rows], 0, lambda event, row: None)
 
 
 def test_curves_are_of_draws_only(over: Path) -> None:
     results = load(over)
-    assert {arm: len(scores) for arm, scores in searched(results).items()} == {"baseline": 5, "dropout": 4}
+    assert {arm: len(scores) for arm, scores in search_shares(results).items()} == {"baseline": 5, "dropout": 4}
     assert "named beforehand (first) are no draws, and are left out: baseline 1, dropout 2." in tuning_caption(results)

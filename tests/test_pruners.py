@@ -13,17 +13,17 @@ from ray.tune.schedulers import AsyncHyperBandScheduler
 from rich.console import Console
 
 from regtune.analysis.comparison import comparison
-from regtune.cli.plan import planned
+from regtune.cli.plan import plan_table
 from regtune.cli.progress import Progress
 from regtune.core.knobs import Interval, knobs
-from regtune.core.records import Cell, Outcome
+from regtune.core.records import Outcome, TrialKey
 from regtune.execution.run import run
 from regtune.pruners import PRUNERS, FixedEpochs
 from regtune.reports.formats import markdown
 from regtune.results.loader import Results, load
-from regtune.search.search import Entry, SearchBoard
+from regtune.search.search import SearchScheduler, TrialState
 from regtune.search.select import best_first
-from regtune.sweep.schema import Search
+from regtune.sweep.schema import SearchConfig
 from regtune.sweep.sweep import Sweep
 from tests.conftest import SWEEP
 from tests.curves import recorded
@@ -45,7 +45,7 @@ def test_decisions_on_1000_recorded_curves_are_those_of_rays_asha_call_by_call(
     curves, draws = recorded(), random.Random(arms)
     assert (len(curves), {len(curve) for curve in curves}) == (1000, {EPOCHS})
     sweep = sweep_of(tmp_path, trials=-(-1000 // arms), population=1, factor=factor)
-    board = SearchBoard(sweep.model_copy(update={"arms": sweep.arms[:arms]}))
+    board = SearchScheduler(sweep.model_copy(update={"arms": sweep.arms[:arms]}))
     peers = {
         arm: AsyncHyperBandScheduler(
             time_attr="epoch", metric="score", mode="max", max_t=EPOCHS, grace_period=6,
@@ -54,7 +54,7 @@ def test_decisions_on_1000_recorded_curves_are_those_of_rays_asha_call_by_call(
         for arm in board.arms
     }  # fmt: skip
     left = draws.sample(curves, len(curves))
-    running: dict[Cell, tuple[list[float], int]] = {}
+    running: dict[TrialKey, tuple[list[float], int]] = {}
     decisions = Counter[tuple[str, int]]()
     while left or running:
         while left and len(running) < 8:
@@ -144,18 +144,18 @@ def test_confirm_takes_the_best_at_that_point_and_trains_it_in_full(results: Res
 def test_tables_and_plans_name_the_pruner(results: Results, tmp_path: Path) -> None:
     assert "4 trials per arm of at most 6 epochs, every one stopped after 2 and judged there." in markdown(results)
     console = Console(record=True, width=200)
-    console.print(planned(early(tmp_path)))
+    console.print(plan_table(early(tmp_path)))
     said = console.export_text()
     assert "35 trials, at most 130 epochs; every search trial stops after epoch: 2" in said
     assert Progress(early(tmp_path)).sweep.most_epochs("search") == 2
 
 
 def test_the_best_at_the_kept_epoch_is_chosen_and_ties_are_broken() -> None:
-    def entry(*accuracies: float, kept: int, loss: float = 0.5, status: str = "pruned") -> Entry:
+    def entry(*accuracies: float, kept: int, loss: float = 0.5, status: str = "pruned") -> TrialState:
         epochs = [epoch(number, accuracy) for number, accuracy in enumerate(accuracies, start=1)]
         epochs = [type(e)(**{**vars(e), "kept": min(kept, e.number), "val_loss": loss}) for e in epochs]
         outcome = Outcome(status=status, metrics={"val_accuracy": accuracies[kept - 1], "val_loss": loss})  # type: ignore[arg-type]  # plain words in tests
-        return Entry(params={}, epochs=epochs, outcome=outcome if status == "ok" else Outcome(status="pruned"))
+        return TrialState(params={}, epochs=epochs, outcome=outcome if status == "ok" else Outcome(status="pruned"))
 
     assert best_first({0: entry(0.8, 0.7, kept=1), 1: entry(0.1, 0.79, kept=2)}, ALL)[0][0] == 0
     assert best_first({0: entry(0.8, kept=1), 1: entry(0.9, kept=1, status="ok")}, ALL)[0][0] == 1
@@ -163,7 +163,7 @@ def test_the_best_at_the_kept_epoch_is_chosen_and_ties_are_broken() -> None:
     assert best_first({0: entry(0.8, kept=1), 1: entry(0.8, kept=1)}, ALL)[0][0] == 0
     assert best_first({0: entry(0.8, kept=1), 1: entry(0.1, kept=1, status="ok")}, {"ok"})[0][0] == 1
     assert best_first({0: entry(0.8, kept=1)}, {"ok"}) == []
-    assert best_first({0: Entry(params={}, outcome=Outcome(status="failed"))}, ALL) == []
+    assert best_first({0: TrialState(params={}, outcome=Outcome(status="failed"))}, ALL) == []
 
 
 def test_a_stop_at_the_last_epoch_is_the_end(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_the_settings_of_pruners_are_those_of_a_sweep_file_with_the_same_default
     assert list(PRUNERS.all()) == ["asha", "cautious", "epochs", "none"]
     found = {k.name: k for cls in PRUNERS.all().values() for k in knobs(cls).values()}
     assert found.keys() == {"grace", "factor", "population", "stop_after"}
-    schema = Search.model_json_schema()["properties"]
+    schema = SearchConfig.model_json_schema()["properties"]
     for name, k in found.items():
         bounds = schema[name] if name != "stop_after" else schema[name]["anyOf"][0] | {"maximum": 1e6, "default": 1}
         assert isinstance(k.legal, Interval)

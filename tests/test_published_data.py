@@ -12,7 +12,7 @@ import torch
 from torchvision import datasets
 
 from regtune.core.errors import Refused
-from regtune.data import DATASETS, Dataset, Place
+from regtune.data import DATASETS, DataLocation, Dataset
 from tests.originals import bytes_of, labels_of, write_idx, write_pickles, write_svhn
 
 
@@ -22,7 +22,7 @@ def data_set(name: str, **knobs: Any) -> Dataset:
 
 def refusal(value: Dataset, root: Path | None, *, download: bool = False) -> str:
     with pytest.raises(Refused) as error:
-        value.pool(Place(root=root, download=download))
+        value.pool(DataLocation(root=root, download=download))
     assert "\n" not in str(error.value)
     return str(error.value)
 
@@ -31,7 +31,7 @@ def refusal(value: Dataset, root: Path | None, *, download: bool = False) -> str
 def test_idx_files(name: str, folder: str, tmp_path: Path) -> None:
     write_idx(tmp_path, folder)
     value = data_set(name, validation=10)
-    pool = value.pool(Place(root=tmp_path))
+    pool = value.pool(DataLocation(root=tmp_path))
     assert pool.test is not None
     assert pool.train.images.equal(torch.from_numpy(bytes_of(60, 60, 28, 28))[:, None])
     assert pool.test.images.equal(torch.from_numpy(bytes_of(20, 20, 28, 28))[:, None])
@@ -48,7 +48,7 @@ def cifar10(root: Path, patch: pytest.MonkeyPatch) -> None:
 
 def test_cifar10_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cifar10(tmp_path, monkeypatch)
-    pool = data_set("cifar10").pool(Place(root=tmp_path))
+    pool = data_set("cifar10").pool(DataLocation(root=tmp_path))
     assert pool.train.images.shape == (20, 3, 32, 32)
     assert pool.train.images[4:8].equal(torch.from_numpy(bytes_of(2, 4, 3072)).view(4, 3, 32, 32))
     assert pool.train.labels[4:8].tolist() == [2, 1, 2, 9]
@@ -64,7 +64,7 @@ def test_cifar100_has_fine_and_coarse_labels(
     }
     write_pickles(tmp_path, datasets.CIFAR100, rows | {"meta": {"fine_label_names": []}}, monkeypatch)
     for _ in ("built", "cached"):
-        pool = data_set("cifar100", labels=labels).pool(Place(root=tmp_path))
+        pool = data_set("cifar100", labels=labels).pool(DataLocation(root=tmp_path))
         assert pool.test is not None
         assert pool.classes == classes
         assert pool.train.labels.tolist() == rows["train"][f"{labels}_labels"]
@@ -73,7 +73,7 @@ def test_cifar100_has_fine_and_coarse_labels(
 
 def test_svhn_mat_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_svhn(tmp_path, datasets.SVHN, monkeypatch)
-    pool = data_set("svhn").pool(Place(root=tmp_path))
+    pool = data_set("svhn").pool(DataLocation(root=tmp_path))
     assert pool.train.images[3].equal(torch.from_numpy(bytes_of(40, 32, 32, 3, 40))[..., 3].permute(2, 0, 1))
     assert pool.train.labels.tolist() == [(k + 1) % 10 for k in labels_of(40)]
 
@@ -122,7 +122,7 @@ def test_downloads_happen_only_when_asked_for(tmp_path: Path, monkeypatch: pytes
     assert asked == []
     new = tmp_path / "new"
     for _ in range(2):
-        assert len(data_set("mnist").pool(Place(root=new, download=True)).train) == 60
+        assert len(data_set("mnist").pool(DataLocation(root=new, download=True)).train) == 60
     assert asked == [True]
 
 

@@ -10,16 +10,16 @@ from rich.console import Console
 
 from regtune.analysis.comparison import comparison
 from regtune.cli.dry_run import forecast
-from regtune.cli.plan import planned
+from regtune.cli.plan import plan_table
 from regtune.cli.progress import Progress
 from regtune.core.errors import Refused
-from regtune.core.records import Cell, Outcome
+from regtune.core.records import Outcome, TrialKey
 from regtune.reports.formats import markdown
 from regtune.results.loader import load
-from regtune.search.confirm import ConfirmBoard
-from regtune.search.scheduler import Asked
-from regtune.search.search import SearchBoard
-from regtune.search.select import SelectBoard
+from regtune.search.confirm import ConfirmScheduler
+from regtune.search.scheduler import Suggestion
+from regtune.search.search import SearchScheduler
+from regtune.search.select import SelectScheduler
 from regtune.storage.log import read_log
 from tests.conftest import write_log
 from tests.resuming import SMALL, Stopped, assert_same_results, by_cell, ran, read, rows_of
@@ -34,16 +34,16 @@ def printed(what: object) -> str:
     return console.file.getvalue()
 
 
-def searched(folder: Path, text: str = RACING) -> ConfirmBoard:
+def searched(folder: Path, text: str = RACING) -> ConfirmScheduler:
     sweep = read(folder, text)
-    search = SearchBoard(sweep)
+    search = SearchScheduler(sweep)
     for asked in iter(search.ask, None):
         assert asked is not None
         search.end(asked.cell, Outcome(status="ok", kept=1, metrics={"val_accuracy": 0.5, "val_loss": 1.0}))
-    return ConfirmBoard(sweep, SelectBoard(sweep, search), lambda ended: None)
+    return ConfirmScheduler(sweep, SelectScheduler(sweep, search), lambda ended: None)
 
 
-def play(board: ConfirmBoard, gap: float) -> list[Asked]:
+def play(board: ConfirmScheduler, gap: float) -> list[Suggestion]:
     """Hand out and end trials until there are no more; dropout is better by a gap and something that varies."""
     given = []
     for asked in iter(board.ask, None):
@@ -60,7 +60,7 @@ def test_the_board_plans_more_seeds_only_where_a_pair_is_not_resolved(tmp_path: 
     assert len(clear.planned) == 8
     assert [a.cell for a in play(clear, 0.4)] == list(clear.planned)
     assert len(clear.planned) == 8
-    assert [a.cell for a in play(close, 0.0)] == [Cell(a, "confirm", n) for n in range(8) for a in close.chosen]
+    assert [a.cell for a in play(close, 0.0)] == [TrialKey(a, "confirm", n) for n in range(8) for a in close.chosen]
 
 
 def test_a_rebuilt_board_knows_what_was_handed_out(tmp_path: Path) -> None:
@@ -71,8 +71,8 @@ def test_a_rebuilt_board_knows_what_was_handed_out(tmp_path: Path) -> None:
         assert rebuilt.knows(asked.cell)
     assert set(rebuilt.planned) == set(live.planned)
     assert rebuilt.ask() is None
-    assert not rebuilt.knows(Cell("dropout", "confirm", 8))
-    assert not rebuilt.knows(Cell("nobody", "confirm", 0))
+    assert not rebuilt.knows(TrialKey("dropout", "confirm", 8))
+    assert not rebuilt.knows(TrialKey("nobody", "confirm", 0))
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,7 @@ def test_a_race_that_is_interrupted_goes_on_as_it_would_have(
 
 def test_what_a_race_may_take_is_said_before(tmp_path: Path) -> None:
     sweep = read(tmp_path, RACING)
-    assert "from 4 seeds an arm" in printed(planned(sweep))
+    assert "from 4 seeds an arm" in printed(plan_table(sweep))
     assert "up to 8 seeds an arm" in printed(forecast(sweep, tmp_path / "results"))
     assert Progress(sweep).line() == "search 0/4, confirm 0/at most 16, failed 0, time left at most …"
     assert "0/at most 8" in printed(Progress(sweep))

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from regtune.data import Examples, Place
+from regtune.data import DataLocation, Examples
 from regtune.data.fashion_mnist import FashionMnist
 from regtune.data.image_folder import ImageFolder
 from regtune.data.mnist import Mnist
-from regtune.execution.preflight import examine
+from regtune.execution.preflight import preflight
 from regtune.sweep.sweep import Sweep
 from regtune.training.build import load_data
 from regtune.training.trainer import train
@@ -21,7 +21,7 @@ from tests.conftest import SWEEP, small_trial
 pytestmark = pytest.mark.real
 
 
-def needs(place: Place, name: str) -> None:
+def needs(place: DataLocation, name: str) -> None:
     if place.root is None or not (place.root / name).exists():
         pytest.skip(f"the real data have no {name}")
 
@@ -30,7 +30,7 @@ def counts(examples: Examples) -> list[int]:
     return [int(n) for n in examples.labels.bincount(minlength=10)]
 
 
-def test_mnist(real_data: Place) -> None:
+def test_mnist(real_data: DataLocation) -> None:
     needs(real_data, "MNIST")
     pool = Mnist().pool(real_data)
     assert pool.test is not None
@@ -44,7 +44,7 @@ def test_mnist(real_data: Place) -> None:
     assert [round(float(pixels.mean()), 4), round(float(pixels.std()), 4)] == [0.1307, 0.3081]
 
 
-def test_fashion_mnist(real_data: Place) -> None:
+def test_fashion_mnist(real_data: DataLocation) -> None:
     needs(real_data, "FashionMNIST")
     value = FashionMnist()
     for _ in ("built", "cached"):
@@ -58,7 +58,7 @@ def test_fashion_mnist(real_data: Place) -> None:
     assert counts(splits.validation) == [500] * 10
 
 
-def test_cifar10_as_a_tar_of_jpegs(real_data: Place) -> None:
+def test_cifar10_as_a_tar_of_jpegs(real_data: DataLocation) -> None:
     needs(real_data, "cifar10-jpeg.tar")
     pool = ImageFolder(path="cifar10-jpeg.tar", side=32).pool(real_data)
     assert pool.test is not None
@@ -70,7 +70,7 @@ def test_cifar10_as_a_tar_of_jpegs(real_data: Place) -> None:
     assert means.tolist() == pytest.approx([0.4914, 0.4822, 0.4465], abs=1e-3)
 
 
-def test_an_mlp_learns_mnist_from_2000_images(real_data: Place) -> None:
+def test_an_mlp_learns_mnist_from_2000_images(real_data: DataLocation) -> None:
     needs(real_data, "MNIST")
     trial = small_trial(
         data={"name": "mnist", "train": 2000},
@@ -87,11 +87,11 @@ def test_an_mlp_learns_mnist_from_2000_images(real_data: Place) -> None:
     assert accuracy > 0.9
 
 
-def test_check_reads_a_sweep_on_fashion_mnist_with_fresh_splits(real_data: Place, tmp_path: Path) -> None:
+def test_check_reads_a_sweep_on_fashion_mnist_with_fresh_splits(real_data: DataLocation, tmp_path: Path) -> None:
     needs(real_data, "FashionMNIST")
     path = tmp_path / "fashion.toml"
     text = SWEEP.partition("[network]")[2].replace("seeds = 3", 'seeds = 3\nsplits = "fresh"')
     path.write_text(f'[data]\nname = "fashion_mnist"\nlabel_noise = 0.2\n[network]{text}')
-    pool, splits = examine(Sweep.read(path), real_data)
+    pool, splits = preflight(Sweep.read(path), real_data)
     assert len(splits.train) == 55_000
     assert splits.train.source is pool.train.source

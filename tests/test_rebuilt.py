@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from regtune.core.records import Cell, Epoch, Outcome, Plain
+from regtune.core.records import Epoch, Json, Outcome, TrialKey
 from regtune.execution.attempt import Report
-from regtune.execution.controller import Phase
-from regtune.search.search import SearchBoard
+from regtune.execution.controller import PhaseController
+from regtune.search.search import SearchScheduler
 from regtune.sweep.sweep import Sweep
 from tests.conftest import SWEEP
 from tests.curves import recorded
@@ -43,10 +43,10 @@ class Memory:
 
     path = Path("log.jsonl")
 
-    def __init__(self, rows: list[Plain]) -> None:
+    def __init__(self, rows: list[Json]) -> None:
         self.rows = rows
 
-    def append(self, event: str, fields: Plain) -> None:
+    def append(self, event: str, fields: Json) -> None:
         if event != "started":
             self.rows.append(json.loads(json.dumps({"event": event, **fields}, allow_nan=False)))
 
@@ -54,13 +54,13 @@ class Memory:
 class Driver:
     """A search phase over a log."""
 
-    def __init__(self, sweep: Sweep, rows: list[Plain]) -> None:
-        self.board = SearchBoard(sweep)
+    def __init__(self, sweep: Sweep, rows: list[Json]) -> None:
+        self.board = SearchScheduler(sweep)
         self.log = Memory(rows)
-        self.phase = Phase(board=self.board, log=self.log, retries=0)
+        self.phase = PhaseController(board=self.board, log=self.log, retries=0)
         self.phase.settle()
 
-    def tell(self, cell: Cell, told: Epoch) -> str:
+    def tell(self, cell: TrialKey, told: Epoch) -> str:
         return self.phase.take(cell, Report(epochs=(told,)), {})
 
     def next_ask(self) -> Any:
@@ -86,11 +86,11 @@ def sweep_of(folder: Path, seed: int) -> Sweep:
     return Sweep.read(path)
 
 
-def played(sweep: Sweep, seed: int) -> tuple[list[Plain], dict[int, Any], dict[int, str]]:
+def played(sweep: Sweep, seed: int) -> tuple[list[Json], dict[int, Any], dict[int, str]]:
     """Return the rows of a live search, what it would ask after so many rows, and what it decided at a row."""
     draws, live = random.Random(seed), Driver(sweep, [])
     asks, decisions = {0: live.next_ask()}, dict[int, str]()
-    running: dict[Cell, list[float]] = {}
+    running: dict[TrialKey, list[float]] = {}
     while not live.phase.done:
         cell = draws.choice(list(running)) if running else None
         if len(running) < 3 and (asked := live.phase.ask()) is not None:
@@ -110,7 +110,7 @@ def played(sweep: Sweep, seed: int) -> tuple[list[Plain], dict[int, Any], dict[i
     return live.log.rows, asks, decisions
 
 
-def expected(rows: list[Plain], asks: dict[int, Any], count: int) -> Any:
+def expected(rows: list[Json], asks: dict[int, Any], count: int) -> Any:
     """Return what is asked for next after so many rows; OPEN where a cell is about to be given what another one has.
 
     Where the driver was killed between an epoch and the row of the end that follows, the end is made up for. In one
@@ -119,7 +119,7 @@ def expected(rows: list[Plain], asks: dict[int, Any], count: int) -> Any:
     while count not in asks:
         row, count = rows[count], count + 1
         if row["event"] == "asked":
-            return Cell(*row["cell"]), row["id"], row["params"]
+            return TrialKey(*row["cell"]), row["id"], row["params"]
         if row["event"] != "ended":
             return OPEN
     return asks[count]
@@ -133,7 +133,7 @@ def check(sweep: Sweep, seed: int, every: int = 1) -> Counter[str]:
         assert expected(rows, asks, count) in (OPEN, rebuilt.next_ask())
         if count in decisions:
             row = rows[count]
-            decided = rebuilt.tell(Cell(*row["cell"]), Epoch.from_plain(row["epoch"]))
+            decided = rebuilt.tell(TrialKey(*row["cell"]), Epoch.from_plain(row["epoch"]))
             assert decided == decisions[count]
             after = len(rebuilt.log.rows)
             assert rebuilt.log.rows == rows[:after]

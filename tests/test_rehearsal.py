@@ -13,8 +13,8 @@ import torch
 
 from regtune.core.errors import Refused
 from regtune.core.global_rng import GlobalStates
-from regtune.data import Place
-from regtune.execution.preflight import examine
+from regtune.data import DataLocation
+from regtune.execution.preflight import preflight
 from regtune.execution.rehearsal import rehearse, variants
 from regtune.sweep.sweep import Sweep
 
@@ -56,7 +56,7 @@ def checked(sweep: Sweep, place: Path | None = None) -> list[str]:
     """Return the notes of a check, or the line of its refusal."""
     before = GlobalStates.now()
     try:
-        notes = rehearse(sweep, examine(sweep, Place(root=place)).splits)
+        notes = rehearse(sweep, preflight(sweep, DataLocation(root=place)).splits)
     except Refused as error:
         notes = [f"refused: {error}"]
     assert GlobalStates.now().other_than(before) == []
@@ -241,7 +241,7 @@ def test_the_commands_say_it_in_one_line(tmp_path: Path) -> None:
 def test_what_is_checked_is_not_what_is_trained(tmp_path: Path) -> None:
     """A rehearsal moves no weight of a trial, and data keep their examples."""
     sweep = swept(tmp_path)
-    splits = examine(sweep).splits
+    splits = preflight(sweep).splits
     index = splits.train.index.clone()
     rehearse(sweep, splits)
     assert torch.equal(splits.train.index, index)

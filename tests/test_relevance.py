@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from scipy import stats
 from statsmodels.stats.weightstats import DescrStatsW
 
-from regtune.analysis.over_searches import over_searches
+from regtune.analysis.repeat_scores import repeat_scores
 from regtune.analysis.scores import scores
 from regtune.core.errors import Refused
-from regtune.reports.output import printed
+from regtune.reports.output import formatted
 from regtune.reports.tables.catalog import tables
-from regtune.reports.tables.repeats import searches_as_text
+from regtune.reports.tables.repeats import repeats_as_text
 from regtune.reports.tables.scores import scores_as_text
 from regtune.results.loader import Results, load
 from regtune.statistics.relevance import Relevance, relevance
@@ -102,10 +102,10 @@ def test_the_table_says_it_in_every_format_and_only_where_asked(tmp_path: Path) 
     assert text.frame["relevant"].to_list() == words
     assert list(text.frame.columns)[:3] == ["arm", "verdict", "relevant"]
     assert "better or worse by more than 0.2 points" in text.caption
-    (sweep,) = json.loads(printed([results.path], "json"))["sweeps"]
+    (sweep,) = json.loads(formatted([results.path], "json"))["sweeps"]
     assert [arm["relevant"] for arm in sweep["arms"]] == words
     for form in ("csv", "md", "latex", "html"):
-        assert "equal within 0.2" in printed([results.path], form)
+        assert "equal within 0.2" in formatted([results.path], form)
 
     without = with_margin(tmp_path / "without", None, **arms)
     assert "relevant" not in scores(without)
@@ -132,10 +132,10 @@ def test_the_table_over_searches_says_it_too(tmp_path: Path) -> None:
             tmp_path / str(number), {"base": (0.5, 0.5), "above": (0.53 + shift, 0.53)}, search=("ok",), repeat=number
         )
         repeats.append(with_terms(load(tmp_path / str(number)), relevant=1.0))
-    frame = over_searches(repeats)
+    frame = repeat_scores(repeats)
     assert frame is not None
     assert frame["relevant"].to_list() == ["", "better"]
-    assert searches_as_text(frame)["relevant"].to_list() == ["", "better"]
+    assert repeats_as_text(frame)["relevant"].to_list() == ["", "better"]
 
 
 ASKED = SMALL.replace("seeds = 2", "seeds = 2\nrelevant = 0.5")

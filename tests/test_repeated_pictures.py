@@ -11,10 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
-from regtune.data import Dataset, Examples, Place, Pool, Splits, repeated, unequal
+from regtune.data import DataLocation, Dataset, Examples, Pool, Splits, repeated, unequal
 from regtune.execution.export import export
-from regtune.execution.preflight import examine, remarks
-from regtune.execution.ray.transfer import Shipment
+from regtune.execution.preflight import preflight, remarks
+from regtune.execution.ray.transfer import SharedData
 from regtune.execution.run import run
 from regtune.results.loader import load
 from regtune.sweep.sweep import Sweep
@@ -35,7 +35,7 @@ NPZ = 'name = "npz"\npath = "own.npz"\nvalidation = 20\n'
 
 def said_of(folder: Path, data: str) -> list[str]:
     sweep = sweep_on(folder, data)
-    return remarks(sweep, examine(sweep, Place(root=folder)).pool)
+    return remarks(sweep, preflight(sweep, DataLocation(root=folder)).pool)
 
 
 def test_arrays_without_repetitions_say_nothing(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_a_carved_test_split_is_compared_with_what_is_left(tmp_path: Path) -> No
     x[60:] = x[:60]
     npz(tmp_path, x=x, y=labels_of(120, 4))
     sweep = sweep_on(tmp_path, NPZ)
-    pool, splits = examine(sweep, Place(root=tmp_path))
+    pool, splits = preflight(sweep, DataLocation(root=tmp_path))
     assert splits.test is not None
     rows = set(splits.test.index.tolist())
     twins = sum((row + 60) % 120 not in rows for row in rows)
@@ -122,7 +122,7 @@ def test_classes_without_a_test_example_are_said_by_check_and_run(tmp_path: Path
     assert said_of(tmp_path, NPZ) == [line]
     sweep, said = sweep_on(tmp_path, NPZ), list[str]()
     with pytest.raises(RuntimeError, match="the phase ended before"):
-        run(sweep, tmp_path / "results", say=said.append, place=Place(root=tmp_path), launch=lambda *given: None)
+        run(sweep, tmp_path / "results", say=said.append, place=DataLocation(root=tmp_path), launch=lambda *given: None)
     assert said == [line]
 
 
@@ -150,7 +150,7 @@ def test_pictures_that_are_nearly_black_are_said(high: int, floats: bool, tmp_pa
 class Theirs(Dataset):
     """A user's data set: its pictures 0 to 99 twice each; the test split is what the others leave."""
 
-    def pool(self, place: Place) -> Pool:
+    def pool(self, place: DataLocation) -> Pool:
         images = torch.arange(200, dtype=torch.uint8)[:, None, None, None].expand(200, 1, 4, 4) % 100
         return Pool(train=Examples.of(images=images.contiguous(), labels=torch.arange(200) % 4), test=None, classes=4)
 
@@ -169,7 +169,7 @@ class Made(Theirs):
 
 def test_data_sets_of_plugins_are_looked_at_too() -> None:
     value: Any = Theirs(train=120, validation=40)
-    pool = value.pool(Place())
+    pool = value.pool(DataLocation())
     test = value.split(pool).test.index.tolist()
     twins = sum((row + 100) % 200 not in test for row in test)
     assert repeated(pool, value.split(pool))[0].startswith(f"{twins} of 40 test pictures are training or validation")
@@ -197,7 +197,7 @@ def test_run_says_it_once_before_anything_starts(tmp_path: Path) -> None:
                 repeat,
                 tmp_path / "results",
                 say=said.append,
-                place=Place(root=tmp_path),
+                place=DataLocation(root=tmp_path),
                 launch=lambda phase, data, pace: None,
             )
     assert said == [
@@ -207,9 +207,9 @@ def test_run_says_it_once_before_anything_starts(tmp_path: Path) -> None:
 
 
 def test_names_of_classes_travel_to_workers(tmp_path: Path) -> None:
-    pool, splits = examine(leaking(tmp_path), Place(root=tmp_path))
+    pool, splits = preflight(leaking(tmp_path), DataLocation(root=tmp_path))
     for data in (pool, splits):
-        again = Shipment.pack(data).unpack()
+        again = SharedData.pack(data).unpack()
         assert type(again) is type(data)
         assert again.names == ("[two]", "four", "one", "three")
 

@@ -18,14 +18,14 @@ from scipy import stats
 from typer.testing import CliRunner
 
 from regtune.__main__ import app
-from regtune.analysis.over_searches import over_searches
-from regtune.analysis.repeats import repeated
+from regtune.analysis.repeat_scores import repeat_scores
+from regtune.analysis.repeats import counted_repeats
 from regtune.cli.dry_run import forecast_all
-from regtune.cli.plan import planned
+from regtune.cli.plan import plan_table
 from regtune.cli.progress import Progress
 from regtune.core.errors import Refused
-from regtune.core.records import Cell
-from regtune.core.selection import controlled
+from regtune.core.records import TrialKey
+from regtune.core.selection import in_control_share
 from regtune.execution.limits import Limit
 from regtune.execution.optuna_mirror import Mirror
 from regtune.execution.ray.jobs import job_id, progress
@@ -33,12 +33,12 @@ from regtune.execution.recovery import Watch
 from regtune.execution.repeats import run_all
 from regtune.execution.run import run
 from regtune.reports.formats import SWEEPS
-from regtune.reports.output import printed, repeats_in, write_folder
+from regtune.reports.output import formatted, repeats_in, write_folder
 from regtune.reports.page.sections import sections
-from regtune.reports.tables.repeats import searches_as_text, searches_caption, searches_sentences
+from regtune.reports.tables.repeats import repeats_as_text, repeats_caption, repeats_sentences
 from regtune.results.loader import Results, load
 from regtune.samplers import SAMPLERS
-from regtune.search.search import SearchBoard
+from regtune.search.search import SearchScheduler
 from regtune.storage.layout import repeats_of
 from regtune.storage.log import read_log
 from regtune.sweep.schema import MAX_SEED, MAX_TRIALS
@@ -89,7 +89,7 @@ def test_every_sampler_searches_elsewhere_in_every_repeat(tmp_path: Path, sample
     text = REPEATED.replace('"random"', f'"{sampler}"').replace("trials = 2", "trials = 9\nlevels = 9")
     searched = []
     for sweep in read(tmp_path, text).every_repeat():
-        board = SearchBoard(sweep)
+        board = SearchScheduler(sweep)
         asked = iter(board.ask, None)
         searched.append([a.params for a in asked if a is not None and a.cell.arm == "dropout"])
     assert {len(params) for params in searched} == {9}
@@ -106,8 +106,8 @@ def test_all_samplers_are_among_these() -> None:
 
 
 def test_the_control_share_is_drawn_anew_and_the_first_stays_as_it_was() -> None:
-    drawn = [[controlled("arm", number, 0.5, repeat) for number in range(400)] for repeat in (1, 2, 3, 12)]
-    assert drawn[0] == [controlled("arm", number, 0.5) for number in range(400)]
+    drawn = [[in_control_share("arm", number, 0.5, repeat) for number in range(400)] for repeat in (1, 2, 3, 12)]
+    assert drawn[0] == [in_control_share("arm", number, 0.5) for number in range(400)]
     for one, other in itertools.combinations(drawn, 2):
         assert 150 < sum(a == b for a, b in zip(one, other, strict=True)) < 250  # 5 standard deviations of 10
 
@@ -157,8 +157,8 @@ def test_more_repeats_add_the_new_ones_only_and_fewer_leave_all(undisturbed: lis
     )
 
 
-@pytest.mark.parametrize("cell", [Cell("dropout", "search", 1), Cell("baseline", "confirm", 1)])
-def test_a_second_repeat_that_was_stopped_goes_on(undisturbed: list[Path], tmp_path: Path, cell: Cell) -> None:
+@pytest.mark.parametrize("cell", [TrialKey("dropout", "search", 1), TrialKey("baseline", "confirm", 1)])
+def test_a_second_repeat_that_was_stopped_goes_on(undisturbed: list[Path], tmp_path: Path, cell: TrialKey) -> None:
     @contextlib.contextmanager
     def watching(sweep: Sweep) -> Iterator[Watch]:
         yield stop_at(cell, 3) if sweep.repeat == 2 else lambda event, row: None
@@ -168,8 +168,8 @@ def test_a_second_repeat_that_was_stopped_goes_on(undisturbed: list[Path], tmp_p
     (first, second) = repeats_of(tmp_path / "small")
     before = (first / "log.jsonl").read_bytes()
     results = [load(first), load(second)]
-    assert [r.repeat for r in repeated(results).counted] == [1]
-    assert repeated(results).left_out[0].startswith("Repeat 2 is left out, since ")
+    assert [r.repeat for r in counted_repeats(results).counted] == [1]
+    assert counted_repeats(results).left_out[0].startswith("Repeat 2 is left out, since ")
     again = ran(tmp_path)
     assert again[0].read_bytes() == before
     for one, other in zip(again, undisturbed, strict=True):
@@ -182,12 +182,12 @@ def test_a_repeat_is_extended_like_a_sweep_and_until_then_it_does_not_count(tmp_
     more = read(tmp_path, text.replace("\nseeds = 2", "\nseeds = 3"))
     run(more, tmp_path, in_process=True)
     results = [load(path) for path in repeats_of(tmp_path / "small")]
-    assert repeated(results).left_out == [
+    assert counted_repeats(results).left_out == [
         "Repeat 2 is left out, since it has not got yet: confirm.seeds: 2 -> 3; a hidden copy of the baseline; "
         "the same command goes on with it."
     ]
     run_all(more, tmp_path, in_process=True)
-    assert not repeated([load(path) for path in repeats_of(tmp_path / "small")]).left_out
+    assert not counted_repeats([load(path) for path in repeats_of(tmp_path / "small")]).left_out
 
 
 def test_a_folder_with_another_sweep_is_refused(undisturbed: list[Path], tmp_path: Path) -> None:
@@ -202,15 +202,15 @@ def test_a_limit_holds_for_each_repeat_and_ends_it(tmp_path: Path) -> None:
     assert [text.partition(":")[0] for text in said] == ["repeat 1 of 3", "repeat 2 of 3", "repeat 3 of 3"]
     results = [load(log) for log in logs]
     assert {r.limit for r in results} == {"the limit of 0 hours is reached"}
-    assert len(repeated(results).counted) == 3
-    frame = over_searches(results)
+    assert len(counted_repeats(results).counted) == 3
+    frame = repeat_scores(results)
     assert frame is not None
     assert frame["n"].to_list() == [0, 0]
-    sentences = " ".join(searches_sentences(results, frame))
+    sentences = " ".join(repeats_sentences(results, frame))
     assert "Repeat 3: Search ended early, since the limit of 0 hours is reached" in sentences
     with pytest.raises(Stopped):
-        run(read(tmp_path, REPEATED), tmp_path, in_process=True, watch=stop_at(Cell("baseline", "search", 1), 1))
-    assert [r.repeat for r in repeated([load(log) for log in logs]).counted] == [2, 3]
+        run(read(tmp_path, REPEATED), tmp_path, in_process=True, watch=stop_at(TrialKey("baseline", "search", 1), 1))
+    assert [r.repeat for r in counted_repeats([load(log) for log in logs]).counted] == [2, 3]
 
 
 def test_every_repeat_has_studies_of_its_own(tmp_path: Path) -> None:
@@ -250,10 +250,10 @@ def test_a_mistake_is_one_line(tmp_path: Path, text: str, said: str) -> None:
 
 
 def test_plan_and_dry_run_tell_of_repeats(undisturbed: list[Path], tmp_path: Path) -> None:
-    plan = words(planned(read(tmp_path, REPEATED)))
+    plan = words(plan_table(read(tmp_path, REPEATED)))
     assert "8 trials, at most 32 epochs" in plan
     assert "3 repeats of all this, seed = 0 to 2: 24 trials, at most 96 epochs" in plan
-    assert "repeats" not in words(planned(read(tmp_path, SMALL)))
+    assert "repeats" not in words(plan_table(read(tmp_path, SMALL)))
     write_log(tmp_path / "small" / "log.jsonl", read_log(undisturbed[0])[0])
     write_log(tmp_path / "small" / "repeat-4" / "log.jsonl", [])
     dry = words(forecast_all(read(tmp_path, REPEATED), tmp_path))
@@ -329,7 +329,7 @@ EVEN = ([0.51, 0.52], [0.52, 0.55], [0.50, 0.51], [0.57, 0.56])
 
 
 def test_the_statistics_are_those_of_the_means_of_repeats_by_hand(tmp_path: Path) -> None:
-    frame = over_searches(made_up(tmp_path, {"base": BASE, "good": GOOD, "even": EVEN}))
+    frame = repeat_scores(made_up(tmp_path, {"base": BASE, "good": GOOD, "even": EVEN}))
     assert frame is not None
     means = {arm: [sum(v) / 2 for v in each] for arm, each in (("base", BASE), ("good", GOOD), ("even", EVEN))}
     rows = {row["arm"]: row for row in frame.to_dict("records")}
@@ -356,58 +356,58 @@ def test_the_statistics_are_those_of_the_means_of_repeats_by_hand(tmp_path: Path
     assert rows["even"]["p_holm"] == pytest.approx(ps["even"])
     assert [rows[arm]["verdict"] for arm in rows] == ["", "better", "unresolved"]
     assert math.isnan(rows["good"]["further"]) and rows["even"]["further"] > 0
-    text = searches_as_text(frame)
+    text = repeats_as_text(frame)
     assert text["knobs chosen"][1] == "learning_rate=0.01..0.04"
     assert text["verdict"][2].startswith("unresolved (+")
 
 
 def test_an_arm_that_found_nothing_in_a_repeat_is_compared_over_the_others(tmp_path: Path) -> None:
     results = made_up(tmp_path, {"base": BASE, "other": (GOOD[0], None, *GOOD[2:]), "never": (None,) * 4})
-    assert len(repeated(results).counted) == 4, "what has nothing to confirm is not open"
-    frame = over_searches(results)
+    assert len(counted_repeats(results).counted) == 4, "what has nothing to confirm is not open"
+    frame = repeat_scores(results)
     assert frame is not None
     assert frame["n"].to_list() == [4, 3, 0]
     assert frame["pairs"].to_list() == [0, 3, 0]
     assert list(json.loads(frame["scores"][1])) == ["1", "3", "4"]
     assert json.loads(frame["knobs"][1]) == {RATE: [0.01, None, 0.03, 0.04]}
-    text = searches_as_text(frame)
+    text = repeats_as_text(frame)
     assert text["knobs chosen"][1] == "learning_rate=0.01..0.04 (in 3)"
     assert text["difference"][1].endswith(" over 3 repeats")
     assert text["verdict"].to_list() == ["", "better", "unresolved"]
-    assert "never: nothing is said of test accuracy" in " ".join(searches_sentences(results, frame))
+    assert "never: nothing is said of test accuracy" in " ".join(repeats_sentences(results, frame))
 
 
 def test_a_baseline_that_found_nothing_leaves_no_comparison(tmp_path: Path) -> None:
     results = made_up(tmp_path, {"base": (None,) * 3, "other": GOOD[:3]})
-    frame = over_searches(results)
+    frame = repeat_scores(results)
     assert frame is not None
     assert frame["verdict"].to_list() == ["", "unresolved"]
-    assert "No arm can be compared with base" in " ".join(searches_sentences(results, frame))
+    assert "No arm can be compared with base" in " ".join(repeats_sentences(results, frame))
 
 
 @pytest.mark.parametrize("repeats", [1, 2])
 def test_below_three_repeats_there_is_no_p_value_and_no_verdict(tmp_path: Path, repeats: int) -> None:
     results = made_up(tmp_path, {"base": BASE[:repeats], "good": GOOD[:repeats]})
-    frame = over_searches(results)
+    frame = repeat_scores(results)
     if repeats == 1:
         assert frame is None
-        assert printed([tmp_path], "md") == SWEEPS["md"](results)
+        assert formatted([tmp_path], "md") == SWEEPS["md"](results)
         return
     assert frame is not None
     assert frame[["p", "p_holm", "difference_low"]].isna().all(axis=None)
     assert frame["verdict"].to_list() == ["", "unresolved"]
     assert frame["note"][1] == "fewer than 3 pairs"
-    assert "good: fewer than 3 repeats shared with base, so no interval" in printed([tmp_path], "md")
+    assert "good: fewer than 3 repeats shared with base, so no interval" in formatted([tmp_path], "md")
 
 
 def test_equal_differences_resolve_nothing(tmp_path: Path) -> None:
     tied = ([0.6, 0.6],) * 4
     results = made_up(tmp_path, {"base": tied, "same": tied, "more": ([0.7, 0.7],) * 4})
-    frame = over_searches(results)
+    frame = repeat_scores(results)
     assert frame is not None
     assert frame["note"].to_list() == ["", "identical scores", "all differences are equal"]
     assert frame["verdict"].to_list() == ["", "unresolved", "unresolved"]
-    sentences = " ".join(searches_sentences(results, frame))
+    sentences = " ".join(repeats_sentences(results, frame))
     assert "the difference to base is the same for all repeats" in sentences
     assert "base, same, more: all repeats have the same score" in sentences
 
@@ -418,40 +418,40 @@ def test_a_repeat_that_is_not_over_or_of_another_plan_is_left_out_and_named(tmp_
     made_up_log(tmp_path / "repeat-3", {"base": [0.5], "good": [0.6]}, search=("ok",), repeat=3)
     made_up_log(tmp_path / "repeat-4", {"base": [0.5, 0.6], "good": [0.6, 0.6]}, search=("ok",), epochs=5, repeat=4)
     results = [load(path) for path in repeats_of(tmp_path)]
-    found = repeated(results)
+    found = counted_repeats(results)
     assert [r.repeat for r in found.counted] == [1]
     assert found.left_out[0] == (
         "Repeat 2 is left out, since trials are open, 1 of confirm; the same command goes on with it."
     )
     assert "Repeat 3 is left out, since it has not got yet: confirm.seeds: 1 -> 2" in found.left_out[1]
     assert "Repeat 4 is left out, since it holds a sweep that differs in arms.base.template.epochs" in found.left_out[2]
-    text = printed([tmp_path], "md")
+    text = formatted([tmp_path], "md")
     assert all(sentence in text for sentence in found.left_out)
     assert "1 repeats of search" not in text and "1 repeat of search" in text
 
 
 def test_a_repeat_that_ended_before_its_first_trial_is_as_if_it_was_not_there(tmp_path: Path) -> None:
     made_up(tmp_path, {"base": BASE[:2], "good": GOOD[:2]})
-    before = printed([tmp_path], "md")
+    before = formatted([tmp_path], "md")
     write_log(tmp_path / "repeat-3" / "log.jsonl", [])
-    assert printed([tmp_path], "md") == before
+    assert formatted([tmp_path], "md") == before
     assert write_folder(tmp_path)[1] == 8
     (tmp_path / "repeat-3" / "log.jsonl").write_bytes(b"damaged\n")
     with pytest.raises(Refused, match=r"repeat-3/log\.jsonl:1: expected a row"):
-        printed([tmp_path], "md")
+        formatted([tmp_path], "md")
 
 
 def test_no_repeat_that_counts_says_nothing(tmp_path: Path) -> None:
     for repeat, folder in ((1, tmp_path), (2, tmp_path / "repeat-2")):
         made_up_log(folder, {"base": [0.5, None], "good": [0.6, 0.6]}, search=("ok",), repeat=repeat)
-    text = printed([tmp_path], "md")
+    text = formatted([tmp_path], "md")
     assert "No repeat counts yet, so nothing is said." in text
-    assert '"verdict": "unresolved"' in printed([tmp_path], "json")
+    assert '"verdict": "unresolved"' in formatted([tmp_path], "json")
 
 
 def test_the_caption_says_what_the_inference_is_over(tmp_path: Path) -> None:
     results = made_up(tmp_path, {"base": BASE, "good": GOOD})
-    caption = searches_caption(results)
+    caption = repeats_caption(results)
     for said in (
         "4 repeats of search and confirm",
         "(seed = 0, 1, 2, 3)",
@@ -463,7 +463,7 @@ def test_the_caption_says_what_the_inference_is_over(tmp_path: Path) -> None:
         assert said in caption
     assert "Racing" not in caption
     raced = [with_terms(each, racing=True, first=3) for each in results]
-    assert "Racing within each repeat" in searches_caption(raced)
+    assert "Racing within each repeat" in repeats_caption(raced)
 
 
 def test_choices_are_ranges_or_counts(tmp_path: Path) -> None:
@@ -471,9 +471,9 @@ def test_choices_are_ranges_or_counts(tmp_path: Path) -> None:
         folder = tmp_path if repeat == 1 else tmp_path / f"repeat-{repeat}"
         rows = [{**knobs, "mixup.on": repeat == 1, **({"mixup.n": 2} if repeat == 1 else {})}]
         made_up_log(folder, {"base": [0.5, 0.6]}, search=("ok",), knobs={"base": rows}, repeat=repeat)
-    frame = over_searches([load(path) for path in repeats_of(tmp_path)])
+    frame = repeat_scores([load(path) for path in repeats_of(tmp_path)])
     assert frame is not None
-    text = searches_as_text(frame)["knobs chosen"][0]
+    text = repeats_as_text(frame)["knobs chosen"][0]
     assert "learning_rate=0.1" in text
     assert "mixup ×1 none ×1" in text
     assert "mixup.n=2 (in 1)" in text
@@ -484,26 +484,26 @@ def test_every_format_has_the_table_over_searches_first(tmp_path: Path) -> None:
     made_up(tmp_path / "b", {"base": BASE[:3], "good": GOOD[:3]}, name="b")
     made_up_log(tmp_path / "c", {"base": [0.5, 0.6]}, name="c")
     both, mixed = [tmp_path / "a", tmp_path / "b"], [tmp_path / "a", tmp_path / "c"]
-    assert printed(both, "md").count(", over whole searches:") == 2
+    assert formatted(both, "md").count(", over whole searches:") == 2
     each = [load(path) for folder in mixed for path in repeats_of(folder)]
     assert len(each) == 4
     for form, begin in (("html", "<table>"), ("latex", r"\begin{table}"), ("md", "\n\n| arm")):
         over_searches_their_spread_and_over_sweeps = 3
         expected = over_searches_their_spread_and_over_sweeps + SWEEPS[form](each).count(begin)
-        assert printed(mixed, form).count(begin) == expected
-    first, last = json.loads(printed(mixed, "json"), parse_constant=pytest.fail)["sweeps"]
+        assert formatted(mixed, form).count(begin) == expected
+    first, last = json.loads(formatted(mixed, "json"), parse_constant=pytest.fail)["sweeps"]
     assert first["arms"][1]["verdict"] == "better"
     assert first["arms"][0]["difference"] is None
     assert first["arms"][0]["knobs"] == {RATE: [0.01, 0.02, 0.03]}
     assert [repeat["arms"][0]["n"] for repeat in first["repeats"]] == [2] * 3
     assert "repeats" not in last
-    lines = printed(both, "csv").splitlines()
+    lines = formatted(both, "csv").splitlines()
     assert lines[0].startswith("sweep,arm,knobs,scores,")
     assert [line.split(",")[:2] for line in lines[1:]] == [["a", "base"], ["a", "good"], ["b", "base"], ["b", "good"]]
-    assert printed(both[:1], "csv").startswith("arm,knobs,scores,")
+    assert formatted(both[:1], "csv").startswith("arm,knobs,scores,")
     with pytest.raises(Refused, match=r"^--format csv: expected folders that all have repeats or none, given 1 of 2"):
-        printed(mixed, "csv")
-    alone = printed([tmp_path / "a" / "log.jsonl"], "csv")
+        formatted(mixed, "csv")
+    alone = formatted([tmp_path / "a" / "log.jsonl"], "csv")
     assert alone.startswith("arm,knobs,n,"), "a log is of one repeat"
 
 
@@ -522,7 +522,7 @@ def test_a_run_writes_the_tables_of_all_repeats(tmp_path: Path) -> None:
     written, confirmed, failed = write_folder(tmp_path)
     assert (confirmed, failed) == (8, [])
     assert written == [tmp_path / name for name in ("table.md", "table.csv", "searches.csv")]
-    assert written[0].read_text() == printed([tmp_path], "md")
+    assert written[0].read_text() == formatted([tmp_path], "md")
     assert (tmp_path / "repeat-2" / "table.csv").exists()
     alone = made_up_log(tmp_path / "other", {"base": [0.5, 0.6]})
     assert write_folder(alone) == ([alone / "table.md", alone / "table.csv"], 2, [])

@@ -14,8 +14,8 @@ from replicas import covered, false_verdicts, summary
 from replication import is_over, nth, verdicts_of
 
 from regtune.core.errors import Refused
-from regtune.core.records import Plain
-from regtune.data import Place
+from regtune.core.records import Json
+from regtune.data import DataLocation
 from regtune.execution.run import run
 from regtune.results.loader import Results, load
 from regtune.sweep.sweep import Sweep
@@ -69,7 +69,7 @@ def read(folder: Path, change: Callable[[str], str] = lambda text: text) -> Swee
     return Sweep.read(folder / "small.toml")
 
 
-def by_both(sweep: Sweep, folder: Path, place: Place | None = None) -> list[Results]:
+def by_both(sweep: Sweep, folder: Path, place: DataLocation | None = None) -> list[Results]:
     ways = {"alone": None, "lanes": by_lanes(sweep, width=3)}
     return [load(run(sweep, folder / way, in_process=True, launch=launch, place=place)) for way, launch in ways.items()]
 
@@ -93,7 +93,7 @@ def test_lanes_tell_a_phase_what_one_trial_after_the_other_does(tmp_path: Path, 
 def test_a_driver_that_was_killed_between_trials_goes_on_with_the_others(tmp_path: Path) -> None:
     sweep, ended = read(tmp_path), Counter[str]()
 
-    def killed(event: str, row: Plain) -> None:
+    def killed(event: str, row: Json) -> None:
         ended[event] += 1
         if ended["ended"] == 5:
             raise KeyboardInterrupt
@@ -107,7 +107,7 @@ def test_a_driver_that_was_killed_between_trials_goes_on_with_the_others(tmp_pat
 
 
 def test_lanes_run_trials_with_splits_of_their_own(tmp_path: Path) -> None:
-    path, place = own_sweep(tmp_path, FRESH.replace("population = 1", 'pruner = "none"')), Place(root=tmp_path)
+    path, place = own_sweep(tmp_path, FRESH.replace("population = 1", 'pruner = "none"')), DataLocation(root=tmp_path)
     path.write_text(path.read_text().replace("[data]", "[data]\nlabel_noise = 0.25"))
     sweep = Sweep.read(path)
     one, two = by_both(sweep, tmp_path, place)

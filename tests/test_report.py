@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from regtune.core.records import Plain
+from regtune.core.records import Json
 from regtune.reports.figures import best_so_far as progress
 from regtune.reports.figures import effects, importance, pairs, sensitivity, survival
 from regtune.reports.figures import learning_curves as learning
@@ -24,7 +24,7 @@ from tests.made_up import RATE, made_up_log
 from tests.test_tables import BETTER, HOSTILE, POOR, SPREAD
 
 NUMBER, MAGNITUDE = "rand_augment.num_ops", "rand_augment.magnitude"
-RAND_AUGMENT: list[Plain] = [{RATE: 0.01 * (1 + k % 5), NUMBER: 1 + k % 3, MAGNITUDE: 1.0 + k % 4} for k in range(24)]
+RAND_AUGMENT: list[Json] = [{RATE: 0.01 * (1 + k % 5), NUMBER: 1 + k % 3, MAGNITUDE: 1.0 + k % 4} for k in range(24)]
 RAND_AUGMENT_SPACE = {
     NUMBER: "IntDistribution(high=3, log=False, low=1, step=1)",
     MAGNITUDE: "FloatDistribution(high=10.0, log=False, low=1.0, step=None)",
@@ -136,7 +136,7 @@ def test_sensitivity_marks_the_pruned(results: Results) -> None:
 
 
 def test_importance_finds_the_knob_that_matters(tmp_path: Path) -> None:
-    knobs: list[Plain] = [{RATE: 0.001 * 1.2**k, MAGNITUDE: 1.0 + 7 * k % 9} for k in range(24)]
+    knobs: list[Json] = [{RATE: 0.001 * 1.2**k, MAGNITUDE: 1.0 + 7 * k % 9} for k in range(24)]
     space = {MAGNITUDE: RAND_AUGMENT_SPACE[MAGNITUDE]}
     log = made_up_log(tmp_path, {"base": SPREAD}, search=["ok"] * 24, knobs={"base": knobs}, space=space)
     shares = importance.frame(load(log)).set_index("knob")["importance"]

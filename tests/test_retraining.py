@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 
 from regtune.analysis.comparison import comparison
-from regtune.cli.plan import planned
+from regtune.cli.plan import plan_table
 from regtune.core.errors import Refused
 from regtune.core.records import Epoch, Trial
 from regtune.data import joined
@@ -22,7 +22,7 @@ from regtune.storage.log import read_log
 from regtune.sweep.sweep import Sweep
 from regtune.training.build import load_data
 from regtune.training.lane import Lane
-from regtune.training.train_step import Program
+from regtune.training.train_step import TrainStep
 from regtune.training.trainer import Training, train
 from tests.conftest import SWEEP, neutral, row, small_trial
 
@@ -47,13 +47,13 @@ def test_as_many_updates_or_as_many_epochs(
     retrain: str, updates: list[int], epochs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Four epochs of three updates are kept: 12 updates are 2.4 epochs of 80 examples, 4 epochs are 20 updates."""
-    moments, original = [], Program.step
+    moments, original = [], TrainStep.step
 
-    def spy(self: Program, *arguments: Any) -> Any:
+    def spy(self: TrainStep, *arguments: Any) -> Any:
         moments.append(arguments[3])
         return original(self, *arguments)
 
-    monkeypatch.setattr(Program, "step", spy)
+    monkeypatch.setattr(TrainStep, "step", spy)
     first, second = stages(confirm_trial(retrain))
     assert (len(first), len(second)) == (4, epochs)
     again = moments[12:]
@@ -185,7 +185,7 @@ def test_plan_and_display_count_the_second_training(retrain: str, most: int, tmp
     assert sweep.most_epochs("confirm") == most
     console = Console(width=200)
     with console.capture() as printed:
-        console.print(planned(sweep))
+        console.print(plan_table(sweep))
     assert f"21 trials, at most {3 * (4 * 6 + 3 * most)} epochs" in printed.get()
 
 

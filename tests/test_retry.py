@@ -17,7 +17,7 @@ from regtune.analysis.failures import failed_whole
 from regtune.cli.dry_run import forecast
 from regtune.cli.progress import Progress
 from regtune.core.errors import Refused
-from regtune.core.records import Cell, Plain
+from regtune.core.records import Json, TrialKey
 from regtune.execution.retry import RETRY, Retry, ask_again
 from regtune.results.loader import load
 from regtune.storage.checkpoints import Checkpoints, Saved
@@ -48,7 +48,7 @@ class Fixme(Regularizer):
 TEXT = 'plugins = ["fix_me"]\n' + SMALL.replace("dropout = { dropout = {} }", "fixed = { fixme = {} }").replace(
     "trials = 2", "trials = 4"
 )
-FIXED = [Cell("fixed", "search", number) for number in range(4)]
+FIXED = [TrialKey("fixed", "search", number) for number in range(4)]
 Write = Callable[..., None]
 
 
@@ -65,7 +65,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
     return version
 
 
-def failed(log: Path) -> set[Cell]:
+def failed(log: Path) -> set[TrialKey]:
     return {cell for cell, row in by_cell(load(log)).items() if row["status"] == "failed"}
 
 
@@ -98,7 +98,7 @@ def test_what_failed_for_an_outside_cause_is_tried_again_and_nothing_else(
     assert log.read_bytes().startswith(before)
     again = {row["id"] for cell, row in by_cell(load(log)).items() if cell in bad}
     assert {id for id, _ in trained if id in again} == again
-    assert {Cell(*cell) for row in rows_of(log, "retry") for cell in row["cells"]} == bad
+    assert {TrialKey(*cell) for row in rows_of(log, "retry") for cell in row["cells"]} == bad
     assert not failed(log)
     assert any(note.startswith(f"On request {len(bad)} trial") for note in load(log).notes)
     # As if nothing had ever failed, but for what is said of it.
@@ -154,7 +154,10 @@ def test_where_a_plugin_was_mended_its_arms_are_trained_again_and_others_stay(
     assert said == ["plugin fix_me has changed: fixed trained again by the new code, other arms stay"]
     (asked,) = rows_of(log, "retry")
     assert asked["mended"] == {"fix_me": ["fixed"]}
-    assert {Cell(*cell) for cell in asked["cells"]} == {*FIXED, *(Cell("fixed", "confirm", n) for n in range(2))}
+    assert {TrialKey(*cell) for cell in asked["cells"]} == {
+        *FIXED,
+        *(TrialKey("fixed", "confirm", n) for n in range(2)),
+    }
     trials = by_cell(load(log))
     pd.testing.assert_frame_equal(baseline(log), old)
     assert {id for id, _ in trained} == {row["id"] for cell, row in trials.items() if cell.arm == "fixed"}
@@ -173,7 +176,7 @@ def test_an_interrupted_trial_of_mended_code_begins_again(write: Write, tmp_path
     """Its checkpoint is one of the old code."""
     write(limit=9.0)
 
-    def stop(event: str, row: Plain) -> None:
+    def stop(event: str, row: Json) -> None:
         if event == "epoch" and row["cell"] == list(FIXED[1]) and row["epoch"]["number"] == 3:
             raise Stopped
 
@@ -267,7 +270,7 @@ def test_an_arm_of_which_some_trials_failed_has_not_failed_whole(write: Write, t
 
 def test_weights_of_the_old_code_are_dropped_whatever_is_kept_now(tmp_path: Path) -> None:
     """Their id is that of the mended code's: export would take them for its."""
-    cell, other = Cell("limited", "confirm", 0), Cell("baseline", "confirm", 0)
+    cell, other = TrialKey("limited", "confirm", 0), TrialKey("baseline", "confirm", 0)
     weights = Checkpoints(tmp_path / "weights")
     for each in (cell, other):
         weights.save(each, Saved(id="x", epoch=4, content=b"old"))

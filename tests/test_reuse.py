@@ -14,21 +14,21 @@ import pytest
 import torch
 from rich.console import Console
 
-from regtune.analysis.budget import ledger
+from regtune.analysis.budget import budget_by_phase
 from regtune.analysis.comparison import comparison
 from regtune.cli.dry_run import forecast
 from regtune.core.errors import Refused
-from regtune.core.records import Cell, Plain
-from regtune.core.taken import REUSED, origin
+from regtune.core.records import Json, TrialKey
+from regtune.core.reused import REUSED, origin
 from regtune.data import Examples, Pool, data_fingerprint
 from regtune.execution.attempt import Report
-from regtune.execution.controller import Phase
+from regtune.execution.controller import PhaseController
 from regtune.execution.limits import trained_seconds
 from regtune.execution.ray.package import entrypoint
 from regtune.execution.repeats import run_all
 from regtune.execution.reuse import Reused, reusing
 from regtune.execution.run import run
-from regtune.execution.trained import Run, Trained
+from regtune.execution.trained import Trained, TrainedRun
 from regtune.reports.tables.budget import budget_caption
 from regtune.results.loader import load
 from regtune.storage.checkpoints import Checkpoints
@@ -84,8 +84,8 @@ def folder_of(log: Path) -> str:
     return str(log.parent)
 
 
-def reused_cells(log: Path) -> set[Cell]:
-    return {Cell(*row["cell"]) for row in rows_of(log, "started") if REUSED in row}
+def reused_cells(log: Path) -> set[TrialKey]:
+    return {TrialKey(*row["cell"]) for row in rows_of(log, "started") if REUSED in row}
 
 
 def assert_equal(one: Path, other: Path) -> None:
@@ -146,7 +146,7 @@ def test_a_chain_says_where_each_is_from_and_charges_no_time(tmp_path: Path, mon
         for phase in ("search", "confirm")
         for n in range(2)
     }
-    spent, first = ledger(load(c)), ledger(load(a))
+    spent, first = budget_by_phase(load(c)), budget_by_phase(load(a))
     assert spent["reused"].to_list() == [2] * 4 and first["reused"].to_list() == [0] * 4
     assert not spent["seconds"].any() and first["seconds"].all()
     mine, theirs = (frame.drop(columns=["seconds", "gpu_seconds", "reused"]) for frame in (spent, first))
@@ -159,7 +159,7 @@ def test_a_chain_says_where_each_is_from_and_charges_no_time(tmp_path: Path, mon
 def test_a_driver_that_was_killed_in_between_goes_on(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    a, cell = ran(tmp_path, "a"), Cell("dropout", "search", 1)
+    a, cell = ran(tmp_path, "a"), TrialKey("dropout", "search", 1)
     with pytest.raises(Stopped):
         ran(tmp_path, "b", SMALL, (folder_of(a),), watch=stop_at(cell, number))
     with trained_epochs(monkeypatch) as trained:
@@ -173,7 +173,7 @@ def test_a_driver_that_was_killed_in_between_goes_on(
 # What is not the same is trained, and said.
 
 
-def altered(log: Path, change: Callable[[Plain], None]) -> None:
+def altered(log: Path, change: Callable[[Json], None]) -> None:
     """Write a log anew, each of its rows changed."""
     lines, seal = [], 0
     for row in read_log(log)[0]:
@@ -183,30 +183,30 @@ def altered(log: Path, change: Callable[[Plain], None]) -> None:
     log.write_bytes(b"".join(lines))
 
 
-def header_with(**fields: Any) -> Callable[[Plain], None]:
-    def change(row: Plain) -> None:
+def header_with(**fields: Any) -> Callable[[Json], None]:
+    def change(row: Json) -> None:
         if row["event"] == "header":
             row |= fields
 
     return change
 
 
-def on_another_processor(row: Plain) -> None:
+def on_another_processor(row: Json) -> None:
     if row["event"] == "started":
         row["where"]["processor"] = "another"
 
 
-def failed(row: Plain) -> None:
+def failed(row: Json) -> None:
     if row["event"] == "ended":
         row["outcome"]["status"] = "failed"
 
 
-def other_gpus(row: Plain) -> None:
+def other_gpus(row: Json) -> None:
     if row["event"] == "header":
         row["machine"]["gpus"] = "another"
 
 
-UNFIT: list[tuple[Callable[[Plain], None], str]] = [
+UNFIT: list[tuple[Callable[[Json], None], str]] = [
     (header_with(code="another"), "8 trained by another version of the code"),
     (header_with(data="another"), "8 trained on other data"),
     (on_another_processor, "8 trained on another class of machine, or by another torch"),
@@ -216,7 +216,7 @@ UNFIT: list[tuple[Callable[[Plain], None], str]] = [
 
 
 @pytest.mark.parametrize(("change", "why"), UNFIT)
-def test_what_is_not_the_same_is_trained_and_said(change: Callable[[Plain], None], why: str, tmp_path: Path) -> None:
+def test_what_is_not_the_same_is_trained_and_said(change: Callable[[Json], None], why: str, tmp_path: Path) -> None:
     a, said = ran(tmp_path, "a"), list[str]()
     altered(a, change)
     b = ran(tmp_path, "b", SMALL, (folder_of(a),), say=said.append)
@@ -238,12 +238,12 @@ def test_what_was_pruned_by_another_rule_is_trained(full: Path, tmp_path: Path) 
 
 def test_what_was_pruned_there_and_is_not_here_is_trained_to_its_end() -> None:
     """As where those that it was pruned against are not in this sweep; the board here ends none."""
-    rows: list[Plain] = []
+    rows: list[Json] = []
     known, board = Trained(()), Twins()
     there = origin("there", A0)
-    run_there = Run(A0, [epoch(1, 0.4)], {"host": "there"}, folder="there", origin=there)
+    run_there = TrainedRun(A0, [epoch(1, 0.4)], {"host": "there"}, folder="there", origin=there)
     known.lend({board.at(A0).trial.id: run_there})
-    phase = Phase(board=board, log=Memory(rows), retries=1, trained=known)
+    phase = PhaseController(board=board, log=Memory(rows), retries=1, trained=known)
     assert [phase.ask(), phase.ask()] != [None, None]
     phase.fault(A0, "its node died")
     task = phase.ask()
@@ -302,14 +302,14 @@ def test_what_another_cell_here_held_is_no_trained_trial(tmp_path: Path) -> None
 
 
 def test_weights_are_copied_or_the_trial_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text, gone = SMALL.replace("weights = false", "weights = true"), Cell("dropout", "confirm", 1)
+    text, gone = SMALL.replace("weights = false", "weights = true"), TrialKey("dropout", "confirm", 1)
     a = ran(tmp_path, "a", text)
     theirs, mine = (Checkpoints(tmp_path / name / "weights") for name in "ab")
     theirs.drop(gone)
     with trained_epochs(monkeypatch) as trained:
         b = ran(tmp_path, "b", text, (folder_of(a),))
     assert len(trained) == 4 and gone not in reused_cells(b) and mine.load(gone) is not None
-    kept = Cell("baseline", "confirm", 0)
+    kept = TrialKey("baseline", "confirm", 0)
     assert mine.load(kept) == theirs.load(kept) is not None
 
 
@@ -319,7 +319,7 @@ def test_weights_are_copied_or_the_trial_is_trained(tmp_path: Path, monkeypatch:
 def test_a_dry_run_counts_what_would_be_taken_over_and_touches_nothing(tmp_path: Path) -> None:
     text = SMALL.replace("weights = false", "weights = true")
     a = ran(tmp_path, "a", text)
-    Checkpoints(a.parent / "weights").drop(Cell("baseline", "confirm", 1))
+    Checkpoints(a.parent / "weights").drop(TrialKey("baseline", "confirm", 1))
     before = sorted(tmp_path.rglob("*"))
 
     def printed(text: str) -> str:

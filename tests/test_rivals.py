@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from regtune.analysis.comparison import comparison
 from regtune.analysis.families import family, search_variances
 from regtune.cli.dry_run import forecast
-from regtune.cli.plan import planned
+from regtune.cli.plan import plan_table
 from regtune.core.errors import Refused
-from regtune.core.halving import Score, Selection, parted, place
+from regtune.core.halving import Score, Selection, join_number, split_number
 from regtune.core.metric import ACCURACY
-from regtune.core.records import Cell, Plain
+from regtune.core.records import Json, TrialKey
 from regtune.core.resampling import DRAWS, LEAST, MOST, draws, pairs, rivals
 from regtune.core.selection import Scored, choose
 from regtune.reports.formats import markdown
@@ -52,7 +52,7 @@ def scored(accuracies: dict[str, list[list[float]]], seeds: int = 4, off: tuple[
         ranked = sorted(enumerate(trials), key=lambda each: -each[1][0])
         searched[arm] = [(number, Score(mine[0], 1.0)) for number, mine in ranked]
         selected[arm] = {
-            place(number, k): Score(mine[1 + k], 1.0) for number, mine in enumerate(trials) for k in range(seeds)
+            join_number(number, k): Score(mine[1 + k], 1.0) for number, mine in enumerate(trials) for k in range(seeds)
         }
     terms = Selection(candidates=8, most=8, seeds=seeds, examples=None)
     return Scored(searched=searched, selected=selected, selection=terms, can_be_off=off)
@@ -171,10 +171,10 @@ def test_rivals_are_trained_on_the_first_seeds_of_confirm(results: Results, fini
     mine = results.trials[results.trials["phase"] == "rivals"]
     assert len(mine) and set(mine["status"]) == {"ok"}
     needed = rivals(results.draws, results.choices)
-    cells = {(row["arm"], *parted(row["number"])) for row in mine.to_dict("records")}
+    cells = {(row["arm"], *split_number(row["number"])) for row in mine.to_dict("records")}
     assert cells == {(arm, n, k) for arm, numbers in needed.items() for n in numbers for k in range(4)}
     for row in mine.to_dict("records"):
-        number, k = parted(row["number"])
+        number, k = split_number(row["number"])
         search = results.trials[(results.trials["arm"] == row["arm"]) & (results.trials["phase"] == "search")]
         assert row["params"] == search[search["number"] == number]["params"].item()
         assert row["seed"] == sweep.confirm_seed(k)
@@ -201,7 +201,7 @@ def test_verdicts_have_the_variance_over_searches_in_them(results: Results) -> N
 def test_a_run_that_is_stopped_among_rivals_ends_as_one_that_was_not(
     finished: Path, tmp_path: Path, which: int
 ) -> None:
-    cells = [Cell(*row["cell"]) for row in rows_of(finished, "asked") if row["cell"][1] == "rivals"]
+    cells = [TrialKey(*row["cell"]) for row in rows_of(finished, "asked") if row["cell"][1] == "rivals"]
     log = stopped(tmp_path, cells[which], 2, OVER)
     half = load(log)
     assert half.rivals_open
@@ -238,7 +238,7 @@ def test_searches_are_refused_where_they_cannot_be_had_and_are_not_the_default_t
 def test_a_plan_has_all_phases_and_says_what_verdicts_are_over(tmp_path: Path) -> None:
     sweep = read(tmp_path, OVER.replace('scope = "searches"', ""))
     assert sweep.scope == "searches"
-    shown = words(planned(sweep))
+    shown = words(plan_table(sweep))
     assert all(word in shown for word in ("select", "rivals", "verdicts are over searches"))
     assert sweep.phases == ["search", "select", "confirm", "rivals"]
     assert read(tmp_path, SELECTED).phases == ["search", "select", "confirm"]
@@ -246,7 +246,7 @@ def test_a_plan_has_all_phases_and_says_what_verdicts_are_over(tmp_path: Path) -
 
 def test_seeds_of_select_may_end_in_any_order(finished: Path, tmp_path: Path) -> None:
     """On a cluster the second seed of a candidate may end before its first: a table then waits, and says so."""
-    rows, cut = read_log(finished)[0], list[Plain]()
+    rows, cut = read_log(finished)[0], list[Json]()
     first = next(row["cell"] for row in rows if row["event"] == "asked" and row["cell"][1] == "select")
     for row in rows:
         if row["event"] != "ended" or row["cell"] != first:
@@ -259,7 +259,7 @@ def test_seeds_of_select_may_end_in_any_order(finished: Path, tmp_path: Path) ->
     assert "Rivals are still to be trained" in markdown(half)
     ragged = Scored(
         searched={"base": [(0, Score(0.9, 1.0))]},
-        selected={"base": {place(0, 1): Score(0.9, 1.0), place(0, 2): Score(0.8, 1.0)}},
+        selected={"base": {join_number(0, 1): Score(0.9, 1.0), join_number(0, 2): Score(0.8, 1.0)}},
         selection=Selection(candidates=2, most=2, seeds=3, examples=None),
         can_be_off=[],
     )

@@ -17,10 +17,10 @@ import torch
 
 from regtune.analysis.comparison import comparison
 from regtune.core.errors import Refused
-from regtune.core.records import Plain
+from regtune.core.records import Json
 from regtune.data import Pool, Splits
-from regtune.execution.attempt import Pace, attempt
-from regtune.execution.controller import Phase
+from regtune.execution.attempt import ReportPlan, attempt
+from regtune.execution.controller import PhaseController
 from regtune.execution.run import run
 from regtune.reports.formats import markdown
 from regtune.results.loader import load
@@ -45,10 +45,10 @@ DRIVER = (
 )
 
 
-def numbers(rows: list[Plain]) -> Counter[str]:
+def numbers(rows: list[Json]) -> Counter[str]:
     """Return what a log says of trials, without times, in any order."""
 
-    def plain(row: Plain) -> str:
+    def plain(row: Json) -> str:
         row = {name: value for name, value in row.items() if name != "time"}
         if row["event"] == "epoch":
             row["epoch"] = row["epoch"] | {"seconds": 0, "data_share": 0}
@@ -237,7 +237,7 @@ def test_a_trial_that_fails_while_it_is_built_ends_itself_and_not_the_run(tmp_pa
 GPU = SWEEP.replace("trials = 4", "trials = 1") + "[cluster]\ngpus_per_trial = 0.5\n"
 
 
-def on_the_cpu(phase: Phase, data: Splits | Pool, pace: Pace) -> None:
+def on_the_cpu(phase: PhaseController, data: Splits | Pool, pace: ReportPlan) -> None:
     """Run what is left of a phase as if there were a GPU."""
     while (task := phase.ask()) is not None:
         for report in attempt(dataclasses.replace(task.trial, device="cpu"), data, pace):

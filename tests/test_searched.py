@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from regtune.cli.plan import planned
+from regtune.cli.plan import plan_table
 from regtune.sweep.searched import doubts, knob_rows
 from regtune.sweep.sweep import Sweep
 from tests.conftest import SWEEP
@@ -50,7 +50,7 @@ pads = { random_crop = { padding = { low = 1, high = 3 } }, staircase = { milest
     assert "padding [1, 3] step 1" in rows["pads"]
     assert "milestones = [0.3, 0.6]" in rows["pads"]
     with (console := Console(width=300)).capture() as text:
-        console.print(planned(sweep))
+        console.print(plan_table(sweep))
     for row in rows.values():
         assert row in text.get()
 
@@ -77,7 +77,7 @@ def test_what_may_not_be_meant_is_told(rate: str, said: list[str], tmp_path: Pat
     assert len(found) == len(said)
     assert all(text.startswith(start) for text, start in zip(found, said, strict=True))
     with (console := Console(width=400)).capture() as text:
-        console.print(planned(sweep))
+        console.print(plan_table(sweep))
     assert text.get().count("note: ") == len(said)
     assert all(start in text.get() for start in said)
 

@@ -16,19 +16,19 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from regtune.analysis.comparison import comparison
-from regtune.analysis.over_searches import over_searches
+from regtune.analysis.repeat_scores import repeat_scores
 from regtune.cli.dry_run import forecast
 from regtune.core.errors import Refused
-from regtune.core.halving import Score, Selection, off_is_as_good, parted, pick, place
-from regtune.core.records import Cell, Trial
-from regtune.data import Place
+from regtune.core.halving import Score, Selection, join_number, off_is_as_good, pick, split_number
+from regtune.core.records import Trial, TrialKey
+from regtune.data import DataLocation
 from regtune.execution.repeats import run_all
 from regtune.execution.run import run
 from regtune.reports.brief import brief
 from regtune.reports.formats import markdown
 from regtune.reports.tables.catalog import tables
 from regtune.results.loader import Results, load
-from regtune.search.search import SearchBoard
+from regtune.search.search import SearchScheduler
 from regtune.storage.log import read_log
 from regtune.sweep.sweep import Sweep
 from regtune.training.build import build_dataset, split_data
@@ -64,7 +64,7 @@ def by_arm(results: Results) -> dict[str, dict[str, Any]]:
 
 def points(folder: Path, text: str, trials: int = 16) -> dict[str, list[Mapping[str, object]]]:
     """Return the knobs of the first trials of each arm."""
-    board = SearchBoard(read(folder, text.replace("trials = 6", f"trials = {trials}")))
+    board = SearchScheduler(read(folder, text.replace("trials = 6", f"trials = {trials}")))
     asked = [asked for asked in iter(board.ask, None) if asked is not None]
     return {arm: [a.params for a in asked if a.cell.arm == arm] for arm in board.arms}
 
@@ -98,10 +98,10 @@ SCORES = st.floats(0, 1, allow_nan=False)
 def test_halving_asks_for_whole_rounds_and_keeps_the_better_half(data: st.DataObject, count: int, seeds: int) -> None:
     terms = Selection(candidates=count, most=count, seeds=seeds, examples=None)
     finalists = data.draw(st.permutations(range(count)))
-    truth = {place(n, k): Score(data.draw(SCORES), 1.0) for n in range(count) for k in range(seeds)}
+    truth = {join_number(n, k): Score(data.draw(SCORES), 1.0) for n in range(count) for k in range(seeds)}
     scores: dict[int, Score] = {}
     while (found := pick(finalists, scores, terms)).number is None:
-        missing = [place(*each) for each in found.needed if place(*each) not in scores]
+        missing = [join_number(*each) for each in found.needed if join_number(*each) not in scores]
         assert missing, "it asks for nothing and chooses nobody"
         scores |= {number: truth[number] for number in missing}
     asked = {n: {k for m, k in found.needed if m == n} for n in finalists}
@@ -111,7 +111,7 @@ def test_halving_asks_for_whole_rounds_and_keeps_the_better_half(data: st.DataOb
     assert len(found.needed) <= terms.trials
 
     def mean(n: int, k: int) -> float:
-        return sum(truth[place(n, j)].value or 0.0 for j in range(k)) / k
+        return sum(truth[join_number(n, j)].value or 0.0 for j in range(k)) / k
 
     last = [n for n in finalists if len(asked[n]) == seeds]
     assert mean(found.number, seeds) >= max(mean(n, seeds) for n in last) - 1e-9
@@ -123,14 +123,14 @@ def test_halving_asks_for_whole_rounds_and_keeps_the_better_half(data: st.DataOb
 def test_no_arm_takes_more_trials_than_the_plan_says(most: int, fewer: int, seeds: int) -> None:
     terms = Selection(candidates=1, most=most, seeds=seeds, examples=None)
     finalists = range(min(fewer, most))
-    scores = {place(n, k): Score(0.5, float(n)) for n in finalists for k in range(seeds)}
+    scores = {join_number(n, k): Score(0.5, float(n)) for n in finalists for k in range(seeds)}
     assert len(pick(finalists, scores, terms).needed) <= terms.trials
 
 
 def test_equal_means_are_told_apart_by_loss_whatever_the_order_of_the_seeds() -> None:
     terms = Selection(candidates=2, most=2, seeds=3, examples=None)
-    scores = {place(0, k): Score(a, 9.0) for k, a in enumerate((0.1, 0.2, 0.3))}
-    scores |= {place(1, k): Score(a, 1.0) for k, a in enumerate((0.3, 0.2, 0.1))}
+    scores = {join_number(0, k): Score(a, 9.0) for k, a in enumerate((0.1, 0.2, 0.3))}
+    scores |= {join_number(1, k): Score(a, 1.0) for k, a in enumerate((0.3, 0.2, 0.1))}
     assert pick([0, 1], scores, terms).number == pick([1, 0], scores, terms).number == 1
 
 
@@ -146,7 +146,12 @@ def test_finalists_are_the_best_and_all_that_are_as_good_within_two_standard_err
 def test_a_trial_that_fails_by_itself_counts_as_the_worst() -> None:
     terms = Selection(candidates=2, most=2, seeds=2, examples=None)
     good, bad = Score(0.5, 1.0), Score(0.0, None)
-    scores = {place(0, 0): bad, place(0, 1): Score(0.9, 1.0), place(1, 0): good, place(1, 1): good}
+    scores = {
+        join_number(0, 0): bad,
+        join_number(0, 1): Score(0.9, 1.0),
+        join_number(1, 0): good,
+        join_number(1, 1): good,
+    }
     assert pick([0, 1], scores, terms).number == 1
 
 
@@ -171,7 +176,7 @@ def test_the_choice_is_the_best_mean_on_seeds_that_all_arms_share(results: Resul
     assert not set(seeds.values()) & other
     for arm in results.sweep.arms:
         mine = selected[selected["arm"] == arm]
-        whole = mine.groupby(mine["number"].map(lambda n: parted(n)[0]))["val_accuracy"].agg(["mean", "size"])
+        whole = mine.groupby(mine["number"].map(lambda n: split_number(n)[0]))["val_accuracy"].agg(["mean", "size"])
         whole = whole[whole["size"] == 3]
         assert whole.loc[results.choices.numbers[arm], "mean"] >= whole["mean"].max() - 1e-9
     for row in trials[(trials["phase"] == "confirm") & (trials["status"] == "ok")].to_dict("records"):
@@ -226,7 +231,7 @@ def test_a_method_that_is_off_is_the_baseline_bit_for_bit(finished: Path, tmp_pa
 def test_a_run_that_is_stopped_in_select_ends_as_one_that_was_not(
     finished: Path, tmp_path: Path, cell: str, number: int
 ) -> None:
-    cells = [Cell(*row["cell"]) for row in rows_of(finished, "asked") if row["cell"][1] == "select"]
+    cells = [TrialKey(*row["cell"]) for row in rows_of(finished, "asked") if row["cell"][1] == "select"]
     log = stopped(tmp_path, cells[0 if cell == "first" else -1], number, SELECTED)
     assert load(log).choices.is_open
     forecast(Sweep.read(tmp_path / "small.toml"), tmp_path)
@@ -289,7 +294,7 @@ def test_a_race_leaves_out_an_arm_that_is_off(tmp_path: Path) -> None:
 def test_over_whole_searches_an_arm_that_is_always_off_says_so(tmp_path: Path) -> None:
     text = SELECTED.replace("trials = 6", "trials = 4\nrepeats = 3")
     whole = [load(log) for log in run_all(read(tmp_path, text), tmp_path, in_process=True)]
-    table = over_searches(whole)
+    table = repeat_scores(whole)
     assert table is not None
     ruined = table.set_index("arm").loc["ruined"]
     assert ruined["pairs"] == 3
@@ -323,7 +328,7 @@ def on_split(seed: int, noise: float = 0.0) -> Trial:
 def test_splits_of_a_sealed_pool_are_those_of_the_whole_one_without_test(seed: int, noise: float) -> None:
     trial = on_split(seed, noise)
     data = build_dataset(trial)
-    pool = data.pool(Place.from_environment())
+    pool = data.pool(DataLocation.from_environment())
     sealed = data.sealed(pool)
     assert sealed.test is None and len(sealed.train) == len(pool.train)
     whole, blind = split_data(trial, pool), split_data(trial, sealed)
@@ -335,7 +340,8 @@ def test_splits_of_a_sealed_pool_are_those_of_the_whole_one_without_test(seed: i
 
 def test_the_test_part_of_digits_is_fixed_and_zero_is_what_the_others_leave() -> None:
     parts = [
-        split_data(on_split(seed), build_dataset(on_split(seed)).pool(Place.from_environment())) for seed in (0, 5)
+        split_data(on_split(seed), build_dataset(on_split(seed)).pool(DataLocation.from_environment()))
+        for seed in (0, 5)
     ]
     first, second = (part.test for part in parts)
     assert first is not None and second is not None
@@ -343,7 +349,7 @@ def test_the_test_part_of_digits_is_fixed_and_zero_is_what_the_others_leave() ->
     assert not torch.equal(parts[0].train.index, parts[1].train.index)
     assert not set(first.index.tolist()) & set(parts[0].train.index.tolist() + parts[0].validation.index.tolist())
     rest = small_trial(data=DIGITS | {"test": 0})
-    left = split_data(rest, build_dataset(rest).pool(Place.from_environment())).test
+    left = split_data(rest, build_dataset(rest).pool(DataLocation.from_environment())).test
     assert left is not None and len(left) == 1797 - 190
 
 

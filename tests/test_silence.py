@@ -10,11 +10,11 @@ import pytest
 
 from regtune.cli.progress import Progress
 from regtune.cli.silence import Silence
-from regtune.core.records import Cell
+from regtune.core.records import TrialKey
 from regtune.sweep.sweep import Sweep
 
 SILENT = "no trial has reported for 0:30"
-A, B, C = (Cell(arm, "search", number) for arm, number in (("baseline", 0), ("dropout", 0), ("mixup", 0)))
+A, B, C = (TrialKey(arm, "search", number) for arm, number in (("baseline", 0), ("dropout", 0), ("mixup", 0)))
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Watched:
     def __post_init__(self) -> None:
         self.silence = Silence(clock=lambda: self.now, load=lambda: self.busy)
 
-    def see(self, cell: Cell, event: str, seconds: float = 1.0, **row: float) -> None:
+    def see(self, cell: TrialKey, event: str, seconds: float = 1.0, **row: float) -> None:
         self.silence.watch(cell, event, {"epoch": {"seconds": seconds}, **row})
 
     def named(self) -> list[str]:
@@ -105,7 +105,7 @@ def test_where_nobody_reports_the_load_is_told(busy: float | None, said: str) ->
 def test_many_silent_trials_are_counted() -> None:
     watched = Watched()
     for number in range(9):
-        watched.see(Cell("baseline", "search", number), "started")
+        watched.see(TrialKey("baseline", "search", number), "started")
     watched.now = 400.0
     assert [line.partition(":")[0] for line in watched.silence.words()] == [
         "no trial has reported for 6",

@@ -21,7 +21,7 @@ from regtune.core.knobs import Interval, Knob, knob, knobs, plain_settings, read
 from regtune.core.search_space import KnobPath, of_owner
 from regtune.regularizers import REGULARIZERS
 from regtune.sweep.ranges import read_space
-from regtune.training.recipe import read_method
+from regtune.training.recipe import method_from_row
 
 ENDLESS = 1 << 20_000  # TOML writes it in hexadecimal; Python refuses to write it in decimal
 
@@ -360,7 +360,7 @@ def test_a_field_without_knob_is_named_with_its_class_and_file(module: Callable[
     decorated = "@dataclass(frozen=True, kw_only=True)"
     name = module("shy", FIELDS.replace("FIELD", field).replace("DECORATED", decorated))
     with pytest.raises(Refused) as caught:
-        read_method({"name": "shy"}, [name], "recipe[0]")
+        method_from_row({"name": "shy"}, [name], "recipe[0]")
     said, file = str(caught.value), str(sys.modules["shy"].__file__)
     assert said.startswith("shy.Shy.share: expected knob(default=..., meaning=...), given a field without it, in ")
     assert file in said
@@ -380,7 +380,7 @@ def test_an_annotation_that_is_not_there_is_named(module: Callable[[str, str], s
     source = "from __future__ import annotations\n" + FIELDS.replace("float = knob", "Missing = knob")
     decorated = source.replace("FIELD", "").replace("DECORATED", "@dataclass(frozen=True, kw_only=True)")
     with pytest.raises(Refused, match=r"^unclear\.Shy: expected annotations .* name 'Missing' is not defined$"):
-        read_method({"name": "shy"}, [module("unclear", decorated)], "recipe[0]")
+        method_from_row({"name": "shy"}, [module("unclear", decorated)], "recipe[0]")
 
 
 @given(st.text(), st.text())

@@ -13,11 +13,11 @@ import torch
 
 from regtune.core.errors import Refused
 from regtune.core.records import Trial
-from regtune.data import Dataset, Examples, Place, Pool, Splits, channel_statistics, joined
+from regtune.data import DataLocation, Dataset, Examples, Pool, Splits, channel_statistics, joined
 from regtune.data._splits import resident
 from regtune.data.image_folder import ImageFolder
-from regtune.execution.preflight import examine
-from regtune.execution.ray.transfer import Shipment
+from regtune.execution.preflight import preflight
+from regtune.execution.ray.transfer import SharedData
 from regtune.execution.run import run
 from regtune.reports.formats import markdown
 from regtune.results.loader import load
@@ -124,7 +124,7 @@ def test_check_refuses_in_one_line(settings: str, words: str, tmp_path: Path) ->
     lines = [line for line in path.read_text().splitlines() if not line.startswith(f"{name} =")]
     path.write_text("\n".join(lines).replace("[data]", f"[data]\n{settings}", 1))
     with pytest.raises(Refused) as error:
-        examine(Sweep.read(path), Place(root=tmp_path))
+        preflight(Sweep.read(path), DataLocation(root=tmp_path))
     assert words in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -133,20 +133,20 @@ def test_one_class_only_is_refused(tmp_path: Path) -> None:
     path = own_sweep(tmp_path)
     npz(tmp_path, x=bytes_of(0, 120, 4, 4), y=labels_of(120, 1))
     with pytest.raises(Refused, match="expected training examples of two classes or more, all are of class 0"):
-        examine(Sweep.read(path), Place(root=tmp_path))
+        preflight(Sweep.read(path), DataLocation(root=tmp_path))
 
 
 def test_a_test_label_out_of_range_and_test_images_of_another_shape_are_refused(tmp_path: Path) -> None:
     path = own_sweep(tmp_path, x_test=bytes_of(1, 10, 4, 4), y_test=labels_of(10, 5))
     with pytest.raises(Refused, match="expected test labels from 0 to 3, given 0 to 4"):
-        examine(Sweep.read(path), Place(root=tmp_path))
+        preflight(Sweep.read(path), DataLocation(root=tmp_path))
     own_sweep(tmp_path, x_test=bytes_of(1, 10, 4, 5), y_test=labels_of(10, 4))
     with pytest.raises(Refused, match=r"expected test images of the training images' shape \[1, 4, 4\]"):
-        examine(Sweep.read(path), Place(root=tmp_path))
+        preflight(Sweep.read(path), DataLocation(root=tmp_path))
 
 
 def test_fresh_splits_are_paired_over_arms_and_said(tmp_path: Path) -> None:
-    path, place = own_sweep(tmp_path, FRESH), Place(root=tmp_path)
+    path, place = own_sweep(tmp_path, FRESH), DataLocation(root=tmp_path)
     path.write_text(path.read_text().replace("[data]", '[data]\nlabel_noise = 0.25\npixels = "shuffled"'))
     sweep = Sweep.read(path)
     log = run(sweep, tmp_path / "results", in_process=True, place=place)
@@ -161,8 +161,8 @@ def test_fresh_splits_are_paired_over_arms_and_said(tmp_path: Path) -> None:
     assert (
         "on npz own.npz, 48 training examples, each training label drawn anew with probability 0.25, shuffled" in text
     )
-    pool, searched = examine(sweep, place)
-    shipped = Shipment.pack(pool).unpack()
+    pool, searched = preflight(sweep, place)
+    shipped = SharedData.pack(pool).unpack()
     assert isinstance(shipped, Pool)
     trials = [Trial.from_plain(row["trial"]) for row in rows if row["cell"][1] == "confirm"]
     splits = [split_data(trial, shipped) for trial in trials]
@@ -173,7 +173,7 @@ def test_fresh_splits_are_paired_over_arms_and_said(tmp_path: Path) -> None:
         assert searched.test is not None
         assert split.test.labels.equal(searched.test.labels)
         clean = dataclasses.replace(trial, data=trial.data | {"pixels": "true"})
-        plain, before = split_data(clean, shipped), examine(sweep, place).pool
+        plain, before = split_data(clean, shipped), preflight(sweep, place).pool
         assert plain.train.source is shipped.train.source
         assert plain.test is not None
         seen = split_data(dataclasses.replace(clean, data=clean.data | {"split_seed": 0}), before)
@@ -185,14 +185,14 @@ def test_fresh_splits_that_would_test_on_what_search_saw_are_refused(name: str, 
     path = tmp_path / "fresh.toml"
     path.write_text(f'[data]\nname = "{name}"\n[network]{FRESH.partition("[network]")[2]}')
     with pytest.raises(Refused, match="set splits to 'one'"):
-        examine(Sweep.read(path))
+        preflight(Sweep.read(path))
 
 
 def test_the_environment_says_where_data_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("REGTUNE_DATA", raising=False)
-    assert Place.from_environment() == Place()
+    assert DataLocation.from_environment() == DataLocation()
     monkeypatch.setenv("REGTUNE_DATA", str(tmp_path))
-    assert Place.from_environment() == Place(root=tmp_path)
+    assert DataLocation.from_environment() == DataLocation(root=tmp_path)
 
 
 def test_statistics_of_many_pictures_are_those_of_few() -> None:
@@ -216,7 +216,7 @@ def test_pictures_live_on_the_device_if_they_take_a_quarter_of_what_is_free() ->
 
 
 def cached_pool(root: Path) -> Pool:
-    return ImageFolder(path="own", side=5).pool(Place(root=root))
+    return ImageFolder(path="own", side=5).pool(DataLocation(root=root))
 
 
 def test_pictures_are_decoded_once_and_again_when_an_original_changes(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from regtune.analysis.spread import spread
 from regtune.core.errors import Refused
 from regtune.reports.formats import FORMATS
-from regtune.reports.output import printed, repeats_in
+from regtune.reports.output import formatted, repeats_in
 from regtune.reports.page.sections import sections
 from regtune.reports.tables._table import Table
 from regtune.reports.tables.catalog import tables
@@ -187,8 +187,8 @@ def test_whole_searches_measure_the_part_of_the_search(tmp_path: Path) -> None:
     whole = next(section for section in sections(repeats, []) if section.id == "searches")
     assert whole.tables[1].frame["search"].to_list() == [f"{100 * row['spread_search']:.2f}"]
     assert "over 3 searches" in whole.tables[1].caption
-    assert "spread_search" in printed([folder], "csv").splitlines()[0]
-    (sweep,) = json.loads(printed([folder], "json"))["sweeps"]
+    assert "spread_search" in formatted([folder], "csv").splitlines()[0]
+    (sweep,) = json.loads(formatted([folder], "json"))["sweeps"]
     assert sweep["arms"][1]["spread_search"] == pytest.approx(row["spread_search"])
     assert "over 3 searches" in sweep["captions"]["spread"]
     assert sweep["repeats"][0]["arms"][1]["spread_search"] is None
@@ -197,9 +197,9 @@ def test_whole_searches_measure_the_part_of_the_search(tmp_path: Path) -> None:
 def test_every_format_has_it_and_the_report(tmp_path: Path) -> None:
     results = made_up(tmp_path, examples=100)
     for form in set(FORMATS) - {"csv", "json"}:
-        assert "test examples" in printed([tmp_path], form)
-    assert {"spread_seed", "spread_search"} <= {*printed([tmp_path], "csv").splitlines()[0].split(",")}
-    (sweep,) = json.loads(printed([tmp_path], "json"))["sweeps"]
+        assert "test examples" in formatted([tmp_path], form)
+    assert {"spread_seed", "spread_search"} <= {*formatted([tmp_path], "csv").splitlines()[0].split(",")}
+    (sweep,) = json.loads(formatted([tmp_path], "json"))["sweeps"]
     assert sweep["arms"][0]["spread_seed"] is None
     assert "discordant pairs" in sweep["captions"]["spread"]
     sure = next(section for section in sections([results], []) if section.id == "sure")

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from regtune.statistics import against, bca_interval, compare, every_pair, mean_interval, preference, share_interval
+from regtune.statistics import (
+    bca_interval,
+    compare,
+    every_pair,
+    mean_interval,
+    paired_differences,
+    preference,
+    share_interval,
+)
 from regtune.statistics.power import further_seeds
 
 scores = st.lists(st.floats(-1, 1, allow_nan=False).map(lambda v: round(v, 4)), min_size=0, max_size=12)
@@ -164,7 +172,7 @@ def test_a_constant_added_to_all_arms_changes_nothing_and_swapping_flips(
 
 def test_differences_are_over_the_seeds_that_both_finished() -> None:
     scores = {"base": {0: 0.5, 1: 0.6, 3: 0.7}, "a": {3: 0.9, 0: 0.6}, "none": {}}
-    assert against(scores, "base") == {"a": [0.6 - 0.5, 0.9 - 0.7], "none": []}
+    assert paired_differences(scores, "base") == {"a": [0.6 - 0.5, 0.9 - 0.7], "none": []}
     assert list(every_pair(scores)) == [("base", "a"), ("base", "none"), ("a", "none")]
 
 

@@ -14,8 +14,8 @@ import pytest
 from regtune.analysis.comparison import comparison
 from regtune.reports.formats import FORMATS
 from regtune.reports.latex import escaped
-from regtune.reports.output import printed
-from regtune.reports.tables.unsaid import unsaid
+from regtune.reports.output import formatted
+from regtune.reports.tables.cannot_be_said import cannot_be_said
 from regtune.results.loader import load
 from tests.command_line import called
 from tests.made_up import made_up_log
@@ -33,7 +33,7 @@ def strict(text: str) -> Any:
 
 
 def test_latex_escapes_what_would_be_commands(tmp_path: Path) -> None:
-    text = printed([made_up_log(tmp_path, {"base": SPREAD, HOSTILE: BETTER})], "latex")
+    text = formatted([made_up_log(tmp_path, {"base": SPREAD, HOSTILE: BETTER})], "latex")
     row = next(line for line in text.splitlines() if line.startswith(r"a\&b"))
     assert row.startswith(
         r"a\&b\_\%\$\#\{\}\textasciitilde{}\textasciicircum{}\textbackslash{}input\{x\} {[}1{]} \textbar{} "
@@ -47,7 +47,7 @@ def test_latex_escapes_what_would_be_commands(tmp_path: Path) -> None:
 
 
 def test_the_latex_caption_says_n_test_correction_epoch_rule_and_budget(tmp_path: Path) -> None:
-    text = printed([made_up_log(tmp_path, {"base": SPREAD, "other": BETTER})], "latex")
+    text = formatted([made_up_log(tmp_path, {"base": SPREAD, "other": BETTER})], "latex")
     caption = next(line for line in text.splitlines() if line.startswith(r"\caption"))
     for words in (
         "4 fresh seeds",
@@ -59,7 +59,7 @@ def test_the_latex_caption_says_n_test_correction_epoch_rule_and_budget(tmp_path
 
 
 def test_json_is_strict_and_has_null_for_what_cannot_be_said(tmp_path: Path) -> None:
-    (sweep,) = strict(printed([made_up_log(tmp_path, {"base": SPREAD, "other": (0.5, None)})], "json"))["sweeps"]
+    (sweep,) = strict(formatted([made_up_log(tmp_path, {"base": SPREAD, "other": (0.5, None)})], "json"))["sweeps"]
     base, other = sweep["arms"]
     assert base["difference"] is None
     assert other["test_accuracy_low"] is None
@@ -70,17 +70,17 @@ def test_json_is_strict_and_has_null_for_what_cannot_be_said(tmp_path: Path) -> 
 def test_csv_of_one_sweep_is_the_comparison_and_of_several_begins_with_their_names(tmp_path: Path) -> None:
     first = load(made_up_log(tmp_path / "a", {"base": SPREAD, "other": BETTER}, name="first"))
     second = load(made_up_log(tmp_path / "b", {"base": SPREAD}, name="second"))
-    assert printed([first.path], "csv") == comparison(first).to_csv(index=False)
-    lines = printed([first.path, second.path], "csv").splitlines()
+    assert formatted([first.path], "csv") == comparison(first).to_csv(index=False)
+    lines = formatted([first.path, second.path], "csv").splitlines()
     assert lines[0].startswith("sweep,arm,knobs,n,")
     assert [line.split(",")[0] for line in lines[1:]] == ["first", "first", "second"]
-    assert printed([first.path, second.path], "md").count("| arm") == 5 + 4 + 1
-    both = strict(printed([first.path, second.path], "json"))["sweeps"]
+    assert formatted([first.path, second.path], "md").count("| arm") == 5 + 4 + 1
+    both = strict(formatted([first.path, second.path], "json"))["sweeps"]
     assert [sweep["sweep"] for sweep in both] == ["first", "second"]
 
 
 def test_html_escapes_names_and_is_well_formed(tmp_path: Path) -> None:
-    text = printed([made_up_log(tmp_path, {"base": SPREAD, HOSTILE: BETTER})], "html")
+    text = formatted([made_up_log(tmp_path, {"base": SPREAD, HOSTILE: BETTER})], "html")
     assert "<script>" not in text
     stack: list[str] = []
 
@@ -113,12 +113,12 @@ POOR: dict[str, tuple[dict[str, tuple[float | None, ...]], tuple[str, ...], str]
 def test_a_poor_log_still_gives_a_table_that_says_what_cannot_be_said(tmp_path: Path, case: str, form: str) -> None:
     confirmed, search, words = POOR[case]
     results = load(made_up_log(tmp_path, confirmed, search=search))
-    text = printed([results.path], form)
+    text = formatted([results.path], form)
     assert all(arm in text for arm in confirmed)
     if form != "csv":
         assert words in text
     table = comparison(results)
-    assert any(words in sentence for sentence in unsaid(table))
+    assert any(words in sentence for sentence in cannot_be_said(table))
     assert not (table["verdict"].isin(["better", "worse"])).any()
     assert not (table["test_accuracy_low"] == table["test_accuracy_high"]).any()
 

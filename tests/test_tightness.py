@@ -17,15 +17,15 @@ from torch import Tensor, nn
 
 from regtune.core.errors import Refused
 from regtune.core.records import Epoch, Retrain, Trial
-from regtune.execution.preflight import examine
+from regtune.execution.preflight import preflight
 from regtune.networks import NETWORKS
 from regtune.results.loader import load
 from regtune.storage.compatibility import changed
 from regtune.sweep.sweep import Sweep
 from regtune.training.features import check_last_layer, features_of
 from regtune.training.lane import Lane
-from regtune.training.neural_collapse import Tightness
-from regtune.training.neural_collapse import tightness as tightness_in_batches
+from regtune.training.neural_collapse import NeuralCollapse
+from regtune.training.neural_collapse import neural_collapse as tightness_in_batches
 from regtune.training.trainer import train
 from tests.conftest import small_trial, trained
 from tests.resuming import SMALL, ran, read
@@ -36,7 +36,7 @@ PLUGINS = ("tests.plugin_heads",)
 ON = SMALL.replace("batch = 16", "batch = 16\ntightness = true")
 
 
-def tightness(features: Tensor, labels: Tensor, classes: int = 10, rows: int = 7) -> Tightness:
+def tightness(features: Tensor, labels: Tensor, classes: int = 10, rows: int = 7) -> NeuralCollapse:
     pairs = list(zip(torch.split(features, rows), torch.split(labels, rows), strict=True))
     return tightness_in_batches(lambda: pairs, classes)
 
@@ -157,7 +157,7 @@ def test_classes_that_have_collapsed_are_at_zero() -> None:
     features, labels = clusters(3, 5, 4, spread=0.0)
     assert tightness(features, labels).nc1 == pytest.approx(0, abs=1e-28)
     assert tightness(features, labels).cdnv == pytest.approx(0, abs=1e-28)
-    assert tightness(torch.eye(4)[labels], labels) == Tightness(nc1=0.0, cdnv=0.0)
+    assert tightness(torch.eye(4)[labels], labels) == NeuralCollapse(nc1=0.0, cdnv=0.0)
 
 
 def test_what_is_undefined_is_nan_and_none_as_a_metric() -> None:
@@ -224,7 +224,7 @@ def test_both_are_taken_of_the_weights_kept_on_whole_splits() -> None:
     lane = trained(asked(small_trial([stopping], epochs=30)))
     outcome, (params, _) = lane.epochs[0][-1].outcome, lane.kept[0]
     assert outcome is not None and outcome.kept < len(lane.epochs[0])
-    net = lane.program.net.eval()
+    net = lane.train_step.net.eval()
     net.load_state_dict(lane.kept[0][0] | lane.kept[0][1])
     given: list[Tensor] = []
     net.get_submodule("head").register_forward_pre_hook(lambda _, inputs: given.append(inputs[0].detach()))
@@ -325,12 +325,12 @@ def test_a_network_of_a_user_is_asked_for_its_last_layer(name: str, fits: bool, 
     text = text.replace("dropout = { dropout = {} }\n", "")  # it needs slots
     (tmp_path / "sweep.toml").write_text(text)
     if fits:
-        examine(Sweep.read(tmp_path / "sweep.toml"))
+        preflight(Sweep.read(tmp_path / "sweep.toml"))
         outcome = trained(asked(trial)).epochs[0][-1].outcome
         assert outcome is not None and outcome.metrics["val_nc1"] is not None
         return
     trained(trial)
-    for refused in (lambda: examine(Sweep.read(tmp_path / "sweep.toml")), lambda: Lane((asked(trial),))):
+    for refused in (lambda: preflight(Sweep.read(tmp_path / "sweep.toml")), lambda: Lane((asked(trial),))):
         with pytest.raises(Refused) as caught:
             refused()
         assert str(caught.value).startswith("training.tightness: expected a network whose logits are the output of")
@@ -341,10 +341,10 @@ def test_a_network_of_a_user_is_asked_for_its_last_layer(name: str, fits: bool, 
 def test_the_auxiliary_head_is_not_taken_for_the_last_layer() -> None:
     trial = asked(small_trial(network={"name": "with_auxiliary"}, plugins=PLUGINS, epochs=1))
     lane = trained(trial)
-    net = lane.program.net
+    net = lane.train_step.net
     assert isinstance(net.get_submodule("head"), nn.Linear)
     with features_of(net, lane.data.classes) as features:
-        logits = lane.program.logits(*lane.kept[0], lane.knobs, lane.data.validation.images)
+        logits = lane.train_step.logits(*lane.kept[0], lane.knobs, lane.data.validation.images)
         assert features(logits).shape[1] == net.get_parameter("head.weight").shape[1] == 8
 
 

@@ -9,15 +9,15 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from regtune.analysis.budget import ledger
-from regtune.core.records import SAME, Cell, Outcome, Plain
+from regtune.analysis.budget import budget_by_phase
+from regtune.core.records import SAME, Json, Outcome, TrialKey
 from regtune.execution.attempt import Report
-from regtune.execution.controller import Phase
+from regtune.execution.controller import PhaseController
 from regtune.execution.limits import trained_seconds
 from regtune.execution.reproduce import recorded_epochs
-from regtune.execution.trained import Trained, told
+from regtune.execution.trained import Trained, recorded_trial
 from regtune.results.loader import load
-from regtune.search.scheduler import Asked
+from regtune.search.scheduler import Suggestion
 from regtune.storage.checkpoints import Checkpoints
 from regtune.storage.log import read_log
 from tests.boards import Twins
@@ -39,9 +39,9 @@ from tests.test_rebuilt import Memory
 TWINS = SMALL.replace("dropout = { dropout = {} }", "twin = {}").replace('"random"', '"paired"')
 
 
-def sources(log: Path) -> dict[Cell, Cell]:
+def sources(log: Path) -> dict[TrialKey, TrialKey]:
     """Return whose numbers a cell has."""
-    return {Cell(*row["cell"]): Cell(*row[SAME]) for row in rows_of(log, "started") if SAME in row}
+    return {TrialKey(*row["cell"]): TrialKey(*row[SAME]) for row in rows_of(log, "started") if SAME in row}
 
 
 def test_twins_are_trained_once_and_both_have_all_that_there_is(
@@ -51,7 +51,7 @@ def test_twins_are_trained_once_and_both_have_all_that_there_is(
         log = ran(tmp_path, TWINS)
     assert len(trained) == len(set(trained)) == 4 * 4, "two trials and two seeds, four epochs each"
     assert sources(log) == {
-        Cell("twin", phase, n): Cell("baseline", phase, n) for phase in ("search", "confirm") for n in range(2)
+        TrialKey("twin", phase, n): TrialKey("baseline", phase, n) for phase in ("search", "confirm") for n in range(2)
     }
     results = load(log)
     epochs = table_of_epochs(log)
@@ -62,12 +62,12 @@ def test_twins_are_trained_once_and_both_have_all_that_there_is(
     for cell, source in sources(log).items():
         told = by_cell(results)[cell] | {"arm": source.arm}
         assert str(told) == str(by_cell(results)[source]), "NaN where there is nothing, else the same numbers"
-    spent = ledger(results)
+    spent = budget_by_phase(results)
     mine, other = (
         spent[spent["arm"] == arm].drop(columns="arm").reset_index(drop=True) for arm in ("baseline", "twin")
     )
     pd.testing.assert_frame_equal(mine, other)
-    header, recorded = recorded_epochs(results, Cell("twin", "search", 0))
+    header, recorded = recorded_epochs(results, TrialKey("twin", "search", 0))
     assert len(recorded) == 4 and header["machine"]["processor"]
 
 
@@ -86,7 +86,7 @@ def test_twins_that_were_interrupted_go_on(
     whole = ran(tmp_path, TWINS)
     again = tmp_path / "again"
     again.mkdir()
-    log = stopped(again, Cell(arm, "search", 1), number, TWINS)
+    log = stopped(again, TrialKey(arm, "search", 1), number, TWINS)
     with trained_epochs(monkeypatch) as trained:
         ran(again, TWINS)
     assert_same_results(log, whole)
@@ -113,19 +113,19 @@ def test_the_weights_of_a_twin_are_kept_for_both(tmp_path: Path, monkeypatch: py
     log = ran(tmp_path, WEIGHTS)
     weights = Checkpoints(log.parent / "weights")
     for n in range(2):
-        one, other = (weights.load(Cell(arm, "confirm", n)) for arm in ("baseline", "twin"))
+        one, other = (weights.load(TrialKey(arm, "confirm", n)) for arm in ("baseline", "twin"))
         assert one is not None and one == other
     # Where they are gone, or another trial's, the twin is trained: what must be there cannot be given.
     alone = tmp_path / "alone"
     alone.mkdir()
     first = ran(alone, WEIGHTS.replace("twin = {}\n", ""))
-    Checkpoints(first.parent / "weights").drop(Cell("baseline", "confirm", 0))
+    Checkpoints(first.parent / "weights").drop(TrialKey("baseline", "confirm", 0))
     with trained_epochs(monkeypatch) as trained:
         ran(alone, WEIGHTS)
-    assert len(trained) == 4 and set(sources(first)) & {Cell("twin", "confirm", n) for n in range(2)} == {
-        Cell("twin", "confirm", 1)
+    assert len(trained) == 4 and set(sources(first)) & {TrialKey("twin", "confirm", n) for n in range(2)} == {
+        TrialKey("twin", "confirm", 1)
     }
-    assert Checkpoints(first.parent / "weights").load(Cell("twin", "confirm", 0)) is not None
+    assert Checkpoints(first.parent / "weights").load(TrialKey("twin", "confirm", 0)) is not None
 
 
 # A choice that becomes a rival, and one that comes back.
@@ -151,21 +151,21 @@ def test_a_choice_that_comes_back_is_not_confirmed_again(tmp_path: Path, monkeyp
 A0, B0, A1, B1 = Twins().planned
 
 
-def phase_of(rows: list[Plain], retries: int = 1) -> Phase:
-    return Phase(board=Twins(), log=Memory(rows), retries=retries, trained=Trained(rows))
+def phase_of(rows: list[Json], retries: int = 1) -> PhaseController:
+    return PhaseController(board=Twins(), log=Memory(rows), retries=retries, trained=Trained(rows))
 
 
-def given(phase: Phase) -> Cell | None:
+def given(phase: PhaseController) -> TrialKey | None:
     task = phase.ask()
     return task.cell if task else None
 
 
-def ends(phase: Phase, cell: Cell, outcome: Outcome) -> None:
+def ends(phase: PhaseController, cell: TrialKey, outcome: Outcome) -> None:
     phase.take(cell, Report(epochs=(epoch(1, 0.5, outcome),)), {})
 
 
 def test_a_twin_waits_for_the_hands_that_its_trial_is_in() -> None:
-    rows: list[Plain] = []
+    rows: list[Json] = []
     phase = phase_of(rows)
     assert [given(phase), given(phase), given(phase)] == [A0, A1, None]
     ends(phase, A0, finished(0.5))
@@ -198,9 +198,9 @@ def test_after_a_fault_the_first_goes_again_and_when_it_is_lost_the_twin_goes() 
 
 
 def test_at_any_row_another_driver_goes_on_to_the_same_end() -> None:
-    rows: list[Plain] = []
+    rows: list[Json] = []
 
-    def finish(phase: Phase) -> None:
+    def finish(phase: PhaseController) -> None:
         phase.settle()
         while (cell := given(phase)) is not None:
             phase.take(cell, Report(epochs=(epoch(1, 0.4),)), {})
@@ -226,17 +226,17 @@ class Long(Twins):
     def __init__(self, count: int) -> None:
         super().__init__()
         self._trial = small_trial()
-        self.plan(Cell("long", "confirm", n) for n in range(count))
+        self.plan(TrialKey("long", "confirm", n) for n in range(count))
 
-    def at(self, cell: Cell) -> Asked:
-        return Asked(cell, self._trial, {})
+    def at(self, cell: TrialKey) -> Suggestion:
+        return Suggestion(cell, self._trial, {})
 
 
 def test_asking_takes_as_long_for_the_last_cell_as_for_the_first() -> None:
     """Looks at cells are counted, not seconds: a board that looks through all of them does 200 million."""
     board, looks = Long(20_000), itertools.count()
 
-    class Counted(set[Cell]):
+    class Counted(set[TrialKey]):
         def __contains__(self, cell: object) -> bool:
             next(looks)
             return super().__contains__(cell)
@@ -252,12 +252,14 @@ def test_what_was_asked_before_is_not_handed_out_wherever_it_stands() -> None:
     planned = list(board.planned)
     for cell in (planned[0], planned[5], planned[9]):
         board.asked_before(board.at(cell))
-    board.plan([planned[2], Cell("more", "confirm", 0)])
+    board.plan([planned[2], TrialKey("more", "confirm", 0)])
     left = [asked.cell for asked in iter(board.ask, None) if asked is not None]
-    assert left == [c for c in planned if c not in (planned[0], planned[5], planned[9])] + [Cell("more", "confirm", 0)]
-    board.plan([Cell("more", "confirm", 1)])
+    assert left == [c for c in planned if c not in (planned[0], planned[5], planned[9])] + [
+        TrialKey("more", "confirm", 0)
+    ]
+    board.plan([TrialKey("more", "confirm", 1)])
     asked = board.ask()
-    assert asked is not None and asked.cell == Cell("more", "confirm", 1) and board.ask() is None
+    assert asked is not None and asked.cell == TrialKey("more", "confirm", 1) and board.ask() is None
 
 
 def test_what_a_cell_lent_keeps_the_headers_that_it_was_trained_under() -> None:
@@ -265,11 +267,11 @@ def test_what_a_cell_lent_keeps_the_headers_that_it_was_trained_under() -> None:
     old, new = {"event": "header", "code": "old"}, {"event": "header", "code": "new"}
     ended = {"event": "ended", "outcome": {"status": "ok"}}
 
-    def cell(arm: str, **taken: Plain | list[Any]) -> list[Plain]:
+    def cell(arm: str, **taken: Json | list[Any]) -> list[Json]:
         where = {"cell": [arm, "search", 0]}
         return [{"event": "asked", "id": "x"} | where, {"event": "started", **taken} | where, ended | where]
 
     rows = [old, *cell("first"), new, *cell("second", same=["first", "search", 0])]
     assert SAME == "same"
-    assert told(rows)["x"].cell.arm == "second"
-    assert told(rows)["x"].headers == [old, new]
+    assert recorded_trial(rows)["x"].cell.arm == "second"
+    assert recorded_trial(rows)["x"].headers == [old, new]

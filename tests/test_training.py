@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 
-from regtune.core.bitset import packed, unpacked
+from regtune.core.bitset import pack_bits, unpack_bits
 from regtune.core.errors import Refused
 from regtune.core.records import Trial
-from regtune.core.rng import Noise
+from regtune.core.rng import Rng
 from regtune.execution.rehearsal import rehearse, variants
 from regtune.optimizers import SGD, AdamW, Optimizer
 from regtune.training.build import load_data
@@ -71,13 +71,13 @@ def test_the_baseline_is_an_ordinary_training_loop() -> None:
     settings = {"name": "sgd", "learning_rate": 0.125, "momentum": 0.875, "nesterov": False}
     trial = dataclasses.replace(small_trial(dtype="float64", epochs=3), optimizer=settings)
     lane, data = Lane((trial,)), load_data(trial)
-    net = lane.program.net
+    net = lane.train_step.net
     with torch.no_grad():
         for name, parameter in net.named_parameters():
             parameter.copy_(lane.state.params[name])
     optimizer = torch.optim.SGD(net.parameters(), lr=0.125, momentum=0.875)
     for epoch in range(1, 4):
-        order = Noise(seed=trial.seed, step=epoch, prefix="order/").permutation("epoch", 48)
+        order = Rng(seed=trial.seed, step=epoch, prefix="order/").permutation("epoch", 48)
         for batch in torch.split(order, 16):
             x = data.train.images[batch].double()
             optimizer.zero_grad()
@@ -126,9 +126,9 @@ def test_metrics_are_those_of_plain_torch() -> None:
     lane = Lane((small_trial(),))
     next(lane)
     ((accuracy, loss, _),) = measure(
-        lane.program, lane.state.params, lane.state.buffers, lane.knobs, lane.data.validation
+        lane.train_step, lane.state.params, lane.state.buffers, lane.knobs, lane.data.validation
     )
-    logits = lane.program.logits(lane.state.params, lane.state.buffers, lane.knobs, lane.data.validation.images)
+    logits = lane.train_step.logits(lane.state.params, lane.state.buffers, lane.knobs, lane.data.validation.images)
     labels = lane.data.validation.labels
     assert accuracy == float((logits.argmax(1) == labels).double().mean())
     assert loss == pytest.approx(float(cross_entropy(logits.double(), labels)), rel=1e-12)
@@ -242,11 +242,11 @@ def test_the_end_of_a_trial_says_what_its_kept_weights_are_like() -> None:
     assert outcome.metrics["zero_share"] == 0
     assert lane.data.test is not None
     for split, examples in (("val", lane.data.validation), ("test", lane.data.test)):
-        logits = lane.program.logits(params, buffers, lane.knobs, examples.images).double()
+        logits = lane.train_step.logits(params, buffers, lane.knobs, examples.images).double()
         right, confidence = logits.argmax(1) == examples.labels, logits.softmax(1).amax(1)
         assert outcome.metrics[f"{split}_ece"] == pytest.approx(calibration_error(confidence, right), rel=1e-9)
         assert outcome.metrics[f"{split}_accuracy"] == right.double().mean().item()
-    assert unpacked(outcome.test_right).tolist() == right.tolist()
+    assert unpack_bits(outcome.test_right).tolist() == right.tolist()
 
 
 def test_exact_zeros_are_counted() -> None:
@@ -257,8 +257,8 @@ def test_exact_zeros_are_counted() -> None:
 
 @given(truths=st.lists(st.booleans(), max_size=40))
 def test_truths_come_back_from_their_text(truths: list[bool]) -> None:
-    assert unpacked(packed(np.array(truths, dtype=bool))).tolist() == truths
-    assert unpacked("").tolist() == []
+    assert unpack_bits(pack_bits(np.array(truths, dtype=bool))).tolist() == truths
+    assert unpack_bits("").tolist() == []
 
 
 def test_a_lane_leaves_the_process_as_it_is_and_who_owns_it_sets_its_threads(tmp_path: Path) -> None:

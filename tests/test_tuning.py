@@ -24,7 +24,7 @@ from regtune.core.errors import Refused
 from regtune.reports.figures import tuning_curves
 from regtune.reports.figures._drawing import Nothing
 from regtune.reports.formats import FORMATS
-from regtune.reports.output import printed
+from regtune.reports.output import formatted
 from regtune.reports.page.sections import sections
 from regtune.reports.tables.catalog import tables
 from regtune.reports.tables.tuning import BAND as BAND_OF
@@ -139,9 +139,9 @@ def test_the_table_has_the_curve_of_each_arm(tmp_path: Path) -> None:
 def test_every_format_has_it(tmp_path: Path) -> None:
     results = made_up(tmp_path)
     for form in set(FORMATS) - {"csv", "json"}:
-        assert "n = 5" in printed([tmp_path], form)
-    assert {"best_of_5", "best_of_5_low", "tuning_trials"} <= {*printed([tmp_path], "csv").splitlines()[0].split(",")}
-    (sweep,) = json.loads(printed([tmp_path], "json"))["sweeps"]
+        assert "n = 5" in formatted([tmp_path], form)
+    assert {"best_of_5", "best_of_5_low", "tuning_trials"} <= {*formatted([tmp_path], "csv").splitlines()[0].split(",")}
+    (sweep,) = json.loads(formatted([tmp_path], "json"))["sweeps"]
     assert sweep["arms"][1]["best_of_5"] == 0.9
     assert BAND in sweep["captions"]["tuning"]
     cost = next(section for section in sections([results], []) if section.id == "cost")

@@ -16,10 +16,10 @@ import pytest
 from regtune.analysis.failures import failed_lines
 from regtune.core.errors import Refused
 from regtune.core.own_code import frames_of, is_own, place_of
-from regtune.core.records import Cell, Outcome, Plain
+from regtune.core.records import Json, Outcome, TrialKey
 from regtune.core.signals import Interrupted, sigint_marked
-from regtune.execution.attempt import Pace, attempt
-from regtune.execution.preflight import examine
+from regtune.execution.attempt import ReportPlan, attempt
+from regtune.execution.preflight import preflight
 from regtune.execution.rehearsal import rehearse
 from regtune.reports.formats import markdown
 from regtune.results.loader import load
@@ -28,7 +28,7 @@ from regtune.training.build import load_data
 from tests.conftest import small_trial
 from tests.resuming import SMALL, by_cell, ran, read, rows_of
 
-PACE = Pace(rungs=(), checkpoint_seconds=60, trial_seconds=None, weights=False)
+PACE = ReportPlan(rungs=(), checkpoint_seconds=60, trial_seconds=None, weights=False)
 RAISES = '''
 from dataclasses import dataclass
 from regtune.regularizers import Regularizer
@@ -85,11 +85,11 @@ def test_whatever_a_hook_raises_ends_the_trial_as_failed_with_its_place(
 ) -> None:
     log = ran(tmp_path, raising(statement))
     trials = by_cell(load(log))
-    mine = [trials[Cell("raises", "search", number)] for number in range(2)]
+    mine = [trials[TrialKey("raises", "search", number)] for number in range(2)]
     assert {(row["status"], row["message"], row["faults"]) for row in mine} == {
         ("failed", f"{said} (raising_method.py:9)", 0)
     }
-    assert trials[Cell("baseline", "confirm", 1)]["status"] == "ok"
+    assert trials[TrialKey("baseline", "confirm", 1)]["status"] == "ok"
     assert rows_of(log, "fault") == []
     (outcome, _) = (row["outcome"] for row in rows_of(log, "ended") if row["cell"][:2] == ["raises", "search"])
     code = statement.partition("\\n")[0]
@@ -102,7 +102,7 @@ def test_whatever_a_hook_raises_ends_the_trial_as_failed_with_its_place(
 @pytest.mark.parametrize("hook", sorted(HOOKS))
 def test_every_hook_s_place_is_told(hook: str, raising: Callable[..., str], tmp_path: Path) -> None:
     log = ran(tmp_path, raising("raise KeyError(hook)", hook))
-    assert by_cell(load(log))[Cell("raises", "search", 0)]["message"] == "KeyError: 'x' (raising_method.py:9)"
+    assert by_cell(load(log))[TrialKey("raises", "search", 0)]["message"] == "KeyError: 'x' (raising_method.py:9)"
 
 
 def test_equal_messages_of_an_arm_are_one_line(raising: Callable[..., str], tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_a_failed_row_is_run_again_and_shows_the_whole_traceback(raising: Callab
 def test_a_signal_ends_the_run_and_not_the_trial(tmp_path: Path) -> None:
     """Ctrl-C comes while code of the user runs, which is where most of the time goes."""
 
-    def watch(event: str, row: Plain) -> None:
+    def watch(event: str, row: Json) -> None:
         if event == "epoch":
             os.kill(os.getpid(), signal.SIGINT)
 
@@ -311,5 +311,5 @@ def refused_of(text: str, folder: Path) -> str:
     """Return what is said of a sweep before its trials begin."""
     with pytest.raises(Refused) as caught:
         sweep = read(folder, 'plugins = ["early_things"]\n' + text)
-        rehearse(sweep, examine(sweep).splits)
+        rehearse(sweep, preflight(sweep).splits)
     return str(caught.value)

@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from regtune.analysis.sweeps import Together
-from regtune.core.records import Plain
+from regtune.analysis.sweeps import SweepsTogether
+from regtune.core.records import Json
 from regtune.reports.figures._drawing import Nothing
 from regtune.reports.figures.catalog import FIGURES, figure
 from regtune.reports.figures.critical_difference import columns, critical, groups, two_lines
-from regtune.reports.page.several import volume
+from regtune.reports.page.several import page_of_several
 from regtune.results.loader import load
 from regtune.statistics.ranks import ranks
 from tests.command_line import called
@@ -27,12 +27,12 @@ from tests.test_tables import HOSTILE
 from tests.test_together import ARMS, several
 
 
-def scored(sweeps: int, arms: int, gap: float = 0.5) -> Together:
+def scored(sweeps: int, arms: int, gap: float = 0.5) -> SweepsTogether:
     """Return made-up scores of arms that are the better the later they come."""
     draws = np.random.default_rng(0).standard_normal((sweeps, arms)) + gap * np.arange(arms)
     names = [f"sweep{k}" for k in range(sweeps)], [f"arm{k}" for k in range(arms)]
     scores = pd.DataFrame(draws, index=names[0], columns=names[1])
-    return Together(sweeps=(), scores=scores, ranks=ranks(scores), first={}, wins=None)
+    return SweepsTogether(sweeps=(), scores=scores, ranks=ranks(scores), first={}, wins=None)
 
 
 @pytest.mark.parametrize(("sweeps", "arms"), [(3, 3), (8, 10), (30, 10), (12, 20)])
@@ -82,14 +82,14 @@ def test_there_is_no_diagram_without_a_test_or_with_too_many_arms() -> None:
 
 
 def test_the_page_has_one_library_one_chapter_a_sweep_and_no_name_twice(tmp_path: Path) -> None:
-    about: list[Plain] = [{"name": "digits", "train": 48}, {"name": "mnist", "train": 48}, {"name": "svhn", "train": 9}]
+    about: list[Json] = [{"name": "digits", "train": 48}, {"name": "mnist", "train": 48}, {"name": "svhn", "train": 9}]
     arms = {"base": ARMS["base"], HOSTILE: ARMS["high"], "low": ARMS["low"]}
     names = ("one <b>", "same", "same")
     folders = [
         made_up_log(tmp_path / str(k), arms, name=name, data=data)
         for k, (name, data) in enumerate(zip(names, about, strict=True))
     ]
-    text, figures = volume([[load(folder)] for folder in folders])
+    text, figures = page_of_several([[load(folder)] for folder in folders])
     body, _, rest = text.partition('<script type="application/json"')
     assert not [name for name, times in Counter(re.findall(r' id="([^"]+)"', text)).items() if times > 1]
     assert len({drawn.name.lower() for drawn in figures}) == len(figures) == 1 + 3 * len(FIGURES)
@@ -110,7 +110,7 @@ def test_the_page_has_one_library_one_chapter_a_sweep_and_no_name_twice(tmp_path
 
 def test_two_sweeps_give_a_page_that_says_why_it_has_no_diagram(tmp_path: Path) -> None:
     sweeps = several(tmp_path, 2)
-    text, figures = volume([[results] for results in sweeps])
+    text, figures = page_of_several([[results] for results in sweeps])
     assert figures[0].spec is None
     assert "There is no critical difference: fewer than 3 sweeps that have all arms." in text
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from ray.tune.experiment import Trial as TuneTrial
 
-from regtune.execution.attempt import Pace
+from regtune.execution.attempt import ReportPlan
 from regtune.execution.ray.adapters import PhaseScheduler
 
-PACE = Pace(rungs=(), checkpoint_seconds=60, trial_seconds=None, weights=False)
+PACE = ReportPlan(rungs=(), checkpoint_seconds=60, trial_seconds=None, weights=False)
 
 
 def chosen(starting: Set[str], waiting: Set[str], running: Set[str] = frozenset()) -> str | None:

@@ -17,8 +17,8 @@ from optuna.trial import FrozenTrial, TrialState
 from regtune.core.distributions import choices_of
 from regtune.core.records import Outcome
 from regtune.samplers import SAMPLING, as_worst, frozen, is_bad
-from regtune.search.scheduler import Asked
-from regtune.search.search import SearchBoard
+from regtune.search.scheduler import Suggestion
+from regtune.search.search import SearchScheduler
 from regtune.storage.log import read_log
 from regtune.sweep.sweep import Sweep
 from tests.conftest import question, suggested, write_log
@@ -164,7 +164,7 @@ def as_of_before(rows: list[Any]) -> list[Any]:
 
 def asked_next(sweep: Sweep, count: int) -> list[Any]:
     """Return the knobs of an arm's trials whose scores fall with the rate, and which diverge where it is high."""
-    board, found = SearchBoard(sweep), list[Any]()
+    board, found = SearchScheduler(sweep), list[Any]()
     while (asked := board.ask()) is not None and len(found) < count:
         rate = asked.params["optimizer.learning_rate"]
         if asked.cell.arm == "baseline":
@@ -204,9 +204,9 @@ def test_a_finished_log_of_before_is_run_again_and_extended_by_its_own_rule(tmp_
 
 
 def test_a_trial_that_runs_is_not_told_as_bad(tmp_path: Path) -> None:
-    board = SearchBoard(sweep_of(tmp_path, sampler="tpe", pruner="none"))
+    board = SearchScheduler(sweep_of(tmp_path, sampler="tpe", pruner="none"))
     asked = board.ask()
-    assert isinstance(asked, Asked)
+    assert isinstance(asked, Suggestion)
     arm = board.arms["baseline"]
     assert [trial.state for trial in arm._history()] == [TrialState.RUNNING]
     board.end(asked.cell, Outcome(status="failed", message="boom"))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch.nn.functional import avg_pool2d
 
-from regtune.data import Examples, Place, Pool
+from regtune.data import DataLocation, Examples, Pool
 from regtune.data.fashion_mnist import FashionMnist
 
 
@@ -18,7 +18,7 @@ class SmallFashion(FashionMnist):
     Source: that of `fashion_mnist`, H. Xiao, K. Rasul, R. Vollgraf (2017); made smaller for this benchmark.
     """
 
-    def pool(self, place: Place) -> Pool:
+    def pool(self, place: DataLocation) -> Pool:
         """Return all examples, the published test split apart."""
         whole = FashionMnist().pool(place)
         test = whole.test if whole.test is None else _halved(whole.test)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from regtune.core.halving import parted
+from regtune.core.halving import split_number
 from regtune.core.header import ArmRecord, SweepRecord
-from regtune.core.records import FAULTS, OPEN, Plain
+from regtune.core.records import BAD_ENDS, OPEN, Json
 from regtune.core.selection import ranked
 from regtune.pruners import pruning_of
 from regtune.results.loader import Results
@@ -18,7 +18,7 @@ from regtune.results.loader import Results
 MUCH = 0.1  # the share of an arm's trials above which its budget is another one than planned
 
 
-def ledger(results: Results) -> pd.DataFrame:
+def budget_by_phase(results: Results) -> pd.DataFrame:
     """Return one row per arm and phase, in the order of the sweep file.
 
     `planned_trials` and `planned_epochs`, all of their epochs together, are the promise, a second training
@@ -40,7 +40,7 @@ def ledger(results: Results) -> pd.DataFrame:
             mine = spent[(spent["arm"] == arm) & (spent["phase"] == phase)]
             rows.append(
                 {"arm": arm, "phase": phase, "planned_trials": trials, "planned_epochs": trials * epochs}
-                | {"bad": int(cells["status"].isin(FAULTS).sum()), "epochs": len(mine)}
+                | {"bad": int(cells["status"].isin(BAD_ENDS).sum()), "epochs": len(mine)}
                 | {"reused": int((cells["reused_from"] != "").sum())}
                 | {name: float(mine[name].sum(skipna=False)) for name in ("examples", "gradients", "seconds")}
             )
@@ -65,7 +65,7 @@ def optimism(results: Results) -> pd.DataFrame:
     confirmed = results.confirmed
     scored = searched[list(dict.fromkeys(["arm", "number", metric.val, "val_loss"]))]
     best: dict[str, float] = {}
-    rows: list[Plain] = [{str(name): value for name, value in row.items()} for row in scored.to_dict("records")]
+    rows: list[Json] = [{str(name): value for name, value in row.items()} for row in scored.to_dict("records")]
     for row in ranked(rows, metric):
         best.setdefault(row["arm"], row[metric.val])
     means = confirmed.groupby("arm")[[metric.val, metric.test]].mean()
@@ -85,13 +85,15 @@ def optimism(results: Results) -> pd.DataFrame:
 def _selected(results: Results, arm: str) -> float:
     """Return the mean in select of the metric of search, of the configuration of an arm's choice; NaN without any."""
     number, selected = results.choices.numbers.get(arm), results.scored.selected.get(arm, {})
-    scores = [score.value for at, score in selected.items() if parted(at)[0] == number and score.value is not None]
+    scores = [
+        score.value for at, score in selected.items() if split_number(at)[0] == number and score.value is not None
+    ]
     return results.sweep.search.metric.turned(float(np.mean(scores))) if scores else math.nan
 
 
 def warnings(results: Results) -> list[str]:
     """Return a sentence for each way in which the arms did not have the same budget; a race is meant to be one."""
-    frame, notes = ledger(results), []
+    frame, notes = budget_by_phase(results), []
     raced = results.sweep.confirm.racing
     for phase, mine in frame.groupby("phase", sort=False):
         # A race, select by its rule, and an arm that is off are meant to be unequal.
@@ -147,7 +149,7 @@ SPENT = ("reused", "epochs", "examples", "gradients", "seconds", "gpu_seconds")
 
 
 def budget(results: Results) -> pd.DataFrame:
-    """Return one row per arm with the columns of `budget.ledger` for each phase, and how its trials ended.
+    """Return one row per arm with the columns of `budget.budget_by_phase` for each phase, and how its trials ended.
 
     `data_share` is the share of an update that batches and augmentation took, the mean over epochs.
     """
@@ -155,7 +157,7 @@ def budget(results: Results) -> pd.DataFrame:
     timed = results.epochs.reindex(columns=["arm", "data_share"])  # older logs have no such column
     shares = timed.groupby("arm")["data_share"].mean()
     rows: dict[str, dict[str, Any]] = {}
-    for entry in ledger(results).to_dict("records"):
+    for entry in budget_by_phase(results).to_dict("records"):
         arm, phase = entry["arm"], entry["phase"]
         row = rows.setdefault(arm, {"arm": arm})
         status = trials[(trials["arm"] == arm) & (trials["phase"] == phase)]["status"]
@@ -169,6 +171,6 @@ def _counted(status: pd.Series[str], phase: str) -> dict[str, int]:
     return {
         f"{phase}_ok": int((status == "ok").sum()),
         f"{phase}_pruned": int((status == "pruned").sum()),
-        f"{phase}_failed": int(status.isin(FAULTS).sum()),
+        f"{phase}_failed": int(status.isin(BAD_ENDS).sum()),
         f"{phase}_missing": int(status.isin(OPEN).sum()),
     }

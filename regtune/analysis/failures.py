@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 
-from regtune.core.records import FAULTS, OPEN
+from regtune.core.records import BAD_ENDS, OPEN
 from regtune.results.loader import Results
 
 
 def failures(results: Results) -> pd.DataFrame:
     """Return one row for each message of an arm: its first trial and how many more there are, status and message."""
-    bad = results.trials[results.trials["status"].isin(FAULTS)]
+    bad = results.trials[results.trials["status"].isin(BAD_ENDS)]
     alike: dict[tuple[str, str, str], list[str]] = {}
     for arm, phase, number, status, message in bad[["arm", "phase", "number", "status", "message"]].to_numpy():
         alike.setdefault((arm, status, message), []).append(f"{arm}/{phase}/{number}")
@@ -28,14 +28,14 @@ def failed_lines(results: Results) -> list[str]:
 
 def count_failed(results: Results) -> int:
     """Return how many trials did not end well."""
-    return int(results.trials["status"].isin(FAULTS).sum())
+    return int(results.trials["status"].isin(BAD_ENDS).sum())
 
 
 def failed_whole(results: Results) -> list[str]:
     """Return the arms of which no trial ended well in search, or none in confirm, although some ended."""
     trials = results.trials[results.trials["phase"].isin(("search", "confirm"))]
-    ended = trials[trials["status"].isin((*FAULTS, "ok", "pruned"))]
-    whole = {arm for (arm, _), mine in ended.groupby(["arm", "phase"]) if mine["status"].isin(FAULTS).all()}
+    ended = trials[trials["status"].isin((*BAD_ENDS, "ok", "pruned"))]
+    whole = {arm for (arm, _), mine in ended.groupby(["arm", "phase"]) if mine["status"].isin(BAD_ENDS).all()}
     return [arm for arm in results.sweep.arms if arm in whole]
 
 

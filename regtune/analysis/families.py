@@ -20,13 +20,13 @@ from regtune.statistics.search_variance import at_least, mean_known
 BESIDE = (ACCURACY, NLL, ECE)  # each has verdicts; that of the sweep in a table of its own
 
 
-def others(metric: Metric) -> list[Metric]:
+def other_metrics(metric: Metric) -> list[Metric]:
     """Return the metrics that verdicts are on beside that of the sweep."""
     return [other for other in BESIDE if other != metric]
 
 
 def family(results: Results, metric: Metric, *, least: float | None = None) -> dict[str, Comparison]:
-    """Return for each other arm its comparison with the first by a metric, over the seeds of both that `counted` has.
+    """Return for each other arm its comparison with the first by a metric, over the seeds of both in `compared_scores`.
 
     Over searches the variance over choices is in each at least the mean of all arms', or `least`.
 
@@ -35,7 +35,7 @@ def family(results: Results, metric: Metric, *, least: float | None = None) -> d
     """
     over = search_variances(results, metric.test)
     found = compare_with(
-        {arm: counted(results, arm, metric) for arm in results.sweep.arms},
+        {arm: compared_scores(results, arm, metric) for arm in results.sweep.arms},
         results.sweep.baseline,
         better=metric.better,
         beyond=over and at_least(over, mean_known(over.values()) if least is None else least),
@@ -48,27 +48,27 @@ def as_off(found: Comparison) -> Comparison:
     return replace(found, verdict="off is as good", note="")
 
 
-def counted(results: Results, arm: str, metric: Metric) -> dict[int, float]:
+def compared_scores(results: Results, arm: str, metric: Metric) -> dict[int, float]:
     """Return a metric of the confirmed trials of an arm by which it is compared, by the number of the seed.
 
     After a race these are, of all metrics but that of the race, the seeds of the first look: every arm has them,
     whatever it scored. Which later ones it has was decided by that one, and what hangs together with it leans with it.
     """
     seeds = None if metric == results.sweep.confirm.metric else first_look(results)
-    values = finished(results, arm, metric)
+    values = confirmed_scores(results, arm, metric)
     return values if seeds is None else {number: value for number, value in values.items() if number < seeds}
 
 
-def finished(results: Results, arm: str, metric: Metric) -> dict[int, float]:
+def confirmed_scores(results: Results, arm: str, metric: Metric) -> dict[int, float]:
     """Return a metric of the confirmed trials of an arm that ended well and have it, by the number of the seed."""
     mine = results.confirmed[results.confirmed["arm"] == arm]
     having = mine[mine[metric.test].notna()]
     return {int(number): float(value) for number, value in zip(having["number"], having[metric.test], strict=True)}
 
 
-def means(whole: Sequence[Results], arm: str, metric: Metric) -> dict[int, float]:
-    """Return the mean of `counted` in each repeat that has it, by the number of the repeat: one score a search."""
-    values = {results.repeat: counted(results, arm, metric).values() for results in whole}
+def repeat_means(whole: Sequence[Results], arm: str, metric: Metric) -> dict[int, float]:
+    """Return the mean of `compared_scores` in each repeat that has it, by its number: one score a search."""
+    values = {results.repeat: compared_scores(results, arm, metric).values() for results in whole}
     return {repeat: fmean(mine) for repeat, mine in values.items() if mine}
 
 
@@ -78,12 +78,12 @@ def first_look(results: Results) -> int | None:
     return race.looks[0] if race is not None else None
 
 
-def measured(repeats: Sequence[Results]) -> list[Metric]:
+def measured_metrics(repeats: Sequence[Results]) -> list[Metric]:
     """Return the metrics beside that of the sweep that any confirmed trial has: older logs lack some."""
     return [
         metric
-        for metric in (others(repeats[0].sweep.confirm.metric) if repeats else [])
-        if any(finished(results, arm, metric) for results in repeats for arm in results.sweep.arms)
+        for metric in (other_metrics(repeats[0].sweep.confirm.metric) if repeats else [])
+        if any(confirmed_scores(results, arm, metric) for results in repeats for arm in results.sweep.arms)
     ]
 
 
@@ -107,13 +107,13 @@ def family_columns(results: Results) -> pd.DataFrame:
     They are those of the verdicts, with `test_loss_`, `test_ece_` or `test_accuracy_` before them. `*_n` counts the
     confirmed seeds that have the metric, `*_pairs` those of the difference, which is in the unit of the metric.
     """
-    beside = others(results.sweep.confirm.metric)
+    beside = other_metrics(results.sweep.confirm.metric)
     found = {metric.test: family(results, metric) for metric in beside}
     rows = []
     for arm in results.sweep.arms:
         row: dict[str, Any] = {"arm": arm}
         for metric in beside:
-            row[f"{metric.test}_n"] = len(finished(results, arm, metric))
+            row[f"{metric.test}_n"] = len(confirmed_scores(results, arm, metric))
             row |= comparison_columns(found[metric.test].get(arm), f"{metric.test}_")
         rows.append(row)
     return pd.DataFrame(rows).set_index("arm")

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from regtune.core.records import Plain
+from regtune.core.records import Json
 from regtune.results.loader import Results
 
 
@@ -40,10 +40,10 @@ def slugs(texts: Sequence[str]) -> list[str]:
 
 def network_and_data(results: Results) -> str:
     """Return which network was trained on how much of which data, in a few words."""
-    return f"{_pair(results)}, {setting(results)['data']['train']} training examples"
+    return f"{_pair(results)}, {data_and_network(results)['data']['train']} training examples"
 
 
-def setting(results: Results) -> Plain:
+def data_and_network(results: Results) -> Json:
     """Return data and network of a sweep with all their settings."""
     template = results.sweep.template
     return {"data": template["data"], "network": template["network"]}
@@ -54,8 +54,10 @@ def _nothing(results: Results) -> str:
 
 
 def _pair(results: Results) -> str:
-    data = setting(results)["data"]
-    return f"{setting(results)['network']['name']} on {' '.join(filter(None, (data['name'], data.get('path'))))}"
+    data = data_and_network(results)["data"]
+    return (
+        f"{data_and_network(results)['network']['name']} on {' '.join(filter(None, (data['name'], data.get('path'))))}"
+    )
 
 
 def _and_folder(results: Results) -> str:

@@ -27,7 +27,7 @@ MEASURED = (
 )
 
 
-def beside(metric: Metric) -> list[str]:
+def other_columns(metric: Metric) -> list[str]:
     """Return what of `MEASURED` stands beside the metric of the sweep, which has a table of its own."""
     return [name for name in MEASURED if name != metric.test]
 
@@ -43,7 +43,7 @@ def metrics(results: Results) -> pd.DataFrame:
     by_arm = confirmed.groupby("arm", sort=False)
     arms = pd.Index(list(results.sweep.arms), name="arm")
     frame = pd.DataFrame(index=arms)
-    for name in beside(results.sweep.confirm.metric):
+    for name in other_columns(results.sweep.confirm.metric):
         values = by_arm[name]
         frame = frame.assign(**{name: values.mean(), f"{name}_sd": values.std()})
     frame = frame.assign(

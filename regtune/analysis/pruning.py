@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from scipy import stats
 
-from regtune.core.selection import controlled
+from regtune.core.selection import in_control_share
 from regtune.pruners import Rung, judged, pruning_of
 from regtune.results.loader import Results
 
@@ -33,7 +33,7 @@ def rung_correlations(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["arm", "rung", "n", "correlation", "control_n", "control_correlation"])
 
 
-def standing(results: Results) -> dict[tuple[str, int], Rung]:
+def rung_rankings(results: Results) -> dict[tuple[str, int], Rung]:
     """Return how the rungs of each arm ranked its trials at the end, as a cautious pruner saw it; {} with another."""
     if not pruning_of(results.sweep).ranked:
         return {}
@@ -94,7 +94,7 @@ def _final(results: Results) -> pd.DataFrame:
     final = trials[(trials["phase"] == "search") & (trials["status"] == "ok")]
     repeat = results.sweep.repeat
     pairs = zip(final["arm"], final["number"], strict=True)
-    control = [controlled(arm, number, share, repeat) for arm, number in pairs]
+    control = [in_control_share(arm, number, share, repeat) for arm, number in pairs]
     scores = final[metric.val].map(metric.score).astype(float)
     return final.assign(score=scores, control=pd.Series(control, index=final.index, dtype=bool))
 

@@ -6,20 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from regtune.core.errors import Refused
-from regtune.core.records import OPEN, Plain
+from regtune.core.records import OPEN, Json
 from regtune.results.loader import Results
 from regtune.storage.compatibility import changed
 
 
 @dataclass(frozen=True, kw_only=True)
-class Repeated:
+class CountedRepeats:
     """The repeats that count, in their order, and of each other one a sentence why it does not."""
 
     counted: Sequence[Results]
     left_out: Sequence[str]
 
 
-def repeated(repeats: Sequence[Results]) -> Repeated:
+def counted_repeats(repeats: Sequence[Results]) -> CountedRepeats:
     """Return which of the repeats of a sweep count.
 
     The plan is that of the first: where a sweep is extended, the others come after it, and until then they are
@@ -31,7 +31,7 @@ def repeated(repeats: Sequence[Results]) -> Repeated:
             left_out.append(f"Repeat {results.repeat} is left out, since {reason}; the same command goes on with it.")
         else:
             counted.append(results)
-    return Repeated(counted=counted, left_out=left_out)
+    return CountedRepeats(counted=counted, left_out=left_out)
 
 
 def _open(results: Results) -> str:
@@ -48,7 +48,7 @@ def _open(results: Results) -> str:
     return f"trials are open, {' and '.join(left)}" if left else ""
 
 
-def _unlike(first: Plain, other: Plain) -> str:
+def _unlike(first: Json, other: Json) -> str:
     """Return how the plan of a repeat differs from that of the first, in words; empty where it does not."""
     same = {name: value for name, value in other.items() if name != "repeat"} | {"seed": first["seed"]}
     try:

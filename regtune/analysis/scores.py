@@ -8,8 +8,8 @@ import math
 import pandas as pd
 
 from regtune.analysis.columns import difference_columns, mean_columns, metric_column, relevant_column
-from regtune.analysis.families import finished
-from regtune.analysis.verdicts import Verdict, verdicts
+from regtune.analysis.families import confirmed_scores
+from regtune.analysis.verdicts import ArmVerdict, verdicts
 from regtune.core.metric import Metric
 from regtune.results.loader import Results
 from regtune.statistics import bca_interval
@@ -37,7 +37,7 @@ def scores(results: Results) -> pd.DataFrame:
     fixed = Race.of(confirm) is not None or scope == "searches"
     rows = []
     for arm in results.sweep.arms:
-        values, verdict = list(finished(results, arm, metric).values()), found.get(arm)
+        values, verdict = list(confirmed_scores(results, arm, metric).values()), found.get(arm)
         rows.append(
             {"arm": arm, "knobs": json.dumps(results.chosen.get(arm, {}))}
             | metric_column(confirm)
@@ -57,7 +57,7 @@ def _bootstrapped(metric: Metric, values: list[float]) -> dict[str, float]:
     return {f"{metric.test}_bca_low": bca.low, f"{metric.test}_bca_high": bca.high}
 
 
-def _beside(verdict: Verdict | None) -> dict[str, float]:
+def _beside(verdict: ArmVerdict | None) -> dict[str, float]:
     """Return P(better) and the interval over seeds and test examples."""
     better, crossed = (verdict.comparison.better, verdict.crossed) if verdict else (None, None)
     return {

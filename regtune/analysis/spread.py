@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from regtune.analysis.families import finished, search_variances
-from regtune.analysis.repeats import repeated
-from regtune.core.bitset import unpacked
+from regtune.analysis.families import confirmed_scores, search_variances
+from regtune.analysis.repeats import counted_repeats
+from regtune.core.bitset import unpack_bits
 from regtune.core.metric import ACCURACY
-from regtune.core.records import Plain
+from regtune.core.records import Json
 from regtune.results.loader import Results, right_answers
 from regtune.statistics.spread import binomial_part, search_part, seed_and_example_parts, seed_variance
 
@@ -42,9 +42,9 @@ def spread(repeats: Sequence[Results]) -> pd.DataFrame:
     `accuracies` (`spread_source`; the seed's part then has some of it in it); `spread_search` is what another search
     would change, over `spread_searches` of them, or of one search by resampling its trials (`luck.beyond`).
     `spread_pairs` counts the seeds of all searches that both arms finished. NaN for what cannot be measured, and in the
-    row of the first arm. Of several repeats only those count of which `repeated` says so.
+    row of the first arm. Of several repeats only those count of which `counted_repeats` says so.
     """
-    counted = repeated(repeats).counted if len(repeats) > 1 else repeats
+    counted = counted_repeats(repeats).counted if len(repeats) > 1 else repeats
     first, *others = repeats[0].sweep.arms
     found = {first: [], **{arm: _found(counted, arm, first) for arm in others}}
     over = search_variances(repeats[0], repeats[0].sweep.confirm.metric.test) or {}
@@ -60,7 +60,7 @@ def examples_of(results: Results) -> int:
     """Return the number of test examples; 0 where the log does not say it."""
     recorded = [text for text in results.trials["test_right"] if text]
     if recorded:
-        return len(unpacked(recorded[0]))
+        return len(unpack_bits(recorded[0]))
     count = results.counted_data.get("test")
     return count if isinstance(count, int) else 0
 
@@ -73,7 +73,7 @@ def _found(counted: Sequence[Results], arm: str, first: str) -> list[_Pairs]:
 
 def _pairs(results: Results, arm: str, first: str) -> _Pairs:
     metric = results.sweep.confirm.metric
-    mine, base = (finished(results, name, metric) for name in (arm, first))
+    mine, base = (confirmed_scores(results, name, metric) for name in (arm, first))
     seeds = sorted(mine.keys() & base.keys())
     answers = [right_answers(results, name) for name in (arm, first)]
     gains = None
@@ -83,7 +83,7 @@ def _pairs(results: Results, arm: str, first: str) -> _Pairs:
     return _Pairs([(mine[seed], base[seed]) for seed in seeds], gains)
 
 
-def _row(arm: str, found: Sequence[_Pairs], results: Results, over: Mapping[str, float]) -> Plain:
+def _row(arm: str, found: Sequence[_Pairs], results: Results, over: Mapping[str, float]) -> Json:
     """Return the parts of an arm; `over` has the variance over resampled searches where there is one."""
     differences = [pairs.differences for pairs in found]
     # Of another metric nothing tells what another test set would change.

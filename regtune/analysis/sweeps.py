@@ -18,7 +18,7 @@ WINS = ("win", "tie", "loss")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Together:
+class SweepsTogether:
     """Several sweeps side by side, each under a label that no other has.
 
     `scores` [sweep, arm] are means on test over the confirmed trials, in each sweep by the metric of its verdicts; NaN
@@ -42,7 +42,7 @@ class Together:
         return float("inf") if self.ranks.p > 1 - LEVEL else self.ranks.critical
 
 
-def together(sweeps: Sequence[Results]) -> Together:
+def compare_sweeps(sweeps: Sequence[Results]) -> SweepsTogether:
     """Put several sweeps side by side; raises Refused if one is given twice, which would count it twice."""
     seen: set[object] = set()
     for results in sweeps:
@@ -58,7 +58,7 @@ def together(sweeps: Sequence[Results]) -> Together:
     turned.loc[lower] *= -1  # ranks are of scores of which more is better
     common = [arm for arm in arms if all(arm in results.sweep.arms for results in sweeps)]
     first = {label: results.sweep.baseline for label, results in named.items()}
-    return Together(
+    return SweepsTogether(
         sweeps=tuple(sweeps),
         scores=scores.astype(float),
         ranks=ranks(turned[common].astype(float), level=LEVEL),
@@ -67,7 +67,7 @@ def together(sweeps: Sequence[Results]) -> Together:
     )
 
 
-def frame(found: Together) -> pd.DataFrame:
+def frame(found: SweepsTogether) -> pd.DataFrame:
     """Return one row per arm: mean rank, wins, ties and losses, then each sweep's mean: `test_accuracy: <sweep>`."""
     arms = list(found.scores.columns)
     rows = pd.DataFrame({"arm": arms, "mean_rank": found.ranks.mean.reindex(arms).to_list()})
@@ -77,7 +77,7 @@ def frame(found: Together) -> pd.DataFrame:
     return pd.concat([rows, means], axis="columns")
 
 
-def columns(found: Together) -> dict[str, str]:
+def columns(found: SweepsTogether) -> dict[str, str]:
     """Return by label what the column of a sweep's means is called."""
     pairs = zip(found.scores.index, found.sweeps, strict=True)
     return {str(label): f"{results.sweep.confirm.metric.test}: {label}" for label, results in pairs}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from regtune.core.metric import Metric
-from regtune.core.records import Plain
+from regtune.core.records import Json
 from regtune.core.selection import named_first
 from regtune.pruners import pruning_of
 from regtune.results.loader import Results
@@ -17,12 +17,12 @@ from regtune.statistics.tuning import TuningCurve, round_budgets, tuning_curve
 NON_ADAPTIVE = ("random", "qmc", "paired", "grid")  # samplers whose draws know nothing of each other's scores
 
 
-def budgets(results: Results) -> list[int]:
+def tuning_budgets(results: Results) -> list[int]:
     """Return the numbers of trials that a row of the table has: round ones, and as many as the largest arm ended."""
-    return round_budgets(max((len(scores) for scores in searched(results).values()), default=0))
+    return round_budgets(max((len(scores) for scores in search_shares(results).values()), default=0))
 
 
-def searched(results: Results) -> dict[str, list[float]]:
+def search_shares(results: Results) -> dict[str, list[float]]:
     """Return by arm the shares (`_share`) of its search trials that ended, in the order of their numbers.
 
     They are accuracies as fractions, or what stands for the metric of search; 0 for a trial that failed or diverged. An
@@ -43,7 +43,7 @@ def searched(results: Results) -> dict[str, list[float]]:
 
 
 def curve(results: Results, arm: str, scores: Sequence[float], most: Sequence[int]) -> TuningCurve | None:
-    """Return the curve of an arm, given as `searched` has it, at those of `most` budgets that its trials reach.
+    """Return the curve of an arm, given as `search_shares` has it, at those of `most` budgets that its trials reach.
 
     It is in the unit of the metric of search. None where the arm has none.
     """
@@ -74,13 +74,13 @@ def _value(metric: Metric, share: float) -> float:
 def tuning(results: Results) -> pd.DataFrame:
     """Return one row per arm, in the order of the sweep file.
 
-    `tuning_trials` is how many of its search trials ended and count; `best_of_<n>` for each n of `budgets` the median
-    score of the best of n of them, with `best_of_<n>_low` and `_high`, the ends of its band, in the unit of trials. NaN
+    `tuning_trials` is how many of its search trials ended and count; `best_of_<n>` for each n of `tuning_budgets` the
+    median score of the best of n of them, with `best_of_<n>_low` and `_high`, the ends of its band, in the unit of trials. NaN
     for n above its trials, and where no band can be given.
     """
-    places, rows = budgets(results), []
-    for arm, scores in searched(results).items():
-        row: Plain = {"arm": arm, "tuning_trials": len(scores)}
+    places, rows = tuning_budgets(results), []
+    for arm, scores in search_shares(results).items():
+        row: Json = {"arm": arm, "tuning_trials": len(scores)}
         found = curve(results, arm, scores, places)
         at = found.points if found else {}
         for n in places:

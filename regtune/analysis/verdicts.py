@@ -20,7 +20,7 @@ ALPHA = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class ArmVerdict:
     """What is said of an arm beside the first one.
 
     `comparison` is over seeds, simultaneous over all arms; `crossed` is the difference over seeds and test examples
@@ -32,13 +32,15 @@ class Verdict:
     crossed: MeanInterval | None
 
 
-def verdicts(results: Results) -> dict[str, Verdict]:
+def verdicts(results: Results) -> dict[str, ArmVerdict]:
     """Return for each other arm what is said of it beside the first."""
     baseline, *others = results.sweep.arms
     told = results.sweep.confirm.metric == ACCURACY and not Race.of(results.sweep.confirm)
     crossed = _crossed(results, baseline, others) if told else {}
     return {
-        arm: Verdict(comparison=found, crossed=second if (second := crossed.get(arm)) and second.n == found.n else None)
+        arm: ArmVerdict(
+            comparison=found, crossed=second if (second := crossed.get(arm)) and second.n == found.n else None
+        )
         for arm, found in against_baseline(results).items()
     }
 
@@ -60,7 +62,7 @@ def against_baseline(results: Results, *, least: float | None = None) -> dict[st
     return equal | {arm: found for arm, found in raced.items() if arm not in results.off}
 
 
-def held(results: Results) -> list[str]:
+def futile_arms(results: Results) -> list[str]:
     """Return the arms that a race over searches has given up, since no number of seeds would resolve them."""
     race, over = (
         Race.of(results.sweep.confirm),

@@ -7,7 +7,7 @@ from enum import IntEnum
 
 from torch import Tensor
 
-from regtune.core.rng import Noise
+from regtune.core.rng import Rng
 
 
 class Operation(IntEnum):
@@ -54,7 +54,7 @@ class Draws:
     seen: Tensor | None
 
 
-def draw(noise: Noise, passes: int, count: int) -> Draws:
+def draw(noise: Rng, passes: int, count: int) -> Draws:
     """Return uniform operations, with replacement, and fair signs for every pass and example."""
     host = noise.host()
     source = noise if host is None else host

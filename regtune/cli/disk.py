@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from regtune.core.errors import Refused
-from regtune.data import Place, Splits
+from regtune.data import DataLocation, Splits
 from regtune.execution.rehearsal import variants
 from regtune.regularizers import overrides
 from regtune.sweep.sweep import Sweep
@@ -20,7 +20,7 @@ from regtune.training.recipe import Recipe
 HEAD = 1000  # bytes, more than the line of `checkpoints` before those of torch has, with what is small beside tensors
 
 
-def weights_words(sweep: Sweep, place: Place) -> str:
+def weights_words(sweep: Sweep, place: DataLocation) -> str:
     """Return what the weights take at most that a sweep keeps, and what they would with the other settings.
 
     The size of a file depends on the data; where these cannot be had only files are counted.

@@ -9,15 +9,15 @@ from pathlib import Path
 from rich.console import Group
 from rich.table import Table
 
-from regtune.core.records import Cell, Plain
-from regtune.core.records import Phase as Name
-from regtune.data import Place, data_fingerprint
+from regtune.core.records import Json, TrialKey
+from regtune.core.records import PhaseName as Name
+from regtune.data import DataLocation, data_fingerprint
 from regtune.execution.phases import Step, phases
-from regtune.execution.repeats import beyond
+from regtune.execution.repeats import extra_repeats
 from regtune.execution.retry import RETRY, retry_of
 from regtune.execution.reuse import check_reuse, reusable
 from regtune.execution.trained import Trained
-from regtune.search.scheduler import Board
+from regtune.search.scheduler import Scheduler
 from regtune.storage.checkpoints import Checkpoints, Saved
 from regtune.storage.compatibility import check_same
 from regtune.storage.log import read_log
@@ -32,19 +32,19 @@ class _Read:
     """A log that is only read: a phase that is asked what it would take over writes nothing."""
 
     path: Path
-    rows: list[Plain]
+    rows: list[Json]
 
-    def append(self, event: str, fields: Plain) -> None:
+    def append(self, event: str, fields: Json) -> None:
         """Write nothing."""
 
 
 class _Seen(Checkpoints):
     """Files of which only the first line is read, and none is written or removed."""
 
-    def save(self, cell: Cell, saved: Saved) -> None:
+    def save(self, cell: TrialKey, saved: Saved) -> None:
         """Write nothing."""
 
-    def load(self, cell: Cell) -> Saved | None:
+    def load(self, cell: TrialKey) -> Saved | None:
         """Return whose bytes those of a cell are, without the bytes; None where there are none."""
         try:
             with self.path(cell).open("rb") as file:
@@ -53,19 +53,21 @@ class _Seen(Checkpoints):
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def drop(self, cell: Cell) -> None:
+    def drop(self, cell: TrialKey) -> None:
         """Remove nothing."""
 
 
-def forecast_all(sweep: Sweep, results: Path, *, retry_failed: bool = False, place: Place | None = None) -> Group:
+def forecast_all(
+    sweep: Sweep, results: Path, *, retry_failed: bool = False, place: DataLocation | None = None
+) -> Group:
     """Return what is done and left of every repeat of a sweep, ready to print; raises Refused as a run would."""
     every = sweep.every_repeat()
     lines = [f"{len(every)} repeats of the sweep, seed = {sweep.seed} to {every[-1].seed}"] if len(every) > 1 else []
     each = (forecast(one, results, retry_failed=retry_failed, place=place) for one in every)
-    return Group(*lines, *beyond(sweep, results), *each)
+    return Group(*lines, *extra_repeats(sweep, results), *each)
 
 
-def forecast(sweep: Sweep, results: Path, *, retry_failed: bool = False, place: Place | None = None) -> Group:
+def forecast(sweep: Sweep, results: Path, *, retry_failed: bool = False, place: DataLocation | None = None) -> Group:
     """Return what is done and what is left of one repeat of a sweep, ready to print; raises Refused as a run would.
 
     Where the sweep reuses trials of other logs its data are read from `place`: trials on other data are of no use.
@@ -116,10 +118,10 @@ def forecast(sweep: Sweep, results: Path, *, retry_failed: bool = False, place: 
 class _Made:
     """A phase of a dry run: what had `ended` and was `begun`, and what is `reused` when it is asked for trials."""
 
-    board: Board
-    ended: frozenset[Cell]
-    begun: dict[Cell, int]
-    reused: frozenset[Cell]
+    board: Scheduler
+    ended: frozenset[TrialKey]
+    begun: dict[TrialKey, int]
+    reused: frozenset[TrialKey]
 
     @classmethod
     def of(cls, step: Step, *, taking: bool) -> _Made:

@@ -15,7 +15,7 @@ from regtune.sweep.sweep import Sweep
 LITTLE = 0.2  # share of all epochs below which pruning is not worth what it may lose
 
 
-def planned(sweep: Sweep) -> Group:
+def plan_table(sweep: Sweep) -> Group:
     """Return arms, searched knobs, trials, epochs and rungs, ready to print."""
     table = Table(title="trials of each arm, and its epochs at most", title_justify="left")
     table.add_column("arm", no_wrap=True)

@@ -17,8 +17,8 @@ from rich.text import Text
 from regtune.cli.silence import Silence, minutes
 from regtune.core.errors import Refused
 from regtune.core.metric import ACCURACY, METRICS
-from regtune.core.records import FAULTS, Cell, Epoch, Plain
-from regtune.core.taken import is_taken
+from regtune.core.records import BAD_ENDS, Epoch, Json, TrialKey
+from regtune.core.reused import is_reused
 from regtune.execution.recovery import cell_of
 from regtune.pruners import Ladder, Rung, unused
 from regtune.storage.layout import repeat_words
@@ -52,7 +52,7 @@ class Progress:
             for phase in sweep.phases
         }
 
-    def watch(self, event: str, row: Plain) -> None:
+    def watch(self, event: str, row: Json) -> None:
         """Take one event, replayed (it has a time) or new."""
         cell = cell_of(row)
         if cell is None:
@@ -66,7 +66,7 @@ class Progress:
                 tally.planned += 1
             self.moved = self.moved or "time" not in row
             if event == "started":
-                (self._taken.add if is_taken(row) else self._taken.discard)(cell)
+                (self._taken.add if is_reused(row) else self._taken.discard)(cell)
             if event == "epoch":
                 self._epochs_of[cell] += 1
                 tally.running.add(cell.number)
@@ -103,7 +103,7 @@ class Progress:
             for _, arm in self.sweep.with_copy:
                 search, *later = every = [self.tallies[phase, arm.name] for phase in self.sweep.phases]
                 running = sum(len(tally.running) for tally in every)
-                faults = sum(t.ended[s] for t in every for s in FAULTS)
+                faults = sum(t.ended[s] for t in every for s in BAD_ENDS)
                 table.add_row(
                     arm.name,
                     f"{search.ended.total()}/{search.planned}",
@@ -125,7 +125,7 @@ class Progress:
         """Return the state in one line, as logs of runs without a terminal have it."""
         with self._lock:
             done = {phase: self._sum(phase) for phase in self.sweep.phases}
-            faults = sum(t.ended[status] for t in self.tallies.values() for status in FAULTS)
+            faults = sum(t.ended[status] for t in self.tallies.values() for status in BAD_ENDS)
             left, silent = self.seconds_left(), self._silence.words()
         most = {"confirm": self._most}
         counts = ", ".join(
@@ -216,10 +216,10 @@ class Best:
     def __init__(self, sweep: Sweep) -> None:
         self._metric = METRICS[sweep.search.metric]
         self._may = sweep.pruner.finishes
-        self._kept: dict[Cell, float | None] = {}  # of trials that run
+        self._kept: dict[TrialKey, float | None] = {}  # of trials that run
         self._scores: dict[tuple[str, str], float] = {}
 
-    def watch(self, cell: Cell, event: str, row: Plain) -> None:
+    def watch(self, cell: TrialKey, event: str, row: Json) -> None:
         """Take one event."""
         if event == "epoch" and row["epoch"]["kept"] == row["epoch"]["number"]:
             self._kept[cell] = row["epoch"].get(self._metric.val)
@@ -247,10 +247,10 @@ class Standing:
         self._metric = METRICS[sweep.search.metric]
         ladders = {arm.name: sweep.pruner.ladder(sweep.training.epochs) for _, arm in sweep.with_copy}
         self._ladders: dict[str, Ladder] = {arm: ladder for arm, ladder in ladders.items() if ladder is not None}
-        self._scores: dict[Cell, list[float]] = {}
+        self._scores: dict[TrialKey, list[float]] = {}
         self._found: dict[str, dict[tuple[str, int], Rung]] = {}  # by arm, until a trial of it ends
 
-    def watch(self, cell: Cell, event: str, row: Plain) -> None:
+    def watch(self, cell: TrialKey, event: str, row: Json) -> None:
         """Take one event, replayed or new."""
         if cell.phase != "search" or not self._ladders:
             return

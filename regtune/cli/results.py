@@ -30,14 +30,14 @@ def table(
     from regtune.core.errors import nearest
     from regtune.reports.brief import brief
     from regtune.reports.formats import FORMATS
-    from regtune.reports.output import printed
+    from regtune.reports.output import formatted
 
     if form is not None and form not in FORMATS:
         raise Refused(f"--format: unknown format {form!r}{nearest(form, FORMATS)}")
     if form is None and not full:
         sys.stdout.write(brief(results, shutil.get_terminal_size().columns))
     else:
-        sys.stdout.write(printed(results, form or "md"))
+        sys.stdout.write(formatted(results, form or "md"))
 
 
 @app.command()
@@ -53,10 +53,10 @@ def report(
     """Write one HTML file with tables and interactive charts, and every chart as SVG and PDF in a folder beside it."""
     from regtune.reports.output import repeats_in
     from regtune.reports.page.report import write_report
-    from regtune.reports.page.several import write_volume
+    from regtune.reports.page.several import write_several
 
     if len(results) > 1:
-        page, *figures = write_volume([repeats_in(folder) for folder in results], to or Path("report.html"))
+        page, *figures = write_several([repeats_in(folder) for folder in results], to or Path("report.html"))
     else:
         repeats = repeats_in(results[0])
         page, *figures = write_report(repeats, to or repeats[0].path / "report.html")
@@ -94,14 +94,14 @@ def export(
 ) -> None:
     """Write the weights of a confirmed trial, trained again if not kept, and a few lines of Python that load them."""
     from regtune.core.errors import nearest
-    from regtune.data import Place
+    from regtune.data import DataLocation
     from regtune.execution.export import export as export_weights
     from regtune.results.loader import load
 
     loaded = load(results)
     if arm not in loaded.sweep.arms:
         raise Refused(f"--arm: unknown arm {arm!r}{nearest(arm, loaded.sweep.arms)}")
-    place = Place(root=data, download=download)
+    place = DataLocation(root=data, download=download)
     for path in export_weights(loaded, arm, number, to, place=place, say=_to_stderr):
         print(f"wrote {path}")
 
@@ -125,14 +125,14 @@ def trial(
     download: Download = False,
 ) -> None:
     """Train one trial here without Ray, or train a recorded one again and compare every number."""
-    from regtune.data import Place
+    from regtune.data import DataLocation
     from regtune.execution import reproduce, try_out
 
-    place = Place(root=data, download=download)
+    place = DataLocation(root=data, download=download)
     if source.is_dir() or source.suffix == ".jsonl":
         if row is None:
             raise Refused(f"{source}: a results folder needs --row with the id of a trial, or arm/phase/number")
-        raise typer.Exit(reproduce.repeat(source, row, place))
+        raise typer.Exit(reproduce.reproduce(source, row, place))
     if row is not None:
         raise Refused(f"{source}: --row needs a results folder")
     raise typer.Exit(try_out.show(source, arm, setting or [], seed, tuple(plugin or ()), place))

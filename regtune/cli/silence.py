@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from regtune.core.records import Cell, Plain
+from regtune.core.records import Json, TrialKey
 
 LONG = 30.0  # seconds without any report after which the load of the machine is told
 TIMES = 10.0  # an arm's usual epoch
@@ -37,14 +37,14 @@ class Silence:
     clock: Callable[[], float] = time.monotonic
     load: Callable[[], float | None] = lambda: os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     _seconds: dict[str, deque[float]] = field(default_factory=dict, init=False)
-    _underway: dict[Cell, _Underway] = field(default_factory=dict, init=False)
+    _underway: dict[TrialKey, _Underway] = field(default_factory=dict, init=False)
     _newest: float = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin to wait."""
         self._newest = self.clock()
 
-    def watch(self, cell: Cell, event: str, row: Plain) -> None:
+    def watch(self, cell: TrialKey, event: str, row: Json) -> None:
         """Take one event, replayed or new."""
         if event == "epoch":
             mine = self._seconds.setdefault(cell.arm, deque(maxlen=REMEMBERED))
@@ -77,7 +77,7 @@ class Silence:
         waits = "workers wait for a processor: " if load > cpus else ""
         return [f"{text}; {waits}the load of this machine is {load:.1f} on {cpus} CPUs"]
 
-    def _silent(self, now: float) -> list[tuple[Cell, _Underway]]:
+    def _silent(self, now: float) -> list[tuple[TrialKey, _Underway]]:
         """Return the trials that a worker has, as far as one can see, and that gave no sign for long.
 
         Workers take trials in their order: one that has not reported is taken to wait for its worker until a later

@@ -25,7 +25,7 @@ from regtune.cli.options import (
 from regtune.core.version import PACKAGE
 
 if TYPE_CHECKING:
-    from regtune.data import Place
+    from regtune.data import DataLocation
     from regtune.sweep.sweep import Sweep
 
 app = typer.Typer()
@@ -44,18 +44,18 @@ def check(
     in_process: InProcess = False,
 ) -> None:
     """Check a sweep file, its data and one real step of every arm; with --aa train the baseline and its copy."""
-    from regtune.data import Place, named
+    from regtune.data import DataLocation, named
     from regtune.execution.idle import gpus_here, idle_gpus
-    from regtune.execution.preflight import examine, remarks
+    from regtune.execution.preflight import preflight, remarks
     from regtune.execution.rehearsal import rehearse
     from regtune.sweep.searched import doubts
     from regtune.sweep.sweep import Sweep
 
     plan = Sweep.read(sweep, tuple(plugin or ()))
     if aa:
-        _check_copy(plan, results, in_process=in_process, place=Place(root=data, download=download))
+        _check_copy(plan, results, in_process=in_process, place=DataLocation(root=data, download=download))
         return
-    pool, splits = examine(plan, Place(root=data, download=download))
+    pool, splits = preflight(plan, DataLocation(root=data, download=download))
     notes = rehearse(plan, splits)
     counts = splits.counts
     print(
@@ -75,12 +75,12 @@ def plan(sweep: SweepFile, plugin: Plugin = None, data: DataFolder = None) -> No
     from rich.text import Text
 
     from regtune.cli.disk import weights_words
-    from regtune.cli.plan import planned
-    from regtune.data import Place
+    from regtune.cli.plan import plan_table
+    from regtune.data import DataLocation
     from regtune.sweep.sweep import Sweep
 
     loaded = Sweep.read(sweep, tuple(plugin or ()))
-    Console().print(planned(loaded), Text(weights_words(loaded, Place(root=data))), sep="\n")
+    Console().print(plan_table(loaded), Text(weights_words(loaded, DataLocation(root=data))), sep="\n")
 
 
 @app.command()
@@ -114,7 +114,7 @@ def run(
 
     from regtune.cli.dry_run import forecast_all
     from regtune.cli.progress import Progress, live
-    from regtune.data import Place
+    from regtune.data import DataLocation
     from regtune.execution.limits import Limit
     from regtune.execution.optuna_mirror import Mirror
     from regtune.execution.recovery import Watch
@@ -127,7 +127,7 @@ def run(
     loaded = reusing(Sweep.read(sweep, tuple(plugin or ())), reuse or ())
     console = Console()
     if dry_run:
-        place = Place(root=data, download=download)
+        place = DataLocation(root=data, download=download)
         console.print(forecast_all(loaded, results, retry_failed=retry_failed, place=place))
         return
 
@@ -146,7 +146,7 @@ def run(
             say=lambda text: console.print(f"regtune: {text}", style="dim", markup=False, soft_wrap=True),
             in_process=in_process,
             address=address,
-            place=Place(root=data, download=download),
+            place=DataLocation(root=data, download=download),
             limit=Limit(hours=max_hours, gpu_hours=max_gpu_hours),
             retry_failed=retry_failed,
         )
@@ -163,7 +163,7 @@ def run(
         raise typer.Exit(1)
 
 
-def _check_copy(sweep: Sweep, results: Path, *, in_process: bool, place: Place) -> None:
+def _check_copy(sweep: Sweep, results: Path, *, in_process: bool, place: DataLocation) -> None:
     """Train the baseline and its copy in a folder of their own; print what the copy would have been called."""
     from rich.console import Console
 

@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from regtune.core.header import SweepRecord
-from regtune.core.records import Cell, Plain
+from regtune.core.records import Json, TrialKey
 
 _SUFFIX = " (copy)"  # no name of an arm has a space or a bracket
 
@@ -26,7 +26,7 @@ def is_copy(arm: str) -> bool:
     return arm.endswith(_SUFFIX)
 
 
-def copy_plain(baseline: str) -> Plain:
+def copy_plain(baseline: str) -> Json:
     """Return what the header records of a copy."""
     return {"arm": copy_name(baseline)}
 
@@ -37,7 +37,9 @@ def with_copy(sweep: SweepRecord, copy: str) -> SweepRecord:
     return dataclasses.replace(sweep, arms={baseline: arm, copy: arm}, copy=None)
 
 
-def cells_with_copy(both: SweepRecord, planned: Mapping[Cell, Plain], cells: Mapping[Cell, Plain]) -> dict[Cell, Plain]:
+def cells_with_copy(
+    both: SweepRecord, planned: Mapping[TrialKey, Json], cells: Mapping[TrialKey, Json]
+) -> dict[TrialKey, Json]:
     """Return the cells of the baseline and of the copy, those `planned` first.
 
     Where draws are paired the copy has the baseline's search trials for its own: another search would have the same.

@@ -19,7 +19,7 @@ from optuna.distributions import (
     json_to_distribution,
 )
 
-from regtune.core.records import Plain
+from regtune.core.records import Json
 
 KINDS: Mapping[str, type[BaseDistribution]] = MappingProxyType(
     {cls.__name__: cls for cls in (CategoricalDistribution, FloatDistribution, IntDistribution)}
@@ -35,13 +35,13 @@ def choices_of(values: Iterable[Any]) -> CategoricalDistribution:
         return CategoricalDistribution(list(values))
 
 
-def plain(space: BaseDistribution) -> Plain:
+def plain(space: BaseDistribution) -> Json:
     """Return Optuna's own JSON of a distribution, as a table: what it prints differs from release to release."""
-    row: Plain = json.loads(distribution_to_json(space))
+    row: Json = json.loads(distribution_to_json(space))
     return row
 
 
-def read(row: Plain | str) -> BaseDistribution:
+def read(row: Json | str) -> BaseDistribution:
     """Return the distribution of a log's header: a table as above, or the text that Optuna printed in older logs."""
     with _lists_allowed():
         return _read_text(row) if isinstance(row, str) else json_to_distribution(json.dumps(row))

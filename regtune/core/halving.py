@@ -94,7 +94,7 @@ class Picked(NamedTuple):
 
 
 def pick(finalists: Sequence[int], scores: Mapping[int, Score], selection: Selection) -> Picked:
-    """Return what the rule asks for after these scores, by `place`, and the search trial chosen, None while it is open.
+    """Return what the rule asks for after these scores, by `join_number`, and the search trial chosen, None before.
 
     In each round all that are left get as many seeds as the others, then the better half goes on, by mean score,
     then mean loss, then the order of search. A trial that failed or diverged counts as the worst, accuracy 0.
@@ -103,10 +103,10 @@ def pick(finalists: Sequence[int], scores: Mapping[int, Score], selection: Selec
     for _, seeds in selection.rounds(len(finalists)) if finalists else []:
         asked = [(number, seed) for seed in range(seeds) for number in left]
         needed |= dict.fromkeys(asked)
-        if any(place(*each) not in scores for each in asked):
+        if any(join_number(*each) not in scores for each in asked):
             return Picked(list(needed), None)
         order = {number: k for k, number in enumerate(finalists)}
-        means = {number: _mean([scores[place(number, seed)] for seed in range(seeds)]) for number in left}
+        means = {number: _mean([scores[join_number(number, seed)] for seed in range(seeds)]) for number in left}
         left = sorted(left, key=lambda number: (*means[number], order[number]))[: math.ceil(len(left) / 2)]
     return Picked(list(needed), left[0] if left else None)
 
@@ -125,12 +125,12 @@ def off_is_as_good(own: Sequence[Score], baseline: Sequence[Score]) -> bool:
     return mean > math.sqrt(variance / len(gains))
 
 
-def place(number: int, seed: int) -> int:
+def join_number(number: int, seed: int) -> int:
     """Return the number in select of a search trial on a further seed."""
     return number * STRIDE + seed
 
 
-def parted(number: int) -> tuple[int, int]:
+def split_number(number: int) -> tuple[int, int]:
     """Return search trial and seed of a number in select."""
     return divmod(number, STRIDE)
 

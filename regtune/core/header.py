@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from regtune.core.metric import METRICS, Metric
-from regtune.core.records import FIRST, Plain, Retrain
+from regtune.core.records import FIRST, Json, Retrain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,15 +18,15 @@ class ArmRecord:
     are the points that a person has named to be searched first.
     """
 
-    template: Plain
-    space: Plain
+    template: Json
+    space: Json
     trials: int
     can_be_off: bool
     conditions: Mapping[str, str]
-    first: Sequence[Plain]
+    first: Sequence[Json]
 
     @classmethod
-    def of(cls, row: Plain) -> ArmRecord:
+    def of(cls, row: Json) -> ArmRecord:
         """Return that of a row; raises KeyError where it lacks what every version wrote."""
         return cls(
             template=row["template"],
@@ -47,10 +47,10 @@ class SearchRecord:
     control: float
     stop_after: int | None
     stream: str | None
-    settings: Plain
+    settings: Json
 
     @classmethod
-    def of(cls, row: Plain) -> SearchRecord:
+    def of(cls, row: Json) -> SearchRecord:
         """Return that of a row."""
         return cls(
             sampler=row.get("sampler"),
@@ -69,7 +69,7 @@ class SearchRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class SelectRecord:
-    """`[select]`, see `schema.Select`."""
+    """`[select]`, see `schema.SelectConfig`."""
 
     candidates: int
     most: int
@@ -78,7 +78,7 @@ class SelectRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class ConfirmRecord:
-    """`[confirm]`, see `schema.Confirm`. `first` is after how many seeds a race first looks, None without a race."""
+    """`[confirm]`, see `schema.ConfirmConfig`. A race first looks after `first` seeds, None without."""
 
     seeds: int
     first: int | None
@@ -90,7 +90,7 @@ class ConfirmRecord:
     relevant: float | None
 
     @classmethod
-    def of(cls, row: Plain) -> ConfirmRecord:
+    def of(cls, row: Json) -> ConfirmRecord:
         """Return that of a row."""
         return cls(
             seeds=row["seeds"],
@@ -134,7 +134,7 @@ class SweepRecord:
     copy: str | None
 
     @classmethod
-    def of(cls, row: Plain) -> SweepRecord:
+    def of(cls, row: Json) -> SweepRecord:
         """Return the sweep of a header, `header["sweep"]`."""
         select = row.get("select")
         return cls(
@@ -156,7 +156,7 @@ class SweepRecord:
         return next(iter(self.arms))
 
     @property
-    def template(self) -> Plain:
+    def template(self) -> Json:
         """The plain template of the baseline's trials: its network, data and epochs are those of all arms."""
         return self.arms[self.baseline].template
 

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
-from regtune.core.later import read_back, written
+from regtune.core.late_knobs import read_back, written
 from regtune.core.metric import ASKED, Metric
 
 # Of a sweep; trials of select are as those of search, trials of rivals as those of confirm.
-Phase = Literal["search", "select", "confirm", "rivals"]
-PHASES: tuple[Phase, ...] = ("search", "select", "confirm", "rivals")
+PhaseName = Literal["search", "select", "confirm", "rivals"]
+PHASES: tuple[PhaseName, ...] = ("search", "select", "confirm", "rivals")
 Status = Literal["ok", "pruned", "diverged", "failed", "lost"]
-Plain = dict[str, Any]
-FAULTS = ("failed", "diverged", "lost")  # how a trial ends badly
+Json = dict[str, Any]
+BAD_ENDS = ("failed", "diverged", "lost")  # how a trial ends badly
 OPEN = ("missing", "running", "interrupted")  # of a cell in a table: it has not ended
 Retrain = Literal["none", "updates", "epochs", "loss"]
 
@@ -37,14 +37,14 @@ def finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-class Cell(NamedTuple):
+class TrialKey(NamedTuple):
     """One planned place in a sweep: the `number`-th trial of an arm in a phase.
 
     In select and rivals several trials have the knobs of one search trial: see `selection.place`.
     """
 
     arm: str
-    phase: Phase
+    phase: PhaseName
     number: int
 
     def __str__(self) -> str:
@@ -67,13 +67,13 @@ class Trial:
     validation examples too. `plugins` names the user's modules in which things of those names are found.
     """
 
-    data: Plain
-    network: Plain
-    optimizer: Plain
+    data: Json
+    network: Json
+    optimizer: Json
     epochs: int
     batch: int
     seed: int
-    recipe: tuple[Plain, ...] = ()
+    recipe: tuple[Json, ...] = ()
     phase: Literal["search", "confirm"] = "search"
     threads: int = 1
     device: str = "cpu"
@@ -93,7 +93,7 @@ class Trial:
         text = json.dumps(self.plain(), sort_keys=True, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
-    def plain(self) -> Plain:
+    def plain(self) -> Json:
         """Return the strict-JSON form."""
         row = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         row = {name: value for name, value in row.items() if value or name not in ("tightness", "metric")}  # keeps ids
@@ -118,9 +118,9 @@ class Outcome:
     is the Euclidean length of the weights kept, without biases and what normalization layers have, `zero_share` the
     share of exact zeros among them, `distance` how far they are from those with which training began, as the recipe
     evaluates both. `test_right` says which test examples were right at the kept epoch, in the text of
-    `bitset.packed`, see `loader.right_answers`; it is empty in search. On request, `train_nc1`, `train_cdnv` and
+    `bitset.pack_bits`, see `loader.right_answers`; it is empty in search. On request, `train_nc1`, `train_cdnv` and
     `val_nc1`, `val_cdnv` say how tightly the classes of each split lie in the input of the last layer, see
-    `neural_collapse.Tightness`; classes that a split lacks are left out, and None stands where they are undefined.
+    `neural_collapse.NeuralCollapse`; classes that a split lacks are left out, and None stands where they are undefined.
 
     After retraining `kept` and `val_*` are those of the first training, all else is taken at the end of the second,
     whose length is `retrain_epochs`: `train_*` are then of training and validation examples together, on which it
@@ -137,7 +137,7 @@ class Outcome:
     test_right: str = ""
     traceback: str = ""
 
-    def plain(self) -> Plain:
+    def plain(self) -> Json:
         """Return the strict-JSON form."""
         row = {**vars(self), "metrics": dict(self.metrics)}
         return row if self.traceback else {k: v for k, v in row.items() if k != "traceback"}  # older rows have none
@@ -175,7 +175,7 @@ class Epoch:
     data_share: float = 0.0
     outcome: Outcome | None = None
 
-    def plain(self) -> Plain:
+    def plain(self) -> Json:
         """Return the strict-JSON form, in which metrics that were not asked for do not stand."""
         row = {name: value for name, value in vars(self).items() if value is not None or name not in ASKED}
         return row | {"outcome": self.outcome.plain() if self.outcome else None}
@@ -195,6 +195,6 @@ class Epoch:
         """Return a metric on the validation examples."""
         return getattr(self, metric.val)  # type: ignore[no-any-return]  # a field for each metric
 
-    def numbers(self) -> Plain:
+    def numbers(self) -> Json:
         """Return what two runs of one trial must agree on: everything but the times."""
         return {name: value for name, value in self.plain().items() if name not in ("seconds", "data_share")}

@@ -30,7 +30,7 @@ def name_of(cls: type) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shelf(Generic[T]):
+class Registry(Generic[T]):
     """The things of one kind: `package` is their folder, `base` their class, `noun` their word."""
 
     package: str

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from regtune.core.copies import is_copy
-from regtune.core.halving import Score, parted, place
+from regtune.core.halving import Score, join_number, split_number
 from regtune.core.selection import Choices, Scored, choose
 
 DRAWS = 200
@@ -107,9 +107,9 @@ def _on_seeds(scores: Mapping[int, Score], seeds: Sequence[int]) -> dict[int, Sc
     """Return the scores of select on seeds drawn again; a trial that was out early has only its first ones to give."""
     have: dict[int, list[int]] = {}
     for number in sorted(scores):
-        have.setdefault(parted(number)[0], []).append(number)
+        have.setdefault(split_number(number)[0], []).append(number)
     return {
-        place(number, k): scores[mine[seed % len(mine)]]
+        join_number(number, k): scores[mine[seed % len(mine)]]
         for number, mine in have.items()
         for k, seed in enumerate(seeds)
     }

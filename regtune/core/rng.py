@@ -108,7 +108,7 @@ def _kept_counter(count: int, device: torch.device) -> Tensor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Noise:
+class Rng:
     """The random numbers of one step of one trial.
 
     `seed` and `step` are Python integers when a trial runs alone (the keys then cost nothing), or
@@ -121,11 +121,11 @@ class Noise:
     prefix: str = ""
     device: torch.device = _CPU
 
-    def at(self, name: str) -> Noise:
+    def at(self, name: str) -> Rng:
         """Return the same noise with its sites below `name`."""
-        return Noise(seed=self.seed, step=self.step, prefix=f"{self.prefix}{name}/", device=self.device)
+        return Rng(seed=self.seed, step=self.step, prefix=f"{self.prefix}{name}/", device=self.device)
 
-    def host(self) -> Noise | None:
+    def host(self) -> Rng | None:
         """Return the same draws on the CPU, where looking at them waits for no device; None in a lane.
 
         A trial alone may decide by them what work to skip.

@@ -8,11 +8,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from regtune.core.halving import Score, Selection, off_is_as_good, pick, place
+from regtune.core.halving import Score, Selection, join_number, off_is_as_good, pick
 from regtune.core.header import SweepRecord
 from regtune.core.metric import Metric
 from regtune.core.neighbours import neighbours
-from regtune.core.records import FAULTS, Cell, Plain, Status
+from regtune.core.records import BAD_ENDS, Json, Status, TrialKey
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +33,8 @@ class Choices:
 class Scored:
     """What a choice is made from: the scores of each arm, the first of which is the baseline, and the rule's terms.
 
-    `searched` has the search trials that ended well in the order of `rank`, `selected` the scores of select by `place`.
-    `near` has of each search trial those that lie beside it, see `neighbours`; it is empty where no trial's place says
+    `searched` has the search trials that ended well in the order of `rank`, `selected` the scores of select by
+    `join_number`. `near` has of each search trial those that lie beside it, see `neighbours`; it is empty where no trial's place says
     anything of another's. `first` is how many of an arm's first trials are points that a person has named.
     """
 
@@ -70,7 +70,7 @@ def choose(scored: Scored) -> Choices:
     numbers = {arm: found.number for arm, found in picked.items() if found.number is not None}
 
     def final(arm: str) -> list[Score]:
-        return [selected[arm][place(numbers[arm], seed)] for seed in range(selection.seeds)]
+        return [selected[arm][join_number(numbers[arm], seed)] for seed in range(selection.seeds)]
 
     first = next(iter(searched), "")
     off = {
@@ -100,17 +100,17 @@ def score_of(status: str, metrics: Mapping[str, float | None], metric: Metric) -
     return Score(None, None) if status == "lost" else Score(metric.worst, None)
 
 
-def ranked(rows: Iterable[Plain], metric: Metric) -> Sequence[Plain]:
+def ranked(rows: Iterable[Json], metric: Metric) -> Sequence[Json]:
     """Return the rows of `loader.Results.trials` in this order."""
     return sorted(rows, key=lambda row: rank(metric.score(row[metric.val]), row["val_loss"], row["number"]))
 
 
-def scored_of(cells: Mapping[Cell, Plain], sweep: SweepRecord, finishes: Collection[Status]) -> Scored:
+def scored_of(cells: Mapping[TrialKey, Json], sweep: SweepRecord, finishes: Collection[Status]) -> Scored:
     """Return what the choice of a sweep is made from, as its header and the rows of its cells have it.
 
     `finishes` are the statuses of search trials that may be chosen, see `pruners.Pruner`.
     """
-    ends, metric = {"ok", *FAULTS}, sweep.search.metric
+    ends, metric = {"ok", *BAD_ENDS}, sweep.search.metric
     searched: dict[str, list[tuple[int, Score]]] = {arm: [] for arm in sweep.arms}
     selected: dict[str, dict[int, Score]] = {}
     ended = (row for cell, row in cells.items() if cell.phase == "search" and row["status"] in finishes)
@@ -147,7 +147,7 @@ def near_of(params: Mapping[int, Mapping[str, Any]], first: int = 0) -> Mapping[
     return neighbours(drawn)
 
 
-def outdated(cells: Mapping[Cell, Plain], chosen: Mapping[str, Plain], off: Collection[str]) -> list[Cell]:
+def outdated(cells: Mapping[TrialKey, Json], chosen: Mapping[str, Json], off: Collection[str]) -> list[TrialKey]:
     """Return the confirmed cells whose configuration is no longer their arm's choice: they are to be asked for again.
 
     They must not be taken for trials of the new choice, beside which they stand while a sweep is extended.
@@ -158,7 +158,7 @@ def outdated(cells: Mapping[Cell, Plain], chosen: Mapping[str, Plain], off: Coll
     ]
 
 
-def controlled(arm: str, number: int, share: float, repeat: int = 1) -> bool:
+def in_control_share(arm: str, number: int, share: float, repeat: int = 1) -> bool:
     """Return whether the pruner has no say over a trial: by its name alone, so that every replay agrees.
 
     Trials of another repeat of the sweep have other names.

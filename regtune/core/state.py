@@ -13,7 +13,7 @@ Tensors = dict[str, Tensor]
 Number = float | Tensor  # a knob: a float in files and specs, a float32 0-dim tensor inside `train`
 
 
-class State(NamedTuple):
+class TrainState(NamedTuple):
     """`params` and `buffers` of the network by name, `moments` of the optimizer by kind and name, and
     `memory`: what each method of the recipe remembers, by site and name.
     """

@@ -45,7 +45,7 @@ def room_for(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def whole(path: Path, *, suffix: str = "") -> Iterator[Path]:
+def write_atomically(path: Path, *, suffix: str = "") -> Iterator[Path]:
     """Yield where to write what takes the place of a file at the end of the block; raises NoRoom.
 
     The file is whole at every moment: as it was, or as it is to be. What is no file, as /dev/null, is written to as it
@@ -69,5 +69,5 @@ def whole(path: Path, *, suffix: str = "") -> Iterator[Path]:
 
 def write(path: Path, content: str | bytes) -> None:
     """Write a whole file, text as UTF-8; raises NoRoom."""
-    with whole(path) as part:
+    with write_atomically(path) as part:
         part.write_bytes(content.encode() if isinstance(content, str) else content)

@@ -1,22 +1,22 @@
 """The shelf of data sets: one file = one data set -> tensors, split once and for all by a seed."""
 
-from regtune.core.registry import Shelf
+from regtune.core.registry import Registry
 from regtune.data._base import Dataset
 from regtune.data._corruption import corrupted
 from regtune.data._examples import Batches, Examples, channel_statistics, joined, pixels
 from regtune.data._fingerprint import data_fingerprint
-from regtune.data._location import Place
+from regtune.data._location import DataLocation
 from regtune.data._remarks import dark, repeated, unequal, untested
 from regtune.data._splits import Pool, Splits, carve, checked, named, splits_beside
 
-DATASETS: Shelf[Dataset] = Shelf(package=__name__, base=Dataset, noun="data set")  # type: ignore[type-abstract]  # a shelf never instantiates its base
+DATASETS: Registry[Dataset] = Registry(package=__name__, base=Dataset, noun="data set")  # type: ignore[type-abstract]  # a shelf never instantiates its base
 
 __all__ = [
     "DATASETS",
     "Batches",
+    "DataLocation",
     "Dataset",
     "Examples",
-    "Place",
     "Pool",
     "Splits",
     "carve",

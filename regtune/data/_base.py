@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from regtune.core.errors import Refused
 from regtune.core.knobs import knob
 from regtune.core.registry import name_of
-from regtune.data._location import Place
+from regtune.data._location import DataLocation
 from regtune.data._splits import Pool, Splits, carve
 
 LEAST_TEST = 10  # examples, where the test split is what the others leave
@@ -36,7 +36,7 @@ class Dataset(abc.ABC):
         return f"data {name_of(type(self))}"
 
     @abc.abstractmethod
-    def pool(self, place: Place) -> Pool:
+    def pool(self, place: DataLocation) -> Pool:
         """Return all examples, the test examples included; raises Refused where that is impossible.
 
         May take long, and is done once: it depends on no knob of this base class, so that trials with

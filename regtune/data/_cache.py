@@ -23,8 +23,8 @@ from typing import Any
 
 import torch
 
-from regtune.core.records import Plain
-from regtune.core.writing import NoRoom, whole
+from regtune.core.records import Json
+from regtune.core.writing import NoRoom, write_atomically
 from regtune.data._examples import Examples
 from regtune.data._splits import Pool
 
@@ -32,7 +32,7 @@ FORMAT = 2  # of the file; another one is made anew
 _DAMAGE = (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, TypeError, OSError)
 
 
-def cached(root: Path, name: str, settings: Plain, originals: Sequence[Path], build: Callable[[], Pool]) -> Pool:
+def cached(root: Path, name: str, settings: Json, originals: Sequence[Path], build: Callable[[], Pool]) -> Pool:
     """Return the pool that `build` makes of the originals (below `root`), from its file if that is of them."""
     key = _key(root, settings, originals)
     file = f"{name}-{_digest(settings)}.pt"
@@ -70,7 +70,7 @@ def _digest(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _key(root: Path, settings: Plain, originals: Sequence[Path]) -> str:
+def _key(root: Path, settings: Json, originals: Sequence[Path]) -> str:
     facts = [(str(path.relative_to(root)), (at := path.stat()).st_size, at.st_mtime_ns) for path in originals]
     return _digest([FORMAT, settings, facts])
 
@@ -120,7 +120,7 @@ def _write(file: Path, key: str, pool: Pool) -> None:
         saved[name] = {"images": part.source, "labels": part.labels} if part is not None else None
         if part is not None:
             saved["sums"][name] = _sums(part.source, part.labels)
-    with whole(file) as half:
+    with write_atomically(file) as half:
         file.parent.mkdir(parents=True, exist_ok=True)
         with _Outlet(half, "wb") as outlet:
             try:

@@ -12,7 +12,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from regtune.core.rng import Noise
+from regtune.core.rng import Rng
 from regtune.data._examples import Examples, channel_statistics
 from regtune.data._splits import Splits
 
@@ -52,17 +52,17 @@ def noisy_labels(labels: Tensor, *, probability: float, classes: int, seed: int)
 
     What is changed at a probability is changed in the same way at every higher one.
     """
-    noise = Noise(seed=seed).at("label_noise")
+    noise = Rng(seed=seed).at("label_noise")
     drawn = noise.below(classes, "class", labels.shape)
     return torch.where(noise.uniform("whether", labels.shape) < probability, drawn, labels)
 
 
 def _made(part: Examples, kind: str, seed: int, name: str, moments: tuple[Tensor, Tensor]) -> Tensor:
     result = torch.empty((len(part), *part.source.shape[1:]), dtype=part.source.dtype)
-    common = Noise(seed=seed).at("pixels").permutation("positions", part.source[0, 0].numel())
+    common = Rng(seed=seed).at("pixels").permutation("positions", part.source[0, 0].numel())
     for number, images in enumerate(part.batches(_ROWS)):
         rows = result[number * _ROWS : number * _ROWS + len(images)]
-        noise = Noise(seed=seed, step=number, prefix=f"pixels/{name}/")
+        noise = Rng(seed=seed, step=number, prefix=f"pixels/{name}/")
         if kind == "gaussian":
             rows.copy_(_gaussian(images, moments, noise))
             continue
@@ -72,7 +72,7 @@ def _made(part: Examples, kind: str, seed: int, name: str, moments: tuple[Tensor
     return result
 
 
-def _gaussian(images: Tensor, moments: tuple[Tensor, Tensor], noise: Noise) -> Tensor:
+def _gaussian(images: Tensor, moments: tuple[Tensor, Tensor], noise: Rng) -> Tensor:
     mean, std = (value[:, None, None] for value in moments)
     values = (mean + std * noise.normal("value", images.shape)).clamp(0, 1)
     return (values * 255).round() if images.dtype == torch.uint8 else values

@@ -13,14 +13,14 @@ VARIABLE = "REGTUNE_DATA"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class DataLocation:
     """`root` is the folder below which data sets lie, if there is one; `download` allows to fetch missing ones."""
 
     root: Path | None = None
     download: bool = False
 
     @classmethod
-    def from_environment(cls) -> Place:
+    def from_environment(cls) -> DataLocation:
         """Return the place that REGTUNE_DATA names; nothing is downloaded to it."""
         given = os.environ.get(VARIABLE)
         return cls(root=Path(given) if given else None)

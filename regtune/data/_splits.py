@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from regtune.core.errors import Refused, shown
-from regtune.core.rng import Noise
+from regtune.core.rng import Rng
 from regtune.data._examples import Examples, beside, joined
 
 MOST_NAMED = 12  # classes, in a line
@@ -127,7 +127,7 @@ def carve(everything: Examples, *, classes: int, sizes: tuple[int, ...], seed: i
             f"{where}: expected at most {len(everything)} examples in all, given {' + '.join(map(str, sizes))}; "
             f"lower train or validation"
         )
-    shuffled = Noise(seed=seed).permutation("split", len(everything))
+    shuffled = Rng(seed=seed).permutation("split", len(everything))
     labels = everything.labels[shuffled]
     position = torch.zeros(len(everything), dtype=torch.float64)
     for label in range(classes):

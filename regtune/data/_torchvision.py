@@ -12,7 +12,7 @@ from regtune.core.errors import Refused
 from regtune.core.registry import name_of
 from regtune.core.writing import room_for
 from regtune.data._cache import cached
-from regtune.data._location import VARIABLE, Place
+from regtune.data._location import VARIABLE, DataLocation
 from regtune.data._on_disk import Real
 from regtune.data._splits import Pool
 
@@ -39,7 +39,7 @@ class Published(Real):
         """Return those settings that decide what is in the pool."""
         return {}
 
-    def pool(self, place: Place) -> Pool:
+    def pool(self, place: DataLocation) -> Pool:
         """Return all examples; raises Refused where originals are missing or damaged."""
         folder = place.folder(self.where)
         missing = self._missing(folder)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from regtune.core.knobs import knob
 from regtune.data._base import Dataset
 from regtune.data._examples import Examples
-from regtune.data._location import Place
+from regtune.data._location import DataLocation
 from regtune.data._on_disk import TEST_SEED
 from regtune.data._splits import Pool, carve
 
@@ -42,7 +42,7 @@ class Digits(Dataset):
         """Whether the test split is the same for every `split_seed`."""
         return self.test > 0
 
-    def pool(self, place: Place) -> Pool:
+    def pool(self, place: DataLocation) -> Pool:
         """Return all digits, the test examples apart."""
         images, labels = shipped_digits()
         everything = Examples.of(

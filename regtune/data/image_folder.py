@@ -11,7 +11,7 @@ from regtune.core.errors import Refused
 from regtune.core.knobs import knob, plain_settings
 from regtune.data._cache import cached
 from regtune.data._examples import Examples
-from regtune.data._location import Place
+from regtune.data._location import DataLocation
 from regtune.data._on_disk import Own
 from regtune.data._pictures import Picture, find_pictures, is_tar, left_out, read_pictures
 from regtune.data._shapes import FITS, SQUEEZE
@@ -40,7 +40,7 @@ class ImageFolder(Own):
         meaning="how a picture becomes square: squeezed, its middle cropped out, or padded with black",
     )
 
-    def pool(self, place: Place) -> Pool:
+    def pool(self, place: DataLocation) -> Pool:
         """Return all pictures; raises Refused for files that are none, by name."""
         path = place.below(self.path, self.where)
         # A tar is one original; its contents are looked at only when they are read.

@@ -16,7 +16,7 @@ from torch import Tensor
 from regtune.core.errors import Refused
 from regtune.data._examples import Examples
 from regtune.data._labels import check_finite, read_labels
-from regtune.data._location import Place
+from regtune.data._location import DataLocation
 from regtune.data._on_disk import Own
 from regtune.data._splits import Pool
 
@@ -34,7 +34,7 @@ class Npz(Own):
     are not unpickled. Source: none, made for regtune.
     """
 
-    def pool(self, place: Place) -> Pool:
+    def pool(self, place: DataLocation) -> Pool:
         """Return all examples; raises Refused for arrays of other shapes, types or values."""
         file = place.below(self.path, self.where)
         where, arrays = f"{self.where}: {file}", self._arrays(file)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 
 from regtune.core.knobs import knob
-from regtune.core.rng import Noise
+from regtune.core.rng import Rng
 from regtune.data._base import Dataset
 from regtune.data._examples import Examples
-from regtune.data._location import Place
+from regtune.data._location import DataLocation
 from regtune.data._splits import Pool, Splits, carve
 
 
@@ -28,14 +28,14 @@ class Synthetic(Dataset):
     side: int = knob(default=4, legal="[1, 256]", meaning="height and width in pixels")
     noise: float = knob(default=0.3, legal="[0, 10]", meaning="standard deviation of the pixel noise")
 
-    def pool(self, place: Place) -> Pool:
+    def pool(self, place: DataLocation) -> Pool:
         """Return no examples: they are made with the splits, since a split seed makes pictures of its own."""
         nothing = Examples.of(images=torch.zeros(0, 1, self.side, self.side), labels=torch.zeros(0, dtype=torch.int64))
         return Pool(train=nothing, test=None, classes=self.classes)
 
     def split(self, pool: Pool) -> Splits:
         """Return the splits."""
-        draws = Noise(seed=self.split_seed)
+        draws = Rng(seed=self.split_seed)
         count = self.train + self.validation + self.test
         labels = torch.arange(count) % self.classes
         patterns = draws.uniform("pattern", (self.classes, 1, self.side, self.side))

@@ -25,11 +25,11 @@ from regtune.training.trainer import Training
 T = TypeVar("T")
 
 # What another attempt may not meet again: memory that a neighbour took, a device that fell over, a full disk.
-FAULTS = (MemoryError, torch.OutOfMemoryError, torch.AcceleratorError)
+MACHINE_FAULTS = (MemoryError, torch.OutOfMemoryError, torch.AcceleratorError)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pace:
+class ReportPlan:
     """When an attempt reports: after the epochs in `rungs`, where the answer decides, and every `report_seconds`.
 
     A checkpoint goes along every `checkpoint_seconds`; at the end of a confirm trial its weights, where
@@ -61,7 +61,7 @@ class _RaisedError(Exception):
         self.error = error
 
 
-def attempt(trial: Trial, data: Splits | Pool, pace: Pace, resume: bytes | None = None) -> Iterator[Report]:
+def attempt(trial: Trial, data: Splits | Pool, pace: ReportPlan, resume: bytes | None = None) -> Iterator[Report]:
     """Train a trial, from a checkpoint if there is one.
 
     What a user's method raises, also while it is built, is the trial's outcome, KeyboardInterrupt and SystemExit
@@ -123,7 +123,7 @@ def _begun(trial: Trial, data: Splits | Pool, resume: bytes | None) -> Training:
 
 def is_fault(error: BaseException) -> bool:
     """Return whether an error is the machine's rather than the trial's."""
-    return isinstance(error, FAULTS) or (isinstance(error, OSError) and error.errno in NO_ROOM)
+    return isinstance(error, MACHINE_FAULTS) or (isinstance(error, OSError) and error.errno in NO_ROOM)
 
 
 def failed(error: BaseException) -> Outcome:

@@ -9,22 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from regtune.core.records import SAME, Cell, Epoch, Outcome, Plain
-from regtune.core.taken import REUSED
+from regtune.core.records import SAME, Epoch, Json, Outcome, TrialKey
+from regtune.core.reused import REUSED
 from regtune.execution.attempt import Report
 from regtune.execution.kept_weights import KeptWeights
 from regtune.execution.limits import Spent
-from regtune.execution.recovery import Life, Lives, Watch, pruned, unlike
+from regtune.execution.recovery import Recovery, TrialProgress, Watch, pruned, unlike
 from regtune.execution.resume import checkpoint_of, save
-from regtune.execution.trained import Run, Trained
+from regtune.execution.trained import Trained, TrainedRun
 from regtune.execution.turns import Task, Turns
-from regtune.search.scheduler import Board, Decision
+from regtune.search.scheduler import Decision, Scheduler
 from regtune.storage.checkpoints import Checkpoints
 from regtune.storage.environment import same_class
 from regtune.storage.log import Writer
 
 
-class Phase:
+class PhaseController:
     """One phase under way. `watch` is called with every row that counts, replayed or new, in order.
 
     A trial is handed out again after as many as `retries` faults of the machine. `spent` says when the
@@ -35,7 +35,7 @@ class Phase:
     def __init__(
         self,
         *,
-        board: Board,
+        board: Scheduler,
         log: Writer,
         retries: int,
         spent: Spent | None = None,
@@ -48,9 +48,9 @@ class Phase:
         self._board, self._log, self._watch, self._retries, self._spent = board, log, watch, retries, spent
         self._trained, self._weights = trained or Trained(()), weights
         self._checkpoints = files(log.path.parent / "checkpoints")
-        self._lives = Lives(board, log.rows, retries, watch)
-        self.ended = self._lives.ended  # the trials that have ended
-        self._turns = Turns(self._lives.open)  # those were asked for before
+        self._recovery = Recovery(board, log.rows, retries, watch)
+        self.ended = self._recovery.ended  # the trials that have ended
+        self._turns = Turns(self._recovery.open)  # those were asked for before
 
     @property
     def done(self) -> bool:
@@ -65,45 +65,45 @@ class Phase:
     @property
     def settled(self) -> bool:
         """Whether every end that was decided is in the log."""
-        return not self._lives.doomed
+        return not self._recovery.decided
 
     def settle(self) -> None:
         """Do what an earlier driver had decided and could not do any more: write ends, drop checkpoints."""
-        for cell, outcome in list(self._lives.doomed.items()):
+        for cell, outcome in list(self._recovery.decided.items()):
             self.end(cell, outcome)
         for cell in self.ended:
             self._checkpoints.drop(cell)
         if self._weights is not None:
             self._weights.settle()
 
-    def open(self) -> dict[Cell, int]:
+    def open(self) -> dict[TrialKey, int]:
         """Return how many epochs the log has of each trial that was interrupted."""
-        return {cell: len(self._lives.open[cell].epochs) for cell in self._turns.waiting}
+        return {cell: len(self._recovery.open[cell].epochs) for cell in self._turns.waiting}
 
     def ask(self) -> Task | None:
         """Return the next trial to run, or None when there is none left to hand out."""
         while not self.closed and (cell := self._next()) is not None:
-            life = self._lives.open[cell]
-            if self._has_it(cell, life):
+            progress = self._recovery.open[cell]
+            if self._has_it(cell, progress):
                 continue
-            self._turns.hold(cell, life)
-            life.started = life.differs = False
-            avoid = tuple(dict.fromkeys(node for node in life.faults if node))
-            resume = checkpoint_of(cell, life, self._checkpoints)
-            life.after = resume.epoch if resume else 0
-            return Task(cell=cell, trial=life.asked.trial, resume=resume, avoid=avoid)
+            self._turns.hold(cell, progress)
+            progress.started = progress.differs = False
+            avoid = tuple(dict.fromkeys(node for node in progress.faults if node))
+            resume = checkpoint_of(cell, progress, self._checkpoints)
+            progress.after = resume.epoch if resume else 0
+            return Task(cell=cell, trial=progress.asked.trial, resume=resume, avoid=avoid)
         return None
 
-    def take(self, cell: Cell, report: Report, where: Mapping[str, str]) -> Decision:
+    def take(self, cell: TrialKey, report: Report, where: Mapping[str, str]) -> Decision:
         """Record what an attempt reports; return "stop" where it is to end. `where` says on what it runs."""
         if cell in self.ended:
             return "stop"
-        life = self._lives.open[cell]
-        if not life.started:
-            self._write("started", cell, {"where": dict(where), "after": life.after, **life.taken})
-            life.started = True
-            life.been.append(where)
-        decision = self._tell(cell, life, report.epochs, where)
+        progress = self._recovery.open[cell]
+        if not progress.started:
+            self._write("started", cell, {"where": dict(where), "after": progress.after, **progress.taken})
+            progress.started = True
+            progress.been.append(where)
+        decision = self._tell(cell, progress, report.epochs, where)
         if report.weights is not None and self._weights is not None:
             self._weights.save(cell, report.weights)
         if report.outcome is not None:
@@ -112,79 +112,81 @@ class Phase:
             save(cell, report.checkpoint, self._checkpoints)
         return "stop" if self.closed else decision
 
-    def fault(self, cell: Cell, message: str, node: str = "") -> None:
+    def fault(self, cell: TrialKey, message: str, node: str = "") -> None:
         """Record that a fault of the machine ended an attempt on a node: the trial is handed out again, or lost."""
         if cell in self.ended:
             return
-        life = self._lives.open[cell]
-        life.faults.append(node)
+        progress = self._recovery.open[cell]
+        progress.faults.append(node)
         self._write("fault", cell, {"message": message, "node": node})
-        if len(life.faults) > self._retries:
-            text = f"lost to {len(life.faults)} faults of the machine (cluster.retries), the last: {message}"
+        if len(progress.faults) > self._retries:
+            text = f"lost to {len(progress.faults)} faults of the machine (cluster.retries), the last: {message}"
             self.end(cell, Outcome(status="lost", message=text))
         else:
-            self._turns.wait(cell, life)
+            self._turns.wait(cell, progress)
 
-    def back(self, cell: Cell) -> None:
+    def back(self, cell: TrialKey) -> None:
         """Take back a trial that nobody runs any more, if it has not ended."""
         if cell not in self.ended:
-            self._turns.wait(cell, self._lives.open[cell])
+            self._turns.wait(cell, self._recovery.open[cell])
 
-    def end(self, cell: Cell, outcome: Outcome) -> None:
+    def end(self, cell: TrialKey, outcome: Outcome) -> None:
         """Record how a trial ended; a second end of the same trial changes nothing."""
         if cell not in self.ended:
             spared = self._board.spared(cell)
             more = {} if spared is None else {"spared": spared}
             self._write("ended", cell, {"outcome": outcome.plain(), **more})
-            life = self._lives.open[cell]
-            self._turns.over(cell, life)
-            if outcome.status == "ok" and SAME not in life.taken:
-                where = life.been[-1] if life.been else {}
-                run = Run(cell, life.epochs, where, origin=life.taken.get(REUSED))
-                self._trained.keep(life.asked.trial.id, run)
-            self._lives.close(cell, outcome)
+            progress = self._recovery.open[cell]
+            self._turns.over(cell, progress)
+            if outcome.status == "ok" and SAME not in progress.taken:
+                where = progress.been[-1] if progress.been else {}
+                run = TrainedRun(cell, progress.epochs, where, origin=progress.taken.get(REUSED))
+                self._trained.keep(progress.asked.trial.id, run)
+            self._recovery.close(cell, outcome)
             self._checkpoints.drop(cell)
 
-    def _next(self) -> Cell | None:
+    def _next(self) -> TrialKey | None:
         """Return the cell whose turn it is, of those that wait or else of the board's."""
-        while (cell := self._turns.next(self._lives.open)) is None:
+        while (cell := self._turns.next(self._recovery.open)) is None:
             asked = self._board.ask()
             if asked is None:
                 return None
             row = {"id": asked.trial.id, "params": dict(asked.params), "trial": asked.trial.plain()}
             self._write("asked", asked.cell, row)
-            self._lives.open[asked.cell] = life = Life(asked=asked)
-            self._turns.wait(asked.cell, life)
+            self._recovery.open[asked.cell] = progress = TrialProgress(asked=asked)
+            self._turns.wait(asked.cell, progress)
         return cell
 
-    def _has_it(self, cell: Cell, life: Life) -> bool:
+    def _has_it(self, cell: TrialKey, progress: TrialProgress) -> bool:
         """Give a cell what is known of its trial, if anything is; return whether it ended so: not all may be known."""
-        run, trial = self._trained.find(life.asked.trial.id), life.asked.trial.id
-        if run is None or len(run.epochs) <= len(life.epochs):
+        run, trial = self._trained.find(progress.asked.trial.id), progress.asked.trial.id
+        if run is None or len(run.epochs) <= len(progress.epochs):
             return False
         if self._weights is not None and not self._weights.hand_on(run, cell, trial):
             return False
-        life.taken = {SAME: list(run.cell)} if run.folder is None else {}
-        life.taken |= {} if run.origin is None else {REUSED: run.origin}
-        life.started, life.after = False, 0
+        progress.taken = {SAME: list(run.cell)} if run.folder is None else {}
+        progress.taken |= {} if run.origin is None else {REUSED: run.origin}
+        progress.started, progress.after = False, 0
         self.take(cell, Report(epochs=tuple(run.epochs)), run.where)
-        life.taken = life.taken if cell in self.ended else {}
+        progress.taken = progress.taken if cell in self.ended else {}
         return cell in self.ended
 
-    def _tell(self, cell: Cell, life: Life, epochs: Iterable[Epoch], where: Mapping[str, str]) -> Decision:
+    def _tell(
+        self, cell: TrialKey, progress: TrialProgress, epochs: Iterable[Epoch], where: Mapping[str, str]
+    ) -> Decision:
         for epoch in epochs:
-            if epoch.number <= len(life.epochs):
-                if life.differs or epoch.numbers() == life.epochs[epoch.number - 1].numbers():
+            if epoch.number <= len(progress.epochs):
+                if progress.differs or epoch.numbers() == progress.epochs[epoch.number - 1].numbers():
                     continue
-                if life.asked.trial.device == "cpu" and all(same_class(where, place) for place in life.been):
+                if progress.asked.trial.device == "cpu" and all(same_class(where, place) for place in progress.been):
                     self.end(cell, unlike(epoch))
                     return "stop"
                 self._write("differs", cell, {"epoch": epoch.number, "where": dict(where)})
-                life.differs = True
+                progress.differs = True
                 continue
-            life.epochs.append(epoch)
+            progress.epochs.append(epoch)
             self._write("epoch", cell, {"epoch": epoch.plain()})
-            if self._spent is not None and not life.taken:
+            if self._spent is not None and not progress.taken:
                 self._spent.add(epoch)
             if self._board.tell(cell, epoch) == "stop":
                 self.end(cell, pruned(epoch, self._board.why))
@@ -193,7 +195,7 @@ class Phase:
                 self.end(cell, epoch.outcome)
         return "go"
 
-    def _write(self, event: str, cell: Cell, fields: Plain) -> None:
+    def _write(self, event: str, cell: TrialKey, fields: Json) -> None:
         row = {"cell": list(cell), **fields}
         self._log.append(event, row)
         self._watch(event, row)

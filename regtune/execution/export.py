@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from regtune.core.errors import Refused, shown
-from regtune.core.records import Cell, Outcome, Plain, Trial
+from regtune.core.records import Json, Outcome, Trial, TrialKey
 from regtune.core.selection import ranked
 from regtune.core.state import Tensors
 from regtune.core.writing import write
-from regtune.data import Place, named
+from regtune.data import DataLocation, named
 from regtune.execution.trained_again import Again, train_again
 from regtune.networks import fresh
 from regtune.results.loader import Results
@@ -24,7 +24,7 @@ from regtune.storage.checkpoints import Checkpoints
 from regtune.training.build import DTYPES, arithmetic_of, build_network, build_optimizer
 from regtune.training.objective import Objective
 from regtune.training.recipe import Recipe, numbers
-from regtune.training.train_step import Program
+from regtune.training.train_step import TrainStep
 
 TEST = "test_accuracy"
 SNIPPET = '''"""Loads the network of {cell} of the sweep {sweep}: kept epoch {kept}, test accuracy {test}."""
@@ -53,14 +53,14 @@ class Exported(nn.Module):
         cpu = torch.device("cpu")
         self._knobs = {"optimizer": {}, "recipe": [numbers(method, cpu) for _, method in recipe.methods]}
         objective = Objective(net=self.net, lifted=False, arithmetic=arithmetic_of(trial))
-        self._program = Program(objective=objective, recipe=recipe, optimizer=optimizer, device=cpu)
+        self._train_step = TrainStep(objective=objective, recipe=recipe, optimizer=optimizer, device=cpu)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Return logits [N, classes] of pictures [N, C, H, W] in [0, 1]."""
         params: Tensors = dict(self.net.named_parameters())
         buffers: Tensors = dict(self.net.named_buffers())
         dtype = next(iter(params.values())).dtype
-        return self._program.predict(params, buffers, self._knobs, pictures.to(dtype))
+        return self._train_step.predict(params, buffers, self._knobs, pictures.to(dtype))
 
 
 def export(
@@ -69,7 +69,7 @@ def export(
     number: int | None,
     folder: Path,
     *,
-    place: Place | None = None,
+    place: DataLocation | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> list[Path]:
     """Write the weights of a confirmed trial of an arm and a script that loads them; return both paths.
@@ -81,7 +81,7 @@ def export(
     weights are damaged, or it cannot be trained again; NoRoom where a disk is full.
     """
     row = _chosen(results, arm, number)
-    cell = Cell(arm, "confirm", int(row["number"]))
+    cell = TrialKey(arm, "confirm", int(row["number"]))
     try:
         saved = Checkpoints(results.path / "weights").load(cell)
     except Refused as error:
@@ -130,10 +130,10 @@ def load_network(path: str | Path) -> Exported:
     return Exported(net, trial)
 
 
-def _chosen(results: Results, arm: str, number: int | None) -> Plain:
+def _chosen(results: Results, arm: str, number: int | None) -> Json:
     trials = results.trials
     mine = trials[(trials["arm"] == arm) & (trials["phase"] == "confirm") & (trials["status"] == "ok")]
-    rows: list[Plain] = [{str(name): value for name, value in row.items()} for row in mine.to_dict("records")]
+    rows: list[Json] = [{str(name): value for name, value in row.items()} for row in mine.to_dict("records")]
     ended = [row for row in rows if number is None or row["number"] == number]
     if not ended:
         which = "a confirmed trial" if number is None else f"a confirmed trial of number {number}"

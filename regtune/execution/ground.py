@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import torch
 
-from regtune.core.records import Plain, Trial
+from regtune.core.records import Json, Trial
 from regtune.core.sources import changed_modules, plugin_fingerprint
 from regtune.data import Pool, data_fingerprint
-from regtune.storage.environment import describe, differences, stood, where
+from regtune.storage.environment import describe, differences, location, stood
 
 
 def place_for(device: str) -> dict[str, str]:
     """Return what an attempt at a trial for a device, "cpu" or "cuda", says of this place."""
-    return where(torch.cuda.get_device_name() if device != "cpu" and torch.cuda.is_available() else None)
+    return location(torch.cuda.get_device_name() if device != "cpu" and torch.cuda.is_available() else None)
 
 
-def ground_for(device: str) -> Plain:
+def ground_for(device: str) -> Json:
     """Return the header that a log would have of a trial for a device that is trained here, without its sweep."""
     return stood(describe(), place_for(device), device)
 
 
-def changes(header: Plain, trial: Trial, pool: Pool) -> list[str]:
+def changes(header: Json, trial: Trial, pool: Pool) -> list[str]:
     """Return in words what decides the numbers of a trial and is not what it was under a header, see `stood`."""
     found = differences(header, ground_for(trial.device))
     plugins = header["sweep"].get("plugins", {})

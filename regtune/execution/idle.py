@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from regtune.sweep.schema import Cluster
+from regtune.sweep.schema import ClusterConfig
 
 
 def gpus_here() -> int:
@@ -12,7 +12,7 @@ def gpus_here() -> int:
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
-def idle_gpus(terms: Cluster, gpus: float, place: str) -> list[str]:
+def idle_gpus(terms: ClusterConfig, gpus: float, place: str) -> list[str]:
     """Return what is said of so many GPUs of a place where trials use none of them, in lines: one or none.
 
     It is advice for a sweep that has not begun: trials on GPUs are others than those on CPUs.

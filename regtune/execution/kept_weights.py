@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from regtune.core.copies import is_copy
 from regtune.core.metric import Metric
-from regtune.core.records import Cell, Outcome, Plain
+from regtune.core.records import Json, Outcome, TrialKey
 from regtune.core.selection import rank
 from regtune.execution.resume import kept_of
-from regtune.execution.trained import Run
+from regtune.execution.trained import TrainedRun
 from regtune.storage.checkpoints import Checkpoints, Saved
 
 Rank = tuple[float, float, int]
@@ -25,27 +25,27 @@ class KeptWeights:
 
     def __init__(self, files: Checkpoints, *, metric: Metric, only_best: bool) -> None:
         self._files, self._metric, self._only_best = files, metric, only_best
-        self._best: dict[str, tuple[Rank, Cell]] = {}
-        self._worse: set[Cell] = set()  # ended, and their weights are to go
+        self._best: dict[str, tuple[Rank, TrialKey]] = {}
+        self._worse: set[TrialKey] = set()  # ended, and their weights are to go
 
-    def beside(self, other: Callable[[str, Plain], None]) -> Callable[[str, Plain], None]:
+    def beside(self, other: Callable[[str, Json], None]) -> Callable[[str, Json], None]:
         """Return a watch that hands every event to another one and to this; a replayed one, with a time, drops none."""
 
-        def watch(event: str, row: Plain) -> None:
+        def watch(event: str, row: Json) -> None:
             other(event, row)
             if event == "ended" and self._only_best:
-                self._end(Cell(*row["cell"]), Outcome(**row["outcome"]))
+                self._end(TrialKey(*row["cell"]), Outcome(**row["outcome"]))
                 if "time" not in row:
                     self.settle()
 
         return watch
 
-    def save(self, cell: Cell, saved: Saved) -> None:
+    def save(self, cell: TrialKey, saved: Saved) -> None:
         """Keep the weights of a trial that is about to end; raises NoRoom."""
         if not is_copy(cell.arm):
             self._files.save(cell, saved)
 
-    def hand_on(self, run: Run, cell: Cell, trial: str) -> bool:
+    def hand_on(self, run: TrainedRun, cell: TrialKey, trial: str) -> bool:
         """Give a cell the weights of the run that it has the numbers of, by the trial's id, if they are to be kept.
 
         Return whether all that is to be kept is there; raises NoRoom.
@@ -63,7 +63,7 @@ class KeptWeights:
         while self._worse:
             self._files.drop(self._worse.pop())
 
-    def _end(self, cell: Cell, outcome: Outcome) -> None:
+    def _end(self, cell: TrialKey, outcome: Outcome) -> None:
         """Take note of how a trial ended."""
         if outcome.status != "ok" or not self._leads(cell, outcome):
             self._worse.add(cell)
@@ -72,10 +72,10 @@ class KeptWeights:
             self._worse.add(self._best[cell.arm][1])
         self._best[cell.arm] = self._rank(cell, outcome), cell
 
-    def _leads(self, cell: Cell, outcome: Outcome) -> bool:
+    def _leads(self, cell: TrialKey, outcome: Outcome) -> bool:
         """Return whether a trial is better than all of its arm that have ended."""
         return cell.arm not in self._best or self._rank(cell, outcome) < self._best[cell.arm][0]
 
-    def _rank(self, cell: Cell, outcome: Outcome) -> Rank:
+    def _rank(self, cell: TrialKey, outcome: Outcome) -> Rank:
         score = self._metric.score(outcome.metrics.get(self._metric.val))
         return rank(score, outcome.metrics.get("val_loss"), cell.number)

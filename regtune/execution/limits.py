@@ -7,8 +7,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from regtune.core.records import Epoch, Plain
-from regtune.core.taken import is_taken
+from regtune.core.records import Epoch, Json
+from regtune.core.reused import is_reused
 from regtune.storage.lease import SECONDS
 
 
@@ -23,7 +23,7 @@ class Limit:
 class Spent:
     """What a sweep has taken so far, by its log, and what it takes from now on."""
 
-    def __init__(self, limit: Limit, rows: Sequence[Plain], gpus_per_trial: float) -> None:
+    def __init__(self, limit: Limit, rows: Sequence[Json], gpus_per_trial: float) -> None:
         self._limit, self._gpus = limit, gpus_per_trial
         self._seconds_before, self._since = seconds_at_work(rows), time.monotonic()
         self._trial_seconds = trained_seconds(rows)
@@ -42,18 +42,18 @@ class Spent:
         return ""
 
 
-def trained_seconds(rows: Sequence[Plain]) -> float:
+def trained_seconds(rows: Sequence[Json]) -> float:
     """Return how long trials were trained; a cell that has the numbers of another trial took none, see `taken`."""
     taken, seconds = set[tuple[object, ...]](), 0.0
     for row in rows:
         if row["event"] == "started":
-            (taken.add if is_taken(row) else taken.discard)(tuple(row["cell"]))
+            (taken.add if is_reused(row) else taken.discard)(tuple(row["cell"]))
         elif row["event"] == "epoch" and tuple(row["cell"]) not in taken:
             seconds += row["epoch"]["seconds"]
     return seconds
 
 
-def seconds_at_work(rows: Sequence[Plain]) -> float:
+def seconds_at_work(rows: Sequence[Json]) -> float:
     """Return how long drivers were at work: a living one leaves no gap as long as its lease between two rows."""
     times: list[float] = [row["time"] for row in rows]
     return sum(gap for a, b in itertools.pairwise(times) if 0 < (gap := b - a) < SECONDS)

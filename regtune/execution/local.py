@@ -9,8 +9,8 @@ import torch
 from regtune.core.errors import Refused
 from regtune.core.signals import sigint_marked
 from regtune.data import Pool, Splits
-from regtune.execution.attempt import Pace, attempt, in_words, is_fault
-from regtune.execution.controller import Phase
+from regtune.execution.attempt import ReportPlan, attempt, in_words, is_fault
+from regtune.execution.controller import PhaseController
 from regtune.execution.ground import place_for
 from regtune.sweep.sweep import Sweep
 from regtune.training.process import prepare_process
@@ -25,13 +25,13 @@ def check_device(sweep: Sweep, *, here: bool) -> None:
         )
 
 
-def run_here(phase: Phase, data: Splits | Pool, pace: Pace) -> None:
+def run_here(phase: PhaseController, data: Splits | Pool, pace: ReportPlan) -> None:
     """Run what is left of a phase on these splits, or on splits of this pool that each trial has for itself."""
     with sigint_marked():
         _run(phase, data, pace)
 
 
-def _run(phase: Phase, data: Splits | Pool, pace: Pace) -> None:
+def _run(phase: PhaseController, data: Splits | Pool, pace: ReportPlan) -> None:
     pace = dataclasses.replace(pace, report_seconds=0.0)
     while (task := phase.ask()) is not None:
         prepare_process(task.trial.threads)

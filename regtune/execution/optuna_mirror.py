@@ -22,7 +22,7 @@ from optuna.trial import FrozenTrial
 
 from regtune.core.errors import Refused, shown
 from regtune.core.metric import METRICS
-from regtune.core.records import Cell, Plain
+from regtune.core.records import Json, TrialKey
 from regtune.execution.recovery import cell_of
 from regtune.samplers import frozen
 from regtune.sweep.sweep import Sweep
@@ -35,9 +35,9 @@ class _Running:
     """What is known of a trial before its end."""
 
     id: str
-    params: Plain
+    params: Json
     since: datetime
-    epochs: list[Plain] = field(default_factory=list)
+    epochs: list[Json] = field(default_factory=list)
 
 
 class Mirror:
@@ -52,8 +52,8 @@ class Mirror:
     def __init__(self, sweep: Sweep, url: str) -> None:
         self._metric = METRICS[sweep.search.metric]
         self._spaces = {arm.name: arm.space for arm in sweep.arms}
-        self._running: dict[Cell, _Running] = {}
-        self._waiting: list[tuple[Cell, FrozenTrial]] = []
+        self._running: dict[TrialKey, _Running] = {}
+        self._waiting: list[tuple[TrialKey, FrozenTrial]] = []
         self._warned = False
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         try:
@@ -72,16 +72,16 @@ class Mirror:
                 f"given {_without_password(url)}: {_said(error)}"
             ) from error
 
-    def beside(self, other: Callable[[str, Plain], None]) -> Callable[[str, Plain], None]:
+    def beside(self, other: Callable[[str, Json], None]) -> Callable[[str, Json], None]:
         """Return a watch that hands every event to another one and to this mirror."""
 
-        def watch(event: str, row: Plain) -> None:
+        def watch(event: str, row: Json) -> None:
             other(event, row)
             self.watch(event, row)
 
         return watch
 
-    def watch(self, event: str, row: Plain) -> None:
+    def watch(self, event: str, row: Json) -> None:
         """Take one event, replayed or new; at the end of a trial add what the study does not have."""
         cell = cell_of(row)
         if cell is not None and cell.phase == "search" and cell.arm in self._studies:  # none of the hidden copy
@@ -96,7 +96,7 @@ class Mirror:
         if event == "ended":  # a storage that is slow to fail is not tried with every epoch
             self._add()
 
-    def _trial(self, cell: Cell, running: _Running, row: Plain) -> FrozenTrial:
+    def _trial(self, cell: TrialKey, running: _Running, row: Json) -> FrozenTrial:
         kept = [running.epochs[epoch["kept"] - 1] for epoch in running.epochs]
         scores = [self._metric.score(epoch.get(self._metric.val)) for epoch in kept]
         trial = frozen(cell.number, running.params, scores, row["outcome"]["status"], self._spaces[cell.arm])
@@ -149,7 +149,7 @@ def _text(space: BaseDistribution) -> str:
     return f"{type(space).__name__}({', '.join(f'{name}={value}' for name, value in sorted(settings.items()))})"
 
 
-def _time(row: Plain) -> datetime:
+def _time(row: Json) -> datetime:
     """Return when an event was: a replayed row says it, a new one is now."""
     return datetime.fromtimestamp(row["time"]) if "time" in row else datetime.now()
 

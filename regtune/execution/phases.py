@@ -6,19 +6,19 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from regtune.core.metric import METRICS
-from regtune.core.records import Phase as Name
+from regtune.core.records import PhaseName as Name
 from regtune.core.selection import joined
-from regtune.execution.controller import Phase
+from regtune.execution.controller import PhaseController
 from regtune.execution.kept_weights import KeptWeights
 from regtune.execution.limits import Spent
 from regtune.execution.recovery import Watch
 from regtune.execution.trained import Trained
 from regtune.search.beside import Beside
-from regtune.search.confirm import ConfirmBoard
-from regtune.search.rivals import RivalsBoard
-from regtune.search.scheduler import Board
-from regtune.search.search import SearchBoard
-from regtune.search.select import SelectBoard
+from regtune.search.confirm import ConfirmScheduler
+from regtune.search.rivals import RivalsScheduler
+from regtune.search.scheduler import Scheduler
+from regtune.search.search import SearchScheduler
+from regtune.search.select import SelectScheduler
 from regtune.storage.checkpoints import Checkpoints
 from regtune.storage.log import Writer
 from regtune.sweep.sweep import Sweep
@@ -28,8 +28,8 @@ class Step(NamedTuple):
     """A phase by its name, with its board."""
 
     name: Name
-    phase: Phase
-    board: Board
+    phase: PhaseController
+    board: Scheduler
 
 
 def phases(
@@ -44,12 +44,12 @@ def phases(
     """Yield the phases of a sweep: the next may be asked for when the one before is done.
 
     What select compares needs all of search, confirm's choice all of both; a phase replays its rows when it is made,
-    so each is made once. `trained` is that of the log if not given, `files` is as in `Phase`. Beside the arms goes the
-    hidden copy of the baseline, where there is one.
+    so each is made once. `trained` is that of the log if not given, `files` is as in `PhaseController`. Beside the arms goes
+    the hidden copy of the baseline, where there is one.
     """
 
-    def step(name: Name, board: Board) -> Step:
-        phase = Phase(
+    def step(name: Name, board: Scheduler) -> Step:
+        phase = PhaseController(
             board=board,
             log=log,
             watch=watch,
@@ -74,21 +74,21 @@ def _weights(sweep: Sweep, files: Checkpoints) -> KeptWeights | None:
     return KeptWeights(files, metric=METRICS[sweep.search.metric], only_best=best)
 
 
-def _boards(sweep: Sweep) -> Iterator[tuple[Name, Board, Board | None]]:
+def _boards(sweep: Sweep) -> Iterator[tuple[Name, Scheduler, Scheduler | None]]:
     """Yield the boards of each phase, of the arms and of the copy, when the one before is done."""
     copied = sweep.copied
-    search = SearchBoard(sweep)
+    search = SearchScheduler(sweep)
     shared = search.arms[sweep.baseline] if copied and not copied.budget(copied.arms[0]) else None
-    own = SearchBoard(copied, shared) if copied else None
+    own = SearchScheduler(copied, shared) if copied else None
     yield "search", search, own
-    select = SelectBoard(sweep, search)
-    copy = SelectBoard(copied, own) if copied and own else None
+    select = SelectScheduler(sweep, search)
+    copy = SelectScheduler(copied, own) if copied and own else None
     yield "select", select, copy
-    rivals = RivalsBoard(sweep, select, select.scored)
-    theirs = RivalsBoard(copied, copy, joined(select.scored, copy.scored)) if copied and copy else None
+    rivals = RivalsScheduler(sweep, select, select.scored)
+    theirs = RivalsScheduler(copied, copy, joined(select.scored, copy.scored)) if copied and copy else None
     for name in sweep.order[2:]:
         if name == "rivals":
             yield name, rivals, theirs
         else:
-            confirm = ConfirmBoard(copied, copy, theirs.beyond) if copied and copy and theirs else None
-            yield name, ConfirmBoard(sweep, select, rivals.beyond), confirm
+            confirm = ConfirmScheduler(copied, copy, theirs.beyond) if copied and copy and theirs else None
+            yield name, ConfirmScheduler(sweep, select, rivals.beyond), confirm

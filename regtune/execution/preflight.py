@@ -14,9 +14,9 @@ from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 from regtune.core.errors import Refused
 from regtune.core.metric import CLASSWISE
 from regtune.core.own_code import own_errors
-from regtune.core.records import SWITCH, Plain
+from regtune.core.records import SWITCH, Json
 from regtune.core.search_space import KnobPath, of_owner
-from regtune.data import Dataset, Place, Pool, Splits, dark, pixels, repeated, unequal, untested
+from regtune.data import DataLocation, Dataset, Pool, Splits, dark, pixels, repeated, unequal, untested
 from regtune.regularizers import overrides
 from regtune.sweep.arms import Arm
 from regtune.sweep.sweep import Sweep
@@ -26,14 +26,14 @@ from regtune.training.features import check_last_layer
 from regtune.training.recipe import Recipe
 
 
-class Examined(NamedTuple):
+class CheckedData(NamedTuple):
     """The data of a sweep: all of them, and the splits of search."""
 
     pool: Pool
     splits: Splits
 
 
-def examine(sweep: Sweep, place: Place | None = None) -> Examined:
+def preflight(sweep: Sweep, place: DataLocation | None = None) -> CheckedData:
     """Load the data of a sweep and check that every arm can be trained on it.
 
     `place` is what the environment says if not given. Returns pool and splits, test included. Raises
@@ -71,7 +71,7 @@ def examine(sweep: Sweep, place: Place | None = None) -> Examined:
                 f"arms.{arm.name}: expected a method that keeps a best epoch in every recipe, confirm.retrain is "
                 f"'loss'; add early_stopping to base, or set retrain to 'updates' or 'epochs'"
             )
-    return Examined(pool, splits)
+    return CheckedData(pool, splits)
 
 
 def flaws(sweep: Sweep, pool: Pool) -> list[str]:
@@ -147,7 +147,7 @@ def _check_fresh(sweep: Sweep, pool: Pool) -> None:
         )
 
 
-def corners(arm: Arm, row: Plain) -> Iterator[Plain]:
+def corners(arm: Arm, row: Json) -> Iterator[Json]:
     """Yield a method's row of an arm with every searched knob at either end, or at every choice."""
     paths = {path: str(KnobPath(row["name"], path)) for path in _searched(arm, row["name"])}
     ends = [_ends(arm.space[path]) for path in paths.values()]

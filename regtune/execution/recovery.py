@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from regtune.core.records import Cell, Epoch, Outcome, Plain, Trial
-from regtune.search.scheduler import Asked, Board
+from regtune.core.records import Epoch, Json, Outcome, Trial, TrialKey
+from regtune.search.scheduler import Scheduler, Suggestion
 
-Watch = Callable[[str, Plain], None]
+Watch = Callable[[str, Json], None]
 
 
 @dataclass(kw_only=True)
-class Life:
+class TrialProgress:
     """What is known of a trial that has not ended: its epochs so far, where it was trained, what befell it.
 
     `been` has the place of every attempt that reported, the newest last. `after` is the epoch of the checkpoint
@@ -24,30 +24,30 @@ class Life:
     `taken` is what its started row says of the trial whose numbers it has without being trained, see `taken`.
     """
 
-    asked: Asked
+    asked: Suggestion
     epochs: list[Epoch] = field(default_factory=list)
     been: list[Mapping[str, str]] = field(default_factory=list)
     after: int = 0
     started: bool = False
     differs: bool = False
     faults: list[str] = field(default_factory=list)
-    taken: Plain = field(default_factory=dict)
+    taken: Json = field(default_factory=dict)
 
 
-class Lives:
-    """The trials of a phase: `open` those under way, `ended` the others, `doomed` those that end next.
+class Recovery:
+    """The trials of a phase: `open` those under way, `ended` the others, `decided` those that end next.
 
     Doomed is a trial whose end was decided when its driver was killed, before the row that says so.
     """
 
-    def __init__(self, board: Board, rows: Sequence[Plain], retries: int, watch: Watch) -> None:
+    def __init__(self, board: Scheduler, rows: Sequence[Json], retries: int, watch: Watch) -> None:
         self._board, self._retries = board, retries
-        self.open: dict[Cell, Life] = {}
-        self.ended: set[Cell] = set()
-        self.doomed: dict[Cell, Outcome] = {}
+        self.open: dict[TrialKey, TrialProgress] = {}
+        self.ended: set[TrialKey] = set()
+        self.decided: dict[TrialKey, Outcome] = {}
         # Where search went on, an arm may have another choice, and its cells of confirm were asked for again.
         newest = {cell_of(row): place for place, row in enumerate(rows) if row["event"] == "asked"}
-        again = {Cell(*cell): n for n, row in enumerate(rows) if row["event"] == "retry" for cell in row["cells"]}
+        again = {TrialKey(*cell): n for n, row in enumerate(rows) if row["event"] == "retry" for cell in row["cells"]}
         for place, row in enumerate(rows):
             cell = cell_of(row)
             if cell is None or not board.knows(cell) or place < newest.get(cell, 0):
@@ -56,47 +56,47 @@ class Lives:
             if counts and self._replay(cell, row):
                 watch(row["event"], row)
 
-    def close(self, cell: Cell, outcome: Outcome) -> None:
+    def close(self, cell: TrialKey, outcome: Outcome) -> None:
         """Count a trial as ended."""
         self.ended.add(cell)
         self.open.pop(cell, None)
-        self.doomed.pop(cell, None)
+        self.decided.pop(cell, None)
         self._board.end(cell, outcome)
 
-    def _replay(self, cell: Cell, row: Plain) -> bool:
+    def _replay(self, cell: TrialKey, row: Json) -> bool:
         """Take a row of an earlier driver; return whether it still counts."""
         if row["event"] == "asked":
-            asked = Asked(cell, Trial.from_plain(row["trial"]), row["params"])
+            asked = Suggestion(cell, Trial.from_plain(row["trial"]), row["params"])
             if not self._board.expects(asked):
                 return False
-            self.open[cell] = Life(asked=asked)
+            self.open[cell] = TrialProgress(asked=asked)
             self._board.asked_before(asked)
             return True
         if cell not in self.open:
             return False
-        life = self.open[cell]
+        progress = self.open[cell]
         if row["event"] == "started":
-            life.been.append(row["where"])
+            progress.been.append(row["where"])
         elif row["event"] == "epoch":
             epoch = Epoch.from_plain(row["epoch"])
-            life.epochs.append(epoch)
+            progress.epochs.append(epoch)
             if self._board.tell(cell, epoch) == "stop":
-                self.doomed[cell] = pruned(epoch, self._board.why)
+                self.decided[cell] = pruned(epoch, self._board.why)
             elif epoch.outcome is not None:
-                self.doomed[cell] = epoch.outcome
+                self.decided[cell] = epoch.outcome
         elif row["event"] == "fault":
-            life.faults.append(row["node"])
+            progress.faults.append(row["node"])
         elif row["event"] == "ended":
             outcome = Outcome(**row["outcome"])
-            if outcome.status == "lost" and len(life.faults) <= self._retries:
+            if outcome.status == "lost" and len(progress.faults) <= self._retries:
                 return False  # more retries are allowed now
             self.close(cell, outcome)
         return True
 
 
-def cell_of(row: Plain) -> Cell | None:
+def cell_of(row: Json) -> TrialKey | None:
     """Return the cell that a row of the log is about, None for rows about the sweep."""
-    return Cell(*row["cell"]) if "cell" in row else None
+    return TrialKey(*row["cell"]) if "cell" in row else None
 
 
 def pruned(epoch: Epoch, why: str) -> Outcome:

@@ -31,12 +31,12 @@ from regtune.training.build import build_network
 from regtune.training.lane import Lane
 from regtune.training.process import prepare_process
 from regtune.training.recipe import Recipe, name_at
-from regtune.training.train_step import Moment
-from regtune.training.updates import Course
+from regtune.training.train_step import Update
+from regtune.training.updates import UpdatePlan
 
 FEW = 8  # examples of a step; a step that fails on them is tried again as it will be
 FATAL = (MemoryError, torch.OutOfMemoryError, Interrupted)  # of which no arm is guilty
-FIRST = Moment(step=0, progress=0.0, ends_epoch=True)
+FIRST = Update(step=0, progress=0.0, ends_epoch=True)
 
 
 class Seen(NamedTuple):
@@ -153,7 +153,7 @@ def told(seen: Seen) -> Iterator[str]:
 
 def _seen(trial: Trial, splits: Splits) -> Seen:
     """Take steps of a trial and one whole epoch of one step."""
-    lane = Lane((trial,), data=splits, course=Course(budget=1, updates=1, per_epoch=1))
+    lane = Lane((trial,), data=splits, update_plan=UpdatePlan(budget=1, updates=1, per_epoch=1))
     places = torch.arange(trial.batch)
 
     def step() -> list[Tensor]:
@@ -161,9 +161,9 @@ def _seen(trial: Trial, splits: Splits) -> Seen:
         return [*tree_leaves(stepped.state), stepped.objective]
 
     def evaluation() -> list[Tensor]:
-        lane.program.net.eval()
-        logits = lane.program.logits(*lane.kept[0], lane.knobs, lane.pictures(places))
-        lane.program.net.train()
+        lane.train_step.net.eval()
+        logits = lane.train_step.logits(*lane.kept[0], lane.knobs, lane.pictures(places))
+        lane.train_step.net.train()
         return [logits]
 
     results = []

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from regtune.data import Place
+from regtune.data import DataLocation
 from regtune.execution.limits import Limit
 from regtune.execution.recovery import Watch
 from regtune.execution.run import run
@@ -31,7 +31,7 @@ def run_all(
     say: Callable[[str], None] = lambda text: None,
     in_process: bool = False,
     address: str | None = None,
-    place: Place | None = None,
+    place: DataLocation | None = None,
     limit: Limit | None = None,
     retry_failed: bool = False,
 ) -> list[Path]:
@@ -41,7 +41,7 @@ def run_all(
     repeat: one for all of them would leave the later ones less, and they would repeat something else. A repeat that is
     over takes the time to read its log. Raises Refused if a folder holds another sweep.
     """
-    for text in beyond(sweep, results):
+    for text in extra_repeats(sweep, results):
         say(text)
     logs = []
     for one in sweep.every_repeat():
@@ -62,7 +62,7 @@ def run_all(
     return logs
 
 
-def beyond(sweep: Sweep, results: Path) -> list[str]:
+def extra_repeats(sweep: Sweep, results: Path) -> list[str]:
     """Return in words which repeats are there and no longer asked for."""
     asked = {one.folder(results) for one in sweep.every_repeat()}
     more = [path for path in repeats_of(sweep.folder(results)) if path not in asked and path != sweep.folder(results)]

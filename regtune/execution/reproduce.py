@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from regtune.core.errors import Refused, nearest, shown
-from regtune.core.records import Cell, Epoch, Plain, Trial
-from regtune.data import Place, Splits
+from regtune.core.records import Epoch, Json, Trial, TrialKey
+from regtune.data import DataLocation, Splits
 from regtune.execution.ground import changes
 from regtune.execution.try_out import trained
 from regtune.results.loader import Results, load
@@ -18,7 +18,7 @@ from regtune.training.build import load_pool, split_data
 from regtune.training.trainer import train
 
 
-def repeat(folder: Path, row: str, place: Place) -> int:
+def reproduce(folder: Path, row: str, place: DataLocation) -> int:
     """Train a recorded trial again and say whether every number of every epoch is identical.
 
     One that failed is trained until it raises, and the whole traceback is printed. Returns the exit code: 0 if
@@ -51,7 +51,7 @@ def repeat(folder: Path, row: str, place: Place) -> int:
     return 1
 
 
-def unequal(then: Plain, epoch: Epoch | None) -> list[str]:
+def unequal(then: Json, epoch: Epoch | None) -> list[str]:
     """Return in words each number of a recorded epoch that is another one now; of an epoch that is not there all."""
     now = _as_recorded(epoch.numbers(), then) if epoch else dict.fromkeys(then, "nothing")
     return [
@@ -59,7 +59,7 @@ def unequal(then: Plain, epoch: Epoch | None) -> list[str]:
     ]
 
 
-def _as_recorded(now: Plain, then: Plain) -> Plain:
+def _as_recorded(now: Json, then: Json) -> Json:
     """Return the numbers of an epoch without metrics that were not yet measured when the log was written."""
     if not now["outcome"] or not then["outcome"]:
         return now
@@ -68,7 +68,7 @@ def _as_recorded(now: Plain, then: Plain) -> Plain:
     return now | {"outcome": now["outcome"] | {"metrics": metrics}}
 
 
-def _failed(results: Results, cell: Cell) -> tuple[bool, str]:
+def _failed(results: Results, cell: TrialKey) -> tuple[bool, str]:
     """Return whether a recorded trial failed, and with which message."""
     trials = results.trials
     mine = trials[(trials["arm"] == cell.arm) & (trials["phase"] == cell.phase) & (trials["number"] == cell.number)]
@@ -91,7 +91,7 @@ def _raised_again(trial: Trial, data: Splits, changed: Sequence[str]) -> int:
     return raised
 
 
-def find(results: Results, row: str) -> Cell:
+def find(results: Results, row: str) -> TrialKey:
     """Return the recorded cell of an id or of `arm/phase/number`; raises Refused."""
     by_name = {str(cell): cell for cell in results.plain_trials}
     ids = {Trial.from_plain(trial).id: cell for cell, trial in results.plain_trials.items()}
@@ -101,17 +101,17 @@ def find(results: Results, row: str) -> Cell:
     return found
 
 
-def recorded_epochs(results: Results, cell: Cell) -> tuple[Plain, list[Plain]]:
+def recorded_epochs(results: Results, cell: TrialKey) -> tuple[Json, list[Json]]:
     """Return the header under which a cell was trained, where its worker was, and the numbers of its epochs."""
     device = Trial.from_plain(results.plain_trials[cell]).device
-    header, then, epochs = results.header, results.header, list[Plain]()
+    header, then, epochs = results.header, results.header, list[Json]()
     rows, _ = read_log(results.path / "log.jsonl")
     for row in rows:
         if row["event"] == "header":
             header = row
         if row["event"] == "retry" and list(cell) in row["cells"]:
             epochs = []
-        if "cell" not in row or Cell(*row["cell"]) != cell:
+        if "cell" not in row or TrialKey(*row["cell"]) != cell:
             continue
         if row["event"] == "asked":
             epochs = []

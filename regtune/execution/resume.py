@@ -7,24 +7,24 @@ import warnings
 from pathlib import Path
 
 from regtune.core.errors import Refused
-from regtune.core.records import Cell
-from regtune.execution.recovery import Life
-from regtune.execution.trained import Run
+from regtune.core.records import TrialKey
+from regtune.execution.recovery import TrialProgress
+from regtune.execution.trained import TrainedRun
 from regtune.storage.checkpoints import Checkpoints, Saved
 
 
-def checkpoint_of(cell: Cell, life: Life, checkpoints: Checkpoints) -> Saved | None:
+def checkpoint_of(cell: TrialKey, progress: TrialProgress, checkpoints: Checkpoints) -> Saved | None:
     """Return the newest checkpoint of a trial, None where it begins at the beginning."""
     try:
         saved = checkpoints.load(cell)
     except Refused as error:
         warnings.warn(f"{error}; the trial begins at its first epoch", stacklevel=3)
         return None
-    if saved is None or saved.id != life.asked.trial.id:
+    if saved is None or saved.id != progress.asked.trial.id:
         return None
-    if saved.epoch > len(life.epochs):  # the log lost rows, as when a machine loses power
+    if saved.epoch > len(progress.epochs):  # the log lost rows, as when a machine loses power
         warnings.warn(
-            f"{checkpoints.path(cell)}: expected at most the {len(life.epochs)} epochs that the log has, "
+            f"{checkpoints.path(cell)}: expected at most the {len(progress.epochs)} epochs that the log has, "
             f"given {saved.epoch}; the trial begins at its first epoch",
             stacklevel=3,
         )
@@ -32,7 +32,7 @@ def checkpoint_of(cell: Cell, life: Life, checkpoints: Checkpoints) -> Saved | N
     return saved
 
 
-def kept(cell: Cell, trial: str, weights: Checkpoints) -> Saved | None:
+def kept(cell: TrialKey, trial: str, weights: Checkpoints) -> Saved | None:
     """Return the weights of a trial, by its id, that a cell kept; None where there are none that can be read."""
     try:
         saved = weights.load(cell)
@@ -42,13 +42,13 @@ def kept(cell: Cell, trial: str, weights: Checkpoints) -> Saved | None:
     return saved if saved is not None and saved.id == trial else None
 
 
-def kept_of(run: Run, trial: str, weights: Checkpoints) -> Saved | None:
+def kept_of(run: TrainedRun, trial: str, weights: Checkpoints) -> Saved | None:
     """Return the weights that a run of a trial kept, here or beside the log that it is of; None as in `kept`."""
     theirs = weights if run.folder is None else dataclasses.replace(weights, folder=Path(run.folder) / "weights")
     return kept(run.cell, trial, theirs)
 
 
-def save(cell: Cell, checkpoint: Saved, checkpoints: Checkpoints) -> None:
+def save(cell: TrialKey, checkpoint: Saved, checkpoints: Checkpoints) -> None:
     """Keep a checkpoint; where the disk is full the trial goes on, only what it would go on from is older."""
     try:
         checkpoints.save(cell, checkpoint)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from regtune.core.records import Cell, Plain
+from regtune.core.records import Json, TrialKey
 from regtune.core.sources import same_sources
 from regtune.data import DATASETS
 from regtune.execution.recovery import cell_of
@@ -31,10 +31,10 @@ RETRY = "retry"  # the event
 class Retry:
     """What is trained again: `cells`, and of each plugin that was `mended` the arms that use it."""
 
-    cells: Sequence[Cell]
+    cells: Sequence[TrialKey]
     mended: Mapping[str, Sequence[str]]
 
-    def row(self) -> Plain:
+    def row(self) -> Json:
         """Return the fields of the row that asks for it."""
         mended = {name: list(arms) for name, arms in self.mended.items()}
         return {"cells": [list(cell) for cell in self.cells], "mended": mended}
@@ -50,7 +50,7 @@ class Retry:
         return [*texts, *([f"{failed} failed trials are tried again"] if failed else [])]
 
 
-def retry_of(rows: Sequence[Plain], sweep: Sweep) -> Retry:
+def retry_of(rows: Sequence[Json], sweep: Sweep) -> Retry:
     """Return what a sweep would train again by the rows of its log."""
     before: dict[str, str] = next(
         (row["sweep"].get("plugins", {}) for row in reversed(rows) if row["event"] == "header"), {}
@@ -64,18 +64,18 @@ def retry_of(rows: Sequence[Plain], sweep: Sweep) -> Retry:
     return Retry(cells=cells, mended=mended)
 
 
-def failed_cells(rows: Sequence[Plain], sweep: Sweep) -> list[Cell]:
+def failed_cells(rows: Sequence[Json], sweep: Sweep) -> list[TrialKey]:
     """Return the trials of a sweep's arms that an exception ended, by the rows of its log."""
     arms = {arm.name for _, arm in sweep.with_copy}
     return [cell for cell, how in _statuses(rows).items() if how == "failed" and cell.arm in arms]
 
 
-def _statuses(rows: Sequence[Plain]) -> dict[Cell, str]:
+def _statuses(rows: Sequence[Json]) -> dict[TrialKey, str]:
     """Return how each trial that was asked for has ended, "" for one that has not."""
-    found: dict[Cell, str] = {}
+    found: dict[TrialKey, str] = {}
     for row in rows:
         if row["event"] == RETRY:
-            found |= {Cell(*cell): "" for cell in row["cells"]}
+            found |= {TrialKey(*cell): "" for cell in row["cells"]}
         cell = cell_of(row)
         if cell is not None and row["event"] in ("asked", "ended"):
             found[cell] = row["outcome"]["status"] if row["event"] == "ended" else ""

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from regtune.core.errors import Refused
-from regtune.core.records import SAME, Plain
+from regtune.core.records import SAME, Json
+from regtune.core.reused import REUSED, origin
 from regtune.core.sources import same_sources
-from regtune.core.taken import REUSED, origin
 from regtune.execution.ground import ground_for
 from regtune.execution.recovery import Watch
-from regtune.execution.trained import Run, Told, told
+from regtune.execution.trained import RecordedTrial, TrainedRun, recorded_trial
 from regtune.pruners import RECORDED
 from regtune.storage.environment import machine_of, same_class, stood
 from regtune.storage.layout import repeats_of
@@ -33,7 +33,7 @@ TWIN = "twin"  # of a trial: another cell of this log held it too
 class Reusable:
     """What other logs hold for a sweep: `runs` by the id of their trial, and `words`, a line for each folder."""
 
-    runs: dict[str, Run]
+    runs: dict[str, TrainedRun]
     words: list[str]
 
 
@@ -67,11 +67,11 @@ def reusable(sweep: Sweep, data: str) -> Reusable:
         return Reusable(runs={}, words=[])
     device = sweep.arms[0].template.device
     now = {**ground_for(device), "sweep": sweep.plain(), "data": data}
-    runs, lines = dict[str, Run](), list[str]()
+    runs, lines = dict[str, TrainedRun](), list[str]()
     for given in sweep.reuse:
         why = Counter[str]()
         for folder in repeats_of(Path(given)):
-            known = told(_rows(folder / "log.jsonl"))
+            known = recorded_trial(_rows(folder / "log.jsonl"))
             for trial, each in known.items():
                 unfit = _unfit(each, now, device)
                 why[unfit] += 1
@@ -96,7 +96,7 @@ class Reused:
     def beside(self, watch: Watch) -> Watch:
         """Return a watch that counts, and passes on what it is told."""
 
-        def watched(event: str, row: Plain) -> None:
+        def watched(event: str, row: Json) -> None:
             if event == "started":
                 lent = TWIN if SAME in row else ""
                 self._taken[tuple(row["cell"])] = row[REUSED]["folder"] if REUSED in row else lent
@@ -118,14 +118,14 @@ class Reused:
         )
 
 
-def _rows(log: Path) -> Iterator[Plain]:
+def _rows(log: Path) -> Iterator[Json]:
     """Yield the rows of a log; a torn last line, as of a sweep that is running, is left out."""
     if log.is_file():
         with log.open("rb") as file:
             yield from Reading(log, file)
 
 
-def _unfit(each: Told, now: Plain, device: str) -> str:
+def _unfit(each: RecordedTrial, now: Json, device: str) -> str:
     """Return why a trial cannot be taken over, in words behind their number; empty where it can be."""
     if not each.headers or not each.status:
         return "only partly trained"
@@ -143,7 +143,7 @@ def _unfit(each: Told, now: Plain, device: str) -> str:
     return next(filter(None, found), "")
 
 
-def _unlike(then: Plain, now: Plain, plugins: Sequence[str], *, pruned: bool) -> str:
+def _unlike(then: Json, now: Json, plugins: Sequence[str], *, pruned: bool) -> str:
     """Return in which regard a trial under a header is none that would be trained now."""
     before, after = then["sweep"].get("plugins", {}), now["sweep"]["plugins"]
     differs = {
@@ -157,11 +157,11 @@ def _unlike(then: Plain, now: Plain, plugins: Sequence[str], *, pruned: bool) ->
     return next((words for words, is_so in differs.items() if is_so), "")
 
 
-def _rule(search: Plain) -> list[object]:
+def _rule(search: Json) -> list[object]:
     return [search.get(name) for name in PRUNING]
 
 
-def _hints(sweep: Sweep, given: str, known: dict[str, Told]) -> list[str]:
+def _hints(sweep: Sweep, given: str, known: dict[str, RecordedTrial]) -> list[str]:
     """Say how to have the same search trials drawn where another name or seed of the sweep draws others."""
     headers = [each.headers[-1]["sweep"] for each in known.values() if each.headers]
     mine = sweep.search.stream or sweep.name, sweep.seed

@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from regtune.core.errors import Refused
-from regtune.core.records import Cell, Plain
-from regtune.data import Place, Pool, Splits, data_fingerprint
-from regtune.execution.attempt import Pace
-from regtune.execution.controller import Phase
+from regtune.core.records import Json, TrialKey
+from regtune.data import DataLocation, Pool, Splits, data_fingerprint
+from regtune.execution.attempt import ReportPlan
+from regtune.execution.controller import PhaseController
 from regtune.execution.idle import gpus_here, idle_gpus
 from regtune.execution.limits import Limit, Spent
 from regtune.execution.local import check_device, run_here
 from regtune.execution.phases import Step, phases
-from regtune.execution.preflight import examine, flaws
+from regtune.execution.preflight import flaws, preflight
 from regtune.execution.recovery import Watch, cell_of
 from regtune.execution.retry import ask_again, failed_cells, retry_of
 from regtune.execution.reuse import Reused, check_reuse, reusable
@@ -31,7 +31,7 @@ from regtune.sweep.begun import as_begun
 from regtune.sweep.sweep import Sweep
 from regtune.training.build import build_dataset
 
-Launch = Callable[[Phase, Splits | Pool, Pace], None]
+Launch = Callable[[PhaseController, Splits | Pool, ReportPlan], None]
 
 
 def run(
@@ -42,7 +42,7 @@ def run(
     say: Callable[[str], None] = lambda text: None,
     in_process: bool = False,
     address: str | None = None,
-    place: Place | None = None,
+    place: DataLocation | None = None,
     limit: Limit | None = None,
     launch: Launch | None = None,
     retry_failed: bool = False,
@@ -91,7 +91,7 @@ def run(
             return path
         check_device(sweep, here=here)
         check_reuse(sweep, results)
-        pool, splits = examine(sweep, place)
+        pool, splits = preflight(sweep, place)
         data = data_fingerprint(pool)
         others = reusable(sweep, data)
         trained.lend(others.runs)
@@ -113,7 +113,7 @@ def run(
     return path
 
 
-def _left(failed: Sequence[Cell]) -> list[str]:
+def _left(failed: Sequence[TrialKey]) -> list[str]:
     """Say how many trials failed before and are not tried again."""
     text = f"{len(failed)} trials that failed in an earlier run are left as they are; --retry-failed tries them again"
     return [text] if failed else []
@@ -130,7 +130,7 @@ def _over(steps: Iterator[Step]) -> Iterator[Step]:
 def _telling(watch: Watch, say: Callable[[str], None]) -> Watch:
     """Return a watcher that also says what befell a trial: a table tells only how it ended."""
 
-    def told(event: str, row: Plain) -> None:
+    def told(event: str, row: Json) -> None:
         if event == "fault" and "time" not in row:  # a row that is replayed has one
             say(f"{cell_of(row)}: {row['message']}")
         watch(event, row)
@@ -138,10 +138,10 @@ def _telling(watch: Watch, say: Callable[[str], None]) -> Watch:
     return told
 
 
-def pace_of(sweep: Sweep) -> Pace:
+def pace_of(sweep: Sweep) -> ReportPlan:
     """Return when the trials of a sweep report."""
     hours = sweep.cluster.hours_per_trial
-    return Pace(
+    return ReportPlan(
         rungs=sweep.pruner.rungs(sweep.training.epochs),
         checkpoint_seconds=sweep.cluster.checkpoint_seconds,
         trial_seconds=None if hours is None else 3600 * hours,

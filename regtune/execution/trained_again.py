@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from regtune.core.errors import Refused
-from regtune.core.records import Cell, Epoch, Outcome, Trial
-from regtune.data import Place
+from regtune.core.records import Epoch, Outcome, Trial, TrialKey
+from regtune.data import DataLocation
 from regtune.execution.ground import changes
 from regtune.execution.reproduce import recorded_epochs, unequal
 from regtune.results.loader import Results
@@ -25,7 +25,7 @@ class Again(NamedTuple):
     outcome: Outcome
 
 
-def train_again(results: Results, cell: Cell, place: Place | None, say: Callable[[str], None]) -> Again:
+def train_again(results: Results, cell: TrialKey, place: DataLocation | None, say: Callable[[str], None]) -> Again:
     """Train a confirmed trial again for its weights: bitwise those of then where nothing has changed since.
 
     `place` is what the environment says if not given. Warns where any number is not the log's; raises Refused where

@@ -14,7 +14,7 @@ from regtune.core.own_code import own_errors
 from regtune.core.records import Epoch, Trial
 from regtune.core.search_space import KnobPath
 from regtune.core.signals import Interrupted, sigint_marked
-from regtune.data import Place, Splits
+from regtune.data import DataLocation, Splits
 from regtune.execution.rehearsal import rehearse_trial, told
 from regtune.sweep.arms import Arm
 from regtune.sweep.points import settable
@@ -24,7 +24,7 @@ from regtune.training.trainer import train
 
 
 def show(
-    path: Path, arm: str | None, settings: Sequence[str], seed: int, plugins: tuple[str, ...], place: Place
+    path: Path, arm: str | None, settings: Sequence[str], seed: int, plugins: tuple[str, ...], place: DataLocation
 ) -> int:
     """Train one trial of a sweep file and print its epochs; return the exit code, see `trained`.
 
@@ -49,7 +49,7 @@ def trained(trial: Trial, data: Splits) -> int:
     try:
         with sigint_marked():
             for epoch in train(trial, data=data):
-                print(line(epoch), flush=True)
+                print(epoch_line(epoch), flush=True)
     except (Refused, Interrupted):
         raise
     except BaseException:
@@ -99,7 +99,7 @@ def _value(k: Knob, given: str, where: str) -> Any:
     return k.plain(k.read(value, where))
 
 
-def line(epoch: Epoch) -> str:
+def epoch_line(epoch: Epoch) -> str:
     """Return an epoch in a line."""
 
     def percent(value: float | None) -> str:

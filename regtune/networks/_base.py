@@ -14,7 +14,7 @@ from regtune.core.errors import Refused
 from regtune.core.global_rng import seeded
 from regtune.core.knobs import knob
 from regtune.core.registry import name_of
-from regtune.core.rng import Noise
+from regtune.core.rng import Rng
 from regtune.networks._initializers import INITS, MEANING, draw
 
 SlotKind = Literal["input", "hidden", "residual"]
@@ -150,5 +150,5 @@ def fresh(network: Network, *, shape: tuple[int, int, int], classes: int, seed: 
         for number, slot in enumerate(places, start=1):
             slot.number, slot.count = number, len(places)
     with torch.no_grad():
-        draw(module, network.init, Noise(seed=seed).at("initial"))
+        draw(module, network.init, Rng(seed=seed).at("initial"))
     return module

@@ -12,7 +12,7 @@ from regtune.networks._layers import Style, bounded
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class BlockShape:
     """Where a block stands: channels before and after it, its stride, whether it opens a stage."""
 
     before: int
@@ -21,13 +21,13 @@ class Place:
     opens: bool
 
 
-def places(stem: int, stages: tuple[int, ...], blocks: int) -> list[Place]:
+def block_shapes(stem: int, stages: tuple[int, ...], blocks: int) -> list[BlockShape]:
     """Return the places of all blocks of stages of these channels; all stages but the first halve pictures."""
     found, before = [], stem
     for stage, after in enumerate(stages):
         for block in range(blocks):
             stride = 2 if block == 0 and stage > 0 else 1
-            found.append(Place(before=before, after=after, stride=stride, opens=block == 0))
+            found.append(BlockShape(before=before, after=after, stride=stride, opens=block == 0))
             before = after
     return found
 
@@ -38,7 +38,7 @@ class PostActivation(nn.Module):
     Source: K. He et al., "Deep Residual Learning for Image Recognition" (CVPR 2016).
     """
 
-    def __init__(self, place: Place, style: Style, shortcut: nn.Module) -> None:
+    def __init__(self, place: BlockShape, style: Style, shortcut: nn.Module) -> None:
         super().__init__()
         self.branch = nn.Sequential(
             OrderedDict(
@@ -68,7 +68,7 @@ class PreActivation(nn.Module):
     Networks" (ECCV 2016).
     """
 
-    def __init__(self, place: Place, style: Style, shortcut: nn.Module, *, shared: bool, hidden: bool) -> None:
+    def __init__(self, place: BlockShape, style: Style, shortcut: nn.Module, *, shared: bool, hidden: bool) -> None:
         super().__init__()
         first = nn.Sequential(OrderedDict(norm=style.norm(place.before), activation=style.act()))
         self.before = first if shared else nn.Identity()
@@ -85,7 +85,7 @@ class PreActivation(nn.Module):
 
 
 class _Branch(nn.Module):
-    def __init__(self, place: Place, style: Style, first: nn.Module | None, *, hidden: bool) -> None:
+    def __init__(self, place: BlockShape, style: Style, first: nn.Module | None, *, hidden: bool) -> None:
         super().__init__()
         self.first = nn.Identity() if first is None else first
         self.conv1 = style.conv(place.before, place.after, stride=place.stride)

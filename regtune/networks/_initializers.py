@@ -19,7 +19,7 @@ import math
 
 from torch import Tensor, nn
 
-from regtune.core.rng import Noise
+from regtune.core.rng import Rng
 
 SCHEMES = ("torch", "he", "he_fan_out", "glorot", "srivastava")
 KEEP = "keep"
@@ -31,11 +31,11 @@ class Drawn(nn.Module, abc.ABC):
     """A part that draws what it holds by itself, such as fixed random features."""
 
     @abc.abstractmethod
-    def draw(self, noise: Noise) -> None:
+    def draw(self, noise: Rng) -> None:
         """Fill own buffers or parameters in place, from this noise only."""
 
 
-def draw(module: nn.Module, scheme: str, noise: Noise) -> None:
+def draw(module: nn.Module, scheme: str, noise: Rng) -> None:
     """Draw the linear and convolution layers of a module in place, and whatever draws itself."""
     for name, part in module.named_modules():
         if isinstance(part, Drawn):
@@ -45,7 +45,7 @@ def draw(module: nn.Module, scheme: str, noise: Noise) -> None:
                 value.copy_(_start(scheme, kind, part.weight, value, noise, f"{name}.{kind}"))
 
 
-def _start(scheme: str, kind: str, weight: Tensor, value: Tensor, noise: Noise, site: str) -> Tensor:
+def _start(scheme: str, kind: str, weight: Tensor, value: Tensor, noise: Rng, site: str) -> Tensor:
     """Return what the parameter `value` of a layer with this weight [out, in, ...] starts at."""
     fan_in = weight[0].numel()
     fan_out = weight.numel() // weight.shape[1]

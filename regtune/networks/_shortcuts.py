@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, pad
 
-from regtune.networks._blocks import Place
+from regtune.networks._blocks import BlockShape
 from regtune.networks._layers import Style
 
 POOLINGS = ("subsample", "average")
@@ -19,7 +19,7 @@ class Padded(nn.Module):
     Networks with Stochastic Depth" (ECCV 2016).
     """
 
-    def __init__(self, place: Place, pooling: str) -> None:
+    def __init__(self, place: BlockShape, pooling: str) -> None:
         super().__init__()
         self.missing, self.stride, self.pooling = place.after - place.before, place.stride, pooling
 
@@ -32,12 +32,12 @@ class Padded(nn.Module):
         return pad(small, (0, 0, 0, 0, 0, self.missing))
 
 
-def padded(place: Place, pooling: str) -> nn.Module:
+def padded(place: BlockShape, pooling: str) -> nn.Module:
     """Return a shortcut without parameters: the identity where the shape stays."""
     return nn.Identity() if place.before == place.after and place.stride == 1 else Padded(place, pooling)
 
 
-def projected(place: Place, style: Style) -> nn.Module:
+def projected(place: BlockShape, style: Style) -> nn.Module:
     """Return a shortcut that is a convolution of single pixels where channels change, else the identity."""
     if place.before == place.after and place.stride == 1:
         return nn.Identity()

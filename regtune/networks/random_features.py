@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from regtune.core.knobs import knob
-from regtune.core.rng import Noise
+from regtune.core.rng import Rng
 from regtune.networks._base import Bend, Network, Normalize, Slot
 from regtune.networks._initializers import Drawn
 
@@ -63,7 +63,7 @@ class Features(Drawn):
         self.register_buffer("directions", torch.zeros(settings.features, inputs))
         self.register_buffer("phases", torch.zeros(settings.features))
 
-    def draw(self, noise: Noise) -> None:
+    def draw(self, noise: Rng) -> None:
         """Draw directions, and phases where there are some."""
         self.directions.copy_(noise.normal("directions", self.directions.shape) / self.sigma)
         if self.kind == "fourier":

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from regtune.core.knobs import knob
 from regtune.networks._base import Bend, Network, Normalize, Slot
-from regtune.networks._blocks import Place, PostActivation, PreActivation, places
+from regtune.networks._blocks import BlockShape, PostActivation, PreActivation, block_shapes
 from regtune.networks._initializers import INITS, MEANING
 from regtune.networks._layers import ACTIVATIONS, Style, blocks_per_stage, bounded, expect_side
 from regtune.networks._shortcuts import POOLINGS, padded
@@ -51,7 +51,9 @@ class _Resnet(nn.Module):
         self.normalize = Normalize(shape[0])
         self.input = Slot("input")
         self.stem = (style.conv if early else style.unit)(shape[0], CHANNELS[0])
-        self.blocks = nn.ModuleList(_block(place, style, settings) for place in places(CHANNELS[0], CHANNELS, blocks))
+        self.blocks = nn.ModuleList(
+            _block(place, style, settings) for place in block_shapes(CHANNELS[0], CHANNELS, blocks)
+        )
         self.last = nn.Sequential(style.norm(CHANNELS[-1]), style.act()) if early else nn.Identity()
         self.hidden = Slot("hidden", bounded=bounded(settings.activation))
         self.head = nn.Linear(CHANNELS[-1], classes)
@@ -64,7 +66,7 @@ class _Resnet(nn.Module):
         return logits
 
 
-def _block(place: Place, style: Style, settings: Resnet) -> nn.Module:
+def _block(place: BlockShape, style: Style, settings: Resnet) -> nn.Module:
     shortcut = padded(place, settings.shortcut)
     if settings.pre_activation:
         return PreActivation(place, style, shortcut, shared=place.opens, hidden=False)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from regtune.core.knobs import knob
 from regtune.networks._base import Bend, Network, Normalize, Slot
-from regtune.networks._blocks import PreActivation, places
+from regtune.networks._blocks import PreActivation, block_shapes
 from regtune.networks._initializers import INITS, MEANING
 from regtune.networks._layers import ACTIVATIONS, Style, blocks_per_stage, expect_side
 from regtune.networks._shortcuts import projected
@@ -49,7 +49,7 @@ class _WideResnet(nn.Module):
         self.stem = style.conv(shape[0], STEM)
         self.blocks = nn.ModuleList(
             PreActivation(place, style, projected(place, style), shared=place.before != place.after, hidden=True)
-            for place in places(STEM, channels, blocks)
+            for place in block_shapes(STEM, channels, blocks)
         )
         self.last = nn.Sequential(style.norm(channels[-1]), style.act())
         self.head = nn.Linear(channels[-1], classes)

@@ -4,11 +4,11 @@ To add one, write a class that extends `Optimizer` in a file of its own, here or
 know it as `[optimizer] name = "<class name in snake case>"`.
 """
 
-from regtune.core.registry import Shelf
+from regtune.core.registry import Registry
 from regtune.optimizers._base import Moments, Optimizer
 from regtune.optimizers.adamw import AdamW
 from regtune.optimizers.sgd import SGD
 
-OPTIMIZERS: Shelf[Optimizer] = Shelf(package=__name__, base=Optimizer, noun="optimizer")  # type: ignore[type-abstract]  # a shelf never instantiates its base
+OPTIMIZERS: Registry[Optimizer] = Registry(package=__name__, base=Optimizer, noun="optimizer")  # type: ignore[type-abstract]  # a shelf never instantiates its base
 
 __all__ = ["OPTIMIZERS", "SGD", "AdamW", "Moments", "Optimizer"]

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from regtune.core.header import SweepRecord
 from regtune.core.knobs import knobs, plain_settings
 from regtune.core.metric import Metric
-from regtune.core.records import Plain, Status
-from regtune.core.registry import Shelf
+from regtune.core.records import Json, Status
+from regtune.core.registry import Registry
 from regtune.pruners._base import Pruner
 
-PRUNERS: Shelf[Pruner] = Shelf(package="regtune.pruners", base=Pruner, noun="pruner")  # type: ignore[type-abstract]  # a shelf never instantiates its base
+PRUNERS: Registry[Pruner] = Registry(package="regtune.pruners", base=Pruner, noun="pruner")  # type: ignore[type-abstract]  # a shelf never instantiates its base
 RECORDED = "pruning"  # of `[search]` in the header, for a pruner of a plugin
 
 
@@ -22,7 +22,7 @@ class Pruning:
     `ranked` says whether it goes by how rungs rank trials. `settings` are its knobs.
     """
 
-    settings: Plain
+    settings: Json
     at_rungs: bool
     finishes: frozenset[Status]
     rungs: tuple[int, ...]
@@ -43,12 +43,12 @@ class Pruning:
             ranked=pruner.ladder(epochs) is not None,
         )
 
-    def plain(self) -> Plain:
+    def plain(self) -> Json:
         """Return it in strict JSON."""
         return asdict(self) | {"finishes": sorted(self.finishes), "rungs": list(self.rungs)}
 
     @classmethod
-    def from_plain(cls, row: Plain) -> Pruning:
+    def from_plain(cls, row: Json) -> Pruning:
         """Return it, from strict JSON."""
         return cls(**row | {"finishes": frozenset(row["finishes"]), "rungs": tuple(row["rungs"])})
 

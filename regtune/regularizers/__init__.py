@@ -1,6 +1,6 @@
 """The shelf of regularizers: one file = one method. `regtune list` prints the catalogue."""
 
-from regtune.core.registry import Shelf
+from regtune.core.registry import Registry
 from regtune.regularizers._base import HOOKS, Forward, Gradient, Regularizer, Statistics, Step, check_hooks, overrides
 from regtune.regularizers.confidence_penalty import ConfidencePenalty
 from regtune.regularizers.cosine_restarts import CosineRestarts
@@ -35,7 +35,7 @@ from regtune.regularizers.trivial_augment import TrivialAugment
 from regtune.regularizers.warm_up import WarmUp
 from regtune.regularizers.weight_decay import WeightDecay
 
-REGULARIZERS: Shelf[Regularizer] = Shelf(package=__name__, base=Regularizer, noun="regularizer")
+REGULARIZERS: Registry[Regularizer] = Registry(package=__name__, base=Regularizer, noun="regularizer")
 
 __all__ = [
     "EMA",

@@ -38,8 +38,8 @@ from torch import Tensor, nn
 from regtune.core.errors import Refused
 from regtune.core.records import Epoch
 from regtune.core.registry import name_of
-from regtune.core.rng import Noise
-from regtune.core.state import Number, State, Tensors
+from regtune.core.rng import Rng
+from regtune.core.state import Number, Tensors, TrainState
 from regtune.data import Splits
 from regtune.networks import Slot
 
@@ -72,7 +72,7 @@ class Step:
     to skip work where skipping and masking give the same bits; None in a lane.
     """
 
-    noise: Noise
+    noise: Rng
     progress: Number
     learning_rate: Number
     training: bool = True
@@ -132,15 +132,15 @@ class Regularizer:
         """
         return gradient
 
-    def project(self, state: State, step: Step) -> State:
+    def project(self, state: TrainState, step: Step) -> TrainState:
         """Return the state after an update, moved to where it is allowed to be."""
         return state
 
-    def begin(self, state: State, data: Splits) -> Tensors:
+    def begin(self, state: TrainState, data: Splits) -> Tensors:
         """Return what the method remembers before the first step, by name."""
         return {}
 
-    def remember(self, state: State, step: Step) -> Tensors:
+    def remember(self, state: TrainState, step: Step) -> Tensors:
         """Return what the method remembers after an update, of the same names and shapes as at the start.
 
         New tensors, or those of `step.memory`: never those of the state, which the next update changes.

@@ -15,7 +15,7 @@ import torch
 from optuna.distributions import FloatDistribution
 
 from regtune.core.knobs import knob
-from regtune.core.state import Number, State, Tensors
+from regtune.core.state import Number, Tensors, TrainState
 from regtune.data import Splits
 from regtune.regularizers._base import Regularizer, Statistics, Step
 
@@ -47,14 +47,14 @@ class EMA(Regularizer):
     )
     warm_up: bool = knob(default=True, meaning="a smaller share at first: (1 + t) / (10 + t) after t updates")
 
-    def begin(self, state: State, data: Splits) -> Tensors:
+    def begin(self, state: TrainState, data: Splits) -> Tensors:
         """Remember the initial weights and statistics, and that there was no update yet."""
         initial = _averaged(state)
         if not self.warm_up:
             return initial
         return {**initial, COUNT: torch.zeros((), device=next(iter(initial.values())).device)}
 
-    def remember(self, state: State, step: Step) -> Tensors:
+    def remember(self, state: TrainState, step: Step) -> Tensors:
         """Move the mean towards the weights."""
         stays = torch.as_tensor(self.decay)
         counted = {}
@@ -76,6 +76,6 @@ class EMA(Regularizer):
         )
 
 
-def _averaged(state: State) -> Tensors:
+def _averaged(state: TrainState) -> Tensors:
     """Return all weights and those buffers that have a mean; counters have none."""
     return {n: value for n, value in {**state.params, **state.buffers}.items() if value.is_floating_point()}

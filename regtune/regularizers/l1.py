@@ -16,7 +16,7 @@ from optuna.distributions import FloatDistribution
 from torch import Tensor
 
 from regtune.core.knobs import knob
-from regtune.core.state import Number, State, weights
+from regtune.core.state import Number, TrainState, weights
 from regtune.regularizers._base import Forward, Regularizer, Step
 
 
@@ -47,7 +47,7 @@ class L1(Regularizer):
             return 0.0
         return self._now(step) * sum(w.abs().sum() for w in weights(step.params).values())
 
-    def project(self, state: State, step: Step) -> State:
+    def project(self, state: TrainState, step: Step) -> TrainState:
         """Move the weights towards zero; those that would pass it stay there. Only the proximal form."""
         if self.method == "subgradient":
             return state

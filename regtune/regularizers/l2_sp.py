@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from optuna.distributions import FloatDistribution
 
 from regtune.core.knobs import knob
-from regtune.core.state import Number, State, Tensors, weights
+from regtune.core.state import Number, Tensors, TrainState, weights
 from regtune.data import Splits
 from regtune.regularizers._base import Forward, Regularizer
 
@@ -36,7 +36,7 @@ class L2SP(Regularizer):
         meaning="factor of half the squared distance",
     )
 
-    def begin(self, state: State, data: Splits) -> Tensors:
+    def begin(self, state: TrainState, data: Splits) -> Tensors:
         """Remember the weights before the first step."""
         return weights(state.params)
 

@@ -15,7 +15,7 @@ from optuna.distributions import FloatDistribution
 from torch import Tensor
 
 from regtune.core.knobs import knob
-from regtune.core.state import Number, State, weights
+from regtune.core.state import Number, TrainState, weights
 from regtune.regularizers._base import Regularizer, Step
 
 
@@ -36,7 +36,7 @@ class MaxNorm(Regularizer):
         meaning="longest incoming weight vector of a unit",
     )
 
-    def project(self, state: State, step: Step) -> State:
+    def project(self, state: TrainState, step: Step) -> TrainState:
         """Scale back the rows that are too long; momentum is left alone."""
         bounded = {name: self._bounded(weight) for name, weight in weights(state.params).items()}
         return state._replace(params={**state.params, **bounded})

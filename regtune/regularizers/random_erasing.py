@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from regtune.augmentation.boxes import between
 from regtune.core.errors import Refused
 from regtune.core.knobs import knob
-from regtune.core.state import Number, State, Tensors
+from regtune.core.state import Number, Tensors, TrainState
 from regtune.data import Splits, channel_statistics
 from regtune.regularizers._base import Regularizer, Step
 
@@ -53,7 +53,7 @@ class RandomErasing(Regularizer):
                 f"area_low: expected at most area_high, {self.area_high}, given {self.area_low}; lower area_low"
             )
 
-    def begin(self, state: State, data: Splits) -> Tensors:
+    def begin(self, state: TrainState, data: Splits) -> Tensors:
         """Remember the mean colour [C, 1, 1] of the training pictures, where it is what is written."""
         if self.value == "random":
             return {}

@@ -16,7 +16,7 @@ from optuna.distributions import FloatDistribution
 from torch import Tensor
 
 from regtune.core.knobs import knob
-from regtune.core.state import Number, State, Tensors
+from regtune.core.state import Number, Tensors, TrainState
 from regtune.data import Splits
 from regtune.regularizers._base import Regularizer, Statistics, Step
 
@@ -39,12 +39,12 @@ class SWA(Regularizer):
         meaning="share of the budget that is over when averaging begins",
     )
 
-    def begin(self, state: State, data: Splits) -> Tensors:
+    def begin(self, state: TrainState, data: Splits) -> Tensors:
         """Remember nothing yet: no epochs."""
         zeros = {name: torch.zeros_like(p) for name, p in state.params.items()}
         return {**zeros, COUNT: torch.zeros((), device=next(iter(zeros.values())).device)}
 
-    def remember(self, state: State, step: Step) -> Tensors:
+    def remember(self, state: TrainState, step: Step) -> Tensors:
         """Take the weights at the end of an epoch into the mean."""
         if not step.ends_epoch:
             return step.memory

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from optuna.distributions import FloatDistribution
 
 from regtune.core.knobs import knob
-from regtune.core.state import Number, State, weights
+from regtune.core.state import Number, TrainState, weights
 from regtune.regularizers._base import Regularizer, Step
 
 
@@ -35,7 +35,7 @@ class WeightDecay(Regularizer):
         meaning="decay of a weight per unit of learning rate",
     )
 
-    def project(self, state: State, step: Step) -> State:
+    def project(self, state: TrainState, step: Step) -> TrainState:
         """Shrink the weights."""
         factor = 1 - step.learning_rate * self.strength
         shrunk = {name: weight * factor for name, weight in weights(state.params).items()}

@@ -14,15 +14,15 @@ from regtune.analysis.budget import warnings
 from regtune.analysis.columns import metric_of
 from regtune.analysis.failures import failures_words
 from regtune.analysis.labels import labels
-from regtune.analysis.over_searches import over_searches
-from regtune.analysis.sweeps import Together, together
+from regtune.analysis.repeat_scores import repeat_scores
+from regtune.analysis.sweeps import SweepsTogether, compare_sweeps
 from regtune.reports.headroom import headroom
 from regtune.reports.narrow import flowed, narrow
 from regtune.reports.output import repeats_in
 from regtune.reports.tables.answer import answer_lines
 from regtune.reports.tables.caption import conclusion, subject
 from regtune.reports.tables.catalog import tables
-from regtune.reports.tables.repeats import searches_as_text, searches_conclusion, searches_sentences
+from regtune.reports.tables.repeats import repeats_as_text, repeats_conclusion, repeats_sentences
 from regtune.reports.tables.scores import scores_as_text
 from regtune.reports.tables.sweeps import caveats, conclusion_over_sweeps, sentences_over_sweeps, table_over_sweeps
 from regtune.results.loader import Results
@@ -67,7 +67,7 @@ def parts(folders: Sequence[Path]) -> list[Part]:
         return [_sweep(sweeps[0])]
     firsts = [repeats[0] for repeats in sweeps]
     named = zip(sweeps, labels(firsts), strict=True)
-    return [*(replace(_sweep(repeats), name=label) for repeats, label in named), _over_sweeps(together(firsts))]
+    return [*(replace(_sweep(repeats), name=label) for repeats, label in named), _over_sweeps(compare_sweeps(firsts))]
 
 
 def fitted(part: Part, width: int) -> str:
@@ -83,15 +83,15 @@ def fitted(part: Part, width: int) -> str:
 
 
 def _sweep(repeats: Sequence[Results]) -> Part:
-    first, whole = repeats[0], over_searches(repeats)
+    first, whole = repeats[0], repeat_scores(repeats)
     metric = first.sweep.confirm.metric
     if whole is None:
         found = tables(first)
         rows, text, unit, which = found.rows, scores_as_text(found.rows), "seeds", conclusion(first)
         sentences = [*found.scores.sentences, *first.notes, *found.budget.sentences]
     else:
-        rows, text, unit, which = whole, searches_as_text(whole), "repeats", searches_conclusion(first)
-        sentences = searches_sentences(repeats, whole)
+        rows, text, unit, which = whole, repeats_as_text(whole), "repeats", repeats_conclusion(first)
+        sentences = repeats_sentences(repeats, whole)
         sentences += [f"Repeat {results.repeat}: {each}" for results in repeats for each in warnings(results)]
     return Part(
         answer=answer_lines(rows, unit),
@@ -121,7 +121,7 @@ def _all_well(results: Results) -> bool:
     return bool(results.trials["status"].isin(["ok", "pruned", "unneeded"]).all())
 
 
-def _over_sweeps(found: Together) -> Part:
+def _over_sweeps(found: SweepsTogether) -> Part:
     return Part(
         answer=[sentence.split() for sentence in sentences_over_sweeps(found)],
         which=conclusion_over_sweeps(found),

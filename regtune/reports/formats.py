@@ -15,8 +15,8 @@ import pandas as pd
 from regtune.analysis.comparison import comparison
 from regtune.analysis.failures import count_failed, failed_lines, failed_whole
 from regtune.analysis.labels import labels
-from regtune.analysis.sweeps import WINS, Together, columns, frame
-from regtune.core.records import Plain
+from regtune.analysis.sweeps import WINS, SweepsTogether, columns, frame
+from regtune.core.records import Json
 from regtune.core.writing import write
 from regtune.reports.latex import latex
 from regtune.reports.tables._table import Table
@@ -83,7 +83,7 @@ def html_table(table: Table) -> str:
     return f"<table>\n<caption>{words}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>\n"
 
 
-def to_plain(results: Results) -> Plain:
+def to_plain(results: Results) -> Json:
     """Return the rows of a sweep and what is said of them, fit for strict JSON: None for what cannot be said."""
     found = tables(results)
     arms = [
@@ -131,7 +131,7 @@ SWEEPS: Mapping[str, Callable[[Sequence[Results]], str]] = MappingProxyType(
 FORMATS = ("md", "csv", "latex", "html", "json")
 
 
-def together_plain(found: Together) -> Plain:
+def sweeps_json(found: SweepsTogether) -> Json:
     """Return ranks, wins and means by metric; None for what cannot be said."""
     ranks, rows = found.ranks, frame(found).astype(object)
     rows = rows.where(rows.notna(), None)

@@ -10,21 +10,21 @@ from typing import NamedTuple
 import pandas as pd
 
 from regtune.analysis.labels import labels
-from regtune.analysis.over_searches import over_searches
-from regtune.analysis.sweeps import together
+from regtune.analysis.repeat_scores import repeat_scores
+from regtune.analysis.sweeps import compare_sweeps
 from regtune.core.errors import Refused
-from regtune.core.records import Plain
+from regtune.core.records import Json
 from regtune.core.writing import write
-from regtune.reports.formats import SWEEPS, TABLE, strict, to_csv, to_plain, together_plain, write_tables
+from regtune.reports.formats import SWEEPS, TABLE, strict, sweeps_json, to_csv, to_plain, write_tables
 from regtune.reports.tables.aa import aa_over
-from regtune.reports.tables.repeats import searches_caption, searches_sentences, searches_tables
+from regtune.reports.tables.repeats import repeats_caption, repeats_sentences, repeats_tables
 from regtune.reports.tables.spread import spread_caption
-from regtune.reports.tables.sweeps import together_table
-from regtune.results.loader import Results, begun, load
+from regtune.reports.tables.sweeps import sweeps_table
+from regtune.results.loader import Results, has_begun, load
 from regtune.storage.layout import repeats_of
 
 
-def printed(folders: Sequence[Path], form: str) -> str:
+def formatted(folders: Sequence[Path], form: str) -> str:
     """Return the tables of results folders in one of `formats.FORMATS`; those of a log are of it alone.
 
     Where a folder has repeats, the table over whole searches comes first and then those of each repeat; behind
@@ -33,14 +33,14 @@ def printed(folders: Sequence[Path], form: str) -> str:
     have repeats, and nothing over all. Raises Refused for the CSV of folders with repeats beside folders without.
     """
     sweeps = [repeats_in(folder) for folder in folders]
-    over_all = together([repeats[0] for repeats in sweeps]) if len(sweeps) > 1 else None
+    over_all = compare_sweeps([repeats[0] for repeats in sweeps]) if len(sweeps) > 1 else None
     if form == "json":
-        whole = {"sweeps": [_object(repeats) for repeats in sweeps], "together": over_all and together_plain(over_all)}
+        whole = {"sweeps": [_object(repeats) for repeats in sweeps], "together": over_all and sweeps_json(over_all)}
         return json.dumps(whole, allow_nan=False, indent=2) + "\n"
     if form == "csv":
         return _csv(sweeps)
     parts = [_text(repeats, form) for repeats in sweeps]
-    return "\n".join([*parts, TABLE[form](together_table(over_all)) + "\n"] if over_all else parts)
+    return "\n".join([*parts, TABLE[form](sweeps_table(over_all)) + "\n"] if over_all else parts)
 
 
 def repeats_in(folder: Path) -> list[Results]:
@@ -66,9 +66,9 @@ def write_folder(folder: Path) -> Written:
     tables = [write_tables(path) for path in paths]
     written = [folder / "table.md", folder / "table.csv"]
     if len(paths) > 1:
-        write(written[0], printed([folder], "md"))
+        write(written[0], formatted([folder], "md"))
         written.append(folder / "searches.csv")
-        write(written[2], printed([folder], "csv"))
+        write(written[2], formatted([folder], "csv"))
     failed = dict.fromkeys(arm for _, arms in tables for arm in arms)
     return Written(written, sum(confirmed for confirmed, _ in tables), list(failed))
 
@@ -76,16 +76,16 @@ def write_folder(folder: Path) -> Written:
 def _begun(folder: Path) -> list[Path]:
     """Return the folders of the repeats that have begun; of a sweep that has not begun itself, its own."""
     first, *others = repeats_of(folder)
-    return [first, *(path for path in others if begun(path))]
+    return [first, *(path for path in others if has_begun(path))]
 
 
 def _text(repeats: Sequence[Results], form: str) -> str:
     """Return the tables of a sweep, with repeats behind those over whole searches."""
-    return "".join(f"{TABLE[form](table)}\n\n" for table in searches_tables(repeats)) + SWEEPS[form](repeats)
+    return "".join(f"{TABLE[form](table)}\n\n" for table in repeats_tables(repeats)) + SWEEPS[form](repeats)
 
 
 def _csv(sweeps: Sequence[Sequence[Results]]) -> str:
-    repeated = [over_searches(repeats) for repeats in sweeps]
+    repeated = [repeat_scores(repeats) for repeats in sweeps]
     frames = [frame for frame in repeated if frame is not None]
     if frames and len(frames) < len(sweeps):
         raise Refused(
@@ -100,9 +100,9 @@ def _csv(sweeps: Sequence[Sequence[Results]]) -> str:
     return (whole if len(sweeps) > 1 else frames[0]).to_csv(index=False)
 
 
-def _object(repeats: Sequence[Results]) -> Plain:
+def _object(repeats: Sequence[Results]) -> Json:
     """Return the object of a sweep; with repeats that over whole searches, which has those of each."""
-    each, rows = [to_plain(results) for results in repeats], over_searches(repeats)
+    each, rows = [to_plain(results) for results in repeats], repeat_scores(repeats)
     if rows is None:
         return each[0]
     arms = [
@@ -110,8 +110,8 @@ def _object(repeats: Sequence[Results]) -> Plain:
         | {name: json.loads(row[name]) for name in ("knobs", "scores")}
         for row in rows.to_dict("records")
     ]
-    words: Plain = {"sweep": repeats[0].sweep.name, "caption": searches_caption(repeats)}
+    words: Json = {"sweep": repeats[0].sweep.name, "caption": repeats_caption(repeats)}
     words |= {"captions": {"spread": spread_caption(repeats, rows)}}
     copy = aa_over(repeats)
     words |= {"aa": copy and copy.plain()}
-    return words | {"cannot_be_said": searches_sentences(repeats, rows), "arms": arms, "repeats": each}
+    return words | {"cannot_be_said": repeats_sentences(repeats, rows), "arms": arms, "repeats": each}

@@ -68,7 +68,7 @@ def verdict_words(verdict: str, scope: str) -> str:
     return f"{THIS}: {verdict}" if scope == "configuration" and verdict in ("better", "worse") else verdict
 
 
-def more(further: float) -> str:
+def further_words(further: float) -> str:
     """Return how many more would resolve a difference, to stand behind the verdict; empty for NaN."""
     if math.isnan(further):
         return ""

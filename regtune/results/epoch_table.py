@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from regtune.core.records import Cell, Plain
+from regtune.core.records import Json, TrialKey
 
 CHUNK = 1_000  # rows that are Python's at a time
 KINDS: dict[str, Any] = {"epoch": int, "kept": int, "stage": object}  # the others are floats, NaN for None
@@ -19,7 +19,7 @@ class EpochTable:
     """Takes epochs in the order of the log; each belongs to a run, one trial that was asked for in a cell."""
 
     def __init__(self) -> None:
-        self._cells: list[Cell] = []
+        self._cells: list[TrialKey] = []
         self._taken = set[int]()  # the runs whose numbers are those of another log
         self._runs = array("q")  # of each row
         self._names: tuple[str, ...] = ()  # of the fields of the rows not packed yet
@@ -35,7 +35,7 @@ class EpochTable:
         """Return the arm of a run."""
         return self._cells[run].arm
 
-    def begin(self, cell: Cell) -> int:
+    def begin(self, cell: TrialKey) -> int:
         """Return the number of a new run."""
         self._cells.append(cell)
         return len(self._cells) - 1
@@ -44,7 +44,7 @@ class EpochTable:
         """Take note of whether the numbers of a run are those of another log."""
         (self._taken.add if taken else self._taken.discard)(run)
 
-    def add(self, run: int, epoch: Plain) -> None:
+    def add(self, run: int, epoch: Json) -> None:
         """Take the plain form of a `records.Epoch`."""
         names = tuple(epoch)
         if names != self._names or len(self._rows) == CHUNK:  # logs of several versions may have different fields
@@ -66,7 +66,7 @@ class EpochTable:
         places = place[np.asarray(self._runs)]
         order = np.argsort(places, kind="stable")[(places < 0).sum() :]
         owners = np.asarray(self._runs)[order]
-        cells = pd.DataFrame(self._cells, columns=list(Cell._fields)).take(owners)
+        cells = pd.DataFrame(self._cells, columns=list(TrialKey._fields)).take(owners)
         names = dict.fromkeys(name for columns in self._packed for name in columns)
         fields = pd.DataFrame({name: self._column(name)[order] for name in names})
         if self._taken:

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from regtune.core.bitset import unpacked
+from regtune.core.bitset import unpack_bits
 from regtune.core.copies import cells_with_copy, is_copy, with_copy
 from regtune.core.errors import Refused
 from regtune.core.header import SweepRecord
-from regtune.core.records import Cell, Phase, Plain
+from regtune.core.records import Json, PhaseName, TrialKey
 from regtune.core.selection import Choices, Scored, choose, joined, outdated, scored_of
 from regtune.pruners import pruning_of
-from regtune.results.replay import METRICS, Story, missing, planned
+from regtune.results.replay import METRICS, Replay, empty_row, empty_rows
 from regtune.results.searches import Searches
 from regtune.storage import lease
 from regtune.storage.log import Reading
@@ -46,13 +46,13 @@ class Results:
     """
 
     path: Path
-    header: Plain
+    header: Json
     sweep: SweepRecord
     trials: pd.DataFrame
     epochs: pd.DataFrame
     superseded: pd.DataFrame
-    plain_trials: dict[Cell, Plain]
-    chosen: dict[str, Plain]
+    plain_trials: dict[TrialKey, Json]
+    chosen: dict[str, Json]
     scored: Scored
     choices: Choices
     notes: list[str]
@@ -96,13 +96,13 @@ class Results:
         return self.sweep.repeat
 
     @property
-    def counted_data(self) -> Plain:
+    def counted_data(self) -> Json:
         """The data set and its settings, with the numbers of examples where the log says how many "all" are."""
-        data: Plain = self.sweep.template["data"]
-        counted: Plain = self.header.get("examples", {})
+        data: Json = self.sweep.template["data"]
+        counted: Json = self.header.get("examples", {})
         return data | counted
 
-    def of_phase(self, phase: Phase) -> pd.DataFrame:
+    def of_phase(self, phase: PhaseName) -> pd.DataFrame:
         """Return the rows of `trials` of a phase."""
         return self.trials[self.trials["phase"] == phase]
 
@@ -111,49 +111,54 @@ def load(path: str | Path) -> Results:
     """Read a results folder or its log; raises Refused where there is none."""
     log = Path(path)
     log = log / "log.jsonl" if log.is_dir() else log
-    story = Story()
+    replay = Replay()
     try:
-        with log.open("rb") as file, uncollected():
+        with log.open("rb") as file, gc_paused():
             reading = Reading(log, file)
             for row in reading:
-                story.take(row)
+                replay.take(row)
     except OSError as error:
         raise Refused(f"{log}: expected a results folder with a log.jsonl, given {error.strerror or error}") from error
     if reading.torn:
         warnings.warn(f"{log}: the last line was torn off by a crash and is left out", stacklevel=2)
-    headers = [row for row in story.rows if row["event"] == "header"]
+    headers = [row for row in replay.rows if row["event"] == "header"]
     if not headers:
         raise Refused(f"{log}: expected a header, given a log without one; run the sweep again")
     header = headers[-1]
     sweep = SweepRecord.of(header["sweep"])
-    every = planned(sweep) | story.of(sweep)
-    if lease.ends([*story.rows, story.newest]) <= time.time():
+    every = empty_rows(sweep) | replay.of(sweep)
+    if lease.ends([*replay.rows, replay.newest]) <= time.time():
         for entry in every.values():
             entry["status"] = "interrupted" if entry["status"] == "running" else entry["status"]
     cells = {cell: row for cell, row in every.items() if not is_copy(cell.arm)}
-    results = _results(log.parent, header, sweep, story, cells)
+    results = _results(log.parent, header, sweep, replay, cells)
     if sweep.copy is None:
         return results
     both = with_copy(sweep, sweep.copy)
-    cells = cells_with_copy(both, planned(both), every)
-    return replace(results, copied=_results(log.parent, header, both, story, cells, arms=results.scored))
+    cells = cells_with_copy(both, empty_rows(both), every)
+    return replace(results, copied=_results(log.parent, header, both, replay, cells, arms=results.scored))
 
 
 def _results(
-    path: Path, header: Plain, sweep: SweepRecord, story: Story, cells: dict[Cell, Plain], arms: Scored | None = None
+    path: Path,
+    header: Json,
+    sweep: SweepRecord,
+    replay: Replay,
+    cells: dict[TrialKey, Json],
+    arms: Scored | None = None,
 ) -> Results:
     """Return the results of a sweep; with the scores of all `arms`, those of the baseline's hidden copy."""
     scored = scored_of(cells, sweep, pruning_of(sweep).finishes)
     choices = choose(scored)
     chosen = {
-        arm: cells[Cell(arm, "search", number)]["params"]
+        arm: cells[TrialKey(arm, "search", number)]["params"]
         for arm, number in choices.numbers.items()
         if arm not in choices.off
     }
     for cell in outdated(cells, chosen, choices.off):
-        cells[cell] = missing(cell)
-        story.plain_trials.pop(cell, None)
-        story.runs.pop(cell, None)
+        cells[cell] = empty_row(cell)
+        replay.plain_trials.pop(cell, None)
+        replay.runs.pop(cell, None)
     searches = Searches.of(sweep, joined(arms, scored) if arms is not None else scored, choices)
     rows = list(cells.values())
     if sweep.confirm.racing and not (searches and searches.open_in(rows)):
@@ -166,25 +171,25 @@ def _results(
     for cell, entry in cells.items():
         if cell.phase == "confirm" and cell.arm in choices.off:
             entry["status"] = "unneeded"
-    runs, superseded = story.runs_of(copies=arms is not None)
+    runs, superseded = replay.runs_of(copies=arms is not None)
     return Results(
         path=path,
         header=header,
         sweep=sweep,
-        plain_trials=story.plain_trials,
-        epochs=story.epochs.frame(runs),
-        superseded=story.epochs.frame(superseded),
+        plain_trials=replay.plain_trials,
+        epochs=replay.epochs.frame(runs),
+        superseded=replay.epochs.frame(superseded),
         trials=_with_gap(pd.DataFrame(list(cells.values()))),
         chosen=chosen,
         scored=scored,
         searches=searches,
         choices=choices,
-        notes=notes_of(story.rows, cells),
-        limit=limit_of(story.rows),
+        notes=notes_of(replay.rows, cells),
+        limit=limit_of(replay.rows),
     )
 
 
-def begun(folder: Path) -> bool:
+def has_begun(folder: Path) -> bool:
     """Return whether the log of a folder has a header: a run that ended before its first trial may leave none."""
     log = folder / "log.jsonl"
     with log.open("rb") as file:
@@ -198,7 +203,7 @@ def right_answers(results: Results, arm: str) -> pd.DataFrame:
     """
     trials = results.trials[results.trials["phase"] == "confirm"]
     mine = trials[(trials["arm"] == arm) & (trials["test_right"] != "")]
-    return pd.DataFrame({row["number"]: unpacked(row["test_right"]) for row in mine.to_dict("records")})
+    return pd.DataFrame({row["number"]: unpack_bits(row["test_right"]) for row in mine.to_dict("records")})
 
 
 def _with_gap(trials: pd.DataFrame) -> pd.DataFrame:
@@ -207,7 +212,7 @@ def _with_gap(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 @contextlib.contextmanager
-def uncollected() -> Iterator[None]:
+def gc_paused() -> Iterator[None]:
     """Put off garbage collection: it would go through the rows of a log again and again, a fifth of the reading."""
     before = gc.isenabled()
     gc.disable()
@@ -218,13 +223,13 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def limit_of(rows: list[Plain]) -> str:
+def limit_of(rows: list[Json]) -> str:
     """Return which limit ended search in the newest run: that run has a header, and the limit behind it."""
     newest = next((row for row in reversed(rows) if row["event"] in ("limit", "header")), None)
     return newest["message"] if newest is not None and newest["event"] == "limit" else ""
 
 
-def notes_of(rows: list[Plain], cells: dict[Cell, Plain]) -> list[str]:
+def notes_of(rows: list[Json], cells: dict[TrialKey, Json]) -> list[str]:
     """Return what a reader of a table must know of how the sweep went, a sentence each."""
     notes = []
     limits = [row["message"] for row in rows if row["event"] == "limit"]

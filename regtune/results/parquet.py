@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from regtune.core.writing import whole
+from regtune.core.writing import write_atomically
 from regtune.results.loader import Results
 
 
@@ -27,6 +27,6 @@ def write_frames(results: Results, folder: Path) -> list[Path]:
 
 def _write(frame: pd.DataFrame, path: Path) -> Path:
     """Write a file that is whole at every moment: another tool may be reading it."""
-    with whole(path) as part:
+    with write_atomically(path) as part:
         frame.to_parquet(part, index=False)
     return path

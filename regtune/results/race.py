@@ -7,14 +7,14 @@ from collections.abc import Collection, Iterable, Mapping
 
 from regtune.core.header import SweepRecord
 from regtune.core.metric import Metric
-from regtune.core.records import FAULTS, Cell, Plain
+from regtune.core.records import BAD_ENDS, Json, TrialKey
 from regtune.statistics.racing import Beyond, Race
 
-ENDS = ("ok", *FAULTS)
+ENDS = ("ok", *BAD_ENDS)
 
 
 def ended_of(
-    rows: Iterable[Plain], arms: Iterable[str], confirmed: Collection[str], metric: Metric
+    rows: Iterable[Json], arms: Iterable[str], confirmed: Collection[str], metric: Metric
 ) -> dict[str, dict[int, float | None] | None]:
     """Return by arm and seed a metric on test of every confirm trial that has ended, None where it has none.
 
@@ -30,7 +30,9 @@ def ended_of(
     return ended
 
 
-def unneeded(cells: Mapping[Cell, Plain], sweep: SweepRecord, confirmed: Collection[str], beyond: Beyond) -> list[Cell]:
+def unneeded(
+    cells: Mapping[TrialKey, Json], sweep: SweepRecord, confirmed: Collection[str], beyond: Beyond
+) -> list[TrialKey]:
     """Return the cells of confirm that a race which is over did not ask for; none while it is not, or without one.
 
     `beyond` is that of `Race.seeds`.

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from regtune.core.copies import copy_name, is_copy
-from regtune.core.halving import parted
+from regtune.core.halving import split_number
 from regtune.core.header import SweepRecord
 from regtune.core.metric import ASKED, CLASSWISE
 from regtune.core.metric import METRICS as BY_NAME
-from regtune.core.records import Cell, Plain
-from regtune.core.taken import REUSED, origin_words
+from regtune.core.records import Json, TrialKey
+from regtune.core.reused import REUSED, origin_words
 from regtune.results.epoch_table import EpochTable
 
 METRICS = (
@@ -38,18 +38,18 @@ METRICS = (
 )
 
 
-class Story:
+class Replay:
     """The cells of the rows so far. `rows` are all but those of epochs, `newest` the last row."""
 
     def __init__(self) -> None:
-        self.rows: list[Plain] = []
-        self.cells: dict[Cell, Plain] = {}
-        self.plain_trials: dict[Cell, Plain] = {}
-        self.runs: dict[Cell, int] = {}
+        self.rows: list[Json] = []
+        self.cells: dict[TrialKey, Json] = {}
+        self.plain_trials: dict[TrialKey, Json] = {}
+        self.runs: dict[TrialKey, int] = {}
         self.epochs = EpochTable()
-        self.newest: Plain = {}
+        self.newest: Json = {}
 
-    def take(self, row: Plain) -> None:
+    def take(self, row: Json) -> None:
         """Take the next row."""
         self.newest = row
         if row["event"] == "epoch":
@@ -60,12 +60,12 @@ class Story:
             self._again(row)
         if "cell" not in row:
             return
-        cell = Cell(*row["cell"])
+        cell = TrialKey(*row["cell"])
         if row["event"] == "asked":
             # A cell of confirm is asked for again where its arm has another choice: the newest counts.
             self.plain_trials[cell], self.runs[cell] = row["trial"], self.epochs.begin(cell)
             asked = {"status": "running", "id": row["id"], "seed": row["trial"]["seed"], "params": row["params"]}
-            self.cells[cell] = missing(cell) | asked
+            self.cells[cell] = empty_row(cell) | asked
         elif row["event"] == "started":
             self.cells[cell]["reused_from"] = origin_words(row)
             self.epochs.take_over(self.runs[cell], taken=REUSED in row)
@@ -78,7 +78,7 @@ class Story:
             fields = {name: outcome[name] for name in ("status", "message", "kept")} | {"spared": row.get("spared")}
             self.cells[cell] |= fields | {"test_right": outcome.get("test_right", "")} | outcome["metrics"]
 
-    def of(self, sweep: SweepRecord) -> dict[Cell, Plain]:
+    def of(self, sweep: SweepRecord) -> dict[TrialKey, Json]:
         """Return the cells that a sweep has a place for; the epochs of others, which are forgotten, count as spent."""
         for cell in [cell for cell in self.cells if not asked_for(cell, sweep)]:
             del self.cells[cell]
@@ -91,15 +91,15 @@ class Story:
         others = sorted(set(range(self.epochs.runs)) - set(self.runs.values()))
         return counting, [run for run in others if is_copy(self.epochs.arm(run)) == copies]
 
-    def _again(self, row: Plain) -> None:
+    def _again(self, row: Json) -> None:
         """Begin trials anew that are trained again on request, see `retry`."""
-        for cell in (Cell(*cell) for cell in row["cells"]):
+        for cell in (TrialKey(*cell) for cell in row["cells"]):
             if cell in self.cells:
                 asked = {name: self.cells[cell][name] for name in ("id", "seed", "params")}
-                self.cells[cell] = missing(cell) | asked | {"status": "running"}
+                self.cells[cell] = empty_row(cell) | asked | {"status": "running"}
                 self.runs[cell] = self.epochs.begin(cell)
 
-    def _epoch(self, row: Plain) -> None:
+    def _epoch(self, row: Json) -> None:
         cell: Any = tuple(row["cell"])  # equal to the Cell, and made in a third of the time
         entry, epoch = self.cells[cell], row["epoch"]
         self.epochs.add(self.runs[cell], epoch)
@@ -111,14 +111,14 @@ class Story:
             entry.update({name: epoch.get(name) for name in ASKED})
 
 
-def planned(sweep: SweepRecord) -> dict[Cell, dict[str, Any]]:
+def empty_rows(sweep: SweepRecord) -> dict[TrialKey, dict[str, Any]]:
     """Return an empty row for every planned cell."""
-    planned = [Cell(arm, "search", number) for arm, row in sweep.arms.items() for number in range(row.trials)]
-    planned += [Cell(arm, "confirm", number) for arm in sweep.arms for number in range(sweep.confirm.seeds)]
-    return {cell: missing(cell) for cell in planned}
+    planned = [TrialKey(arm, "search", number) for arm, row in sweep.arms.items() for number in range(row.trials)]
+    planned += [TrialKey(arm, "confirm", number) for arm in sweep.arms for number in range(sweep.confirm.seeds)]
+    return {cell: empty_row(cell) for cell in planned}
 
 
-def asked_for(cell: Cell, sweep: SweepRecord) -> bool:
+def asked_for(cell: TrialKey, sweep: SweepRecord) -> bool:
     """Return whether a sweep has a place for a cell: what it had before stays in the log."""
     baseline = sweep.baseline
     arm = baseline if cell.arm == copy_name(baseline) else cell.arm
@@ -127,14 +127,14 @@ def asked_for(cell: Cell, sweep: SweepRecord) -> bool:
     trials, seeds = sweep.arms[arm].trials, sweep.confirm.seeds
     if cell.phase in ("search", "confirm"):
         return bool(cell.number < (trials if cell.phase == "search" else seeds))
-    number, seed = parted(cell.number)
+    number, seed = split_number(cell.number)
     return bool(number < trials and (cell.phase == "select" or seed < seeds))
 
 
-def missing(cell: Cell) -> dict[str, Any]:
+def empty_row(cell: TrialKey) -> dict[str, Any]:
     """Return the row of a cell that was never asked for."""
     return {
-        **dict(zip(Cell._fields, cell, strict=True)),
+        **dict(zip(TrialKey._fields, cell, strict=True)),
         "status": "missing",
         "id": None,
         "seed": None,

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from regtune.core.halving import parted, place
+from regtune.core.halving import join_number, split_number
 from regtune.core.header import SweepRecord
-from regtune.core.records import FAULTS, Plain
+from regtune.core.records import BAD_ENDS, Json
 from regtune.core.resampling import draws, pairs, rival_seeds, rivals
 from regtune.core.selection import Choices, Scored
 
-ENDED = ("ok", *FAULTS)
+ENDED = ("ok", *BAD_ENDS)
 # By arm and search trial, and then by the number of the confirm seed; only of trials that ended well.
 Scores = dict[tuple[str, int], dict[int, float]]
 
@@ -60,20 +60,20 @@ class Searches:
         """The search trials of each arm that are confirmed beside its choice, see `resampling.rivals`."""
         return rivals(self.draws, self.choices)
 
-    def open_in(self, rows: Iterable[Plain]) -> bool:
+    def open_in(self, rows: Iterable[Json]) -> bool:
         """Return whether rivals are still to be chosen or trained, by the rows of `loader.Results.trials`."""
         if self.choices.is_open:
             return True
         ended = {(row["arm"], row["number"]) for row in rows if row["phase"] == "rivals" and row["status"] in ENDED}
         return any(
-            (arm, place(number, seed)) not in ended
+            (arm, join_number(number, seed)) not in ended
             for arm, mine in self.rivals.items()
             for number in mine
             for seed in range(self.seeds)
         )
 
     def beyond(
-        self, rows: Sequence[Plain], metric: str, arms: Sequence[str], *, corrected: bool = True
+        self, rows: Sequence[Json], metric: str, arms: Sequence[str], *, corrected: bool = True
     ) -> dict[str, float]:
         """Return the `variances` by a column of these rows; NaN while rivals are still to be trained."""
         found: Scores = {}
@@ -81,7 +81,7 @@ class Searches:
             if row["phase"] not in ("confirm", "rivals") or row["status"] != "ok" or row[metric] is None:
                 continue
             mine = self.choices.numbers.get(row["arm"], -1), row["number"]
-            number, seed = parted(row["number"]) if row["phase"] == "rivals" else mine
+            number, seed = split_number(row["number"]) if row["phase"] == "rivals" else mine
             if not math.isnan(row[metric]):
                 found.setdefault((row["arm"], number), {})[seed] = float(row[metric])
         variances = self.variances(arms, found, corrected=corrected)

@@ -4,10 +4,10 @@ One file is one sampler. To add one, write a class that extends `Sampler` in a f
 a plugin module; sweep files then know it as `[search] sampler = "<class name in snake case>"`.
 """
 
-from regtune.core.registry import Shelf
+from regtune.core.registry import Registry
 from regtune.samplers._base import RULES, SAMPLING, Question, Sampler
 from regtune.samplers._optuna import as_worst, frozen, is_bad
 
-SAMPLERS: Shelf[Sampler] = Shelf(package=__name__, base=Sampler, noun="sampler")  # type: ignore[type-abstract]  # a shelf never instantiates its base
+SAMPLERS: Registry[Sampler] = Registry(package=__name__, base=Sampler, noun="sampler")  # type: ignore[type-abstract]  # a shelf never instantiates its base
 
 __all__ = ["RULES", "SAMPLERS", "SAMPLING", "Question", "Sampler", "as_worst", "frozen", "is_bad"]

@@ -7,21 +7,21 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from regtune.core.metric import METRICS
-from regtune.core.records import Cell, Outcome, Trial
-from regtune.search.scheduler import Asked, Listed
-from regtune.search.select import SelectBoard, on_its_split
+from regtune.core.records import Outcome, Trial, TrialKey
+from regtune.search.scheduler import PlannedScheduler, Suggestion
+from regtune.search.select import SelectScheduler, on_its_split
 from regtune.statistics.racing import Beyond, Ended, Race
 from regtune.sweep.sweep import Sweep
 
 
-class ConfirmBoard(Listed):
+class ConfirmScheduler(PlannedScheduler):
     """Hands out seed 0 of every arm, then seed 1 of every arm, and so on.
 
     In a race `planned` grows when all that is planned has ended and the race asks for more. `beyond` gives it the
     variances over searches where it is over those, see `Race.seeds`; all that they depend on has then ended.
     """
 
-    def __init__(self, sweep: Sweep, select: SelectBoard, beyond: Callable[[Ended], Beyond]) -> None:
+    def __init__(self, sweep: Sweep, select: SelectScheduler, beyond: Callable[[Ended], Beyond]) -> None:
         super().__init__()
         self.sweep, self._metric = sweep, METRICS[sweep.confirm.metric]
         self.chosen: Mapping[str, Mapping[str, Any]] = select.chosen()
@@ -29,35 +29,35 @@ class ConfirmBoard(Listed):
         self._ended: dict[str, dict[int, float | None] | None] = {
             arm.name: {} if arm.name in self.chosen else None for arm in sweep.arms
         }
-        self._over: set[Cell] = set()
+        self._over: set[TrialKey] = set()
         every = dict.fromkeys(self.chosen, sweep.confirm.seeds)
         self._seeds(self._race.seeds(self._ended, self._beyond(self._ended)) if self._race else every)
 
     def _seeds(self, seeds: Mapping[str, int]) -> None:
         """Plan so many seeds for each arm, seed by seed, beside what is planned already."""
         self.plan(
-            Cell(name, "confirm", number)
+            TrialKey(name, "confirm", number)
             for number in range(max(seeds.values(), default=0))
             for name in self.chosen
             if number < seeds[name]
         )
 
-    def at(self, cell: Cell) -> Asked:
+    def at(self, cell: TrialKey) -> Suggestion:
         """Return the trial of an arm's choice on a seed."""
         params = self.chosen[cell.arm]
-        return Asked(cell, confirm_trial(self.sweep, cell.arm, params, cell.number), params)
+        return Suggestion(cell, confirm_trial(self.sweep, cell.arm, params, cell.number), params)
 
-    def knows(self, cell: Cell) -> bool:
+    def knows(self, cell: TrialKey) -> bool:
         """Return whether a cell is planned, or a race could ask for it."""
         return cell.phase == "confirm" and cell.arm in self.chosen and cell.number < self.sweep.confirm.seeds
 
-    def asked_before(self, asked: Asked) -> None:
+    def asked_before(self, asked: Suggestion) -> None:
         """Take note of a trial that the log says was handed out."""
         super().asked_before(asked)
         if self._race:  # an earlier driver may know of a look that is open now: a lost trial in it is tried again
             self.plan([asked.cell])
 
-    def end(self, cell: Cell, outcome: Outcome) -> None:
+    def end(self, cell: TrialKey, outcome: Outcome) -> None:
         """Take note of a score; nothing but a race needs it."""
         mine = self._ended[cell.arm]
         if self._race is None or mine is None:

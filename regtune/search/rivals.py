@@ -5,52 +5,52 @@ How far they score from the choice says how far a verdict depends on the luck of
 
 from __future__ import annotations
 
-from regtune.core.halving import parted, place
+from regtune.core.halving import join_number, split_number
 from regtune.core.metric import METRICS
-from regtune.core.records import Cell, Outcome
+from regtune.core.records import Outcome, TrialKey
 from regtune.core.selection import Scored
 from regtune.results.searches import Scores, Searches
 from regtune.search.confirm import confirm_trial
-from regtune.search.scheduler import Asked, Listed
-from regtune.search.select import SelectBoard
+from regtune.search.scheduler import PlannedScheduler, Suggestion
+from regtune.search.select import SelectScheduler
 from regtune.statistics.racing import Beyond, Ended
 from regtune.sweep.sweep import Sweep
 
 
-class RivalsBoard(Listed):
+class RivalsScheduler(PlannedScheduler):
     """Hands out the first seeds of confirm for each rival of each arm, seed by seed.
 
     `scored` is what searches are drawn from again.
     """
 
-    def __init__(self, sweep: Sweep, select: SelectBoard, scored: Scored) -> None:
+    def __init__(self, sweep: Sweep, select: SelectScheduler, scored: Scored) -> None:
         super().__init__()
         self.sweep, self._params, self._metric = sweep, select.params, METRICS[sweep.confirm.metric]
         self._searches = Searches.of(sweep.recorded, scored, select.choices)
         self._scores: Scores = {}
         if self._searches is not None:
             self.plan(
-                Cell(arm, "rivals", place(number, seed))
+                TrialKey(arm, "rivals", join_number(number, seed))
                 for seed in range(self._searches.seeds)
                 for arm, numbers in self._searches.rivals.items()
                 for number in numbers
             )
 
-    def at(self, cell: Cell) -> Asked:
+    def at(self, cell: TrialKey) -> Suggestion:
         """Return the trial of a rival on a seed of confirm."""
-        number, seed = parted(cell.number)
+        number, seed = split_number(cell.number)
         params = self._params[cell.arm][number]
-        return Asked(cell, confirm_trial(self.sweep, cell.arm, params, seed), params)
+        return Suggestion(cell, confirm_trial(self.sweep, cell.arm, params, seed), params)
 
-    def knows(self, cell: Cell) -> bool:
+    def knows(self, cell: TrialKey) -> bool:
         """Return whether a cell is planned; rivals of an earlier choice no longer count."""
         return cell.phase == "rivals" and self.has(cell)
 
-    def end(self, cell: Cell, outcome: Outcome) -> None:
+    def end(self, cell: TrialKey, outcome: Outcome) -> None:
         """Take note of a score, by which a race over searches looks."""
         value = outcome.metrics.get(self._metric.test)
         if outcome.status == "ok" and value is not None:
-            number, seed = parted(cell.number)
+            number, seed = split_number(cell.number)
             self._scores.setdefault((cell.arm, number), {})[seed] = self._metric.turned(value)
 
     def beyond(self, ended: Ended) -> Beyond:

@@ -1,6 +1,6 @@
 """The board: which trial comes next, and which one goes on. Starts no ray.
 
-`SearchBoard` holds for each arm its trials and a pruner of its own, so an arm is searched and pruned against
+`SearchScheduler` holds for each arm its trials and a pruner of its own, so an arm is searched and pruned against
 itself only. What it says is a function of what it was told so far: a board rebuilt by telling it the same
 things again answers the same.
 """
@@ -14,25 +14,25 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from regtune.core.metric import ACCURACY, METRICS
-from regtune.core.records import Cell, Epoch, Outcome
-from regtune.core.selection import controlled
+from regtune.core.records import Epoch, Outcome, TrialKey
+from regtune.core.selection import in_control_share
 from regtune.samplers import SAMPLERS, Question, as_worst, frozen, is_bad
-from regtune.search.scheduler import Asked, Decision
+from regtune.search.scheduler import Decision, Suggestion
 from regtune.sweep.arms import Arm
 from regtune.sweep.sweep import Sweep
 
 
-class SearchBoard:
+class SearchScheduler:
     """Arms take turns: trial 0 of every arm, then trial 1 of every arm, and so on.
 
     `shared` is the board of another arm whose trials count for those of every arm: the baseline's for its copy.
     """
 
-    def __init__(self, sweep: Sweep, shared: ArmBoard | None = None) -> None:
-        self.arms = {arm.name: shared or ArmBoard(arm=arm, sweep=sweep) for arm in sweep.arms}
+    def __init__(self, sweep: Sweep, shared: ArmScheduler | None = None) -> None:
+        self.arms = {arm.name: shared or ArmScheduler(arm=arm, sweep=sweep) for arm in sweep.arms}
         most = max(sweep.budget(arm) for arm in sweep.arms)
-        self.planned: Sequence[Cell] = [
-            Cell(arm.name, "search", number)
+        self.planned: Sequence[TrialKey] = [
+            TrialKey(arm.name, "search", number)
             for number in range(most)
             for arm in sweep.arms
             if number < sweep.budget(arm)
@@ -41,7 +41,7 @@ class SearchBoard:
         self.why = sweep.pruner.why
         self._turn = 0  # every planned trial before it was handed out
 
-    def ask(self) -> Asked | None:
+    def ask(self) -> Suggestion | None:
         """Return the next trial in turn."""
         while self._turn < len(self.planned):
             cell = self.planned[self._turn]
@@ -50,33 +50,33 @@ class SearchBoard:
             self._turn += 1
         return None
 
-    def knows(self, cell: Cell) -> bool:
+    def knows(self, cell: TrialKey) -> bool:
         """Return whether a cell is planned."""
         return cell in self._known
 
-    def expects(self, asked: Asked) -> bool:
+    def expects(self, asked: Suggestion) -> bool:
         """Accept every trial: what was asked for is part of what later trials were chosen by."""
         return True
 
-    def asked_before(self, asked: Asked) -> None:
+    def asked_before(self, asked: Suggestion) -> None:
         """Take note of a trial that the log says was handed out."""
-        self.arms[asked.cell.arm].entries[asked.cell.number] = Entry(params=asked.params)
+        self.arms[asked.cell.arm].entries[asked.cell.number] = TrialState(params=asked.params)
 
-    def tell(self, cell: Cell, epoch: Epoch) -> Decision:
+    def tell(self, cell: TrialKey, epoch: Epoch) -> Decision:
         """Say whether a trial is good enough within its own arm to go on."""
         return self.arms[cell.arm].tell(cell.number, epoch)
 
-    def spared(self, cell: Cell) -> int | None:
+    def spared(self, cell: TrialKey) -> int | None:
         """Return after which epoch the arm's pruner would have stopped a trial that it had no say over."""
         return self.arms[cell.arm].entries[cell.number].spared
 
-    def end(self, cell: Cell, outcome: Outcome) -> None:
+    def end(self, cell: TrialKey, outcome: Outcome) -> None:
         """Take note of how a trial ended."""
         self.arms[cell.arm].entries[cell.number].outcome = outcome
 
 
 @dataclass(kw_only=True)
-class Entry:
+class TrialState:
     """What an arm's board knows of one of its trials; `scores` has one per epoch, of which more is
     better: the metric of search at the epoch which the recipe would keep. `spared` is the epoch after which it would
     have been stopped.
@@ -89,12 +89,12 @@ class Entry:
     spared: int | None = None
 
 
-class ArmBoard:
+class ArmScheduler:
     """The trials of one arm, its sampler and its pruner."""
 
     def __init__(self, *, arm: Arm, sweep: Sweep) -> None:
         self.arm, self.sweep = arm, sweep
-        self.entries: dict[int, Entry] = {}
+        self.entries: dict[int, TrialState] = {}
         self._sampler = SAMPLERS.find(sweep.search.sampler, "search.sampler", arm.template.plugins)
         self._metric = METRICS[sweep.search.metric]
         # Of accuracies alone the number of examples tells an error.
@@ -103,7 +103,7 @@ class ArmBoard:
         self._judge = sweep.pruner.judge(sweep.training.epochs, examples)
         self._ended: dict[int, FrozenTrial] = {}  # what an ended trial is to Optuna changes no more
 
-    def ask(self, cell: Cell) -> Asked:
+    def ask(self, cell: TrialKey) -> Suggestion:
         """Return a new trial of this arm."""
         stream = f"{self.sweep.search.stream or self.sweep.name}/{self.sweep.seed}"
         question = Question(
@@ -120,8 +120,8 @@ class ArmBoard:
         known = cell.number < len(self.arm.first)
         params = self.arm.first[cell.number] if known else self._sampler().sample(question)
         trial = self.arm.trial(params, seed=self.sweep.search_seed(cell.number), phase="search")
-        self.entries[cell.number] = Entry(params=params)
-        return Asked(cell, trial, params)
+        self.entries[cell.number] = TrialState(params=params)
+        return Suggestion(cell, trial, params)
 
     def tell(self, number: int, epoch: Epoch) -> Decision:
         """Record an epoch; the arm's pruner decides."""
@@ -132,7 +132,7 @@ class ArmBoard:
         # Of a trial that was spared the pruner hears no more: others are judged as if it had been stopped.
         if entry.spared is not None or not self._judge.ends(number, epoch, entry.scores[-1]):
             return "go"
-        if not controlled(self.arm.name, number, self.sweep.search.control, self.sweep.repeat):
+        if not in_control_share(self.arm.name, number, self.sweep.search.control, self.sweep.repeat):
             return "stop"
         entry.spared = epoch.number
         return "go"
@@ -145,7 +145,7 @@ class ArmBoard:
             return trials
         return as_worst(trials, {number for number, entry in entries if is_bad(entry.outcome)})
 
-    def _frozen(self, number: int, entry: Entry) -> FrozenTrial:
+    def _frozen(self, number: int, entry: TrialState) -> FrozenTrial:
         status = entry.outcome.status if entry.outcome else None
         if status in self._finishes:
             status = "ok"

@@ -6,16 +6,16 @@ import dataclasses
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from regtune.core.halving import Score, Selection, parted, place
+from regtune.core.halving import Score, Selection, join_number, split_number
 from regtune.core.metric import ACCURACY, METRICS, Metric
-from regtune.core.records import Cell, Outcome, Status, Trial
+from regtune.core.records import Outcome, Status, Trial, TrialKey
 from regtune.core.selection import Choices, Scored, choose, near_of, rank, score_of
-from regtune.search.scheduler import Asked, Listed
-from regtune.search.search import Entry, SearchBoard
+from regtune.search.scheduler import PlannedScheduler, Suggestion
+from regtune.search.search import SearchScheduler, TrialState
 from regtune.sweep.sweep import Sweep
 
 
-class SelectBoard(Listed):
+class SelectScheduler(PlannedScheduler):
     """Hands out what `choice.pick` asks for, seed by seed; `planned` grows from round to round.
 
     The trials are as those of search, on seeds (and, where confirm has them, splits) of their own that all arms
@@ -23,7 +23,7 @@ class SelectBoard(Listed):
     knobs of the search trials of each arm by number.
     """
 
-    def __init__(self, sweep: Sweep, search: SearchBoard) -> None:
+    def __init__(self, sweep: Sweep, search: SearchScheduler) -> None:
         super().__init__()
         self.sweep, self._metric = sweep, METRICS[sweep.search.metric]
         self.params = {
@@ -53,26 +53,26 @@ class SelectBoard(Listed):
         found = self.choices
         return {arm: self.params[arm][number] for arm, number in found.numbers.items() if arm not in found.off}
 
-    def at(self, cell: Cell) -> Asked:
+    def at(self, cell: TrialKey) -> Suggestion:
         """Return a search trial on one of the seeds of select."""
-        number, k = parted(cell.number)
+        number, k = split_number(cell.number)
         params = self.params[cell.arm][number]
         trial = self.sweep.arm(cell.arm).trial(params, seed=self.sweep.select_seed(k), phase="search")
-        return Asked(cell, on_its_split(self.sweep, trial), params)
+        return Suggestion(cell, on_its_split(self.sweep, trial), params)
 
-    def knows(self, cell: Cell) -> bool:
+    def knows(self, cell: TrialKey) -> bool:
         """Return whether a cell is of select, and of a search trial that there is."""
         if cell.phase != "select" or self.scored.selection is None or cell.arm not in self.params:
             return False
-        number, seed = parted(cell.number)
+        number, seed = split_number(cell.number)
         return number in self.params[cell.arm] and seed < self.scored.selection.seeds
 
-    def asked_before(self, asked: Asked) -> None:
+    def asked_before(self, asked: Suggestion) -> None:
         """Take note of a trial that the log says was handed out; search may have gone on since."""
         super().asked_before(asked)
         self.plan([asked.cell])
 
-    def end(self, cell: Cell, outcome: Outcome) -> None:
+    def end(self, cell: TrialKey, outcome: Outcome) -> None:
         """Take note of a score; a round that is over plans the next."""
         self._selected[cell.arm][cell.number] = score_of(outcome.status, outcome.metrics, self._metric)
         self.plan(in_turns(self.choices.needed))
@@ -85,16 +85,16 @@ def on_its_split(sweep: Sweep, trial: Trial) -> Trial:
     return dataclasses.replace(trial, data={**trial.data, "split_seed": trial.seed})
 
 
-def in_turns(needed: Mapping[str, list[tuple[int, int]]]) -> Iterable[Cell]:
+def in_turns(needed: Mapping[str, list[tuple[int, int]]]) -> Iterable[TrialKey]:
     """Yield the cells of select that are needed; arms take turns: what all of them need first comes first."""
     for k in range(max(map(len, needed.values()), default=0)):
         for arm, mine in needed.items():
             if k < len(mine):
-                yield Cell(arm, "select", place(*mine[k]))
+                yield TrialKey(arm, "select", join_number(*mine[k]))
 
 
 def best_first(
-    entries: Mapping[int, Entry], finishes: Collection[Status], metric: Metric = ACCURACY
+    entries: Mapping[int, TrialState], finishes: Collection[Status], metric: Metric = ACCURACY
 ) -> list[tuple[int, Score]]:
     """Return the search trials of an arm that ended well, in one of these ways, the best first.
 
@@ -108,7 +108,7 @@ def best_first(
     return [(number, Score(score, loss)) for number, score, loss in best]
 
 
-def _kept(entry: Entry, metric: Metric) -> tuple[float, float | None]:
+def _kept(entry: TrialState, metric: Metric) -> tuple[float, float | None]:
     """Return score and validation loss at the epoch that a trial kept."""
     if entry.outcome is not None and entry.outcome.status == "ok":
         return metric.score(entry.outcome.metrics.get(metric.val)), entry.outcome.metrics["val_loss"]

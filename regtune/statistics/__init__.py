@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from regtune.statistics.comparisons import FEWEST, Comparison, Verdict, compare
 from regtune.statistics.intervals import MeanInterval, bca_interval, mean_interval, share_interval
-from regtune.statistics.paired import Preference, against, every_pair, preference
+from regtune.statistics.paired import Preference, every_pair, paired_differences, preference
 
 __all__ = [
     "FEWEST",
@@ -12,11 +12,11 @@ __all__ = [
     "MeanInterval",
     "Preference",
     "Verdict",
-    "against",
     "bca_interval",
     "compare",
     "every_pair",
     "mean_interval",
+    "paired_differences",
     "preference",
     "share_interval",
 ]

@@ -13,7 +13,7 @@ from scipy import stats
 
 from regtune.core.metric import Direction
 from regtune.statistics.intervals import constant, half_width, mean_of, sd_of
-from regtune.statistics.paired import Preference, Scores, against, preference
+from regtune.statistics.paired import Preference, Scores, paired_differences, preference
 from regtune.statistics.power import further_seeds
 
 Verdict = Literal["better", "worse", "unresolved", "off is as good"]
@@ -172,7 +172,7 @@ def compare_with(
     where less is better, an arm is "better" if its interval lies below 0. `Comparison.better` is the share of seeds
     on which the arm was better. `beyond` is as in `comparisons.compare`, by arm.
     """
-    differences = against(scores, baseline)
+    differences = paired_differences(scores, baseline)
     if better == "higher":
         return compare(differences, level=level, beyond=beyond)
     gains = {arm: [-value for value in values] for arm, values in differences.items()}

@@ -15,7 +15,7 @@ Scores = Mapping[str, Mapping[int, float]]  # by arm, then by number of the seed
 Pair = tuple[str, str]
 
 
-def against(scores: Scores, baseline: str) -> dict[str, list[float]]:
+def paired_differences(scores: Scores, baseline: str) -> dict[str, list[float]]:
     """Return for each other arm its differences (arm - baseline), in the order of the seeds."""
     return {arm: differences(scores, (arm, baseline)) for arm in scores if arm != baseline}
 

@@ -33,7 +33,7 @@ import numpy as np
 from regtune.core.header import ConfirmRecord
 from regtune.statistics.comparisons import Comparison, comparison, holm
 from regtune.statistics.looks import NOTHING, Look, hopeless
-from regtune.statistics.paired import against
+from regtune.statistics.paired import paired_differences
 
 GROWTH = 1.4
 # By arm and number of the seed, None for a trial that ended without a score; None for an arm that is not confirmed.
@@ -119,7 +119,7 @@ class Race:
             if not all(number in (ended[arm] or {}) for arm in (baseline, *racing) for number in range(count)):
                 break
             scores = {arm: _first(ended[arm] or {}, count) for arm in (baseline, *racing)}
-            for arm, values in against(scores, baseline).items():
+            for arm, values in paired_differences(scores, baseline).items():
                 over = 0.0 if beyond is None else beyond.get(arm, math.nan)
                 newest[arm] = newest[arm].after(np.asarray(values, dtype=float), share, over)
             adjusted = holm({arm: look.p for arm, look in newest.items()})

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from regtune.core.errors import Refused
-from regtune.core.records import Cell
-from regtune.core.writing import room_for, whole
+from regtune.core.records import TrialKey
+from regtune.core.writing import room_for, write_atomically
 
 HALF = ".half"
 
@@ -32,20 +32,20 @@ class Checkpoints:
 
     folder: Path
 
-    def path(self, cell: Cell) -> Path:
+    def path(self, cell: TrialKey) -> Path:
         """Return where the bytes of a cell lie."""
         return self.folder / f"{cell.arm}-{cell.phase}-{cell.number}"
 
-    def save(self, cell: Cell, saved: Saved) -> None:
+    def save(self, cell: TrialKey, saved: Saved) -> None:
         """Write the bytes of a cell in place of older ones; they are on the disk when this returns. Raises NoRoom."""
         head = {"id": saved.id, "epoch": saved.epoch, "sha256": hashlib.sha256(saved.content).hexdigest()}
         target = self.path(cell)
         with room_for(target):
             self.folder.mkdir(parents=True, exist_ok=True)
-        with whole(target, suffix=HALF) as half:
+        with write_atomically(target, suffix=HALF) as half:
             half.write_bytes(json.dumps(head).encode() + b"\n" + saved.content)
 
-    def load(self, cell: Cell) -> Saved | None:
+    def load(self, cell: TrialKey) -> Saved | None:
         """Return the bytes of a cell, None where there are none. Raises Refused where they are damaged."""
         path = self.path(cell)
         try:
@@ -62,7 +62,7 @@ class Checkpoints:
             raise Refused(f"{path}: expected bytes with the checksum of their first line, given other ones")
         return saved
 
-    def drop(self, cell: Cell) -> None:
+    def drop(self, cell: TrialKey) -> None:
         """Remove the bytes of a cell, and what a killed driver left half written."""
         path = self.path(cell)
         path.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from regtune.core.errors import Refused, shown
 from regtune.core.header import SweepRecord
 from regtune.core.metric import METRICS
-from regtune.core.records import Plain
+from regtune.core.records import Json
 from regtune.core.sources import same_sources
 from regtune.storage.environment import describe, differences
 
@@ -56,7 +56,7 @@ class Changed(NamedTuple):
     less: list[str]
 
 
-def check_same(log: Path, rows: Sequence[Plain], sweep: Plain, mended: Collection[str] = ()) -> list[str]:
+def check_same(log: Path, rows: Sequence[Json], sweep: Json, mended: Collection[str] = ()) -> list[str]:
     """Return in a line each what a sweep (as `Sweep.plain()` has it) adds to that of a log with these rows, and what
     it leaves out.
 
@@ -79,7 +79,7 @@ def check_same(log: Path, rows: Sequence[Plain], sweep: Plain, mended: Collectio
     return [f"added: {text}" for text in found.more] + [f"left out: {text}" for text in found.less]
 
 
-def _check_recorded(rows: Sequence[Plain], sweep: Plain) -> None:
+def _check_recorded(rows: Sequence[Json], sweep: Json) -> None:
     """Raise Refused where verdicts are to be by a metric that was not recorded of every trial of confirm and rivals."""
     newest = {tuple(row["cell"]): row["outcome"] for row in rows if row["event"] == "ended"}
     tested = [out for (_, phase, _), out in newest.items() if phase in ("confirm", "rivals") and out["status"] == "ok"]
@@ -94,7 +94,7 @@ def _check_recorded(rows: Sequence[Plain], sweep: Plain) -> None:
         )
 
 
-def reworded(rows: Sequence[Plain], sweep: Plain) -> Plain | None:
+def reworded(rows: Sequence[Json], sweep: Json) -> Json | None:
     """Return the fields of a further header where nothing is left to run and tables are to say other than the newest.
 
     Tables are made from the log alone: from its arms with their trials, and of the settings that are free from those
@@ -104,7 +104,7 @@ def reworded(rows: Sequence[Plain], sweep: Plain) -> Plain | None:
     if newest is None:
         return None
 
-    def read(sweep: Plain) -> object:
+    def read(sweep: Json) -> object:
         trials = {name: arm["trials"] for name, arm in sweep["arms"].items()}
         return sweep.get("aa"), [*trials.items()], [sweep["confirm"].get(name) for name in READ]
 
@@ -113,7 +113,7 @@ def reworded(rows: Sequence[Plain], sweep: Plain) -> Plain | None:
     return {name: value for name, value in newest.items() if name not in ("event", "time")} | {"sweep": sweep}
 
 
-def changed(before: Plain, after: Plain, known: Plain | None = None, mended: Collection[str] = ()) -> Changed:
+def changed(before: Json, after: Json, known: Json | None = None, mended: Collection[str] = ()) -> Changed:
     """Return what the sweep `after` has more and less than the sweep `before` (both as `Sweep.plain()` has them).
 
     Trials, seeds and arms may be more or fewer; terms of the cluster are free. `known` are arms of before by name,
@@ -159,7 +159,7 @@ def changed(before: Plain, after: Plain, known: Plain | None = None, mended: Col
     return Changed(more, less)
 
 
-def _in_words(before: Plain, after: Plain) -> tuple[Plain, Plain]:
+def _in_words(before: Json, after: Json) -> tuple[Json, Json]:
     """Return two sweeps whose arms have their searched ranges in the words of a sweep file.
 
     Logs of before have what Optuna printed, in an order that is Optuna's; words that differ are values that do.
@@ -169,7 +169,7 @@ def _in_words(before: Plain, after: Plain) -> tuple[Plain, Plain]:
         return before, after
     from regtune.core.distributions import read, words  # Optuna costs time, and tables over repeats need it only here
 
-    def told(sweep: Plain) -> Plain:
+    def told(sweep: Json) -> Json:
         arms = {
             name: {**arm, "space": {path: words(read(row)) for path, row in arm["space"].items()}}
             for name, arm in sweep["arms"].items()

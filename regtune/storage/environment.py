@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from regtune.core.records import Plain
+from regtune.core.records import Json
 from regtune.core.sources import hash_of
 from regtune.core.version import PACKAGE, __version__
 
@@ -19,7 +19,7 @@ CLASS = ("torch", "processor", "architecture", "system", "gpus")
 CODE = ("regtune", "commit", "code")  # by which regtune is the same; old logs have no hash of its sources
 
 
-def describe() -> Plain:
+def describe() -> Json:
     """Return versions, commit, a hash of regtune's own sources, and machine as a plain row."""
     return {
         "regtune": __version__,
@@ -49,12 +49,12 @@ def release() -> str:
     return f"regtune {__version__} ({', '.join([f'Python {platform.python_version()}', *found])})"
 
 
-def where(gpu: str | None = None) -> dict[str, str]:
+def location(gpu: str | None = None) -> dict[str, str]:
     """Return what an attempt at a trial says of the place it runs in; `gpu` is the name of the one that it runs on."""
     return {"host": platform.node(), "processor": gpu or _processor(), "torch": _version("torch") or "", "node": ""}
 
 
-def stood(header: Plain, place: Mapping[str, str], device: str) -> Plain:
+def stood(header: Json, place: Mapping[str, str], device: str) -> Json:
     """Return a header as it would be of the place where an attempt at a trial for a device was made."""
     processor = place.get("processor")
     if device != "cpu" and processor == header["machine"]["processor"] and (gpus := header["machine"].get("gpus")):
@@ -71,13 +71,13 @@ def same_class(one: Mapping[str, str | None], other: Mapping[str, str | None]) -
     return all(one.get(name) == other.get(name) for name in CLASS)
 
 
-def machine_of(header: Plain) -> dict[str, str | None]:
+def machine_of(header: Json) -> dict[str, str | None]:
     """Return the machine of a header, what `CLASS` names."""
     known = {**header["machine"], "torch": header["packages"]["torch"]}
     return {name: known.get(name) for name in CLASS}
 
 
-def differences(then: Plain, now: Plain) -> list[str]:
+def differences(then: Json, now: Json) -> list[str]:
     """Return what decides the bits of a trial and is not the same under two headers, in words."""
     one, other = ({**machine_of(each), **{name: each[name] for name in CODE if name in then}} for each in (then, now))
     return [f"{name} was {one[name]}, is {other[name]}" for name in one if one[name] != other[name]]

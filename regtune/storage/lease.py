@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from regtune.core.errors import Refused
-from regtune.core.records import Plain
+from regtune.core.records import Json
 from regtune.storage.log import Log
 
 SECONDS = 90.0
@@ -48,7 +48,7 @@ def held(log: Log, *, seconds: float = SECONDS, waiting: Callable[[str], None] =
     log.append("lease", {**mine, "seconds": 0.0})
 
 
-def ends(rows: Sequence[Plain]) -> float:
+def ends(rows: Sequence[Json]) -> float:
     """Return when the newest lease of these rows ends, in seconds since 1970; 0 without one."""
     leases = [row for row in rows if row["event"] == "lease"]
     return rows[-1]["time"] + leases[-1]["seconds"] if leases and leases[-1]["seconds"] else 0.0
@@ -75,7 +75,7 @@ def _wait(log: Log, waiting: Callable[[str], None]) -> None:
         raise Refused(f"{log.path}: the driver on {holder} is running this sweep; wait for it or stop it")
 
 
-def _renew(log: Log, lease: Plain, over: threading.Event) -> None:
+def _renew(log: Log, lease: Json, over: threading.Event) -> None:
     """Write the lease again whenever the log was silent for a third of its time."""
     while not over.wait(lease["seconds"] / 6):
         if time.time() - log.newest >= lease["seconds"] / 3:

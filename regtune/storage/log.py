@@ -22,14 +22,14 @@ from typing import Protocol
 import orjson
 
 from regtune.core.errors import Refused, shown
-from regtune.core.records import Plain
+from regtune.core.records import Json
 from regtune.core.writing import NoRoom, room_for
 
 SEAL = b',"crc":"'
 _EPOCH = b'{"event":"epoch",'
 
 
-def read_log(path: Path) -> tuple[list[Plain], int]:
+def read_log(path: Path) -> tuple[list[Json], int]:
     """Return the rows of a log and the number of bytes of a torn last line (0 for none).
 
     Raises Refused for a damaged line that is not the last one: that is not how a crash looks.
@@ -39,7 +39,7 @@ def read_log(path: Path) -> tuple[list[Plain], int]:
         return list(reading), reading.torn
 
 
-def sealed(row: Plain, seal: int) -> tuple[bytes, int]:
+def sealed(row: Json, seal: int) -> tuple[bytes, int]:
     """Return the line of a row, closed by a checksum over itself and all rows before it, and that checksum.
 
     `seal` is the checksum of the row before, 0 for the first.
@@ -60,7 +60,7 @@ class Reading:
         self._path, self._lines = path, lines
         self.size, self.torn, self.seal = 0, 0, 0
 
-    def __iter__(self) -> Iterator[Plain]:
+    def __iter__(self) -> Iterator[Json]:
         for number, line in enumerate(self._lines, start=1):
             self.size += len(line)
             if not line.endswith(b"\n"):
@@ -78,7 +78,7 @@ class Reading:
             yield row
 
 
-def _row(body: bytes) -> Plain | None:
+def _row(body: bytes) -> Json | None:
     """Return the row of a line without its seal, None for what is not exactly one row.
 
     The checksum goes through all rows as if they were one: it does not see where one ends and the next begins.
@@ -87,7 +87,7 @@ def _row(body: bytes) -> Plain | None:
     # integers and refuse half a surrogate pair, which elsewhere may come from a user.
     read = orjson.loads if body.startswith(_EPOCH) else json.loads
     try:
-        row: Plain = read(body + b"}")
+        row: Json = read(body + b"}")
     except ValueError:
         return None
     return row
@@ -101,10 +101,10 @@ class Writer(Protocol):
         """Where the log lies."""
 
     @property
-    def rows(self) -> list[Plain]:
+    def rows(self) -> list[Json]:
         """The rows that it held in the beginning."""
 
-    def append(self, event: str, fields: Plain) -> None:
+    def append(self, event: str, fields: Json) -> None:
         """Write one row."""
 
 
@@ -145,7 +145,7 @@ class Log:
         self.torn, self._seal, self._size = reading.torn, reading.seal, reading.size
         self.newest = max((row["time"] for row in self.rows if "time" in row), default=0.0)
 
-    def append(self, event: str, fields: Plain) -> None:
+    def append(self, event: str, fields: Json) -> None:
         """Write one row; it is on its way to the disk when this returns.
 
         A torn last line is cut off first. Raises Refused where another writer has taken over, NoRoom

@@ -12,11 +12,11 @@ from optuna.distributions import BaseDistribution
 from regtune.core import distributions
 from regtune.core.errors import Refused
 from regtune.core.knobs import OFF, knobs
-from regtune.core.records import FIRST, SWITCH, Plain, Trial
+from regtune.core.records import FIRST, SWITCH, Json, Trial
 from regtune.core.search_space import OPTIMIZER, Condition, KnobPath, of_owner
 from regtune.regularizers import REGULARIZERS
 from regtune.sweep.groups import is_group, read_group
-from regtune.sweep.methods import Entry, read_method
+from regtune.sweep.methods import ArmEntry, read_method_entry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class Arm:
     shared: frozenset[str] = frozenset()
     own: tuple[str, ...] = ()
     neutral: bool = False
-    first: tuple[Plain, ...] = ()
+    first: tuple[Json, ...] = ()
 
     @cached_property
     def when(self) -> Mapping[str, Condition]:
@@ -56,7 +56,7 @@ class Arm:
         for path, condition in self.idle(params).items():
             raise Refused(f"{path}: {KnobPath.of(path).owner} is off; add {condition}")
 
-        def filled(row: Plain, prefix: str) -> Plain:
+        def filled(row: Json, prefix: str) -> Json:
             return row | {name: value for name, value in of_owner(params, prefix).items() if name != SWITCH}
 
         rows = [(row, self.conditions.get(row["name"])) for row in self.template.recipe]
@@ -64,12 +64,12 @@ class Arm:
         optimizer = filled(self.template.optimizer, OPTIMIZER)
         return replace(self.template, recipe=recipe, optimizer=optimizer, seed=seed, phase=phase)
 
-    def plain(self, *, trials: int, can_be_off: bool) -> Plain:
+    def plain(self, *, trials: int, can_be_off: bool) -> Json:
         """Return what the log's header records of the arm in a sweep that gives it so many search trials.
 
         What only some arms have is only there where they have it: logs of plain arms stay those of the same sweep.
         """
-        row: Plain = {"template": self.template.plain()}
+        row: Json = {"template": self.template.plain()}
         row |= {"space": {path: distributions.plain(space) for path, space in self.space.items()}, "trials": trials}
         row |= {OFF: True} if can_be_off else {}
         row |= {"conditions": {name: str(c) for name, c in self.conditions.items()}} if self.conditions else {}
@@ -84,8 +84,8 @@ class Arm:
 
 def read_arm(
     name: str,
-    base: Iterable[Entry],
-    own: Iterable[Entry],
+    base: Iterable[ArmEntry],
+    own: Iterable[ArmEntry],
     *,
     template: Trial,
     optimizer_space: Mapping[str, BaseDistribution],
@@ -95,11 +95,11 @@ def read_arm(
 
     `off` says whether its own methods may be left off, see `Arm`.
     """
-    rows: tuple[Plain, ...] = ()
+    rows: tuple[Json, ...] = ()
     mine, shared = list[str](), set(optimizer_space)
     space, conditions, names = dict(optimizer_space), dict[str, Condition](), {OPTIMIZER: OPTIMIZER}
     for entry, is_own in [*((entry, False) for entry in base), *((entry, True) for entry in own)]:
-        part = (read_group if is_group(entry) else read_method)(entry, template)
+        part = (read_group if is_group(entry) else read_method_entry)(entry, template)
         for taken, where in part.names.items():
             if taken in names:
                 raise Refused(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from regtune.core.records import Plain
+from regtune.core.records import Json
 from regtune.sweep.sweep import Sweep
 
 
-def as_begun(sweep: Sweep, rows: Sequence[Plain]) -> Sweep:
+def as_begun(sweep: Sweep, rows: Sequence[Json]) -> Sweep:
     """Return the sweep for which a log with these rows goes on.
 
     A race that was begun over configurations stays one unless its file names the scope: what it has decided was by

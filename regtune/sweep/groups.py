@@ -9,18 +9,18 @@ from __future__ import annotations
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from regtune.core.errors import Refused, nearest, shown
-from regtune.core.records import NONE, ONE_OF, SWITCH, Plain, Trial
+from regtune.core.records import NONE, ONE_OF, SWITCH, Json, Trial
 from regtune.core.search_space import Condition, KnobPath
 from regtune.regularizers import REGULARIZERS
-from regtune.sweep.methods import Entry, Part, read_row
+from regtune.sweep.methods import ArmEntry, ArmPart, read_row
 
 
-def is_group(entry: Entry) -> bool:
+def is_group(entry: ArmEntry) -> bool:
     """Return whether a table means a group."""
     return isinstance(entry.table, dict) and ONE_OF in entry.table
 
 
-def read_group(entry: Entry, template: Trial) -> Part:
+def read_group(entry: ArmEntry, template: Trial) -> ArmPart:
     """Read a group of an arm whose trials are made from a template; raises Refused.
 
     It is the choice and, under it, its methods.
@@ -30,12 +30,12 @@ def read_group(entry: Entry, template: Trial) -> Part:
     members = _members(entry, fewest=1 if has_none else 2)
     path = str(KnobPath(entry.name, ONE_OF))
     space: dict[str, BaseDistribution] = {path: CategoricalDistribution([NONE, *members] if has_none else [*members])}
-    rows: list[Plain] = []
+    rows: list[Json] = []
     for member in members.values():
         row, searched = read_row(member, template)
         rows.append(row)
         space |= searched
-    return Part(
+    return ArmPart(
         rows=tuple(rows),
         space=space,
         conditions={name: Condition(path=path, value=name) for name in members},
@@ -43,14 +43,14 @@ def read_group(entry: Entry, template: Trial) -> Part:
     )
 
 
-def _check_name(entry: Entry, plugins: tuple[str, ...]) -> None:
+def _check_name(entry: ArmEntry, plugins: tuple[str, ...]) -> None:
     if entry.name in REGULARIZERS.all(plugins):
         raise Refused(f"{entry.where}: expected a group with a name of its own, given a method's; rename the group")
     if not entry.name.replace("_", "").replace("-", "").isalnum():  # it becomes the first word of a path
         raise Refused(f"{entry.place}: expected a group called by letters, digits, _ and -, given {shown(entry.name)}")
 
 
-def _has_none(entry: Entry) -> bool:
+def _has_none(entry: ArmEntry) -> bool:
     """Check what stands beside `one_of` and return whether none of the methods may be in."""
     if SWITCH in entry.table:
         raise Refused(
@@ -66,7 +66,7 @@ def _has_none(entry: Entry) -> bool:
     return none
 
 
-def _members(entry: Entry, fewest: int) -> dict[str, Entry]:
+def _members(entry: ArmEntry, fewest: int) -> dict[str, ArmEntry]:
     """Check the shape of the group's methods and return them as entries by name."""
     place, tables = f"{entry.where}.{ONE_OF}", entry.table[ONE_OF]
     if not isinstance(tables, dict):
@@ -84,4 +84,4 @@ def _members(entry: Entry, fewest: int) -> dict[str, Entry]:
                 f"{place}.{name}.{SWITCH}: expected no switch within a group, given {shown(table[SWITCH])}; "
                 f"remove it, the group chooses already"
             )
-    return {name: Entry(place=place, name=name, table=table) for name, table in tables.items()}
+    return {name: ArmEntry(place=place, name=name, table=table) for name, table in tables.items()}

@@ -14,14 +14,14 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from regtune.core.errors import Refused, shown
 from regtune.core.knobs import knobs
-from regtune.core.records import SWITCH, Plain, Trial
+from regtune.core.records import SWITCH, Json, Trial
 from regtune.core.search_space import Condition, KnobPath
 from regtune.regularizers import REGULARIZERS, check_hooks
 from regtune.sweep.ranges import read_searched
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class ArmEntry:
     """A table of the file: `place` is the path of the table that it is in (`arms.cocktail`), `name` its key."""
 
     place: str
@@ -35,18 +35,18 @@ class Entry:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class ArmPart:
     """What an entry adds to an arm: rows of methods with their fixed knobs, searched knobs by path, the
     conditions of methods by name, and the path in the file of every name that it takes.
     """
 
-    rows: tuple[Plain, ...]
+    rows: tuple[Json, ...]
     space: Mapping[str, BaseDistribution]
     conditions: Mapping[str, Condition]
     names: Mapping[str, str]
 
 
-def read_method(entry: Entry, template: Trial) -> Part:
+def read_method_entry(entry: ArmEntry, template: Trial) -> ArmPart:
     """Read a method of an arm whose trials are made from a template, with a switch or without; raises Refused."""
     row, space = read_row(entry, template, beside=(SWITCH,))
     switch, conditions = entry.table.get(SWITCH, False), {}
@@ -56,10 +56,12 @@ def read_method(entry: Entry, template: Trial) -> Part:
         path = str(KnobPath(entry.name, SWITCH))
         space = {path: CategoricalDistribution([False, True]), **space}
         conditions = {entry.name: Condition(path=path, value=True)}
-    return Part(rows=(row,), space=space, conditions=conditions, names={entry.name: entry.where})
+    return ArmPart(rows=(row,), space=space, conditions=conditions, names={entry.name: entry.where})
 
 
-def read_row(entry: Entry, template: Trial, beside: tuple[str, ...] = ()) -> tuple[Plain, dict[str, BaseDistribution]]:
+def read_row(
+    entry: ArmEntry, template: Trial, beside: tuple[str, ...] = ()
+) -> tuple[Json, dict[str, BaseDistribution]]:
     """Return the plain row of a method with its fixed knobs, and its searched ones by path; raises Refused."""
     if entry.name not in REGULARIZERS.all(template.plugins) and _is_like_a_group(entry.table):
         raise Refused(

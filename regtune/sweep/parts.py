@@ -8,15 +8,15 @@ from regtune.core.errors import Refused, nearest, shown
 from regtune.core.knobs import OFF, knobs, plain_settings, read_settings
 from regtune.core.metric import CLASSWISE
 from regtune.core.own_code import own_errors
-from regtune.core.records import FIRST, Plain, Trial
-from regtune.core.registry import Shelf
+from regtune.core.records import FIRST, Json, Trial
+from regtune.core.registry import Registry
 from regtune.core.search_space import OPTIMIZER, KnobPath
 from regtune.data import DATASETS
 from regtune.networks import NETWORKS
 from regtune.optimizers import OPTIMIZERS
 from regtune.samplers import SAMPLERS
 from regtune.sweep.arms import Arm, read_arm
-from regtune.sweep.methods import Entry
+from regtune.sweep.methods import ArmEntry
 from regtune.sweep.points import with_first
 from regtune.sweep.ranges import read_searched
 from regtune.sweep.schema import SweepFile
@@ -51,7 +51,7 @@ def splits_of(arm: Arm) -> Literal["one", "fresh"]:
     """Return on which splits select and confirm train where a sweep file says nothing.
 
     On fresh ones where the data set says that its test split is the same for every split, which its settings tell
-    without loading it; what it says is checked when the data are there, see `preflight.examine`.
+    without loading it; what it says is checked when the data are there, see `preflight.preflight`.
     """
     return "fresh" if DATASETS.build(arm.template.data, "data", arm.template.plugins).fixed_test else "one"
 
@@ -69,14 +69,14 @@ def _arms(file: SweepFile, template: Trial, optimizer_space: dict[str, Any]) -> 
         off = methods.get(OFF, True)
         if not isinstance(off, bool):
             raise Refused(f"{where}.{OFF}: expected true or false (its methods are never left off), given {shown(off)}")
-        base = [Entry(place="base", name=key, table=table) for key, table in file.base.items()]
+        base = [ArmEntry(place="base", name=key, table=table) for key, table in file.base.items()]
         beside = (OFF, FIRST)
-        own = [Entry(place=where, name=key, table=table) for key, table in methods.items() if key not in beside]
+        own = [ArmEntry(place=where, name=key, table=table) for key, table in methods.items() if key not in beside]
         arms.append(read_arm(name, base, own, template=template, optimizer_space=optimizer_space, off=off))
     return with_first(arms, file.search.first, {n: t[FIRST] for n, t in file.arms.items() if FIRST in t})
 
 
-def _named(shelf: Shelf[Any], table: dict[str, Any], where: str, plugins: tuple[str, ...]) -> Plain:
+def _named(shelf: Registry[Any], table: dict[str, Any], where: str, plugins: tuple[str, ...]) -> Json:
     if "name" not in table:
         raise Refused(f"{where}.name: expected the name of a {shelf.noun}{nearest('', shelf.all(plugins))}")
     cls = shelf.find(table["name"], f"{where}.name", plugins)
@@ -86,7 +86,7 @@ def _named(shelf: Shelf[Any], table: dict[str, Any], where: str, plugins: tuple[
         return {"name": table["name"], **plain_settings(cls(**given))}
 
 
-def _optimizer(table: dict[str, Any], epochs: int, plugins: tuple[str, ...]) -> tuple[Plain, dict[str, Any]]:
+def _optimizer(table: dict[str, Any], epochs: int, plugins: tuple[str, ...]) -> tuple[Json, dict[str, Any]]:
     name = table.get("name", "sgd")
     cls = OPTIMIZERS.find(name, "optimizer.name", plugins)
     settings = {key: value for key, value in table.items() if key != "name"}

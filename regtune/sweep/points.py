@@ -18,7 +18,7 @@ from optuna.distributions import CategoricalDistribution
 from regtune.core.distributions import holds, words
 from regtune.core.errors import Refused, nearest, shown
 from regtune.core.knobs import Knob, knobs
-from regtune.core.records import FIRST, Plain
+from regtune.core.records import FIRST, Json
 from regtune.core.search_space import OPTIMIZER, KnobPath
 from regtune.optimizers import OPTIMIZERS
 from regtune.regularizers import REGULARIZERS
@@ -46,7 +46,7 @@ def with_first(arms: Sequence[Arm], everywhere: object, own: Mapping[str, object
     return tuple(found)
 
 
-def read_point(arm: Arm, given: Mapping[str, Any], where: str) -> Plain:
+def read_point(arm: Arm, given: Mapping[str, Any], where: str) -> Json:
     """Return the values, plain and by path, of the searched knobs that are in play at a point; raises Refused.
 
     What is not `given` has its default: switches are off, and a group has its first choice, "none" if it has that.

@@ -8,23 +8,23 @@ from regtune.core.errors import Refused, nearest, shown
 from regtune.core.knobs import knobs, read_settings
 from regtune.core.own_code import own_errors
 from regtune.pruners import PRUNERS, Pruner
-from regtune.sweep.schema import Search
+from regtune.sweep.schema import SearchConfig
 
 
-def read_pruner(search: Search, plugins: Sequence[str]) -> Pruner:
+def read_pruner(search: SearchConfig, plugins: Sequence[str]) -> Pruner:
     """Return the pruner; raises Refused for an unknown one, or settings that are not its own."""
     cls = PRUNERS.find(search.pruner, "search.pruner", plugins)
     known, own = knobs(cls), search.model_extra or {}
     for name in own:
         if name not in known:
-            settings = dict.fromkeys([*Search.model_fields, *known])
+            settings = dict.fromkeys([*SearchConfig.model_fields, *known])
             raise Refused(f"search.{name}: unknown setting{nearest(name, settings)}")
     shared = {name: getattr(search, name) for name in sorted(search.model_fields_set) if name in known}
     with own_errors(f"search.pruner {search.pruner}"):
         return cls(**read_settings(cls, shared | own, "search"))
 
 
-def check_search(search: Search, epochs: int, plugins: Sequence[str]) -> None:
+def check_search(search: SearchConfig, epochs: int, plugins: Sequence[str]) -> None:
     """Raise Refused for settings of search that do not go together, or with so many epochs."""
     pruner = read_pruner(search, plugins)
     if (search.trials is None) == (search.trials_per_knob is None):

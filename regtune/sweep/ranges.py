@@ -13,7 +13,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from regtune.core.distributions import choices_of
 from regtune.core.errors import Refused, nearest, shown
 from regtune.core.knobs import Knob
-from regtune.core.records import Plain
+from regtune.core.records import Json
 
 ENDS = ("low", "high", "log", "step")
 MOST_STEPS = 1e6
@@ -21,7 +21,7 @@ MOST_STEPS = 1e6
 
 def read_searched(
     known: Mapping[str, Knob], settings: object, where: str, *, epochs: int, beside: Sequence[str] = ()
-) -> tuple[Plain, dict[str, BaseDistribution]]:
+) -> tuple[Json, dict[str, BaseDistribution]]:
     """Split settings into plain fixed values and searched distributions, defaults filled in.
 
     `epochs` is the budget, of which some default ranges are shares. `beside` names settings that are no knobs and are
@@ -32,7 +32,7 @@ def read_searched(
     for name in settings:
         if name not in known and name not in beside:
             raise Refused(f"{where}: unknown knob {shown(name)}{nearest(name, [*known, *beside])}")
-    row: Plain = {}
+    row: Json = {}
     space: dict[str, BaseDistribution] = {}
     given = {n: read_space(k, settings[n], f"{where}.{n}") for n, k in known.items() if n in settings}
     others = {name: k.default for name, k in known.items()} | given

@@ -24,7 +24,7 @@ class _Table(BaseModel):
         return {name for name in names if getattr(self, name) == type(self).model_fields[name].default}
 
 
-class Training(_Table):
+class TrainingConfig(_Table):
     """`[training]`: what all trials have in common; see also `records.Trial`."""
 
     epochs: int = Field(ge=1, le=1_000_000, description="epochs of a full training")
@@ -40,7 +40,7 @@ class Training(_Table):
     )
 
 
-class Search(_Table):
+class SearchConfig(_Table):
     """`[search]`: trials per arm or per searched knob, where their knobs come from, and which are pruned."""
 
     model_config = ConfigDict(extra="allow")  # what a pruner of a plugin may have, see `pruner.read_pruner`
@@ -95,7 +95,7 @@ class Search(_Table):
     )
 
 
-class Select(_Table):
+class SelectConfig(_Table):
     """`[select]`: the best few of each arm are trained again before one of them is chosen, see `core.selection`."""
 
     candidates: int = Field(
@@ -116,7 +116,7 @@ class Select(_Table):
     )
 
 
-class Confirm(_Table):
+class ConfirmConfig(_Table):
     """`[confirm]`: fresh seeds on which the chosen configuration of each arm is trained again."""
 
     seeds: int = Field(default=20, ge=0, le=10_000, description="fresh seeds of each arm; with `racing` the most")
@@ -155,7 +155,7 @@ class Confirm(_Table):
     )
 
 
-class Cluster(_Table):
+class ClusterConfig(_Table):
     """`[cluster]`: what one trial takes, and what is done for it where machines fail."""
 
     cpus_per_trial: int = Field(default=1, ge=1, le=1024, description="CPUs, and threads, of a trial")
@@ -193,10 +193,10 @@ class SweepFile(_Table):
     data: dict[str, Any] = Field(description="`name` of a data set, and its settings")
     network: dict[str, Any] = Field(description="`name` of a network, and its settings")
     optimizer: dict[str, Any] = Field(description="`name` of an optimizer (`sgd` if not given), and its knobs")
-    training: Training
+    training: TrainingConfig
     base: dict[str, Any] = Field(default={}, description="methods that every arm has")
     arms: dict[str, Any] = Field(description="the arms by name; the first is what the others are compared with")
-    search: Search = Search()
-    select: Select = Select()
-    confirm: Confirm = Confirm()
-    cluster: Cluster = Cluster()
+    search: SearchConfig = SearchConfig()
+    select: SelectConfig = SelectConfig()
+    confirm: ConfirmConfig = ConfirmConfig()
+    cluster: ClusterConfig = ClusterConfig()

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 from regtune.core.errors import Refused
 from regtune.pruners import PRUNERS, Pruner
-from regtune.sweep.schema import MAX_TRIALS, Confirm, Search, Select, SweepFile
+from regtune.sweep.schema import MAX_TRIALS, ConfirmConfig, SearchConfig, SelectConfig, SweepFile
 from regtune.sweep.seeds import SHIFT
 
 FEWEST = 3  # seeds for an interval, see `statistics.comparisons`
 
 
-def lacking(search: Search, select: Select, confirm: Confirm, *, adaptive: bool, pruner: Pruner) -> str:
+def lacking(
+    search: SearchConfig, select: SelectConfig, confirm: ConfirmConfig, *, adaptive: bool, pruner: Pruner
+) -> str:
     """Return what verdicts over searches lack, as what to change; empty where nothing is lacking.
 
     `adaptive` says whether the sampler learns from scores: its trials are no independent draws.
@@ -30,7 +32,7 @@ def lacking(search: Search, select: Select, confirm: Confirm, *, adaptive: bool,
     return _told(found)
 
 
-def lacking_copy(select: Select, confirm: Confirm, *, trials: int) -> str:
+def lacking_copy(select: SelectConfig, confirm: ConfirmConfig, *, trials: int) -> str:
     """Return what a hidden copy of the baseline lacks, as what to change; empty where nothing is lacking.
 
     `trials` is the most that an arm may search: the copy's seeds lie between those of the arms.

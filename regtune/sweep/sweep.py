@@ -13,7 +13,7 @@ from regtune.core.halving import Selection
 from regtune.core.header import SweepRecord
 from regtune.core.metric import METRICS
 from regtune.core.plugins import find_beside
-from regtune.core.records import FIRST, PHASES, Phase, Plain
+from regtune.core.records import FIRST, PHASES, Json, PhaseName
 from regtune.core.resampling import MOST, rival_seeds
 from regtune.core.sources import plugin_fingerprint
 from regtune.pruners import PRUNERS, RECORDED, Pruner, Pruning
@@ -23,7 +23,15 @@ from regtune.sweep.arms import Arm
 from regtune.sweep.parts import read_arms, splits_of
 from regtune.sweep.pruner import check_search, read_pruner
 from regtune.sweep.reading import read_file
-from regtune.sweep.schema import Cluster, Confirm, Scope, Search, Select, SweepFile, Training
+from regtune.sweep.schema import (
+    ClusterConfig,
+    ConfirmConfig,
+    Scope,
+    SearchConfig,
+    SelectConfig,
+    SweepFile,
+    TrainingConfig,
+)
 from regtune.sweep.scope import check_sweep, lacking, lacking_copy
 from regtune.sweep.seeds import SHIFT, Seeds
 
@@ -36,11 +44,11 @@ class Sweep(Seeds):
 
     name: str
     arms: tuple[Arm, ...]
-    training: Training
-    search: Search
-    select: Select
-    confirm: Confirm
-    cluster: Cluster
+    training: TrainingConfig
+    search: SearchConfig
+    select: SelectConfig
+    confirm: ConfirmConfig
+    cluster: ClusterConfig
     repeat: int = 1
     sampling: int = SAMPLING
     reuse: tuple[str, ...] = ()
@@ -74,7 +82,7 @@ class Sweep(Seeds):
         """Return all repeats that the file asks for, in their order."""
         return [self.nth(repeat) for repeat in range(1, self.search.repeats + 1)]
 
-    def as_in(self, rows: Sequence[Plain]) -> Sweep:
+    def as_in(self, rows: Sequence[Json]) -> Sweep:
         """Return the sweep as it goes on where there are these rows of a log: by the rules that it began with."""
         header = next((row["sweep"] for row in reversed(rows) if row["event"] == "header"), None)
         return self.model_copy(update={"sampling": SAMPLING if header is None else header["search"].get(RULES, 1)})
@@ -112,17 +120,17 @@ class Sweep(Seeds):
         return paired and arm.neutral and arm.name != self.baseline and not self.arms[0].own
 
     @property
-    def order(self) -> Sequence[Phase]:
+    def order(self) -> Sequence[PhaseName]:
         """The order of all phases: a race looks at its scores with those of the rivals beside them."""
         return ("search", "select", "rivals", "confirm") if self.confirm.racing else PHASES
 
     @property
-    def phases(self) -> list[Phase]:
+    def phases(self) -> list[PhaseName]:
         """The phases that this sweep has, in their order."""
         absent = {"select": not self.select.seeds, "rivals": self.scope != "searches"}
         return [phase for phase in self.order if not absent.get(phase)]
 
-    def most_trials(self, phase: Phase, arm: Arm) -> int:
+    def most_trials(self, phase: PhaseName, arm: Arm) -> int:
         """Return how many trials of an arm a phase of this sweep takes at most."""
         if phase == "search":
             return self.budget(arm)
@@ -130,7 +138,7 @@ class Sweep(Seeds):
             return Selection(**self.select.model_dump(), examples=None).trials
         return self.confirm.seeds if phase == "confirm" else MOST * self.rival_seeds
 
-    def most_epochs(self, phase: Phase) -> int:
+    def most_epochs(self, phase: PhaseName) -> int:
         """Return how many epochs a trial of a phase takes at most, a second training included."""
         once = self.training.epochs
         again = {"none": 0, "loss": self.confirm.retrain_cap}.get(self.confirm.retrain, once)
@@ -174,7 +182,7 @@ class Sweep(Seeds):
         """The sweep as readers of its log see it."""
         return SweepRecord.of(self.plain())
 
-    def plain(self) -> Plain:
+    def plain(self) -> Json:
         """Return what the log's header records: enough to see whether two sweeps are the same."""
         # There may be more repeats at any time; logs of sweeps without a control share stay those of the same sweep.
         unsaid = self.search.unsaid("control", "metric", "stream")

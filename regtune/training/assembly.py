@@ -12,8 +12,8 @@ from torch.utils._pytree import tree_map
 from regtune.core.errors import Refused
 from regtune.core.global_rng import seeded
 from regtune.core.knobs import knobs as knobs_of
-from regtune.core.records import Plain, Trial
-from regtune.core.state import State, Tensors, stacked
+from regtune.core.records import Json, Trial
+from regtune.core.state import Tensors, TrainState, stacked
 from regtune.data import Splits, pixels, splits_beside
 from regtune.optimizers import Optimizer
 from regtune.regularizers import HOOKS, Regularizer, overrides
@@ -22,7 +22,7 @@ from regtune.training.build import DTYPES, arithmetic_of, build_optimizer, check
 from regtune.training.features import check_last_layer
 from regtune.training.objective import Objective
 from regtune.training.recipe import Recipe, numbers
-from regtune.training.train_step import Knobs, Program
+from regtune.training.train_step import Knobs, TrainStep
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +35,11 @@ class Parts:
 
     data: Splits
     splits: tuple[Splits, ...]
-    program: Program
+    train_step: TrainStep
     recipes: tuple[Recipe, ...]
     knobs: Knobs
     seeds: int | Tensor
-    state: State
+    state: TrainState
     dtype: torch.dtype
 
 
@@ -81,7 +81,7 @@ def assemble(
                 params = {n: p.contiguous(memory_format=order) if p.ndim == 4 else p for n, p in params.items()}
             begun = shapes.moments(optimizers[0].start(params), f"{trial.optimizer['name']}.start")
             moments = tree_map(torch.clone, begun)  # an optimizer may begin with the weights, which change in place
-            state = State(params, buffers, moments, {})
+            state = TrainState(params, buffers, moments, {})
             states.append(state._replace(memory=recipe.begin(state, seen)))
     knobs: list[Knobs] = [
         {"optimizer": numbers(o, device), "recipe": [numbers(m, device) for _, m in r.methods]}
@@ -91,7 +91,7 @@ def assemble(
     return Parts(
         data=splits,
         splits=own,
-        program=Program(
+        train_step=TrainStep(
             objective=Objective(net=net.train(), lifted=not alone, arithmetic=arithmetic_of(first)),
             recipe=recipes[0],
             optimizer=optimizers[0],
@@ -131,14 +131,14 @@ def device_of(trial: Trial) -> torch.device:
     return torch.device(trial.device)
 
 
-def common(trial: Trial, *, own_splits: bool) -> Plain:
+def common(trial: Trial, *, own_splits: bool) -> Json:
     """Return what a trial must have in common with its neighbours in a lane: all that is no tensor.
 
     Free are the seed, float knobs, and the knobs of methods that act between epochs only; with splits of their
     own also the seed of the split.
     """
 
-    def fixed(value: Optimizer | Regularizer) -> Plain:
+    def fixed(value: Optimizer | Regularizer) -> Json:
         return {k.name: getattr(value, k.name) for k in knobs_of(type(value)).values() if k.kind is not float}
 
     def in_program(method: Regularizer) -> bool:
@@ -152,7 +152,7 @@ def common(trial: Trial, *, own_splits: bool) -> Plain:
     return trial.plain() | replaced | {"tightness": trial.tightness, "metric": trial.metric}
 
 
-def _check_alike(shared: Sequence[Plain]) -> None:
+def _check_alike(shared: Sequence[Json]) -> None:
     for other in shared[1:]:
         names = [name for name, value in other.items() if value != shared[0][name]]
         if names:

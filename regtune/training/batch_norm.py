@@ -14,7 +14,9 @@ from regtune.networks import Bend
 from regtune.training.objective import Objective
 
 
-def retaken(objective: Objective, bend: Bend, buffers: Tensors, batches: Iterable[Tensor], params: Tensors) -> Tensors:
+def recomputed_statistics(
+    objective: Objective, bend: Bend, buffers: Tensors, batches: Iterable[Tensor], params: Tensors
+) -> Tensors:
     """Return the buffers of a network whose running statistics are means over the given batches.
 
     `batches` are images [N, C, H, W]; normalization layers work as in training, and `bend` is that of

@@ -9,7 +9,7 @@ import torch
 from regtune.core.errors import Refused
 from regtune.core.global_rng import seeded
 from regtune.core.records import Trial
-from regtune.data import DATASETS, Dataset, Place, Pool, Splits, channel_statistics, checked, corrupted
+from regtune.data import DATASETS, DataLocation, Dataset, Pool, Splits, channel_statistics, checked, corrupted
 from regtune.networks import NETWORKS, Network, Normalize, fresh
 from regtune.optimizers import OPTIMIZERS, Optimizer
 from regtune.training.objective import Arithmetic
@@ -47,16 +47,16 @@ def build_dataset(trial: Trial) -> Dataset:
     return DATASETS.build(trial.data, "data", trial.plugins)
 
 
-def load_data(trial: Trial, place: Place | None = None) -> Splits:
+def load_data(trial: Trial, place: DataLocation | None = None) -> Splits:
     """Return the splits of a trial's data set, test included; `place` is what the environment says if not given."""
     return split_data(trial, load_pool(trial, place))
 
 
-def load_pool(trial: Trial, place: Place | None = None) -> Pool:
+def load_pool(trial: Trial, place: DataLocation | None = None) -> Pool:
     """Return all examples of a trial's data set; what its code draws from global states is the same every time."""
     with seeded(0, "pool"):
         value = build_dataset(trial)
-        pool = value.pool(place or Place.from_environment())
+        pool = value.pool(place or DataLocation.from_environment())
     if not isinstance(pool, Pool):
         raise Refused(f"{value.where}: expected its pool to return a Pool, given {type(pool).__name__}")
     return pool

@@ -17,15 +17,15 @@ from regtune.data import Examples, Splits, pixels
 from regtune.training.classwise import classwise as mean_over_classes
 from regtune.training.features import features_of
 from regtune.training.neural_collapse import Pairs
-from regtune.training.neural_collapse import tightness as tightness_of
-from regtune.training.train_step import Knobs, Program
+from regtune.training.neural_collapse import neural_collapse as tightness_of
+from regtune.training.train_step import Knobs, TrainStep
 
 _ROWS = 256  # examples per forward pass, so that activations are as large as in training; part of what decides the bits
 BINS = 15
 
 
 @dataclass(frozen=True, kw_only=True)
-class Examined:
+class Evaluation:
     """What there is to say of one network on a split.
 
     `accuracy` is a fraction, `loss` the negative log-likelihood in nats per example, `ece` the expected
@@ -56,11 +56,11 @@ class Measured(NamedTuple):
 
 
 def measure(
-    program: Program, params: Tensors, buffers: Tensors, knobs: Knobs, examples: Examples, metric: str = ""
+    train_step: TrainStep, params: Tensors, buffers: Tensors, knobs: Knobs, examples: Examples, metric: str = ""
 ) -> list[Measured]:
     """Return what is measured after every epoch of each member; `metric` is one of `metric.CLASSWISE`, or empty."""
     correct, loss, answers = torch.zeros(()), torch.zeros(()), list[Tensor]()
-    for logits, labels in _answers(program, params, buffers, knobs, examples):
+    for logits, labels in _answers(train_step, params, buffers, knobs, examples):
         likelihood, right = _judged(logits, labels)
         answers += [logits] if metric else []
         correct = correct + right.double().sum(-1)
@@ -75,22 +75,28 @@ def measure(
     return [Measured(row[0].item(), row[1].item(), value) for row, value in zip(pairs, asked, strict=True)]
 
 
-def examine(
-    program: Program, params: Tensors, buffers: Tensors, knobs: Knobs, examples: Examples, *, classwise: bool = False
-) -> Examined:
+def evaluate(
+    train_step: TrainStep,
+    params: Tensors,
+    buffers: Tensors,
+    knobs: Knobs,
+    examples: Examples,
+    *,
+    classwise: bool = False,
+) -> Evaluation:
     """Return what `measure` does of one network, to the bit, and how far its confidence can be trusted.
 
     With `classwise` the metrics over classes too, for which all logits are held in memory.
     """
     loss, rights, confidences, answers = torch.zeros(()), [], [], list[Tensor]()
-    for logits, labels in _answers(program, params, buffers, knobs, examples):
+    for logits, labels in _answers(train_step, params, buffers, knobs, examples):
         likelihood, right = _judged(logits, labels)
         loss = loss - likelihood.sum(-1)
         rights.append(right)
         answers += [logits] if classwise else []
         confidences.append(logits.softmax(-1).amax(-1))
     right, confidence = torch.cat(rights), torch.cat(confidences)
-    return Examined(
+    return Evaluation(
         accuracy=(right.double().sum() / len(examples)).item(),
         loss=(loss / len(examples)).item(),
         ece=calibration_error(confidence, right),
@@ -131,18 +137,18 @@ def sizes(params: Tensors, begun: Tensors) -> dict[str, float]:
     }
 
 
-def tightness(
-    program: Program, params: Tensors, buffers: Tensors, knobs: Knobs, data: Splits
+def evaluate_collapse(
+    train_step: TrainStep, params: Tensors, buffers: Tensors, knobs: Knobs, data: Splits
 ) -> dict[str, float | None]:
     """Return how tightly the classes of training and validation split lie in what flows into the last layer.
 
-    The metrics are those of `neural_collapse.Tightness`, with labels as the splits have them, for one network. Each
-    split is evaluated twice.
+    The metrics are those of `neural_collapse.NeuralCollapse`, with labels as the splits have them, for one network.
+    Each split is evaluated twice.
     """
 
     def passes(examples: Examples) -> Pairs:
-        with features_of(program.net, data.classes) as features:
-            for logits, labels in _answers(program, params, buffers, knobs, examples):
+        with features_of(train_step.net, data.classes) as features:
+            for logits, labels in _answers(train_step, params, buffers, knobs, examples):
                 yield features(logits), labels
 
     train = tightness_of(lambda: passes(data.train), data.classes)
@@ -151,14 +157,14 @@ def tightness(
 
 
 def _answers(
-    program: Program, params: Tensors, buffers: Tensors, knobs: Knobs, examples: Examples
+    train_step: TrainStep, params: Tensors, buffers: Tensors, knobs: Knobs, examples: Examples
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield logits [..., N, classes] in float64 and labels [N], both on the CPU, batch by batch."""
     dtype = next(iter(params.values())).dtype
-    program.net.eval()
+    train_step.net.eval()
     for images, labels in examples.batches(_ROWS).labelled():
-        yield program.logits(params, buffers, knobs, pixels(images, dtype)).double().cpu(), labels.cpu()
-    program.net.train()
+        yield train_step.logits(params, buffers, knobs, pixels(images, dtype)).double().cpu(), labels.cpu()
+    train_step.net.train()
 
 
 def _judged(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

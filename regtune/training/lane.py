@@ -13,16 +13,16 @@ from torch import Tensor
 from regtune.core.global_rng import LaneNoise
 from regtune.core.metric import METRICS
 from regtune.core.records import Epoch, Outcome, Trial, finite
-from regtune.core.rng import Noise
-from regtune.core.state import State, Tensors, member
+from regtune.core.rng import Rng
+from regtune.core.state import Tensors, TrainState, member
 from regtune.data import Splits, pixels
 from regtune.training.assembly import assemble, device_of
 from regtune.training.evaluation import measure
 from regtune.training.outcome import Ending
 from regtune.training.snapshot import Snapshot
-from regtune.training.step_timer import Clock
-from regtune.training.train_step import Knobs, Moment, Stepped
-from regtune.training.updates import Course
+from regtune.training.step_timer import StepTimer
+from regtune.training.train_step import Knobs, Stepped, Update
+from regtune.training.updates import UpdatePlan
 
 CLEAN_SUBSET = 1000  # training examples on which every epoch is measured
 
@@ -32,8 +32,8 @@ class Lane:
 
     The members share data set, network, batch, epochs, kinds of methods and optimizer; knobs, learning rates and seeds
     differ. A member that has ended yields None from then on. `data` are the splits of all, or of each in order, equal
-    in size, where the seed of the split differs too. `course` says which updates are made, if not those of the whole
-    budget; `weights` are (params, buffers) to begin with, for a lane of one.
+    in size, where the seed of the split differs too. `update_plan` says which updates are made, if not those of the
+    whole budget; `weights` are (params, buffers) to begin with, for a lane of one.
 
     The process is left as it is: see `process.prepare_process` for its threads.
 
@@ -47,18 +47,23 @@ class Lane:
         *,
         data: Splits | Sequence[Splits] | None = None,
         resume: bytes | None = None,
-        course: Course | None = None,
+        update_plan: UpdatePlan | None = None,
         weights: tuple[Tensors, Tensors] | None = None,
     ) -> None:
         self.trials = tuple(trials)
         device = device_of(trials[0])
         parts = assemble(self.trials, data, weights)
-        self.data, self._splits, self.program, self.recipes = parts.data, parts.splits, parts.program, parts.recipes
+        self.data, self._splits, self.train_step, self.recipes = (
+            parts.data,
+            parts.splits,
+            parts.train_step,
+            parts.recipes,
+        )
         self.knobs, self.state, self._seeds, self._dtype = parts.knobs, parts.state, parts.seeds, parts.dtype
         self._eye = torch.eye(self.data.classes, dtype=self._dtype, device=device)
         per_epoch = len(self.data.train) // trials[0].batch
         whole = trials[0].epochs * per_epoch
-        self.course = course or Course(budget=whole, updates=whole, per_epoch=per_epoch)
+        self.update_plan = update_plan or UpdatePlan(budget=whole, updates=whole, per_epoch=per_epoch)
         self.epochs: list[list[Epoch]] = [[] for _ in trials]
         self._noise = LaneNoise(present=bool(trials[0].plugins), seeds=[trial.seed for trial in trials], device=device)
         with self._noise.block():
@@ -83,15 +88,15 @@ class Lane:
     def _epoch(self) -> tuple[Epoch | None, ...]:
         started = time.perf_counter()
         number = max(len(epochs) for epochs in self.epochs) + 1
-        moments = self.course.moments(number)
-        rates = self.program.learning_rates(self.knobs, moments[0].progress)
-        clock = Clock(self.program.device)
-        objectives, branches, gradients = self._pass(number, moments, clock)
-        spent = clock.seconds()
+        moments = self.update_plan.moments(number)
+        rates = self.train_step.learning_rates(self.knobs, moments[0].progress)
+        timer = StepTimer(self.train_step.device)
+        objectives, branches, gradients = self._pass(number, moments, timer)
+        spent = timer.seconds()
         self._noise.at("evaluation", number)
         weights = self._evaluated(moments[-1].progress)
-        val = measure(self.program, *weights, self.knobs, self.data.validation, self.trials[0].metric)
-        clean = measure(self.program, *weights, self.knobs, self.data.train.first(CLEAN_SUBSET))
+        val = measure(self.train_step, *weights, self.knobs, self.data.validation, self.trials[0].metric)
+        clean = measure(self.train_step, *weights, self.knobs, self.data.train.first(CLEAN_SUBSET))
         seconds = time.perf_counter() - started
         result: list[Epoch | None] = []
         for k, recipe in enumerate(self.recipes):
@@ -114,7 +119,7 @@ class Lane:
             )
             if metric := self.trials[k].metric:
                 epoch = dataclasses.replace(epoch, **{METRICS[metric].val: finite(val[k].asked)})  # type: ignore[arg-type]  # the field of that name
-            if not self.course.fixed:
+            if not self.update_plan.fixed:
                 epoch = dataclasses.replace(epoch, kept=recipe.keep([*self.epochs[k], epoch]))
             self.epochs[k].append(epoch)
             if epoch.kept == number:
@@ -129,31 +134,31 @@ class Lane:
         ids = [trial.id for trial in self.trials]
         return Snapshot(trials=ids, state=self.state, kept=self.kept, epochs=self.epochs).content()
 
-    def _pass(self, number: int, moments: Sequence[Moment], clock: Clock) -> tuple[list[float], float, float]:
+    def _pass(self, number: int, moments: Sequence[Update], timer: StepTimer) -> tuple[list[float], float, float]:
         """Train on full batches; return each member's mean objective; branches and gradients per update."""
         first, train = self.trials[0], self.data.train
         orders = torch.stack(
             [
-                Noise(seed=trial.seed, step=number, prefix="order/").permutation("epoch", len(train))
+                Rng(seed=trial.seed, step=number, prefix="order/").permutation("epoch", len(train))
                 for trial in self.trials
             ]
         ).to(train.index.device)
-        index = orders if self.program.lifted else orders[0]
-        total, branches, gradients = torch.zeros((), device=self.program.device), 0, 0
+        index = orders if self.train_step.lifted else orders[0]
+        total, branches, gradients = torch.zeros((), device=self.train_step.device), 0, 0
         for i, moment in enumerate(moments):
-            clock.mark("data")
+            timer.mark("data")
             self._noise.at("step", moment.step)
-            stepped = self.step(self.state, moment, index[..., i * first.batch : (i + 1) * first.batch], clock)
+            stepped = self.step(self.state, moment, index[..., i * first.batch : (i + 1) * first.batch], timer)
             self.state, total = stepped.state, total + stepped.objective
             branches, gradients = branches + stepped.branches, gradients + stepped.gradients
-        clock.mark("end")
+        timer.mark("end")
         means = [value.item() for value in (total / len(moments)).reshape(-1)]
         return means, branches / len(moments), gradients / len(moments)
 
-    def step(self, state: State, moment: Moment, places: Tensor, clock: Clock | None = None) -> Stepped:
+    def step(self, state: TrainState, moment: Update, places: Tensor, timer: StepTimer | None = None) -> Stepped:
         """Take one step from a state, which is updated in place, on the training examples at places [..., batch]."""
         x, y = self.pictures(places), self._eye[self.data.train.answers(places)]
-        return self.program.step(state, self.knobs, self._seeds, moment, x, y, clock)
+        return self.train_step.step(state, self.knobs, self._seeds, moment, x, y, timer)
 
     def pictures(self, places: Tensor) -> Tensor:
         """Return the training pictures at places as they enter a step."""
@@ -161,12 +166,12 @@ class Lane:
 
     def _evaluated(self, progress: float) -> tuple[Tensors, Tensors]:
         """Return the weights and buffers that the recipe has evaluated at this share of the budget."""
-        batches = self.data.train.batches(self.trials[0].batch)[: self.course.per_epoch]
-        return self.program.evaluated(self.state, self.knobs, progress, batches)
+        batches = self.data.train.batches(self.trials[0].batch)[: self.update_plan.per_epoch]
+        return self.train_step.evaluated(self.state, self.knobs, progress, batches)
 
     def _copied(self, weights: tuple[Tensors, Tensors], k: int) -> tuple[Tensors, Tensors]:
         """Return a copy of one member's part."""
-        if self.program.lifted:
+        if self.train_step.lifted:
             return member(weights, k)
         params, buffers = ({name: t.clone() for name, t in part.items()} for part in weights)
         return params, buffers
@@ -180,10 +185,10 @@ class Lane:
         if not math.isfinite(objective):
             message = f"the training objective became {objective} in epoch {newest.number}"
             return Outcome(status="diverged", message=message, kept=newest.kept)
-        if (self.course.fixed or not self.recipes[k].stop(self.epochs[k])) and not self.course.over(newest):
+        if (self.update_plan.fixed or not self.recipes[k].stop(self.epochs[k])) and not self.update_plan.over(newest):
             return None
         return Ending(
-            program=self.program.alone(),
+            train_step=self.train_step.alone(),
             knobs=self._own(k),
             data=self._splits[k],
             chosen=self.epochs[k][newest.kept - 1],
@@ -196,4 +201,4 @@ class Lane:
 
     def _own(self, k: int) -> Knobs:
         """Return one member's knobs."""
-        return member(self.knobs, k) if self.program.lifted else self.knobs
+        return member(self.knobs, k) if self.train_step.lifted else self.knobs

@@ -16,7 +16,7 @@ Pairs = Iterable[tuple[Tensor, Tensor]]  # features [N, d] and labels [N] of one
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tightness:
+class NeuralCollapse:
     """Two numbers without unit, 0 where all examples of a class have the same features; NaN where undefined.
 
     `nc1` is tr(Sigma_W Sigma_B^+) / K over the K classes that there are, ^+ the pseudo-inverse: Sigma_W is the
@@ -36,10 +36,10 @@ class Tightness:
         return {f"{split}_nc1": finite(self.nc1), f"{split}_cdnv": finite(self.cdnv)}
 
 
-UNDEFINED = Tightness(nc1=math.nan, cdnv=math.nan)
+UNDEFINED = NeuralCollapse(nc1=math.nan, cdnv=math.nan)
 
 
-def tightness(passes: Callable[[], Pairs], classes: int) -> Tightness:
+def neural_collapse(passes: Callable[[], Pairs], classes: int) -> NeuralCollapse:
     """Return how tightly classes lie in their features; computed in float64.
 
     `passes()` goes through all examples once, batch by batch: features [N, d] and labels [N] (int64, below
@@ -68,9 +68,9 @@ def tightness(passes: Callable[[], Pairs], classes: int) -> Tightness:
     nc1 = (along.cpu() / lengths[:rank].square()).sum().item()
     gaps, (i, j) = pdist(centers), torch.triu_indices(len(centers), len(centers), 1)
     if (gaps <= rounding).any():
-        return Tightness(nc1=nc1, cdnv=math.nan)
+        return NeuralCollapse(nc1=nc1, cdnv=math.nan)
     own = variances[present].cpu()
-    return Tightness(nc1=nc1, cdnv=((own[i] + own[j]) / (2 * gaps.square())).mean().item())
+    return NeuralCollapse(nc1=nc1, cdnv=((own[i] + own[j]) / (2 * gaps.square())).mean().item())
 
 
 def _means(pairs: Pairs, classes: int) -> tuple[Tensor, Tensor, float]:

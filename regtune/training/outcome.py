@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from regtune.core.bitset import packed
+from regtune.core.bitset import pack_bits
 from regtune.core.records import Epoch, Outcome, finite
 from regtune.core.state import Tensors
 from regtune.data import Splits
-from regtune.training.evaluation import Examined, examine, sizes, tightness
-from regtune.training.train_step import Knobs, Program
+from regtune.training.evaluation import Evaluation, evaluate, evaluate_collapse, sizes
+from regtune.training.train_step import Knobs, TrainStep
 
 Weights = tuple[Tensors, Tensors]
 
@@ -22,7 +22,7 @@ class Ending:
     test split is opened where `data` has one.
     """
 
-    program: Program
+    train_step: TrainStep
     knobs: Knobs
     data: Splits
     chosen: Epoch
@@ -37,16 +37,16 @@ class Ending:
         data, kept = self.data, self.chosen.number
         metrics = {"val_accuracy": self.chosen.val_accuracy, "val_loss": self.chosen.val_loss}
         metrics |= self.chosen.asked
-        metrics["val_ece"] = finite(examine(self.program, *self.kept, self.knobs, data.validation).ece)
-        metrics |= examine(self.program, *self.kept, self.knobs, data.train).named("train")
+        metrics["val_ece"] = finite(evaluate(self.train_step, *self.kept, self.knobs, data.validation).ece)
+        metrics |= evaluate(self.train_step, *self.kept, self.knobs, data.train).named("train")
         metrics |= {name: finite(value) for name, value in sizes(self.kept[0], self.begun).items()}
-        metrics |= tightness(self.program, *self.kept, self.knobs, data) if self.tightness else {}
+        metrics |= evaluate_collapse(self.train_step, *self.kept, self.knobs, data) if self.tightness else {}
         if data.test is None:
             return Outcome(status="ok", kept=kept, metrics=metrics)
-        tested = examine(self.program, *self.kept, self.knobs, data.test, classwise=True)
+        tested = evaluate(self.train_step, *self.kept, self.knobs, data.test, classwise=True)
         same = kept == self.last.number
-        final: Examined = tested if same else examine(self.program, *self.newest, self.knobs, data.test)
+        final: Evaluation = tested if same else evaluate(self.train_step, *self.newest, self.knobs, data.test)
         metrics |= tested.named("test") | {"test_ece": finite(tested.ece)}
         metrics |= {f"test_{name}": finite(value) for name, value in tested.classwise.items()}
         metrics |= {f"{name}_last": value for name, value in final.named("test").items()}
-        return Outcome(status="ok", kept=kept, metrics=metrics, test_right=packed(tested.right.numpy()))
+        return Outcome(status="ok", kept=kept, metrics=metrics, test_right=pack_bits(tested.right.numpy()))

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from regtune.core.errors import Refused
 from regtune.core.knobs import knobs, plain_settings, read_settings
-from regtune.core.records import Epoch, Plain
+from regtune.core.records import Epoch, Json
 from regtune.core.registry import name_of
-from regtune.core.state import Number, State, Tensors
+from regtune.core.state import Number, Tensors, TrainState
 from regtune.data import Splits
 from regtune.networks import NETWORKS, Slot, slots
 from regtune.regularizers import HOOKS, REGULARIZERS, Forward, Gradient, Regularizer, Statistics, Step, overrides
@@ -62,9 +62,9 @@ class Recipe:
         return cls(tuple(methods))
 
     @classmethod
-    def read(cls, rows: Sequence[Plain], plugins: Sequence[str] = (), where: str = "recipe") -> Recipe:
+    def read(cls, rows: Sequence[Json], plugins: Sequence[str] = (), where: str = "recipe") -> Recipe:
         """Return the recipe of plain rows; raises Refused in one line."""
-        return cls.of(read_method(row, plugins, f"{where}[{i}]") for i, row in enumerate(rows))
+        return cls.of(method_from_row(row, plugins, f"{where}[{i}]") for i, row in enumerate(rows))
 
     def _check_slots(self, net: nn.Module, where: str) -> None:
         present = {slot.kind for slot in slots(net)}
@@ -103,7 +103,7 @@ class Recipe:
             net = shapes.module(method.prepare(net, data), f"{name_at(site)}.prepare")
         return net
 
-    def begin(self, state: State, data: Splits) -> dict[str, Tensors]:
+    def begin(self, state: TrainState, data: Splits) -> dict[str, Tensors]:
         """Return what each method remembers at first, by site; copies, since weights are updated in place."""
         return {
             site: {name: value.clone() for name, value in shapes.tensors(begun, f"{name_at(site)}.begin").items()}
@@ -138,7 +138,7 @@ class Recipe:
             gradient = shapes.function(method.descend(gradient, steps[site]), f"{name_at(site)}.descend")
         return gradient
 
-    def project(self, state: State, steps: Steps) -> State:
+    def project(self, state: TrainState, steps: Steps) -> TrainState:
         """One after the other, then each remembers what it must."""
         for site, method in self._by_hook["project"]:
             state = shapes.state(method.project(state, steps[site]), state, f"{name_at(site)}.project")
@@ -182,7 +182,7 @@ def name_at(site: str) -> str:
     return site.rpartition(".")[0]
 
 
-def read_method(row: Plain, plugins: Sequence[str], where: str) -> Regularizer:
+def method_from_row(row: Json, plugins: Sequence[str], where: str) -> Regularizer:
     """Return the regularizer of a plain row `{name, knob: value, ...}`; raises Refused."""
     if not isinstance(row, dict) or "name" not in row:
         raise Refused(f"{where}: expected a table with the name of a regularizer, given {row!r}")
@@ -191,6 +191,6 @@ def read_method(row: Plain, plugins: Sequence[str], where: str) -> Regularizer:
     return cls(**read_settings(cls, settings, f"{where}.{row['name']}"))
 
 
-def plain_method(method: Regularizer) -> Plain:
+def plain_method(method: Regularizer) -> Json:
     """Return the strict-JSON row of a regularizer, all knobs spelled out."""
     return {"name": name_of(type(method)), **plain_settings(method)}

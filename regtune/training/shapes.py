@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from regtune.core.errors import Refused
-from regtune.core.state import State, Tensors
+from regtune.core.state import Tensors, TrainState
 from regtune.optimizers import Moments
 
 
@@ -75,9 +75,9 @@ def both(given: Any, where: str) -> tuple[Tensors, Tensors]:
     raise Refused(f"{where}: expected (params, buffers), given {outline(given)}")
 
 
-def state(given: Any, before: State, where: str) -> State:
+def state(given: Any, before: TrainState, where: str) -> TrainState:
     """Return a state whose weights have the names and shapes of those `before`."""
-    if not isinstance(given, State):
+    if not isinstance(given, TrainState):
         raise Refused(
             f"{where}: expected the state, given {outline(given)}; return state, or state._replace(params=...)"
         )

@@ -10,7 +10,7 @@ import torch
 
 from regtune.core.errors import Refused
 from regtune.core.records import Epoch
-from regtune.core.state import State, Tensors
+from regtune.core.state import Tensors, TrainState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +18,7 @@ class Snapshot:
     """A lane between two epochs: the ids of its trials, their state, the (params, buffers) and epochs of each."""
 
     trials: Sequence[str]
-    state: State
+    state: TrainState
     kept: list[tuple[Tensors, Tensors]]
     epochs: list[list[Epoch]]
 
@@ -36,4 +36,4 @@ class Snapshot:
         if saved["trials"] != list(trials):
             raise Refused(f"resume: the checkpoint is of {saved['trials']}, expected {list(trials)}")
         epochs = [[Epoch.from_plain(row) for row in rows] for rows in saved["epochs"]]
-        return cls(trials=trials, state=State(*saved["state"]), kept=saved["kept"], epochs=epochs)
+        return cls(trials=trials, state=TrainState(*saved["state"]), kept=saved["kept"], epochs=epochs)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 
 
-class Clock:
+class StepTimer:
     """Adds up how long each part of many steps takes; what runs from one mark to the next belongs to a part.
 
     On a GPU the marks are events in its stream, so the times are the device's; asking for them waits for

@@ -16,22 +16,22 @@ import torch
 from torch import Tensor, nn
 
 from regtune.core.registry import name_of
-from regtune.core.rng import Noise
-from regtune.core.state import State, Tensors
+from regtune.core.rng import Rng
+from regtune.core.state import Tensors, TrainState
 from regtune.networks import Bend
 from regtune.optimizers import Optimizer
 from regtune.regularizers import Step
 from regtune.training import shapes
-from regtune.training.batch_norm import retaken
+from regtune.training.batch_norm import recomputed_statistics
 from regtune.training.objective import Objective, in_tensors
 from regtune.training.recipe import Recipe, with_numbers
-from regtune.training.step_timer import Clock
+from regtune.training.step_timer import StepTimer
 
 Knobs = dict[str, Any]  # {"optimizer": {name: tensor}, "recipe": [{name: tensor}, ...]}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Moment:
+class Update:
     """Where training is: the number of the step from 0, the share of the budget that is done, and
     whether the step is the last of an epoch.
     """
@@ -46,7 +46,7 @@ class Work(NamedTuple):
 
     branches: list[str]
     gradients: list[Tensor]
-    clock: Clock
+    timer: StepTimer
 
 
 class Stepped(NamedTuple):
@@ -54,14 +54,14 @@ class Stepped(NamedTuple):
     branches that were run, gradients that were evaluated.
     """
 
-    state: State
+    state: TrainState
     objective: Tensor
     branches: int
     gradients: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class Program:
+class TrainStep:
     """What all members of a lane share: the module, the kinds of methods, the optimizer's kind."""
 
     objective: Objective
@@ -79,25 +79,25 @@ class Program:
         """Whether there is a member axis."""
         return self.objective.lifted
 
-    def alone(self) -> Program:
+    def alone(self) -> TrainStep:
         """Return the program for one member by itself."""
         return dataclasses.replace(self, objective=dataclasses.replace(self.objective, lifted=False))
 
     def step(
         self,
-        state: State,
+        state: TrainState,
         knobs: Knobs,
         seed: int | Tensor,
-        moment: Moment,
+        moment: Update,
         x: Tensor,
         y: Tensor,
-        clock: Clock | None = None,
+        timer: StepTimer | None = None,
     ) -> Stepped:
         """Take one step: x [N, C, H, W] in [0, 1], y [N, classes].
 
-        State and buffers are updated in place. `clock` gets the mark "step" once the batch is augmented.
+        State and buffers are updated in place. `timer` gets the mark "step" once the batch is augmented.
         """
-        work = Work(branches=[], gradients=[], clock=clock or Clock(self.device))
+        work = Work(branches=[], gradients=[], timer=timer or StepTimer(self.device))
         one = functools.partial(self._step, moment, work)
         state, objective = (torch.vmap(one) if self.lifted else one)(state, knobs, seed, x, y)
         return Stepped(state, objective, len(work.branches), len(work.gradients))
@@ -112,7 +112,7 @@ class Program:
         return result
 
     def evaluated(
-        self, state: State, knobs: Knobs, progress: float, batches: Sequence[Tensor]
+        self, state: TrainState, knobs: Knobs, progress: float, batches: Sequence[Tensor]
     ) -> tuple[Tensors, Tensors]:
         """Return the weights and buffers that the recipe has evaluated and kept.
 
@@ -120,12 +120,14 @@ class Program:
         normalization statistics anew; they are looked at by no other.
         """
 
-        def one(state: State, knobs: Knobs, place: Tensor) -> tuple[Tensors, Tensors]:
+        def one(state: TrainState, knobs: Knobs, place: Tensor) -> tuple[Tensors, Tensors]:
             def mine(images: Tensor) -> Tensor:
                 return images if images.ndim == 4 else images.index_select(0, place.reshape(1))[0]
 
             def statistics(params: Tensors) -> Tensors:
-                return retaken(self.objective, self._still_bend(recipe), state.buffers, map(mine, batches), params)
+                return recomputed_statistics(
+                    self.objective, self._still_bend(recipe), state.buffers, map(mine, batches), params
+                )
 
             recipe = self._filled(knobs)
             now = Step(noise=self._still(), progress=progress, learning_rate=0.0, training=False)
@@ -146,20 +148,20 @@ class Program:
         rates = torch.vmap(rate)(knobs) if self.lifted else rate(knobs)
         return [value.item() for value in rates.reshape(-1)]
 
-    def _still(self) -> Noise:
+    def _still(self) -> Rng:
         """Return the noise of evaluation, the same for every trial; no method of the shelf draws from it."""
-        return Noise(seed=0, prefix="eval/", device=self.device)
+        return Rng(seed=0, prefix="eval/", device=self.device)
 
     def _filled(self, knobs: Knobs) -> Recipe:
         methods = zip(self.recipe.methods, knobs["recipe"], strict=True)
         return Recipe(tuple((site, with_numbers(m, tensors)) for (site, m), tensors in methods))
 
     def _step(
-        self, moment: Moment, work: Work, state: State, knobs: Knobs, seed: int | Tensor, x: Tensor, y: Tensor
-    ) -> tuple[State, Tensor]:
+        self, moment: Update, work: Work, state: TrainState, knobs: Knobs, seed: int | Tensor, x: Tensor, y: Tensor
+    ) -> tuple[TrainState, Tensor]:
         recipe = self._filled(knobs)
         now = Step(
-            noise=Noise(seed=seed, step=moment.step, prefix="step/", device=self.device),
+            noise=Rng(seed=seed, step=moment.step, prefix="step/", device=self.device),
             progress=moment.progress,
             learning_rate=knobs["optimizer"]["learning_rate"] * recipe.schedule(moment.progress),
             ends_epoch=moment.ends_epoch,
@@ -167,7 +169,7 @@ class Program:
         steps = recipe.steps(now, state.memory, plain=None if self.lifted else self.recipe)
         with torch.no_grad():
             x, y = recipe.augment(x, y, steps)
-        work.clock.mark("step")
+        work.timer.mark("step")
         inner = recipe.steps(in_tensors(now), state.memory) if self.objective.arithmetic.compiled else steps
 
         def gradient(params: Tensors) -> Tensors:

@@ -21,7 +21,7 @@ from regtune.data import Pool, Splits, joined
 from regtune.training.build import load_data, split_data
 from regtune.training.lane import Lane
 from regtune.training.process import prepare_process
-from regtune.training.updates import Course
+from regtune.training.updates import UpdatePlan
 
 
 def train(trial: Trial, *, data: Splits | Pool | None = None, resume: bytes | None = None) -> Iterator[Epoch]:
@@ -123,11 +123,11 @@ class Training:
         per_epoch = len(whole.train) // batch
         pace = len(self._data.train) // batch if mode == "updates" else per_epoch  # updates that count as an epoch
         done = first.outcome.kept * pace
-        course = Course(budget=self.trial.epochs * pace, updates=done, per_epoch=per_epoch, fixed=True)
+        update_plan = UpdatePlan(budget=self.trial.epochs * pace, updates=done, per_epoch=per_epoch, fixed=True)
         if mode == "loss":
             target = first.outcome.metrics["train_loss"]
-            course = dataclasses.replace(
-                course,
+            update_plan = dataclasses.replace(
+                update_plan,
                 first=done,
                 updates=self.trial.retrain_cap * per_epoch,
                 held=(first.outcome.kept - 1) / self.trial.epochs,
@@ -135,7 +135,7 @@ class Training:
             )
         # A seed below 0 belongs to the second training of a trial: no trial of a sweep has it.
         again = dataclasses.replace(self.trial, seed=-1 - self.trial.seed, retrain="none")
-        return Lane((again,), data=whole, course=course, weights=weights, resume=resume)
+        return Lane((again,), data=whole, update_plan=update_plan, weights=weights, resume=resume)
 
     def _retrained(self, epoch: Epoch) -> Epoch:
         """Return an epoch of the second training as one of the whole trial."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from regtune.core.records import Epoch
-from regtune.training.train_step import Moment
+from regtune.training.train_step import Update
 
 
 @dataclass(frozen=True, kw_only=True)
-class Course:
+class UpdatePlan:
     """Updates `first`, `first` + 1, ... in epochs of `per_epoch`, `updates` of them at most.
 
     The share of the budget that is done at an update is its number over `budget`, or `held` throughout.
@@ -25,12 +25,12 @@ class Course:
     target: float | None = None
     fixed: bool = False
 
-    def moments(self, number: int) -> list[Moment]:
+    def moments(self, number: int) -> list[Update]:
         """Return the updates of epoch `number` (from 1)."""
         done = (number - 1) * self.per_epoch
         count = min(self.per_epoch, self.updates - done)
         steps = range(self.first + done, self.first + done + count)
-        return [Moment(step=step, progress=self._progress(step), ends_epoch=step == steps[-1]) for step in steps]
+        return [Update(step=step, progress=self._progress(step), ends_epoch=step == steps[-1]) for step in steps]
 
     def _progress(self, step: int) -> float:
         return step / self.budget if self.held is None else self.held

@@ -12,8 +12,8 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
-from regtune.core.records import Plain, Trial
-from regtune.core.state import State, Tensors
+from regtune.core.records import Json, Trial
+from regtune.core.state import Tensors, TrainState
 from regtune.regularizers import EMA, SWA, Regularizer
 from regtune.training.build import load_data
 from regtune.training.lane import Lane
@@ -25,7 +25,7 @@ PLUGINS = ("tests.plugin_things",)
 
 def followed(method: Regularizer, start: float, values: list[float], **fields: Any) -> Tensors:
     """Return what a method remembers of one weight that takes these values."""
-    state = State({"w": torch.tensor([start], dtype=torch.float64)}, {}, {}, {})
+    state = TrainState({"w": torch.tensor([start], dtype=torch.float64)}, {}, {}, {})
     memory = method.begin(state, load_data(in_float64()))
     for value in values:
         moved = state._replace(params={"w": torch.tensor([value], dtype=torch.float64)})
@@ -33,7 +33,7 @@ def followed(method: Regularizer, start: float, values: list[float], **fields: A
     return memory
 
 
-def averaged_trial(row: Plain, **changes: Any) -> Trial:
+def averaged_trial(row: Json, **changes: Any) -> Trial:
     network = {"name": "batch_norm_net"}
     return dataclasses.replace(in_float64(recipe=(row,), network=network, plugins=PLUGINS), **changes)
 
@@ -82,7 +82,7 @@ def test_the_warmed_up_decay_is_what_stays_at_each_update(decay: float, updates:
     assert followed(exact(EMA(decay=decay)), 0.0, values)["w"].item() == pytest.approx(mean, rel=1e-5)
 
 
-DIGITS: Plain = {"name": "digits", "train": 240, "validation": 397}
+DIGITS: Json = {"name": "digits", "train": 240, "validation": 397}
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ DIGITS: Plain = {"name": "digits", "train": 240, "validation": 397}
         (0.999, 9, {"name": "convnet", "channels": [8, 16]}),
     ],
 )
-def test_a_short_training_has_forgotten_its_initial_weights(decay: float, epochs: int, network: Plain) -> None:
+def test_a_short_training_has_forgotten_its_initial_weights(decay: float, epochs: int, network: Json) -> None:
     """72 to 144 updates: within 5 points of what the weights that train have; without the warm-up 20 and more below."""
     found = []
     for recipe in ([], [{"name": "ema", "decay": decay}], [{"name": "ema", "decay": decay, "warm_up": False}]):
@@ -133,7 +133,7 @@ def test_ema_is_torchs_average_over_a_training_and_is_what_is_evaluated(warm_up:
         return torch.optim.SGD(net.parameters(), lr=0.125, momentum=0.875)
 
     reference = ordinary(trial, begin, after=lambda net, update: averages[0].update_parameters(net))
-    params, buffers = lane.program.evaluated(lane.state, lane.knobs, 1.0, [])
+    params, buffers = lane.train_step.evaluated(lane.state, lane.knobs, 1.0, [])
     close(params, averages[0], tolerance)
     close({n: b for n, b in buffers.items() if b.is_floating_point()}, averages[0], tolerance)
     assert same(lane.kept[0][0], params)
@@ -210,16 +210,16 @@ def test_swa_takes_the_statistics_of_the_network_that_is_evaluated() -> None:
     variances, which are unbiased in evaluation and biased in training: 48 / 47, 2 % of a standard deviation
     for each of the three layers before.
     """
-    recipe: list[Plain] = [{"name": "swa", "start": 0.5}, {"name": "stochastic_depth", "p_last": 0.3}]
+    recipe: list[Json] = [{"name": "swa", "start": 0.5}, {"name": "stochastic_depth", "p_last": 0.3}]
     network = {"name": "mlp", "widths": [12, 12, 12, 12], "residual": True, "batch_norm": True}
     lane = trained(small_trial(recipe, network=network, epochs=12, batch=48))
     params, buffers = lane.kept[0]
     inputs: dict[str, torch.Tensor] = {}
-    norms = {n: part for n, part in lane.program.net.named_modules() if isinstance(part, nn.BatchNorm1d)}
+    norms = {n: part for n, part in lane.train_step.net.named_modules() if isinstance(part, nn.BatchNorm1d)}
     for name, part in norms.items():
         part.register_forward_pre_hook(lambda module, given, name=name: inputs.update({name: given[0]}))
-    lane.program.net.eval()
-    lane.program.logits(params, buffers, lane.knobs, lane.data.train.images)
+    lane.train_step.net.eval()
+    lane.train_step.logits(params, buffers, lane.knobs, lane.data.train.images)
     assert len(norms) == 4
     for name, seen in inputs.items():
         off = (buffers[f"{name}.running_mean"] - seen.mean(0)).abs() / seen.std(0)

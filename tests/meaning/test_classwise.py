@@ -19,7 +19,7 @@ from regtune.core.errors import Refused
 from regtune.core.metric import CLASSWISE, METRICS
 from regtune.core.records import Epoch, Outcome, Trial
 from regtune.data import Splits, pixels
-from regtune.execution.try_out import line
+from regtune.execution.try_out import epoch_line
 from regtune.training.classwise import classwise, lacking
 from regtune.training.lane import Lane
 from regtune.training.trainer import Training, train
@@ -97,9 +97,9 @@ def with_test(trial: Trial) -> tuple[Tensor, Splits]:
     """Return the test probabilities of a trial's last weights, and its data."""
     lane = trained(trial)
     assert lane.data.test is not None
-    lane.program.net.eval()
+    lane.train_step.net.eval()
     images = pixels(lane.data.test.images, torch.float32)
-    return lane.program.logits(*lane.kept[0], lane.knobs, images).detach().double().softmax(-1), lane.data
+    return lane.train_step.logits(*lane.kept[0], lane.knobs, images).detach().double().softmax(-1), lane.data
 
 
 @pytest.mark.parametrize("name", list(METRICS))
@@ -131,7 +131,7 @@ def test_an_unknown_metric_of_a_trial_is_refused_with_the_nearest() -> None:
 
 def test_a_line_of_an_epoch_has_it() -> None:
     first = next(iter(train(asked("macro_f1"))))
-    assert f"val_macro_f1 {100 * (first.val_macro_f1 or 0):.2f} %" in line(first)
+    assert f"val_macro_f1 {100 * (first.val_macro_f1 or 0):.2f} %" in epoch_line(first)
 
 
 def test_trials_that_ask_for_nothing_keep_their_ids() -> None:

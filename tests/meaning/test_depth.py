@@ -12,9 +12,9 @@ import torch
 from scipy import stats
 from torch import nn
 
-from regtune.core.records import Plain, Trial
-from regtune.core.rng import Noise
-from regtune.core.state import State, Tensors
+from regtune.core.records import Json, Trial
+from regtune.core.rng import Rng
+from regtune.core.state import Tensors, TrainState
 from regtune.regularizers import StochasticDepth
 from regtune.training.lane import Lane
 from tests.conftest import same, small_trial, trained
@@ -24,11 +24,11 @@ PLUGINS = ("tests.plugin_things",)
 DEEP = {"name": "mlp", "widths": [4] * 55, "residual": True}  # 54 blocks, as ResNet-110 has them
 
 
-def depth(**settings: Any) -> Plain:
+def depth(**settings: Any) -> Json:
     return {"name": "stochastic_depth", **settings}
 
 
-def norm_trial(*recipe: Plain, **changes: Any) -> Trial:
+def norm_trial(*recipe: Json, **changes: Any) -> Trial:
     """Return a trial of a residual network with BatchNorm in its three branches."""
     return small_trial(recipe, network={"name": "residual_norm_net", "blocks": 3}, plugins=PLUGINS, **changes)
 
@@ -139,7 +139,7 @@ def test_a_branch_dropped_has_no_gradient_and_momentum_still_moves_it(monkeypatc
 
 def masking(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no trial look at its draws on the host, so that it must mask."""
-    monkeypatch.setattr(Noise, "host", lambda self: None)
+    monkeypatch.setattr(Rng, "host", lambda self: None)
 
 
 @pytest.mark.parametrize("scaling", ["train", "test"])
@@ -173,7 +173,7 @@ def test_a_branch_dropped_keeps_its_batchnorm_buffers(way: str, monkeypatch: pyt
     assert same(of_block(buffers, 3), fresh)
     ran = [int(buffers[f"branches.{block}.1.num_batches_tracked"]) for block in (0, 1)]
     expected = [
-        sum(float(Noise(seed=1, step=n, prefix="step/stochastic_depth.0/").uniform(f"residual{b}")) < 1 - b / 3
+        sum(float(Rng(seed=1, step=n, prefix="step/stochastic_depth.0/").uniform(f"residual{b}")) < 1 - b / 3
             for n in range(6))
         for b in (1, 2)
     ]  # fmt: skip
@@ -201,6 +201,6 @@ def test_survival_of_every_block_is_baseline() -> None:
     """p_L = 1: bit for bit, whichever way it draws and scales."""
     baseline = trained(norm_trial()).state
     for per in ("batch", "example"):
-        ours: State = trained(norm_trial(depth(p_last=1.0, per=per, scaling="train"))).state
+        ours: TrainState = trained(norm_trial(depth(p_last=1.0, per=per, scaling="train"))).state
         assert same(ours.params, baseline.params)
         assert same(ours.buffers, baseline.buffers)

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grad_norm_
 
-from regtune.core.records import Plain
+from regtune.core.records import Json
 from regtune.core.state import Tensors
 from regtune.optimizers import SGD
 from regtune.regularizers import SAM, GradientClipping, Regularizer
@@ -164,7 +164,7 @@ def test_sam_counts_two_gradients_per_update_and_its_objective_is_that_of_the_fi
 def test_both_passes_of_sam_see_the_same_noise() -> None:
     """Rule 7 of the reference's section 18: with rho = 0 the two gradients are one, dropout or not, bit for bit."""
     names = ("dropout", "stochastic_depth", "mixup")
-    rows: list[Plain] = [{"name": name} for name in names]
+    rows: list[Json] = [{"name": name} for name in names]
     with_sam = trained(small_trial([*rows, {"name": "sam", "rho": 0.0}])).state.params
     without = trained(small_trial(rows)).state.params
     assert all(torch.equal(with_sam[name], p) for name, p in without.items())

@@ -11,7 +11,7 @@ from scipy import stats
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from regtune.core.rng import Noise
+from regtune.core.rng import Rng
 from regtune.regularizers import CutMix, MixSwitch, Mixup, Regularizer, Step
 from tests.meaning.tools import Given, exact, given, step
 
@@ -150,7 +150,7 @@ def test_cutmix_keeps_seven_tenths_on_average() -> None:
     assert float(drawn.mean()) == pytest.approx(0.7008, abs=0.005)
 
 
-class Middle(Noise):
+class Middle(Rng):
     """Real noise, but every box is in the middle, so that none is clipped."""
 
     def below(self, count: int, site: str, shape: tuple[int, ...] = ()) -> Tensor:  # type: ignore[override]  # narrower
@@ -235,7 +235,7 @@ def test_mix_switch_at_its_ends_is_one_of_its_parts(share: float, part: str) -> 
     assert torch.equal(new_y, own * y + (1 - own) * (1 - y))
 
 
-class Parts(Noise):
+class Parts(Rng):
     """Noise with lambda = 3/4 and the box's centre at row 1, column 4, whatever the method below asks."""
 
     def beta(self, site: str, a: float | Tensor, b: float | Tensor, shape: tuple[int, ...] = ()) -> Tensor:  # type: ignore[override]  # narrower

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from regtune.core.errors import Refused
-from regtune.core.state import State, Tensors
+from regtune.core.state import Tensors, TrainState
 from regtune.optimizers import SGD, AdamW, Optimizer
 from regtune.regularizers import L1, L2, L2SP, ElasticNet, KLSparsity, MaxNorm, Regularizer, WeightDecay
 from regtune.training.trainer import train
@@ -148,7 +148,7 @@ def test_decay_without_gradient_is_that_of_the_reference(
 
 def test_weight_decay_shrinks_weights_by_themselves() -> None:
     """Ten steps without gradient, learning rate and strength 0.1: 0.99 ** 10, whatever the momentum."""
-    state = State({"weight": torch.ones(2, 2, dtype=torch.float64), "bias": torch.ones(2)}, {}, {}, {})
+    state = TrainState({"weight": torch.ones(2, 2, dtype=torch.float64), "bias": torch.ones(2)}, {}, {}, {})
     for number in range(10):
         state = WeightDecay(strength=0.1).project(state, step(number))
     torch.testing.assert_close(state.params["weight"], torch.full((2, 2), 0.99**10, dtype=torch.float64))
@@ -268,7 +268,7 @@ def test_max_norm_is_torch_renorm(shape: tuple[int, ...]) -> None:
     weight = random(*shape)
     weight[0] *= 1e-3
     params: Tensors = {"layer.weight": weight, "layer.bias": torch.full((7,), 9.0)}
-    after = MaxNorm(c=1.5).project(State(params, {}, {}, {}), step()).params
+    after = MaxNorm(c=1.5).project(TrainState(params, {}, {}, {}), step()).params
     reference = torch.renorm(weight, 2, 0, 1.5)
     torch.testing.assert_close(after["layer.weight"], reference, rtol=1e-6, atol=0)  # renorm adds 1e-7 to the norm
     assert torch.equal(after["layer.weight"][0], weight[0])

@@ -10,7 +10,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from regtune.core.state import State
+from regtune.core.state import TrainState
 from regtune.data import Examples, Splits
 from regtune.regularizers import Cutout, RandomErasing
 from tests.meaning.tools import given, step
@@ -146,7 +146,7 @@ def test_random_erasing_writes_the_mean_colour_of_the_training_pictures(whole_nu
     train = Examples.of(images=images if whole_numbers else images / 255, labels=torch.zeros(20, dtype=torch.int64))
     other = Examples.of(images=torch.zeros_like(train.images), labels=train.labels)
     method = RandomErasing(p=1.0, value="mean")
-    memory = method.begin(State({}, {}, {}, {}), Splits(train=train, validation=other, test=None, classes=2))
+    memory = method.begin(TrainState({}, {}, {}, {}), Splits(train=train, validation=other, test=None, classes=2))
     new, _ = method.augment(torch.full((50, 3, 32, 32), -1.0), blank(50), step(memory=memory))
     for channel in range(3):
         values = new[:, channel][new[:, channel] != -1]

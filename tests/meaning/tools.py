@@ -15,8 +15,8 @@ from torch.nn.functional import cross_entropy
 
 from regtune.core.knobs import knobs
 from regtune.core.records import Trial
-from regtune.core.rng import Noise
-from regtune.core.state import State
+from regtune.core.rng import Rng
+from regtune.core.state import TrainState
 from regtune.data import Examples
 from regtune.networks import Branch, Slot
 from regtune.networks._base import SlotKind
@@ -26,7 +26,7 @@ from regtune.training.build import load_data
 from regtune.training.lane import Lane
 from regtune.training.objective import Arithmetic, Objective
 from regtune.training.recipe import Recipe
-from regtune.training.train_step import Knobs, Moment, Program, Stepped
+from regtune.training.train_step import Knobs, Stepped, TrainStep, Update
 from tests.conftest import small_trial, trained
 
 CPU = torch.device("cpu")
@@ -35,7 +35,7 @@ C = TypeVar("C")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Given(Noise):
+class Given(Rng):
     """Noise whose draws are given by site; at other sites it is real."""
 
     seed: int | Tensor = 11
@@ -53,7 +53,7 @@ class Given(Noise):
 
 def step(number: int = 0, *, training: bool = True, **fields: Any) -> Step:
     """Return what a hook sees at a step of a training with seed 11."""
-    now: dict[str, Any] = {"noise": Noise(seed=11, step=number), "progress": 0.0, "learning_rate": 0.1}
+    now: dict[str, Any] = {"noise": Rng(seed=11, step=number), "progress": 0.0, "learning_rate": 0.1}
     return Step(**(now | {"training": training} | fields))
 
 
@@ -130,9 +130,9 @@ def stepped(
     recipe = Recipe.of(methods)
     params = {name: p.detach().clone() for name, p in net.named_parameters()}
     buffers = {name: b.detach().clone() for name, b in net.named_buffers()}
-    state = State(params, buffers, optimizer.start(params), {})
+    state = TrainState(params, buffers, optimizer.start(params), {})
     state = state._replace(memory=recipe.begin(state, load_data(small_trial())))
-    program = Program(
+    train_step = TrainStep(
         objective=Objective(net=net, lifted=False, arithmetic=Arithmetic()),
         recipe=recipe,
         optimizer=optimizer,
@@ -140,7 +140,7 @@ def stepped(
     )
     settings: Knobs = {"optimizer": {"learning_rate": optimizer.learning_rate}, "recipe": [{} for _ in methods]}
     for number in range(steps):
-        result = program.step(state, settings, noise_seed, Moment(step=number, progress=number / steps), x, y)
+        result = train_step.step(state, settings, noise_seed, Update(step=number, progress=number / steps), x, y)
         state = result.state
         yield result
 
@@ -151,18 +151,18 @@ def minimum(net: Valley, methods: Sequence[Regularizer], *, rate: float, steps: 
     return last.state.params["weight"][0]
 
 
-def states(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> list[State]:
+def states(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> list[TrainState]:
     """Return a copy of the state after each update of a trial."""
-    noted: list[State] = []
-    original = Program.step
+    noted: list[TrainState] = []
+    original = TrainStep.step
 
-    def spy(self: Program, *arguments: Any) -> Stepped:
+    def spy(self: TrainStep, *arguments: Any) -> Stepped:
         result = original(self, *arguments)
         noted.append(copy.deepcopy(result.state))
         return result
 
     with monkeypatch.context() as patch:
-        patch.setattr(Program, "step", spy)
+        patch.setattr(TrainStep, "step", spy)
         trained(trial)
     return noted
 
@@ -181,7 +181,7 @@ class Unbent(nn.Module):
 
 def network(lane: Lane) -> nn.Module:
     """Return a copy of a lane's network with the weights and buffers that it has now."""
-    net = copy.deepcopy(lane.program.net)
+    net = copy.deepcopy(lane.train_step.net)
     net.load_state_dict({**lane.state.params, **lane.state.buffers})
     return net
 
@@ -189,7 +189,7 @@ def network(lane: Lane) -> nn.Module:
 def batches(trial: Trial, epoch: int) -> list[Examples]:
     """Return the batches of an epoch, in a trial's order."""
     train = load_data(trial).train
-    order = Noise(seed=trial.seed, step=epoch, prefix="order/").permutation("epoch", len(train))
+    order = Rng(seed=trial.seed, step=epoch, prefix="order/").permutation("epoch", len(train))
     return [train.take(index) for index in torch.split(order, trial.batch)]
 
 

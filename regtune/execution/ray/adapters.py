@@ -11,12 +11,12 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from regtune.core.records import Cell, Plain
-from regtune.execution.attempt import Pace, overdue
-from regtune.execution.controller import Phase
-from regtune.execution.ray.nodes import Need, node_of, slots
-from regtune.execution.ray.transfer import Cargo
-from regtune.execution.ray.worker import read_report
+from regtune.core.records import Json, TrialKey
+from regtune.execution.attempt import ReportPlan, overdue
+from regtune.execution.controller import PhaseController
+from regtune.execution.ray.nodes import Need, capacity, node_of
+from regtune.execution.ray.transfer import OpaqueBytes
+from regtune.execution.ray.worker import decode_report
 
 SECONDS_BETWEEN_LOOKS = 2.0  # at the nodes of the cluster
 
@@ -31,10 +31,10 @@ class _NeverSaved:
 class PhaseSearcher(_NeverSaved, Searcher):
     """Tune's source of configurations: as many as the nodes have room for, and `pending` that wait for more."""
 
-    def __init__(self, phase: Phase, need: Need, *, pending: int) -> None:
+    def __init__(self, phase: PhaseController, need: Need, *, pending: int) -> None:
         super().__init__()
         self._phase, self._need, self._pending = phase, need, pending
-        self._cells: dict[str, Cell] = {}
+        self._cells: dict[str, TrialKey] = {}
         self._looked, self._slots = -SECONDS_BETWEEN_LOOKS, dict[str, int]()
 
     def suggest(self, trial_id: str) -> Any:
@@ -48,15 +48,15 @@ class PhaseSearcher(_NeverSaved, Searcher):
         return {
             "cell": str(task.cell),
             "trial": json.dumps(task.trial.plain()),
-            "resume": Cargo(task.resume.content) if task.resume else None,
+            "resume": OpaqueBytes(task.resume.content) if task.resume else None,
             "avoid": list(task.avoid) if self.elsewhere(task.avoid) else [],
         }
 
-    def on_trial_complete(self, trial_id: str, result: Plain | None = None, error: bool = False) -> None:
+    def on_trial_complete(self, trial_id: str, result: Json | None = None, error: bool = False) -> None:
         """Let go of a trial; one that has not ended is handed out again."""
         self._phase.back(self._cells.pop(trial_id))
 
-    def cell(self, trial: TuneTrial) -> Cell:
+    def cell(self, trial: TuneTrial) -> TrialKey:
         """Return the cell of a trial."""
         return self._cells[trial.trial_id]
 
@@ -67,7 +67,7 @@ class PhaseSearcher(_NeverSaved, Searcher):
     def slots(self) -> dict[str, int]:
         """Return how many trials fit on each node, as of a moment ago."""
         if time.monotonic() - self._looked >= SECONDS_BETWEEN_LOOKS:
-            self._looked, self._slots = time.monotonic(), slots(self._need)
+            self._looked, self._slots = time.monotonic(), capacity(self._need)
         return self._slots
 
     def elsewhere(self, avoid: list[str] | tuple[str, ...]) -> bool:
@@ -84,15 +84,15 @@ class PhaseSearcher(_NeverSaved, Searcher):
 class PhaseScheduler(_NeverSaved, FIFOScheduler):
     """Tune's judge: hands what an attempt reports to the phase and passes its decision on."""
 
-    def __init__(self, phase: Phase, searcher: PhaseSearcher, pace: Pace) -> None:
+    def __init__(self, phase: PhaseController, searcher: PhaseSearcher, pace: ReportPlan) -> None:
         super().__init__()
         self._phase, self._searcher, self._pace = phase, searcher, pace
         self._looked = time.monotonic()
 
-    def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: Plain) -> str:
+    def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: Json) -> str:
         """Record a report; stop the trial where the phase says so."""
         trial.config["resume"] = None  # the worker has it; Tune would keep it to the end of the phase
-        found = read_report(result)
+        found = decode_report(result)
         if found is None:
             return str(TrialScheduler.CONTINUE)
         decision = self._phase.take(self._searcher.cell(trial), *found)

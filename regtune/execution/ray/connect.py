@@ -15,7 +15,7 @@ from regtune.core.errors import Refused, shown
 from regtune.core.sources import shipped_paths
 from regtune.core.version import PACKAGE
 from regtune.execution.ray.env_vars import environment
-from regtune.execution.ray.nodes import Need, check_versions, slots
+from regtune.execution.ray.nodes import Need, capacity, check_versions
 from regtune.execution.ray.starting import driver_niceness, on_loopback, unassuming
 from regtune.sweep.sweep import Sweep
 
@@ -103,7 +103,7 @@ def _joined(sweep: Sweep, address: str, say: Callable[[str], None]) -> Iterator[
         try:
             need = Need.of(sweep.cluster)
             check_versions(need)
-            if not slots(need):
+            if not capacity(need):
                 say(f"--address {address}: no node has room for a trial yet; trials wait for one that has")
             yield
         finally:

@@ -15,7 +15,7 @@ from ray.job_submission import JobDetails, JobSubmissionClient
 
 from regtune.core.errors import Refused, nearest, shown
 from regtune.execution.ray.job_server import cluster_time
-from regtune.execution.ray.package import entrypoint, packed
+from regtune.execution.ray.package import entrypoint, packaged
 from regtune.sweep.sweep import Sweep
 
 SECONDS_TO_STOP = 20  # between SIGTERM and SIGKILL; Ray's own 3 s are short for a driver on a busy head
@@ -85,7 +85,7 @@ def submit(
         return earlier, False
     if earlier is not None:
         _forget(client, earlier)
-    with packed(sweep, file) as folder:
+    with packaged(sweep, file) as folder:
         client.submit_job(
             submission_id=name,
             entrypoint=entrypoint(

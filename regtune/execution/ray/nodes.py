@@ -12,9 +12,9 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from regtune.core.errors import Refused
-from regtune.core.records import Plain
+from regtune.core.records import Json
 from regtune.storage.environment import versions
-from regtune.sweep.schema import Cluster
+from regtune.sweep.schema import ClusterConfig
 
 SECONDS_TO_ANSWER = 120.0
 
@@ -28,11 +28,11 @@ class Need:
     labels: tuple[tuple[str, str], ...] = ()
 
     @classmethod
-    def of(cls, terms: Cluster) -> Need:
+    def of(cls, terms: ClusterConfig) -> Need:
         """Return what the trials of a sweep need."""
         return cls(cpus=terms.cpus_per_trial, gpus=terms.gpus_per_trial, labels=tuple(sorted(terms.labels.items())))
 
-    def fits(self, node: Plain) -> int:
+    def fits(self, node: Json) -> int:
         """Return how many trials fit on a node."""
         labels, has = node.get("Labels") or {}, node["Resources"]
         if not node["Alive"] or any(labels.get(name) != value for name, value in self.labels):
@@ -41,7 +41,7 @@ class Need:
         return by_cpu if not self.gpus else min(by_cpu, int(has.get("GPU", 0)) * int(1 / self.gpus + 1e-9))
 
 
-def slots(need: Need) -> dict[str, int]:
+def capacity(need: Need) -> dict[str, int]:
     """Return how many trials fit on each node that is there now, by the node's id; nodes for none are left out."""
     counts = {node["NodeID"]: need.fits(node) for node in ray.nodes()}
     return {node: count for node, count in counts.items() if count}
@@ -65,7 +65,7 @@ def check_versions(need: Need) -> None:
     ours = described()
     hosts = {node["NodeID"]: node["NodeManagerHostname"] for node in ray.nodes()}
     ask: Any = ray.remote(num_cpus=0)(described)
-    for node in slots(need):
+    for node in capacity(need):
         answer = ask.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote()
         try:
             theirs = ray.get(answer, timeout=SECONDS_TO_ANSWER)

@@ -19,7 +19,7 @@ OURS_LEFT_OUT = (*LEFT_OUT, "sweeps")  # those that ship are for `regtune init`
 
 
 @contextlib.contextmanager
-def packed(sweep: Sweep, file: Path) -> Iterator[Path]:
+def packaged(sweep: Sweep, file: Path) -> Iterator[Path]:
     """Fill a folder for the time of the block: `python -m regtune run FILE` works in it."""
     with tempfile.TemporaryDirectory(prefix="regtune-") as scratch:
         folder = Path(scratch)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from regtune.data import Examples, Pool, Splits
 
 
-class Cargo:
+class OpaqueBytes:
     """Bytes that Tune can hold and print without a look inside: it writes whatever it handles into its messages."""
 
     def __init__(self, content: bytes) -> None:
@@ -28,7 +28,7 @@ class Cargo:
 Array = NDArray[Any]
 
 
-class Part(NamedTuple):
+class SharedPart(NamedTuple):
     """Examples: which of the shipment's pictures, which rows of those, and their labels."""
 
     source: int
@@ -37,7 +37,7 @@ class Part(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shipment:
+class SharedData:
     """Splits, or a pool, as numpy arrays: Ray's object store shares those between processes without a copy.
 
     Pictures that parts share travel once. `parts` has the names of the fields; a pool has no validation. `more` has
@@ -45,18 +45,20 @@ class Shipment:
     """
 
     sources: tuple[Array, ...]
-    parts: Mapping[str, Part | None]
+    parts: Mapping[str, SharedPart | None]
     more: Mapping[str, Any]
 
     @classmethod
-    def pack(cls, data: Splits | Pool) -> Shipment:
+    def pack(cls, data: Splits | Pool) -> SharedData:
         """Return the arrays of splits or a pool; what is not in them does not travel."""
         more = {name: value for name, value in vars(data).items() if isinstance(value, int | tuple)}
         examples = {name: part for name, part in vars(data).items() if name not in more}
         sources = list({id(part.source): part.source for part in examples.values() if part is not None}.values())
         places = {id(source): place for place, source in enumerate(sources)}
         parts = {
-            name: Part(places[id(part.source)], part.index.numpy(), part.labels.numpy()) if part is not None else None
+            name: SharedPart(places[id(part.source)], part.index.numpy(), part.labels.numpy())
+            if part is not None
+            else None
             for name, part in examples.items()
         }
         return cls(sources=tuple(source.numpy() for source in sources), parts=parts, more=more)

@@ -12,18 +12,20 @@ from ray import tune
 from ray.tune import PlacementGroupFactory
 
 from regtune.core.errors import Refused
-from regtune.core.records import Plain
+from regtune.core.records import Json
 from regtune.data import Pool, Splits
-from regtune.execution.attempt import Pace
-from regtune.execution.controller import Phase
+from regtune.execution.attempt import ReportPlan
+from regtune.execution.controller import PhaseController
 from regtune.execution.ray.adapters import PhaseScheduler, PhaseSearcher
 from regtune.execution.ray.nodes import Need
-from regtune.execution.ray.transfer import Shipment
+from regtune.execution.ray.transfer import SharedData
 from regtune.execution.ray.worker import work
-from regtune.sweep.schema import Cluster
+from regtune.sweep.schema import ClusterConfig
 
 
-def run_on_ray(terms: Cluster, phase: Phase, data: Splits | Pool, pace: Pace, *, trainable: Any = work) -> None:
+def run_on_ray(
+    terms: ClusterConfig, phase: PhaseController, data: Splits | Pool, pace: ReportPlan, *, trainable: Any = work
+) -> None:
     """Run what is left of a phase; a pool is for splits of their own.
 
     `trainable` is what Tune runs: a function of (config, shipment, pace), replaced only to time the rest.
@@ -33,7 +35,7 @@ def run_on_ray(terms: Cluster, phase: Phase, data: Splits | Pool, pace: Pace, *,
     with tempfile.TemporaryDirectory(prefix="regtune-") as scratch:
         tuner = tune.Tuner(
             tune.with_resources(
-                tune.with_parameters(trainable, shipment=Shipment.pack(data), pace=pace),
+                tune.with_parameters(trainable, shared_data=SharedData.pack(data), pace=pace),
                 lambda config: _resources(need, config),
             ),
             tune_config=tune.TuneConfig(
@@ -63,7 +65,7 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(before)
 
 
-def _resources(need: Need, config: Plain) -> PlacementGroupFactory:
+def _resources(need: Need, config: Json) -> PlacementGroupFactory:
     """Return what Ray sets aside for a trial, away from the nodes that it is to avoid."""
     labels = dict(need.labels)
     if config["avoid"]:

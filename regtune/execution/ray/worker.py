@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 import ray
 from ray import tune
 
-from regtune.core.records import Epoch, Outcome, Plain, Trial
-from regtune.execution.attempt import Pace, Report, attempt
+from regtune.core.records import Epoch, Json, Outcome, Trial
+from regtune.execution.attempt import Report, ReportPlan, attempt
 from regtune.execution.ground import place_for
-from regtune.execution.ray.transfer import Cargo, Shipment
+from regtune.execution.ray.transfer import OpaqueBytes, SharedData
 from regtune.storage.checkpoints import Saved
 from regtune.training.process import prepare_process
 
@@ -21,7 +21,7 @@ REPORT, CHECKPOINT, WEIGHTS = "report", "checkpoint", "weights"
 GRACE = 1.1  # an attempt looks at its limit between epochs; one that hangs inside of one is ended a little later
 
 
-def work(config: Plain, shipment: Shipment, pace: Pace) -> None:
+def work(config: Json, shared_data: SharedData, pace: ReportPlan) -> None:
     """Train the trial of a Tune configuration.
 
     `tune.report` returns when the driver has written what it got and answered; where it answers "stop",
@@ -33,8 +33,8 @@ def work(config: Plain, shipment: Shipment, pace: Pace) -> None:
     here = place_for(trial.device) | {"node": ray.get_runtime_context().get_node_id()}
     resume = config["resume"].take() if config["resume"] else None
     with _ended_after(pace.trial_seconds):
-        for report in attempt(trial, shipment.unpack(), pace, resume):
-            tune.report(packed(report, here))
+        for report in attempt(trial, shared_data.unpack(), pace, resume):
+            tune.report(encode_report(report, here))
 
 
 @contextlib.contextmanager
@@ -48,21 +48,24 @@ def _ended_after(seconds: float | None) -> Iterator[None]:
         faulthandler.cancel_dump_traceback_later()
 
 
-def packed(report: Report, here: Mapping[str, str]) -> Plain:
+def encode_report(report: Report, here: Mapping[str, str]) -> Json:
     """Return a report as one string, and bytes beside it: Tune flattens tables and takes them apart."""
     row = {
         "epochs": [epoch.plain() for epoch in report.epochs],
         "outcome": report.outcome.plain() if report.outcome else None,
         "where": dict(here),
     }
-    packed: Plain = {REPORT: json.dumps(row)}
+    packed: Json = {REPORT: json.dumps(row)}
     for name, saved in ((CHECKPOINT, report.checkpoint), (WEIGHTS, report.weights)):
         if saved is not None:
-            packed |= {name: Cargo(saved.content), f"{name}_of": json.dumps({"id": saved.id, "epoch": saved.epoch})}
+            packed |= {
+                name: OpaqueBytes(saved.content),
+                f"{name}_of": json.dumps({"id": saved.id, "epoch": saved.epoch}),
+            }
     return packed
 
 
-def read_report(result: Plain) -> tuple[Report, dict[str, str]] | None:
+def decode_report(result: Json) -> tuple[Report, dict[str, str]] | None:
     """Return what a Tune result reports, and on what it was trained; None for a result of Tune's own."""
     if REPORT not in result:
         return None

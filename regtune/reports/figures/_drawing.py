@@ -13,7 +13,7 @@ from typing import TypeAlias
 import altair as alt
 import pandas as pd
 
-from regtune.core.records import Plain
+from regtune.core.records import Json
 
 GREY, BLUE, ORANGE = "#808080", "#0072B2", "#D55E00"
 SKY = "#56B4E9"  # instead of the blue on a dark page
@@ -59,22 +59,22 @@ def steps(rows: pd.DataFrame, arms: Sequence[str], x: alt.X, y: alt.Y, *more: al
     return panels(layers.properties(width=170, height=120), arms)
 
 
-def light() -> Plain:
+def light() -> Json:
     """Return the configuration for a light page."""
     return _config(ink="#333333", faint="#dddddd", font="system-ui, sans-serif") | {"background": "transparent"}
 
 
-def dark() -> Plain:
+def dark() -> Json:
     """Return the configuration for a dark page."""
     return _config(ink="#d8d8d8", faint="#3a3a3a", font="system-ui, sans-serif") | {"background": "transparent"}
 
 
-def paper() -> Plain:
+def paper() -> Json:
     """Return the configuration for SVG and PDF."""
     return _config(ink="#222222", faint="#dddddd", font="sans-serif") | {"background": "white"}
 
 
-def _config(*, ink: str, faint: str, font: str) -> Plain:
+def _config(*, ink: str, faint: str, font: str) -> Json:
     words = {"labelColor": ink, "titleColor": ink, "titleFontWeight": "normal"}
     return {
         "font": font,

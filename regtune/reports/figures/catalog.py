@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 import altair as alt
 
 from regtune.core.metric import ACCURACY
-from regtune.core.records import Plain
+from regtune.core.records import Json
 from regtune.reports.figures._drawing import Drawing, Nothing
 from regtune.reports.figures.best_so_far import progress
 from regtune.reports.figures.effects import effects
@@ -26,7 +26,7 @@ from regtune.results.loader import Results
 Subject = TypeVar("Subject")
 
 
-class Planned(NamedTuple):
+class FigureSpec(NamedTuple):
     """A figure before it is drawn: the section that it belongs to, its title and what draws it."""
 
     section: str
@@ -42,21 +42,21 @@ class Figure:
     name: str
     title: str
     caption: str
-    spec: Plain | None
+    spec: Json | None
     why: str = ""
 
 
 FIGURES = (
-    Planned("sure", "Effect of each arm", effects),
-    Planned("sure", "Every arm against every other", pairs),
-    Planned("cost", "Best so far against epochs spent", progress),
-    Planned("cost", "Best of n search trials", tuning_curves),
-    Planned("cost", "Trials left after each epoch", survival),
-    Planned("why", "Learning curves of the confirmed trials", confirmed_curves),
-    Planned("why", "Learning curves of the search", searched_curves),
-    Planned("why", "Score over each knob", sensitivity),
-    Planned("why", "Importance of the knobs", importance),
-    Planned("why", "RandAugment: operations and magnitude", magnitudes),
+    FigureSpec("sure", "Effect of each arm", effects),
+    FigureSpec("sure", "Every arm against every other", pairs),
+    FigureSpec("cost", "Best so far against epochs spent", progress),
+    FigureSpec("cost", "Best of n search trials", tuning_curves),
+    FigureSpec("cost", "Trials left after each epoch", survival),
+    FigureSpec("why", "Learning curves of the confirmed trials", confirmed_curves),
+    FigureSpec("why", "Learning curves of the search", searched_curves),
+    FigureSpec("why", "Score over each knob", sensitivity),
+    FigureSpec("why", "Importance of the knobs", importance),
+    FigureSpec("why", "RandAugment: operations and magnitude", magnitudes),
 )
 
 
@@ -95,9 +95,9 @@ def _by_metric(caption: str, subject: object) -> str:
     return caption
 
 
-def _specification(chart: Drawing) -> Plain:
+def _specification(chart: Drawing) -> Json:
     """Return the chart with its data, without Altair's look: the page or the paper brings its own."""
     with alt.data_transformers.enable("default", max_rows=None):  # charts thin their data themselves
-        spec: Plain = chart.to_dict()
+        spec: Json = chart.to_dict()
     del spec["config"]
     return spec

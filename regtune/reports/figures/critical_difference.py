@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from regtune.analysis.sweeps import Together
+from regtune.analysis.sweeps import SweepsTogether
 from regtune.reports.figures._drawing import BLUE, GREY, WIDTH, Drawing, Nothing
 
 MOST = 40  # arms: beyond that the bars would leave no room for the points
@@ -47,7 +47,7 @@ def columns(members: list[list[str]], arms: list[str]) -> list[int]:
     return found
 
 
-def critical(found: Together) -> Drawing | Nothing:
+def critical(found: SweepsTogether) -> Drawing | Nothing:
     """Mean ranks over the sweeps, 1 the best. A bar at the right joins arms that are not told apart: their mean ranks
     differ by no more than Nemenyi's critical difference, whose length is drawn at the top, or Friedman's test, which
     comes first, does not reject (both at 5 %). Arms without a common bar are told apart. After J. Demsar,

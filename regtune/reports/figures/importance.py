@@ -7,7 +7,7 @@ import pandas as pd
 
 from regtune.core.header import ArmRecord
 from regtune.core.metric import Metric
-from regtune.core.records import Plain
+from regtune.core.records import Json
 from regtune.reports.figures._drawing import BLUE, WIDTH, Drawing, Nothing
 from regtune.reports.figures._spaces import spaces
 from regtune.reports.text import knob_name
@@ -66,6 +66,6 @@ def _importance(trials: pd.DataFrame, arm: ArmRecord, metric: Metric) -> dict[st
     study = create_study(direction="maximize")
     logging.set_verbosity(level)
     for row in trials.to_dict("records"):
-        mine: Plain = {k: row["params"][k] for k in common}
+        mine: Json = {k: row["params"][k] for k in common}
         study.add_trial(create_trial(params=mine, distributions={k: known[k] for k in common}, value=row[metric.val]))
     return get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0), params=common)

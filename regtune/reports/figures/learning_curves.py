@@ -6,7 +6,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from regtune.core.records import Phase
+from regtune.core.records import PhaseName
 from regtune.reports.figures._drawing import BLUE, GREY, Drawing, Nothing, panels
 from regtune.results.loader import Results
 
@@ -30,7 +30,7 @@ def searched_curves(results: Results) -> Drawing | Nothing:
     return _curves(results, "search")
 
 
-def frame(results: Results, phase: Phase) -> pd.DataFrame:
+def frame(results: Results, phase: PhaseName) -> pd.DataFrame:
     """Return the chosen curves (kind "curve") and each arm's quartiles by epoch (kind "summary")."""
     metric = results.sweep.search.metric
     columns = ["arm", "phase", "number", "epoch", "stage", metric.val]
@@ -54,7 +54,7 @@ def _spread(scores: pd.Series[float]) -> pd.Series[float]:
     return scores.iloc[np.unique(np.linspace(0, len(scores) - 1, CURVES).round().astype(int))]
 
 
-def _curves(results: Results, phase: Phase) -> Drawing | Nothing:
+def _curves(results: Results, phase: PhaseName) -> Drawing | Nothing:
     rows = frame(results, phase)
     if rows.empty:
         return Nothing(why=f"No trial of {phase} has finished an epoch.")

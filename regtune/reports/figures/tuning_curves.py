@@ -8,7 +8,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from regtune.analysis.tuning import curve, searched
+from regtune.analysis.tuning import curve, search_shares
 from regtune.core.metric import ACCURACY
 from regtune.reports.figures._drawing import BLUE, GREY, Drawing, Nothing, beside_first, panels
 from regtune.results.loader import Results
@@ -24,7 +24,7 @@ def frame(results: Results) -> pd.DataFrame:
     Every n up to 20, then 60 at most, evenly on the scale of the figure.
     """
     rows, metric = [], results.sweep.search.metric
-    for arm, scores in searched(results).items():
+    for arm, scores in search_shares(results).items():
         even = np.geomspace(1, max(len(scores), 1), MOST).round().astype(int)
         places = sorted({*even.tolist(), *range(1, min(len(scores), 20) + 1)})
         found = curve(results, arm, scores, places)

@@ -11,7 +11,7 @@ import pandas as pd
 import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from regtune.core.records import OPEN, Plain
+from regtune.core.records import OPEN, Json
 from regtune.core.writing import write
 from regtune.reports.figures import _drawing
 from regtune.reports.figures._drawing import BLUE, SKY
@@ -43,7 +43,7 @@ def page(repeats: Sequence[Results], figures: Sequence[Figure]) -> str:
         sections=sections(repeats, figures),
         chapters=(),
         figures=figures,
-        made=f"{made(results.header)} {CHARTS}",
+        made=f"{provenance(results.header)} {CHARTS}",
     )
 
 
@@ -96,7 +96,7 @@ def progress(sweeps: Sequence[Results]) -> str:
     return f"{ended} of {len(trials)} planned trials ended, {int(trials['epochs'].sum()):,} epochs trained."
 
 
-def made(header: Plain) -> str:
+def provenance(header: Json) -> str:
     """Say what the sweep ran on, as far as the log's header knows."""
     machine = header.get("machine", {})
     words = [f"regtune {header['regtune']}" if "regtune" in header else "regtune", header.get("commit")]
@@ -110,7 +110,7 @@ def _arms(results: Results) -> str:
     return "1 arm" if count == 1 else f"{count} arms"
 
 
-def _on_paper(spec: Plain, path: Path) -> list[Path]:
+def _on_paper(spec: Json, path: Path) -> list[Path]:
     # A name may hold a dot, and what is behind it is no suffix.
     svg, pdf = path.with_name(f"{path.name}.svg"), path.with_name(f"{path.name}.pdf")
     text = vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE, config=_drawing.paper())

@@ -11,7 +11,7 @@ from regtune.reports.tables._table import Table
 from regtune.reports.tables.answer import answer
 from regtune.reports.tables.catalog import tables
 from regtune.reports.tables.pruning import pruning_table
-from regtune.reports.tables.repeats import searches_tables
+from regtune.reports.tables.repeats import repeats_tables
 from regtune.results.loader import Results
 
 
@@ -30,7 +30,7 @@ def sections(repeats: Sequence[Results], figures: Sequence[Figure]) -> list[Sect
     """Return the five sections of a sweep, given as its repeats; they are of the first, one more is over all."""
     results = repeats[0]
     found, bad, pruned = tables(results), failures(results), pruning_table(results)
-    searches = searches_tables(repeats)
+    searches = repeats_tables(repeats)
     whole = Section(
         id="searches", title="Does it hold for whole searches?", sentences=searches[0].sentences, tables=searches
     ) if searches else None  # fmt: skip

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from regtune.analysis.columns import difference_columns
-from regtune.analysis.families import means, search_variances
-from regtune.analysis.repeats import repeated
+from regtune.analysis.families import repeat_means, search_variances
+from regtune.analysis.repeats import counted_repeats
 from regtune.analysis.verdicts import against_baseline
 from regtune.core.copies import is_copy
 from regtune.core.metric import Metric
-from regtune.core.records import OPEN, Plain
+from regtune.core.records import OPEN, Json
 from regtune.reports.tables.rows import fewer
 from regtune.reports.text import interval
 from regtune.results.loader import Results
@@ -34,11 +34,11 @@ class AA:
     found: Comparison | None
     words: str
 
-    def plain(self) -> Plain:
+    def plain(self) -> Json:
         """Return the strict-JSON form: numbers as fractions, None for what cannot be said."""
         columns = difference_columns(self.found)
         names = ("verdict", "difference", "difference_low", "difference_high", "p", "pairs", "note")
-        row: Plain = {name: columns[name] for name in names}
+        row: Json = {name: columns[name] for name in names}
         numbers = {name: None for name, value in row.items() if isinstance(value, float) and math.isnan(value)}
         return row | numbers | {"sentence": self.words}
 
@@ -62,12 +62,12 @@ def aa(results: Results) -> AA | None:
 
 def aa_over(repeats: Sequence[Results]) -> AA | None:
     """Return what is said of the copies of the repeats that count, over whole searches; None without them."""
-    whole = [results.copied for results in repeated(repeats).counted if results.copied is not None]
+    whole = [results.copied for results in counted_repeats(repeats).counted if results.copied is not None]
     if not whole:
         return None
     baseline, copy = whole[0].sweep.arms
     metric = repeats[0].sweep.confirm.metric
-    scores = {arm: means(whole, arm, metric) for arm in (baseline, copy)}
+    scores = {arm: repeat_means(whole, arm, metric) for arm in (baseline, copy)}
     found = compare_with(scores, baseline, better=metric.better)
     subject = f"A copy of the baseline, {_how(repeats[0])} on other seeds in each repeat,"
     return AA(found=found[copy], words=_said(subject, found[copy], FALSE, len(whole), "repeats", metric))

@@ -16,14 +16,14 @@ from regtune.reports.text import THIS
 
 
 @dataclass(frozen=True, kw_only=True)
-class Said:
+class VerdictGroup:
     """What is said of some arms: the words, and the rows of the arms, in the order of the table."""
 
     words: str
     rows: pd.DataFrame
 
 
-def said(table: pd.DataFrame) -> list[Said]:
+def verdict_groups(table: pd.DataFrame) -> list[VerdictGroup]:
     """Return who is better, worse and unresolved, and who is off if any is.
 
     Where verdicts are about the configuration that one search found, the words say so.
@@ -36,16 +36,18 @@ def said(table: pd.DataFrame) -> list[Said]:
         f"Worse{about}": ["worse"],
         "Unresolved, which is not the same as equal": ["unresolved", ""],
     }
-    found = [Said(words=words, rows=others[others["verdict"].isin(verdicts)]) for words, verdicts in groups.items()]
+    found = [
+        VerdictGroup(words=words, rows=others[others["verdict"].isin(verdicts)]) for words, verdicts in groups.items()
+    ]
     off = others[others["verdict"] == "off is as good"]
-    return [*found, Said(words="As good off, by select", rows=off)] if len(off) else found
+    return [*found, VerdictGroup(words="As good off, by select", rows=off)] if len(off) else found
 
 
 def answer(table: pd.DataFrame) -> list[str]:
     """Return the verdicts as sentences that name the arms, on the metric of the sweep first."""
     if len(table) == 1:
         return [_alone(table)]
-    words = [f"{each.words}: {', '.join(each.rows['arm']) or 'none'}." for each in said(table)]
+    words = [f"{each.words}: {', '.join(each.rows['arm']) or 'none'}." for each in verdict_groups(table)]
     return [*_by(table), *words, *families_answer(table)]
 
 
@@ -59,7 +61,7 @@ def answer_lines(table: pd.DataFrame, unit: str) -> list[list[str]]:
         return [_alone(table).split()]
     most, metric = table["n"].max(), metric_of(table)
     lines = [sentence.split() for sentence in _by(table)]
-    for each in [*said(table), *_equal(table)]:
+    for each in [*verdict_groups(table), *_equal(table)]:
         arms = [_told(row, most, unit, metric) for row in each.rows.to_dict("records")]
         lines.append([*f"{each.words}:".split(), *_listed(arms)])
     return lines + [sentence.split() for sentence in families_answer(table)]
@@ -77,12 +79,14 @@ def _told(row: Row, most: int, unit: str, metric: Metric) -> str:
     return row["arm"] if alone else f"{row['arm']} {difference_cell(row, most, unit, metric)}"
 
 
-def _equal(table: pd.DataFrame) -> list[Said]:
+def _equal(table: pd.DataFrame) -> list[VerdictGroup]:
     if "relevant" not in table:
         return []
     equal = table[table["relevant"].str.startswith("equal")]
     unit = metric_of(table).unit
-    return [Said(words=f"{str(words).capitalize()} {unit}", rows=rows) for words, rows in equal.groupby("relevant")]
+    return [
+        VerdictGroup(words=f"{str(words).capitalize()} {unit}", rows=rows) for words, rows in equal.groupby("relevant")
+    ]
 
 
 def _listed(arms: Sequence[str]) -> list[str]:

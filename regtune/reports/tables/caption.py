@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from regtune.analysis.pruning import standing
+from regtune.analysis.pruning import rung_rankings
 from regtune.core.header import ConfirmRecord, SweepRecord
 from regtune.core.metric import ACCURACY
-from regtune.core.records import Plain
+from regtune.core.records import Json
 from regtune.core.resampling import DRAWS, LEAST
 from regtune.core.resampling import MOST as MOST_RIVALS
 from regtune.pruners import ENDED, pruning_of, unused
@@ -129,7 +129,7 @@ def pruning_words(sweep: SweepRecord) -> str:
 
 def rungs_words(results: Results) -> str:
     """Say which rungs a cautious pruner did not use as search ended; empty where it used all, or with another."""
-    found = standing(results)
+    found = rung_rankings(results)
     few = sum(rung.n < ENDED for rung in found.values())
     waiting = (
         f"{few} of {len(found)} rungs of all arms were passed by fewer than {ENDED} trials that ended" if few else ""
@@ -143,7 +143,7 @@ def seeds_words(confirm: ConfirmRecord) -> str:
     return f"{confirm.first} to {confirm.seeds}" if confirm.racing else str(confirm.seeds)
 
 
-def data_words(data: Plain, confirm: ConfirmRecord) -> str:
+def data_words(data: Json, confirm: ConfirmRecord) -> str:
     """Say which data: a folder's name alone says nothing, and corrupted data must not pass for others."""
     text = " ".join(filter(None, (data["name"], data.get("path")))) + f", {data['train']} training examples"
     if data.get("label_noise"):

@@ -14,12 +14,12 @@ from regtune.analysis.comparison import comparison
 from regtune.reports.tables._table import Table
 from regtune.reports.tables.aa import AA, aa
 from regtune.reports.tables.budget import budget_as_text, budget_caption
+from regtune.reports.tables.cannot_be_said import cannot_be_said, held_words, resolved_on_this_test_set, undefined
 from regtune.reports.tables.caption import caption
 from regtune.reports.tables.metrics import metrics_as_text, metrics_caption, metrics_sentences
 from regtune.reports.tables.scores import scores_as_text
 from regtune.reports.tables.spread import spread_table
 from regtune.reports.tables.tuning import tuning_table
-from regtune.reports.tables.unsaid import held_words, leaning, undefined, unsaid
 from regtune.results.loader import Results
 from regtune.statistics.racing import Race
 
@@ -51,7 +51,7 @@ class Tables:
 def tables(results: Results) -> Tables:
     """Return the tables of a sweep."""
     rows, copy = comparison(results), aa(results)
-    cannot = [*undefined(results), *_unsaid(results, rows), *leaning(rows)]
+    cannot = [*undefined(results), *_unsaid(results, rows), *resolved_on_this_test_set(rows)]
     return Tables(
         rows=rows,
         unsaid=cannot,
@@ -82,6 +82,6 @@ def tables(results: Results) -> Tables:
 def _unsaid(results: Results, rows: pd.DataFrame) -> list[str]:
     race = Race.of(results.sweep.confirm)
     if race is None:
-        return unsaid(rows)
+        return cannot_be_said(rows)
     apart = f"the race has not reached its first look with it and {{first}}, {race.looks[0]} seeds each"
-    return [*unsaid(rows, apart=apart), *held_words(results)]
+    return [*cannot_be_said(rows, apart=apart), *held_words(results)]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from regtune.analysis.columns import Row, metric_of
-from regtune.analysis.families import first_look, others
+from regtune.analysis.families import first_look, other_metrics
 from regtune.core.metric import Metric
 from regtune.reports.tables.rows import fewer
 from regtune.reports.text import THIS, interval
@@ -45,7 +45,7 @@ def _above(metrics: Sequence[Metric]) -> str:
 def families_answer(table: pd.DataFrame) -> list[str]:
     """Return a sentence on the families in which arms are better or worse than the first; none where there are none."""
     said, about = [], f", {THIS}" if table["scope"].iloc[0] == "configuration" else ""
-    for metric in others(metric_of(table)):
+    for metric in other_metrics(metric_of(table)):
         verdicts = table[f"{metric.test}_verdict"]
         named = {word: table[verdicts == word]["arm"].to_list() for word in ("better", "worse")}
         if parts := [f"{word} {', '.join(arms)}" for word, arms in named.items() if arms]:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from regtune.analysis.columns import metric_of
-from regtune.analysis.families import measured, others
-from regtune.analysis.metrics import beside
+from regtune.analysis.families import measured_metrics, other_metrics
+from regtune.analysis.metrics import other_columns
 from regtune.core.metric import ACCURACY, ECE, NLL, Metric
 from regtune.reports.tables.families import OVER_SEEDS, families_caption, families_unsaid, family_cells, without_number
 from regtune.reports.text import number, spread
@@ -50,7 +50,7 @@ def metrics_caption(results: Results, frame: pd.DataFrame) -> str:
     judged = f"after {search.stop_after} epochs" if search.stop_after else ""
     splits = "each on a split of its own" if confirm.splits == "fresh" else "on the same split"
     gain = "what more epochs add is in it" if judged else "what choosing the best of many adds"
-    found = measured([results])
+    found = measured_metrics([results])
     chosen, own, search_metric = "selected" in frame, results.sweep.confirm.metric, results.sweep.search.metric
     words, unit = search_metric.words, search_metric.unit
     minus = "that minus" if search_metric.better == "higher" else "by how much that is lower than"
@@ -58,7 +58,7 @@ def metrics_caption(results: Results, frame: pd.DataFrame) -> str:
     sentences = [
         _conclusion(results, found),
         f"Means ± standard deviations over the confirmed seeds, {where or 'at the kept epoch'}, on pictures as they "
-        f"are, with hard labels: {' and '.join(UNITS[other] for other in others(own))} "
+        f"are, with hard labels: {' and '.join(UNITS[other] for other in other_metrics(own))} "
         f"on test; gap: train minus test accuracy in points; norm of the weights, share of exact zeros among them, "
         f"distance from where training began.",
         "Train accuracy and gap are on the training labels, drawn anew ones included."
@@ -91,7 +91,7 @@ def _conclusion(results: Results, found: Sequence[Metric]) -> str:
 
 def metrics_sentences(results: Results, frame: pd.DataFrame) -> list[str]:
     """Say what the differences leave out and what they cannot tell; the frame is that of `metrics`."""
-    found = measured([results])
+    found = measured_metrics([results])
     return [*without_number(results, found), *families_unsaid(frame, found)]
 
 
@@ -102,13 +102,15 @@ def metrics_as_text(frame: pd.DataFrame, search: Metric = ACCURACY) -> pd.DataFr
     """
     own = metric_of(frame)
     columns = {"arm": frame["arm"].to_list()}
-    for name in beside(own):
+    for name in other_columns(own):
         head, factor, form = SHOWN[name]
         means, sds = frame[name] * factor, frame[f"{name}_sd"] * factor
         if not means.isna().all():
             columns[head] = [spread(mean, sd, form) for mean, sd in zip(means, sds, strict=True)]
             columns |= {
-                f"{of.short} difference": family_cells(frame, of, "seeds") for of in others(own) if of.test == name
+                f"{of.short} difference": family_cells(frame, of, "seeds")
+                for of in other_metrics(own)
+                if of.test == name
             }
     columns["kept epoch"] = [number(value, ".1f") for value in frame["kept_epoch"]]
     if not frame["retrain_epochs"].isna().all():

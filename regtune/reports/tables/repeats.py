@@ -10,13 +10,14 @@ from typing import Any
 import pandas as pd
 
 from regtune.analysis.columns import metric_of
-from regtune.analysis.families import measured, others
-from regtune.analysis.over_searches import over_searches
-from regtune.analysis.repeats import repeated
+from regtune.analysis.families import measured_metrics, other_metrics
+from regtune.analysis.repeat_scores import repeat_scores
+from regtune.analysis.repeats import counted_repeats
 from regtune.core.header import ConfirmRecord
 from regtune.core.search_space import KnobPath
 from regtune.reports.tables._table import Table
 from regtune.reports.tables.aa import aa_over
+from regtune.reports.tables.cannot_be_said import cannot_be_said
 from regtune.reports.tables.caption import data_words, either, pruning_words, relevant_words, retrained, seeds_words
 from regtune.reports.tables.families import (
     OVER_REPEATS,
@@ -28,19 +29,18 @@ from regtune.reports.tables.families import (
 from regtune.reports.tables.metrics import SHOWN
 from regtune.reports.tables.rows import difference_cell, mean_cell
 from regtune.reports.tables.spread import spread_table
-from regtune.reports.tables.unsaid import unsaid
-from regtune.reports.text import interval_words, knob_name, more, number
+from regtune.reports.text import further_words, interval_words, knob_name, number
 from regtune.reports.text import spread as mean_and_sd
 from regtune.results.loader import Results
 from regtune.statistics.power import POWER
 
 
-def searches_as_text(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of `over_searches` as a reader wants them: few columns, percent, intervals in brackets."""
+def repeats_as_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `repeat_scores` as a reader wants them: few columns, percent, intervals in brackets."""
     rows, most, own = frame.to_dict("records"), frame["n"].max(), metric_of(frame)
     columns = {
         "arm": frame["arm"],
-        "verdict": [row["verdict"] + more(row["further"]) for row in rows],
+        "verdict": [row["verdict"] + further_words(row["further"]) for row in rows],
         **({"relevant": frame["relevant"]} if "relevant" in frame else {}),
         "difference": [difference_cell(row, most, "repeats", own) for row in rows],
         "p (Holm)": [number(row["p_holm"], ".2g") if row["verdict"] else "" for row in rows],
@@ -49,7 +49,7 @@ def searches_as_text(frame: pd.DataFrame) -> pd.DataFrame:
         "repeats": frame["n"],
         "seeds in each": [_range(row["seeds_least"], row["seeds_most"]) for row in rows],
     }
-    for metric in others(own):
+    for metric in other_metrics(own):
         if not frame[metric.test].isna().all():
             head, factor, form = SHOWN[metric.test]
             both = zip(frame[metric.test] * factor, frame[f"{metric.test}_sd"] * factor, strict=True)
@@ -69,35 +69,35 @@ OVER = {
 }
 
 
-def searches_tables(repeats: Sequence[Results]) -> list[Table]:
+def repeats_tables(repeats: Sequence[Results]) -> list[Table]:
     """Return the table over whole searches, and where their spread comes from; none for a sweep without repeats."""
-    rows = over_searches(repeats)
+    rows = repeat_scores(repeats)
     if rows is None:
         return []
     whole = Table(
         title="Every arm over whole searches",
-        caption=searches_caption(repeats),
-        frame=searches_as_text(rows),
-        sentences=searches_sentences(repeats, rows),
+        caption=repeats_caption(repeats),
+        frame=repeats_as_text(rows),
+        sentences=repeats_sentences(repeats, rows),
     )
     parts = spread_table(repeats, rows)
     return [whole, *([parts] if parts else [])]
 
 
-def searches_caption(repeats: Sequence[Results]) -> str:
+def repeats_caption(repeats: Sequence[Results]) -> str:
     """Say what may be concluded over the repeats of a sweep, what the table shows, what the inference is over."""
     sweep = repeats[0].sweep
-    counted, metric = repeated(repeats).counted, sweep.confirm.metric
+    counted, metric = counted_repeats(repeats).counted, sweep.confirm.metric
     baseline = sweep.baseline
     template, confirm = sweep.arms[baseline].template, sweep.confirm
     data = data_words(repeats[0].counted_data, confirm)
     budgets = sorted({arm.trials for arm in sweep.arms.values()})
     seeds = ", ".join(str(results.sweep.seed) for results in counted)
-    if families := families_caption(repeats[0], measured(counted), OVER_REPEATS):
-        heads = " and ".join(each.short for each in measured(counted))
+    if families := families_caption(repeats[0], measured_metrics(counted), OVER_REPEATS):
+        heads = " and ".join(each.short for each in measured_metrics(counted))
         families = f" Test {heads}: one score for each arm and repeat too, mean ± standard deviation. {families}"
     words = (
-        f"{searches_conclusion(repeats[0])} "
+        f"{repeats_conclusion(repeats[0])} "
         f"Sweep {sweep.name}, over whole searches: {template['network']['name']} on {data}. "
         f"{_repeats(len(counted))} of search and confirm, all trials and samplers on fresh seeds (seed = "
         f"{seeds or 'none'}). Search in each: {either(budgets)} trials per arm of at most {template['epochs']} "
@@ -119,24 +119,24 @@ def searches_caption(repeats: Sequence[Results]) -> str:
     return " ".join(filter(None, (words, relevant_words(confirm))))
 
 
-def searches_conclusion(results: Results) -> str:
+def repeats_conclusion(results: Results) -> str:
     """Say in one sentence what a reader may conclude from the table, and of what; any repeat tells it."""
     baseline, *others = results.sweep.arms
     what = f"Which arms beat {baseline}" if others else f"How {baseline} does"
     return f"{what} over whole searches: what such a search finds on average, and not one configuration."
 
 
-def searches_sentences(repeats: Sequence[Results], frame: pd.DataFrame) -> list[str]:
+def repeats_sentences(repeats: Sequence[Results], frame: pd.DataFrame) -> list[str]:
     """Return what must be said of the table over repeats: which do not count, how they went, what it cannot tell."""
-    found = repeated(repeats)
+    found = counted_repeats(repeats)
     notes = [f"Repeat {results.repeat}: {note}" for results in found.counted for note in results.notes]
     if not found.counted:
         return [*found.left_out, "No repeat counts yet, so nothing is said."]
-    families = measured(found.counted)
+    families = measured_metrics(found.counted)
     for results in found.counted:
         notes += [f"Repeat {results.repeat}: {note}" for note in without_number(results, families)]
     copy = aa_over(repeats)
-    said = [*unsaid(frame, "repeat"), *families_unsaid(frame, families), *([copy.words] if copy else [])]
+    said = [*cannot_be_said(frame, "repeat"), *families_unsaid(frame, families), *([copy.words] if copy else [])]
     return [*found.left_out, *notes, *said]
 
 

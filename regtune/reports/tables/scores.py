@@ -8,7 +8,7 @@ import pandas as pd
 
 from regtune.analysis.columns import metric_of
 from regtune.reports.tables.rows import difference_cell, mean_cell
-from regtune.reports.text import interval, knobs_chosen, more, number, verdict_words
+from regtune.reports.text import further_words, interval, knobs_chosen, number, verdict_words
 
 
 def scores_as_text(frame: pd.DataFrame) -> pd.DataFrame:
@@ -16,7 +16,7 @@ def scores_as_text(frame: pd.DataFrame) -> pd.DataFrame:
     rows, most, metric = frame.to_dict("records"), frame["n"].max(), metric_of(frame)
     columns = {
         "arm": frame["arm"],
-        "verdict": [verdict_words(row["verdict"], row["scope"]) + more(row["further"]) for row in rows],
+        "verdict": [verdict_words(row["verdict"], row["scope"]) + further_words(row["further"]) for row in rows],
         **({"relevant": frame["relevant"]} if "relevant" in frame else {}),
         "difference": [difference_cell(row, most, "seeds", metric) for row in rows],
         metric.head("test"): [mean_cell(row, metric) for row in rows],

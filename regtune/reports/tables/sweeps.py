@@ -7,8 +7,8 @@ from itertools import combinations
 
 import pandas as pd
 
-from regtune.analysis.labels import network_and_data, setting
-from regtune.analysis.sweeps import WINS, Together, frame
+from regtune.analysis.labels import data_and_network, network_and_data
+from regtune.analysis.sweeps import WINS, SweepsTogether, frame
 from regtune.core.metric import ACCURACY, Metric
 from regtune.core.records import OPEN
 from regtune.reports.tables._table import Table
@@ -17,7 +17,7 @@ from regtune.results.loader import Results
 from regtune.storage.layout import repeats_of
 
 
-def together_table(found: Together) -> Table:
+def sweeps_table(found: SweepsTogether) -> Table:
     """Return the table over several sweeps."""
     return Table(
         title="Every arm over all sweeps",
@@ -27,7 +27,7 @@ def together_table(found: Together) -> Table:
     )
 
 
-def table_over_sweeps(found: Together) -> pd.DataFrame:
+def table_over_sweeps(found: SweepsTogether) -> pd.DataFrame:
     """Return the table as a reader wants it: mean ranks, wins, and means."""
     rows = frame(found)
     columns = {"arm": rows["arm"], "mean rank": [number(value, ".2f") for value in rows["mean_rank"]]}
@@ -40,7 +40,7 @@ def table_over_sweeps(found: Together) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def caption_over_sweeps(found: Together) -> str:
+def caption_over_sweeps(found: SweepsTogether) -> str:
     """Say what may be concluded from the table, what it shows and what the inference is over."""
     each = [f"{label}: {network_and_data(one)}" for label, one in zip(found.scores.index, found.sweeps, strict=True)]
     return " ".join(
@@ -60,17 +60,17 @@ def caption_over_sweeps(found: Together) -> str:
     )
 
 
-def conclusion_over_sweeps(found: Together) -> str:
+def conclusion_over_sweeps(found: SweepsTogether) -> str:
     """Say in one sentence what a reader may conclude from the table, and of what."""
     return f"Which arms rank before others over sweeps of the kind of these {len(found.sweeps)}."
 
 
-def caveats(found: Together) -> list[str]:
+def caveats(found: SweepsTogether) -> list[str]:
     """Return what a reader of the ranks must know where the caption is not shown: what counts, and what may change."""
     return [*_left_out(found), *_repeats(found), *_unfinished(found), *_alike(found)]
 
 
-def sentences_over_sweeps(found: Together) -> list[str]:
+def sentences_over_sweeps(found: SweepsTogether) -> list[str]:
     """Return what the ranks say, or why they say nothing."""
     ranks, mean = found.ranks, found.ranks.mean
     if mean.isna().all():
@@ -96,11 +96,11 @@ def sentences_over_sweeps(found: Together) -> list[str]:
     return [*said, f"Told apart from {first} over these sweeps, {words}."]
 
 
-def _metrics(found: Together) -> list[Metric]:
+def _metrics(found: SweepsTogether) -> list[Metric]:
     return [results.sweep.confirm.metric for results in found.sweeps]
 
 
-def _means(found: Together) -> str:
+def _means(found: SweepsTogether) -> str:
     """Say what is averaged: one metric, or in each sweep that of its own verdicts."""
     metrics = list(dict.fromkeys(_metrics(found)))
     if len(metrics) == 1:
@@ -109,12 +109,12 @@ def _means(found: Together) -> str:
     return f"Means on test, in each sweep by the metric of its verdicts ({each}),"
 
 
-def _over(found: Together) -> str:
+def _over(found: SweepsTogether) -> str:
     n, of = found.ranks.n, len(found.sweeps)
     return f"the mean over all {of}" if n == of else f"the mean over {n} of them"
 
 
-def _left_out(found: Together) -> list[str]:
+def _left_out(found: SweepsTogether) -> list[str]:
     """Name the arms that are not ranked and the sweeps that do not count, each with the reason."""
     ranked = found.ranks.mean.index
     without = [str(arm) for arm in found.scores if arm not in ranked]
@@ -126,7 +126,7 @@ def _left_out(found: Together) -> list[str]:
     return [*words, f"Left out of the ranks, since it lacks an arm: {'; '.join(lacking)}."] if lacking else words
 
 
-def _unfinished(found: Together) -> list[str]:
+def _unfinished(found: SweepsTogether) -> list[str]:
     """Name the sweeps whose means may still change."""
     named = []
     for label, results in zip(found.scores.index, found.sweeps, strict=True):
@@ -143,14 +143,14 @@ def _searching(results: Results) -> bool:
     return bool(search["status"].isin(OPEN).any()) and not results.limit
 
 
-def _repeats(found: Together) -> list[str]:
+def _repeats(found: SweepsTogether) -> list[str]:
     """Name the sweeps of which only the first repeat is in the table."""
     several = zip(found.scores.index, found.sweeps, strict=True)
     named = [str(label) for label, results in several if len(repeats_of(results.path)) > 1]
     return [f"Of sweeps with repeats the first counts: {', '.join(named)}."] if named else []
 
 
-def _tests(found: Together) -> list[str]:
+def _tests(found: SweepsTogether) -> list[str]:
     ranks = found.ranks
     if ranks.note:
         return [f"No test, no critical difference: {ranks.note}."]
@@ -166,16 +166,16 @@ def _tests(found: Together) -> list[str]:
     return [f"{friedman}.", nemenyi]
 
 
-def _alike(found: Together) -> list[str]:
+def _alike(found: SweepsTogether) -> list[str]:
     """Name sweeps that differ in neither data nor network: such a sample is not one of independent sweeps."""
     groups: dict[str, list[str]] = {}
     for label, results in zip(found.scores.index, found.sweeps, strict=True):
-        groups.setdefault(repr(setting(results)), []).append(str(label))
+        groups.setdefault(repr(data_and_network(results)), []).append(str(label))
     same = [", ".join(group) for group in groups.values() if len(group) > 1]
     return [f"On the same data with the same network, and so hardly independent: {'; '.join(same)}."] if same else []
 
 
-def _wins(found: Together) -> str:
+def _wins(found: SweepsTogether) -> str:
     if found.wins is None:
         firsts = "; ".join(f"{arm} in {label}" for label, arm in found.first.items())
         return f"Wins, ties and losses are not counted, since the sweeps differ in their first arm: {firsts}."

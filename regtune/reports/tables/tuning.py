@@ -7,7 +7,7 @@ import math
 import pandas as pd
 
 from regtune.analysis.columns import Row
-from regtune.analysis.tuning import NON_ADAPTIVE, budgets, independent, searched
+from regtune.analysis.tuning import NON_ADAPTIVE, independent, search_shares, tuning_budgets
 from regtune.core.metric import Metric
 from regtune.core.selection import named_first
 from regtune.reports.tables._table import Table
@@ -52,7 +52,7 @@ MANY = f"Of more than {MOST_SIMULATED} trials the band is that of Kolmogorov and
 
 def tuning_table(results: Results, rows: pd.DataFrame) -> Table | None:
     """Return the table of a frame that has the columns of `tuning`; None where no search trial ended well."""
-    places = budgets(results)
+    places = tuning_budgets(results)
     if not places:
         return None
     metric = results.sweep.search.metric
@@ -80,7 +80,7 @@ def band_words(results: Results) -> str:
         return UNKNOWN
     if sampler not in NON_ADAPTIVE:
         return ADAPTIVE.format(sampler=sampler)
-    counts = {arm: len(scores) for arm, scores in searched(results).items() if scores}
+    counts = {arm: len(scores) for arm, scores in search_shares(results).items() if scores}
     without = [arm for arm in counts if not independent(results, arm)]
     pruned = PRUNED.format(arms=", ".join(without)) if without else ""
     if len(without) == len(counts):

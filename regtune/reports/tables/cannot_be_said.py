@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from regtune.analysis.columns import metric_of
-from regtune.analysis.verdicts import against_baseline, held
+from regtune.analysis.verdicts import against_baseline, futile_arms
 from regtune.core.metric import ACCURACY
 from regtune.reports.tables.families import without_number
 from regtune.results.loader import Results
@@ -16,7 +16,7 @@ from regtune.statistics import FEWEST
 from regtune.statistics.comparisons import NOT_KNOWN
 
 
-def unsaid(table: pd.DataFrame, unit: str = "seed", apart: str = "no {unit} shared with {first}") -> list[str]:
+def cannot_be_said(table: pd.DataFrame, unit: str = "seed", apart: str = "no {unit} shared with {first}") -> list[str]:
     """Return what cannot be said of which arms, and why; the frame is that of `comparison`, or has `unit`s in n.
 
     `apart` says why an arm with confirmed trials has no pairs.
@@ -51,7 +51,7 @@ def _named(rows: pd.DataFrame, what: str) -> str:
     return f"{', '.join(arms)}: {what}." if arms else ""
 
 
-def leaning(table: pd.DataFrame) -> list[str]:
+def resolved_on_this_test_set(table: pd.DataFrame) -> list[str]:
     """Return which verdicts lean on this test set: over other test examples too, the difference may be 0.
 
     Where Holm alone rejects, the simultaneous interval is cut at 0 and the other cannot be told from it.
@@ -66,7 +66,7 @@ def leaning(table: pd.DataFrame) -> list[str]:
 def held_words(results: Results) -> list[str]:
     """Return in a sentence which arms a race over searches gave up while their spread over searches is known."""
     found = against_baseline(results)
-    arms = [arm for arm in held(results) if found[arm].note != NOT_KNOWN]
+    arms = [arm for arm in futile_arms(results) if found[arm].note != NOT_KNOWN]
     if not arms:
         return []
     return [

@@ -9,11 +9,11 @@ from typing import Any
 import pandas as pd
 
 from regtune.analysis.columns import difference_columns, mean_columns, metric_column, relevant_column
-from regtune.analysis.families import as_off, counted, means, others, repeated_columns
-from regtune.analysis.repeats import repeated
+from regtune.analysis.families import as_off, compared_scores, other_metrics, repeat_means, repeated_columns
+from regtune.analysis.repeats import counted_repeats
 from regtune.analysis.spread import spread
 from regtune.core.metric import Metric
-from regtune.core.records import Plain
+from regtune.core.records import Json
 from regtune.results.loader import Results
 from regtune.statistics import Comparison
 from regtune.statistics.comparisons import compare_with
@@ -25,11 +25,11 @@ def choices(counted: Sequence[Results], arm: str) -> dict[str, list[Any]]:
     return {path: [knobs.get(path) for knobs in chosen] for path in dict.fromkeys(p for knobs in chosen for p in knobs)}
 
 
-def over_searches(repeats: Sequence[Results]) -> pd.DataFrame | None:
+def repeat_scores(repeats: Sequence[Results]) -> pd.DataFrame | None:
     """Return one row per arm, in the order of the sweep file; None for a sweep without repeats.
 
     The score of an arm in a repeat is its mean test accuracy, or `metric`, over the confirmed seeds that ended well;
-    only the repeats count of which `repeated` says so. `knobs` are the choices of each counted repeat and `scores` the
+    only the repeats of `counted_repeats` count. `knobs` are the choices of each of these and `scores` the
     scores by number of the repeat, both as JSON. `n` counts scores; `test_accuracy` is their mean, with standard
     deviation and 95 % interval; `seeds_least` and `seeds_most` say how many seeds are behind a score. `pairs` are
     the repeats that have both this arm and the first; over them go `difference`, its simultaneous interval, p
@@ -40,14 +40,14 @@ def over_searches(repeats: Sequence[Results]) -> pd.DataFrame | None:
     """
     if len(repeats) < 2:
         return None
-    arms, whole = list(repeats[0].sweep.arms), repeated(repeats).counted
+    arms, whole = list(repeats[0].sweep.arms), counted_repeats(repeats).counted
     confirm, own = repeats[0].sweep.confirm, repeats[0].sweep.confirm.metric
     scores, compared = _compared(whole, arms, own)
-    beside = {metric: _compared(whole, arms, metric) for metric in others(own)}
+    beside = {metric: _compared(whole, arms, metric) for metric in other_metrics(own)}
     rows = []
     for arm in arms:
-        row: Plain = {"arm": arm, "knobs": json.dumps(choices(whole, arm)), "scores": json.dumps(scores[arm])}
-        row |= _seeds([len(seeds) for results in whole if (seeds := counted(results, arm, own))])
+        row: Json = {"arm": arm, "knobs": json.dumps(choices(whole, arm)), "scores": json.dumps(scores[arm])}
+        row |= _seeds([len(seeds) for results in whole if (seeds := compared_scores(results, arm, own))])
         row |= (
             metric_column(confirm)
             | mean_columns(own, list(scores[arm].values()))
@@ -64,7 +64,7 @@ def _compared(
     whole: Sequence[Results], arms: Sequence[str], metric: Metric
 ) -> tuple[dict[str, dict[int, float]], dict[str, Comparison]]:
     """Return a metric by arm and repeat, and the comparison of each other arm with the first over the repeats."""
-    scores = {arm: means(whole, arm, metric) for arm in arms}
+    scores = {arm: repeat_means(whole, arm, metric) for arm in arms}
     found = compare_with(scores, arms[0], better=metric.better)
     # Where a search has left the arm off, the difference is 0; where all have, there is nothing to test.
     off = [arm for arm in found if whole and all(arm in results.off for results in whole)]

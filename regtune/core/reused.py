@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from regtune.core.records import SAME, Cell, Plain
+from regtune.core.records import SAME, Json, TrialKey
 
 REUSED = "reused_from"  # of a started row: the folder and the cell of another log that the numbers were taken from
 
 
-def is_taken(row: Plain) -> bool:
+def is_reused(row: Json) -> bool:
     """Return whether what follows a started row was taken over: it took no time."""
     return SAME in row or REUSED in row
 
 
-def origin(folder: str, cell: Cell) -> Plain:
+def origin(folder: str, cell: TrialKey) -> Json:
     """Return what a started row has under `REUSED`."""
     return {"folder": folder, "cell": list(cell)}
 
 
-def origin_words(row: Plain) -> str:
+def origin_words(row: Json) -> str:
     """Return from where a started row says that a trial was taken over; empty where it was not from another log."""
-    return f"{row[REUSED]['folder']}: {Cell(*row[REUSED]['cell'])}" if REUSED in row else ""
+    return f"{row[REUSED]['folder']}: {TrialKey(*row[REUSED]['cell'])}" if REUSED in row else ""
