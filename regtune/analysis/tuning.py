@@ -75,8 +75,8 @@ def tuning(results: Results) -> pd.DataFrame:
     """Return one row per arm, in the order of the sweep file.
 
     `tuning_trials` is how many of its search trials ended and count; `best_of_<n>` for each n of `tuning_budgets` the
-    median score of the best of n of them, with `best_of_<n>_low` and `_high`, the ends of its band, in the unit of trials. NaN
-    for n above its trials, and where no band can be given.
+    median score of the best of n of them, with `best_of_<n>_low` and `_high`, the ends of its band, in the unit of
+    trials. NaN for n above its trials, and where no band can be given.
     """
     places, rows = tuning_budgets(results), []
     for arm, scores in search_shares(results).items():

@@ -34,8 +34,9 @@ class Scored:
     """What a choice is made from: the scores of each arm, the first of which is the baseline, and the rule's terms.
 
     `searched` has the search trials that ended well in the order of `rank`, `selected` the scores of select by
-    `join_number`. `near` has of each search trial those that lie beside it, see `neighbours`; it is empty where no trial's place says
-    anything of another's. `first` is how many of an arm's first trials are points that a person has named.
+    `join_number`. `near` has of each search trial those that lie beside it, see `neighbours`; it is empty where no
+    trial's place says anything of another's. `first` is how many of an arm's first trials are points that a person has
+    named.
     """
 
     searched: Mapping[str, Sequence[tuple[int, Score]]]

@@ -43,9 +43,9 @@ def phases(
 ) -> Iterator[Step]:
     """Yield the phases of a sweep: the next may be asked for when the one before is done.
 
-    What select compares needs all of search, confirm's choice all of both; a phase replays its rows when it is made,
-    so each is made once. `trained` is that of the log if not given, `files` is as in `PhaseController`. Beside the arms goes
-    the hidden copy of the baseline, where there is one.
+    What select compares needs all of search, confirm's choice all of both; a phase replays its rows when it is made, so
+    each is made once. `trained` is that of the log if not given, `files` is as in `PhaseController`. Beside the arms
+    goes the hidden copy of the baseline, where there is one.
     """
 
     def step(name: Name, board: Scheduler) -> Step:
