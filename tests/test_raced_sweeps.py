@@ -69,11 +69,11 @@ def test_a_rebuilt_board_knows_what_was_handed_out(tmp_path: Path) -> None:
     live, rebuilt = searched(tmp_path), searched(tmp_path)
     for asked in play(live, 0.0):
         rebuilt.asked_before(asked)
-        assert rebuilt.knows(asked.cell)
+        assert rebuilt.has(asked.cell)
     assert set(rebuilt.planned) == set(live.planned)
     assert rebuilt.ask() is None
-    assert not rebuilt.knows(TrialKey("dropout", "confirm", 8))
-    assert not rebuilt.knows(TrialKey("nobody", "confirm", 0))
+    assert not rebuilt.has(TrialKey("dropout", "confirm", 8))
+    assert not rebuilt.has(TrialKey("nobody", "confirm", 0))
 
 
 @pytest.fixture(scope="module")

@@ -50,7 +50,7 @@ class Recovery:
         again = {TrialKey(*cell): n for n, row in enumerate(rows) if row["event"] == "retry" for cell in row["cells"]}
         for place, row in enumerate(rows):
             cell = cell_of(row)
-            if cell is None or not board.knows(cell) or place < newest.get(cell, 0):
+            if cell is None or not board.has(cell) or place < newest.get(cell, 0):
                 continue
             counts = row["event"] == "asked" or place > again.get(cell, -1)  # to be trained again is to be asked for
             if counts and self._replay(cell, row):
@@ -67,7 +67,7 @@ class Recovery:
         """Take a row of an earlier driver; return whether it still counts."""
         if row["event"] == "asked":
             asked = Suggestion(cell, Trial.from_plain(row["trial"]), row["params"])
-            if not self._board.expects(asked):
+            if not self._board.matches(asked):
                 return False
             self.open[cell] = TrialProgress(asked=asked)
             self._board.asked_before(asked)

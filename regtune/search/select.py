@@ -60,7 +60,7 @@ class SelectScheduler(PlannedScheduler):
         trial = self.sweep.arm(cell.arm).trial(params, seed=self.sweep.select_seed(k), phase="search")
         return Suggestion(cell, on_its_split(self.sweep, trial), params)
 
-    def knows(self, cell: TrialKey) -> bool:
+    def has(self, cell: TrialKey) -> bool:
         """Return whether a cell is of select, and of a search trial that there is."""
         if cell.phase != "select" or self.scored.selection is None or cell.arm not in self.params:
             return False
