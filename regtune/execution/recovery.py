@@ -21,7 +21,7 @@ class TrialProgress:
     `been` has the place of every attempt that reported, the newest last. `after` is the epoch of the checkpoint
     that the attempt under way goes on from, 0 for its beginning; `started` says whether it has reported, `differs`
     whether it gave other numbers than an earlier one. `faults` has the node of each fault, "" for an unknown one.
-    `taken` is what its started row says of the trial whose numbers it has without being trained, see `taken`.
+    `taken` is what its started row says of the trial whose numbers it has without being trained, see `reused`.
     """
 
     asked: Suggestion
@@ -37,7 +37,7 @@ class TrialProgress:
 class Recovery:
     """The trials of a phase: `open` those under way, `ended` the others, `decided` those that end next.
 
-    Doomed is a trial whose end was decided when its driver was killed, before the row that says so.
+    The end of a `decided` trial was known when its driver was killed, before the row that says so.
     """
 
     def __init__(self, board: Scheduler, rows: Sequence[Json], retries: int, watch: Watch) -> None:

@@ -16,10 +16,10 @@ from regtune.sweep.sweep import Sweep
 
 
 class SelectScheduler(PlannedScheduler):
-    """Hands out what `choice.pick` asks for, seed by seed; `planned` grows from round to round.
+    """Hands out what `halving.pick` asks for, seed by seed; `planned` grows from round to round.
 
     The trials are as those of search, on seeds (and, where confirm has them, splits) of their own that all arms
-    share. The n-th search trial on the k-th further seed has the number that `choice.place` gives. `params` has the
+    share. The n-th search trial on the k-th further seed has the number that `halving.join_number` gives. `params` has the
     knobs of the search trials of each arm by number.
     """
 
