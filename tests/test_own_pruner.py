@@ -90,7 +90,7 @@ def test_it_ends_trials_and_the_log_without_the_plugin_is_read(tmp_path: Path, m
     assert set(rung_correlations(again)["rung"]) == {3}
 
 
-def test_a_board_rebuilt_from_the_log_agrees(tmp_path: Path) -> None:
+def test_a_scheduler_rebuilt_from_the_log_agrees(tmp_path: Path) -> None:
     sweep = read(tmp_path)
     rows = read_log(run(sweep, tmp_path, in_process=True))[0]
     before = [row for row in rows if row["event"] == "ended" and row["cell"][1] == "search"]

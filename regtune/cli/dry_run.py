@@ -117,7 +117,7 @@ def forecast(sweep: Sweep, results: Path, options: RunOptions) -> Group:
 class _Made:
     """A phase of a dry run: what had `ended` and was `begun`, and what is `reused` when it is asked for trials."""
 
-    board: Scheduler
+    scheduler: Scheduler
     ended: frozenset[TrialKey]
     begun: dict[TrialKey, int]
     reused: frozenset[TrialKey]
@@ -128,7 +128,7 @@ class _Made:
         ended, begun = frozenset(step.phase.ended), step.phase.open()
         while taking and step.phase.ask() is not None:
             continue
-        return cls(board=step.board, ended=ended, begun=begun, reused=frozenset(step.phase.ended) - ended)
+        return cls(scheduler=step.scheduler, ended=ended, begun=begun, reused=frozenset(step.phase.ended) - ended)
 
 
 def _counts(made: _Made | None, arm: Arm, sweep: Sweep, name: Name) -> tuple[int, int, int]:
@@ -137,6 +137,6 @@ def _counts(made: _Made | None, arm: Arm, sweep: Sweep, name: Name) -> tuple[int
         return 0, 0, sweep.most_trials(name, arm)
     planned, ended, begun, reused = (
         sum(cell.arm == arm.name for cell in cells)
-        for cells in (made.board.planned, made.ended, set(made.begun) - made.reused, made.reused)
+        for cells in (made.scheduler.planned, made.ended, set(made.begun) - made.reused, made.reused)
     )
     return ended, begun, planned - ended - begun - reused

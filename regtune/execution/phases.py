@@ -25,11 +25,11 @@ from regtune.sweep.sweep import Sweep
 
 
 class Step(NamedTuple):
-    """A phase by its name, with its board."""
+    """A phase by its name, with its scheduler."""
 
     name: Name
     phase: PhaseController
-    board: Scheduler
+    scheduler: Scheduler
 
 
 def phases(
@@ -48,9 +48,9 @@ def phases(
     goes the hidden copy of the baseline, where there is one.
     """
 
-    def step(name: Name, board: Scheduler) -> Step:
+    def step(name: Name, scheduler: Scheduler) -> Step:
         phase = PhaseController(
-            board=board,
+            scheduler=scheduler,
             log=log,
             watch=watch,
             retries=sweep.cluster.retries,
@@ -59,10 +59,10 @@ def phases(
             files=files,
             weights=_weights(sweep, files(log.path.parent / "weights")) if name == "confirm" else None,
         )
-        return Step(name, phase, board)
+        return Step(name, phase, scheduler)
 
     known = trained or Trained(log.rows)
-    for name, arms, copy in _boards(sweep):
+    for name, arms, copy in _schedulers(sweep):
         yield step(name, arms if copy is None else Beside(arms, copy))
 
 
@@ -74,8 +74,8 @@ def _weights(sweep: Sweep, files: Checkpoints) -> KeptWeights | None:
     return KeptWeights(files, metric=METRICS[sweep.search.metric], only_best=best)
 
 
-def _boards(sweep: Sweep) -> Iterator[tuple[Name, Scheduler, Scheduler | None]]:
-    """Yield the boards of each phase, of the arms and of the copy, when the one before is done."""
+def _schedulers(sweep: Sweep) -> Iterator[tuple[Name, Scheduler, Scheduler | None]]:
+    """Yield the schedulers of each phase, of the arms and of the copy, when the one before is done."""
     copied = sweep.copied
     search = SearchScheduler(sweep)
     shared = search.arms[sweep.baseline] if copied and not copied.budget(copied.arms[0]) else None
