@@ -179,7 +179,7 @@ def test_columns_in_which_nothing_stands_are_left_out(tmp_path: Path) -> None:
     assert not {"missing", "GPU seconds"} & {*tables(results).budget.frame}
 
 
-def test_the_budget_has_both_phases_of_the_ledger(trained: Results) -> None:
+def test_the_budget_has_both_phases(trained: Results) -> None:
     frame, told = budget(trained).set_index("arm"), budget_by_phase(trained).set_index(["arm", "phase"])
     text = budget_as_text(frame.reset_index()).set_index("arm")
     for arm in trained.sweep.arms:

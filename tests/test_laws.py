@@ -1,4 +1,4 @@
-"""The laws, over every regularizer on the shelf; a new one is covered by being there."""
+"""The laws, over every regularizer in the registry; a new one is covered by being there."""
 
 from __future__ import annotations
 

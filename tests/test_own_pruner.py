@@ -36,7 +36,7 @@ def read(folder: Path, text: str = MEDIAN) -> Sweep:
     return Sweep.read(path)
 
 
-def test_it_is_on_the_shelf_with_its_settings(tmp_path: Path) -> None:
+def test_it_is_in_the_registry_with_its_settings(tmp_path: Path) -> None:
     assert "median_rule" in PRUNERS.all([PLUGIN]) and "median_rule" not in PRUNERS.all()
     (card,) = cards(["median_rule"], [PLUGIN])
     assert "  at = 2 in [1, 1000]: the epoch at which it judges" in card

@@ -1,4 +1,4 @@
-"""The scheduler: turns, pruning as Ray's ASHA does it, and answers that are a function of the log."""
+"""The scheduler of search: turns, pruning as Ray's ASHA does it, and answers that are a function of the log."""
 
 from __future__ import annotations
 

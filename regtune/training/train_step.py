@@ -149,7 +149,7 @@ class TrainStep:
         return [value.item() for value in rates.reshape(-1)]
 
     def _still(self) -> Rng:
-        """Return the noise of evaluation, the same for every trial; no method of the shelf draws from it."""
+        """Return the noise of evaluation, the same for every trial; no method of regtune draws from it."""
         return Rng(seed=0, prefix="eval/", device=self.device)
 
     def _filled(self, knobs: Knobs) -> Recipe:
