@@ -74,7 +74,7 @@ def forecast(sweep: Sweep, results: Path, options: RunOptions) -> Group:
     path = sweep.folder(results) / "log.jsonl"
     rows, torn = read_log(path) if path.exists() else ([], 0)
     again = retry_of(rows, sweep) if options.retry_failed else None
-    sweep = as_begun(sweep.as_in(rows), rows)
+    sweep = as_begun(sweep, rows)
     lines = check_same(path, rows, sweep.plain(), again.mended if again else ())
     lines += again.words() if again else []
     log = _Read(path=path, rows=[*rows, {"event": RETRY, **again.row()}] if again else rows)

@@ -13,7 +13,7 @@ from regtune.execution.kept_weights import KeptWeights
 from regtune.execution.limits import Spent
 from regtune.execution.recovery import Watch
 from regtune.execution.trained import Trained
-from regtune.search.beside import Beside
+from regtune.search.arms_and_copy import ArmsAndCopy
 from regtune.search.confirm import ConfirmScheduler
 from regtune.search.rivals import RivalsScheduler
 from regtune.search.scheduler import Scheduler
@@ -63,7 +63,7 @@ def phases(
 
     known = trained or Trained(log.rows)
     for name, arms, copy in _schedulers(sweep):
-        yield step(name, arms if copy is None else Beside(arms, copy))
+        yield step(name, arms if copy is None else ArmsAndCopy(arms, copy))
 
 
 def _weights(sweep: Sweep, files: Checkpoints) -> KeptWeights | None:

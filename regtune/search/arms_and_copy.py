@@ -9,7 +9,7 @@ from regtune.core.records import Epoch, Outcome, TrialKey
 from regtune.search.scheduler import Decision, Scheduler, Suggestion
 
 
-class Beside:
+class ArmsAndCopy:
     """Hands out the trials of the arms and of the copy in proportion, so that a limit cuts both alike."""
 
     def __init__(self, arms: Scheduler, copy: Scheduler) -> None:
