@@ -20,7 +20,6 @@ from regtune.samplers import SAMPLING, as_worst, frozen, is_bad
 from regtune.search.scheduler import Suggestion
 from regtune.search.search import SearchScheduler
 from regtune.storage.log import read_log
-from regtune.sweep.begun import as_begun
 from regtune.sweep.sweep import Sweep
 from tests.conftest import question, suggested, write_log
 from tests.resuming import SMALL, ran, read, rows_of
@@ -179,8 +178,8 @@ def asked_next(sweep: Sweep, count: int) -> list[Any]:
 def test_a_log_of_before_goes_on_as_it_would_have(tmp_path: Path) -> None:
     new = sweep_of(tmp_path, trials=20, sampler="tpe", pruner="none")
     header = {"event": "header", "sweep": json.loads(json.dumps(new.plain()))}
-    old = as_begun(new, as_of_before([header]))
-    assert (old.sampling, as_begun(new, [header]).sampling, as_begun(new, []).sampling) == (1, SAMPLING, SAMPLING)
+    old = new.as_in(as_of_before([header]))
+    assert (old.sampling, new.as_in([header]).sampling, new.as_in([]).sampling) == (1, SAMPLING, SAMPLING)
     assert "sampling" not in old.plain()["search"], "its further headers say the same"
     by_old, by_new = asked_next(old, 20), asked_next(new, 20)
     assert by_old[:5] == by_new[:5] and by_old != by_new
