@@ -24,7 +24,9 @@ class Dataset(abc.ABC):
         default=0, legal="[0, 2147483647]", meaning="seed of the split into train, validation and test"
     )
     label_noise: float = knob(
-        default=0.0, legal="[0, 1]", meaning="probability that a training label is drawn anew; the rest stays clean"
+        default=0.0,
+        legal="[0, 1]",
+        meaning="probability that a training label is resampled at random; the rest stays clean",
     )
     pixels: str = knob(
         default="true", legal=("true", "shuffled", "random", "gaussian"), meaning="what becomes of the pictures"

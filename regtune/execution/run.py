@@ -64,7 +64,7 @@ def run(
     path = sweep.folder(results) / "log.jsonl"
     with Log(path) as log:
         if log.torn:
-            say(f"{path}: the last line was torn off by a crash and is left out")
+            say(f"{path}: the last line was cut off by a crash and is ignored")
         again = retry_of(log.rows, sweep) if retry_failed else None
         sweep = as_begun(sweep.as_in(log.rows), log.rows)
         for text in check_same(path, log.rows, sweep.plain(), again.mended if again else ()):
@@ -115,7 +115,7 @@ def run(
 
 def _left(failed: Sequence[TrialKey]) -> list[str]:
     """Say how many trials failed before and are not tried again."""
-    text = f"{len(failed)} trials that failed in an earlier run are left as they are; --retry-failed tries them again"
+    text = f"{len(failed)} trials failed in an earlier run and are not retried; --retry-failed retries them"
     return [text] if failed else []
 
 
@@ -128,7 +128,7 @@ def _over(steps: Iterator[Step]) -> Iterator[Step]:
 
 
 def _telling(watch: Watch, say: Callable[[str], None]) -> Watch:
-    """Return a watcher that also says what befell a trial: a table tells only how it ended."""
+    """Return a watcher that also says what happened to a trial: a table tells only how it ended."""
 
     def told(event: str, row: Json) -> None:
         if event == "fault" and "time" not in row:  # a row that is replayed has one
@@ -188,4 +188,4 @@ def _run(step: Step, sweep: Sweep, pool: Pool, splits: Splits, launch: Launch) -
     pace = pace_of(sweep)
     launch(phase, data, dataclasses.replace(pace, weights=pace.weights and step.name == "confirm"))
     if not phase.done:
-        raise RuntimeError("the phase ended before its trials had; run the same command again to go on")
+        raise RuntimeError("the phase ended before its trials had; run the same command again to resume")

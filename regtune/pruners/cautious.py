@@ -37,15 +37,15 @@ class CautiousAsha(Asha):
         """Say against whom trials were pruned, and where."""
         error = "" if metric == ACCURACY else ", by the spread of the arm's own trials alone"
         return (
-            f"{super().words(metric)}, at rungs where {ENDED} of its own trials or more have ended and rank as they "
-            f"did there (Spearman's correlation {RANKED:g} or more), and more than two standard errors below the "
-            f"cut{error}"
+            f"{super().words(metric)}. A rung is used once {ENDED} or more of them have finished and rank there as at "
+            f"the end (Spearman's correlation {RANKED:g} or more). A trial is pruned there only if its score is more "
+            f"than two standard errors below the cut{error}"
         )
 
     def saving(self, epochs: int) -> Saving:
         """Return what ASHA would save, once trials have ended."""
-        more = ", and a rung is used only where they rank there as they end"
-        return Saving(ENDED, super().saving(epochs).each, f"{ENDED} trials of an arm must end", more)
+        more = ", and a rung is used only if they rank there as at the end"
+        return Saving(ENDED, super().saving(epochs).each, f"{ENDED} trials of an arm must finish", more)
 
     def ladder(self, epochs: int) -> Ladder:
         """Return the rungs, which nobody has passed yet."""

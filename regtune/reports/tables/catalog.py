@@ -57,19 +57,19 @@ def tables(results: Results) -> Tables:
         unsaid=cannot,
         aa=copy,
         scores=Table(
-            title="Every arm at its best configuration",
+            title="Every arm with its chosen configuration",
             caption=caption(results),
             frame=scores_as_text(rows),
             sentences=[*cannot, *([copy.words] if copy else [])],
         ),
         metrics=Table(
-            title="What else was measured",
+            title="Other metrics",
             caption=metrics_caption(results, rows),
             frame=metrics_as_text(rows, results.sweep.search.metric),
             sentences=metrics_sentences(results, rows),
         ),
         budget=Table(
-            title="What it took",
+            title="Budget and cost",
             caption=budget_caption(results),
             frame=budget_as_text(rows),
             sentences=warnings(results),
@@ -83,5 +83,5 @@ def _unsaid(results: Results, rows: pd.DataFrame) -> list[str]:
     race = Race.of(results.sweep.confirm)
     if race is None:
         return cannot_be_said(rows)
-    apart = f"the race has not reached its first look with it and {{first}}, {race.looks[0]} seeds each"
+    apart = f"the race has not reached its first look with it and {{first}} ({race.looks[0]} seeds each)"
     return [*cannot_be_said(rows, apart=apart), *held_words(results)]
