@@ -47,17 +47,17 @@ def run(
     launch: Launch | None = None,
     retry_failed: bool = False,
 ) -> Path:
-    """Run what is left of a sweep and return the path of its log.
+    """Run or resume a sweep and return the path of its log.
 
-    `results` is the folder under which the sweep has its own, named after it, and a repeat its own below that: this
-    runs one repeat, `repeats.run_all` all of them. `watch` is called with
-    every event, `say` with what a user should know. With `in_process` trials run here one after the other,
-    without Ray; else on the cluster at `address` ("auto", or host:port), or on a Ray of their own on this
-    machine. `place` is where the data lie, what the environment says if not given. At a `limit` search ends,
-    and confirm takes what it has found. `launch` runs a phase instead of either. With `retry_failed` trials that an
-    exception ended are tried again, and arms trained again whose plugin has changed. Trials that folders in
-    `sweep.reuse` hold are taken over. Raises Refused if the folder holds another sweep, one of those holds none, or
-    trials are for a GPU that is not there; NoRoom where a disk is full.
+    The sweep has a folder of its own, named after it, in the folder `results`; a repeat has one below that. This runs
+    one repeat, `repeats.run_all` runs all of them. `watch` is called with every event, `say` with messages for a user.
+    With `in_process` trials run in this process one after the other, without Ray. Otherwise they run on the Ray cluster
+    at `address` ("auto", or host:port), or on a new Ray on this machine. `place` says where the data are; by default
+    the environment does. At a `limit` search stops, and confirm takes what it has found. `launch` runs a phase instead
+    of all that. With `retry_failed` trials that an exception ended are retried, and arms whose plugin has changed are
+    retrained. Trials found in the folders of `sweep.reuse` are reused. Raises Refused if the folder holds another
+    sweep, if one of the folders to reuse holds none, or if trials need a GPU that is not there; NoRoom where a disk is
+    full.
     """
     if limit is not None and limit.gpu_hours is not None and not sweep.cluster.gpus_per_trial:
         raise Refused("--max-gpu-hours: expected a sweep with cluster.gpus_per_trial above 0; --max-hours counts here")

@@ -31,9 +31,9 @@ class Results:
     """A log as frames.
 
     `trials` has one row per planned cell: arm, phase, number, status (ok, pruned, diverged, failed, lost,
-    running, interrupted, missing, or unneeded: a race was over before, or off is as good), id, seed, params (knob
+    running, interrupted, missing, or unneeded: a race was decided before, or off is as good), id, seed, params (knob
     values by path), epochs and seconds spent, kept, message, faults of machines on the way, `reused_from`, the folder
-    and cell of another log that it was taken over from, `spared`, the epoch after which a trial of the control share
+    and cell of another log that it was reused from, `spared`, the epoch after which a trial of the control share
     would have been stopped, the metrics of `records.Outcome`, and `gap`, train minus test accuracy at the kept epoch.
     `epochs` has one row per epoch: arm, phase, number and the fields of
     `records.Epoch`, whose own number is called `epoch`; `superseded` has those of trials that no longer count: their
@@ -108,7 +108,7 @@ class Results:
 
 
 def load(path: str | Path) -> Results:
-    """Read a results folder or its log; raises Refused where there is none."""
+    """Load the results of a sweep from its folder or its log; raises Refused where there is none."""
     log = Path(path)
     log = log / "log.jsonl" if log.is_dir() else log
     replay = Replay()
