@@ -39,7 +39,7 @@ from regtune.sweep.seeds import SHIFT, Seeds
 class Sweep(Seeds):
     """A checked sweep. `arms` in the order of the file; the first is what the others are compared to.
     `repeat` is the number of this repeat, from 1, where the whole sweep is repeated, see `nth`. `sampling` is the
-    version of the rules of samplers that learn, see `samplers.SAMPLING`. `reuse` are results folders to reuse trials of.
+    version of the rules of samplers that learn, see `samplers.SAMPLING`. `reuse` has results folders to reuse.
     """
 
     name: str
