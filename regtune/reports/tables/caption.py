@@ -213,8 +213,8 @@ def raced_words(results: Results) -> str:
         return ""
     looks, metric = ", ".join(map(str, race.looks)), results.sweep.confirm.metric
     text = (
-        f"Racing: after {looks} seeds only the baseline and arms that are still unresolved get further seeds. The "
-        f"error is split over these looks in proportion to the seeds that each adds. P-values and intervals of the "
+        f"Racing: after {looks} seeds only the baseline and arms still unresolved against it continue. The error "
+        f"is split over these looks in proportion to the seeds that each adds. P-values and intervals of the "
         f"difference are corrected for that; those of {metric.short} and of better in % are not. Means after racing "
         f"are biased away from the baseline."
     )
