@@ -21,9 +21,6 @@ class Twins(PlannedScheduler):
     def at(self, cell: TrialKey) -> Suggestion:
         return Suggestion(cell, small_trial(seed=cell.number, **self._changes), {})
 
-    def knows(self, cell: TrialKey) -> bool:
-        return self.has(cell)
-
     def end(self, cell: TrialKey, outcome: Outcome) -> None:
         pass
 

@@ -39,7 +39,7 @@ import hashlib
 import os
 from dataclasses import dataclass
 import torch
-from regtune.execution.ray.transfer import Shipment
+from regtune.execution.ray.transfer import SharedData
 from regtune.regularizers import Regularizer
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +47,8 @@ class Witness(Regularizer):
     """Raises where a test split is in the process."""
 
     def prepare(self, net, data):
-        for shipment in [s for s in gc.get_objects() if isinstance(s, Shipment)]:
-            if any(array.flags.writeable or array.flags.owndata for array in shipment.sources):
+        for shared in [s for s in gc.get_objects() if isinstance(s, SharedData)]:
+            if any(array.flags.writeable or array.flags.owndata for array in shared.sources):
                 raise RuntimeError("this process has a copy of the pictures")
         tensors = [t for t in gc.get_objects() if isinstance(t, torch.Tensor) and t.ndim]
         held = [t for t in tensors if len(t) == 37]

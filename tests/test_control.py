@@ -66,7 +66,7 @@ def test_others_are_judged_as_if_the_spared_had_been_stopped(tmp_path: Path) -> 
                 answer = "stop" if number in stopped else board.tell(
                     TrialKey("dropout", "search", number), epoch(at, (number * 7 % 12 + at) / 20)
                 )  # fmt: skip
-                spared = board.spared(TrialKey("dropout", "search", number)) is not None
+                spared = board.would_have_stopped_at(TrialKey("dropout", "search", number)) is not None
                 stopped |= {number} if answer == "stop" else set()
                 answers.append("stop" if spared else answer)
         told.append(answers)

@@ -25,7 +25,7 @@ from regtune.cli.dry_run import forecast
 from regtune.core.errors import Refused
 from regtune.core.records import Json
 from regtune.execution.controller import PhaseController
-from regtune.execution.run import run
+from regtune.execution.run import RunOptions, run
 from regtune.results.loader import load
 from regtune.search.confirm import ConfirmScheduler
 from regtune.search.search import SearchScheduler
@@ -297,7 +297,7 @@ def test_a_damaged_log_is_refused_in_one_line_or_recovered(
             found, torn = read_log(path)
         except Refused as error:
             counts["log", refused(error, path)] += 1
-            for reader in (lambda: load(path), lambda: Log(path), lambda: forecast(sweep, tmp_path)):
+            for reader in (lambda: load(path), lambda: Log(path), lambda: forecast(sweep, tmp_path, RunOptions())):
                 with pytest.raises(Refused) as caught:
                     reader()
                 refused(caught.value, path)
@@ -306,7 +306,7 @@ def test_a_damaged_log_is_refused_in_one_line_or_recovered(
         counts["log", "whole" if before == original else "recovered, torn" if torn else "recovered"] += 1
         assert found == rows[: len(found)]
         assert torn == len(before.rpartition(b"\n")[2])
-        forecast(sweep, tmp_path)
+        forecast(sweep, tmp_path, RunOptions())
         if any(row["event"] == "header" for row in found):
             columns = load(path).trials[["arm", "phase", "number", "status"]]
             status = {tuple(cell): word for *cell, word in columns.itertuples(index=False, name=None)}

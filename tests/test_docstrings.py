@@ -13,7 +13,7 @@ from tests.test_architecture import FILES, HOUSE
 
 # What begins a random stream, beside the hashes of samplers and of the control share.
 GLOBAL = {"seeded", "seed_all", "self._noise.at"}
-BEGIN = {"Noise", "LaneNoise", "random.Random", "np.random.default_rng", "Sobol", "FanovaImportanceEvaluator", *GLOBAL}
+BEGIN = {"Rng", "LaneNoise", "random.Random", "np.random.default_rng", "Sobol", "FanovaImportanceEvaluator", *GLOBAL}
 HASHED = ("samplers/", "core/selection.py", "core/resampling.py")
 HASHES = {"zlib.crc32", "blake2b", "hashlib.sha256"}
 LISTED = re.compile(r"^    ([a-z_]+/\w+\.py|[a-z_]+/[a-z_]+/\w+\.py) +(.*?)(?:  |$)")
@@ -35,10 +35,10 @@ def begins(name: str, file: Path) -> bool:
 def sites(text: str, call: ast.Call) -> list[str]:
     """Return the sites, or the uses of global states, that a call names: `order/`, `label_noise`, `build`."""
     words = [arg.value for arg in call.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
-    if text == "Noise":
+    if text == "Rng":
         prefixes = (ast.unparse(word.value) for word in call.keywords if word.arg == "prefix")
         return [prefix.strip("f\"'").partition("/")[0] + "/" for prefix in prefixes]
-    return words if text in GLOBAL or text.startswith("Noise(") else []
+    return words if text in GLOBAL or text.startswith("Rng(") else []
 
 
 def test_every_place_where_a_random_stream_begins_is_listed_with_its_key() -> None:

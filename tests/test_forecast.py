@@ -13,6 +13,7 @@ from regtune.__main__ import app
 from regtune.cli.dry_run import forecast
 from regtune.core.errors import Refused
 from regtune.core.records import TrialKey
+from regtune.execution.run import RunOptions
 from regtune.storage.log import read_log
 from tests.conftest import write_log
 from tests.resuming import SMALL, ran, read, rows_of, stopped
@@ -26,7 +27,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def printed(folder: Path, text: str) -> list[str]:
     """Return the lines of a dry run, cells of the table apart by one blank."""
     console = Console(file=io.StringIO(), width=300)
-    console.print(forecast(read(folder, text), folder))
+    console.print(forecast(read(folder, text), folder, RunOptions()))
     assert isinstance(console.file, io.StringIO)
     return [" ".join(line.replace("│", " ").split()) for line in console.file.getvalue().splitlines()]
 

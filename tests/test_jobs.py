@@ -25,7 +25,7 @@ from regtune.__main__ import app
 from regtune.core.errors import Refused
 from regtune.execution.ray import job_server as connection
 from regtune.execution.ray.jobs import BEGINNING, job_id, progress
-from regtune.execution.ray.package import entrypoint
+from regtune.execution.ray.package import JobOptions, entrypoint
 from regtune.results.loader import load
 from regtune.storage.log import read_log
 from regtune.sweep.sweep import Sweep
@@ -281,7 +281,8 @@ def test_a_job_is_named_after_its_sweep(sweep_file: Path) -> None:
 
 def test_the_shell_gets_quoted_words_and_finds_the_home_folder(sweep_file: Path) -> None:
     sweep = Sweep.read(sweep_file)
-    line = entrypoint(sweep, Path("a; b.toml"), results="~/my results", data="/d d", download=True, retry_failed=True)
+    options = JobOptions(results="~/my results", data="/d d", download=True, retry_failed=True)
+    line = entrypoint(sweep, Path("a; b.toml"), options)
     code = 'printf "%s\\n" "$@"'
     done = subprocess.run(
         ["sh", "-c", f"set -- {line}; {code}"], env={"HOME": "/h"}, capture_output=True, text=True, check=True

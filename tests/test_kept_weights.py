@@ -19,6 +19,7 @@ from regtune.data import DataLocation
 from regtune.execution.attempt import Report
 from regtune.execution.controller import PhaseController
 from regtune.execution.kept_weights import KeptWeights
+from regtune.execution.run import RunOptions
 from regtune.results.loader import load
 from regtune.storage.checkpoints import Checkpoints, Saved
 from regtune.sweep.sweep import Sweep
@@ -70,7 +71,7 @@ def test_what_was_kept_of_all_goes_when_best_is_asked_for_and_not_in_a_dry_run(t
     everything = BEST.replace('"best"', "true")
     log = ran(tmp_path, everything)
     assert len(files(log)) == 8
-    forecast(read(tmp_path, BEST), tmp_path)
+    forecast(read(tmp_path, BEST), tmp_path, RunOptions())
     assert len(files(log)) == 8
     before = log.read_bytes()
     ran(tmp_path, BEST)

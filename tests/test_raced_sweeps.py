@@ -14,6 +14,7 @@ from regtune.cli.plan import plan_table
 from regtune.cli.progress import Progress
 from regtune.core.errors import Refused
 from regtune.core.records import Outcome, TrialKey
+from regtune.execution.run import RunOptions
 from regtune.reports.formats import markdown
 from regtune.results.loader import load
 from regtune.search.confirm import ConfirmScheduler
@@ -68,11 +69,11 @@ def test_a_rebuilt_board_knows_what_was_handed_out(tmp_path: Path) -> None:
     live, rebuilt = searched(tmp_path), searched(tmp_path)
     for asked in play(live, 0.0):
         rebuilt.asked_before(asked)
-        assert rebuilt.knows(asked.cell)
+        assert rebuilt.has(asked.cell)
     assert set(rebuilt.planned) == set(live.planned)
     assert rebuilt.ask() is None
-    assert not rebuilt.knows(TrialKey("dropout", "confirm", 8))
-    assert not rebuilt.knows(TrialKey("nobody", "confirm", 0))
+    assert not rebuilt.has(TrialKey("dropout", "confirm", 8))
+    assert not rebuilt.has(TrialKey("nobody", "confirm", 0))
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +132,7 @@ def test_a_race_that_is_interrupted_goes_on_as_it_would_have(
 def test_what_a_race_may_take_is_said_before(tmp_path: Path) -> None:
     sweep = read(tmp_path, RACING)
     assert "from 4 seeds per arm" in printed(plan_table(sweep))
-    assert "up to 8 seeds per arm" in printed(forecast(sweep, tmp_path / "results"))
+    assert "up to 8 seeds per arm" in printed(forecast(sweep, tmp_path / "results", RunOptions()))
     assert Progress(sweep).line() == "search 0/4, confirm 0/at most 16, failed 0, time left at most …"
     assert "0/at most 8" in printed(Progress(sweep))
 

@@ -31,7 +31,7 @@ from regtune.execution.optuna_mirror import Mirror
 from regtune.execution.ray.jobs import job_id, progress
 from regtune.execution.recovery import Watch
 from regtune.execution.repeats import run_all
-from regtune.execution.run import run
+from regtune.execution.run import RunOptions, run
 from regtune.reports.formats import SWEEPS
 from regtune.reports.output import formatted, repeats_in, write_folder
 from regtune.reports.page.sections import sections
@@ -51,8 +51,8 @@ from tests.test_run import numbers
 REPEATED = SMALL.replace("trials = 2", "trials = 2\nrepeats = 3")
 
 
-def ran(folder: Path, text: str = REPEATED, **options: Any) -> list[Path]:
-    return run_all(read(folder, text), folder, in_process=True, **options)
+def ran(folder: Path, text: str = REPEATED, *, limit: Limit | None = None, **watched: Any) -> list[Path]:
+    return run_all(read(folder, text), folder, RunOptions(in_process=True, limit=limit or Limit()), **watched)
 
 
 def words(shown: Any) -> str:
@@ -186,7 +186,7 @@ def test_a_repeat_is_extended_like_a_sweep_and_until_then_it_does_not_count(tmp_
         "Repeat 2 is left out, since it does not have yet: confirm.seeds: 2 -> 3; a hidden copy of the baseline. "
         "The same command resumes it."
     ]
-    run_all(more, tmp_path, in_process=True)
+    run_all(more, tmp_path, RunOptions(in_process=True))
     assert not counted_repeats([load(path) for path in repeats_of(tmp_path / "small")]).left_out
 
 
@@ -256,7 +256,7 @@ def test_plan_and_dry_run_tell_of_repeats(undisturbed: list[Path], tmp_path: Pat
     assert "repeats" not in words(plan_table(read(tmp_path, SMALL)))
     write_log(tmp_path / "small" / "log.jsonl", read_log(undisturbed[0])[0])
     write_log(tmp_path / "small" / "repeat-4" / "log.jsonl", [])
-    dry = words(forecast_all(read(tmp_path, REPEATED), tmp_path))
+    dry = words(forecast_all(read(tmp_path, REPEATED), tmp_path, RunOptions()))
     assert dry.startswith("3 repeats of the sweep, seed = 0 to 2")
     assert dry.count("nothing was started") == 3
     assert dry.count("baseline 2 0 0 2 0 0") == 1

@@ -19,6 +19,7 @@ from regtune.cli.progress import Progress
 from regtune.core.errors import Refused
 from regtune.core.records import Json, TrialKey
 from regtune.execution.retry import RETRY, Retry, ask_again
+from regtune.execution.run import RunOptions
 from regtune.results.loader import load
 from regtune.storage.checkpoints import Checkpoints, Saved
 from regtune.storage.compatibility import Changed, changed
@@ -213,7 +214,7 @@ def test_a_dry_run_says_what_would_be_tried_again(write: Write, tmp_path: Path) 
 
     def printed(*, retry_failed: bool = False) -> str:
         console = Console(file=io.StringIO(), width=200)
-        console.print(forecast(read(tmp_path, TEXT), tmp_path, retry_failed=retry_failed))
+        console.print(forecast(read(tmp_path, TEXT), tmp_path, RunOptions(retry_failed=retry_failed)))
         return str(console.file.getvalue())  # type: ignore[attr-defined]  # a StringIO
 
     assert f"{len(bad)} failed trials are retried" in printed(retry_failed=True)

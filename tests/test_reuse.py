@@ -24,10 +24,10 @@ from regtune.data import Examples, Pool, data_fingerprint
 from regtune.execution.attempt import Report
 from regtune.execution.controller import PhaseController
 from regtune.execution.limits import trained_seconds
-from regtune.execution.ray.package import entrypoint
+from regtune.execution.ray.package import JobOptions, entrypoint
 from regtune.execution.repeats import run_all
 from regtune.execution.reuse import Reused, reusing
-from regtune.execution.run import run
+from regtune.execution.run import RunOptions, run
 from regtune.execution.trained import Trained, TrainedRun
 from regtune.reports.tables.budget import budget_caption
 from regtune.results.loader import load
@@ -324,7 +324,7 @@ def test_a_dry_run_counts_what_would_be_taken_over_and_touches_nothing(tmp_path:
 
     def printed(text: str) -> str:
         console = Console(file=io.StringIO(), width=300)
-        console.print(forecast(named(tmp_path, "b", text, (folder_of(a),)), tmp_path))
+        console.print(forecast(named(tmp_path, "b", text, (folder_of(a),)), tmp_path, RunOptions()))
         return str(console.file.getvalue())  # type: ignore[attr-defined]  # a StringIO
 
     assert "reused instead of trained: search 4, confirm 3 trials" in printed(text)
@@ -363,16 +363,14 @@ def test_a_folder_that_is_none_is_refused(given: str, message: str, tmp_path: Pa
 
 def test_repeats_below_a_folder_are_its_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = SMALL.replace("trials = 2", "trials = 2\nrepeats = 2")
-    run_all(named(tmp_path, "a", text), tmp_path, in_process=True)
+    run_all(named(tmp_path, "a", text), tmp_path, RunOptions(in_process=True))
     with trained_epochs(monkeypatch) as trained:
-        run_all(named(tmp_path, "b", text, (str(tmp_path / "a"),)), tmp_path, in_process=True)
+        run_all(named(tmp_path, "b", text, (str(tmp_path / "a"),)), tmp_path, RunOptions(in_process=True))
     assert not trained
 
 
 def test_a_job_is_given_the_folders(tmp_path: Path) -> None:
-    line = entrypoint(
-        named(tmp_path, "a"), Path("a.toml"), results="~/r", data=None, download=False, reuse=("~/r/my a", "/b")
-    )
+    line = entrypoint(named(tmp_path, "a"), Path("a.toml"), JobOptions(results="~/r", reuse=("~/r/my a", "/b")))
     assert line.endswith(" --reuse ~/'r/my a' --reuse /b")
 
 

@@ -21,6 +21,7 @@ from regtune.core.metric import ACCURACY
 from regtune.core.records import Json, TrialKey
 from regtune.core.resampling import DRAWS, LEAST, MOST, draws, pairs, rivals
 from regtune.core.selection import Scored, choose
+from regtune.execution.run import RunOptions
 from regtune.reports.formats import markdown
 from regtune.results.loader import Results, load
 from regtune.statistics import compare
@@ -208,7 +209,7 @@ def test_a_run_that_is_stopped_among_rivals_ends_as_one_that_was_not(
     note = comparison(half).set_index("arm").loc["smooth", "note"]
     assert note == "the spread over searches is not known"
     assert "Rivals are not all trained yet" in markdown(half)
-    shown = words(forecast(Sweep.read(tmp_path / "small.toml"), tmp_path))
+    shown = words(forecast(Sweep.read(tmp_path / "small.toml"), tmp_path, RunOptions()))
     assert "rivals done" in shown
     ran(tmp_path, OVER)
     assert_same_results(log, finished)

@@ -23,7 +23,7 @@ from regtune.core.halving import Score, Selection, join_number, off_is_as_good, 
 from regtune.core.records import Trial, TrialKey
 from regtune.data import DataLocation
 from regtune.execution.repeats import run_all
-from regtune.execution.run import run
+from regtune.execution.run import RunOptions, run
 from regtune.reports.brief import brief
 from regtune.reports.formats import markdown
 from regtune.reports.tables.catalog import tables
@@ -234,7 +234,7 @@ def test_a_run_that_is_stopped_in_select_ends_as_one_that_was_not(
     cells = [TrialKey(*row["cell"]) for row in rows_of(finished, "asked") if row["cell"][1] == "select"]
     log = stopped(tmp_path, cells[0 if cell == "first" else -1], number, SELECTED)
     assert load(log).choices.is_open
-    forecast(Sweep.read(tmp_path / "small.toml"), tmp_path)
+    forecast(Sweep.read(tmp_path / "small.toml"), tmp_path, RunOptions())
     ran(tmp_path, SELECTED)
     assert_same_results(log, finished)
 
@@ -293,7 +293,7 @@ def test_a_race_leaves_out_an_arm_that_is_off(tmp_path: Path) -> None:
 
 def test_over_whole_searches_an_arm_that_is_always_off_says_so(tmp_path: Path) -> None:
     text = SELECTED.replace("trials = 6", "trials = 4\nrepeats = 3")
-    whole = [load(log) for log in run_all(read(tmp_path, text), tmp_path, in_process=True)]
+    whole = [load(log) for log in run_all(read(tmp_path, text), tmp_path, RunOptions(in_process=True))]
     table = repeat_scores(whole)
     assert table is not None
     ruined = table.set_index("arm").loc["ruined"]

@@ -33,7 +33,7 @@ def repeat_scores(repeats: Sequence[Results]) -> pd.DataFrame | None:
     scores by number of the repeat, both as JSON. `n` counts scores; `test_accuracy` is their mean, with standard
     deviation and 95 % interval; `seeds_least` and `seeds_most` say how many seeds are behind a score. `pairs` are
     the repeats that have both this arm and the first; over them go `difference`, its simultaneous interval, p
-    as it is and Holm's, the verdict, `further` (repeats that would resolve it, see `statistics.further`) and
+    as it is and Holm's, the verdict, `further` (repeats that would resolve it, see `power.further_seeds`) and
     `note` (why nothing can be said), and `relevant` as in `scores`. Accuracies and differences are fractions, not
     rounded. NLL and ECE (`test_loss`, `test_ece`) have columns of their own: mean, standard deviation, number of
     scores (`*_n`), and those of their comparison. Behind them stand the columns of `spread.spread`.

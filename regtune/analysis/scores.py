@@ -25,7 +25,7 @@ def scores(results: Results) -> pd.DataFrame:
     `records.Outcome`, with standard deviation, 95 % interval and, from 20 seeds on, BCa interval.
     `pairs` are the seeds that an arm and the first both
     finished; over them go `difference`, its simultaneous interval, p as it is and Holm's, the verdict, `further`
-    (seeds that would resolve it, see `statistics.further`), `note` (why nothing can be said) and `better`, P(better)
+    (seeds that would resolve it, see `power.further_seeds`), `note` (why nothing can be said) and `better`, P(better)
     with its interval. `crossed_*` is the interval over seeds and test examples. Only where the sweep says which
     difference matters there is `relevant`: "better", "worse", "equal within" it or "undecided", see
     `statistics.relevance`.

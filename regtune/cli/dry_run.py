@@ -11,11 +11,12 @@ from rich.table import Table
 
 from regtune.core.records import Json, TrialKey
 from regtune.core.records import PhaseName as Name
-from regtune.data import DataLocation, data_fingerprint
+from regtune.data import data_fingerprint
 from regtune.execution.phases import Step, phases
 from regtune.execution.repeats import extra_repeats
 from regtune.execution.retry import RETRY, retry_of
 from regtune.execution.reuse import check_reuse, reusable
+from regtune.execution.run import RunOptions
 from regtune.execution.trained import Trained
 from regtune.search.scheduler import Scheduler
 from regtune.storage.checkpoints import Checkpoints, Saved
@@ -57,24 +58,22 @@ class _Seen(Checkpoints):
         """Remove nothing."""
 
 
-def forecast_all(
-    sweep: Sweep, results: Path, *, retry_failed: bool = False, place: DataLocation | None = None
-) -> Group:
+def forecast_all(sweep: Sweep, results: Path, options: RunOptions) -> Group:
     """Return what is done and left of every repeat of a sweep, ready to print; raises Refused as a run would."""
     every = sweep.every_repeat()
     lines = [f"{len(every)} repeats of the sweep, seed = {sweep.seed} to {every[-1].seed}"] if len(every) > 1 else []
-    each = (forecast(one, results, retry_failed=retry_failed, place=place) for one in every)
+    each = (forecast(one, results, options) for one in every)
     return Group(*lines, *extra_repeats(sweep, results), *each)
 
 
-def forecast(sweep: Sweep, results: Path, *, retry_failed: bool = False, place: DataLocation | None = None) -> Group:
+def forecast(sweep: Sweep, results: Path, options: RunOptions) -> Group:
     """Return what is done and what is left of one repeat of a sweep, ready to print; raises Refused as a run would.
 
     Where the sweep reuses trials of other logs its data are read from `place`: trials on other data are of no use.
     """
     path = sweep.folder(results) / "log.jsonl"
     rows, torn = read_log(path) if path.exists() else ([], 0)
-    again = retry_of(rows, sweep) if retry_failed else None
+    again = retry_of(rows, sweep) if options.retry_failed else None
     sweep = as_begun(sweep.as_in(rows), rows)
     lines = check_same(path, rows, sweep.plain(), again.mended if again else ())
     lines += again.words() if again else []
@@ -83,7 +82,7 @@ def forecast(sweep: Sweep, results: Path, *, retry_failed: bool = False, place: 
     trained = Trained(log.rows)
     if sweep.reuse:
         check_reuse(sweep, results)
-        others = reusable(sweep, data_fingerprint(load_pool(sweep.arms[0].template, place)))
+        others = reusable(sweep, data_fingerprint(load_pool(sweep.arms[0].template, options.place)))
         trained.lend(others.runs)
         lines += others.words
     # Before a phase is over, what the next is to do may still change.

@@ -42,7 +42,7 @@ def submit(
     """Check a sweep and submit it to a Ray cluster as a job; it keeps running there without this machine."""
     from regtune.execution.ray.job_server import check_version, connect
     from regtune.execution.ray.jobs import submit as submit_sweep
-    from regtune.execution.ray.package import check_folder
+    from regtune.execution.ray.package import JobOptions, check_folder
     from regtune.sweep.reading import read_file
     from regtune.sweep.sweep import Sweep
 
@@ -55,16 +55,10 @@ def submit(
             check_folder(option, folder)
     with connect(address) as client:
         check_version(client, address)
-        job, new = submit_sweep(
-            client,
-            loaded,
-            sweep,
-            results=results,
-            data=data,
-            download=download,
-            retry_failed=retry_failed,
-            reuse=reuse or (),
+        options = JobOptions(
+            results=results, data=data, download=download, retry_failed=retry_failed, reuse=reuse or ()
         )
+        job, new = submit_sweep(client, loaded, sweep, options)
     if as_json:
         print(json.dumps({**dataclasses.asdict(job), "submitted": new}))
         return

@@ -122,15 +122,22 @@ def run(
     from regtune.execution.recovery import Watch
     from regtune.execution.repeats import run_all
     from regtune.execution.reuse import reusing
+    from regtune.execution.run import RunOptions
     from regtune.reports.brief import brief
     from regtune.reports.output import write_folder
     from regtune.sweep.sweep import Sweep
 
     loaded = reusing(Sweep.read(sweep, tuple(plugin or ())), reuse or ())
     console = Console()
+    options = RunOptions(
+        in_process=in_process,
+        address=address,
+        place=DataLocation(root=data, download=download),
+        limit=Limit(hours=max_hours, gpu_hours=max_gpu_hours),
+        retry_failed=retry_failed,
+    )
     if dry_run:
-        place = DataLocation(root=data, download=download)
-        console.print(forecast_all(loaded, results, retry_failed=retry_failed, place=place))
+        console.print(forecast_all(loaded, results, options))
         return
 
     @contextlib.contextmanager
@@ -144,13 +151,9 @@ def run(
         run_all(
             loaded,
             results,
+            options,
             watching=watching,
             say=lambda text: console.print(f"regtune: {text}", style="dim", markup=False, soft_wrap=True),
-            in_process=in_process,
-            address=address,
-            place=DataLocation(root=data, download=download),
-            limit=Limit(hours=max_hours, gpu_hours=max_gpu_hours),
-            retry_failed=retry_failed,
         )
     written, confirmed, failed = write_folder(loaded.folder(results))
     width = shutil.get_terminal_size().columns

@@ -38,9 +38,9 @@ def finite(value: float) -> float | None:
 
 
 class TrialKey(NamedTuple):
-    """One planned place in a sweep: the `number`-th trial of an arm in a phase.
+    """One planned place in a sweep, a cell of its plan: the `number`-th trial of an arm in a phase.
 
-    In select and rivals several trials have the knobs of one search trial: see `selection.place`.
+    In select and rivals several trials have the knobs of one search trial: see `halving.join_number`.
     """
 
     arm: str

@@ -14,7 +14,7 @@ Every place where a random stream begins, and its key. `seed` is a trial's own (
 second training of a trial with retrain has -1 - seed), `split` the `split_seed` of its data, and `stream` is NAME/SEED
 of a sweep, with `[search] stream` in place of its name where there is one.
 
-    Noise: (seed, step, site)
+    Rng: (seed, step, site)
     data/_splits.py                  split, 0, split                        which example is in which split
     data/synthetic.py                split, 0, pattern | speckle            pictures
     data/_corruption.py              split, 0, label_noise/...              wrong labels

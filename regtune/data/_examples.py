@@ -16,7 +16,7 @@ class Examples:
     """N labelled pictures, the rows `index` [N] (int64) of `source` [M, C, H, W], uint8 or floats in [0, 1].
 
     `labels` [N] are int64 class numbers; they lie on the device on which batches are wanted. `source` and
-    `index` lie there too, or in main memory where the pictures do not fit: see `_room`.
+    `index` lie there too, or in main memory where the pictures do not fit: see `_splits.fits`.
 
     Examples of several members of a lane, `beside` each other, have `index` and `labels` [members, N]. They can
     be counted, looked at from the first on and in batches, and taken apart again with `member`.

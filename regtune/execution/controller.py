@@ -133,7 +133,7 @@ class PhaseController:
     def end(self, cell: TrialKey, outcome: Outcome) -> None:
         """Record how a trial ended; a second end of the same trial changes nothing."""
         if cell not in self.ended:
-            spared = self._board.spared(cell)
+            spared = self._board.would_have_stopped_at(cell)
             more = {} if spared is None else {"spared": spared}
             self._write("ended", cell, {"outcome": outcome.plain(), **more})
             progress = self._recovery.open[cell]

@@ -43,7 +43,7 @@ class Spent:
 
 
 def trained_seconds(rows: Sequence[Json]) -> float:
-    """Return how long trials were trained; a cell that has the numbers of another trial took none, see `taken`."""
+    """Return how long trials were trained; a cell that has the numbers of another trial took none, see `reused`."""
     taken, seconds = set[tuple[object, ...]](), 0.0
     for row in rows:
         if row["event"] == "started":

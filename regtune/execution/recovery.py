@@ -21,7 +21,7 @@ class TrialProgress:
     `been` has the place of every attempt that reported, the newest last. `after` is the epoch of the checkpoint
     that the attempt under way goes on from, 0 for its beginning; `started` says whether it has reported, `differs`
     whether it gave other numbers than an earlier one. `faults` has the node of each fault, "" for an unknown one.
-    `taken` is what its started row says of the trial whose numbers it has without being trained, see `taken`.
+    `taken` is what its started row says of the trial whose numbers it has without being trained, see `reused`.
     """
 
     asked: Suggestion
@@ -37,7 +37,7 @@ class TrialProgress:
 class Recovery:
     """The trials of a phase: `open` those under way, `ended` the others, `decided` those that end next.
 
-    Doomed is a trial whose end was decided when its driver was killed, before the row that says so.
+    The end of a `decided` trial was known when its driver was killed, before the row that says so.
     """
 
     def __init__(self, board: Scheduler, rows: Sequence[Json], retries: int, watch: Watch) -> None:
@@ -50,7 +50,7 @@ class Recovery:
         again = {TrialKey(*cell): n for n, row in enumerate(rows) if row["event"] == "retry" for cell in row["cells"]}
         for place, row in enumerate(rows):
             cell = cell_of(row)
-            if cell is None or not board.knows(cell) or place < newest.get(cell, 0):
+            if cell is None or not board.has(cell) or place < newest.get(cell, 0):
                 continue
             counts = row["event"] == "asked" or place > again.get(cell, -1)  # to be trained again is to be asked for
             if counts and self._replay(cell, row):
@@ -67,7 +67,7 @@ class Recovery:
         """Take a row of an earlier driver; return whether it still counts."""
         if row["event"] == "asked":
             asked = Suggestion(cell, Trial.from_plain(row["trial"]), row["params"])
-            if not self._board.expects(asked):
+            if not self._board.matches(asked):
                 return False
             self.open[cell] = TrialProgress(asked=asked)
             self._board.asked_before(asked)

@@ -6,10 +6,8 @@ import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from regtune.data import DataLocation
-from regtune.execution.limits import Limit
 from regtune.execution.recovery import Watch
-from regtune.execution.run import run
+from regtune.execution.run import RunOptions, run_with
 from regtune.storage.layout import repeat_words, repeats_of
 from regtune.sweep.sweep import Sweep
 
@@ -26,18 +24,14 @@ def unwatched(sweep: Sweep) -> Iterator[Watch]:
 def run_all(
     sweep: Sweep,
     results: Path,
+    options: RunOptions,
     *,
     watching: Watching = unwatched,
     say: Callable[[str], None] = lambda text: None,
-    in_process: bool = False,
-    address: str | None = None,
-    place: DataLocation | None = None,
-    limit: Limit | None = None,
-    retry_failed: bool = False,
 ) -> list[Path]:
     """Run what is left of every repeat of a sweep and return the paths of their logs, the first repeat's first.
 
-    The arguments are those of `cluster.run.run`; `watching` gives a watch for each repeat. A limit holds for each
+    The arguments are those of `run.run_with`; `watching` gives a watch for each repeat. A limit holds for each
     repeat: one for all of them would leave the later ones less, and they would repeat something else. A repeat that is
     over takes the time to read its log. Raises Refused if a folder holds another sweep.
     """
@@ -46,19 +40,8 @@ def run_all(
     logs = []
     for one in sweep.every_repeat():
         with watching(one) as watch:
-            logs.append(
-                run(
-                    one,
-                    results,
-                    watch=watch,
-                    say=_saying(say, repeat_words(one.repeat, sweep.search.repeats)),
-                    in_process=in_process,
-                    address=address,
-                    place=place,
-                    limit=limit,
-                    retry_failed=retry_failed,
-                )
-            )
+            telling = _saying(say, repeat_words(one.repeat, sweep.search.repeats))
+            logs.append(run_with(one, results, options, watch=watch, say=telling))
     return logs
 
 

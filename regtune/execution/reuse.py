@@ -2,7 +2,7 @@
 
 A trial has the same content where its id is the same. What no id says is compared here: the hash of regtune's own
 sources and of the plugins that it names, the fingerprint of the data, torch and the machine. A trial that a pruner
-ended is of use only where the rule is the same, and then only if this search ends it there too, see `controller`.
+ended is of use only where the rule is the same, and then only if this search ends it there too, see `PhaseController`.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from regtune.core.errors import Refused
@@ -34,6 +35,23 @@ from regtune.training.build import build_dataset
 Launch = Callable[[PhaseController, Splits | Pool, ReportPlan], None]
 
 
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How a sweep is run, whatever is in it.
+
+    With `in_process` trials run in this process one after the other, without Ray. Otherwise they run on the Ray cluster
+    at `address` ("auto", or host:port), or on a new Ray on this machine. `place` says where the data are; by default
+    the environment does. At a `limit` search stops, and confirm takes what it has found. With `retry_failed` trials
+    that an exception ended are retried, and arms whose plugin has changed are retrained.
+    """
+
+    in_process: bool = False
+    address: str | None = None
+    place: DataLocation | None = None
+    limit: Limit = dataclasses.field(default_factory=Limit)
+    retry_failed: bool = False
+
+
 def run(
     sweep: Sweep,
     results: Path,
@@ -47,35 +65,47 @@ def run(
     launch: Launch | None = None,
     retry_failed: bool = False,
 ) -> Path:
+    """Run or resume a sweep and return the path of its log; see `RunOptions`, and `run_with`."""
+    options = RunOptions(
+        in_process=in_process, address=address, place=place, limit=limit or Limit(), retry_failed=retry_failed
+    )
+    return run_with(sweep, results, options, watch=watch, say=say, launch=launch)
+
+
+def run_with(
+    sweep: Sweep,
+    results: Path,
+    options: RunOptions,
+    *,
+    watch: Watch = lambda event, row: None,
+    say: Callable[[str], None] = lambda text: None,
+    launch: Launch | None = None,
+) -> Path:
     """Run or resume a sweep and return the path of its log.
 
     The sweep has a folder of its own, named after it, in the folder `results`; a repeat has one below that. This runs
     one repeat, `repeats.run_all` runs all of them. `watch` is called with every event, `say` with messages for a user.
-    With `in_process` trials run in this process one after the other, without Ray. Otherwise they run on the Ray cluster
-    at `address` ("auto", or host:port), or on a new Ray on this machine. `place` says where the data are; by default
-    the environment does. At a `limit` search stops, and confirm takes what it has found. `launch` runs a phase instead
-    of all that. With `retry_failed` trials that an exception ended are retried, and arms whose plugin has changed are
-    retrained. Trials found in the folders of `sweep.reuse` are reused. Raises Refused if the folder holds another
-    sweep, if one of the folders to reuse holds none, or if trials need a GPU that is not there; NoRoom where a disk is
-    full.
+    `launch` runs a phase instead of Ray or this process. Trials found in the folders of `sweep.reuse` are reused.
+    Raises Refused if the folder holds another sweep, if one of the folders to reuse holds none, or if trials need a
+    GPU that is not there; NoRoom where a disk is full.
     """
-    if limit is not None and limit.gpu_hours is not None and not sweep.cluster.gpus_per_trial:
+    if options.limit.gpu_hours is not None and not sweep.cluster.gpus_per_trial:
         raise Refused("--max-gpu-hours: expected a sweep with cluster.gpus_per_trial above 0; --max-hours counts here")
     path = sweep.folder(results) / "log.jsonl"
     with Log(path) as log:
         if log.torn:
             say(f"{path}: the last line was cut off by a crash and is ignored")
-        again = retry_of(log.rows, sweep) if retry_failed else None
+        again = retry_of(log.rows, sweep) if options.retry_failed else None
         sweep = as_begun(sweep.as_in(log.rows), log.rows)
         for text in check_same(path, log.rows, sweep.plain(), again.mended if again else ()):
             say(f"{path}: {text}")
-        here = in_process and launch is None
+        here = options.in_process and launch is None
         if again is not None and again.cells:
             check_device(sweep, here=here)
             ask_again(log, again, say)
         for text in again.words() if again is not None else _left(failed_cells(log.rows, sweep)):
             say(text)
-        spent = Spent(limit or Limit(), log.rows, sweep.cluster.gpus_per_trial)
+        spent = Spent(options.limit, log.rows, sweep.cluster.gpus_per_trial)
         trained, reused = Trained(log.rows), Reused()
         steps = phases(sweep, log, watch=reused.beside(_telling(watch, say)), spent=spent, trained=trained)
         made = [*_over(steps)]
@@ -91,7 +121,7 @@ def run(
             return path
         check_device(sweep, here=here)
         check_reuse(sweep, results)
-        pool, splits = preflight(sweep, place)
+        pool, splits = preflight(sweep, options.place)
         data = data_fingerprint(pool)
         others = reusable(sweep, data)
         trained.lend(others.runs)
@@ -101,7 +131,7 @@ def run(
             begins = not log.rows and sweep.repeat == 1
             log.append("header", {**describe(), "sweep": sweep.plain(), "examples": splits.counts, "data": data})
             launch = launch or (
-                _here(sweep, say, begins) if in_process else _on_ray(sweep, address, stack, say, begins)
+                _here(sweep, say, begins) if options.in_process else _on_ray(sweep, options.address, stack, say, begins)
             )
             for step in itertools.chain(made, steps):
                 _run(step, sweep, pool, splits, launch)

@@ -51,7 +51,7 @@ def interval(mean: float, low: float, high: float, *, form: str = ".2f", sign: s
 
 
 def interval_words(metric: Metric) -> str:
-    """Return what the interval of a mean is, see `rows.means`."""
+    """Return what the interval of a mean is, see `columns.mean_columns`."""
     return "95 % interval (t on the logit scale)" if metric.percent else "95 % t-interval"
 
 

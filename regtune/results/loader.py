@@ -20,7 +20,7 @@ from regtune.core.header import SweepRecord
 from regtune.core.records import Json, PhaseName, TrialKey
 from regtune.core.selection import Choices, Scored, choose, joined, outdated, scored_of
 from regtune.pruners import pruning_of
-from regtune.results.replay import METRICS, Replay, empty_row, empty_rows
+from regtune.results.replay import MEASURED_METRICS, Replay, empty_row, empty_rows
 from regtune.results.searches import Searches
 from regtune.storage import lease
 from regtune.storage.log import Reading
@@ -207,7 +207,7 @@ def right_answers(results: Results, arm: str) -> pd.DataFrame:
 
 
 def _with_gap(trials: pd.DataFrame) -> pd.DataFrame:
-    numbers = trials.astype(dict.fromkeys((*METRICS, "spared"), float))
+    numbers = trials.astype(dict.fromkeys((*MEASURED_METRICS, "spared"), float))
     return numbers.assign(gap=numbers["train_accuracy"] - numbers["test_accuracy"])
 
 

@@ -8,12 +8,12 @@ from regtune.core.copies import copy_name, is_copy
 from regtune.core.halving import split_number
 from regtune.core.header import SweepRecord
 from regtune.core.metric import ASKED, CLASSWISE
-from regtune.core.metric import METRICS as BY_NAME
+from regtune.core.metric import METRICS
 from regtune.core.records import Json, TrialKey
 from regtune.core.reused import REUSED, origin_words
 from regtune.results.epoch_table import EpochTable
 
-METRICS = (
+MEASURED_METRICS = (
     "val_accuracy",
     "val_loss",
     "val_ece",
@@ -23,7 +23,7 @@ METRICS = (
     "test_accuracy",
     "test_loss",
     "test_ece",
-    *(BY_NAME[name].test for name in CLASSWISE),
+    *(METRICS[name].test for name in CLASSWISE),
     "test_accuracy_last",
     "test_loss_last",
     "weight_norm",
@@ -100,7 +100,7 @@ class Replay:
                 self.runs[cell] = self.epochs.begin(cell)
 
     def _epoch(self, row: Json) -> None:
-        cell: Any = tuple(row["cell"])  # equal to the Cell, and made in a third of the time
+        cell: Any = tuple(row["cell"])  # equal to the TrialKey, and made in a third of the time
         entry, epoch = self.cells[cell], row["epoch"]
         self.epochs.add(self.runs[cell], epoch)
         entry["epochs"] = epoch["number"]
@@ -147,5 +147,5 @@ def empty_row(cell: TrialKey) -> dict[str, Any]:
         "reused_from": "",
         "spared": None,
         "test_right": "",
-        **dict.fromkeys(METRICS),
+        **dict.fromkeys(MEASURED_METRICS),
     }

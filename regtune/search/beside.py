@@ -31,13 +31,13 @@ class Beside:
                 return asked
         return None
 
-    def knows(self, cell: TrialKey) -> bool:
+    def has(self, cell: TrialKey) -> bool:
         """Return whether a cell is planned, or could be later."""
-        return self._of(cell).knows(cell)
+        return self._of(cell).has(cell)
 
-    def expects(self, asked: Suggestion) -> bool:
+    def matches(self, asked: Suggestion) -> bool:
         """Return whether a trial that the log says was handed out is the one that belongs in its cell."""
-        return self._of(asked.cell).expects(asked)
+        return self._of(asked.cell).matches(asked)
 
     def asked_before(self, asked: Suggestion) -> None:
         """Take note of a trial that the log says was handed out."""
@@ -48,9 +48,9 @@ class Beside:
         """Take one epoch of a running trial and say whether it goes on."""
         return self._of(cell).tell(cell, epoch)
 
-    def spared(self, cell: TrialKey) -> int | None:
+    def would_have_stopped_at(self, cell: TrialKey) -> int | None:
         """Return the epoch after which a trial of the control share would have been stopped, if any."""
-        return self._of(cell).spared(cell)
+        return self._of(cell).would_have_stopped_at(cell)
 
     def end(self, cell: TrialKey, outcome: Outcome) -> None:
         """Take note of how a trial ended."""

@@ -47,7 +47,7 @@ class ConfirmScheduler(PlannedScheduler):
         params = self.chosen[cell.arm]
         return Suggestion(cell, confirm_trial(self.sweep, cell.arm, params, cell.number), params)
 
-    def knows(self, cell: TrialKey) -> bool:
+    def has(self, cell: TrialKey) -> bool:
         """Return whether a cell is planned, or a race could ask for it."""
         return cell.phase == "confirm" and cell.arm in self.chosen and cell.number < self.sweep.confirm.seeds
 

@@ -42,7 +42,7 @@ class RivalsScheduler(PlannedScheduler):
         params = self._params[cell.arm][number]
         return Suggestion(cell, confirm_trial(self.sweep, cell.arm, params, seed), params)
 
-    def knows(self, cell: TrialKey) -> bool:
+    def has(self, cell: TrialKey) -> bool:
         """Return whether a cell is planned; rivals of an earlier choice no longer count."""
         return cell.phase == "rivals" and self.has(cell)
 

@@ -34,10 +34,10 @@ class Scheduler(Protocol):
     def ask(self) -> Suggestion | None:
         """Return the next trial, or None when every planned one was handed out."""
 
-    def knows(self, cell: TrialKey) -> bool:
+    def has(self, cell: TrialKey) -> bool:
         """Return whether a cell is planned, or could be later."""
 
-    def expects(self, asked: Suggestion) -> bool:
+    def matches(self, asked: Suggestion) -> bool:
         """Return whether a trial that the log says was handed out is the one that belongs in its cell."""
 
     def asked_before(self, asked: Suggestion) -> None:
@@ -46,7 +46,7 @@ class Scheduler(Protocol):
     def tell(self, cell: TrialKey, epoch: Epoch) -> Decision:
         """Take one epoch of a running trial and say whether it goes on."""
 
-    def spared(self, cell: TrialKey) -> int | None:
+    def would_have_stopped_at(self, cell: TrialKey) -> int | None:
         """Return the epoch after which a trial of the control share would have been stopped, if any."""
 
     def end(self, cell: TrialKey, outcome: Outcome) -> None:
@@ -83,7 +83,7 @@ class PlannedScheduler(abc.ABC):
                 return self.at(cell)
         return None
 
-    def expects(self, asked: Suggestion) -> bool:
+    def matches(self, asked: Suggestion) -> bool:
         """Return whether a trial is the one that belongs in its cell now."""
         return asked.trial.id == self.at(asked.cell).trial.id
 
@@ -95,7 +95,7 @@ class PlannedScheduler(abc.ABC):
         """Let every trial go on."""
         return "go"
 
-    def spared(self, cell: TrialKey) -> int | None:
+    def would_have_stopped_at(self, cell: TrialKey) -> int | None:
         """Stop nobody, so spare nobody."""
         return None
 

@@ -50,11 +50,11 @@ class SearchScheduler:
             self._turn += 1
         return None
 
-    def knows(self, cell: TrialKey) -> bool:
+    def has(self, cell: TrialKey) -> bool:
         """Return whether a cell is planned."""
         return cell in self._known
 
-    def expects(self, asked: Suggestion) -> bool:
+    def matches(self, asked: Suggestion) -> bool:
         """Accept every trial: what was asked for is part of what later trials were chosen by."""
         return True
 
@@ -66,7 +66,7 @@ class SearchScheduler:
         """Say whether a trial is good enough within its own arm to go on."""
         return self.arms[cell.arm].tell(cell.number, epoch)
 
-    def spared(self, cell: TrialKey) -> int | None:
+    def would_have_stopped_at(self, cell: TrialKey) -> int | None:
         """Return after which epoch the arm's pruner would have stopped a trial that it had no say over."""
         return self.arms[cell.arm].entries[cell.number].spared
 

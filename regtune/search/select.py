@@ -16,10 +16,10 @@ from regtune.sweep.sweep import Sweep
 
 
 class SelectScheduler(PlannedScheduler):
-    """Hands out what `choice.pick` asks for, seed by seed; `planned` grows from round to round.
+    """Hands out what `halving.pick` asks for, seed by seed; `planned` grows from round to round.
 
     The trials are as those of search, on seeds (and, where confirm has them, splits) of their own that all arms
-    share. The n-th search trial on the k-th further seed has the number that `choice.place` gives. `params` has the
+    share. The n-th search trial on the k-th further seed has the number that `halving.join_number` gives. `params` has the
     knobs of the search trials of each arm by number.
     """
 
@@ -60,7 +60,7 @@ class SelectScheduler(PlannedScheduler):
         trial = self.sweep.arm(cell.arm).trial(params, seed=self.sweep.select_seed(k), phase="search")
         return Suggestion(cell, on_its_split(self.sweep, trial), params)
 
-    def knows(self, cell: TrialKey) -> bool:
+    def has(self, cell: TrialKey) -> bool:
         """Return whether a cell is of select, and of a search trial that there is."""
         if cell.phase != "select" or self.scored.selection is None or cell.arm not in self.params:
             return False

@@ -80,7 +80,7 @@ class TrainStep:
         return self.objective.lifted
 
     def alone(self) -> TrainStep:
-        """Return the program for one member by itself."""
+        """Return the step for one member by itself."""
         return dataclasses.replace(self, objective=dataclasses.replace(self.objective, lifted=False))
 
     def step(

@@ -1,4 +1,4 @@
-"""A course: which updates a lane makes, and when it has made them."""
+"""Which updates of the weights a lane makes, in which epoch, and when it has made them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class UpdatePlan:
     """Updates `first`, `first` + 1, ... in epochs of `per_epoch`, `updates` of them at most.
 
     The share of the budget that is done at an update is its number over `budget`, or `held` throughout.
-    `target` ends the course after the first epoch whose validation loss is at most that. On a `fixed`
-    course methods that stop training or keep an epoch have no say.
+    `target` ends training after the first epoch whose validation loss is at most that. In a `fixed`
+    plan methods that stop training or keep an epoch have no say.
     """
 
     budget: int
@@ -36,6 +36,6 @@ class UpdatePlan:
         return step / self.budget if self.held is None else self.held
 
     def over(self, newest: Epoch) -> bool:
-        """Return whether the course ends after this epoch."""
+        """Return whether training ends after this epoch."""
         reached = self.target is not None and newest.val_loss is not None and newest.val_loss <= self.target
         return reached or newest.number * self.per_epoch >= self.updates

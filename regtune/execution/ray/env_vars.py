@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterator, Mapping
 
-from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]  # compiled, no stubs
+from regtune.execution.ray.private import reload_settings
 
 
 @contextlib.contextmanager
@@ -26,6 +26,4 @@ def _set(variables: Mapping[str, str | None]) -> None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
-    # Ray reads its auth settings once, when it is imported.
-    Config.initialize("")
-    AuthenticationTokenLoader.instance().reset_cache()
+    reload_settings()

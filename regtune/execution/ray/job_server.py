@@ -11,12 +11,12 @@ from email.utils import parsedate_to_datetime
 
 import ray
 import requests
-from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]  # compiled, no stubs
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobSubmissionClient
 
 from regtune.core.errors import Refused, shown
 from regtune.execution.ray.env_vars import environment
+from regtune.execution.ray.private import has_token
 
 SECONDS_TO_ANSWER = 10.0
 REMEDY = (
@@ -80,7 +80,7 @@ def _check_parts() -> None:
 
 
 def _check_token() -> None:
-    if not AuthenticationTokenLoader.instance().has_token(ignore_auth_mode=True):
+    if not has_token():
         raise Refused(
             f"jobs: expected a token, given none; {REMEDY}, or set RAY_AUTH_MODE=disabled if the cluster has none"
         )

@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from ray.job_submission import JobDetails, JobSubmissionClient
 
 from regtune.core.errors import Refused, nearest, shown
 from regtune.execution.ray.job_server import cluster_time
-from regtune.execution.ray.package import entrypoint, packaged
+from regtune.execution.ray.package import JobOptions, entrypoint, packaged
 from regtune.sweep.sweep import Sweep
 
 SECONDS_TO_STOP = 20  # between SIGTERM and SIGKILL; Ray's own 3 s are short for a driver on a busy head
@@ -64,17 +64,7 @@ def find(client: JobSubmissionClient, name: str) -> Job:
     return known[name]
 
 
-def submit(
-    client: JobSubmissionClient,
-    sweep: Sweep,
-    file: Path,
-    *,
-    results: str,
-    data: str | None,
-    download: bool,
-    retry_failed: bool = False,
-    reuse: Sequence[str] = (),
-) -> tuple[Job, bool]:
+def submit(client: JobSubmissionClient, sweep: Sweep, file: Path, options: JobOptions) -> tuple[Job, bool]:
     """Hand a sweep to the cluster, and whether that was needed: one that is under way is left alone.
 
     Where the earlier job has ended, the sweep's log makes the new one go on from there.
@@ -88,15 +78,13 @@ def submit(
     with packaged(sweep, file) as folder:
         client.submit_job(
             submission_id=name,
-            entrypoint=entrypoint(
-                sweep, file, results=results, data=data, download=download, retry_failed=retry_failed, reuse=reuse
-            ),
+            entrypoint=entrypoint(sweep, file, options),
             entrypoint_num_cpus=0,  # the driver waits; it takes no trial's place
             runtime_env={
                 "working_dir": str(folder),
                 "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(SECONDS_TO_STOP)},
             },
-            metadata={MARK: sweep.name, "results": f"{results.rstrip('/')}/{sweep.name}"},
+            metadata={MARK: sweep.name, "results": f"{options.results.rstrip('/')}/{sweep.name}"},
         )
     return find(client, name), True
 

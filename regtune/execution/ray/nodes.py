@@ -13,6 +13,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from regtune.core.errors import Refused
 from regtune.core.records import Json
+from regtune.execution.ray.private import node_of_actor
 from regtune.storage.environment import versions
 from regtune.sweep.schema import ClusterConfig
 
@@ -55,9 +56,7 @@ def gpus_there() -> float:
 def node_of(error: str) -> str:
     """Return the id of the node that the actor of an error's text ran on, "" where that is not known."""
     actor = re.search("actor_id[:=] ?([0-9a-f]{32})", error)
-    # Private, and the only place where Ray says it of an actor that is dead.
-    row = ray._private.state.actors(actor[1]) if actor else {}
-    return str(row.get("Address", {}).get("NodeID", ""))
+    return node_of_actor(actor[1]) if actor else ""
 
 
 def check_versions(need: Need) -> None:

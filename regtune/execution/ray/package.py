@@ -7,6 +7,7 @@ import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from regtune.core.errors import Refused, shown
@@ -33,25 +34,27 @@ def packaged(sweep: Sweep, file: Path) -> Iterator[Path]:
         yield folder
 
 
-def entrypoint(
-    sweep: Sweep,
-    file: Path,
-    *,
-    results: str,
-    data: str | None,
-    download: bool,
-    retry_failed: bool = False,
-    reuse: Sequence[str] = (),
-) -> str:
+@dataclass(frozen=True, kw_only=True)
+class JobOptions:
+    """How a sweep is run on the head node: its folders there, and options of `regtune run`."""
+
+    results: str
+    data: str | None = None
+    download: bool = False
+    retry_failed: bool = False
+    reuse: Sequence[str] = ()
+
+
+def entrypoint(sweep: Sweep, file: Path, options: JobOptions) -> str:
     """Return the shell command that runs a packed sweep on the head node."""
     words = ["python", "-m", "regtune", "run", f"./{file.name}", "--address", "auto"]
     for name in sweep.arms[0].template.plugins:
         words += ["--plugin", name]
-    line = f"{shlex.join(words)} --results {_quoted(results)}"
-    if data is not None:
-        line += f" --data {_quoted(data)}"
-    line += "".join(f" --reuse {_quoted(folder)}" for folder in reuse)
-    return line + (" --download" if download else "") + (" --retry-failed" if retry_failed else "")
+    line = f"{shlex.join(words)} --results {_quoted(options.results)}"
+    if options.data is not None:
+        line += f" --data {_quoted(options.data)}"
+    line += "".join(f" --reuse {_quoted(folder)}" for folder in options.reuse)
+    return line + (" --download" if options.download else "") + (" --retry-failed" if options.retry_failed else "")
 
 
 def check_folder(option: str, folder: str) -> None:

@@ -9,9 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ray._private import ray_constants, utils, worker
-
-NICENESS = ray_constants.RAY_WORKER_NICENESS
+from regtune.execution.ray.private import NICENESS, connect, replaced
 
 
 def driver_niceness() -> dict[str, str]:
@@ -31,11 +29,7 @@ def unassuming() -> Iterator[None]:
     a handler for SIGTERM that ends a sweep without a word, and in C++ one that prints the stack and aborts.
     """
     before = signal.getsignal(signal.SIGTERM)
-    with (
-        _replaced(worker, "listen_error_messages", _silent),
-        _replaced(utils, "set_sigterm_handler", _unset),
-        _replaced(worker, "connect", _sheltered(worker.connect)),
-    ):
+    with replaced(listen_error_messages=_silent, set_sigterm_handler=_unset, connect=_sheltered(connect())):
         yield
     if callable(before) and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, before)  # in the place of that in C++
@@ -49,19 +43,8 @@ def on_loopback() -> Iterator[None]:
     Ray turns 127.0.0.1 into the address that other machines see, and has its servers listen there; not on macOS and
     Windows, and not where it is told that this is one of those.
     """
-    with _replaced(ray_constants, "ENABLE_RAY_CLUSTER", False):
+    with replaced(cluster_enabled=False):
         yield
-
-
-@contextlib.contextmanager
-def _replaced(module: Any, name: str, value: object) -> Iterator[None]:
-    """Have a name of one of Ray's modules mean something else while the block runs; there is no setting for these."""
-    before = getattr(module, name)
-    setattr(module, name, value)
-    try:
-        yield
-    finally:
-        setattr(module, name, before)
 
 
 def _sheltered(connect: Callable[..., None]) -> Callable[..., None]:
