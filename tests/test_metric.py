@@ -300,9 +300,9 @@ def test_the_words_of_a_sweep_by_likelihood(finished: Path, tmp_path: Path) -> N
     assert list(found.scores.frame.columns)[:4] == ["arm", "verdict", "difference", "test NLL"]
     assert found.scores.frame["test NLL"].iloc[0].startswith(f"{rows['test_loss'].iloc[0]:.3f} [")
     for words in (
-        "mean validation negative log-likelihood (NLL), on 3 fresh seeds",
+        "mean validation negative log-likelihood (NLL), trained on 3 fresh seeds",
         "Test negative log-likelihood (NLL) in nats, lower is better, at the kept epoch",
-        "difference to baseline in nats, below 0 is better, paired",
+        "Difference: to baseline in nats, below 0 is better, paired",
     ):
         assert words in found.scores.caption
     assert "two standard errors of its best" not in found.scores.caption
@@ -402,7 +402,7 @@ def test_an_undefined_value_is_left_out_and_said(tmp_path: Path) -> None:
     assert rows["n"].to_list() == [7, 7, 7] and rows.loc["calm", "pairs"] == 6
     assert rows.loc["calm", "verdict"] == "better" and not rows["test_auroc"].isna().any()
     (said,) = [sentence for sentence in found.scores.sentences if "AUROC" in sentence]
-    assert "leave out: base 1, calm 1, sure 1." in said and "a class without an example in the split" in said
+    assert ": base 1, calm 1, sure 1." in said and "a class without an example in the split" in said
     nothing = tables(made_up(tmp_path / "none", "auroc", test_auroc={arm: [None] * 8 for arm in ARMS}))
     assert set(nothing.rows["verdict"]) == {"", "unresolved"}
     assert any("no result on test AUROC" in sentence for sentence in nothing.scores.sentences)
