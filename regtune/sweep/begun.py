@@ -1,21 +1,25 @@
-"""A sweep goes on as it was begun: where its file does not say what a race is over, its log does."""
+"""A sweep goes on as it was begun: its samplers by the same rules, its race over what it was over."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from regtune.core.records import Json
+from regtune.samplers import RULES, SAMPLING
 from regtune.sweep.sweep import Sweep
 
 
 def as_begun(sweep: Sweep, rows: Sequence[Json]) -> Sweep:
-    """Return the sweep for which a log with these rows goes on.
+    """Return the sweep for which a log with these rows goes on: by the version of the rules of samplers that it has.
 
     A race that was begun over configurations stays one unless its file names the scope: what it has decided was by
     that, so a race that is over adds nothing. Races of earlier versions were all over configurations.
     """
-    newest = next((row["sweep"]["confirm"] for row in reversed(rows) if row["event"] == "header"), None)
-    if newest is None or sweep.confirm.scope or not (sweep.confirm.racing and newest.get("racing")):
+    header = next((row["sweep"] for row in reversed(rows) if row["event"] == "header"), None)
+    if header is None:
+        return sweep.model_copy(update={"sampling": SAMPLING})
+    sweep, newest = sweep.model_copy(update={"sampling": header["search"].get(RULES, 1)}), header["confirm"]
+    if sweep.confirm.scope or not (sweep.confirm.racing and newest.get("racing")):
         return sweep
     if newest.get("scope") == "searches":
         return sweep

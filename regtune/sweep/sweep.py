@@ -82,11 +82,6 @@ class Sweep(Seeds):
         """Return all repeats that the file asks for, in their order."""
         return [self.nth(repeat) for repeat in range(1, self.search.repeats + 1)]
 
-    def as_in(self, rows: Sequence[Json]) -> Sweep:
-        """Return the sweep as it resumes from these rows of a log: by the rules that it began with."""
-        header = next((row["sweep"] for row in reversed(rows) if row["event"] == "header"), None)
-        return self.model_copy(update={"sampling": SAMPLING if header is None else header["search"].get(RULES, 1)})
-
     def folder(self, results: Path) -> Path:
         """Return the folder of this repeat below the one under which all sweeps have theirs."""
         return repeat_folder(results / as_file(self.name), self.repeat)
