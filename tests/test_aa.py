@@ -240,7 +240,7 @@ def test_plan_and_progress_count_the_copy(logs: dict[str, Path], tmp_path: Path)
     with (console := Console(width=200)).capture() as text:
         console.print(plan_table(sweep))
     assert "15 trials, at most 60 epochs" in text.get()
-    assert f"{COPY}: trained beside the arms on other seeds" in text.get()
+    assert f"{COPY}: trained on other seeds" in text.get()
     progress = Progress(sweep)
     ran(tmp_path, RANDOM, watch=progress.watch)
     assert progress.line().startswith("search 6/6, confirm 9/9,")

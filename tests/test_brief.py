@@ -148,7 +148,7 @@ def test_where_some_differences_do_not_matter_a_line_says_which_arms_are_equal(w
 
 def test_what_cannot_be_said_and_what_failed_stands_below_the_table(where: Path) -> None:
     text = brief([where / "all"], 10_000)
-    assert "- none: nothing is said of test accuracy, since no confirmed trial ended well." in text
+    assert "- none: no result on test accuracy, since no confirmed trial ended well." in text
     assert "- 6 of 48 planned trials failed, diverged or were lost. 7 more have not ended yet." in text
     assert "Likelihood (NLL), this configuration: better worse; worse better_by_far, half_there." in text
     assert brief([where / "alone"], 80).startswith("base is the only arm: there is nothing to compare it with.\n")
@@ -160,7 +160,7 @@ def test_with_repeats_the_answer_is_over_whole_searches(where: Path) -> None:
     assert parsed(text, "Better than base") == {
         "better_by_far": full_table(where / "again")["better_by_far"]["difference"]
     }
-    assert "Which arms beat base over whole searches" in text
+    assert "Which arms beat base over repeated searches" in text
     head = next(line for line in text.splitlines() if line.startswith("arm ")).split()
     assert head[:4] == ["arm", "difference", "verdict", "repeats"]
 
@@ -171,7 +171,7 @@ def test_several_folders_have_their_names_and_one_table_over_all(where: Path) ->
         "made-up (mlp on synthetic, 48 training examples, in wide)",
         "made-up (mlp on synthetic, 48 training examples, in again)",
     ]
-    assert "Of sweeps with repeats the first counts: made-up" in text
+    assert "Of sweeps with repeats only the first repeat counts: made-up" in text
     assert (
         text.index("Worse, this configuration: 学習率の減衰")
         < text.index("Best mean rank")
@@ -270,7 +270,7 @@ def test_where_the_baseline_leaves_nothing_to_do_a_sentence_says_so(
     assert bool(said) == bool(words)
     assert all(each in said for each in words)
     assert f"- {said}" in shown or not words
-    assert ("can show little" in shown) == bool(words)
+    assert ("can gain little" in shown) == bool(words)
 
 
 def test_of_headroom_nothing_is_said_from_two_trials_and_the_kept_epoch_counts(tmp_path: Path) -> None:

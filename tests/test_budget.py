@@ -79,7 +79,7 @@ def test_unequal_budgets_and_arms_that_failed_are_told(tmp_path: Path) -> None:
     budget, seeds = ("trials = 4", "trials_per_knob = 1"), ("seeds = 3", "seeds = 0")
     results = finished(tmp_path, arms, budget, seeds, ("[data]", 'plugins = ["tests.plugin_things"]\n[data]'))
     assert warnings(results, budget_by_phase(results)) == [
-        "Arms had unequal budgets in search, planned in epochs: baseline 6, dropout 12, forgetful 6.",
-        "1 of the 1 trials of forgetful failed: it had less than its budget.",
+        "Arms had unequal budgets in search (planned epochs): baseline 6, dropout 12, forgetful 6.",
+        "1 of the 1 trials of forgetful failed, so it had less than its budget.",
     ]
     assert optimism(results).set_index("arm").loc["forgetful"].isna().all()

@@ -205,11 +205,12 @@ def test_what_is_said_of_a_rung_is_by_what_chance_would_do() -> None:
         ("sam", 6): judged([0.5] * 8, [0.5] * 8),
     }
     words = (
-        "rung 6 of dropout ranks no better than chance (-0.41 over 9), rung 6 of l2 ranks weakly (0.4 over 80), rung 6 "
-        "of sam cannot rank, scores are all alike (over 8): not used"
+        "not used: rung 6 of dropout ranks no better than chance (correlation -0.41, 9 trials), "
+        "rung 6 of l2 ranks weakly (correlation 0.4, 80 trials), rung 6 of sam cannot rank, all scores are alike "
+        "(8 trials)"
     )
     assert unused(found) == words
-    assert unused(found, most=1) == words.split(",", maxsplit=1)[0] + ", 2 more: not used"
+    assert unused(found, most=1) == words.split(", rung", maxsplit=1)[0] + ", 2 more"
     assert unused({("l1", 6): found["l1", 6]}) == ""
 
 
@@ -276,18 +277,19 @@ def of_an_older_log(sweep: Json) -> SweepRecord:
 
 def test_caption_display_and_plan_say_it(sweep: Sweep, results: Results, tmp_path: Path) -> None:
     text = caption(results)
-    assert "each arm pruned against itself only, at rungs where 8 of its own trials or more have ended" in text
-    assert "but for a control share of 30 % that nothing ends" in text
+    assert "each arm pruned against its own trials only. A rung is used once 8 or more of them have finished" in text
+    assert "A control share of 30 % of the trials is never pruned" in text
     assert unused(rung_rankings(results)) in text and rungs_words(results) in text
-    assert pruning_words(of_an_older_log(results.header["sweep"])) == "each arm pruned against itself only"
+    assert pruning_words(of_an_older_log(results.header["sweep"])) == "each arm pruned against its own trials only"
     few = sweep_in(tmp_path, SWEEP.replace("trials = 4", "trials = 3"))
     short = load(run(few, tmp_path, in_process=True))
-    assert "When search ended: 3 of 3 rungs of all arms were passed by fewer than 8 trials that ended." in caption(
-        short
+    assert (
+        "When search ended: 3 of 3 rungs, over all arms, were reached by fewer than 8 trials that finished."
+        in caption(short)
     )
     plan = printed(plan_table(few))
-    assert "pruning saves about 0 epochs at most (0 %): 8 trials of an arm must end before it begins" in plan
-    assert 'pruner = "none" is the safer choice' in plan
+    assert "pruning saves at most about 0 epochs (0 %): 8 trials of an arm must finish before it begins" in plan
+    assert 'pruner = "none" is safer' in plan
 
 
 def test_the_plan_counts_what_asha_is_expected_to_save(tmp_path: Path) -> None:
@@ -295,9 +297,9 @@ def test_the_plan_counts_what_asha_is_expected_to_save(tmp_path: Path) -> None:
     large = sweep_of(tmp_path, trials=48, pruner="cautious", population=3)
     assert saved(large) == pytest.approx(3 * 40 * 16)
     share = round(100 * 3 * 40 * 16 / (3 * (48 + 3) * 27))
-    assert f"pruning saves about 1920 epochs at most ({share} %): 8 trials" in printed(plan_table(large))
+    assert f"pruning saves at most about 1920 epochs ({share} %): 8 trials" in printed(plan_table(large))
     assert "safer" not in printed(plan_table(large))
     asha = sweep_of(tmp_path, trials=48, pruner="asha", population=3, control=0.5)
     assert saved(asha) == pytest.approx(3 * 45 * 16 / 2)
-    assert "3 trials must pass a rung before it begins" in printed(plan_table(asha))
+    assert "3 trials must reach a rung before it begins" in printed(plan_table(asha))
     assert "pruning saves" not in printed(plan_table(sweep_of(tmp_path, trials=48, pruner="none", control=0.0)))

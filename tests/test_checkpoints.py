@@ -153,7 +153,7 @@ def test_a_trial_whose_checkpoint_is_damaged_begins_at_its_first_epoch(
     assert len(texts) == (said is not None)
     for text in texts:
         assert str(said) in text
-        assert text.endswith(" begins at its first epoch")
+        assert text.endswith(" restarts at its first epoch")
         assert len(text.splitlines()) == 1
     assert trained[0][1] == 1
     assert_same_results(log, undisturbed)

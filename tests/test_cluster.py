@@ -172,7 +172,9 @@ def test_a_sweep_with_a_plugin_on_ray(tmp_path: Path) -> None:
     assert set(failed["message"]) == {"RuntimeError: this process holds the test split (witness_plugin.py:24)"}
     beyond = set(results.trials[results.trials["status"] == "pruned"]["epochs"]) - {2}
     assert not beyond, "a pruned trial trains not one epoch beyond its rung"
-    assert result.stderr.startswith("regtune: arms that failed whole: witness; ") and result.stderr.count("\n") == 1
+    assert (
+        result.stderr.startswith("regtune: arms whose trials all failed: witness; ") and result.stderr.count("\n") == 1
+    )
     assert not re.search(r"\b(ray|tune|warning|info)\b", result.stdout, flags=re.IGNORECASE)
     assert "Better than baseline, this configuration: " in result.stdout
     assert (tmp_path / "results" / "witness" / "table.csv").exists()
@@ -223,7 +225,7 @@ def test_sigterm_ends_a_run_like_ctrl_c(tmp_path: Path, where: list[str]) -> Non
         driver.terminate()
         _, said = driver.communicate(timeout=60)
     assert driver.returncode == 143
-    assert said == "regtune: interrupted; what is finished is kept, the same command goes on from there\n"
+    assert said == "regtune: interrupted; finished work is kept, and the same command resumes\n"
 
 
 @pytest.mark.slow

@@ -92,8 +92,8 @@ def test_a_verdict_that_leans_on_the_test_set_is_told(tmp_path: Path) -> None:
     assert not tables(load(made_up_log(tmp_path / "d", far, examples=100, stubborn=True))).scores.sentences
     without = load(made_up_log(tmp_path / "c", {"base": BASE, "sure": SURE}))  # a log that says of no example
     assert not tables(without).scores.sentences
-    assert "test set drawn anew" not in tables(without).scores.frame
-    assert "Test set drawn anew" not in tables(without).scores.caption
+    assert "test set resampled" not in tables(without).scores.frame
+    assert "Test set resampled" not in tables(without).scores.caption
 
 
 def test_a_race_has_no_second_interval_and_cannot_be_made_longer(tmp_path: Path) -> None:
@@ -107,22 +107,25 @@ def test_a_race_has_no_second_interval_and_cannot_be_made_longer(tmp_path: Path)
     frame = found.rows.set_index("arm")
     assert frame[["crossed_low", "further"]].isna().all(axis=None)
     assert (frame["pairs"] == 0)["near"]
-    assert "near, late: the race has not reached its first look with it and base, 3 seeds each, so no difference." in (
+    assert "near, late: the race has not reached its first look with it and base (3 seeds each), so no difference." in (
         found.scores.sentences
     )
     assert found.scores.frame["better in %"].to_list() == ["", "–", "–"]
-    assert "not corrected for it" in found.scores.caption
-    assert "drawn anew" not in found.scores.caption
+    assert "those of accuracy and of better in % are not" in found.scores.caption
+    assert "resampled" not in found.scores.caption
     assert "further seeds" not in found.scores.caption
 
 
 @pytest.mark.parametrize(
     ("terms", "words"),
     [
-        ({}, "on the same split, in points: what choosing the best of many adds"),
-        ({"confirm": {"splits": "fresh"}}, "each on a split of its own"),
-        ({"search": {"pruner": "epochs", "stop_after": 2}}, "validation accuracy after 2 epochs by which"),
-        ({"confirm": {"retrain": "updates"}}, "at the end of the second training, in which train has the validation"),
+        ({}, "(on the same split), in points. It shows what choosing the best of many adds"),
+        ({"confirm": {"splits": "fresh"}}, "(each on its own split)"),
+        ({"search": {"pruner": "epochs", "stop_after": 2}}, "validation accuracy in search after 2 epochs, by which"),
+        (
+            {"confirm": {"retrain": "updates"}},
+            "at the end of the second training, in which train includes the validation",
+        ),
     ],
 )
 def test_the_caption_of_metrics_is_that_of_the_sweep(tmp_path: Path, terms: dict[str, Json], words: str) -> None:
@@ -215,7 +218,7 @@ def test_what_pruning_cost(trained: Results, tmp_path: Path) -> None:
     without = pruning_table(load(tmp_path / "without"))
     assert without is not None
     assert [*without.frame] == ["arm", "epoch 2"]
-    assert "only with a control share" in without.caption
+    assert "only be told with a control share" in without.caption
     for row in rows:
         if row["event"] == "header":
             row["sweep"]["search"] |= {"pruner": "none"}
@@ -225,7 +228,7 @@ def test_what_pruning_cost(trained: Results, tmp_path: Path) -> None:
 
 def test_a_control_share_is_in_the_caption(trained: Results) -> None:
     assert (
-        "pruned against itself only, but for a control share of 50 % that nothing ends"
+        "pruned against its own trials only. A control share of 50 % of the trials is never pruned"
         in tables(trained).scores.caption
     )
 
@@ -233,5 +236,5 @@ def test_a_control_share_is_in_the_caption(trained: Results) -> None:
 def test_unequal_budgets_are_told_under_the_budget(tmp_path: Path) -> None:
     results = load(made_up_log(tmp_path, {"base": BASE, "sure": SURE}, search=("ok", "failed", "failed")))
     (first, second) = tables(results).budget.sentences
-    assert first == "2 of the 8 trials of base failed: it had less than its budget."
+    assert first == "2 of the 8 trials of base failed, so it had less than its budget."
     assert "sure" in second

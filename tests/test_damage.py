@@ -291,7 +291,7 @@ def test_a_damaged_log_is_refused_in_one_line_or_recovered(
     path.write_bytes(damaged(original, damages))
     before = path.read_bytes()
     with in_time(), warnings.catch_warnings():
-        for message in ("the last line was torn off by a crash", "goes on where other software or hardware began"):
+        for message in ("the last line was cut off by a crash", "resumes a log that other software or hardware began"):
             warnings.filterwarnings("ignore", message=f".* {message}")  # the latter where a commit came meanwhile
         try:
             found, torn = read_log(path)

@@ -68,8 +68,8 @@ def test_trials_that_go_on_are_named_with_their_epochs_and_the_folder_is_left_al
         file.write(b'{"torn')
     before = contents(log.parent)
     lines = printed(tmp_path, SMALL)
-    assert lines[0] == "the last line of the log was torn off by a crash and is left out"
-    assert "dropout/search/1 goes on; the log has 3 of its epochs" in lines
+    assert lines[0] == "the last line of the log was cut off by a crash and is ignored"
+    assert "dropout/search/1 resumes; the log has 3 of its epochs" in lines
     assert "baseline 2 0 0 0 0 2" in lines
     assert "dropout 1 1 0 0 0 2" in lines
     assert contents(log.parent) == before

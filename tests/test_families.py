@@ -291,7 +291,7 @@ def test_a_race_is_of_other_metrics_what_its_first_seeds_say(tmp_path: Path) -> 
     later: Values = {arm: [*values[:4], *[9.0] * 4] for arm, values in LOSSES.items()}
     assert family(raced(tmp_path / "b", later), NLL) == family(results, NLL)
     found = tables(results).metrics
-    assert "on: these are of its first 4 seeds alone, which all have." in found.caption
+    assert "continue; these are of its first 4 seeds alone, which all arms have." in found.caption
     assert found.frame["NLL difference"][1].endswith(" over 4 seeds")
     assert "A race" not in tables(load(log(tmp_path / "c"))).metrics.caption
 
@@ -358,7 +358,7 @@ def test_over_whole_searches_each_metric_is_paired_over_repeats(
     assert text["ECE difference"][2].endswith("] worse")
     assert [*text][-1] == "knobs chosen"
     caption = repeats_caption(results)
-    assert "paired over the repeats of which both have the number" in caption
+    assert "paired over the repeats that have the number in both arms" in caption
     assert ("these and their means are of its first 3 seeds alone" in caption) == bool(terms)
 
 
@@ -372,8 +372,8 @@ def test_a_repeat_that_lacks_a_metric_is_named(tmp_path: Path) -> None:
     assert frame["test_loss_pairs"].to_list() == [0, 4, 4, 4]
     said = [sentence for sentence in repeats_sentences(results, frame) if "ECE" in sentence]
     assert said == [
-        "Repeat 2: Confirmed trials that ended well without a finite test ECE in the log, whose seeds its means and "
-        "differences leave out: base 8, calm 8, sure 8, none 8."
+        "Repeat 2: Confirmed trials that ended well without a finite test ECE in the log: base 8, calm 8, sure 8, "
+        "none 8. Its means and differences leave out their seeds."
     ]
     assert "over 3 repeats" not in repeats_as_text(frame)["ECE difference"][1], "all arms have as many"
     bare = [load(made_up_log(tmp_path / "bare", {"base": [0.5]}, search=("ok",)))] * 2

@@ -251,4 +251,4 @@ def test_a_plan_marks_the_knobs_that_are_not_always_searched(tmp_path: Path) -> 
     done = called("plan", "small.toml", folder=tmp_path, COLUMNS="200")
     assert done.returncode == 0, done.stderr
     assert "dropout.switch, (dropout.p_hidden), l2.strength" in " ".join(done.stdout.split())
-    assert "in brackets: searched only in trials whose recipe has the method" in done.stdout
+    assert "in parentheses: searched only in trials that use the method" in done.stdout

@@ -314,8 +314,8 @@ def test_every_method_names_its_source_and_a_neutral_setting(name: str) -> None:
     cls = REGULARIZERS.all()[name]
     assert "Source: " in (cls.__doc__ or "")
     card = sys.modules[cls.__module__].__doc__ or ""
-    labels = re.findall(r"^(Bends|Formula|Expect|Not with): .", card, flags=re.MULTILINE)
-    assert labels == ["Bends", "Formula", "Expect", "Not with"], "the module's docstring is the method's card"
+    labels = re.findall(r"^(Changes|Formula|Expect|Not with): .", card, flags=re.MULTILINE)
+    assert labels == ["Changes", "Formula", "Expect", "Not with"], "the module's docstring is the method's card"
     assert cls.__module__ == f"regtune.regularizers.{name}"
     assert any(k.neutral is not None for k in knobs(cls).values())
     assert any(k.space is not None for k in knobs(cls).values())

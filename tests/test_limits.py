@@ -171,7 +171,7 @@ def test_a_trial_that_goes_on_elsewhere_with_other_bits_is_noted_and_not_failed(
     assert (differs["cell"], differs["epoch"]) == (["baseline", "search", 0], differs_from)
     assert set(statuses(log).values()) == {"ok"}
     (note,) = load(log).notes
-    assert note.startswith("After an interruption 1 trial went on with other bits than before")
+    assert note.startswith("After an interruption, 1 trial resumed with numbers that were not identical to before")
     assert note in caption(load(log))
 
 

@@ -301,13 +301,13 @@ def test_the_words_of_a_sweep_by_likelihood(finished: Path, tmp_path: Path) -> N
     assert list(found.scores.frame.columns)[:4] == ["arm", "verdict", "difference", "test NLL"]
     assert found.scores.frame["test NLL"].iloc[0].startswith(f"{rows['test_loss'].iloc[0]:.3f} [")
     for words in (
-        "mean validation negative log-likelihood (NLL), on 3 fresh seeds",
+        "mean validation negative log-likelihood (NLL), trained on 3 fresh seeds",
         "Test negative log-likelihood (NLL) in nats, lower is better, at the kept epoch",
-        "difference to baseline in nats, below 0 is better, paired",
+        "Difference: to baseline in nats, below 0 is better, paired",
     ):
         assert words in found.scores.caption
     assert "two standard errors of its best" not in found.scores.caption
-    assert "Test set drawn anew" not in found.scores.caption
+    assert "Test set resampled" not in found.scores.caption
     assert "Verdicts are by test negative log-likelihood (NLL): lower is better." in text
     assert "Differences: nats of test negative log-likelihood (NLL), below 0 is better" in " ".join(text.split())
     assert "test accuracy %" in found.metrics.frame and "accuracy difference" in found.metrics.frame
@@ -391,7 +391,7 @@ def test_relevant_is_in_the_unit_of_the_metric(tmp_path: Path) -> None:
     write_log(tmp_path / "log.jsonl", rows)
     found = tables(load(tmp_path))
     assert found.rows["relevant"].to_list() == ["", "better", "worse"]
-    assert "better or worse by more than 0.05 nats, or equal within them" in found.scores.caption
+    assert "better or worse by more than 0.05 nats, equal within them" in found.scores.caption
 
 
 def test_an_undefined_value_is_left_out_and_said(tmp_path: Path) -> None:
@@ -403,10 +403,10 @@ def test_an_undefined_value_is_left_out_and_said(tmp_path: Path) -> None:
     assert rows["n"].to_list() == [7, 7, 7] and rows.loc["calm", "pairs"] == 6
     assert rows.loc["calm", "verdict"] == "better" and not rows["test_auroc"].isna().any()
     (said,) = [sentence for sentence in found.scores.sentences if "AUROC" in sentence]
-    assert "leave out: base 1, calm 1, sure 1." in said and "a class without an example in the split" in said
+    assert ": base 1, calm 1, sure 1." in said and "a class without an example in the split" in said
     nothing = tables(made_up(tmp_path / "none", "auroc", test_auroc={arm: [None] * 8 for arm in ARMS}))
     assert set(nothing.rows["verdict"]) == {"", "unresolved"}
-    assert any("nothing is said of test AUROC" in sentence for sentence in nothing.scores.sentences)
+    assert any("no result on test AUROC" in sentence for sentence in nothing.scores.sentences)
 
 
 def test_ranks_over_sweeps_are_each_by_its_own_metric(tmp_path: Path) -> None:
@@ -502,5 +502,5 @@ def test_validation_metrics_that_were_asked_for_reach_tables_and_frames(tmp_path
     best = {str(arm): mine.set_index("number")["val_macro_f1"].idxmax() for arm, mine in searches.groupby("arm")}
     assert results.choices.numbers == best
     assert "none pruned" in tables(results).scores.caption
-    assert "configuration of each arm by validation macro F1" in tables(results).scores.caption
+    assert "configuration of each arm with the best validation macro F1" in tables(results).scores.caption
     assert metric_of(tables(results).rows) == ACCURACY

@@ -22,7 +22,7 @@ from regtune.execution.attempt import is_fault
 from tests.command_line import called
 from tests.resuming import SMALL, assert_same_results, ran, rows_of
 
-REMEDY = "and give the same command again: a run goes on from its log"
+REMEDY = "and run the same command again: a run resumes from its log"
 FREES = "; of a results folder only log.jsonl has to stay (weights, checkpoints, tables and reports may be deleted)"
 
 

@@ -116,7 +116,7 @@ def test_it_is_listed_and_has_a_card() -> None:
     (card,) = cards(["sign_descent"], PLUGINS)
     assert "  beta = 0.9 in [0, 1): how much of the mean stays" in card
     (ours,) = cards(["adamw"])
-    assert ours.startswith("AdamW: a step of its own length") and "Source: I. Loshchilov" in ours
+    assert ours.startswith("AdamW: an adaptive step") and "Source: I. Loshchilov" in ours
 
 
 def test_a_sweep_searches_its_knobs_and_is_examined(tmp_path: Path) -> None:

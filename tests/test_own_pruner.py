@@ -87,7 +87,7 @@ def test_it_ends_trials_and_the_log_without_the_plugin_is_read(tmp_path: Path, m
     monkeypatch.setitem(sys.modules, PLUGIN, None)  # which makes an import of it fail
     again = load(log)
     assert markdown(tables(again)) == said
-    assert f"{WORDS}, but for a control share of 30 % that nothing ends." in said
+    assert f"{WORDS}. A control share of 30 % of the trials is never pruned." in said
     assert set(rung_correlations(again)["rung"]) == {3}
 
 

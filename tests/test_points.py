@@ -204,4 +204,6 @@ def _replay(scheduler: SearchScheduler, rows: Sequence[Mapping[str, Any]]) -> No
 def test_curves_are_of_draws_only(over: Path) -> None:
     results = load(over)
     assert {arm: len(scores) for arm, scores in search_shares(results).items()} == {"baseline": 5, "dropout": 4}
-    assert "named beforehand (first) are no draws, and are left out: baseline 1, dropout 2." in tuning_caption(results)
+    assert "named in the sweep file (first) are not draws and are left out: baseline 1, dropout 2." in tuning_caption(
+        results
+    )

@@ -84,7 +84,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_table_says_that_it_raced_and_what_was_not_needed(finished: Path, tmp_path: Path) -> None:
     text = markdown(tables(load(finished)))
-    assert "means after racing lean outward" in text
+    assert "Means after racing are biased away from the baseline" in text
     assert "after 4, 6, 8 seeds" in text
     assert not load(finished).trials["status"].isin(["missing"]).any()
     rows = read_log(finished)[0]
@@ -132,8 +132,8 @@ def test_a_race_that_is_interrupted_goes_on_as_it_would_have(
 
 def test_what_a_race_may_take_is_said_before(tmp_path: Path) -> None:
     sweep = read(tmp_path, RACING)
-    assert "from 4 seeds an arm" in printed(plan_table(sweep))
-    assert "up to 8 seeds an arm" in printed(forecast(sweep, tmp_path / "results", RunOptions()))
+    assert "from 4 seeds per arm" in printed(plan_table(sweep))
+    assert "up to 8 seeds per arm" in printed(forecast(sweep, tmp_path / "results", RunOptions()))
     assert Progress(sweep).line() == "search 0/4, confirm 0/at most 16, failed 0, time left at most …"
     assert "0/at most 8" in printed(Progress(sweep))
 

@@ -80,7 +80,7 @@ def test_every_command_of_the_pages_runs(printed: dict[str, str]) -> None:
     assert re.search("^shrink  ", printed["run shrink.toml"], flags=re.MULTILINE)
     assert "wrote net/baseline.pt" in printed["export results/quickstart"]
     assert "mine.toml: ok, 4 arms" in printed["check mine.toml"]
-    assert "Bends: " in printed["list networks mixup"]
+    assert "Changes: " in printed["list networks mixup"]
 
 
 @pytest.mark.usefixtures("printed")

@@ -202,7 +202,7 @@ def test_pictures_that_are_no_numbers_are_refused_whatever_the_data_set(tmp_path
 
 def test_loaded_weights_that_would_be_drawn_anew_are_told(tmp_path: Path) -> None:
     (said,) = checked(swept(tmp_path, network='name = "pretrained"'))
-    assert "init = 'torch' draws them anew; init = 'keep' in [network] keeps them" in said
+    assert "init = 'torch' redraws them; init = 'keep' in [network] keeps them" in said
     assert checked(swept(tmp_path, network='name = "pretrained"\ninit = "keep"')) == []
 
 

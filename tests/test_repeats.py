@@ -155,7 +155,7 @@ def test_more_repeats_add_the_new_ones_only_and_fewer_leave_all(undisturbed: lis
     assert [path.name for path in repeats_of(tmp_path / "small")] == ["small", "repeat-2", "repeat-3"]
     assert len(said) == 2
     assert said[1].endswith(
-        "small/repeat-3: left as it is, search.repeats asks for 1; the table has every repeat that is there"
+        "small/repeat-3: not resumed, search.repeats asks for 1; the table has every repeat that is there"
     )
 
 
@@ -185,8 +185,8 @@ def test_a_repeat_is_extended_like_a_sweep_and_until_then_it_does_not_count(tmp_
     run(more, tmp_path, in_process=True)
     results = [load(path) for path in repeats_of(tmp_path / "small")]
     assert counted_repeats(results).left_out == [
-        "Repeat 2 is left out, since it has not got yet: confirm.seeds: 2 -> 3; a hidden copy of the baseline; "
-        "the same command goes on with it."
+        "Repeat 2 is left out, since it does not have yet: confirm.seeds: 2 -> 3; a hidden copy of the baseline. "
+        "The same command resumes it."
     ]
     run_all(more, tmp_path, RunOptions(in_process=True))
     assert not counted_repeats([load(path) for path in repeats_of(tmp_path / "small")]).left_out
@@ -263,7 +263,7 @@ def test_plan_and_dry_run_tell_of_repeats(undisturbed: list[Path], tmp_path: Pat
     assert dry.count("nothing was started") == 3
     assert dry.count("baseline 2 0 0 2 0 0") == 1
     assert dry.count("baseline 0 0 2 0 0 2") == 2
-    assert "repeat-4: left as it is" in dry
+    assert "repeat-4: not resumed" in dry
     assert not (tmp_path / "small" / "repeat-2").exists()
 
 
@@ -289,11 +289,13 @@ def test_the_command_runs_all_and_prints_the_table_over_searches_first(tmp_path:
     assert done.exit_code == 0, done.output
     own = tmp_path / "results" / "small"
     table = (own / "table.md").read_text()
-    assert "\nWhich arms beat baseline over whole searches: what such a search finds" in done.output
+    assert "\nWhich arms beat baseline over repeated searches: what such a search finds" in done.output
     assert table not in done.output
     assert table in CliRunner().invoke(app, [*call, "--full"]).output
-    assert table.startswith("Which arms beat baseline over whole searches")
-    order = [table.index(f" Sweep small{mark}: ") for mark in (", over whole searches", "", ", repeat 2", ", repeat 3")]
+    assert table.startswith("Which arms beat baseline over repeated searches")
+    order = [
+        table.index(f" Sweep small{mark}: ") for mark in (", over repeated searches", "", ", repeat 2", ", repeat 3")
+    ]
     assert order == sorted(order)
     assert f"written: {own}/table.md, table.csv, searches.csv, log.jsonl" in done.output
     assert (own / "repeat-3" / "table.md").read_text() in table
@@ -376,7 +378,7 @@ def test_an_arm_that_found_nothing_in_a_repeat_is_compared_over_the_others(tmp_p
     assert text["knobs chosen"][1] == "learning_rate=0.01..0.04 (in 3)"
     assert text["difference"][1].endswith(" over 3 repeats")
     assert text["verdict"].to_list() == ["", "better", "unresolved"]
-    assert "never: nothing is said of test accuracy" in " ".join(repeats_sentences(results, frame))
+    assert "never: no result on test accuracy" in " ".join(repeats_sentences(results, frame))
 
 
 def test_a_baseline_that_found_nothing_leaves_no_comparison(tmp_path: Path) -> None:
@@ -423,9 +425,9 @@ def test_a_repeat_that_is_not_over_or_of_another_plan_is_left_out_and_named(tmp_
     found = counted_repeats(results)
     assert [r.repeat for r in found.counted] == [1]
     assert found.left_out[0] == (
-        "Repeat 2 is left out, since trials are open, 1 of confirm; the same command goes on with it."
+        "Repeat 2 is left out, since trials are not finished: 1 of confirm. The same command resumes it."
     )
-    assert "Repeat 3 is left out, since it has not got yet: confirm.seeds: 1 -> 2" in found.left_out[1]
+    assert "Repeat 3 is left out, since it does not have yet: confirm.seeds: 1 -> 2" in found.left_out[1]
     assert "Repeat 4 is left out, since it holds a sweep that differs in arms.base.template.epochs" in found.left_out[2]
     text = formatted([tmp_path], "md")
     assert all(sentence in text for sentence in found.left_out)
@@ -447,7 +449,7 @@ def test_no_repeat_that_counts_says_nothing(tmp_path: Path) -> None:
     for repeat, folder in ((1, tmp_path), (2, tmp_path / "repeat-2")):
         made_up_log(folder, {"base": [0.5, None], "good": [0.6, 0.6]}, search=("ok",), repeat=repeat)
     text = formatted([tmp_path], "md")
-    assert "No repeat counts yet, so nothing is said." in text
+    assert "No repeat is finished yet, so there is no result." in text
     assert '"verdict": "unresolved"' in formatted([tmp_path], "json")
 
 
@@ -486,7 +488,7 @@ def test_every_format_has_the_table_over_searches_first(tmp_path: Path) -> None:
     made_up(tmp_path / "b", {"base": BASE[:3], "good": GOOD[:3]}, name="b")
     made_up_log(tmp_path / "c", {"base": [0.5, 0.6]}, name="c")
     both, mixed = [tmp_path / "a", tmp_path / "b"], [tmp_path / "a", tmp_path / "c"]
-    assert formatted(both, "md").count(", over whole searches:") == 2
+    assert formatted(both, "md").count(", over repeated searches:") == 2
     each = [load(path) for folder in mixed for path in repeats_of(folder)]
     assert len(each) == 4
     for form, begin in (("html", "<table>"), ("latex", r"\begin{table}"), ("md", "\n\n| arm")):

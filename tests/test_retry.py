@@ -89,13 +89,11 @@ def test_what_failed_for_an_outside_cause_is_tried_again_and_nothing_else(
     before = log.read_bytes()
     ran(tmp_path, TEXT, say=said.append)
     assert log.read_bytes() == before
-    assert said == [
-        f"{len(bad)} trials that failed in an earlier run are left as they are; --retry-failed tries them again"
-    ]
+    assert said == [f"{len(bad)} trials failed in an earlier run and are not retried; --retry-failed retries them"]
     (tmp_path / "ok").touch()
     with trained_epochs(monkeypatch) as trained:
         ran(tmp_path, TEXT, say=said.append, retry_failed=True)
-    assert said[-1] == f"{len(bad)} failed trials are tried again"
+    assert said[-1] == f"{len(bad)} failed trials are retried"
     assert log.read_bytes().startswith(before)
     again = {row["id"] for cell, row in by_cell(load(log)).items() if cell in bad}
     assert {id for id, _ in trained if id in again} == again
@@ -148,11 +146,11 @@ def test_where_a_plugin_was_mended_its_arms_are_trained_again_and_others_stay(
     log, said = ran(tmp_path, TEXT), list[str]()
     old = baseline(log)
     write(limit=9.0, gain="0.5")
-    with pytest.raises(Refused, match=r"differs in plugins\.fix_me: .*; or have --retry-failed train again the arms"):
+    with pytest.raises(Refused, match=r"differs in plugins\.fix_me: .*; or retrain the arms"):
         ran(tmp_path, TEXT)
     with trained_epochs(monkeypatch) as trained:
         ran(tmp_path, TEXT, retry_failed=True, say=said.append)
-    assert said == ["plugin fix_me has changed: fixed trained again by the new code, other arms stay"]
+    assert said == ["plugin fix_me has changed: fixed retrained with the new code, other arms stay"]
     (asked,) = rows_of(log, "retry")
     assert asked["mended"] == {"fix_me": ["fixed"]}
     assert {TrialKey(*cell) for cell in asked["cells"]} == {
@@ -163,7 +161,7 @@ def test_where_a_plugin_was_mended_its_arms_are_trained_again_and_others_stay(
     pd.testing.assert_frame_equal(baseline(log), old)
     assert {id for id, _ in trained} == {row["id"] for cell, row in trials.items() if cell.arm == "fixed"}
     assert {row["status"] for row in trials.values()} == {"ok"}
-    assert "since these were changed: fix_me" in " ".join(load(log).notes)
+    assert "since these changed: fix_me" in " ".join(load(log).notes)
     fresh = tmp_path / "fresh"
     fresh.mkdir()
     for one, other in zip(tables_of(log), tables_of(ran(fresh, TEXT)), strict=True):
@@ -205,7 +203,7 @@ def test_a_network_of_a_mended_plugin_is_in_every_arm(write: Write, tmp_path: Pa
     (tmp_path / "fix_me.py").write_text(net + "# mended\n")
     said: list[str] = []
     ran(tmp_path, text, retry_failed=True, say=said.append)
-    assert said == ["plugin fix_me has changed: baseline, dropout trained again by the new code, other arms stay"]
+    assert said == ["plugin fix_me has changed: baseline, dropout retrained with the new code, other arms stay"]
     assert len(rows_of(log, "retry")[0]["cells"]) == len(by_cell(load(log)))
 
 
@@ -219,8 +217,8 @@ def test_a_dry_run_says_what_would_be_tried_again(write: Write, tmp_path: Path) 
         console.print(forecast(read(tmp_path, TEXT), tmp_path, RunOptions(retry_failed=retry_failed)))
         return str(console.file.getvalue())  # type: ignore[attr-defined]  # a StringIO
 
-    assert f"{len(bad)} failed trials are tried again" in printed(retry_failed=True)
-    assert "goes on; the log has 0 of its epochs" in printed(retry_failed=True)
+    assert f"{len(bad)} failed trials are retried" in printed(retry_failed=True)
+    assert "resumes; the log has 0 of its epochs" in printed(retry_failed=True)
     assert "tried again" not in printed()
     assert log.read_bytes() == before
 
@@ -255,13 +253,13 @@ def test_a_sweep_of_which_an_arm_failed_whole_ends_with_exit_code_1(
     (tmp_path / "small.toml").write_text(TEXT)
     done = CliRunner().invoke(app, ["run", "small.toml", "--in-process"])
     assert done.exit_code == 1
-    said = "regtune: arms that failed whole: fixed; results/small/table.md has the messages, regtune trial"
+    said = "regtune: arms whose trials all failed: fixed; results/small/table.md has the messages, regtune trial"
     assert said in done.stderr
     assert failed_whole(load(tmp_path / "results" / "small")) == ["fixed"]
     (tmp_path / "ok").touch()
     done = CliRunner().invoke(app, ["run", "small.toml", "--in-process", "--retry-failed"])
     assert done.exit_code == 0, done.output
-    assert "4 failed trials are tried again" in done.output
+    assert "4 failed trials are retried" in done.output
 
 
 def test_an_arm_of_which_some_trials_failed_has_not_failed_whole(write: Write, tmp_path: Path) -> None:

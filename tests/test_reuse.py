@@ -110,7 +110,7 @@ def test_a_renamed_sweep_takes_everything_over(full: Path, tmp_path: Path, monke
     count = len(rows_of(b, "ended"))
     assert {row["cell"][1] for row in rows_of(b, "ended")} == {"search", "select", "confirm"}
     assert {row["outcome"]["status"] for row in rows_of(b, "ended")} == {"ok", "pruned"}
-    assert said[-1] == f"reuse: {count} of {count} trials were taken over ({count} from {full.parent}), 0 trained"
+    assert said[-1] == f"reuse: {count} of {count} trials were reused ({count} from {full.parent}), 0 trained"
 
 
 def test_rivals_and_the_copy_are_taken_over_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,8 +221,8 @@ def test_what_is_not_the_same_is_trained_and_said(change: Callable[[Json], None]
     altered(a, change)
     b = ran(tmp_path, "b", SMALL, (folder_of(a),), say=said.append)
     assert said == [
-        f"reuse {a.parent}: 0 of 8 trials there may be taken over; not: {why}",
-        "reuse: 0 of 8 trials were taken over (none was there), 8 trained",
+        f"reuse {a.parent}: 0 of 8 trials there can be reused; not: {why}",
+        "reuse: 0 of 8 trials were reused (none was there), 8 trained",
     ]
     assert not reused_cells(b)
 
@@ -261,7 +261,7 @@ def test_what_was_only_begun_is_trained(tmp_path: Path) -> None:
     begun = next(n for n, row in enumerate(read_log(a)[0]) if row["event"] == "ended")
     a.write_bytes(b"".join(a.read_bytes().splitlines(keepends=True)[:begun]))
     b = ran(tmp_path, "b", SMALL, (folder_of(a),), say=said.append)
-    assert f"reuse {a.parent}: 0 of 1 trials there may be taken over; not: 1 only partly trained" in said
+    assert f"reuse {a.parent}: 0 of 1 trials there can be reused; not: 1 only partly trained" in said
     assert not reused_cells(b)
 
 
@@ -294,7 +294,7 @@ def test_what_another_cell_here_held_is_no_trained_trial(tmp_path: Path) -> None
         watch("started", {"cell": [arm, "search", 0], **taken})
         watch("ended", {"cell": [arm, "search", 0]})
     assert counted.words() == (
-        "reuse: 1 of 3 trials were taken over (1 from other), 1 trained, 1 have the numbers of another cell here"
+        "reuse: 1 of 3 trials were reused (1 from other), 1 trained, 1 copied from an identical trial of this sweep"
     )
 
 
@@ -327,8 +327,8 @@ def test_a_dry_run_counts_what_would_be_taken_over_and_touches_nothing(tmp_path:
         console.print(forecast(named(tmp_path, "b", text, (folder_of(a),)), tmp_path, RunOptions()))
         return str(console.file.getvalue())  # type: ignore[attr-defined]  # a StringIO
 
-    assert "taken over instead of trained: search 4, confirm 3 trials" in printed(text)
-    assert "taken over instead of trained: search 0 trials" in printed(text.replace("widths = [12]", "widths = [13]"))
+    assert "reused instead of trained: search 4, confirm 3 trials" in printed(text)
+    assert "reused instead of trained: search 0 trials" in printed(text.replace("widths = [12]", "widths = [13]"))
     assert sorted(tmp_path.rglob("*")) == sorted([*before, tmp_path / "b.toml"])
 
 

@@ -196,7 +196,7 @@ def test_verdicts_have_the_variance_over_searches_in_them(results: Results) -> N
     assert "Intervals and verdicts are over searches" in markdown(tables(results))
     assert table["further"].isna().all() and "further seeds (" not in markdown(tables(results))
     assert table.loc["smooth", "spread_search"] == pytest.approx(math.sqrt(more["smooth"]))
-    assert "Search: what the choices of resampled searches" in markdown(tables(results))
+    assert "Search: how much the choices of resampled searches" in markdown(tables(results))
 
 
 @pytest.mark.parametrize("which", [pytest.param(0, marks=pytest.mark.slow), -1])
@@ -209,7 +209,7 @@ def test_a_run_that_is_stopped_among_rivals_ends_as_one_that_was_not(
     assert half.rivals_open
     note = comparison(half).set_index("arm").loc["smooth", "note"]
     assert note == "the spread over searches is not known"
-    assert "Rivals are still to be trained" in markdown(tables(half))
+    assert "Rivals are not all trained yet" in markdown(tables(half))
     shown = words(forecast(Sweep.read(tmp_path / "small.toml"), tmp_path, RunOptions()))
     assert "rivals done" in shown
     ran(tmp_path, OVER)
@@ -258,7 +258,7 @@ def test_seeds_of_select_may_end_in_any_order(finished: Path, tmp_path: Path) ->
     write_log(tmp_path / "log.jsonl", cut)
     half = load(tmp_path)
     assert half.choices.is_open and half.rivals_open and half.draws == []
-    assert "Rivals are still to be trained" in markdown(tables(half))
+    assert "Rivals are not all trained yet" in markdown(tables(half))
     ragged = Scored(
         searched={"base": [(0, Score(0.9, 1.0))]},
         selected={"base": {join_number(0, 1): Score(0.9, 1.0), join_number(0, 2): Score(0.8, 1.0)}},

@@ -151,7 +151,7 @@ def test_a_trial_that_is_another_one_now_is_said_to_be(sweep_file: Path, tmp_pat
     write_log(tmp_path / "cut" / sweep.name / "log.jsonl", rows[: place + 1])
     trials = load(run(sweep, tmp_path / "cut", in_process=True)).trials
     assert list(trials["status"]).count("failed") == 1
-    assert trials.loc[trials["status"] == "failed", "message"].item().startswith("begun again it gave other numbers")
+    assert trials.loc[trials["status"] == "failed", "message"].item().startswith("restarted, it gave other numbers")
     assert not trials["status"].isin(["running", "missing"]).any()
 
 

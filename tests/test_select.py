@@ -209,10 +209,10 @@ def test_an_arm_that_is_as_good_off_is_the_baseline_and_says_so(results: Results
     assert smooth["difference_high"] - smooth["difference"] == pytest.approx(half) or smooth["difference_high"] == 0
     text = markdown(tables(results))
     assert "| ruined" in text and "off is as good" in text
-    assert "Off is as good: where the baseline's choice was better there" in text
+    assert "Off is as good: ruined. There the baseline's choice was better in select" in text
     assert not any("ruined" in sentence for sentence in tables(results).scores.sentences)
     assert "unequal budgets" not in text
-    assert "As good off, by select: ruined." in brief([results.path], 10_000).splitlines()
+    assert "Off is as good, by select: ruined." in brief([results.path], 10_000).splitlines()
 
 
 def test_a_method_that_is_off_is_the_baseline_bit_for_bit(finished: Path, tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def test_many_silent_trials_are_counted() -> None:
     assert [line.partition(":")[0] for line in watched.silence.words()] == [
         "no trial has reported for 6",
         *(f"baseline/search/{number}" for number in range(3)),
-        "6 more trials likewise",
+        "6 more trials without an epoch",
     ]
 
 

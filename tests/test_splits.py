@@ -157,11 +157,9 @@ def test_fresh_splits_are_paired_over_arms_and_said(tmp_path: Path) -> None:
     assert {s[2] for s in seeds if s[0] == "search"} == {0}
     assert str(tmp_path) not in log.read_text(), "where the data lie is nobody's business but this machine's"
     text = markdown(tables(load(log)))
-    assert "each with a split into training and validation examples of its own, the same in all arms" in text
+    assert "Each seed has its own split into training and validation examples, the same in all arms" in text
     assert "seeds and splits together" in text
-    assert (
-        "on npz own.npz, 48 training examples, each training label drawn anew with probability 0.25, shuffled" in text
-    )
+    assert "on npz own.npz, 48 training examples, each training label resampled with probability 0.25, shuffled" in text
     pool, searched = preflight(sweep, place)
     shipped = SharedData.pack(pool).unpack()
     assert isinstance(shipped, Pool)

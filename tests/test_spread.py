@@ -146,7 +146,7 @@ def test_accuracies_alone_give_upper_bounds_and_say_so(tmp_path: Path) -> None:
     assert row["spread_examples"] == pytest.approx(math.sqrt(expected))
     found = table_of(results)
     assert "(binomial)" in found.caption
-    assert "so at most this" in found.caption
+    assert "so an upper bound" in found.caption
 
 
 def test_what_is_not_measured_is_said_in_words_and_never_0(tmp_path: Path) -> None:
@@ -156,9 +156,9 @@ def test_what_is_not_measured_is_said_in_words_and_never_0(tmp_path: Path) -> No
     (row,) = found.frame.to_dict("records")
     assert [row[name] for name in ("seed", "test examples", "split", "search")] == [NOT] * 4
     assert "the log does not say how many there are" in found.caption
-    assert "Search: not measured, since this is one search" in found.caption
+    assert "Search: not measured in one search" in found.caption
     assert found.sentences == [
-        "other: fewer than 2 seeds of one search shared with base, so the part of the seed is not measured."
+        "other: fewer than 2 seeds of one search shared with base; the part of the seed is not measured."
     ]
     assert spread([results]).filter(regex="spread_(seed|examples|search)$").isna().to_numpy().all()
 
@@ -168,7 +168,7 @@ def test_fresh_splits_are_one_part_with_the_seed(tmp_path: Path) -> None:
     found, row = table_of(results), spread([results]).iloc[1]
     assert "seed and split" in found.frame
     assert not {"seed", "split"} & {*found.frame}
-    assert "cannot be told from it" in found.caption
+    assert "so the two cannot be separated" in found.caption
     assert math.isnan(row["spread_seed"])
     assert row["spread_seed_split"] == spread([made_up(tmp_path / "one", examples=100)]).iloc[1]["spread_seed"]
 

@@ -65,8 +65,8 @@ def test_wins_are_the_verdicts_of_each_sweep_and_an_arm_without_a_common_seed_is
     words = caption_over_sweeps(found)
     assert "Left out of the ranks, since it lacks an arm: sweep2 (no confirmed trial of high)." in words
     assert "the mean over 2 of them" in words
-    assert "Confirmed trials that are still to come: sweep2 (4)." in words
-    assert "Over sweeps no two arms can be told apart: fewer than 3 sweeps that have all arms." in (
+    assert "Confirmed trials still to come: sweep2 (4)." in words
+    assert "No two arms can be told apart over sweeps: fewer than 3 sweeps that have all arms." in (
         sentences_over_sweeps(found)
     )
 
@@ -94,20 +94,20 @@ def test_the_caption_says_what_the_inference_is_over_and_by_which_tests(tmp_path
     found = compared(several(tmp_path, 6))
     words = caption_over_sweeps(found)
     for part in (
-        "The inference is over sweeps, taken as a random sample of those that one might meet.",
+        "The inference is over sweeps, taken as a random sample of the sweeps that one might run.",
         f"p = {found.ranks.p:.3g}",
-        f"by Nemenyi's test, arms are told apart whose mean ranks differ by more than the critical difference "
-        f"{found.ranks.critical:.2f}",
+        "Post-hoc (Nemenyi's test): arms are told apart if their mean ranks differ by more than the critical "
+        f"difference {found.ranks.critical:.2f}",
         "sweep0: mlp on sweep0, 48 training examples",
         "in how many sweeps an arm was better than base",
     ):
         assert part in words
     assert sentences_over_sweeps(found) == [
         "Best mean rank: high, 1.00.",
-        "Over these sweeps no arm is told apart from base.",
+        "No arm is told apart from base over these sweeps.",
     ]
     assert sentences_over_sweeps(compared(several(tmp_path, 12)))[1] == (
-        "Told apart from base over these sweeps, ranked before it: high; behind it: low."
+        "Told apart from base over these sweeps, ranked ahead of it: high; behind it: low."
     )
 
 
@@ -118,7 +118,7 @@ def test_where_friedman_does_not_reject_no_arms_are_told_apart(tmp_path: Path) -
     assert found.ranks.p == pytest.approx(1)
     assert math.isinf(found.reach)
     assert "it does not reject at 5 %, so no two arms are told apart" in caption_over_sweeps(found)
-    assert sentences_over_sweeps(found)[1] == "Over these sweeps no two arms are told apart: Friedman's p = 1."
+    assert sentences_over_sweeps(found)[1] == "No two arms are told apart over these sweeps: Friedman's p = 1."
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_labels_tell_sweeps_of_one_name_apart_by_as_little_as_will_do(tmp_path: 
     assert labels([second, again])[1] == "same (mlp on mnist, 48 training examples, in again)"
     deeper = load(made_up_log(tmp_path / "x" / "again", ARMS, name="same", data={"name": "mnist", "train": 48}))
     assert labels([again, deeper]) == ["1 same", "2 same"]
-    assert "On the same data with the same network, and so hardly independent: 1 same, 2 same." in (
+    assert "Same data and same network, so hardly independent: 1 same, 2 same." in (
         caption_over_sweeps(compared([again, deeper]))
     )
 

@@ -51,7 +51,7 @@ def test_the_latex_caption_says_n_test_correction_epoch_rule_and_budget(tmp_path
     caption = next(line for line in text.splitlines() if line.startswith(r"\caption"))
     for words in (
         "4 fresh seeds",
-        "Holm's paired t-tests",
+        "paired t-tests with Holm's correction",
         "at the kept epoch",
         "3 trials per arm of at most 4 epochs",
     ):
@@ -98,13 +98,13 @@ def test_html_escapes_names_and_is_well_formed(tmp_path: Path) -> None:
 
 POOR: dict[str, tuple[dict[str, tuple[float | None, ...]], tuple[str, ...], str]] = {
     "missing cells": ({"base": SPREAD, "other": (0.6, None, 0.61, None)}, ("ok",), "other: fewer than 3 seeds shared"),
-    "an arm without a confirmed trial": ({"base": SPREAD, "other": (None,)}, ("ok",), "other: nothing is said of"),
+    "an arm without a confirmed trial": ({"base": SPREAD, "other": (None,)}, ("ok",), "other: no result on"),
     "a baseline without one": ({"base": (None,), "other": SPREAD}, ("ok",), "No arm can be compared with base"),
     "one seed": ({"base": (0.5,), "other": (0.6,)}, ("ok",), "base, other: one seed only"),
     "no seed shared": ({"base": (0.5, None), "other": (None, 0.5)}, ("ok",), "other: no seed shared with base"),
     "identical scores": ({"base": (0.5,) * 4, "other": (0.6,) * 4}, ("ok",), "is the same for all seeds"),
-    "all failed": ({"base": (None,), "other": (None,)}, ("failed", "diverged"), "base, other: nothing is said of"),
-    "no trial yet": ({"base": (None,)}, (), "base: nothing is said of"),
+    "all failed": ({"base": (None,), "other": (None,)}, ("failed", "diverged"), "base, other: no result on"),
+    "no trial yet": ({"base": (None,)}, (), "base: no result on"),
 }
 
 

@@ -103,11 +103,11 @@ def warnings(results: Results, phases: pd.DataFrame) -> list[str]:
         meant = phase in ("select", "rivals") or (phase == "confirm" and (raced or bool(results.off)))
         if mine["planned_epochs"].nunique() > 1 and not meant:
             told = ", ".join(f"{row.arm} {row.planned_epochs}" for row in mine.itertuples())
-            notes.append(f"Arms had unequal budgets in {phase}, planned in epochs: {told}.")
+            notes.append(f"Arms had unequal budgets in {phase} (planned epochs): {told}.")
     for arm, mine in phases.groupby("arm", sort=False):
         bad, planned = int(mine["bad"].sum()), int(mine["planned_trials"].sum())
         if bad > MUCH * planned:
-            notes.append(f"{bad} of the {planned} trials of {arm} failed: it had less than its budget.")
+            notes.append(f"{bad} of the {planned} trials of {arm} failed, so it had less than its budget.")
     return notes
 
 

@@ -28,7 +28,7 @@ def counted_repeats(repeats: Sequence[Results]) -> CountedRepeats:
     counted, left_out = [], []
     for results in repeats:
         if reason := _open(results) or _unlike(repeats[0].header["sweep"], results.header["sweep"]):
-            left_out.append(f"Repeat {results.repeat} is left out, since {reason}; the same command goes on with it.")
+            left_out.append(f"Repeat {results.repeat} is left out, since {reason}. The same command resumes it.")
         else:
             counted.append(results)
     return CountedRepeats(counted=counted, left_out=left_out)
@@ -45,7 +45,7 @@ def _open(results: Results) -> str:
     counts = {"search": int(search.sum()), "confirm": int(confirm.sum())}
     left = [f"{count} of {phase}" for phase, count in counts.items() if count]
     left += ["select"] if results.choices.is_open and not counts["search"] else []
-    return f"trials are open, {' and '.join(left)}" if left else ""
+    return f"trials are not finished: {' and '.join(left)}" if left else ""
 
 
 def _unlike(first: Json, other: Json) -> str:
@@ -55,5 +55,5 @@ def _unlike(first: Json, other: Json) -> str:
         found = changed(same, {name: value for name, value in first.items() if name != "repeat"})
     except Refused as error:
         return f"it {error}"
-    missing = [f"it has not got yet: {'; '.join(found.more)}"] if found.more else []
+    missing = [f"it does not have yet: {'; '.join(found.more)}"] if found.more else []
     return " and ".join([*missing, *([f"it still has: {'; '.join(found.less)}"] if found.less else [])])

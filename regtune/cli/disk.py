@@ -32,7 +32,7 @@ def weights_words(sweep: Sweep, place: DataLocation) -> str:
         template = sweep.arms[0].template
         each = largest(sweep, split_data(template, load_pool(template, replace(place, download=False))))
     except Refused as error:
-        each, unknown = 0, f"; how large a file is, the data say: {error}"
+        each, unknown = 0, f"; the size of a file depends on the data: {error}"
     else:
         unknown = f"; a file takes at most {_size(each)}"
     said = {name: f"{n} files{f', {_size(n * each)}' if each and n else ''}" for name, n in files.items()}

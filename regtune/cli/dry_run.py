@@ -78,7 +78,7 @@ def forecast(sweep: Sweep, results: Path, options: RunOptions) -> Group:
     lines = check_same(path, rows, sweep.plain(), again.mended if again else ())
     lines += again.words() if again else []
     log = _Read(path=path, rows=[*rows, {"event": RETRY, **again.row()}] if again else rows)
-    lines += ["the last line of the log was torn off by a crash and is left out"] if torn else []
+    lines += ["the last line of the log was cut off by a crash and is ignored"] if torn else []
     trained = Trained(log.rows)
     if sweep.reuse:
         check_reuse(sweep, results)
@@ -94,22 +94,26 @@ def forecast(sweep: Sweep, results: Path, options: RunOptions) -> Group:
     table = Table(title=f"{path}: nothing was started", title_justify="left")
     table.add_column("arm", no_wrap=True)
     for name in sweep.phases:
-        for heading in (f"{name} done", "go on", "to train"):
+        for heading in (f"{name} done", "resume", "to train"):
             table.add_column(heading, justify="right")
     for one, arm in sweep.with_copy:
         counts = [count for name in sweep.phases for count in _counts(made.get(name), arm, one, name)]
         table.add_row(arm.name, *map(str, counts))
     if sweep.reuse:
         taken = ", ".join(f"{name} {len(each.reused)}" for name, each in made.items() if name in sweep.phases)
-        lines.append(f"taken over instead of trained: {taken} trials")
+        lines.append(f"reused instead of trained: {taken} trials")
     interrupted = [pair for each in made.values() for pair in each.begun.items() if pair[0] not in each.reused]
-    lines += [f"{cell} goes on; the log has {epochs} of its epochs" for cell, epochs in interrupted]
+    lines += [f"{cell} resumes; the log has {epochs} of its epochs" for cell, epochs in interrupted]
     if sweep.select.seeds and "confirm" not in made:
-        lines.append("select: up to as many trials as the table says; a round asks for what the one before has left")
+        lines.append("select: at most as many trials as the table shows; each round depends on the one before")
     if sweep.scope == "searches" and "rivals" not in made:
-        lines.append("rivals: up to as many trials as the table says; whom search and select nearly chose")
+        lines.append(
+            "rivals: at most as many trials as the table shows, of configurations that search and select nearly chose"
+        )
     if sweep.confirm.racing:
-        lines.append(f"confirm races: up to {sweep.confirm.seeds} seeds an arm, more than planned only where needed")
+        lines.append(
+            f"racing: confirm takes up to {sweep.confirm.seeds} seeds per arm, more than the first only where needed"
+        )
     return Group(*lines, table)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 Address = Annotated[
     str,
-    typer.Option("--address", envvar="RAY_API_SERVER_ADDRESS", help="where the head's dashboard and job server is"),
+    typer.Option("--address", envvar="RAY_API_SERVER_ADDRESS", help="address of the head's dashboard and job server"),
 ]
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="the id that submit printed", show_default=False)]
@@ -29,17 +29,17 @@ def submit(
     plugin: Plugin = None,
     address: Address = DASHBOARD,
     results: Annotated[
-        str, typer.Option("--results", help="folder on the cluster's head node under which results are kept")
+        str, typer.Option("--results", help="folder for results on the cluster's head node")
     ] = "~/regtune-results",
     data: Annotated[
-        str | None, typer.Option("--data", help="folder on the cluster below which data sets lie", show_default=False)
+        str | None, typer.Option("--data", help="folder on the cluster that contains the data sets", show_default=False)
     ] = None,
     download: Download = False,
     retry_failed: RetryFailed = False,
     reuse: Reuse = None,
     as_json: Json = False,
 ) -> None:
-    """Check a sweep and hand it to a Ray cluster; it runs there, whatever happens here."""
+    """Check a sweep and submit it to a Ray cluster as a job; it keeps running there without this machine."""
     from regtune.execution.ray.job_server import check_version, connect
     from regtune.execution.ray.jobs import submit as submit_sweep
     from regtune.execution.ray.package import JobOptions, check_folder
@@ -69,11 +69,11 @@ def submit(
 
 @app.command()
 def status(
-    name: Annotated[str | None, typer.Argument(metavar="[ID]", help="a job; all of them if not given")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="[ID]", help="a job; by default all of them")] = None,
     address: Address = DASHBOARD,
     as_json: Json = False,
 ) -> None:
-    """Print how a job is doing, or all jobs of regtune on the cluster."""
+    """Print the state of a job, or of all jobs of regtune on the cluster."""
     from regtune.execution.ray.job_server import connect
     from regtune.execution.ray.jobs import find, jobs, log, progress
 
@@ -97,11 +97,11 @@ def status(
 @app.command()
 def logs(
     name: Id,
-    follow: Annotated[bool, typer.Option("--follow", help="go on until the job ends")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="follow the log until the job ends")] = False,
     address: Address = DASHBOARD,
     as_json: Json = False,
 ) -> None:
-    """Print what a job has printed."""
+    """Print the log of a job."""
     from regtune.execution.ray import jobs
     from regtune.execution.ray.job_server import connect
 
@@ -112,7 +112,7 @@ def logs(
 
 @app.command()
 def stop(name: Id, address: Address = DASHBOARD, as_json: Json = False) -> None:
-    """Stop a job; submitted again, its sweep goes on from its log."""
+    """Stop a job; submitting it again resumes the sweep from its log."""
     from regtune.execution.ray.job_server import connect
     from regtune.execution.ray.jobs import stop as stop_job
 

@@ -26,18 +26,18 @@ Plugin = Annotated[
 ]
 DataFolder = Annotated[
     Path | None,
-    typer.Option("--data", envvar="REGTUNE_DATA", help="folder below which data sets lie", show_default=False),
+    typer.Option("--data", envvar="REGTUNE_DATA", help="folder that contains the data sets", show_default=False),
 ]
-Download = Annotated[bool, typer.Option("--download", help="fetch a published data set that is missing")]
-ResultsFolder = Annotated[Path, typer.Option("--results", help="folder under which results are kept")]
-Full = Annotated[bool, typer.Option("--full", help="print all tables with their captions, not the answer in brief")]
-InProcess = Annotated[bool, typer.Option("--in-process", help="train here, one trial after the other, without Ray")]
+Download = Annotated[bool, typer.Option("--download", help="download a published data set that is missing")]
+ResultsFolder = Annotated[Path, typer.Option("--results", help="folder for results")]
+Full = Annotated[bool, typer.Option("--full", help="print all tables with their captions instead of the short answer")]
+InProcess = Annotated[
+    bool, typer.Option("--in-process", help="train in this process, one trial at a time, without Ray")
+]
 Reuse = Annotated[
     list[str] | None,
-    typer.Option(
-        "--reuse", help="a results folder whose trials are taken over where they are the same; more than once"
-    ),
+    typer.Option("--reuse", help="a results folder whose trials are reused where they are the same; may be repeated"),
 ]
 RetryFailed = Annotated[
-    bool, typer.Option("--retry-failed", help="try failed trials again, and train arms again whose plugin was mended")
+    bool, typer.Option("--retry-failed", help="retry failed trials, and retrain arms whose plugin was fixed")
 ]

@@ -17,7 +17,7 @@ LITTLE = 0.2  # share of all epochs below which pruning is not worth what it may
 
 def plan_table(sweep: Sweep) -> Group:
     """Return arms, searched knobs, trials, epochs and rungs, ready to print."""
-    table = Table(title="trials of each arm, and its epochs at most", title_justify="left")
+    table = Table(title="trials of each arm, and its epochs (at most)", title_justify="left")
     table.add_column("arm", no_wrap=True)
     table.add_column("searched knobs", overflow="fold")
     grid = sweep.search.sampler == "grid"
@@ -34,14 +34,12 @@ def plan_table(sweep: Sweep) -> Group:
         points = [f"{grid_size(arm.space, arm.when, sweep.search.levels):,}"] if grid else []
         counts = [str(trials[phase]) for phase in others]
         table.add_row(arm.name, searched, str(one.budget(arm)), *points, *counts, str(mine))
-    lines = (
-        ["in brackets: searched only in trials whose recipe has the method"] if any(a.when for a in sweep.arms) else []
-    )
+    lines = ["in parentheses: searched only in trials that use the method"] if any(a.when for a in sweep.arms) else []
     pruner, length = sweep.pruner, sweep.training.epochs
     places = ", ".join(map(str, pruner.rungs(length))) or "none"
     lines.append(f"{total} trials, at most {most} epochs; {pruner.stops}: {places}")
     if named := [f"{arm.name} {len(arm.first)}" for arm in sweep.arms if arm.first]:
-        lines.append(f"begin with points that are named (first): {', '.join(named)}")
+        lines.append(f"start with named points (first): {', '.join(named)}")
     if saving := pruner.saving(length):
         lines.append(_saving(sweep, saving, most))
     if (repeats := sweep.search.repeats) > 1:
@@ -50,27 +48,29 @@ def plan_table(sweep: Sweep) -> Group:
             f"{repeats} repeats of all this, seed = {seeds}: {repeats * total} trials, at most {repeats * most} epochs"
         )
     if sweep.reuse:
-        lines.append(f"takes over what it can from {', '.join(sweep.reuse)}; regtune run --dry-run counts it")
+        lines.append(
+            f"reuses trials of {', '.join(sweep.reuse)} where they are the same; regtune run --dry-run counts them"
+        )
     if sweep.select.seeds:
         terms = sweep.select
         lines.append(
-            f"select: the best {terms.candidates} to {terms.most} of each arm on up to {terms.seeds} further seeds, "
-            f"the better half going on; the table has the most"
+            f"select: the best {terms.candidates} to {terms.most} of each arm on up to {terms.seeds} further seeds; "
+            f"the better half stays in from round to round; the table shows the maximum"
         )
     if sweep.scope == "searches":
         lines.append(
             f"rivals: configurations that search and select nearly chose, up to {MOST} of each arm on "
-            f"{sweep.rival_seeds} seeds: verdicts are over searches; the table has the most"
+            f"{sweep.rival_seeds} seeds, since verdicts are over searches; the table shows the maximum"
         )
     if off := [arm.name for arm in sweep.arms if sweep.can_be_off(arm)]:
-        lines.append(f"may turn out to be as good off, and are then not confirmed: {', '.join(off)}")
+        lines.append(f"not confirmed if select finds that off is as good: {', '.join(off)}")
     if copied := sweep.copied:
         lines.append(
-            f"{copied.baseline}: trained beside the arms on other seeds, to see what a table makes of luck alone; in "
-            f"no table, and confirm.aa = false leaves it out"
+            f"{copied.baseline}: trained on other seeds, to show what verdict luck alone would get (A/A check); "
+            f"it is in no table; confirm.aa = false leaves it out"
         )
     if sweep.confirm.racing:
-        lines.append(f"confirm races: from {sweep.confirm.first} seeds an arm to as many as the table says")
+        lines.append(f"racing: confirm takes from {sweep.confirm.first} seeds per arm to as many as the table shows")
     knobs = Table(
         title=Text("knobs: a range [low, high], a list, or a fixed value"), title_justify="left", show_header=False
     )
@@ -98,9 +98,9 @@ def _saving(sweep: Sweep, saving: Saving, most: int) -> str:
     """Say what pruning saves at most, and where that is little what to do; `most` is what the sweep takes without."""
     epochs = saved(sweep)
     text = (
-        f"pruning saves about {epochs:.0f} epochs at most ({100 * epochs / most:.0f} %): {saving.begins} before it "
+        f"pruning saves at most about {epochs:.0f} epochs ({100 * epochs / most:.0f} %): {saving.begins} before it "
         f"begins{saving.more}"
     )
     if epochs < LITTLE * most:
-        text += '; that is little, pruner = "none" is the safer choice'
+        text += '; this is little, and pruner = "none" is safer'
     return text

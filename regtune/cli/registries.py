@@ -19,14 +19,14 @@ def list_(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            help="regularizers, data, networks, optimizers, samplers, pruners: all of a kind; or one of them: its card",
+            help="a kind (regularizers, data, networks, optimizers, samplers, pruners), or a name to print its card",
             show_default=False,
         ),
     ] = None,
     form: Annotated[str, typer.Option("--format", help="table, or md: the methods as in docs/methods.md")] = "table",
     plugin: Plugin = None,
 ) -> None:
-    """Print the catalogue: regularizers, data sets, networks, optimizers, samplers, pruners; or cards of some."""
+    """List regularizers, data sets, networks, optimizers, samplers and pruners, or print cards by name."""
     from regtune.cli import catalog
     from regtune.cli.listing import show
     from regtune.core.errors import nearest

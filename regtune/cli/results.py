@@ -23,9 +23,9 @@ def table(
     ] = None,
     full: Full = False,
 ) -> None:
-    """Print the answer of each results folder with one table that fits the terminal, and of several one over all.
+    """Print the answer of each results folder with one table that fits the terminal; for several, one over all too.
 
-    With --full or a format all tables with their captions; where a sweep has repeats, that over whole searches first.
+    With --full or --format: all tables with their captions. With repeats, the table over repeated searches is first.
     """
     from regtune.core.errors import nearest
     from regtune.reports.brief import brief
@@ -46,7 +46,8 @@ def report(
     to: Annotated[
         Path | None,
         typer.Option(
-            "--to", help="the HTML file; if not given, report.html in the results folder, of several in the current one"
+            "--to",
+            help="the HTML file; by default report.html in the results folder, or in the current one for several",
         ),
     ] = None,
 ) -> None:
@@ -68,11 +69,9 @@ def report(
 @app.command()
 def frames(
     results: Annotated[Path, typer.Argument(help="a results folder", show_default=False)],
-    to: Annotated[
-        Path | None, typer.Option("--to", help="folder to write into; the results folder if not given")
-    ] = None,
+    to: Annotated[Path | None, typer.Option("--to", help="folder to write into; by default the results folder")] = None,
 ) -> None:
-    """Write trials and epochs as Parquet files, for other tools: the log stays the only truth."""
+    """Write trials and epochs as Parquet files for other tools; the log stays the only source of truth."""
     from regtune.results.loader import load
     from regtune.results.parquet import write_frames
 
@@ -84,15 +83,15 @@ def frames(
 @app.command()
 def export(
     results: Annotated[Path, typer.Argument(help="a results folder", show_default=False)],
-    arm: Annotated[str, typer.Option(help="the arm whose network is wanted", show_default=False)],
+    arm: Annotated[str, typer.Option(help="the arm whose network to export", show_default=False)],
     number: Annotated[
-        int | None, typer.Option(help="of the confirmed trial; the best by validation if not given")
+        int | None, typer.Option(help="number of the confirmed trial; by default the best by validation")
     ] = None,
     to: Annotated[Path, typer.Option("--to", help="folder to write into")] = Path(),
     data: DataFolder = None,
     download: Download = False,
 ) -> None:
-    """Write the weights of a confirmed trial, trained again if not kept, and a few lines of Python that load them."""
+    """Write the weights of a confirmed trial (retrained if they were not kept) and Python code that loads them."""
     from regtune.core.errors import nearest
     from regtune.data import DataLocation
     from regtune.execution.export import export as export_weights
@@ -114,9 +113,9 @@ def _to_stderr(text: str) -> None:
 @app.command()
 def trial(
     source: Annotated[Path, typer.Argument(help="a sweep file or a results folder", show_default=False)],
-    arm: Annotated[str | None, typer.Option(help="arm of the sweep file; the first if not given")] = None,
+    arm: Annotated[str | None, typer.Option(help="arm of the sweep file; by default the first")] = None,
     setting: Annotated[
-        list[str] | None, typer.Option("--set", help="a knob, as in mixup.alpha=0.4; may be repeated")
+        list[str] | None, typer.Option("--set", help="value of a knob, for example mixup.alpha=0.4; may be repeated")
     ] = None,
     seed: Annotated[int, typer.Option(help="seed", min=0, max=2_000_000_000)] = 0,
     row: Annotated[str | None, typer.Option(help="a recorded trial: its id or arm/phase/number")] = None,
@@ -124,7 +123,7 @@ def trial(
     data: DataFolder = None,
     download: Download = False,
 ) -> None:
-    """Train one trial here without Ray, or train a recorded one again and compare every number."""
+    """Train one trial in this process without Ray, or retrain a recorded one and compare every number."""
     from regtune.data import DataLocation
     from regtune.execution import reproduce, try_out
 

@@ -64,7 +64,7 @@ class Silence:
         """Return in a line each who has been silent for long; nothing where nobody was."""
         now = self.clock()
         found = [f"{cell}: no epoch for {minutes(now - trial.sign)}" for cell, trial in self._silent(now)]
-        more = [f"{len(found) - MOST_NAMED} more trials likewise"] if len(found) > MOST_NAMED else []
+        more = [f"{len(found) - MOST_NAMED} more trials without an epoch"] if len(found) > MOST_NAMED else []
         return [*self._all_silent(now), *found[:MOST_NAMED], *more]
 
     def _all_silent(self, now: float) -> list[str]:

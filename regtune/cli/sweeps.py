@@ -38,12 +38,13 @@ def check(
     data: DataFolder = None,
     download: Download = False,
     aa: Annotated[
-        bool, typer.Option("--aa", help="train only the baseline and a copy of it: would it be called better?")
+        bool,
+        typer.Option("--aa", help="A/A check: train only the baseline and a copy of it; is the copy called better?"),
     ] = False,
     results: ResultsFolder = Path("results"),
     in_process: InProcess = False,
 ) -> None:
-    """Check a sweep file, its data and one real step of every arm; with --aa train the baseline and its copy."""
+    """Check a sweep file, its data and one real training step of every arm. --aa trains the baseline and a copy."""
     from regtune.data import DataLocation, named
     from regtune.execution.idle import gpus_here, idle_gpus
     from regtune.execution.preflight import preflight, remarks
@@ -70,7 +71,7 @@ def check(
 
 @app.command()
 def plan(sweep: SweepFile, plugin: Plugin = None, data: DataFolder = None) -> None:
-    """Print what a sweep would do: arms, what is searched and what is fixed, trials, epochs, rungs, disk."""
+    """Print what a sweep would do: arms, searched and fixed knobs, trials, epochs, rungs, disk space."""
     from rich.console import Console
     from rich.text import Text
 
@@ -93,23 +94,24 @@ def run(
         str | None, typer.Option("--address", help="a Ray cluster that this machine belongs to: auto, or host:port")
     ] = None,
     max_hours: Annotated[
-        float | None, typer.Option("--max-hours", help="search ends after so many hours, in each repeat", min=0)
+        float | None, typer.Option("--max-hours", help="stop search after so many hours, in each repeat", min=0)
     ] = None,
     max_gpu_hours: Annotated[
         float | None,
-        typer.Option("--max-gpu-hours", help="search ends after so many GPU-hours of trials, in each repeat", min=0),
+        typer.Option("--max-gpu-hours", help="stop search after so many GPU-hours of trials, in each repeat", min=0),
     ] = None,
     optuna_storage: Annotated[
-        str | None, typer.Option(help="copy search into this Optuna storage, as sqlite:///search.db", metavar="URL")
+        str | None,
+        typer.Option(help="copy search into this Optuna storage, for example sqlite:///search.db", metavar="URL"),
     ] = None,
     retry_failed: RetryFailed = False,
     reuse: Reuse = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be done; start nothing")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print what would be done; start nothing")] = False,
     full: Full = False,
     data: DataFolder = None,
     download: Download = False,
 ) -> None:
-    """Run what is left of a sweep and its repeats: search, confirm, table."""
+    """Run or resume a sweep and its repeats: search, confirm, table."""
     from rich.console import Console
 
     from regtune.cli.dry_run import forecast_all
@@ -161,7 +163,7 @@ def run(
     print(f"\n{written[0].read_text(encoding='utf-8') if full else brief_of([tables], [folder], width)}")
     print(f"written: {written[0]}, {', '.join(str(p.relative_to(written[0].parent)) for p in written[1:])}, log.jsonl")
     if failed:
-        text = f"arms that failed whole: {', '.join(failed)}; {written[0]} has the messages"
+        text = f"arms whose trials all failed: {', '.join(failed)}; {written[0]} has the messages"
         print(f"regtune: {text}, regtune trial {folder} --row ROW a traceback", file=sys.stderr)
     if loaded.confirm.seeds and not confirmed:
         print("regtune: no arm has a confirmed trial; the messages above say why", file=sys.stderr)
@@ -184,7 +186,7 @@ def _check_copy(sweep: Sweep, results: Path, *, in_process: bool, place: DataLoc
     with _interruptible(), live(progress, console):
         run(one, results, watch=progress.watch, in_process=in_process, place=place)
     found = aa(load(one.folder(results)))
-    print(found.words if found else "No trial of the copy ended well, so nothing is said.")
+    print(found.words if found else "No trial of the copy ended well, so there is no verdict.")
     print(f"written: {one.folder(results) / 'log.jsonl'}")
 
 
@@ -197,7 +199,7 @@ def _interruptible() -> Iterator[None]:
         try:
             yield
         except KeyboardInterrupt as error:
-            text = "regtune: interrupted; what is finished is kept, the same command goes on from there"
+            text = "regtune: interrupted; finished work is kept, and the same command resumes"
             print(text, file=sys.stderr)
             raise typer.Exit(143 if terminated() else 130) from error
 

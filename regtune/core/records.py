@@ -54,11 +54,11 @@ class TrialKey(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """Everything that decides the numbers of one training run, JSON-plain.
+    """Everything that determines the numbers of one training run, as plain JSON values.
 
     `data` and `network` hold a `name` and settings. `recipe` is a tuple of tables, each the `name` of a regularizer
     with its knobs; the empty tuple is the baseline. `optimizer` holds a `name`, its settings and the learning rate.
-    `phase` decides whether the test split is opened ("confirm" only). `threads` is the number of CPU threads, `device`
+    `phase` decides whether the test split is used ("confirm" only). `threads` is the number of CPU threads, `device`
     is "cpu" or "cuda", `dtype` is "float32" or "float64". `autocast` computes the network in bfloat16 where that is
     safe, `channels_last` keeps pictures in that order of memory, `compiled` has the network and its objective compiled.
     `retrain` is "none" or, in confirm, how the trial trains again on train + validation: for as many "updates", as many

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a full disk, a quota that is used up, a limit on a file's size
-AGAIN = "and give the same command again: a run goes on from its log"
+AGAIN = "and run the same command again: a run resumes from its log"
 MAKE_ROOM = (
     f"make room {AGAIN}; of a results folder only log.jsonl has to stay (weights, checkpoints, tables and reports may "
     f"be deleted), and regtune-cache beside the data may go"

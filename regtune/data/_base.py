@@ -1,4 +1,4 @@
-"""What a data set is: settings and a place in, a pool of examples out, split by the settings alone."""
+"""What a data set is: its settings and a location give a pool of examples; the settings alone give the splits."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ class Dataset(abc.ABC):
         default=0, legal="[0, 2147483647]", meaning="seed of the split into train, validation and test"
     )
     label_noise: float = knob(
-        default=0.0, legal="[0, 1]", meaning="probability that a training label is drawn anew; the rest stays clean"
+        default=0.0,
+        legal="[0, 1]",
+        meaning="probability that a training label is resampled at random; the rest stays clean",
     )
     pixels: str = knob(
         default="true", legal=("true", "shuffled", "random", "gaussian"), meaning="what becomes of the pictures"
@@ -46,7 +48,7 @@ class Dataset(abc.ABC):
     def split(self, pool: Pool) -> Splits:
         """Return the splits of a pool, a function of the knobs alone; raises Refused where it is too small.
 
-        Without a test split of its makers the test split is what the others leave.
+        If the data set has no official test split, the test split is what the others leave.
         """
         rest = LEAST_TEST if pool.test is None and not pool.sealed else 0
         sizes = (self.train, self.validation, max(len(pool.train) - self.train - self.validation, rest))
@@ -67,7 +69,7 @@ class Dataset(abc.ABC):
         return False
 
     def sealed(self, pool: Pool) -> Pool:
-        """Return what a phase may see that must not see the test split: no picture of it is left in the pool.
+        """Return the pool for phases that must not see the test split: none of its pictures is in it.
 
         For data sets with `fixed_test` only, whose splits of this pool are those of the whole one without its test
         examples; raises Refused for others.

@@ -89,7 +89,7 @@ def _read(file: Path, key: str) -> Pool | None:
         names, notes = tuple(saved["names"]), tuple(saved["notes"])
     except _DAMAGE as error:
         reason = " ".join(str(error).split())[:100]
-        warnings.warn(f"{file}: damaged ({type(error).__name__}: {reason}), made anew", stacklevel=2)
+        warnings.warn(f"{file}: damaged ({type(error).__name__}: {reason}), written again", stacklevel=2)
         return None
     parts = {part: Examples.of(images=images, labels=labels) for part, (images, labels) in tensors.items()}
     return Pool(train=parts["train"], test=parts.get("test"), classes=saved["classes"], names=names, notes=notes)

@@ -116,7 +116,7 @@ def _begun(trial: Trial, data: Splits | Pool, resume: bytes | None) -> Training:
     except Exception as error:
         if resume is None or is_fault(error):
             raise
-        text = f"trial {trial.id}: its checkpoint cannot be read ({in_words(error)}); it begins at its first epoch"
+        text = f"trial {trial.id}: its checkpoint cannot be read ({in_words(error)}); it restarts at its first epoch"
         warnings.warn(text, stacklevel=2)
         return Training(trial, data=data)
 

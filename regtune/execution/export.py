@@ -74,11 +74,11 @@ def export(
 ) -> list[Path]:
     """Write the weights of a confirmed trial of an arm and a script that loads them; return both paths.
 
-    That is the trial of that number, or the one that is best on validation examples by the metric of search
-    (ties: the lower loss, then the lower number); never chosen by test. Where its weights are not kept it is trained
-    again, on data at `place` (what the environment says if not given), and `say` is told; the script has the numbers of
-    that training, and a warning says where they are not the log's. Raises Refused where there is no such trial, its
-    weights are damaged, or it cannot be trained again; NoRoom where a disk is full.
+    The trial is the one of that number, by default the best on validation examples by the metric of search (ties: the
+    lower loss, then the lower number); test never chooses. If its weights were not kept, it is retrained on data at
+    `place` (by default what the environment says), and `say` is told. The script has the numbers of that training; a
+    warning says where they differ from the log. Raises Refused where there is no such trial, its weights are damaged,
+    or it cannot be retrained; NoRoom where a disk is full.
     """
     row = _chosen(results, arm, number)
     cell = TrialKey(arm, "confirm", int(row["number"]))
@@ -113,7 +113,7 @@ def export(
 
 
 def load_network(path: str | Path) -> Exported:
-    """Return the network of a file that `regtune export` wrote, in eval mode on the CPU; raises Refused."""
+    """Load a network from a file of `regtune export`, in eval mode on the CPU; raises Refused for other files."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         trial = Trial.from_plain(json.loads(content["trial"]))

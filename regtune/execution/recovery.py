@@ -16,7 +16,7 @@ Watch = Callable[[str, Json], None]
 
 @dataclass(kw_only=True)
 class TrialProgress:
-    """What is known of a trial that has not ended: its epochs so far, where it was trained, what befell it.
+    """What is known of a trial that has not ended: its epochs so far, where it was trained, what happened to it.
 
     `been` has the place of every attempt that reported, the newest last. `after` is the epoch of the checkpoint
     that the attempt under way goes on from, 0 for its beginning; `started` says whether it has reported, `differs`
@@ -106,5 +106,5 @@ def pruned(epoch: Epoch, why: str) -> Outcome:
 
 def unlike(epoch: Epoch) -> Outcome:
     """Return the outcome of a trial that gives other numbers where it should give the same."""
-    message = f"begun again it gave other numbers than the log has in epoch {epoch.number}: not the same trial here"
+    message = f"restarted, it gave other numbers in epoch {epoch.number} than the log has: not the same trial here"
     return Outcome(status="failed", message=message, kept=epoch.kept)

@@ -229,6 +229,6 @@ def _redrawn(trial: Trial, splits: Splits) -> list[str]:
     if any(bool((a != a.flatten()[0]).any()) and torch.equal(a, b) for a, b in pairs):
         return [
             f"network {trial.network['name']}: build returns the same weights whatever the seed, as of a file that it "
-            f"loads, and init = {network.init!r} draws them anew; init = 'keep' in [network] keeps them"
+            f"loads, and init = {network.init!r} redraws them; init = 'keep' in [network] keeps them"
         ]
     return []

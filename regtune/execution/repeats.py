@@ -50,8 +50,7 @@ def extra_repeats(sweep: Sweep, results: Path) -> list[str]:
     asked = {one.folder(results) for one in sweep.every_repeat()}
     more = [path for path in repeats_of(sweep.folder(results)) if path not in asked and path != sweep.folder(results)]
     return [
-        f"{path}: left as it is, search.repeats asks for {sweep.search.repeats}; the table has every repeat that is "
-        f"there"
+        f"{path}: not resumed, search.repeats asks for {sweep.search.repeats}; the table has every repeat that is there"
         for path in more
     ]
 

@@ -18,14 +18,14 @@ def checkpoint_of(cell: TrialKey, progress: TrialProgress, checkpoints: Checkpoi
     try:
         saved = checkpoints.load(cell)
     except Refused as error:
-        warnings.warn(f"{error}; the trial begins at its first epoch", stacklevel=3)
+        warnings.warn(f"{error}; the trial restarts at its first epoch", stacklevel=3)
         return None
     if saved is None or saved.id != progress.asked.trial.id:
         return None
     if saved.epoch > len(progress.epochs):  # the log lost rows, as when a machine loses power
         warnings.warn(
             f"{checkpoints.path(cell)}: expected at most the {len(progress.epochs)} epochs that the log has, "
-            f"given {saved.epoch}; the trial begins at its first epoch",
+            f"given {saved.epoch}; the trial restarts at its first epoch",
             stacklevel=3,
         )
         return None

@@ -43,11 +43,11 @@ class Retry:
         """Say what is trained again."""
         arms = {arm for mine in self.mended.values() for arm in mine}
         texts = [
-            f"plugin {name} has changed: {', '.join(mine) or 'no arm'} trained again by the new code, other arms stay"
+            f"plugin {name} has changed: {', '.join(mine) or 'no arm'} retrained with the new code, other arms stay"
             for name, mine in self.mended.items()
         ]
         failed = sum(cell.arm not in arms for cell in self.cells)
-        return [*texts, *([f"{failed} failed trials are tried again"] if failed else [])]
+        return [*texts, *([f"{failed} failed trials are retried"] if failed else [])]
 
 
 def retry_of(rows: Sequence[Json], sweep: Sweep) -> Retry:

@@ -54,7 +54,7 @@ def check_reuse(sweep: Sweep, results: Path) -> None:
         if not any((folder / "log.jsonl").is_file() for folder in repeats_of(given)):
             given_as = "a folder without one" if given.is_dir() else "which is not a folder"
             raise Refused(
-                f"reuse: expected a results folder with a log.jsonl, given {given}, {given_as}; mend its path"
+                f"reuse: expected a results folder with a log.jsonl, given {given}, {given_as}; correct its path"
             )
 
 
@@ -82,7 +82,7 @@ def reusable(sweep: Sweep, data: str) -> Reusable:
             lines += _hints(sweep, given, known)
         usable = why.pop("", 0)
         not_these = f"; not: {', '.join(f'{count} {text}' for text, count in why.items())}" if why else ""
-        lines.append(f"reuse {given}: {usable} of {usable + why.total()} trials there may be taken over{not_these}")
+        lines.append(f"reuse {given}: {usable} of {usable + why.total()} trials there can be reused{not_these}")
     return Reusable(runs=runs, words=list(dict.fromkeys(lines)))
 
 
@@ -110,10 +110,10 @@ class Reused:
         """Say how many of the trials that have ended were taken over."""
         counts = Counter(self._ended.values())
         trained, twins = counts.pop("", 0), counts.pop(TWIN, 0)
-        lent = f", {twins} have the numbers of another cell here" if twins else ""
+        lent = f", {twins} copied from an identical trial of this sweep" if twins else ""
         parts = ", ".join(f"{count} from {folder}" for folder, count in counts.items()) or "none was there"
         return (
-            f"reuse: {counts.total()} of {trained + twins + counts.total()} trials were taken over ({parts}), "
+            f"reuse: {counts.total()} of {trained + twins + counts.total()} trials were reused ({parts}), "
             f"{trained} trained{lent}"
         )
 

@@ -39,10 +39,10 @@ Launch = Callable[[PhaseController, Splits | Pool, ReportPlan], None]
 class RunOptions:
     """How a sweep is run, whatever is in it.
 
-    With `in_process` trials run here one after the other, without Ray; else on the cluster at `address` ("auto", or
-    host:port), or on a Ray of their own on this machine. `place` is where the data lie, what the environment says if
-    not given. At a `limit` search ends, and confirm takes what it has found. With `retry_failed` trials that an
-    exception ended are tried again, and arms trained again whose plugin has changed.
+    With `in_process` trials run in this process one after the other, without Ray. Otherwise they run on the Ray cluster
+    at `address` ("auto", or host:port), or on a new Ray on this machine. `place` says where the data are; by default
+    the environment does. At a `limit` search stops, and confirm takes what it has found. With `retry_failed` trials
+    that an exception ended are retried, and arms whose plugin has changed are retrained.
     """
 
     in_process: bool = False
@@ -65,7 +65,7 @@ def run(
     launch: Launch | None = None,
     retry_failed: bool = False,
 ) -> Path:
-    """Run what is left of a sweep and return the path of its log; see `RunOptions`, and `run_with`."""
+    """Run or resume a sweep and return the path of its log; see `RunOptions`, and `run_with`."""
     options = RunOptions(
         in_process=in_process, address=address, place=place, limit=limit or Limit(), retry_failed=retry_failed
     )
@@ -81,20 +81,20 @@ def run_with(
     say: Callable[[str], None] = lambda text: None,
     launch: Launch | None = None,
 ) -> Path:
-    """Run what is left of a sweep and return the path of its log.
+    """Run or resume a sweep and return the path of its log.
 
-    `results` is the folder under which the sweep has its own, named after it, and a repeat its own below that: this
-    runs one repeat, `repeats.run_all` all of them. `watch` is called with every event, `say` with what a user should
-    know. `launch` runs a phase instead of Ray or this process. Trials that folders in `sweep.reuse` hold are taken
-    over. Raises Refused if the folder holds another sweep, one of those holds none, or trials are for a GPU that is not
-    there; NoRoom where a disk is full.
+    The sweep has a folder of its own, named after it, in the folder `results`; a repeat has one below that. This runs
+    one repeat, `repeats.run_all` runs all of them. `watch` is called with every event, `say` with messages for a user.
+    `launch` runs a phase instead of Ray or this process. Trials found in the folders of `sweep.reuse` are reused.
+    Raises Refused if the folder holds another sweep, if one of the folders to reuse holds none, or if trials need a
+    GPU that is not there; NoRoom where a disk is full.
     """
     if options.limit.gpu_hours is not None and not sweep.cluster.gpus_per_trial:
         raise Refused("--max-gpu-hours: expected a sweep with cluster.gpus_per_trial above 0; --max-hours counts here")
     path = sweep.folder(results) / "log.jsonl"
     with Log(path) as log:
         if log.torn:
-            say(f"{path}: the last line was torn off by a crash and is left out")
+            say(f"{path}: the last line was cut off by a crash and is ignored")
         again = retry_of(log.rows, sweep) if options.retry_failed else None
         sweep = as_begun(sweep, log.rows)
         for text in check_same(path, log.rows, sweep.plain(), again.mended if again else ()):
@@ -145,7 +145,7 @@ def run_with(
 
 def _left(failed: Sequence[TrialKey]) -> list[str]:
     """Say how many trials failed before and are not tried again."""
-    text = f"{len(failed)} trials that failed in an earlier run are left as they are; --retry-failed tries them again"
+    text = f"{len(failed)} trials failed in an earlier run and are not retried; --retry-failed retries them"
     return [text] if failed else []
 
 
@@ -158,7 +158,7 @@ def _over(steps: Iterator[Step]) -> Iterator[Step]:
 
 
 def _telling(watch: Watch, say: Callable[[str], None]) -> Watch:
-    """Return a watcher that also says what befell a trial: a table tells only how it ended."""
+    """Return a watcher that also says what happened to a trial: a table tells only how it ended."""
 
     def told(event: str, row: Json) -> None:
         if event == "fault" and "time" not in row:  # a row that is replayed has one
@@ -218,4 +218,4 @@ def _run(step: Step, sweep: Sweep, pool: Pool, splits: Splits, launch: Launch) -
     pace = pace_of(sweep)
     launch(phase, data, dataclasses.replace(pace, weights=pace.weights and step.name == "confirm"))
     if not phase.done:
-        raise RuntimeError("the phase ended before its trials had; run the same command again to go on")
+        raise RuntimeError("the phase ended before its trials had; run the same command again to resume")

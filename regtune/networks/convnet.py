@@ -21,7 +21,7 @@ class Convnet(Network):
 
     Slots: `input`; `hidden` behind the pooling of every stage, on pictures, and one more in front of the
     head. Source: Y. LeCun et al., "Gradient-Based Learning Applied to Document Recognition" (1998) for
-    the kind; the parts are those of today.
+    the architecture; its parts are modern ones.
     """
 
     init: str = knob(default="he", legal=INITS, meaning=MEANING)

@@ -19,7 +19,7 @@ from regtune.networks._initializers import Drawn
 class RandomFeatures(Network):
     """sqrt(2 / N) cos(<v, x> + b) or sqrt(2 / N) max(<v, x>, 0), v ~ N(0, I / sigma^2), b ~ U[0, 2 pi).
 
-    Slots: `input`; `hidden` on the N features. They are buffers, drawn anew for every seed, and do not train.
+    Slots: `input`; `hidden` on the N features. They are buffers, redrawn for every seed, and are not trained.
     Inner products of fourier features approach exp(-|x - y|^2 / (2 sigma^2)), those of relu features the
     arc-cosine kernel of degree 1 over sigma^2, both as 1 / sqrt(N). x is a normalized picture: sigma for
     pixels in [0, 1] has to be divided by the standard deviation of the pixels; the sigma = 5 of M. Belkin et

@@ -1,4 +1,4 @@
-"""AdamW: a step of its own length for every weight, by running means of gradients and of their squares."""
+"""AdamW: an adaptive step for every weight, from running means of gradients and of their squares."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from regtune.optimizers._base import Moments, Optimizer, add_product, like
 
 @dataclass(frozen=True, kw_only=True)
 class AdamW(Optimizer):
-    """Adam with decoupled weight decay, as `torch.optim.AdamW` but with no decay unless asked.
+    """Adam with decoupled weight decay, as `torch.optim.AdamW`, but weight_decay is 0 by default.
 
     Decay acts on every parameter, biases included. Source: I. Loshchilov, F. Hutter, "Decoupled Weight
     Decay Regularization" (ICLR 2019).

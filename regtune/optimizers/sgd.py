@@ -15,8 +15,8 @@ from regtune.optimizers._base import Moments, Optimizer, add_product, like
 class SGD(Optimizer):
     """Stochastic gradient descent with momentum, as `torch.optim.SGD` without weight decay."""
 
-    momentum: Number = knob(default=0.9, legal="[0, 1)", meaning="share of the last move that stays")
-    nesterov: bool = knob(default=False, meaning="look ahead along the momentum")
+    momentum: Number = knob(default=0.9, legal="[0, 1)", meaning="momentum factor")
+    nesterov: bool = knob(default=False, meaning="Nesterov momentum")
 
     def start(self, params: Tensors) -> Moments:
         """Return zero velocities."""

@@ -43,10 +43,11 @@ class Rung:
     def words(self) -> str:
         """Say how it ranks."""
         if math.isnan(self.correlation):
-            return f"cannot rank, scores are all alike (over {self.n})"
+            return f"cannot rank, all scores are alike ({self.n} trials)"
         # Spearman's correlation has the standard deviation 1 / sqrt(n - 1) where nothing but chance is behind it.
         chance = self.correlation * math.sqrt(self.n - 1) < _CHANCE
-        return f"ranks {'no better than chance' if chance else 'weakly'} ({self.correlation:.2g} over {self.n})"
+        how = "no better than chance" if chance else "weakly"
+        return f"ranks {how} (correlation {self.correlation:.2g}, {self.n} trials)"
 
 
 def judged(then: Sequence[float], final: Sequence[float]) -> Rung:
@@ -84,7 +85,7 @@ def unused(standing: Mapping[tuple[str, int], Rung], most: int = 3) -> str:
         if rung.n >= ENDED and not rung.used
     ]
     more = [f"{len(said) - most} more"] if len(said) > most else []
-    return f"{', '.join(said[:most] + more)}: not used" if said else ""
+    return f"not used: {', '.join(said[:most] + more)}" if said else ""
 
 
 class Ladder:

@@ -1,5 +1,5 @@
-"""ASHA: at each rung the best of those that came by go on. Source: L. Li et al., "A System for Massively Parallel
-Hyperparameter Tuning" (2020).
+"""ASHA: at each rung only the best of the trials that reached it continue. Source: L. Li et al., "A System for
+Massively Parallel Hyperparameter Tuning" (2020).
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ class Asha(Pruner):
 
     grace: float = knob(default=0.2, legal="[0.2, 1]", meaning="share of the epochs before the first rung")
     factor: float = knob(
-        default=3.0, legal="[1.1, 100]", meaning="ratio between rungs; of those at a rung one in so many goes on"
+        default=3.0, legal="[1.1, 100]", meaning="ratio between rungs; at a rung, one trial in so many continues"
     )
     population: int = knob(
-        default=3, legal="[1, 10000]", meaning="trials that a rung must have seen before one ends there"
+        default=3, legal="[1, 10000]", meaning="trials that must have reached a rung before one is pruned there"
     )
 
     def rungs(self, epochs: int) -> tuple[int, ...]:
@@ -52,7 +52,7 @@ class Asha(Pruner):
     def words(self, metric: Metric) -> str:
         """Say against whom trials were pruned."""
         by = "" if metric == ACCURACY else f" by validation {metric.words}, {metric.better} is better"
-        return f"each arm pruned against itself only{by}"
+        return f"each arm pruned against its own trials only{by}"
 
     def saving(self, epochs: int) -> Saving:
         """Return what is expected where of those that pass a rung one in `factor` goes on."""
@@ -60,7 +60,7 @@ class Asha(Pruner):
         for place in (*self.rungs(epochs), epochs):
             each += share * (place - before)
             share, before = share / self.factor, place
-        return Saving(self.population, each, f"{self.population} trials must pass a rung")
+        return Saving(self.population, each, f"{self.population} trials must reach a rung")
 
 
 class AshaJudge:

@@ -1,4 +1,4 @@
-"""Cautious ASHA: it believes a rung only where the arm's own trials rank there as they end."""
+"""Cautious ASHA: it uses a rung only once the arm's own trials rank there as at the end."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from regtune.pruners.asha import Asha, AshaJudge
 
 @dataclass(frozen=True, kw_only=True)
 class CautiousAsha(Asha):
-    """Asha that ends a trial only where the arm's own trials say that the rung foretells the end, and by how much.
+    """ASHA that prunes only where the arm's own trials show that scores at the rung predict final ones.
 
-    Of those that ASHA would end, a trial goes on where the rung is not used (8 trials that passed it must have ended
-    unpruned, and rank at it as they do at the end), and where its score is within two standard errors of the cut. One
-    that would end as well as those at the cut is ended at a rung with a chance of a few percent, were errors normal.
-    Trials in which the pruner has no say count as in Asha: those that it would have ended are not among those that it
-    learns from. Source: none, made for regtune; ASHA's is that of `Asha`.
+    A trial that ASHA would prune continues in two cases: the rung is not used, or its score is within two standard
+    errors of the cut. A rung is used once 8 trials that passed it have finished unpruned and rank at it as they do at
+    the end. With normal errors, a trial as good as those at the cut is then pruned at a rung with a probability of a
+    few percent. Trials of the control share count as in Asha: those that it would have pruned are not among the trials
+    that it learns from. Source: none, made for regtune; the source of ASHA is in the card of `asha`.
     """
 
     label: ClassVar[str] = "cautious"
@@ -37,15 +37,15 @@ class CautiousAsha(Asha):
         """Say against whom trials were pruned, and where."""
         error = "" if metric == ACCURACY else ", by the spread of the arm's own trials alone"
         return (
-            f"{super().words(metric)}, at rungs where {ENDED} of its own trials or more have ended and rank as they "
-            f"did there (Spearman's correlation {RANKED:g} or more), and more than two standard errors below the "
-            f"cut{error}"
+            f"{super().words(metric)}. A rung is used once {ENDED} or more of them have finished and rank there as at "
+            f"the end (Spearman's correlation {RANKED:g} or more). A trial is pruned there only if its score is more "
+            f"than two standard errors below the cut{error}"
         )
 
     def saving(self, epochs: int) -> Saving:
         """Return what ASHA would save, once trials have ended."""
-        more = ", and a rung is used only where they rank there as they end"
-        return Saving(ENDED, super().saving(epochs).each, f"{ENDED} trials of an arm must end", more)
+        more = ", and a rung is used only if they rank there as at the end"
+        return Saving(ENDED, super().saving(epochs).each, f"{ENDED} trials of an arm must finish", more)
 
     def ladder(self, epochs: int) -> Ladder:
         """Return the rungs, which nobody has passed yet."""

@@ -13,7 +13,7 @@ from regtune.pruners._base import Judge, Pruner
 
 @dataclass(frozen=True, kw_only=True)
 class FixedEpochs(Pruner):
-    """Every trial ends after the same few epochs, good or bad. Source: R. Egele et al., "The Unreasonable
+    """Every trial is stopped after the same few epochs, good or bad. Source: R. Egele et al., "The Unreasonable
     Effectiveness Of Early Discarding After One Epoch In Neural Network Hyperparameter Optimization" (2023).
     """
 
@@ -40,7 +40,7 @@ class FixedEpochs(Pruner):
 
     def words(self, metric: Metric) -> str:
         """Say after how many epochs the trials were stopped."""
-        return f"every one stopped after {self.stop_after} and judged there"
+        return f"every trial is stopped after epoch {self.stop_after} and judged there"
 
 
 class _Judge:

@@ -12,7 +12,7 @@ from regtune.pruners._base import Judge, Pruner
 
 @dataclass(frozen=True, kw_only=True)
 class Unpruned(Pruner):
-    """Nobody ends early."""
+    """No trial is pruned."""
 
     label: ClassVar[str] = "none"
     why: ClassVar[str] = "nothing ends it"

@@ -1,4 +1,4 @@
-"""What a regularizer is: a frozen value that says what it bends, through twelve hooks, all neutral at first.
+"""What a regularizer is: a frozen dataclass that changes training through twelve hooks; by default none does anything.
 
 A training, with the hooks of all methods of a recipe in it; `->` says how those of several go together:
 
@@ -16,8 +16,8 @@ A training, with the hooks of all methods of a recipe in it; `->` says how those
         measure the network at evaluate(weights, buffers)       -> composed
         kept = keep(epochs), the last epoch if stop(epochs)     -> the newest if all say so; any stops
 
-Beside them `check(net, data)` refuses settings that make no sense, with the remedy. What a method must remember beside
-the weights it finds in `step.memory`.
+In addition, `check(net, data)` refuses settings that make no sense, with the remedy. State of a method beside the
+weights is in `step.memory`.
 
 Hooks return values and edit nothing in place. Float knobs are 0-dim tensors inside `train`: use torch
 operations on them and never branch in Python on their value. Random numbers come from `step.noise`
@@ -118,7 +118,7 @@ class Regularizer:
         return x, y
 
     def bend(self, x: Any, slot: Slot, step: Step) -> Any:
-        """Return what flows on from a slot: a tensor, in a residual slot a `Branch`."""
+        """Return the output of a slot: a tensor, in a residual slot a `Branch`."""
         return x
 
     def penalty(self, step: Forward) -> Number:
@@ -126,9 +126,9 @@ class Regularizer:
         return 0.0
 
     def descend(self, gradient: Gradient, step: Step) -> Gradient:
-        """Return how the gradient of the objective is got, given how it would be: weights -> gradients.
+        """Return a function weights -> gradients, given the one that computes the gradients of the objective.
 
-        The first call of the given function is at the weights that train; only it updates buffers.
+        The first call of the given function is at the current weights; only it updates buffers.
         """
         return gradient
 
@@ -137,11 +137,11 @@ class Regularizer:
         return state
 
     def begin(self, state: TrainState, data: Splits) -> Tensors:
-        """Return what the method remembers before the first step, by name."""
+        """Return the initial state of the method (its memory), by name."""
         return {}
 
     def remember(self, state: TrainState, step: Step) -> Tensors:
-        """Return what the method remembers after an update, of the same names and shapes as at the start.
+        """Return the memory of the method after an update, with the same names and shapes as at the start.
 
         New tensors, or those of `step.memory`: never those of the state, which the next update changes.
         """
@@ -150,10 +150,10 @@ class Regularizer:
     def evaluate(
         self, params: Tensors, buffers: Tensors, statistics: Statistics, step: Step
     ) -> tuple[Tensors, Tensors]:
-        """Return the weights and buffers that are evaluated and kept, given those that train.
+        """Return the weights and buffers to evaluate and keep, given the current ones.
 
-        `statistics(params)` gives the buffers that these weights have with normalization statistics taken
-        anew over the training data.
+        `statistics(params)` returns the buffers of these weights with normalization statistics recomputed
+        over the training data.
         """
         return params, buffers
 

@@ -1,9 +1,9 @@
-"""Confidence penalty: predictions that are too sure cost something.
+"""Confidence penalty: overconfident predictions are penalized.
 
-Bends: the objective, through the logits.
+Changes: the objective, through the logits.
 Formula: J - strength * H(p), H the entropy of the predicted distribution, mean over the batch.
 Expect: softer predictions and better calibration, accuracy hardly changed.
-Not with: label smoothing, which pulls towards the uniform distribution the other way round.
+Not with: label smoothing, which pulls towards the uniform distribution by the reverse divergence.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from regtune.regularizers._base import Forward, Regularizer
 class ConfidencePenalty(Regularizer):
     """Subtracts strength * entropy of the predicted distribution, the mean over the batch, in nats.
 
-    Label smoothing goes the other way round: its divergence is from the uniform distribution, this one's
+    Label smoothing uses the reverse KL divergence: its divergence is from the uniform distribution, this one's
     towards it. Source: G. Pereyra et al., "Regularizing Neural Networks by Penalizing Confident Output
     Distributions" (ICLR workshop 2017).
     """

@@ -1,9 +1,9 @@
 """Cosine annealing with warm restarts (SGDR).
 
-Bends: the learning rate.
+Changes: the learning rate.
 Formula: lowest + (1 - lowest) / 2 (1 + cos(pi t / T)), t the time since the last restart, T that cycle's length.
-Expect: good weights at the end of every cycle; a restart makes things worse for a while, so rungs of pruning
-belong at the ends of cycles.
+Expect: good weights at the end of every cycle; scores fall for a while after a restart, so pruning
+rungs belong at the ends of cycles.
 Not with: another schedule that decays, they multiply; SWA over a cycle that ends at 0.
 """
 

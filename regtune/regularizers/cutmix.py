@@ -1,6 +1,6 @@
 """CutMix: a rectangle of each picture comes from another one, and so does that share of the target.
 
-Bends: inputs and targets.
+Changes: inputs and targets.
 Formula: x_i outside a box, x_j inside; the box has sides W sqrt(1 - lambda) and H sqrt(1 - lambda) before it
 is clipped, lambda ~ Beta(alpha, alpha); y = lambda' y_i + (1 - lambda') y_j, 1 - lambda' the box's real area.
 Expect: more than mixup on natural pictures in long trainings, and features that look at the whole object.
@@ -47,7 +47,7 @@ class CutMix(Regularizer):
         space=FloatDistribution(0.2, 2.0, log=True),
         meaning="both parameters of the Beta distribution of lambda",
     )
-    per: str = knob(default="batch", legal=("batch", "example"), meaning="what one box is for")
+    per: str = knob(default="batch", legal=("batch", "example"), meaning="one box per batch or per example")
 
     def augment(self, x: Tensor, y: Tensor, step: Step) -> tuple[Tensor, Tensor]:
         """Paste boxes and mix the targets by their real area."""

@@ -1,6 +1,6 @@
 """Cutout: a black square somewhere in every picture.
 
-Bends: inputs, one draw for every example and step.
+Changes: inputs, one draw for every example and step.
 Formula: x = 0 inside a square of `length` pixels whose centre is any pixel, clipped at the border.
 Expect: half a point on CIFAR-10 (16 pixels), less on CIFAR-100 (8 pixels); little beside mixup.
 Not with: random erasing, which does the same with other shapes.

@@ -1,6 +1,6 @@
-"""Dropout: each unit is left out with probability p, anew for every example and step.
+"""Dropout: each unit is dropped with probability p, redrawn for every example and step.
 
-Bends: hidden and input slots.
+Changes: hidden and input slots.
 Formula: training h * r / (1 - p), r ~ Bernoulli(1 - p), test h; scaling "test": training h * r, test (1 - p) h.
 Expect: slower training that wants a larger learning rate, more epochs and wider layers; gains where the
 network overfits, none at a few hundred examples or where it underfits.
@@ -43,8 +43,8 @@ class Dropout(Regularizer):
         meaning="probability to drop a hidden unit",
     )
     p_input: Number = knob(default=0.0, legal="[0, 1)", neutral=0.0, meaning="probability to drop an input")
-    scaling: str = knob(default="train", legal=("train", "test"), meaning="when the rate is made up for")
-    channels: bool = knob(default=False, meaning="drop whole channels where pictures flow")
+    scaling: str = knob(default="train", legal=("train", "test"), meaning="scale in training or at test")
+    channels: bool = knob(default=False, meaning="drop whole channels where activations are pictures")
 
     def bend(self, x: Any, slot: Slot, step: Step) -> Any:
         """Mask or scale the units of hidden and input slots."""

@@ -1,6 +1,6 @@
-"""Early stopping: end when validation stops improving, and go back to the best epoch.
+"""Early stopping: stop when validation stops improving, and restore the best epoch.
 
-Bends: how long training lasts, and which epoch's weights count.
+Changes: how long training lasts, and which epoch's weights count.
 Formula: every `every` epochs (n of algorithm 7.1) compare the validation figure with the best so far; after
 `patience` evaluations in a row (p) that are not strictly better, stop; the best weights are restored.
 Expect: most of what an L2 penalty gives, for less time; the 0-1 error often improves long after the loss
@@ -25,7 +25,7 @@ from regtune.regularizers._base import Regularizer
 class EarlyStopping(Regularizer):
     """Stops after `patience` evaluations in a row that are not strictly better; keeps the best one.
 
-    Equal and non-finite values count as not better. The best is kept also where the budget ends first.
+    Equal and non-finite values count as not better. The best epoch is restored also where the budget ends first.
     torch's ReduceLROnPlateau waits for one evaluation more, and Keras goes back to the best weights only
     when asked. Source: I. Goodfellow et al., "Deep Learning" (2016), algorithm 7.1.
     """

@@ -1,8 +1,8 @@
 """Elastic net: L1 and L2 together, one strength and a mix.
 
-Bends: the objective.
+Changes: the objective.
 Formula: J + strength (l1_share sum |w| + (1 - l1_share) / 2 sum w^2).
-Expect: between L1 and L2; groups of alike weights stay together where L1 alone would choose one.
+Expect: between L1 and L2; groups of similar weights stay together where L1 alone would choose one.
 Not with: L1 or L2 beside it, which it holds already.
 """
 
@@ -21,7 +21,7 @@ from regtune.regularizers._base import Forward, Regularizer
 class ElasticNet(Regularizer):
     """Adds strength * (l1_share * sum |w| + (1 - l1_share) / 2 * sum w^2) to the objective.
 
-    Biases and normalization parameters are free. Source: H. Zou, T. Hastie, "Regularization and Variable
+    Biases and normalization parameters are not penalized. Source: H. Zou, T. Hastie, "Regularization and Variable
     Selection via the Elastic Net" (JRSS B 2005); the parameters are those of scikit-learn's ElasticNet.
     """
 

@@ -1,6 +1,6 @@
-"""EMA: the weights that are evaluated are a running mean of those that train.
+"""EMA: evaluation uses a running mean of the weights.
 
-Bends: which weights are evaluated and kept; training goes on as without it.
+Changes: which weights are evaluated and kept; training is unchanged.
 Formula: mean <- d mean + (1 - d) w after each update, d = min(decay, (1 + t) / (10 + t)), t the updates before it.
 Expect: a smoother validation curve and a small gain, most of it before the learning rate has decayed.
 Not with: SWA, use one or the other; with warm_up = false, a decay whose memory 1 / (1 - decay) is as long as the
@@ -34,7 +34,7 @@ class EMA(Regularizer):
     alike, the bad first ones too: at decay 0.999 it lost 1.4 points there and 4.6 points in 70 updates of a small mlp,
     where this gained 0.3 and 2.7.
 
-    `warm_up` is off in trials of before it: their logs do not name it. Source: B. Polyak, A. Juditsky, "Acceleration
+    `warm_up` is off in trials of older logs, which do not name it. Source: B. Polyak, A. Juditsky, "Acceleration
     of Stochastic Approximation by Averaging" (1992); `tf.train.ExponentialMovingAverage`.
     """
 

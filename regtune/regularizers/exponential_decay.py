@@ -1,6 +1,6 @@
 """Exponential decay of the learning rate.
 
-Bends: the learning rate.
+Changes: the learning rate.
 Formula: last ^ progress.
 Expect: a steady decay; most of the budget is spent at small rates if `last` is tiny.
 Not with: another schedule that decays, they multiply.

@@ -1,6 +1,6 @@
 """Gradient clipping: a gradient that is too long is cut to a given length.
 
-Bends: the gradient, before the optimizer sees it.
+Changes: the gradient, before the optimizer sees it.
 Formula: g * min(1, norm / |g|), |g| over all parameters together.
 Expect: protection against rare huge steps, so larger learning rates survive; no effect where gradients are
 short.

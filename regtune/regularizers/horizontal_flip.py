@@ -1,9 +1,9 @@
 """Horizontal flip: pictures are mirrored at random.
 
-Bends: inputs, one draw for every example and step.
+Changes: inputs, one draw for every example and step.
 Formula: x[..., W - 1 - j] with probability p, else x.
 Expect: the first half of every CIFAR recipe, worth a point or more on natural pictures.
-Range: at 0.5 there is twice as much to learn where the mirror says something: 70 updates of a small convnet lose 33
+Range: at 0.5 there is twice as much to learn where left and right differ: 70 updates of a small convnet lose 33
 points on made-up pictures whose classes are not the same in a mirror.
 Not with: digits, letters and whatever else is not the same in a mirror.
 """

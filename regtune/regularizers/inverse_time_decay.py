@@ -1,6 +1,6 @@
 """Inverse time decay, 1/t, of the learning rate.
 
-Bends: the learning rate.
+Changes: the learning rate.
 Formula: 1 / (1 + rate * progress).
 Expect: a fast fall at first and a long tail; the schedule of the classical convergence proofs.
 Not with: another schedule that decays, they multiply.

@@ -1,6 +1,6 @@
 """KL sparsity: each hidden unit should be active in a small share of the examples.
 
-Bends: the objective, through the activations at the hidden slots (before dropout and other noise).
+Changes: the objective, through the activations at the hidden slots (before dropout and other noise).
 Formula: strength * sum over units of KL(target || mean), mean = the unit's mean activation in the batch;
 the squared form: strength / 2 * sum over units of (mean - target)^2.
 Expect: fewer active units per example; by itself a small gain (MNIST: 1.62 to 1.55 % beside L2).
@@ -28,7 +28,7 @@ EDGE = 1e-6  # means are held away from 0 and 1, where the divergence has no gra
 
 @dataclass(frozen=True, kw_only=True)
 class KLSparsity(Regularizer):
-    """Adds a price on mean activations that differ from the target; a unit of a picture is a channel.
+    """Penalizes mean activations that differ from the target; a unit of a picture is a channel.
 
     The mean is over this batch (deepnet, the authors' code, takes a running mean of batches). The squared
     form is what deepnet computes for ReLU units. Source: A. Ng, "Sparse Autoencoder" (2011); beside L2 in

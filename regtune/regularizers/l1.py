@@ -1,6 +1,6 @@
-"""L1: a price on weights that is the same for small and large ones, so many go to zero.
+"""L1: a penalty on absolute weights, so that many go to zero.
 
-Bends: the objective (subgradient), or the weights after each update (proximal).
+Changes: the objective (subgradient), or the weights after each update (proximal).
 Formula: J + strength * sum |w|; proximal: w <- sign(w) max(|w| - learning rate * strength, 0).
 Expect: sparse weights. By subgradients they hover around zero, by proximal steps they are exactly zero.
 Not with: Adam where the proximal form is meant as a penalty, it does not see Adam's scaling; elastic net,
@@ -24,7 +24,7 @@ from regtune.regularizers._base import Forward, Regularizer, Step
 class L1(Regularizer):
     """Adds strength * sum of absolute weights to the objective; the subgradient at 0 is 0.
 
-    Biases and normalization parameters are free. `start` > 0 is the "L1 (towards the end)" of the lecture,
+    Biases and normalization parameters are not penalized. `start` > 0 is the "L1 (towards the end)" of the lecture,
     whose source has L2 beside it: a recipe of both. Source: I. Goodfellow et al., "Deep Learning" (2016),
     section 7.1.2; the proximal step is ISTA's: A. Beck, M. Teboulle (2009).
     """
@@ -38,7 +38,9 @@ class L1(Regularizer):
     )
     start: Number = knob(default=0.0, legal="[0, 1]", meaning="share of the budget that is over when it begins")
     method: str = knob(
-        default="subgradient", legal=("subgradient", "proximal"), meaning="how the kink at zero is treated"
+        default="subgradient",
+        legal=("subgradient", "proximal"),
+        meaning="subgradients or proximal steps",
     )
 
     def penalty(self, step: Forward) -> Number:

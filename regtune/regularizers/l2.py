@@ -1,7 +1,7 @@
-"""L2: a quadratic price on weights.
+"""L2: a quadratic penalty on weights.
 
-Bends: the objective.
-Formula: J + strength / 2 * sum w^2; the gradient has strength * w more.
+Changes: the objective.
+Formula: J + strength / 2 * sum w^2; this adds strength * w to the gradient.
 Expect: along a direction of curvature lambda, weights shrink by lambda / (lambda + strength).
 Not with: Adam, which divides it away (use weight_decay); scale-free layers before BatchNorm, where it only
 changes the effective learning rate.
@@ -22,7 +22,7 @@ from regtune.regularizers._base import Forward, Regularizer
 class L2(Regularizer):
     """Adds strength / 2 * sum of squared weights to the objective (coupled: it enters the momentum).
 
-    Biases and normalization parameters are free, unlike torch's `SGD(weight_decay=...)`, which is
+    Biases and normalization parameters are not penalized, unlike torch's `SGD(weight_decay=...)`, which is
     otherwise equal. Source: I. Goodfellow et al., "Deep Learning" (2016), section 7.1.1.
     """
 

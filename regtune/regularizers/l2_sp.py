@@ -1,9 +1,9 @@
-"""L2-SP: a quadratic price on the distance from where training began.
+"""L2-SP: a quadratic penalty on the distance from the initial weights.
 
-Bends: the objective.
+Changes: the objective.
 Formula: J + strength / 2 * sum (w - w0)^2, w0 the weights before the first step.
 Expect: after transfer or pretraining, less of what was learned before is lost; from random initial weights
-it holds the network in the neighbourhood of its start, as early stopping does.
+it keeps the network near its start, as early stopping does.
 Not with: L2, which pulls the same weights to zero; strong label noise at the start of transfer.
 """
 
@@ -23,7 +23,7 @@ from regtune.regularizers._base import Forward, Regularizer
 class L2SP(Regularizer):
     """Adds strength / 2 * squared distance of the weights from their starting point.
 
-    Biases and normalization parameters are free. The paper gives the layers that are new to the task an
+    Biases and normalization parameters are not penalized. The paper gives the layers that are new to the task an
     ordinary L2 beside it; here every weight has its starting point. Source: X. Li, Y. Grandvalet,
     F. Davoine, "Explicit Inductive Bias for Transfer Learning with Convolutional Networks" (ICML 2018).
     """

@@ -1,6 +1,6 @@
 """Label smoothing: targets that leave some probability to the other classes.
 
-Bends: targets.
+Changes: targets.
 Formula: "all": y (1 - eps) + eps / K; "wrong": 1 - eps on the right class, eps / (K - 1) on each other.
 Expect: better calibration and tighter classes in the last hidden layer, hardly any change in accuracy;
 the training loss cannot reach 0 and says nothing across strengths.

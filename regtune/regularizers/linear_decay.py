@@ -1,6 +1,6 @@
 """Linear decay of the learning rate.
 
-Bends: the learning rate.
+Changes: the learning rate.
 Formula: 1 - progress (1 - last).
 Expect: as good as cosine in most short trainings.
 Not with: another schedule that decays, they multiply.

@@ -1,6 +1,6 @@
 """Max-norm: the incoming weights of a unit stay inside a ball.
 
-Bends: the weights, after each update.
+Changes: the weights, after each update.
 Formula: w <- w min(1, c / |w|), w the incoming weight vector of one unit (or of one output channel).
 Expect: large learning rates stay safe; alone better than L2 on MNIST (1.35 against 1.62 %), best with dropout.
 Not with: layers before BatchNorm, whose scale does not matter.
@@ -23,7 +23,7 @@ from regtune.regularizers._base import Regularizer, Step
 class MaxNorm(Regularizer):
     """After each update, a unit's incoming weight vector longer than c is scaled back to length c.
 
-    All linear and convolution weights, the output layer included; biases are free. Source: N. Srivastava
+    All linear and convolution weights, the output layer included; biases are not limited. Source: N. Srivastava
     et al., "Dropout" (JMLR 2014), section 5.1; their c = 3 to 4 goes with dropout that scales at test.
     """
 

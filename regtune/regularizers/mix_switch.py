@@ -1,6 +1,6 @@
 """Mix switch: mixup for some batches, CutMix for the others.
 
-Bends: inputs and targets.
+Changes: inputs and targets.
 Formula: with probability `prob` a batch is mixed: by CutMix with probability `cutmix_share`, else by mixup.
 Expect: what either gives, without having to choose; the usual setting of long ImageNet recipes.
 Not with: mixup or CutMix beside it, which would mix a second time.

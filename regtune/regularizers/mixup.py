@@ -1,9 +1,9 @@
 """Mixup: train on points between two examples, with targets between theirs.
 
-Bends: inputs and targets.
+Changes: inputs and targets.
 Formula: x = lambda x_i + (1 - lambda) x_j, y alike, lambda ~ Beta(alpha, alpha).
 Expect: a point or more on CIFAR in long trainings with alpha near 1; on ImageNet 0.1 to 0.4, more underfits.
-Not with: a second mixing of the same batch (CutMix: use mix_switch); less weight decay is wanted beside it.
+Not with: a second mixing of the same batch (CutMix: use mix_switch); use less weight decay with it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Mixup(Regularizer):
         neutral=0.0,
         meaning="both parameters of the Beta distribution of the mixing coefficient",
     )
-    per: str = knob(default="batch", legal=("batch", "example"), meaning="what one coefficient is for")
+    per: str = knob(default="batch", legal=("batch", "example"), meaning="one coefficient per batch or per example")
 
     def augment(self, x: Tensor, y: Tensor, step: Step) -> tuple[Tensor, Tensor]:
         """Mix inputs and targets."""

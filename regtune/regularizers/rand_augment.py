@@ -1,14 +1,14 @@
 """RandAugment: every picture goes through a few operations drawn from fourteen, all at one strength.
 
-Bends: the inputs of training (`augment`).
+Changes: the inputs of training (`augment`).
 
 Formula: x <- o_N(...o_1(x)), each o_i uniform over 14 operations, with replacement, for each example on its own;
-the magnitude M is one number for all; the sign of rotations, shears, shifts and factors is a fair coin.
+the magnitude M is one number for all; the sign of rotations, shears, shifts and factors is random (a fair coin).
 
 Expect: CIFAR-10 with WRN-28-10: 96.1 -> 97.3 % at N = 3, M = 5, on top of flips, crops and cutout (table 2 of the
-paper). Larger networks and more data want a larger M. Inputs are rounded to 255ths, so the data are best images.
+paper). Larger networks and more data want a larger M. Inputs are rounded to 255ths, so it is best used on images.
 
-Range: N = 3 and M = 10 want long trainings: 70 updates of a small convnet lose 48 and 35 points on pictures of 6 x 6,
+Range: N = 3 and M = 10 need long trainings: 70 updates of a small convnet lose 48 and 35 points on pictures of 6 x 6,
 the defaults 29, N = 1 13.
 
 Not with: a second RandAugment or TrivialAugment in one recipe; inputs that are not pictures in grey or colour.

@@ -1,6 +1,6 @@
 """Random crop: pictures are shifted by a few pixels.
 
-Bends: inputs, one draw for every example and step.
+Changes: inputs, one draw for every example and step.
 Formula: the picture with `padding` pixels more on each side, and of that a window of the old size anywhere.
 Expect: the second half of every CIFAR recipe (4 pixels at 32 x 32), worth more than the flip.
 Range: 4 pixels are those of 32 x 32. Of 8 x 8 they are half the picture, and 70 updates of a small mlp lose 74 points
@@ -38,7 +38,7 @@ class RandomCrop(Regularizer):
         neutral=0.0,
         meaning="pixels on each side, a whole number",
     )
-    fill: str = knob(default="zeros", legal=("zeros", "reflect"), meaning="what stands beyond the edge")
+    fill: str = knob(default="zeros", legal=("zeros", "reflect"), meaning="how the padding is filled")
 
     def check(self, net: nn.Module, data: Splits) -> None:
         """Refuse windows without any picture, and more reflection than there is."""

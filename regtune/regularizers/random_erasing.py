@@ -1,6 +1,6 @@
 """Random erasing: a rectangle of some pictures is overwritten.
 
-Bends: inputs, one draw for every example and step.
+Changes: inputs, one draw for every example and step.
 Formula: with probability p a rectangle of area U(area_low, area_high) and random aspect ratio, anywhere
 inside the picture, takes random values or the mean colour of the training pictures.
 Expect: half a point on CIFAR-10; more on tasks with occlusion.
@@ -36,15 +36,19 @@ class RandomErasing(Regularizer):
     """
 
     p: Number = knob(
-        default=0.5, legal="[0, 1]", space=FloatDistribution(0.1, 1.0), neutral=0.0, meaning="share of erased pictures"
+        default=0.5,
+        legal="[0, 1]",
+        space=FloatDistribution(0.1, 1.0),
+        neutral=0.0,
+        meaning="share of erased pictures",
     )
     area_low: Number = knob(default=0.02, legal="(0, 1]", meaning="smallest share of the picture")
     area_high: Number = knob(
         default=0.33, legal="(0, 1]", space=FloatDistribution(0.1, 0.5), meaning="largest share of the picture"
     )
     ratio: Number = knob(default=0.3, legal="(0, 1]", meaning="smallest height over width; the largest is 1 / ratio")
-    aspect: str = knob(default="log", legal=("log", "uniform"), meaning="law of the aspect ratio")
-    value: str = knob(default="random", legal=("random", "mean"), meaning="what is written")
+    aspect: str = knob(default="log", legal=("log", "uniform"), meaning="distribution of the aspect ratio")
+    value: str = knob(default="random", legal=("random", "mean"), meaning="values that fill the rectangle")
 
     def check(self, net: nn.Module, data: Splits) -> None:
         """Refuse an empty range of areas."""

@@ -1,13 +1,13 @@
-"""SAM: go down the slope that is found a little further up.
+"""SAM (sharpness-aware minimization): use the gradient from a point slightly uphill.
 
-Bends: the gradient; every update takes two of them.
+Changes: the gradient; every update takes two of them.
 Formula: g(w + rho g(w) / |g(w)|), the length over all parameters.
 Expect: flatter minima and about half a point on CIFAR, for twice the time per update: compare it with
 others at equal gradient evaluations.
 Range: a step of 0.2 up the slope is long where little is learned yet: 70 updates of a small convnet lose 34 points,
-7,000 one.
-Not with: nothing known; gradient clipping cuts the same gradient before and after it in the recipe, since the
-ascent has length rho whatever the gradient's.
+with 7,000 updates one point.
+Not with: nothing known. Gradient clipping cuts the same gradient before or after it in the recipe, since the
+ascent step has length rho whatever the gradient's length.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Staircase: the learning rate drops by a factor at a few points of the budget.
 
-Bends: the learning rate.
+Changes: the learning rate.
 Formula: factor ^ (number of milestones that are past).
 Expect: training loss and validation error fall at each drop; a large first rate with drops generalizes
 better than a small rate from the start.

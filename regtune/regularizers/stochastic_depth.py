@@ -1,6 +1,6 @@
 """Stochastic depth: residual blocks are left out at random, deep ones more often.
 
-Bends: residual slots.
+Changes: residual slots.
 Formula: h + b f(h), b ~ Bernoulli(p_l), p_l = 1 - l / L (1 - p_last) for block l of L; test h + p_l f(h).
 Expect: gains in deep networks (110 layers), little in shallow ones; per batch a quarter of the time is
 saved at p_last = 0.5, since what is dropped is not run.
@@ -47,8 +47,8 @@ class StochasticDepth(Regularizer):
     rule: str = knob(
         default="linear", legal=("linear", "uniform"), meaning="decay to p_last, or p_last for every block"
     )
-    per: str = knob(default="batch", legal=("batch", "example"), meaning="what one draw is for")
-    scaling: str = knob(default="test", legal=("test", "train"), meaning="when the survival is made up for")
+    per: str = knob(default="batch", legal=("batch", "example"), meaning="one draw per batch or per example")
+    scaling: str = knob(default="test", legal=("test", "train"), meaning="scale in training or at test")
 
     def check(self, net: nn.Module, data: Splits) -> None:
         """Refuse to divide by a survival of 0."""

@@ -1,8 +1,8 @@
 """SWA: the weights that are evaluated are the mean of those at the ends of the last epochs.
 
-Bends: which weights are evaluated and kept; training goes on as without it.
-Formula: mean of w over the ends of the epochs after `start` of the budget; BatchNorm's statistics are taken
-anew for it over the training data.
+Changes: which weights are evaluated and kept; training is unchanged.
+Formula: mean of w over the ends of the epochs after `start` of the budget; BatchNorm's statistics are
+recomputed for it over the training data.
 Expect: flatter minima and a gain where the learning rate stays high in the averaged part.
 Not with: a schedule that ends at 0, which leaves nothing to average; EMA, use one or the other.
 """

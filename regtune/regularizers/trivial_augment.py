@@ -1,6 +1,6 @@
 """TrivialAugment: every picture goes through one operation at a strength drawn for it alone.
 
-Bends: the inputs of training (`augment`).
+Changes: the inputs of training (`augment`).
 
 Formula: x <- o_m(x), o uniform over 14 operations, m uniform over 31 strengths from none to the widest, for each
 example on its own; with probability 1 - p an example stays as it is.
@@ -8,7 +8,7 @@ example on its own; with probability 1 - p an example stays as it is.
 Expect: about what searched policies and a tuned RandAugment give on natural pictures, with nothing tuned.
 Inputs are rounded to 255ths where an example is augmented.
 
-Range: the widest strengths want trainings of some length: 70 updates of a small convnet lose 20 to 26 points on
+Range: the widest strengths need longer trainings: 70 updates of a small convnet lose 20 to 26 points on
 pictures of 6 x 6, 700 and 7,000 gain.
 
 Not with: a second TrivialAugment or RandAugment in one recipe; inputs that are not pictures in grey or colour.

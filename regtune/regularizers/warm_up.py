@@ -1,6 +1,6 @@
 """Warm-up: the learning rate starts small and rises.
 
-Bends: the learning rate.
+Changes: the learning rate.
 Formula: first + (1 - first) progress / share while progress < share, then 1.
 Expect: large batches and rates that would diverge at first become possible.
 Not with: nothing known; it multiplies whatever schedule stands beside it.

@@ -1,6 +1,6 @@
 """Decoupled weight decay: weights shrink by themselves, beside the gradient step.
 
-Bends: the weights, after each update.
+Changes: the weights, after each update.
 Formula: w <- w (1 - learning rate * strength).
 Expect: what L2 gives under plain SGD; under Adam and momentum it is the one that works as meant.
 Not with: L2, or an optimizer with a weight decay of its own.
@@ -22,7 +22,7 @@ class WeightDecay(Regularizer):
     """After each update w <- w (1 - learning rate * strength); neither momentum nor Adam sees it.
 
     Equal to L2 for plain gradient descent only, up to the learning rate squared. Biases and normalization
-    parameters are free, unlike in torch's `AdamW(weight_decay=...)`, which also decays before its update
+    parameters do not decay, unlike in torch's `AdamW(weight_decay=...)`, which also decays before its update
     instead of after it: the two differ by the learning rate squared. Source: I. Loshchilov, F. Hutter,
     "Decoupled Weight Decay Regularization" (ICLR 2019).
     """

@@ -52,7 +52,7 @@ def headroom(repeats: Sequence[Results]) -> str:
         return ""
     why = [*_close(curves, _label_noise(repeats[0])), *_rising(curves)]
     baseline = repeats[0].sweep.baseline
-    return f"Regularizers can show little here: {baseline} {', and '.join(why)}." if why else ""
+    return f"Regularizers can gain little here: {baseline} {', and '.join(why)}." if why else ""
 
 
 def _label_noise(results: Results) -> float:

@@ -31,9 +31,9 @@ class Results:
     """A log as frames.
 
     `trials` has one row per planned cell: arm, phase, number, status (ok, pruned, diverged, failed, lost,
-    running, interrupted, missing, or unneeded: a race was over before, or off is as good), id, seed, params (knob
+    running, interrupted, missing, or unneeded: a race was decided before, or off is as good), id, seed, params (knob
     values by path), epochs and seconds spent, kept, message, faults of machines on the way, `reused_from`, the folder
-    and cell of another log that it was taken over from, `spared`, the epoch after which a trial of the control share
+    and cell of another log that it was reused from, `spared`, the epoch after which a trial of the control share
     would have been stopped, the metrics of `records.Outcome`, and `gap`, train minus test accuracy at the kept epoch.
     `epochs` has one row per epoch: arm, phase, number and the fields of
     `records.Epoch`, whose own number is called `epoch`; `superseded` has those of trials that no longer count: their
@@ -122,7 +122,7 @@ class Results:
 
 
 def load(path: str | Path) -> Results:
-    """Read a results folder or its log; raises Refused where there is none."""
+    """Load the results of a sweep from its folder or its log; raises Refused where there is none."""
     log = Path(path)
     log = log / "log.jsonl" if log.is_dir() else log
     replay = Replay()
@@ -134,7 +134,7 @@ def load(path: str | Path) -> Results:
     except OSError as error:
         raise Refused(f"{log}: expected a results folder with a log.jsonl, given {error.strerror or error}") from error
     if reading.torn:
-        warnings.warn(f"{log}: the last line was torn off by a crash and is left out", stacklevel=2)
+        warnings.warn(f"{log}: the last line was cut off by a crash and is ignored", stacklevel=2)
     headers = [row for row in replay.rows if row["event"] == "header"]
     if not headers:
         raise Refused(f"{log}: expected a header, given a log without one; run the sweep again")
@@ -238,19 +238,19 @@ def notes_of(rows: list[Json], cells: dict[TrialKey, Json]) -> list[str]:
     notes = []
     limits = [row["message"] for row in rows if row["event"] == "limit"]
     if limits and any(e["status"] in ("missing", "interrupted") for c, e in cells.items() if c.phase == "search"):
-        notes.append(f"Search ended early, since {limits[-1]}: arms may have had unequal budgets.")
+        notes.append(f"Search ended early, since {limits[-1]}. Arms may have had unequal budgets.")
     if lost := sum(entry["status"] == "lost" for entry in cells.values()):
-        notes.append(f"Lost to faults of machines, and counted as failed: {lost}.")
+        notes.append(f"Trials lost to machine faults, counted as failed: {lost}.")
     again = {tuple(cell) for row in rows if row["event"] == "retry" for cell in row["cells"]}
     if again:
         trials = "1 trial was" if len(again) == 1 else f"{len(again)} trials were"
         mended = sorted({name for row in rows if row["event"] == "retry" for name in row["mended"]})
-        why = f", since these were changed: {', '.join(mended)}" if mended else ""
-        notes.append(f"On request {trials} trained again{why}; what is reported is from there.")
+        why = f", since these changed: {', '.join(mended)}" if mended else ""
+        notes.append(f"On request, {trials} trained again{why}. The results are of the new training.")
     if differing := len({tuple(row["cell"]) for row in rows if row["event"] == "differs"}):
         trials = "1 trial" if differing == 1 else f"{differing} trials"
         notes.append(
-            f"After an interruption {trials} went on with other bits than before, as on another processor; what is "
-            f"reported is from there."
+            f"After an interruption, {trials} resumed with numbers that were not identical to before, as on another "
+            f"processor. The results are of the resumed training."
         )
     return notes

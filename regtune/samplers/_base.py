@@ -21,13 +21,13 @@ RULES = "sampling"
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """Which values shall the `number`-th trial of an arm have for its knobs?
+    """A request for the knob values of the `number`-th trial of an arm.
 
     `space` and `when` are the arm's: knobs by path, and the conditions of those that have one. `stream` names
     sweep, seed and arm: what is drawn differs where it differs; `sweep` names sweep and seed alone, and `shared` are
     the paths of the knobs that every arm has. `history` returns the trials with lower
     numbers, as Optuna sees them; it is a call because most samplers need none. `levels` is for the grid. `sampling` is
-    the version of the rules, and `draw` the how manieth draw for this trial it is, from 0.
+    the version of the rules, and `draw` counts the draws for this trial, from 0.
     """
 
     space: Mapping[str, BaseDistribution]
@@ -61,9 +61,9 @@ class Question:
 
 
 class Sampler(ABC):
-    """Answers from the question and nothing else: it is made anew for every call and remembers nothing.
+    """The base of the samplers. It depends on the question only: a new one is made for every call and keeps no state.
 
-    So a suggestion is a function of the log so far, and a driver that was killed goes on as if it had not been.
+    So a suggestion is a function of the log so far, and a killed driver resumes as if it had not been killed.
     `adaptive` says whether a suggestion may depend on the scores of earlier trials.
     """
 

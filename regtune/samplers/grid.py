@@ -16,8 +16,8 @@ Levels = Mapping[str, list[Any]]
 
 
 class Grid(Sampler):
-    """Trial i takes point i of the shuffled grid. With more trials than points it begins again, with other
-    seeds; with fewer they are a random subset of the grid.
+    """Trial i takes point i of the shuffled grid. With more trials than points the grid is repeated with other
+    seeds; with fewer, the trials are a random subset of the grid.
     """
 
     adaptive: ClassVar[bool] = False

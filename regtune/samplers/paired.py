@@ -19,7 +19,7 @@ class Paired(Sampler):
     """Trial i takes point i of one scrambled Sobol sequence that all arms of a sweep share.
 
     The knobs that every arm has (those of the optimizer and of `[base]`) are its first dimensions, an arm's own are
-    further ones. So an arm that is added, or one that changes, moves no point of another.
+    further ones. So adding or changing an arm does not move the points of another.
     """
 
     adaptive: ClassVar[bool] = False

@@ -1,4 +1,4 @@
-"""Sobol points: a random search that leaves no large holes. Source: A. Owen, "Scrambling Sobol' and
+"""Quasi-random search by Sobol points, which leaves no large gaps. Source: A. Owen, "Scrambling Sobol' and
 Niederreiter-Xing Points" (1998).
 """
 
@@ -12,10 +12,9 @@ from regtune.samplers._unit import value_at
 
 
 class Qmc(Sampler):
-    """Trial i takes point i of the arm's scrambled Sobol sequence, by index: nothing has to be remembered.
+    """Trial i takes point i of the arm's scrambled Sobol sequence. It needs no history.
 
-    Every knob has a dimension of its own, also one that is out of play in some trials: there its coordinate
-    is left aside.
+    Every knob has a dimension of its own. Where a trial does not use a conditional knob, its coordinate is ignored.
     """
 
     adaptive: ClassVar[bool] = False

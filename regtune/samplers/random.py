@@ -1,4 +1,4 @@
-"""Random search: every trial is drawn anew. Source: J. Bergstra, Y. Bengio, JMLR 13 (2012)."""
+"""Random search: every trial is an independent draw. Source: J. Bergstra, Y. Bengio, JMLR 13 (2012)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from regtune.samplers._optuna import ask_optuna
 
 
 class Random(Sampler):
-    """Optuna's random sampler. It looks at no history, so it is given none."""
+    """Optuna's RandomSampler; it uses no history."""
 
     adaptive: ClassVar[bool] = False
 

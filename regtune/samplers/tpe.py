@@ -1,4 +1,4 @@
-"""TPE: after paired candidates, new values near those of the better trials. Source: J. Bergstra et al., "Algorithms
+"""TPE: paired candidates first, then values near those of the better trials. Source: J. Bergstra et al., "Algorithms
 for Hyper-Parameter Optimization" (2011).
 """
 
@@ -26,12 +26,12 @@ MOST_GOOD = 25  # of the trials that Optuna takes for good ones, which are else 
 
 
 class Tpe(Sampler):
-    """Optuna's TPE, its arguments spelled out: Optuna 5 changed defaults.
+    """Optuna's TPESampler with all arguments set explicitly, since Optuna 5 changed defaults.
 
-    The first trials are those of `Paired`, so that no arm begins with a luckier learning rate than another. Where fewer
-    have ended well than Optuna would take for good ones it draws at random. A point that was tried is drawn anew.
-    In an arm with conditions (`group`) it learns of a knob from the trials that had it, jointly with the knobs
-    that were in the same trials; in others only of knobs that every trial had.
+    The first trials are those of `Paired`, so that no arm begins with a luckier learning rate than another. It samples
+    at random while fewer trials have ended well than Optuna would count as good. A point that was tried is redrawn.
+    In an arm with conditional knobs (`group`) it models a knob on the trials that had it, jointly with the knobs of
+    the same trials. In other arms it models only knobs that every trial had.
     """
 
     def sample(self, question: Question) -> dict[str, Any]:

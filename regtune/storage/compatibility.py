@@ -75,7 +75,7 @@ def check_same(log: Path, rows: Sequence[Json], sweep: Json, mended: Collection[
     except Refused as error:
         raise Refused(f"{log}: {error}") from error
     if unlike := differences(headers[-1], describe()):
-        warnings.warn(f"{log}: goes on where other software or hardware began: {'; '.join(unlike)}", stacklevel=3)
+        warnings.warn(f"{log}: resumes a log that other software or hardware began: {'; '.join(unlike)}", stacklevel=3)
     return [f"added: {text}" for text in found.more] + [f"left out: {text}" for text in found.less]
 
 
@@ -151,7 +151,7 @@ def changed(before: Json, after: Json, known: Json | None = None, mended: Collec
     if refused:
         rest = f" and {len(refused) - MOST_SHOWN} more" if len(refused) > MOST_SHOWN else ""
         only = all(change.path.startswith("plugins.") and change.was != NOTHING for change in refused)
-        mend = "; or have --retry-failed train again the arms that use what was mended" if only else ""
+        mend = "; or retrain the arms that use the changed plugin with --retry-failed" if only else ""
         raise Refused(
             f"holds a sweep that differs in {'; '.join(map(str, refused[:MOST_SHOWN]))}{rest}; trials of the two "
             f"could not be compared: give the changed sweep another name or move the folder away{mend}"

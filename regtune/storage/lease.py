@@ -67,7 +67,7 @@ def _wait(log: Log, waiting: Callable[[str], None]) -> None:
     if left <= 0 or leases[-1]["host"].split()[-1] == here().split()[-1]:
         return
     holder = f"{leases[-1]['host'].split()[0]} (process {leases[-1]['pid']})"
-    waiting(f"{log.path}: the driver on {holder} was heard of lately; waiting {left:.0f} s to see if it lives")
+    waiting(f"{log.path}: the driver on {holder} was active a moment ago; waiting {left:.0f} s to see if it still runs")
     time.sleep(min(left, leases[-1]["seconds"]) + 1)
     before = len(log.rows), log.torn
     log.reread()

@@ -73,7 +73,7 @@ class Reading:
                 given = shown(line[:60].removesuffix(b"\n").decode(errors="replace"))
                 raise Refused(
                     f"{self._path}:{number}: expected a row that regtune wrote, with its checksum, given {given}; "
-                    f"to go on from there, move it and all below away"
+                    f"to resume from there, remove it and all lines below"
                 )
             yield row
 

@@ -51,7 +51,7 @@ class SearchConfig(_Table):
     trials_per_knob: int | None = Field(
         default=None, ge=1, le=1000, description="search trials of each arm for each knob that it searches"
     )
-    sampler: str = Field(default="paired", description="where the knobs of a trial come from: the name of a sampler")
+    sampler: str = Field(default="paired", description="name of the sampler that suggests the knobs of a trial")
     levels: int = Field(default=3, ge=2, le=100, description='values of each range on the grid of `sampler = "grid"`')
     pruner: str = Field(
         default="cautious",
@@ -73,7 +73,7 @@ class SearchConfig(_Table):
         default=3,
         ge=1,
         le=MAX_TRIALS,
-        description='"cautious" and "asha": trials that a rung must have seen before it prunes',
+        description='"cautious" and "asha": trials that must have reached a rung before one is pruned there',
     )
     control: float = Field(
         default=0.0,
@@ -81,17 +81,15 @@ class SearchConfig(_Table):
         le=1,
         description='"cautious" and "asha": share of trials that are never pruned, to measure what pruning costs',
     )
-    repeats: int = Field(
-        default=1, ge=1, le=100, description="how often the whole sweep is done, each with the next seed"
-    )
-    first: Any = Field(default=[], description="points that are tried first in every arm: a list of tables of knobs")
+    repeats: int = Field(default=1, ge=1, le=100, description="repeats of the whole sweep, each with the next seed")
+    first: Any = Field(default=[], description="points to try first in every arm: a list of tables of knobs")
     metric: Name = Field(
-        default="accuracy", description="what search and select choose and prune by, on validation examples"
+        default="accuracy", description="validation metric by which search and select choose and prune"
     )
     stream: str | None = Field(
         default=None,
         pattern=NAME,
-        description="draw what a sweep of this name and the same seed draws; by default the sweep's own name",
+        description="draw the same points as a sweep of this name and seed; by default the sweep's own name",
     )
 
 
@@ -99,13 +97,13 @@ class SelectConfig(_Table):
     """`[select]`: the best few of each arm are trained again before one of them is chosen, see `core.selection`."""
 
     candidates: int = Field(
-        default=4, ge=1, le=MAX_SELECT, description="the best configurations of an arm to train again"
+        default=4, ge=1, le=MAX_SELECT, description="number of best configurations of an arm to train again"
     )
     most: int = Field(
         default=8,
         ge=1,
         le=MAX_SELECT,
-        description="the most of them, where more are within two standard errors of the best; at least `candidates`",
+        description="maximum of them, if more are within two standard errors of the best; at least `candidates`",
     )
     seeds: int = Field(
         default=5,
@@ -147,8 +145,8 @@ class ConfirmConfig(_Table):
     )
     scope: Scope | None = Field(
         default=None,
-        description="what verdicts are about: all searches that this one is a draw of, or the configuration that it "
-        "has found; by default searches, where all that this takes is there",
+        description="what verdicts are about: searches of this kind, or the configuration that this one found; by "
+        "default searches, if the other settings allow it",
     )
     aa: bool | None = Field(
         default=None, description="train a copy of the baseline beside the arms; by default where it is possible"
@@ -170,14 +168,14 @@ class ClusterConfig(_Table):
     )
     checkpoint_seconds: float = Field(default=60.0, ge=0, description="seconds between two checkpoints of a trial")
     hours_per_trial: float | None = Field(
-        default=None, gt=0, description="an attempt of a trial that takes longer has failed"
+        default=None, gt=0, description="time limit in hours for one attempt of a trial"
     )
     pending: int = Field(
         default=4,
         ge=1,
         le=10_000,
-        description="trials that wait for nodes that an autoscaler may bring: more bring nodes faster, and let a "
-        "sampler that learns know less",
+        description="trials that may wait for nodes of an autoscaler: more bring nodes faster, but an adaptive sampler "
+        "then knows fewer results",
     )
 
 

@@ -70,6 +70,10 @@ def check_sweep(sweep: Sweep, file: SweepFile) -> None:
                 f"given {sweep.budget(arm)} trials; raise it or name fewer"
             )
     if sweep.confirm.scope == "searches" and (why := sweep.lacking_scope):
-        raise Refused(f"confirm.scope: 'searches' cannot be had as it is: {why}; or set scope to 'configuration'")
+        raise Refused(
+            f"confirm.scope: 'searches' is not possible with these settings: {why}; or set scope to 'configuration'"
+        )
     if sweep.confirm.aa and (why := sweep.lacking_copy):
-        raise Refused(f"confirm.aa: a copy of the baseline cannot be had as it is: {why}; or set aa to false")
+        raise Refused(
+            f"confirm.aa: a copy of the baseline is not possible with these settings: {why}; or set aa to false"
+        )

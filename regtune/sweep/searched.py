@@ -42,7 +42,7 @@ def doubts(sweep: Sweep) -> list[str]:
     rate = sweep.arms[0].template.optimizer.get("learning_rate")
     if rate is not None:
         found[
-            f"{RATE} is not searched, it is {rate:g} in every arm: an arm that needs another one is judged by that; "
+            f"{RATE} is not searched, it is {rate:g} in every arm, also in arms that would need another one; "
             f"to search it, write learning_rate = {{ low = {rate / DECADE:g}, high = {min(rate * DECADE, 1000):g}, "
             f"log = true }}"
         ] = None

@@ -38,8 +38,8 @@ from regtune.sweep.seeds import SHIFT, Seeds
 
 class Sweep(Seeds):
     """A checked sweep. `arms` in the order of the file; the first is what the others are compared to.
-    `repeat` says the how manieth it is where the whole sweep is repeated, see `nth`. `sampling` is the version of the
-    rules of samplers that learn, see `samplers.SAMPLING`. `reuse` are folders of results to take trials from.
+    `repeat` is the number of this repeat, from 1, where the whole sweep is repeated, see `nth`. `sampling` is the
+    version of the rules of samplers that learn, see `samplers.SAMPLING`. `reuse` has results folders to reuse.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Sweep(Seeds):
         raise Refused(f"{where}: unknown arm {shown(name)}{nearest(name, [a.name for a in self.arms])}")
 
     def nth(self, repeat: int) -> Sweep:
-        """Return a repeat of the whole sweep, from 1, the sweep as it is: another seed, so other knobs and noise."""
+        """Return a repeat of the whole sweep; 1 is the sweep itself, the others have other seeds, knobs and noise."""
         return self.model_copy(update={"seed": self.seed + repeat - self.repeat, "repeat": repeat})
 
     def every_repeat(self) -> list[Sweep]:

@@ -1,7 +1,7 @@
 """Train: a trial goes in, epochs come out.
 
-`train(trial)` is a generator and knows nothing of schedulers: Ray pulls it, a notebook pulls it
-(`*_, last = train(trial)`), a test takes two steps of it. Whoever stops pulling has stopped it.
+`train(trial)` is a generator and knows nothing of schedulers. Ray iterates over it, or a notebook does
+(`*_, last = train(trial)`); to stop training, stop iterating.
 """
 
 from __future__ import annotations
@@ -27,11 +27,10 @@ from regtune.training.updates import UpdatePlan
 def train(trial: Trial, *, data: Splits | Pool | None = None, resume: bytes | None = None) -> Iterator[Epoch]:
     """Train one trial and yield an `Epoch` after each epoch, the last one with its `Outcome`.
 
-    `data` is what `load_data(trial, place)` returns, or a pool of which the trial takes its own splits, if
-    that is at hand; else the data set is loaded from where REGTUNE_DATA says. `resume` is a checkpoint of
-    the same trial: the epochs after it are yielded, equal bit for bit to those of an
-    uninterrupted run. The process has the threads of the trial from then on. Raises Refused for a trial that cannot be
-    built.
+    `data` is what `load_data(trial, place)` returns, or a pool from which the trial takes its own splits. Without it
+    the data set is loaded from the folder in REGTUNE_DATA. `resume` is a checkpoint of the same trial: the epochs after
+    it are yielded, bit for bit equal to those of an uninterrupted run. This sets the number of threads of the process
+    to that of the trial. Raises Refused for a trial that cannot be built.
     """
     prepare_process(trial.threads)
     return iter(Training(trial, data=data, resume=resume))

@@ -29,10 +29,10 @@ def frame(results: Results) -> pd.DataFrame:
 
 
 def progress(results: Results) -> Drawing | Nothing:
-    """Best validation accuracy that the search of each arm had found, against the epochs that it had spent, pruned
-    trials included (blue), over that of the first arm (grey, dashed). Trials count in the order of their numbers,
-    although several may have run at once. These are search scores: the best of many is too good, by what the table
-    of confirmed trials shows.
+    """How fast the search of each arm improved. Shown: the best validation accuracy so far against the epochs spent,
+    pruned trials included (blue), over that of the first arm (grey, dashed). Trials count in the order of their
+    numbers, although several may have run at once. These are search scores: the best of many is too good, by what the
+    table of confirmed trials shows.
     """
     rows, arms = frame(results), [*results.sweep.arms]
     if rows.empty:

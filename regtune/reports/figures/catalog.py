@@ -55,7 +55,7 @@ OF_RESULTS = (
     FigureSpec("cost", "Trials left after each epoch", survival),
     FigureSpec("why", "Learning curves of the confirmed trials", confirmed_curves),
     FigureSpec("why", "Learning curves of the search", searched_curves),
-    FigureSpec("why", "Score over each knob", sensitivity),
+    FigureSpec("why", "Score against each knob", sensitivity),
     FigureSpec("why", "Importance of the knobs", importance),
     FigureSpec("why", "RandAugment: operations and magnitude", magnitudes),
 )

@@ -48,10 +48,10 @@ def columns(members: list[list[str]], arms: list[str]) -> list[int]:
 
 
 def critical(found: SweepsTogether) -> Drawing | Nothing:
-    """Mean ranks over the sweeps, 1 the best. A bar at the right joins arms that are not told apart: their mean ranks
-    differ by no more than Nemenyi's critical difference, whose length is drawn at the top, or Friedman's test, which
-    comes first, does not reject (both at 5 %). Arms without a common bar are told apart. After J. Demsar,
-    "Statistical Comparisons of Classifiers over Multiple Data Sets" (2006).
+    """Which arms can be told apart over the sweeps: those without a common bar. Shown: mean ranks, 1 the best. A bar at
+    the right joins arms that are not told apart. Either their mean ranks differ by no more than Nemenyi's critical
+    difference, whose length is drawn at the top, or Friedman's test, which comes first, does not reject (both at 5 %).
+    After J. Demsar, "Statistical Comparisons of Classifiers over Multiple Data Sets" (2006).
     """
     ranks = found.ranks
     if ranks.note:

@@ -33,10 +33,11 @@ def frame(found: Tables) -> pd.DataFrame:
 
 
 def effects(found: Tables) -> Drawing | Nothing:
-    """Difference to the first arm in test accuracy, in points: the mean over paired seeds and its simultaneous
-    95 % interval; dotted, where the log has it, the interval at the same confidence with the test examples drawn anew
-    too. Triangles are verdicts (up: better, down: worse); a circle is unresolved; a square stands for an
-    arm that is as good off; a cross has too few seeds, or seeds too alike, for an interval.
+    """Which arms differ from the first, and by how much. Shown: the difference to the first arm in test accuracy, in
+    points, as the mean over paired seeds with its simultaneous 95 % interval. Dotted, where the log has it: the
+    interval at the same confidence with test examples resampled too. Triangles are verdicts (up: better, down: worse);
+    a circle is unresolved; a square is an arm for which off is as good. A cross has too few seeds, or seeds too alike,
+    for an interval.
     """
     rows, baseline = frame(found), found.results.sweep.baseline
     if rows.empty:

@@ -31,9 +31,9 @@ def frame(results: Results) -> pd.DataFrame:
 
 
 def importance(results: Results) -> Drawing | Nothing:
-    """Share of the variance of validation accuracy that each knob explains within its arm, by Optuna's fANOVA (F.
-    Hutter et al., 2014) on its newest finished search trials, 100 at most; knobs that all of them have. Pruned trials
-    are left out, so weak regions count less than they should.
+    """Which knobs matter within each arm: the share of the variance of validation accuracy that each explains, by
+    Optuna's fANOVA (F. Hutter et al., 2014). It uses the newest finished search trials of the arm, 100 at most, and the
+    knobs that all of them have. Pruned trials are left out, so weak regions count less than they should.
     """
     rows = frame(results)
     if rows.empty:

@@ -15,17 +15,18 @@ EPOCHS = 100  # of a curve: more would be closer than the eye can tell
 
 
 def confirmed_curves(results: Results) -> Drawing | Nothing:
-    """Validation accuracy of the confirmed trials, a panel per arm: the median over all seeds (thick), the band
-    between their quartiles, and at most 50 single curves of an arm (thin), chosen evenly by the rank of their last
-    score. Epochs of a second training are left out.
+    """How the confirmed trials of each arm learned. Shown: their validation accuracy, a panel per arm: the median over
+    all seeds (thick), the band between the quartiles, and at most 50 single curves (thin), chosen evenly by the rank of
+    their last score. Epochs of a second training are left out.
     """
     return _curves(results, "confirm")
 
 
 def searched_curves(results: Results) -> Drawing | Nothing:
-    """Validation accuracy of the search trials, a panel per arm; curves that end early were pruned, stopped or
-    failed. Median (thick) and quartiles are over the trials that still run, so they rise where weak ones are pruned.
-    At most 50 single curves of an arm (thin) are drawn, chosen evenly by the rank of their last score.
+    """How the search trials of each arm learned. Shown: their validation accuracy, a panel per arm. Curves that end
+    early were pruned, stopped early or failed. Median (thick) and quartiles are over the trials that still run, so
+    they rise where weak ones are pruned. At most 50 single curves of an arm (thin) are drawn, chosen evenly by the
+    rank of their last score.
     """
     return _curves(results, "search")
 

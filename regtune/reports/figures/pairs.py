@@ -37,12 +37,13 @@ def frame(results: Results) -> pd.DataFrame:
 
 
 def pairs(results: Results) -> Drawing | Nothing:
-    """Mean paired difference in test accuracy, row minus column, in points. ▲ and a blue cell: the row's arm is
-    better; ▼ and an orange cell: worse; by paired t-tests with Holm's correction over all pairs, which are more than
-    the comparisons with the first arm, so fewer verdicts can be given. Grey cells are unresolved.
+    """Which arms differ from which. Shown: the mean paired difference in test accuracy, in points, row minus column.
+    ▲ and a blue cell: the row's arm is better; ▼ and an orange cell: worse; grey: unresolved. Verdicts are paired
+    t-tests with Holm's correction over all pairs. There are more pairs than comparisons with the first arm, so fewer
+    verdicts can be given.
     """
     if results.sweep.confirm.racing:
-        return Nothing(why="After a race only comparisons with the first arm hold: its error was split for those.")
+        return Nothing(why="After a race only comparisons with the first arm are valid: the error was split for those.")
     rows, arms = frame(results), [*results.sweep.arms]
     if rows.empty:
         return Nothing(why="No two arms share a confirmed seed.")

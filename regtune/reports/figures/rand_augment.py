@@ -26,9 +26,9 @@ def frame(results: Results) -> pd.DataFrame:
 
 
 def magnitudes(results: Results) -> Drawing | Nothing:
-    """Mean validation accuracy, in percent, of the search trials by RandAugment's number of operations N and
-    magnitude M (rounded), a panel per arm that searched both. Pruned trials count with their last score; empty cells
-    were not tried.
+    """How RandAugment's two knobs work together: mean validation accuracy, in percent, of the search trials by number
+    of operations N and magnitude M (rounded), a panel per arm that searched both. Pruned trials count with their last
+    score; empty cells were not tried.
     """
     rows = frame(results)
     if rows.empty:

@@ -34,9 +34,9 @@ def frame(results: Results) -> pd.DataFrame:
 
 
 def sensitivity(results: Results) -> Drawing | Nothing:
-    """Validation accuracy of the search trials over each knob, a panel per arm and knob. Circles finished, crosses
-    were pruned and show their last score, which more epochs would have changed. At most 200 trials of an arm are
-    drawn, chosen evenly by the rank of their score, and at most 40 panels.
+    """How the score depends on each knob. Shown: validation accuracy of the search trials over each knob, a panel per
+    arm and knob. Circles finished. Crosses were pruned and show their last score, which more epochs would have changed.
+    At most 200 trials of an arm are drawn, chosen evenly by the rank of their score, and at most 40 panels.
     """
     rows, metric = frame(results), results.sweep.search.metric
     charts = []

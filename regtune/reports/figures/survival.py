@@ -25,9 +25,10 @@ def frame(results: Results) -> pd.DataFrame:
 
 
 def survival(results: Results) -> Drawing | Nothing:
-    """Share of each arm's search trials that were neither pruned nor failed up to an epoch; a trial that ended by
-    its own rule, as by early stopping, counts to the end. Blue: the arm; grey and dashed: the first arm. Each arm is
-    pruned against itself only: lines differ by how clearly its trials differ, not by how good it is.
+    """How many search trials each arm still had after an epoch: the share that was neither pruned nor failed until
+    then. A trial that ended by its own rule, as by early stopping, counts to the end. Blue: the arm; grey and dashed:
+    the first arm. Each arm is pruned against its own trials only, so lines differ by how clearly its trials differ,
+    not by how good it is.
     """
     rows, arms = frame(results), [*results.sweep.arms]
     if rows.empty:

@@ -35,10 +35,10 @@ def frame(results: Results) -> pd.DataFrame:
 
 
 def tuning_curves(results: Results) -> Drawing | Nothing:
-    """Validation accuracy of the best of n search trials, the median over which trials these are (blue) with its
-    simultaneous 95 % band where there can be one, over that of the first arm (grey, dashed). Where two curves meet,
-    so many trials make up for the arm. Panels are cut where bands are wider; the table of what search finds with how
-    many trials has their ends, and says what they mean or why there are none.
+    """How much search each arm needs: where two curves meet, that many trials make up for the arm. Shown: validation
+    accuracy of the best of n search trials, as the median over which n trials these are (blue), with its simultaneous
+    95 % band where there is one, over that of the first arm (grey, dashed). Panels are cut where bands are wider. The
+    table of tuning curves has the ends of the bands, and says what they mean or why there are none.
     """
     rows, arms = frame(results), [*results.sweep.arms]
     if rows.empty:

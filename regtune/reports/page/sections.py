@@ -29,7 +29,7 @@ def sections(sweep: FolderTables, figures: Sequence[Figure]) -> list[Section]:
     found, results, searches = sweep.first, sweep.first.results, sweep.over_repeats
     bad, pruned = failures(results), pruning_table(results)
     whole = Section(
-        id="searches", title="Does it hold for whole searches?", sentences=searches[0].sentences, tables=searches
+        id="searches", title="Does it hold over repeated searches?", sentences=searches[0].sentences, tables=searches
     ) if searches else None  # fmt: skip
     cost = [table for table in (found.budget, found.tuning, pruned) if table is not None]
     of = {key: [figure for figure in figures if figure.section == key] for key in ("sure", "cost", "why")}

@@ -20,10 +20,10 @@ from regtune.statistics import Comparison
 from regtune.statistics.comparisons import compare_with
 from regtune.statistics.search_variance import mean_known
 
-FALSE = "That is a false verdict; by design 5 % of all sweeps have one."
+FALSE = "That is a false verdict. By design 5 % of all sweeps have one."
 BY_SEARCH = (
-    "That is a false verdict; by design 5 % of all sweeps have one by the seeds of confirm, and more by the luck of "
-    "search, which verdicts about the configurations found leave out."
+    "That is a false verdict. By design 5 % of all sweeps have one by the luck of the seeds of confirm. The luck of "
+    "search adds more, since verdicts about the configurations found leave it out."
 )
 
 
@@ -82,7 +82,7 @@ def aa_cost(results: Results) -> str:
     parts = [part for part in (copied.epochs, copied.superseded) if len(part)]
     epochs, seconds = sum(map(len, parts)), sum(float(part["seconds"].sum()) for part in parts)
     return (
-        f"Beside that the hidden copy of the baseline took {trials} trials, {epochs:,} epochs, {seconds:.1f} seconds."
+        f"In addition, the hidden copy of the baseline took {trials} trials, {epochs:,} epochs, {seconds:.1f} seconds."
     )
 
 

@@ -40,7 +40,7 @@ def verdict_groups(table: pd.DataFrame) -> list[VerdictGroup]:
         VerdictGroup(words=words, rows=others[others["verdict"].isin(verdicts)]) for words, verdicts in groups.items()
     ]
     off = others[others["verdict"] == "off is as good"]
-    return [*found, VerdictGroup(words="As good off, by select", rows=off)] if len(off) else found
+    return [*found, VerdictGroup(words="Off is as good, by select", rows=off)] if len(off) else found
 
 
 def answer(table: pd.DataFrame) -> list[str]:

@@ -10,22 +10,21 @@ from regtune.reports.text import by_phase, number
 from regtune.results.loader import Results
 
 CAPTION = (
-    "How trials ended (failed: diverged and lost included). Planned epochs are what the "
-    "arm was promised, in a race for the seeds that it did not do without; epochs, examples, gradients (evaluations "
-    "on a batch) and seconds (of training and of measuring after each epoch) are what it took, with trials that were "
-    "pruned, failed or no longer count. Not in the log, and not here, are epochs that an interrupted trial trained "
-    "again since its checkpoint. data %: the share of an update that batches and augmentation took."
+    "ok, pruned, failed: how trials ended (failed includes diverged and lost). Planned epochs: what the plan gives the "
+    "arm, in a race without the seeds that it turned out not to need. Epochs, examples, gradients (evaluations on a "
+    "batch) and seconds (training, and measuring after each epoch) were spent, also on trials that were pruned, failed "
+    "or no longer count. Epochs that an interrupted trial repeated since its checkpoint are not in the log and not "
+    "counted. data %: the share of an update's time that batches and augmentation took."
 )
 
 REUSED = (
-    "reused: trials that were taken over from other logs; what they are made of counts as any, their seconds, which "
-    "were spent there, do not."
+    "reused: trials taken from other logs. Their epochs count as any; their seconds, which were spent there, do not."
 )
 
 
 def budget_caption(results: Results) -> str:
     """Say what may be concluded from the columns, and what they are, in this sweep."""
-    which = "Whether every arm had the budget that it was promised, and what that took; not which arm is better."
+    which = "Whether every arm had its planned budget, and what that took; not which arm is better."
     selected, over = bool(results.sweep.select), results.sweep.confirm.over_searches
     names = ["search", *(["select"] if selected else []), "confirm", *(["rivals"] if over else [])]
     caption = f"{CAPTION} {REUSED}" if (results.trials["reused_from"] != "").any() else CAPTION

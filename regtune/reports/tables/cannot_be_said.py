@@ -22,14 +22,14 @@ def cannot_be_said(table: pd.DataFrame, unit: str = "seed", apart: str = "no {un
     `apart` says why an arm with confirmed trials has no pairs.
     """
     baseline, others, metric = table.iloc[0], table.iloc[1:], metric_of(table)
-    has = "ended well" if metric == ACCURACY else "that ended well has it"
+    has = "ended well" if metric == ACCURACY else "that ended well has a value"
     alone, several = table[table["n"] == 1], table[table["n"] > 1]
     on = others[others["verdict"] != "off is as good"]  # of which nothing is left unsaid
     few = on[(on["pairs"] > 0) & (on["pairs"] < FEWEST)]
     unknown = on["note"] == NOT_KNOWN
     tied = on[(on["pairs"] >= FEWEST) & on["difference_low"].isna() & ~unknown]
     sentences = [
-        _named(table[table["n"] == 0], f"nothing is said of test {metric.words}, since no confirmed trial {has}"),
+        _named(table[table["n"] == 0], f"no result on test {metric.words}, since no confirmed trial {has}"),
         _named(alone, f"one {unit} only, so no interval"),
         _named(
             several[several[f"{metric.test}_low"].isna()], f"all {unit}s have the same score, which gives no interval"
@@ -58,7 +58,7 @@ def resolved_on_this_test_set(table: pd.DataFrame) -> list[str]:
     """
     resolved = (table["difference_low"] > 0) | (table["difference_high"] < 0)
     holds_zero = (table["crossed_low"] <= 0) & (table["crossed_high"] >= 0)
-    what = "resolved on this test set only; were its examples drawn anew too, the difference might be 0"
+    what = "resolved on this test set only; with test examples resampled too, the difference might be 0"
     sentence = _named(table[resolved & holds_zero], what)
     return [sentence] if sentence else []
 
@@ -73,8 +73,8 @@ def held_words(results: Results, table: pd.DataFrame) -> list[str]:
     if not arms:
         return []
     return [
-        f"{', '.join(arms)}: given no more seeds, since the variance over searches alone would keep the verdict "
-        f"unresolved; more trials in search might resolve it, more seeds would not."
+        f"{', '.join(arms)}: no more seeds, since the variance over searches alone would keep the verdict unresolved. "
+        f"More trials in search might resolve it, more seeds would not."
     ]
 
 
@@ -91,7 +91,7 @@ def undefined(results: Results) -> list[str]:
         if count := int(ended[search.val].isna().sum()):
             told.append(
                 f"Validation {search.words} is undefined in {count} of {len(ended)} trials of search and select "
-                f"({WHY}): they count as the worst there."
+                f"({WHY}); they count as the worst there."
             )
     lacking = without_number(results, [confirm]) if confirm != ACCURACY else []
     return [*told, *(f"{each} Undefined is {WHY}." for each in lacking)]

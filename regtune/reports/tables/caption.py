@@ -17,76 +17,82 @@ from regtune.statistics.looks import FAR
 from regtune.statistics.power import MOST, POWER
 from regtune.statistics.racing import Race
 
-_AGAIN = "Each trial was then trained a second time, on train + validation,"
+_KEPT = "its kept epoch (the last, unless a method of the arm keeps another)"
+_AGAIN = "Each trial was then trained a second time, on train + validation, from other initial weights,"
 RETRAINED = {
-    "none": "{score} at the kept epoch (the recipe's choice, else the last)",
-    "updates": f"{_AGAIN} from other initial weights, for as many updates as lead to its kept epoch (the recipe's "
-    "choice, else the last). {score} at the end of that",
-    "epochs": f"{_AGAIN} from other initial weights, for as many epochs as lead to its kept epoch (the recipe's "
-    "choice, else the last). {score} at the end of that",
-    "loss": f"{_AGAIN} on from its kept epoch, until the loss on the validation examples was as low as it had been "
-    "on the training examples (targets missed: trials that the cap on epochs ended before). {score} at the "
-    "end of that",
+    "none": "{score} at the kept epoch (the last, unless a method of the arm keeps another),",
+    "updates": f"{_AGAIN} for as many updates as it took to reach {_KEPT}. {{score}} at the end of that training,",
+    "epochs": f"{_AGAIN} for as many epochs as it took to reach {_KEPT}. {{score}} at the end of that training,",
+    "loss": f"Each trial was then trained a second time, on train + validation, starting from {_KEPT}. It ended when "
+    "the loss on the validation examples was as low as it had been on the training examples. Targets missed: trials "
+    "that the cap on epochs ended before. {score} at the end of that training,",
 }  # of the test scores, which `retrained` names
 SPLITS = {
-    "one": "one split",
-    "fresh": "each with a split into training and validation examples of its own, the same in all arms",
+    "one": "All seeds have one split.",
+    "fresh": "Each seed has its own split into training and validation examples, the same in all arms.",
 }
 FRESH = {"one": "fresh seeds", "fresh": "fresh seeds and splits"}
+OVERLAP = "Training splits of the same examples overlap; for new data the intervals would be wider."
 OVER = {
-    "one": "seeds, for the chosen configurations, on this test set",
-    "fresh": "seeds and splits together, for the chosen configurations, on this test set; training splits of the same "
-    "examples overlap, and for data drawn anew the intervals would be wider",
+    "one": "The inference is over seeds, for the chosen configurations, on this test set.",
+    "fresh": "The inference is over seeds and splits together, for the chosen configurations, on this test set. "
+    + OVERLAP,
 }
+CORRECTED = (
+    "simultaneous 95 % intervals (Bonferroni). Verdicts: paired t-tests with Holm's correction (any false rejection: "
+    "5 %)."
+)
+CUT = (
+    "An interval is cut at 0 where only Holm's test rejects; with such cuts all intervals and verdicts hold together "
+    "at 90 %."
+)
 CROSSED = (
-    "Test set drawn anew: the interval of the difference, at the same confidence, where seeds and test examples "
-    "are both drawn anew (crossed bootstrap, stretched to the unbiased variance and Student's quantiles), which says "
-    "how far it leans on this test set."
+    "Test set resampled: the interval of the difference, at the same confidence, where test examples are resampled as "
+    "well as seeds (crossed bootstrap, stretched to the unbiased variance and Student's quantiles). It shows how far "
+    "the difference depends on this test set."
 )
 BETTER = (
     "Better in %: the share of seeds on which the arm was better, ties counted half, with the 95 % interval of Clopper "
-    "and Pearson, each for itself."
+    "and Pearson (each arm by itself)."
 )
 FURTHER = (
     f"Unresolved (+n): at most n further seeds ({MOST:,} in all at most) would resolve it with probability {POWER:g}, "
-    f"were the mean and the spread observed the true ones. That is for planning a new sweep: verdicts after adding "
-    f"seeds because of this table do not hold at 5 % (racing may look often)."
+    f"if the observed mean and spread were the true ones. This is for planning a new sweep: verdicts after adding "
+    f"seeds because of this table do not hold at 5 % (racing may look repeatedly)."
 )
 
 ONCE = (
-    f'for the configurations ("{THIS}") that search, run once, has found: run again it may find others, with other '
-    f"verdicts"
+    f'for the configuration of each arm that this one search found ("{THIS}"). Another search may find other '
+    f"configurations, with other verdicts"
 )
 
 
 def caption(results: Results) -> str:
-    """Say what may be concluded from the table, what it shows and what the inference is over."""
+    """Say what may be concluded from the table, what it shows, what the inference is over, and then the details."""
     sweep, confirm = results.sweep, results.sweep.confirm
-    baseline = sweep.baseline
-    template = sweep.arms[baseline].template
+    baseline, metric = sweep.baseline, sweep.confirm.metric
     budgets = sorted({arm.trials for arm in sweep.arms.values()})
-    splits, metric, raced = confirm.splits, sweep.confirm.metric, confirm.racing
-    chosen, mean = ("chosen", "mean ") if sweep.select else ("best", "")
+    chosen = "chosen by mean" if sweep.select else "with the best"
     sentences = [
         conclusion(results),
         subject(results),
-        f"Search: {either(budgets)} trials per arm of at most {template['epochs']} epochs, {pruning_words(sweep)}.",
+        f"Confirm: the configuration of each arm {chosen} validation {sweep.search.metric.words}, trained on "
+        f"{seeds_words(confirm)} fresh seeds that all arms share. {SPLITS[confirm.splits]}",
+        f"{retrained(confirm)} with its {interval_words(metric)} and standard deviation (sd).",
+        f"Difference: to {baseline} in {metric.unit}{metric.sign}, paired over the seeds that both arms finished, with "
+        f"{CORRECTED}",
+        relevant_words(confirm),
+        OVER[confirm.splits],
+        rivals_words(results),
+        raced_words(results),
+        f"Search: {either(budgets)} trials per arm of at most {sweep.arms[baseline].template['epochs']} epochs; "
+        f"{pruning_words(sweep)}.",
         rungs_words(results),
         select_words(results),
-        f"Confirm: the {chosen} configuration of each arm by {mean}validation {sweep.search.metric.words}, on "
-        f"{seeds_words(confirm)} fresh seeds that all arms share, {SPLITS[splits]}.",
-        f"{retrained(confirm)} with its {interval_words(metric)} and standard deviation (sd); difference "
-        f"to {baseline} in {metric.unit}{metric.sign}, paired over the seeds that both arms finished, with "
-        f"Bonferroni's simultaneous 95 % intervals and verdicts by Holm's paired t-tests (any false rejection: 5 %); "
-        f"an interval is cut at 0 where Holm alone rejects, and with such cuts all intervals and verdicts hold "
-        f"together at 90 %.",
-        rivals_words(results),
-        relevant_words(confirm),
-        raced_words(results),
-        CROSSED if metric == ACCURACY and (results.trials["test_right"] != "").any() and not raced else "",
+        CUT,
+        CROSSED if metric == ACCURACY and (results.trials["test_right"] != "").any() and not confirm.racing else "",
         BETTER,
-        "" if raced or confirm.scope == "searches" else FURTHER,
-        f"The inference is over {OVER[splits]}.",
+        "" if confirm.racing or confirm.scope == "searches" else FURTHER,
         *results.notes,
     ]
     return " ".join(filter(None, sentences))
@@ -103,9 +109,9 @@ def conclusion(results: Results) -> str:
     baseline, *others = results.sweep.arms
     fresh = FRESH[results.sweep.confirm.splits]
     if not others:
-        return f"How {baseline} does on {fresh}, for the configuration that search, run once, has found."
+        return f"How {baseline} does on {fresh}, for the configuration that this one search found."
     if results.sweep.confirm.over_searches:
-        return f"Which arms beat {baseline} on {fresh}, whichever of such searches had been run."
+        return f"Which arms beat {baseline} on {fresh}; intervals include the variance between searches."
     return f"Which arms beat {baseline} on {fresh}, {ONCE}."
 
 
@@ -123,7 +129,7 @@ def _repeat(results: Results) -> str:
 def pruning_words(sweep: SweepRecord) -> str:
     """Say which search trials ended early."""
     pruning, control = pruning_of(sweep), sweep.search.control
-    spared = f", but for a control share of {100 * control:g} % that nothing ends" if control else ""
+    spared = f". A control share of {100 * control:g} % of the trials is never pruned" if control else ""
     return pruning.words + (spared if pruning.at_rungs else "")
 
 
@@ -132,7 +138,9 @@ def rungs_words(results: Results) -> str:
     found = rung_rankings(results)
     few = sum(rung.n < ENDED for rung in found.values())
     waiting = (
-        f"{few} of {len(found)} rungs of all arms were passed by fewer than {ENDED} trials that ended" if few else ""
+        f"{few} of {len(found)} rungs, over all arms, were reached by fewer than {ENDED} trials that finished"
+        if few
+        else ""
     )
     text = "; ".join(filter(None, (unused(found), waiting)))
     return f"When search ended: {text}." if text else ""
@@ -147,13 +155,13 @@ def data_words(data: Json, confirm: ConfirmRecord) -> str:
     """Say which data: a folder's name alone says nothing, and corrupted data must not pass for others."""
     text = " ".join(filter(None, (data["name"], data.get("path")))) + f", {data['train']} training examples"
     if data.get("label_noise"):
-        text += f", each training label drawn anew with probability {data['label_noise']:g}"
+        text += f", each training label resampled with probability {data['label_noise']:g}"
         if confirm.retrain != "none":
-            text += " (those of the validation examples that join them are clean)"
+            text += " (labels of validation examples, when added to training, are clean)"
     if data.get("pixels", "true") != "true":
         text += f", {data['pixels']} pixels in all splits"
         if confirm.splits == "fresh":
-            text += ", drawn anew for each seed"
+            text += ", redrawn for each seed"
     return text
 
 
@@ -169,16 +177,17 @@ def select_words(results: Results) -> str:
         return ""
     off = ", ".join(arm for arm in results.sweep.arms if arm in results.off)
     left = (
-        f" Off is as good: where the baseline's choice was better there by more than one standard error of the paired "
-        f"differences, the arm is the baseline (difference 0 by construction, no interval): {off}."
+        f" Off is as good: {off}. There the baseline's choice was better in select by more than one standard error of "
+        f"the paired differences. Such an arm counts as the baseline (difference 0 by construction, no interval)."
         if off
         else ""
     )
     metric = results.sweep.search.metric
-    close = f", and all within two standard errors of its best up to {terms.most}" if metric == ACCURACY else ""
+    close = f" (up to {terms.most}, if more are within two standard errors of its best)" if metric == ACCURACY else ""
     return (
-        f"Select: the best {terms.candidates} of each arm{close}, on up to {terms.seeds} further seeds that all "
-        f"arms share, the better half going on from round to round; validation only.{left}"
+        f"Select: the best {terms.candidates} configurations of each arm{close}, trained on up to {terms.seeds} "
+        f"further seeds that all arms share. The better half stays in from round to round; only validation scores "
+        f"count.{left}"
     )
 
 
@@ -186,14 +195,14 @@ def rivals_words(results: Results) -> str:
     """Say what verdicts add to the spread over seeds where they are over searches; empty where they are not."""
     if results.searches is None:
         return ""
-    open_ = " Rivals are still to be trained, and until then there are no intervals." if results.rivals_open else ""
+    open_ = " Rivals are not all trained yet; until then there are no intervals." if results.rivals_open else ""
     return (
-        f"Intervals and verdicts are over searches, of which this is one: {DRAWS} times its trials and the seeds of "
-        f"select are drawn again and the choice is made anew; choices made so in {100 * LEAST:g} % of the draws or "
-        f"more, up to {MOST_RIVALS} of an arm, are confirmed on {results.searches.seeds} seeds, "
-        f"and the variance over choices, at least the mean of all arms', is added to that of the mean over seeds. "
-        f"{results.sweep.confirm.metric.long}, better in % and the test set drawn anew are of the configuration "
-        f"chosen.{open_}"
+        f"Intervals and verdicts are over searches, of which this is one. The trials of search and the seeds of select "
+        f"are resampled {DRAWS} times, and each time the choice is made again. Rivals are choices made in "
+        f"{100 * LEAST:g} % of these draws or more, up to {MOST_RIVALS} of an arm; they are confirmed on "
+        f"{results.searches.seeds} seeds. The variance over choices, at least the mean of all arms', is added to the "
+        f"variance of the mean over seeds. {results.sweep.confirm.metric.long}, better in % and test set resampled are "
+        f"of the chosen configuration.{open_}"
     )
 
 
@@ -204,18 +213,18 @@ def raced_words(results: Results) -> str:
         return ""
     looks, metric = ", ".join(map(str, race.looks)), results.sweep.confirm.metric
     text = (
-        f"Racing: after {looks} seeds only the baseline and arms not yet resolved against it went on, the error split "
-        f"over these looks in proportion to the seeds that each adds; p-values and intervals of the difference are by "
-        f"that split, those of {metric.short} and of better in % are not corrected for it, and means after racing lean "
-        f"outward."
+        f"Racing: after {looks} seeds only the baseline and arms still unresolved against it continue. The error "
+        f"is split over these looks in proportion to the seeds that each adds. P-values and intervals of the "
+        f"difference are corrected for that; those of {metric.short} and of better in % are not. Means after racing "
+        f"are biased away from the baseline."
     )
     if results.searches is None:
         return text
     return (
         f"{text} All looks add the same variance over choices, known at the first; the noise of the few seeds that it "
-        f"rests on is left in it. An arm that it alone would keep "
-        f"unresolved at every look to come gets no more seeds; its mean is then taken to lie as far out as it would "
-        f"by these seeds with probability {100 * FAR:g} %."
+        f"rests on is left in it. An arm gets no more seeds if that variance alone would keep it unresolved at every "
+        f"later look. Its mean is then assumed to lie as far out as these seeds allow with probability "
+        f"{100 * FAR:g} %."
     )
 
 
@@ -226,6 +235,6 @@ def relevant_words(confirm: ConfirmRecord) -> str:
         return ""
     unit = confirm.metric.unit
     return (
-        f"Relevant: better or worse by more than {margin:g} {unit}, or equal within them by two one-sided tests, else "
-        f"undecided; any false one of these: 5 % (Bonferroni), provided {margin:g} was set before scores were seen."
+        f"Relevant: better or worse by more than {margin:g} {unit}, equal within them (two one-sided tests), or "
+        f"undecided. Any false one of these: 5 % (Bonferroni), provided {margin:g} was set before scores were seen."
     )

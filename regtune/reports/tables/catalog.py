@@ -54,7 +54,7 @@ class Tables:
     def scores(self) -> Table:
         """Which arm."""
         return Table(
-            title="Every arm at its best configuration",
+            title="Every arm with its chosen configuration",
             caption=caption(self.results),
             frame=scores_as_text(self.rows),
             sentences=[*self.unsaid, *([self.aa.words] if self.aa else [])],
@@ -64,7 +64,7 @@ class Tables:
     def metrics(self) -> Table:
         """What else was measured."""
         return Table(
-            title="What else was measured",
+            title="Other metrics",
             caption=metrics_caption(self.results, self.rows),
             frame=metrics_as_text(self.rows, self.results.sweep.search.metric),
             sentences=metrics_sentences(self.results, self.rows),
@@ -74,7 +74,7 @@ class Tables:
     def budget(self) -> Table:
         """At what cost."""
         return Table(
-            title="What it took",
+            title="Budget and cost",
             caption=budget_caption(self.results),
             frame=budget_as_text(self.rows),
             sentences=self.analysis.warnings,

@@ -13,8 +13,8 @@ from regtune.reports.tables.rows import fewer
 from regtune.reports.text import THIS, interval
 from regtune.results.loader import Results
 
-OVER_SEEDS = "over the seeds of which both have the number"
-OVER_REPEATS = "over the repeats of which both have the number"
+OVER_SEEDS = "over the seeds that have the number in both arms"
+OVER_REPEATS = "over the repeats that have the number in both arms"
 
 
 def families_caption(results: Results, metrics: Sequence[Metric], over: str) -> str:
@@ -23,17 +23,20 @@ def families_caption(results: Results, metrics: Sequence[Metric], over: str) -> 
         return ""
     baseline = results.sweep.baseline
     heads = " and ".join(f"{metric.short} difference (in {metric.unit})" for metric in metrics)
+    heads = heads[0].upper() + heads[1:]
     looked = first_look(results)
     which = "these and their means" if over == OVER_REPEATS else "these"
     search, own = results.sweep.search.metric, results.sweep.confirm.metric
     raced = (
-        f" A race decides by {own.words} who goes on: {which} are of its first {looked} seeds alone, which all have."
+        f" A race decides by {own.words} which arms continue; {which} are of its first {looked} seeds alone, which all "
+        f"arms have."
     )
     return (
-        f"{heads}: arm minus {baseline}, below 0 is better{_above(metrics)}, of the configurations chosen by "
-        f"validation {search.words}, paired {over}, with Bonferroni's simultaneous 95 % intervals, cut at 0 where Holm "
-        f"alone rejects, and verdicts by Holm's paired t-tests over all arms; each metric is a family of its own, as "
-        f"{own.words} is (any false rejection: 5 % in each, not over all together).{'' if looked is None else raced}"
+        f"{heads}: arm minus {baseline}, below 0 is better{_above(metrics)}. They are of the configurations chosen by "
+        f"validation {search.words}, paired {over}, with simultaneous 95 % intervals (Bonferroni), cut at 0 where only "
+        f"Holm's test rejects. Verdicts: paired t-tests with Holm's correction over all arms. Each metric is a family "
+        f"of its own, as {own.words} is (any false rejection: 5 % in each, not over all together)."
+        f"{'' if looked is None else raced}"
     )
 
 
@@ -73,8 +76,8 @@ def without_number(results: Results, metrics: Sequence[Metric]) -> list[str]:
         told = [f"{arm} {n}" for arm in results.sweep.arms if (n := int((lacking == arm).sum()))]
         if told:
             sentences.append(
-                f"Confirmed trials that ended well without a finite test {metric.short} in the log, whose seeds its "
-                f"means and differences leave out: {', '.join(told)}."
+                f"Confirmed trials that ended well without a finite test {metric.short} in the log: {', '.join(told)}. "
+                f"Its means and differences leave out their seeds."
             )
     return sentences
 

@@ -36,7 +36,7 @@ UNITS = {
     ECE: "expected calibration error (ECE, 15 bins)",
 }
 TIGHTNESS = (
-    "NC1 and CDNV: how tightly the classes lie in the last hidden layer, 0 where each is a point (see "
+    "NC1 and CDNV: how tightly the classes cluster in the last hidden layer, 0 if each is a point (see "
     "regtune/training/neural_collapse.py)."
 )
 
@@ -46,47 +46,51 @@ def metrics_caption(results: Results, frame: pd.DataFrame) -> str:
     confirm, search = results.sweep.confirm, results.sweep.search
     data = results.sweep.template["data"]
     again = confirm.retrain != "none"
-    where = "at the end of the second training, in which train has the validation examples too" if again else ""
+    where = "at the end of the second training, in which train includes the validation examples" if again else ""
     judged = f"after {search.stop_after} epochs" if search.stop_after else ""
-    splits = "each on a split of its own" if confirm.splits == "fresh" else "on the same split"
-    gain = "what more epochs add is in it" if judged else "what choosing the best of many adds"
+    splits = "each on its own split" if confirm.splits == "fresh" else "on the same split"
+    gain = "the effect of more epochs" if judged else "what choosing the best of many adds"
     found = measured_metrics([results])
     chosen, own, search_metric = "selected" in frame, results.sweep.confirm.metric, results.sweep.search.metric
     words, unit = search_metric.words, search_metric.unit
-    minus = "that minus" if search_metric.better == "higher" else "by how much that is lower than"
-    over = " and the variance over searches, as above" if results.sweep.confirm.over_searches else ""
+    minus = "minus" if search_metric.better == "higher" else "subtracted from"
+    over = ", with the variance over searches added, as above" if results.sweep.confirm.over_searches else ""
     sentences = [
         _conclusion(results, found),
-        f"Means ± standard deviations over the confirmed seeds, {where or 'at the kept epoch'}, on pictures as they "
-        f"are, with hard labels: {' and '.join(UNITS[other] for other in other_metrics(own))} "
-        f"on test; gap: train minus test accuracy in points; norm of the weights, share of exact zeros among them, "
-        f"distance from where training began.",
-        "Train accuracy and gap are on the training labels, drawn anew ones included."
+        f"Means ± standard deviations over the confirmed seeds, {where or 'at the kept epoch'}, on pictures without "
+        f"augmentation, with hard labels. On test: {' and '.join(UNITS[other] for other in other_metrics(own))}. "
+        f"Gap: train minus test accuracy in points. Weight norm, zeros (share of weights that are exactly 0), distance "
+        f"(of the weights from where training began).",
+        "Train accuracy and gap are on the training labels, resampled ones included."
         if data.get("label_noise")
         else "",
         families_caption(results, found, OVER_SEEDS + over),
         "" if frame["train_nc1"].isna().all() else TIGHTNESS,
-        f"Searched: {'best ' if chosen else ''}validation {words}{f' {judged}' if judged else ''} by which the "
-        f"configuration {'would have been' if chosen else 'was'} chosen; "
-        f"optimism: {minus} the mean validation {words} of the confirmed seeds, {splits}, in {unit}: {gain}.",
+        f"Searched: the {'best ' if chosen else ''}validation {words} in search{f' {judged}' if judged else ''}, by "
+        f"which the configuration {'would have been' if chosen else 'was'} chosen{' without select' if chosen else ''}."
+        f" Optimism: searched {minus} the mean validation {words} of the confirmed seeds ({splits}), in {unit}. It "
+        f"{'includes' if judged else 'shows'} {gain}.",
         ""
         if not chosen
-        else f"Selected: the mean validation {words} in select by which it really was chosen; optimism left: {minus} "
-        f"the same mean of the confirmed seeds.",
+        else f"Selected: the mean validation {words} in select, by which the configuration was chosen. Optimism left: "
+        f"selected {minus} the same mean of the confirmed seeds.",
     ]
     return " ".join(filter(None, sentences))
 
 
 def _conclusion(results: Results, found: Sequence[Metric]) -> str:
     baseline, *others = results.sweep.arms
-    rest = "fit, weights and optimism are described, and nothing is decided by them."
+    rest = "Fit, weights and optimism are described only; nothing is decided by them."
     if not found or not others:
-        return f"What else was measured of the configurations that this one search found: {rest}"
-    heads = " and ".join(metric.long for metric in found)
-    heads = heads[0].lower() + heads[1:]
+        return f"What else was measured of the configurations that this one search found. {rest}"
+    heads = " and ".join(metric.long[0].lower() + metric.long[1:] for metric in found)
     over = results.sweep.confirm.over_searches
-    which = "whichever of such searches had been run" if over else "for the configurations that this one search found"
-    return f"Which arms beat {baseline} in {heads} on fresh seeds, {which}; {rest}"
+    which = (
+        "; intervals include the variance between searches"
+        if over
+        else ", for the configurations that this one search found"
+    )
+    return f"Which arms beat {baseline} in {heads} on fresh seeds{which}. {rest}"
 
 
 def metrics_sentences(results: Results, frame: pd.DataFrame) -> list[str]:

@@ -10,17 +10,17 @@ from regtune.reports.text import number
 from regtune.results.loader import Results
 
 CAPTION = (
-    "How far the rungs of this search may be trusted to have stopped the right trials. "
-    "Rank correlation (Spearman's) of the score at a rung with the final one, over the search trials that passed it "
-    "and ended well: pruning has taken the worst away, so it is lower than over all trials. "
+    "How far the rungs of this search can be trusted to have pruned the right trials. Shown: Spearman's rank "
+    "correlation of the score at a rung with the final one, over the search trials that passed it and ended well. "
+    "Pruning has removed the worst trials, so it is lower than over all trials. "
 )
 CONTROL = (
-    "Control: trials over which the pruner had no say; spared: those of them that it would have stopped; better: "
-    "those of the spared that ended better than every trial it let through. Best lost %: how likely the best of as "
-    "many trials as the arm has would have been stopped, were they like its control trials; rough for few of them. "
-    "The correlation after the stroke is over control trials alone, a fair sample."
+    "Control: trials that are never pruned. Spared: those of them that the pruner would have ended. Better: "
+    "those of the spared that ended better than every trial that it let pass. Best lost %: the probability that the "
+    "best of as many trials as the arm has would have been pruned, if they were like its control trials; rough for few "
+    "of them. The correlation after the slash is over control trials only, a fair sample."
 )
-WITHOUT = "How often pruning lost the best can be told only with a control share (control, under [search])."
+WITHOUT = "How often pruning lost the best can only be told with a control share (control, under [search])."
 
 
 def pruning_table(results: Results) -> Table | None:

@@ -17,7 +17,17 @@ from regtune.core.search_space import KnobPath
 from regtune.reports.tables._table import Table
 from regtune.reports.tables.aa import aa_over
 from regtune.reports.tables.cannot_be_said import cannot_be_said
-from regtune.reports.tables.caption import data_words, either, pruning_words, relevant_words, retrained, seeds_words
+from regtune.reports.tables.caption import (
+    CORRECTED,
+    CUT,
+    OVERLAP,
+    data_words,
+    either,
+    pruning_words,
+    relevant_words,
+    retrained,
+    seeds_words,
+)
 from regtune.reports.tables.families import (
     OVER_REPEATS,
     families_caption,
@@ -62,9 +72,8 @@ def _range(least: int, most: int) -> str:
 
 
 OVER = {
-    "one": "on this split of the data and this test set",
-    "fresh": "confirm's splits included, on this split of search and this test set; training splits of the same "
-    "examples overlap, and for data drawn anew the intervals would be wider",
+    "one": "on this split of the data and this test set.",
+    "fresh": f"the splits of confirm included, on this split of search and this test set. {OVERLAP}",
 }
 
 
@@ -74,7 +83,7 @@ def repeats_tables(repeats: Sequence[Results], rows: pd.DataFrame, sentences: Se
     `rows` is the frame of `repeat_scores`, `sentences` are those of `repeats_sentences`.
     """
     whole = Table(
-        title="Every arm over whole searches",
+        title="Every arm over repeated searches",
         caption=repeats_caption(repeats),
         frame=repeats_as_text(rows),
         sentences=sentences,
@@ -94,35 +103,39 @@ def repeats_caption(repeats: Sequence[Results]) -> str:
     seeds = ", ".join(str(results.sweep.seed) for results in counted)
     if families := families_caption(repeats[0], measured_metrics(counted), OVER_REPEATS):
         heads = " and ".join(each.short for each in measured_metrics(counted))
-        families = f" Test {heads}: one score for each arm and repeat too, mean ± standard deviation. {families}"
-    words = (
-        f"{repeats_conclusion(repeats[0])} "
-        f"Sweep {sweep.name}, over whole searches: {template['network']['name']} on {data}. "
+        families = f"Test {heads}: one score for each arm and repeat too, mean ± standard deviation. {families}"
+    sentences = [
+        repeats_conclusion(repeats[0]),
+        f"Sweep {sweep.name}, over repeated searches: {template['network']['name']} on {data}.",
         f"{_repeats(len(counted))} of search and confirm, all trials and samplers on fresh seeds (seed = "
-        f"{seeds or 'none'}). Search in each: {either(budgets)} trials per arm of at most {template['epochs']} "
-        f"epochs, {pruning_words(sweep)}. Confirm in each: the best configuration of each arm by validation "
-        f"{sweep.search.metric.words} in that search, on {seeds_words(confirm)} fresh seeds that all arms share. "
-        f"{retrained(confirm)}, and of that the mean over the confirmed seeds: one score for "
-        f"each arm and repeat. Shown are the mean of the scores with its {interval_words(metric)} and their standard "
-        f"deviation (sd, in {metric.unit}); difference to {baseline} in {metric.unit}{metric.sign}, paired over the "
-        f"repeats that have both, with "
-        f"Bonferroni's simultaneous 95 % intervals and verdicts by Holm's paired t-tests (any false rejection: 5 %); "
-        f"an interval is cut at 0 where Holm alone rejects, and with such cuts all intervals and verdicts hold "
-        f"together at 90 %. Behind an unresolved verdict: the further repeats that would resolve it with probability "
-        f"{POWER:g}, were mean and spread so far the true ones: for planning, since verdicts after adding repeats "
-        f"because of this table do not hold at 5 %. The inference is over whole searches with fresh seeds, search and "
-        f"confirm together, {OVER[confirm.splits]}: it is about what such a search finds, and not about "
-        f"one configuration. Knobs: what the searches chose, from least to greatest, or how often.{_raced(confirm)}"
-        f"{families}"
-    )
-    return " ".join(filter(None, (words, relevant_words(confirm))))
+        f"{seeds or 'none'}).",
+        f"Confirm in each: the configuration of each arm with the best validation {sweep.search.metric.words} in that "
+        f"search, trained on {seeds_words(confirm)} fresh seeds that all arms share.",
+        f"{retrained(confirm)} as the mean over the confirmed seeds: one score for each arm and repeat. Shown: the "
+        f"mean of these scores, its {interval_words(metric)} and their standard deviation (sd, in {metric.unit}).",
+        f"Difference: to {baseline} in {metric.unit}{metric.sign}, paired over the repeats that have both, with "
+        f"{CORRECTED}",
+        relevant_words(confirm),
+        f"The inference is over whole searches with fresh seeds, search and confirm together, {OVER[confirm.splits]} "
+        f"It is about what such a search finds, not about one configuration.",
+        f"Search in each: {either(budgets)} trials per arm of at most {template['epochs']} epochs; "
+        f"{pruning_words(sweep)}.",
+        CUT,
+        f"Unresolved (+n): n further repeats would resolve it with probability {POWER:g}, if mean and spread so far "
+        f"were the true ones. This is for planning: verdicts after adding repeats because of this table do not hold at "
+        f"5 %.",
+        "Knobs: the values that the searches chose, from least to greatest, or how often each.",
+        _raced(confirm),
+        families,
+    ]
+    return " ".join(filter(None, sentences))
 
 
 def repeats_conclusion(results: Results) -> str:
     """Say in one sentence what a reader may conclude from the table, and of what; any repeat tells it."""
     baseline, *others = results.sweep.arms
     what = f"Which arms beat {baseline}" if others else f"How {baseline} does"
-    return f"{what} over whole searches: what such a search finds on average, and not one configuration."
+    return f"{what} over repeated searches: what such a search finds on average, and not one configuration."
 
 
 def repeats_sentences(repeats: Sequence[Results], frame: pd.DataFrame) -> list[str]:
@@ -130,7 +143,7 @@ def repeats_sentences(repeats: Sequence[Results], frame: pd.DataFrame) -> list[s
     found = counted_repeats(repeats)
     notes = [f"Repeat {results.repeat}: {note}" for results in found.counted for note in results.notes]
     if not found.counted:
-        return [*found.left_out, "No repeat counts yet, so nothing is said."]
+        return [*found.left_out, "No repeat is finished yet, so there is no result."]
     families = measured_metrics(found.counted)
     for results in found.counted:
         notes += [f"Repeat {results.repeat}: {note}" for note in without_number(results, families)]
@@ -144,8 +157,8 @@ def _raced(confirm: ConfirmRecord) -> str:
     if not confirm.racing:
         return ""
     return (
-        " Racing within each repeat: a score is the mean over as many seeds as the race took and leans outward, as "
-        "then do differences: they are those that such a raced sweep reports. Over repeats nothing was raced, so "
+        "Racing within each repeat: a score is the mean over as many seeds as the race took. It is biased away from "
+        "the baseline, and so are differences; such a raced sweep reports these. Over repeats nothing was raced, so "
         "their intervals and verdicts are the usual ones."
     )
 

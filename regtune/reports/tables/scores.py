@@ -28,13 +28,13 @@ def scores_as_text(frame: pd.DataFrame) -> pd.DataFrame:
             else ""
             for row in rows
         ],
-        "test set drawn anew": [
+        "test set resampled": [
             _ends(row["crossed_low"], row["crossed_high"]) if row["verdict"] else "" for row in rows
         ],
         "knobs chosen": [knobs_chosen(text) for text in frame["knobs"]],
     }
     if frame["crossed_low"].isna().all():
-        del columns["test set drawn anew"]
+        del columns["test set resampled"]
     return pd.DataFrame(columns)
 
 

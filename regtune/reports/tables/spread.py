@@ -15,40 +15,38 @@ from regtune.results.loader import Results
 
 NOT = "not measured"
 OF_ONE = (
-    "These are of one seed and one search. In a mean over many seeds the first part shrinks with the root of their "
+    "These are for one seed and one search. In a mean over many seeds the first part shrinks with the root of their "
     "number, that of the test examples less, that of the search not at all. From few seeds or searches they are "
-    "rough; 0.00: no more than the other parts explain."
+    "rough. 0.00: no more than the other parts explain."
 )
 SEED = {
-    "answers": "of initial weights, batches and noise, without what the test examples add to it",
-    "accuracies": "of initial weights, batches and noise, with some of what the test examples add, so at most this",
+    "answers": "initial weights, batches and noise, without what the test examples add",
+    "accuracies": "initial weights, batches and noise, with some of what the test examples add, so an upper bound",
 }
 EXAMPLES = {
-    "answers": "what another test set of {count} examples would change, from those about which only one of the two "
-    "arms was right (discordant pairs, as recorded)",
+    "answers": "what another test set of {count} examples would change, estimated from the examples about which only "
+    "one of the two arms was right (discordant pairs)",
     "accuracies": "what another test set of {count} examples would change, as if both arms were right independently of "
-    "each other (binomial), since not of all these seeds is recorded which examples were right: at most this where "
-    "arms tend to be right about the same",
+    "each other (binomial), since the log does not have for all these seeds which examples were right. It is an upper "
+    "bound if arms tend to be right about the same examples",
 }
 NO_EXAMPLES = "Test examples: not measured, since the log does not say how many there are."
-NO_ANSWERS = "Test examples: not measured, since the log says only of accuracy what each example adds to it."
-ONE_SPLIT = 'Split: not measured, since all seeds share one; splits = "fresh" under [confirm] draws it with the seed.'
-WITH_SPLIT = "The split into training and validation examples is drawn with each seed and cannot be told from it."
-ONE_SEARCH = (
-    "Search: not measured, since this is one search; [search] repeats = 2 or more measures it over whole searches."
-)
+NO_ANSWERS = "Test examples: not measured; the log has only for accuracy what each example adds."
+ONE_SPLIT = 'Split: not measured, since all seeds have one; splits = "fresh" under [confirm] draws one for each seed.'
+WITH_SPLIT = "Each seed draws its own split into training and validation examples, so the two cannot be separated."
+ONE_SEARCH = "Search: not measured in one search; [search] repeats = 2 or more measures it over repeated searches."
 SEARCHES = (
-    "Search: the configuration that another search with fresh seeds would find, over {count} searches, without what a "
-    "mean over so few seeds varies by itself."
+    "Search: the configuration that another search with fresh seeds would find, over {count} searches, without the "
+    "variation of a mean over so few seeds."
 )
 RESAMPLED = (
-    "Search: what the choices of resampled searches, their rivals confirmed on a few seeds, differ by; 0 where that is "
+    "Search: how much the choices of resampled searches differ, their rivals confirmed on a few seeds; 0 if that is "
     "less than their seeds vary."
 )
-RACED = "After a race arms have unequal numbers of seeds, and what it stopped early leans outward."
+RACED = "After a race arms have unequal numbers of seeds, and what it stopped early is biased away from the baseline."
 OTHERWISE = (
-    "not of all seeds is recorded which test examples were right, so that part is from accuracies (binomial), and some "
-    "of it is in that of the seed"
+    "the log does not have for all seeds which test examples were right; that part is from accuracies (binomial), and "
+    "some of it is in the part of the seed"
 )
 
 
@@ -84,9 +82,9 @@ def spread_caption(repeats: Sequence[Results], frame: pd.DataFrame) -> str:
     metric = results.sweep.confirm.metric
     source = "answers" if "answers" in sources else "accuracies"
     sentences = [
-        f"Where the spread of a difference to {frame['arm'].iloc[0]} comes from, after X. Bouthillier et al. (2021): "
-        f"the standard deviation in {metric.unit} that each source adds to the difference of test {metric.words} "
-        f"on one seed.",
+        f"What makes a difference to {frame['arm'].iloc[0]} vary, and by how much, after X. Bouthillier et al. (2021). "
+        f"Shown: the standard deviation in {metric.unit} that each source adds to the difference of test "
+        f"{metric.words} on one seed.",
         f"{'Seed and split' if split else 'Seed'}: {SEED[source]}.",
         WITH_SPLIT if split else ONE_SPLIT,
         f"Test examples: {EXAMPLES[source].format(count=f'{count:,}' if count else 'as many')}."
@@ -117,7 +115,7 @@ def _sentences(frame: pd.DataFrame) -> list[str]:
     return [
         f"{', '.join(arms)}: {why}."
         for arms, why in (
-            (few, f"fewer than 2 seeds of one search shared with {first}, so the part of the seed is not measured"),
+            (few, f"fewer than 2 seeds of one search shared with {first}; the part of the seed is not measured"),
             (otherwise, OTHERWISE),
         )
         if arms

@@ -20,7 +20,7 @@ from regtune.storage.layout import repeats_of
 def sweeps_table(found: SweepsTogether) -> Table:
     """Return the table over several sweeps."""
     return Table(
-        title="Every arm over all sweeps",
+        title="All arms over all sweeps",
         caption=caption_over_sweeps(found),
         frame=table_over_sweeps(found),
         sentences=sentences_over_sweeps(found),
@@ -47,12 +47,12 @@ def caption_over_sweeps(found: SweepsTogether) -> str:
         [
             conclusion_over_sweeps(found),
             f"{len(found.sweeps)} sweeps together ({'; '.join(each)}). {_means(found)} of the confirmed "
-            f"trials of each arm that ended well. Ranks are by that mean, 1 the best, ties shared, "
+            f"trials of each arm that ended well. Ranks are by that mean (1 is the best, ties are shared), "
             f"{_over(found)}; they depend on which arms are compared.",
             *_left_out(found),
             *_repeats(found),
             *_unfinished(found),
-            "The inference is over sweeps, taken as a random sample of those that one might meet.",
+            "The inference is over sweeps, taken as a random sample of the sweeps that one might run.",
             *_tests(found),
             *_alike(found),
             _wins(found),
@@ -62,7 +62,7 @@ def caption_over_sweeps(found: SweepsTogether) -> str:
 
 def conclusion_over_sweeps(found: SweepsTogether) -> str:
     """Say in one sentence what a reader may conclude from the table, and of what."""
-    return f"Which arms rank before others over sweeps of the kind of these {len(found.sweeps)}."
+    return f"Which arms rank ahead of others over sweeps like these {len(found.sweeps)}."
 
 
 def caveats(found: SweepsTogether) -> list[str]:
@@ -77,22 +77,22 @@ def sentences_over_sweeps(found: SweepsTogether) -> list[str]:
         none = (
             "no arm is in every sweep" if mean.empty else "no sweep has a confirmed trial of every arm that is ranked"
         )
-        return [f"Nothing can be said over sweeps: {none}."]
+        return [f"No result over sweeps: {none}."]
     best = mean[mean == mean.min()]
     said = [f"Best mean rank: {', '.join(map(str, best.index))}, {best.iloc[0]:.2f}."]
     if ranks.note:
-        return [*said, f"Over sweeps no two arms can be told apart: {ranks.note}."]
+        return [*said, f"No two arms can be told apart over sweeps: {ranks.note}."]
     if math.isinf(found.reach):
-        return [*said, f"Over these sweeps no two arms are told apart: Friedman's p = {ranks.p:.3g}."]
+        return [*said, f"No two arms are told apart over these sweeps: Friedman's p = {ranks.p:.3g}."]
     if len(set(found.first.values())) > 1:
         apart = [abs(mean[a] - mean[b]) > found.reach for a, b in combinations(mean.index, 2)]
         return [*said, f"Told apart over these sweeps: {sum(apart)} of {len(apart)} pairs of arms."]
     first = next(iter(found.first.values()))
     ahead = [str(arm) for arm in mean.index if mean[first] - mean[arm] > found.reach]
     behind = [str(arm) for arm in mean.index if mean[arm] - mean[first] > found.reach]
-    words = f"ranked before it: {', '.join(ahead) or 'none'}; behind it: {', '.join(behind) or 'none'}"
+    words = f"ranked ahead of it: {', '.join(ahead) or 'none'}; behind it: {', '.join(behind) or 'none'}"
     if not ahead and not behind:
-        return [*said, f"Over these sweeps no arm is told apart from {first}."]
+        return [*said, f"No arm is told apart from {first} over these sweeps."]
     return [*said, f"Told apart from {first} over these sweeps, {words}."]
 
 
@@ -134,7 +134,7 @@ def _unfinished(found: SweepsTogether) -> list[str]:
         chosen = trials["arm"].isin(list(results.chosen))  # an arm without a choice has nothing to come
         if count := int((trials["status"].isin(OPEN) & (chosen | results.choices.is_open | _searching(results))).sum()):
             named.append(f"{label} ({count})")
-    return [f"Confirmed trials that are still to come: {', '.join(named)}."] if named else []
+    return [f"Confirmed trials still to come: {', '.join(named)}."] if named else []
 
 
 def _searching(results: Results) -> bool:
@@ -147,7 +147,7 @@ def _repeats(found: SweepsTogether) -> list[str]:
     """Name the sweeps of which only the first repeat is in the table."""
     several = zip(found.scores.index, found.sweeps, strict=True)
     named = [str(label) for label, results in several if len(repeats_of(results.path)) > 1]
-    return [f"Of sweeps with repeats the first counts: {', '.join(named)}."] if named else []
+    return [f"Of sweeps with repeats only the first repeat counts: {', '.join(named)}."] if named else []
 
 
 def _tests(found: SweepsTogether) -> list[str]:
@@ -155,12 +155,12 @@ def _tests(found: SweepsTogether) -> list[str]:
     if ranks.note:
         return [f"No test, no critical difference: {ranks.note}."]
     friedman = (
-        f"Friedman's test of whether all arms rank alike: p = {ranks.p:.3g} (chi-squared, too cautious for few sweeps)"
+        f"Friedman's test of whether all arms rank alike: p = {ranks.p:.3g} (chi-squared; conservative for few sweeps)"
     )
     if math.isinf(found.reach):
         return [f"{friedman}; it does not reject at 5 %, so no two arms are told apart."]
     nemenyi = (
-        f"Post-hoc, by Nemenyi's test, arms are told apart whose mean ranks differ by more than the critical "
+        f"Post-hoc (Nemenyi's test): arms are told apart if their mean ranks differ by more than the critical "
         f"difference {ranks.critical:.2f} (all pairs together: 5 %)."
     )
     return [f"{friedman}.", nemenyi]
@@ -172,7 +172,7 @@ def _alike(found: SweepsTogether) -> list[str]:
     for label, results in zip(found.scores.index, found.sweeps, strict=True):
         groups.setdefault(repr(data_and_network(results)), []).append(str(label))
     same = [", ".join(group) for group in groups.values() if len(group) > 1]
-    return [f"On the same data with the same network, and so hardly independent: {'; '.join(same)}."] if same else []
+    return [f"Same data and same network, so hardly independent: {'; '.join(same)}."] if same else []
 
 
 def _wins(found: SweepsTogether) -> str:
@@ -181,5 +181,5 @@ def _wins(found: SweepsTogether) -> str:
         return f"Wins, ties and losses are not counted, since the sweeps differ in their first arm: {firsts}."
     return (
         f"Win / tie / loss: in how many sweeps an arm was better than {next(iter(found.first.values()))}, unresolved, "
-        f"or worse, by each sweep's own verdicts over its seeds, not corrected for the number of sweeps."
+        f"or worse. These are each sweep's own verdicts over its seeds, not corrected for the number of sweeps."
     )

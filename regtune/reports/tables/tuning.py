@@ -16,38 +16,38 @@ from regtune.results.loader import Results
 from regtune.statistics.tuning import MOST_SIMULATED
 
 CAPTION = (
-    "Tuning curves: {score} of the best of n search trials, the median over which trials "
-    "these are, by the trials of each arm that ended (trials). One that failed or diverged counts as {worst}, since it "
-    "spends budget too; one that was lost to a machine does not count. These are scores of search, of which the best "
-    "is too good: it is for comparing budgets, and for what a choice is worth there is confirm."
+    "What search finds with how many trials, for comparing budgets. The best of many search scores is too good; what a "
+    "choice is worth is measured in confirm. Shown: {score} of the best of n search trials, as the median over which n "
+    "trials these are. Trials: those of the arm that ended. One that failed or diverged counts as {worst}, since it "
+    "spends budget too; one lost to a machine does not count."
 )
 BAND = (
-    "In brackets the 95 % band of N. Lourie, K. Cho and H. He (2024): distribution-free, and simultaneous over all n "
-    "for each arm by itself, not over arms. An end of {ends} says that so few trials bound nothing on that side."
+    "In brackets: the 95 % band of N. Lourie, K. Cho and H. He (2024). It is distribution-free, and simultaneous over "
+    "all n for each arm by itself, not over arms. An end of {ends}: so few trials give no bound on that side."
 )
 SOBOL = (
-    "Sobol points spread more evenly than the independent draws for which the band is made: it is in practice wider "
-    "than it need be, and not guaranteed."
+    "Sobol points spread more evenly than the independent draws that the band assumes. In practice the band is then "
+    "wider than needed, but this is not guaranteed."
 )
 MEANS = {
     "random": "",
     "qmc": SOBOL,
     "paired": SOBOL,
-    "grid": "The band is about draws from the points of the grid; they were taken in random order, none twice in a "
-    "pass, which spreads more evenly than independent draws: it is in practice wider than it need be, and not "
+    "grid": "The band assumes independent draws from the points of the grid. They were taken in random order, none "
+    "twice in a pass, which spreads more evenly. In practice the band is then wider than needed, but this is not "
     "guaranteed.",
 }  # by sampler of `tuning.NON_ADAPTIVE`: what is to be said of a band
 UNKNOWN = "No band: the log does not say by which sampler trials were drawn."
 ADAPTIVE = (
-    "No band: it needs independent draws, and trials of the sampler {sampler} are not known to be; the curve describes "
-    "this search only."
+    "No band: it needs independent draws, which trials of the sampler {sampler} are not known to be. The curve "
+    "describes this search only."
 )
 PRUNED = (
-    "No band, since trials were pruned by their score: {arms}. A pruned trial counts with the score at which it ended, "
-    "and the curve describes this search only."
+    "No band, since trials were pruned by their score: {arms}. A pruned trial counts with its last score. The curve "
+    "describes this search only."
 )
-NAMED = "Points that were named beforehand (first) are no draws, and are left out: {arms}."
-MANY = f"Of more than {MOST_SIMULATED} trials the band is that of Kolmogorov and Smirnov."
+NAMED = "Points named in the sweep file (first) are not draws and are left out: {arms}."
+MANY = f"For more than {MOST_SIMULATED} trials the band is that of Kolmogorov and Smirnov."
 
 
 def tuning_table(results: Results, rows: pd.DataFrame) -> Table | None:
@@ -58,7 +58,7 @@ def tuning_table(results: Results, rows: pd.DataFrame) -> Table | None:
     metric = results.sweep.search.metric
     cells = {f"n = {n}": [_cell(row, n, metric) for row in rows.to_dict("records")] for n in places}
     return Table(
-        title="What search finds with how many trials",
+        title="Tuning curves",
         caption=tuning_caption(results),
         frame=pd.DataFrame({"arm": rows["arm"], "trials": rows["tuning_trials"], **cells}),
     )
