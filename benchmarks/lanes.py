@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from regtune.analysis.scores import scores
+from regtune.analysis.comparison import comparison
 from regtune.core.errors import Refused
 from regtune.core.records import Epoch
 from regtune.data import Pool, Splits
@@ -121,7 +121,7 @@ def _differences(one: Path, other: Path) -> Iterator[str]:
         yield f"{name}: equal in {(gap == 0).mean():.0%} of trials, up to {gap.max():.2g} apart, mean {gap.mean():.2g}"
     arms = list(first.chosen)
     yield f"same choice in {sum(first.chosen[arm] == second.chosen.get(arm) for arm in arms)} of {len(arms)} arms"
-    tables = scores(first).merge(scores(second), on="arm")
+    tables = comparison(first).merge(comparison(second), on="arm")
     yield f"same verdict in {(tables['verdict_x'] == tables['verdict_y']).sum()} of {len(tables)} arms"
     gap = (tables["difference_x"] - tables["difference_y"]).abs()
     yield f"difference to the baseline: up to {100 * gap.max():.3f} points apart, mean {100 * gap.mean():.3f}"

@@ -25,13 +25,13 @@ import pandas as pd
 from lanes import by_lanes
 from replicas import false_verdicts, summary
 
+from regtune.analysis.comparison import comparison
 from regtune.analysis.repeat_scores import repeat_scores
 from regtune.analysis.repeats import counted_repeats
-from regtune.analysis.scores import scores
 from regtune.core.errors import Refused
 from regtune.execution.local import run_here
 from regtune.execution.run import Launch, run
-from regtune.reports.output import repeats_in
+from regtune.reports.tables.folder import repeats_in
 from regtune.sweep.sweep import Sweep
 
 COLUMNS = {"difference_low": "low", "difference_high": "high"}
@@ -45,7 +45,7 @@ def verdicts_of(folder: Path) -> pd.DataFrame:
     """
     repeats = repeats_in(folder)
     table = repeat_scores(repeats)
-    table = scores(repeats[0]) if table is None else table
+    table = comparison(repeats[0]) if table is None else table
     return table.iloc[1:].rename(columns=COLUMNS)[["arm", "verdict", "difference", "low", "high"]]
 
 

@@ -23,7 +23,7 @@ from regtune.cli.progress import Progress
 from regtune.core.records import Json
 from regtune.reports.figures.catalog import drawn
 from regtune.reports.page.report import page
-from regtune.results.loader import load
+from regtune.reports.tables.folder import read_folder
 from regtune.storage.log import read_log
 from regtune.sweep.sweep import Sweep
 
@@ -59,8 +59,8 @@ def report(folder: Path, to: Path) -> None:
         raise SystemExit(f"pictures: expected a browser on the PATH, one of {', '.join(BROWSERS)}; found none")
     with tempfile.TemporaryDirectory() as scratch, sync_playwright() as playwright:
         html = Path(scratch) / "report.html"
-        results = load(folder)
-        html.write_text(page([results], drawn(results)), encoding="utf-8")
+        shown = read_folder(folder)
+        html.write_text(page(shown, drawn(shown.first)), encoding="utf-8")
         started = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])  # it may run as root
         seen = started.new_page(viewport={"width": WIDTH, "height": 1000}, color_scheme="light")
         seen.goto(html.as_uri())

@@ -35,6 +35,7 @@ from regtune.reports.brief import brief
 from regtune.reports.output import formatted
 from regtune.reports.page.sections import sections
 from regtune.reports.tables.aa import BY_SEARCH, FALSE, aa
+from regtune.reports.tables.folder import folder_tables
 from regtune.results.loader import Results, load
 from regtune.statistics import Comparison
 from regtune.storage.log import read_log
@@ -187,7 +188,7 @@ def test_every_format_has_the_sentence_and_json_has_the_numbers(logs: dict[str, 
     assert plain["aa"]["difference"] == pytest.approx(sum(gains) / 3)
     assert found.words not in plain["cannot_be_said"]
     assert [row["arm"] for row in plain["arms"]] == ["baseline", "dropout"]
-    assert any(found.words in section.sentences for section in sections([results], []))
+    assert any(found.words in section.sentences for section in sections(folder_tables([results]), []))
 
 
 def copied_scores(copied: Results, arm: str) -> list[float]:

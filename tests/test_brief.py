@@ -21,6 +21,7 @@ from regtune.reports.brief import Part, brief, fitted, parts
 from regtune.reports.headroom import headroom
 from regtune.reports.narrow import flowed, narrow
 from regtune.reports.output import formatted
+from regtune.reports.tables.folder import read_folder
 from regtune.results.loader import load
 from regtune.storage.log import read_log
 from tests.conftest import write_log
@@ -72,7 +73,7 @@ KINDS = ("all", "alone", "empty", "wide", "relevant", "raced", "again")
 @pytest.fixture(scope="module")
 def shown(where: Path) -> dict[str, list[Part]]:
     """Return what is shown of each folder, and of three together, fitted to no width yet."""
-    return {kind: parts([where / name for name in kind.split()]) for kind in [*KINDS, "all wide again"]}
+    return {kind: parts([read_folder(where / name) for name in kind.split()]) for kind in [*KINDS, "all wide again"]}
 
 
 @settings(max_examples=30)

@@ -13,6 +13,8 @@ from regtune.core.records import Json
 from regtune.reports.figures.catalog import FIGURES, drawn
 from regtune.reports.page.report import page
 from regtune.reports.page.several import page_of_several
+from regtune.reports.tables.catalog import tables
+from regtune.reports.tables.folder import folder_tables
 from regtune.results.loader import load
 from tests.made_up import made_up_log
 from tests.test_report import RAND_AUGMENT, RAND_AUGMENT_SPACE
@@ -58,7 +60,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     knobs: dict[str, list[Json]] = dict.fromkeys(names, RAND_AUGMENT)
     results = load(made_up_log(folder, arms, search=search, knobs=knobs, space=RAND_AUGMENT_SPACE))
     path = folder / "report.html"
-    path.write_text(page([results], drawn(results)), encoding="utf-8")
+    path.write_text(page(folder_tables([results]), drawn(tables(results))), encoding="utf-8")
     return path
 
 
@@ -71,7 +73,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     data: list[Json] = [{"name": name, "train": 48} for name in ("digits", "mnist", "fashion_mnist")]
     about = zip(("one", "a_name_of_two_sweeps", "a_name_of_two_sweeps"), data, strict=True)
     folders = [made_up_log(folder / str(k), arms, name=name, data=what) for k, (name, what) in enumerate(about)]
-    text, figures = page_of_several([[load(path)] for path in folders])
+    text, figures = page_of_several([folder_tables(repeats) for repeats in [[load(path)] for path in folders]])
     path = folder / "reports.html"
     path.write_text(text, encoding="utf-8")
     return path, [figure.name for figure in figures if figure.spec is not None]

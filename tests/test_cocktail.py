@@ -24,6 +24,7 @@ from regtune.core.records import Epoch, Outcome
 from regtune.execution.preflight import preflight
 from regtune.execution.run import run
 from regtune.reports.formats import markdown
+from regtune.reports.tables.catalog import tables
 from regtune.results.loader import load
 from regtune.samplers import frozen
 from regtune.samplers.tpe import STARTUP
@@ -230,7 +231,7 @@ def test_a_sweep_with_a_cocktail_runs_confirms_and_is_readable(tmp_path: Path) -
     table = comparison(results).set_index("arm")
     assert json.loads(str(table.loc["cocktail", "knobs"])) == best["params"]
     assert table.loc["cocktail", "n"] == 3
-    line = next(row for row in markdown(results).splitlines() if row.startswith("| cocktail"))
+    line = next(row for row in markdown(tables(results)).splitlines() if row.startswith("| cocktail"))
     assert f"dropout={'on' if best['params']['dropout.switch'] else 'off'}, " in line
     assert f"mixing={best['params']['mixing.one_of']}, " in line
     assert "switch" not in line and "one_of" not in line

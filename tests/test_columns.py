@@ -15,6 +15,7 @@ from regtune.analysis.metrics import metrics
 from regtune.analysis.scores import scores
 from regtune.analysis.spread import spread
 from regtune.analysis.tuning import tuning
+from regtune.analysis.verdicts import verdicts
 from regtune.core.records import Json
 from regtune.execution.run import run
 from regtune.reports.tables.budget import budget_as_text
@@ -22,7 +23,7 @@ from regtune.reports.tables.catalog import tables
 from regtune.reports.tables.metrics import metrics_as_text
 from regtune.reports.tables.pruning import pruning_table
 from regtune.reports.tables.scores import scores_as_text
-from regtune.results.loader import Results, load, right_answers
+from regtune.results.loader import Results, load
 from regtune.statistics.crossed_bootstrap import crossed_intervals
 from regtune.statistics.power import further_seeds
 from regtune.storage.log import read_log
@@ -41,7 +42,7 @@ def made_up(folder: Path, **arms: Sequence[float | None]) -> Results:
 
 def test_a_difference_comes_with_what_the_statistics_say_of_it(tmp_path: Path) -> None:
     results = made_up(tmp_path, base=BASE, sure=SURE, near=NEAR)
-    frame = scores(results).set_index("arm")
+    frame = comparison(results).set_index("arm")
     assert frame.loc["sure", "verdict"] == "better"
     assert frame["better"][["sure", "near"]].to_list() == [1.0, 3 / 5]
     assert frame.loc["sure", "better_low"] == pytest.approx(0.025 ** (1 / 5))  # all of n: Clopper-Pearson's closed form
@@ -59,10 +60,10 @@ def test_a_difference_comes_with_what_the_statistics_say_of_it(tmp_path: Path) -
 
 def test_the_second_interval_draws_the_examples_that_were_right(tmp_path: Path) -> None:
     results = made_up(tmp_path, base=BASE, sure=SURE, near=(0.51, None, 0.50, 0.55, None))
-    frame = scores(results).set_index("arm")
-    base = right_answers(results, "base")
+    frame = comparison(results).set_index("arm")
+    base = results.right_answers["base"]
     for arm in ("sure", "near"):
-        mine = right_answers(results, arm)
+        mine = results.right_answers[arm]
         pair = (mine.to_numpy().T, base[mine.columns].to_numpy().T)
         (found,) = crossed_intervals([pair], level=1 - 0.05 / 2)
         assert (frame.loc[arm, ["crossed_low", "crossed_high"]] == [found.low, found.high]).all()
@@ -77,7 +78,7 @@ def test_the_second_interval_is_over_the_seeds_of_the_first(tmp_path: Path) -> N
         "test_right"
     ]
     write_log(folder / "log.jsonl", rows)
-    assert scores(load(folder))["crossed_low"].isna().all()
+    assert comparison(load(folder))["crossed_low"].isna().all()
 
 
 def test_a_verdict_that_leans_on_the_test_set_is_told(tmp_path: Path) -> None:
@@ -137,7 +138,7 @@ def test_the_caption_of_metrics_is_that_of_the_sweep(tmp_path: Path, terms: dict
 def test_bootstrap_intervals_stand_beside_the_others_from_20_seeds_on(tmp_path: Path) -> None:
     draws = np.random.default_rng(0)
     some, many = (tuple(draws.normal(0.5, 0.01, n).tolist()) for n in (19, 20))
-    frame = scores(load(made_up_log(tmp_path, {"some": some, "many": many}))).set_index("arm")
+    frame = comparison(load(made_up_log(tmp_path, {"some": some, "many": many}))).set_index("arm")
     assert frame["test_accuracy_bca_low"].isna()["some"]
     assert frame.loc["many", "test_accuracy_bca_low"] == pytest.approx(frame.loc["many", "test_accuracy_low"], abs=2e-3)
     assert frame.loc["many", "test_accuracy_sd"] == pytest.approx(np.std(many, ddof=1))
@@ -183,7 +184,8 @@ def test_columns_in_which_nothing_stands_are_left_out(tmp_path: Path) -> None:
 
 
 def test_the_budget_has_both_phases_of_the_ledger(trained: Results) -> None:
-    frame, told = budget(trained).set_index("arm"), budget_by_phase(trained).set_index(["arm", "phase"])
+    phases = budget_by_phase(trained)
+    frame, told = budget(trained, phases).set_index("arm"), phases.set_index(["arm", "phase"])
     text = budget_as_text(frame.reset_index()).set_index("arm")
     for arm in trained.sweep.arms:
         for phase in ("search", "confirm"):
@@ -197,7 +199,8 @@ def test_the_budget_has_both_phases_of_the_ledger(trained: Results) -> None:
 def test_one_row_has_everything(trained: Results) -> None:
     frame = comparison(trained)
     assert frame["arm"].to_list() == [*trained.sweep.arms]
-    parts = (scores(trained), metrics(trained), budget(trained), tuning(trained), spread([trained]))
+    seeds, spent = scores(trained, verdicts(trained)), budget(trained, budget_by_phase(trained))
+    parts = (seeds, metrics(trained), spent, tuning(trained), spread([trained]))
     assert {name for part in parts for name in part} == {*frame}
 
 

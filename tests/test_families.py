@@ -25,6 +25,7 @@ from regtune.reports.output import formatted
 from regtune.reports.page.report import page
 from regtune.reports.tables.answer import answer
 from regtune.reports.tables.catalog import tables
+from regtune.reports.tables.folder import folder_tables
 from regtune.reports.tables.metrics import metrics_as_text
 from regtune.reports.tables.repeats import repeats_as_text, repeats_caption, repeats_sentences
 from regtune.results.loader import Results, load
@@ -200,7 +201,7 @@ def test_a_pair_without_the_number_is_left_out_and_said(tmp_path: Path) -> None:
         "7 seeds",
         "6 seeds",
     ]
-    assert found.sentences[0] in unescape(page([results], drawn(results)))
+    assert found.sentences[0] in unescape(page(folder_tables([results]), drawn(tables(results))))
 
 
 def test_what_was_never_measured_has_no_columns_no_words_and_no_verdict(tmp_path: Path) -> None:
@@ -261,7 +262,7 @@ def test_text_says_difference_interval_and_verdict_in_every_format(tmp_path: Pat
         for arm, row in expected.iterrows():
             mean, low, high = (format(factor * row[end], form) for end in ("difference", "low", "high"))
             assert cells[arm] == f"{mean} [{low}, {high}] {row['verdict']}"
-        assert cells["calm"] in page([load(folder)], [])
+        assert cells["calm"] in page(folder_tables([load(folder)]), [])
     words = (
         "each metric is a family of its own, as accuracy is (any false rejection: 5 % in each, not over all together)"
     )

@@ -41,7 +41,7 @@ def test_planned_and_consumed(tmp_path: Path) -> None:
             mine = results.trials[(results.trials["arm"] == arm) & (results.trials["phase"] == phase)]
             assert row["seconds"] == pytest.approx(mine["seconds"].sum())
     assert {row["gpu_seconds"] for row in rows.values()} == {0.0}
-    assert warnings(results) == []
+    assert warnings(results, budget_by_phase(results)) == []
 
 
 def test_work_that_no_longer_counts_was_consumed(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_unequal_budgets_and_arms_that_failed_are_told(tmp_path: Path) -> None:
     arms = ("mixup = { mixup = {} }", "forgetful = { forgetful = {} }")
     budget, seeds = ("trials = 4", "trials_per_knob = 1"), ("seeds = 3", "seeds = 0")
     results = finished(tmp_path, arms, budget, seeds, ("[data]", 'plugins = ["tests.plugin_things"]\n[data]'))
-    assert warnings(results) == [
+    assert warnings(results, budget_by_phase(results)) == [
         "Arms had unequal budgets in search (planned epochs): baseline 6, dropout 12, forgetful 6.",
         "1 of the 1 trials of forgetful failed, so it had less than its budget.",
     ]

@@ -18,7 +18,7 @@ from scipy import stats
 
 from regtune.analysis.budget import optimism
 from regtune.analysis.columns import metric_of
-from regtune.analysis.comparison import comparison
+from regtune.analysis.comparison import Analysis, comparison
 from regtune.analysis.sweeps import compare_sweeps
 from regtune.analysis.tuning import tuning
 from regtune.analysis.verdicts import against_baseline
@@ -36,6 +36,7 @@ from regtune.reports.figures.pairs import frame as pairs_frame
 from regtune.reports.output import formatted
 from regtune.reports.page.report import page
 from regtune.reports.tables.catalog import tables
+from regtune.reports.tables.folder import folder_tables
 from regtune.reports.tables.sweeps import caption_over_sweeps, table_over_sweeps
 from regtune.results.loader import Results, load
 from regtune.search.confirm import ConfirmScheduler
@@ -312,13 +313,13 @@ def test_the_words_of_a_sweep_by_likelihood(finished: Path, tmp_path: Path) -> N
     assert "test accuracy %" in found.metrics.frame and "accuracy difference" in found.metrics.frame
     assert "test NLL" not in found.metrics.frame and "searched nats" in found.metrics.frame
     assert "below 0 is better, of accuracy above 0" in found.metrics.caption
-    whole = page([results], drawn(results))
+    whole = page(folder_tables([results]), drawn(tables(results)))
     for words in (
         "Validation negative log-likelihood (NLL) (lower is better) of the search trials",
         "in nats, below 0",
     ):
         assert words in whole
-    for figure in drawn(results):
+    for figure in drawn(tables(results)):
         assert "alidation accuracy" not in figure.caption, figure.name
         assert "accuracy %" not in json.dumps(figure.spec or {}), figure.name
     plain = json.loads(formatted([finished.parent], "json"))["sweeps"][0]
@@ -410,7 +411,7 @@ def test_an_undefined_value_is_left_out_and_said(tmp_path: Path) -> None:
 
 def test_ranks_over_sweeps_are_each_by_its_own_metric(tmp_path: Path) -> None:
     sweeps = [made_up(tmp_path / name, name) for name in ("nll", "accuracy")]
-    found = compare_sweeps(sweeps)
+    found = compare_sweeps([Analysis(results=results) for results in sweeps])
     first = {arm: float(values.mean()) for arm, values in LOSSES.items()}
     second = {arm: float(np.mean(values)) for arm, values in ACCURACIES.items()}
     places = [stats.rankdata([first[a] for a in ARMS]), stats.rankdata([-second[a] for a in ARMS])]

@@ -18,6 +18,7 @@ from regtune.execution.reuse import _rule
 from regtune.execution.run import run
 from regtune.pruners import PRUNERS, Pruning, pruning_of
 from regtune.reports.formats import markdown
+from regtune.reports.tables.catalog import tables
 from regtune.results.loader import load
 from regtune.search.search import SearchScheduler
 from regtune.storage.compatibility import changed
@@ -81,11 +82,11 @@ def test_it_ends_trials_and_the_log_without_the_plugin_is_read(tmp_path: Path, m
     assert 0 < len(pruned) < len(searched) and set(pruned["epochs"]) == {3}
     assert set(pruned["message"]) == {"after epoch 3 it was below the median of its own arm"}
     assert searched["spared"].notna().any(), "the control share is of every pruner that judges at rungs"
-    said = markdown(results)
+    said = markdown(tables(results))
     monkeypatch.setattr(sys, "path", [])
     monkeypatch.setitem(sys.modules, PLUGIN, None)  # which makes an import of it fail
     again = load(log)
-    assert markdown(again) == said
+    assert markdown(tables(again)) == said
     assert f"{WORDS}. A control share of 30 % of the trials is never pruned." in said
     assert set(rung_correlations(again)["rung"]) == {3}
 

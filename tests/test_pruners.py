@@ -20,6 +20,7 @@ from regtune.core.records import Outcome, TrialKey
 from regtune.execution.run import run
 from regtune.pruners import PRUNERS, FixedEpochs
 from regtune.reports.formats import markdown
+from regtune.reports.tables.catalog import tables
 from regtune.results.loader import Results, load
 from regtune.search.search import SearchScheduler, TrialState
 from regtune.search.select import best_first
@@ -142,9 +143,8 @@ def test_confirm_takes_the_best_at_that_point_and_trains_it_in_full(results: Res
 
 
 def test_tables_and_plans_name_the_pruner(results: Results, tmp_path: Path) -> None:
-    assert "4 trials per arm of at most 6 epochs; every trial is stopped after epoch 2 and judged there." in markdown(
-        results
-    )
+    shown = markdown(tables(results))
+    assert "4 trials per arm of at most 6 epochs; every trial is stopped after epoch 2 and judged there." in shown
     console = Console(record=True, width=200)
     console.print(plan_table(early(tmp_path)))
     said = console.export_text()

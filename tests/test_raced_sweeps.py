@@ -16,6 +16,7 @@ from regtune.core.errors import Refused
 from regtune.core.records import Outcome, TrialKey
 from regtune.execution.run import RunOptions
 from regtune.reports.formats import markdown
+from regtune.reports.tables.catalog import tables
 from regtune.results.loader import load
 from regtune.search.confirm import ConfirmScheduler
 from regtune.search.scheduler import Suggestion
@@ -82,7 +83,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_table_says_that_it_raced_and_what_was_not_needed(finished: Path, tmp_path: Path) -> None:
-    text = markdown(load(finished))
+    text = markdown(tables(load(finished)))
     assert "Means after racing are biased away from the baseline" in text
     assert "after 4, 6, 8 seeds" in text
     assert not load(finished).trials["status"].isin(["missing"]).any()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from regtune.analysis.scores import scores
+from regtune.analysis.comparison import comparison
 from regtune.reports.brief import by_importance
 from regtune.reports.narrow import flowed, narrow
 from regtune.reports.tables.answer import answer_lines
@@ -93,7 +93,7 @@ def test_quickstart_keeps_its_promises(folder: Path) -> None:
     assert set(confirmed) == {20}
     assert set(confirmed.index) == set(results.sweep.arms) - set(results.off)
     assert (trials[trials["phase"] == "search"].groupby("arm").size() == 16).all()
-    found = scores(results)
+    found = comparison(results)
     assert set(found["scope"]) == {"searches"}
     assert (found["verdict"] == "better").sum() >= 2
     assert found["arm"][found["verdict"] == "worse"].to_list() == ["shifts"]

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scipy import stats
 from statsmodels.stats.weightstats import DescrStatsW
 
+from regtune.analysis.comparison import comparison
 from regtune.analysis.repeat_scores import repeat_scores
-from regtune.analysis.scores import scores
 from regtune.core.errors import Refused
 from regtune.reports.output import formatted
 from regtune.reports.tables.catalog import tables
@@ -97,7 +97,7 @@ def test_the_table_says_it_in_every_format_and_only_where_asked(tmp_path: Path) 
     }
     results = with_margin(tmp_path / "with", 0.2, **arms, vague=VAGUE, few=(0.5, 0.51))
     words = ["", "equal within 0.2", "better", "worse", "undecided", "undecided"]
-    assert scores(results)["relevant"].to_list() == words
+    assert comparison(results)["relevant"].to_list() == words
     text = tables(results).scores
     assert text.frame["relevant"].to_list() == words
     assert list(text.frame.columns)[:3] == ["arm", "verdict", "relevant"]
@@ -108,8 +108,8 @@ def test_the_table_says_it_in_every_format_and_only_where_asked(tmp_path: Path) 
         assert "equal within 0.2" in formatted([results.path], form)
 
     without = with_margin(tmp_path / "without", None, **arms)
-    assert "relevant" not in scores(without)
-    assert "relevant" not in scores_as_text(scores(without))
+    assert "relevant" not in comparison(without)
+    assert "relevant" not in scores_as_text(comparison(without))
     assert "Relevant" not in tables(without).scores.caption
 
 
@@ -120,8 +120,8 @@ def test_equal_takes_the_error_of_all_arms(tmp_path: Path) -> None:
     between = round((one + four) / 2, 6)
     alone = with_margin(tmp_path / "alone", between, base=BASE, same=EQUAL)
     beside = with_margin(tmp_path / "beside", between, base=BASE, same=EQUAL, a=VAGUE, b=VAGUE, c=VAGUE)
-    assert scores(alone)["relevant"][1].startswith("equal within")
-    assert scores(beside)["relevant"][1] == "undecided"
+    assert comparison(alone)["relevant"][1].startswith("equal within")
+    assert comparison(beside)["relevant"][1] == "undecided"
 
 
 def test_the_table_over_searches_says_it_too(tmp_path: Path) -> None:

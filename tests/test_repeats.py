@@ -33,8 +33,10 @@ from regtune.execution.recovery import Watch
 from regtune.execution.repeats import run_all
 from regtune.execution.run import RunOptions, run
 from regtune.reports.formats import SWEEPS
-from regtune.reports.output import formatted, repeats_in, write_folder
+from regtune.reports.output import formatted, write_folder
 from regtune.reports.page.sections import sections
+from regtune.reports.tables.catalog import tables
+from regtune.reports.tables.folder import folder_tables, read_folder, repeats_in
 from regtune.reports.tables.repeats import repeats_as_text, repeats_caption, repeats_sentences
 from regtune.results.loader import Results, load
 from regtune.samplers import SAMPLERS
@@ -393,7 +395,7 @@ def test_below_three_repeats_there_is_no_p_value_and_no_verdict(tmp_path: Path, 
     frame = repeat_scores(results)
     if repeats == 1:
         assert frame is None
-        assert formatted([tmp_path], "md") == SWEEPS["md"](results)
+        assert formatted([tmp_path], "md") == SWEEPS["md"]([tables(each) for each in results])
         return
     assert frame is not None
     assert frame[["p", "p_holm", "difference_low"]].isna().all(axis=None)
@@ -437,7 +439,7 @@ def test_a_repeat_that_ended_before_its_first_trial_is_as_if_it_was_not_there(tm
     before = formatted([tmp_path], "md")
     write_log(tmp_path / "repeat-3" / "log.jsonl", [])
     assert formatted([tmp_path], "md") == before
-    assert write_folder(tmp_path)[1] == 8
+    assert write_folder(read_folder(tmp_path))[1] == 8
     (tmp_path / "repeat-3" / "log.jsonl").write_bytes(b"damaged\n")
     with pytest.raises(Refused, match=r"repeat-3/log\.jsonl:1: expected a row"):
         formatted([tmp_path], "md")
@@ -491,7 +493,8 @@ def test_every_format_has_the_table_over_searches_first(tmp_path: Path) -> None:
     assert len(each) == 4
     for form, begin in (("html", "<table>"), ("latex", r"\begin{table}"), ("md", "\n\n| arm")):
         over_searches_their_spread_and_over_sweeps = 3
-        expected = over_searches_their_spread_and_over_sweeps + SWEEPS[form](each).count(begin)
+        shown = SWEEPS[form]([tables(results) for results in each])
+        expected = over_searches_their_spread_and_over_sweeps + shown.count(begin)
         assert formatted(mixed, form).count(begin) == expected
     first, last = json.loads(formatted(mixed, "json"), parse_constant=pytest.fail)["sweeps"]
     assert first["arms"][1]["verdict"] == "better"
@@ -511,23 +514,23 @@ def test_every_format_has_the_table_over_searches_first(tmp_path: Path) -> None:
 
 def test_a_report_asks_whether_it_holds_for_whole_searches(tmp_path: Path) -> None:
     results = made_up(tmp_path, {"base": BASE[:3], "good": GOOD[:3]})
-    ids = [section.id for section in sections(repeats_in(tmp_path), [])]
+    ids = [section.id for section in sections(folder_tables(repeats_in(tmp_path)), [])]
     assert ids == ["which", "sure", "searches", "cost", "why", "failed"]
-    table, spread = sections(results, [])[2].tables
+    table, spread = sections(folder_tables(results), [])[2].tables
     assert spread.frame["seeds"].to_list() == [6]
     assert table.frame["repeats"].to_list() == [3, 3]
-    assert "searches" not in [section.id for section in sections(results[:1], [])]
+    assert "searches" not in [section.id for section in sections(folder_tables(results[:1]), [])]
 
 
 def test_a_run_writes_the_tables_of_all_repeats(tmp_path: Path) -> None:
     made_up(tmp_path, {"base": BASE[:2], "good": GOOD[:2]})
-    written, confirmed, failed = write_folder(tmp_path)
+    written, confirmed, failed = write_folder(read_folder(tmp_path))
     assert (confirmed, failed) == (8, [])
     assert written == [tmp_path / name for name in ("table.md", "table.csv", "searches.csv")]
     assert written[0].read_text() == formatted([tmp_path], "md")
     assert (tmp_path / "repeat-2" / "table.csv").exists()
     alone = made_up_log(tmp_path / "other", {"base": [0.5, 0.6]})
-    assert write_folder(alone) == ([alone / "table.md", alone / "table.csv"], 2, [])
+    assert write_folder(read_folder(alone)) == ([alone / "table.md", alone / "table.csv"], 2, [])
 
 
 def test_only_folders_of_repeats_with_a_log_are_repeats(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from regtune.reports.figures import learning_curves as learning
 from regtune.reports.figures import rand_augment as magnitudes
 from regtune.reports.figures.catalog import FIGURES, drawn
 from regtune.reports.page.report import page, write_report
+from regtune.reports.tables.catalog import tables
+from regtune.reports.tables.folder import folder_tables
 from regtune.results.loader import Results, load
 from tests.command_line import called
 from tests.made_up import RATE, made_up_log
@@ -41,7 +43,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 
 def test_the_page_is_one_file_that_names_no_address(results: Results) -> None:
-    text = page([results], drawn(results))
+    text = page(folder_tables([results]), drawn(tables(results)))
     head, _, rest = text.partition('<script type="application/json"')
     data, _, _ = rest.partition("</script>")
     assert not re.search(r'(src|href)="(?!#)', head)
@@ -53,7 +55,7 @@ def test_the_page_is_one_file_that_names_no_address(results: Results) -> None:
 
 
 def test_names_are_escaped_and_headings_are_in_order(results: Results) -> None:
-    text = page([results], drawn(results))
+    text = page(folder_tables([results]), drawn(tables(results)))
     assert "<script> " not in text
     assert "<b>no</b>" not in text.partition('<script type="application/json"')[0]
     levels = [int(level) for level in re.findall(r"<h(\d)", text.partition("<footer>")[0])]
@@ -67,7 +69,7 @@ def test_names_are_escaped_and_headings_are_in_order(results: Results) -> None:
 def test_every_figure_is_written_as_svg_and_pdf_with_its_caption_on_the_page(results: Results, tmp_path: Path) -> None:
     (tmp_path / "r-figures").mkdir()
     (tmp_path / "r-figures" / "of_before.svg").touch()
-    first, *files = write_report([results], tmp_path / "r.html")
+    first, *files = write_report(folder_tables([results]), tmp_path / "r.html")
     assert first == tmp_path / "r.html"
     assert {path.name for path in files} == {f"{f.draw.__name__}.{end}" for f in FIGURES for end in ("svg", "pdf")}
     assert {path.name for path in (tmp_path / "r-figures").iterdir()} == {path.name for path in files}
@@ -81,15 +83,15 @@ def test_every_figure_is_written_as_svg_and_pdf_with_its_caption_on_the_page(res
 def test_a_poor_log_still_gives_a_report_that_says_what_cannot_be_said(tmp_path: Path, case: str) -> None:
     confirmed, search, words = POOR[case]
     results = load(made_up_log(tmp_path, confirmed, search=search))
-    figures = drawn(results)
+    figures = drawn(tables(results))
     assert all((figure.spec is None) == bool(figure.why) for figure in figures)
-    text = unescape(page([results], figures))
+    text = unescape(page(folder_tables([results]), figures))
     assert words in text
     assert all(figure.why in text for figure in figures)
 
 
 def test_frames_of_effects_and_pairs_agree_with_the_table(results: Results) -> None:
-    rows = effects.frame(results).set_index("arm")
+    rows = effects.frame(tables(results)).set_index("arm")
     assert rows.loc[HOSTILE, "verdict"] == "better"
     assert rows.loc[HOSTILE, "difference"] == pytest.approx(20.0)
     matrix = pairs.frame(results).set_index(["row", "column"])
@@ -100,7 +102,7 @@ def test_frames_of_effects_and_pairs_agree_with_the_table(results: Results) -> N
 
 def test_no_interval_is_drawn_where_there_is_none(tmp_path: Path) -> None:
     results = load(made_up_log(tmp_path, {"base": (0.5,) * 4, "other": (0.6,) * 4}))
-    (row,) = effects.frame(results).to_dict("records")
+    (row,) = effects.frame(tables(results)).to_dict("records")
     assert row["verdict"] == "no interval"
     assert math.isnan(row["low"])
 

@@ -17,7 +17,8 @@ from regtune.core.records import Epoch, Trial
 from regtune.data import joined
 from regtune.execution.run import run
 from regtune.reports.formats import markdown
-from regtune.results.loader import load, right_answers
+from regtune.reports.tables.catalog import tables
+from regtune.results.loader import load
 from regtune.storage.log import read_log
 from regtune.sweep.sweep import Sweep
 from regtune.training.build import load_data
@@ -201,9 +202,9 @@ def test_a_sweep_with_retraining_says_so_in_its_table(tmp_path: Path) -> None:
     assert set(results.epochs["stage"]) == {"train", "retrain"}
     table = comparison(results)
     assert table["retrain_epochs"].notna().all()
-    assert "trained a second time, on train + validation" in markdown(results)
-    assert "epochs again" in markdown(results)
-    right = right_answers(results, "mixup")
+    assert "trained a second time, on train + validation" in markdown(tables(results))
+    assert "epochs again" in markdown(tables(results))
+    right = results.right_answers["mixup"]
     mine = confirmed[confirmed["arm"] == "mixup"]
     assert right.shape == (37, 3)
     assert (right.mean() == mine.set_index("number")["test_accuracy"]).all()

@@ -23,6 +23,7 @@ from regtune.core.resampling import DRAWS, LEAST, MOST, draws, pairs, rivals
 from regtune.core.selection import Scored, choose
 from regtune.execution.run import RunOptions
 from regtune.reports.formats import markdown
+from regtune.reports.tables.catalog import tables
 from regtune.results.loader import Results, load
 from regtune.statistics import compare
 from regtune.statistics.search_variance import at_least, mean_known, search_variance
@@ -192,10 +193,10 @@ def test_verdicts_have_the_variance_over_searches_in_them(results: Results) -> N
     expected = compare({"smooth": differences, "ruined": [0.0] * 4}, beyond=more)["smooth"]
     assert table.loc["smooth", "difference_high"] == expected.high
     assert table.loc["smooth", "p"] == expected.p
-    assert "Intervals and verdicts are over searches" in markdown(results)
-    assert table["further"].isna().all() and "further seeds (" not in markdown(results)
+    assert "Intervals and verdicts are over searches" in markdown(tables(results))
+    assert table["further"].isna().all() and "further seeds (" not in markdown(tables(results))
     assert table.loc["smooth", "spread_search"] == pytest.approx(math.sqrt(more["smooth"]))
-    assert "Search: how much the choices of resampled searches" in markdown(results)
+    assert "Search: how much the choices of resampled searches" in markdown(tables(results))
 
 
 @pytest.mark.parametrize("which", [pytest.param(0, marks=pytest.mark.slow), -1])
@@ -208,7 +209,7 @@ def test_a_run_that_is_stopped_among_rivals_ends_as_one_that_was_not(
     assert half.rivals_open
     note = comparison(half).set_index("arm").loc["smooth", "note"]
     assert note == "the spread over searches is not known"
-    assert "Rivals are not all trained yet" in markdown(half)
+    assert "Rivals are not all trained yet" in markdown(tables(half))
     shown = words(forecast(Sweep.read(tmp_path / "small.toml"), tmp_path, RunOptions()))
     assert "rivals done" in shown
     ran(tmp_path, OVER)
@@ -257,7 +258,7 @@ def test_seeds_of_select_may_end_in_any_order(finished: Path, tmp_path: Path) ->
     write_log(tmp_path / "log.jsonl", cut)
     half = load(tmp_path)
     assert half.choices.is_open and half.rivals_open and half.draws == []
-    assert "Rivals are not all trained yet" in markdown(half)
+    assert "Rivals are not all trained yet" in markdown(tables(half))
     ragged = Scored(
         searched={"base": [(0, Score(0.9, 1.0))]},
         selected={"base": {join_number(0, 1): Score(0.9, 1.0), join_number(0, 2): Score(0.8, 1.0)}},
@@ -296,4 +297,4 @@ def test_the_scope_may_change_and_rivals_are_added(tmp_path: Path) -> None:
     assert not over.rivals_open and (over.trials["phase"] == "rivals").any()
     ran(tmp_path, SELECTED)
     assert search_variances(load(log), "test_accuracy") is None
-    assert "Intervals and verdicts are over searches" not in markdown(load(log))
+    assert "Intervals and verdicts are over searches" not in markdown(tables(load(log)))

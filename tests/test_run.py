@@ -23,6 +23,7 @@ from regtune.execution.attempt import ReportPlan, attempt
 from regtune.execution.controller import PhaseController
 from regtune.execution.run import run
 from regtune.reports.formats import markdown
+from regtune.reports.tables.catalog import tables
 from regtune.results.loader import load
 from regtune.storage.log import Log, read_log
 from regtune.sweep.sweep import Sweep
@@ -215,7 +216,7 @@ def test_faults_end_their_own_trials_and_are_in_the_table(tmp_path: Path, monkey
     assert status["explosive", "search"] == {"diverged"}
     assert status["faulty", "confirm"] == {"missing"}
     assert status["baseline", "confirm"] == {"ok"}
-    text = markdown(results)
+    text = markdown(tables(results))
     assert "- faulty/search/0 and 3 more failed: RuntimeError: this method is broken (faulty_methods.py:14)\n" in text
     assert "- explosive/search/0 and 3 more diverged: the training objective became nan in epoch 1\n" in text
     table = comparison(results).set_index("arm")

@@ -207,7 +207,7 @@ def test_an_arm_that_is_as_good_off_is_the_baseline_and_says_so(results: Results
     differences = (scores["smooth"] - scores["baseline"]).to_numpy()
     half = stats.t.ppf(1 - 0.05 / 2 / 2, n - 1) * differences.std(ddof=1) / math.sqrt(n)
     assert smooth["difference_high"] - smooth["difference"] == pytest.approx(half) or smooth["difference_high"] == 0
-    text = markdown(results)
+    text = markdown(tables(results))
     assert "| ruined" in text and "off is as good" in text
     assert "Off is as good: ruined. There the baseline's choice was better in select" in text
     assert not any("ruined" in sentence for sentence in tables(results).scores.sentences)

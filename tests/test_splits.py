@@ -20,6 +20,7 @@ from regtune.execution.preflight import preflight
 from regtune.execution.ray.transfer import SharedData
 from regtune.execution.run import run
 from regtune.reports.formats import markdown
+from regtune.reports.tables.catalog import tables
 from regtune.results.loader import load
 from regtune.storage.log import read_log
 from regtune.sweep.sweep import Sweep
@@ -155,7 +156,7 @@ def test_fresh_splits_are_paired_over_arms_and_said(tmp_path: Path) -> None:
     assert {s for s in seeds if s[0] == "confirm"} == {("confirm", n, sweep.confirm_seed(n)) for n in range(3)}
     assert {s[2] for s in seeds if s[0] == "search"} == {0}
     assert str(tmp_path) not in log.read_text(), "where the data lie is nobody's business but this machine's"
-    text = markdown(load(log))
+    text = markdown(tables(load(log)))
     assert "Each seed has its own split into training and validation examples, the same in all arms" in text
     assert "seeds and splits together" in text
     assert "on npz own.npz, 48 training examples, each training label resampled with probability 0.25, shuffled" in text

@@ -15,12 +15,13 @@ import pytest
 from regtune.analysis.spread import spread
 from regtune.core.errors import Refused
 from regtune.reports.formats import FORMATS
-from regtune.reports.output import formatted, repeats_in
+from regtune.reports.output import formatted
 from regtune.reports.page.sections import sections
 from regtune.reports.tables._table import Table
 from regtune.reports.tables.catalog import tables
+from regtune.reports.tables.folder import folder_tables, repeats_in
 from regtune.reports.tables.spread import NOT
-from regtune.results.loader import Results, load, right_answers
+from regtune.results.loader import Results, load
 from regtune.statistics.spread import binomial_part, search_part, seed_and_example_parts, seed_variance
 from tests.made_up import made_up_log
 
@@ -124,7 +125,7 @@ def table_of(results: Results) -> Table:
 def test_recorded_answers_give_both_parts(tmp_path: Path) -> None:
     results = made_up(tmp_path, examples=100)
     row = spread([results]).set_index("arm").loc["other"]
-    gains = right_answers(results, "other").to_numpy().T.astype(float) - right_answers(results, "base").to_numpy().T
+    gains = results.right_answers["other"].to_numpy().T.astype(float) - results.right_answers["base"].to_numpy().T
     seed, examples = seed_and_example_parts([gains])
     assert (row["spread_seed"], row["spread_examples"]) == pytest.approx((math.sqrt(seed), math.sqrt(examples)))
     assert (row["spread_source"], row["spread_pairs"]) == ("answers", 5)
@@ -184,7 +185,7 @@ def test_whole_searches_measure_the_part_of_the_search(tmp_path: Path) -> None:
     differences = [np.subtract(other, base).tolist() for other in scores]
     assert row["spread_search"] == pytest.approx(math.sqrt(search_part(differences)))
     assert (row["spread_searches"], row["spread_pairs"]) == (3, 9)
-    whole = next(section for section in sections(repeats, []) if section.id == "searches")
+    whole = next(section for section in sections(folder_tables(repeats), []) if section.id == "searches")
     assert whole.tables[1].frame["search"].to_list() == [f"{100 * row['spread_search']:.2f}"]
     assert "over 3 searches" in whole.tables[1].caption
     assert "spread_search" in formatted([folder], "csv").splitlines()[0]
@@ -202,7 +203,7 @@ def test_every_format_has_it_and_the_report(tmp_path: Path) -> None:
     (sweep,) = json.loads(formatted([tmp_path], "json"))["sweeps"]
     assert sweep["arms"][0]["spread_seed"] is None
     assert "discordant pairs" in sweep["captions"]["spread"]
-    sure = next(section for section in sections([results], []) if section.id == "sure")
+    sure = next(section for section in sections(folder_tables([results]), []) if section.id == "sure")
     assert "test examples" in sure.tables[0].frame
 
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from regtune.analysis.comparison import Analysis
 from regtune.analysis.labels import labels, slugs
-from regtune.analysis.sweeps import compare_sweeps, frame
+from regtune.analysis.sweeps import SweepsTogether, compare_sweeps, frame
 from regtune.core.errors import Refused
 from regtune.core.records import Json
 from regtune.reports.formats import to_csv
 from regtune.reports.output import formatted
+from regtune.reports.tables.catalog import tables
 from regtune.reports.tables.sweeps import caption_over_sweeps, sentences_over_sweeps, table_over_sweeps
 from regtune.results.loader import Results, load
 from regtune.statistics.ranks import ranks
@@ -32,12 +35,16 @@ def sweep(folder: Path, arms: Arms, name: str, data: str = "", train: int = 48) 
     return load(made_up_log(folder / f"{name}-{data}-{train}", arms, name=name, data=about))
 
 
+def compared(sweeps: Sequence[Results]) -> SweepsTogether:
+    return compare_sweeps([Analysis(results=results) for results in sweeps])
+
+
 def several(folder: Path, count: int, arms: Arms = ARMS) -> list[Results]:
     return [sweep(folder, arms, f"sweep{number}") for number in range(count)]
 
 
 def test_the_matrix_has_mean_confirmed_accuracies_and_ranks_are_those_of_it(tmp_path: Path) -> None:
-    found = compare_sweeps(several(tmp_path, 4))
+    found = compared(several(tmp_path, 4))
     assert list(found.scores.index) == ["sweep0", "sweep1", "sweep2", "sweep3"]
     assert found.scores.loc["sweep0"].to_dict() == pytest.approx({"base": 0.51, "high": 0.71, "low": 0.3125})
     assert found.ranks.mean.to_dict() == {"base": 2, "high": 1, "low": 3}
@@ -50,7 +57,7 @@ def test_the_matrix_has_mean_confirmed_accuracies_and_ranks_are_those_of_it(tmp_
 
 def test_wins_are_the_verdicts_of_each_sweep_and_an_arm_without_a_common_seed_is_no_tie(tmp_path: Path) -> None:
     arms: list[Arms] = [ARMS, {"base": BASE, "high": NEAR, "low": LOW}, {"base": BASE, "high": (None,), "low": LOW}]
-    found = compare_sweeps([sweep(tmp_path, each, f"sweep{k}") for k, each in enumerate(arms)])
+    found = compared([sweep(tmp_path, each, f"sweep{k}") for k, each in enumerate(arms)])
     assert found.wins is not None
     assert found.wins.loc["high"].to_dict() == {"win": 1, "tie": 1, "loss": 0}
     assert found.wins.loc["low"].to_dict() == {"win": 0, "tie": 0, "loss": 3}
@@ -66,7 +73,7 @@ def test_wins_are_the_verdicts_of_each_sweep_and_an_arm_without_a_common_seed_is
 
 def test_sweeps_that_differ_in_their_first_arm_count_no_wins_and_say_so(tmp_path: Path) -> None:
     turned = {arm: ARMS[arm] for arm in ("high", "base", "low")}
-    found = compare_sweeps([*several(tmp_path, 3), sweep(tmp_path, turned, "other")])
+    found = compared([*several(tmp_path, 3), sweep(tmp_path, turned, "other")])
     assert found.wins is None
     assert "differ in their first arm: base in sweep0; base in sweep1; base in sweep2; high in other." in (
         caption_over_sweeps(found)
@@ -77,14 +84,14 @@ def test_sweeps_that_differ_in_their_first_arm_count_no_wins_and_say_so(tmp_path
 
 
 def test_an_arm_that_not_every_sweep_has_is_shown_and_not_ranked(tmp_path: Path) -> None:
-    found = compare_sweeps([*several(tmp_path, 3), sweep(tmp_path, {**ARMS, "more": HIGH}, "other")])
+    found = compared([*several(tmp_path, 3), sweep(tmp_path, {**ARMS, "more": HIGH}, "other")])
     assert found.ranks.n == 4
     assert table_over_sweeps(found).iloc[3].to_list() == ["more", "–", "1 / 0 / 0", "–", "–", "–", "71.00"]
     assert "Not ranked, since not every sweep has it: more." in caption_over_sweeps(found)
 
 
 def test_the_caption_says_what_the_inference_is_over_and_by_which_tests(tmp_path: Path) -> None:
-    found = compare_sweeps(several(tmp_path, 6))
+    found = compared(several(tmp_path, 6))
     words = caption_over_sweeps(found)
     for part in (
         "The inference is over sweeps, taken as a random sample of the sweeps that one might run.",
@@ -99,7 +106,7 @@ def test_the_caption_says_what_the_inference_is_over_and_by_which_tests(tmp_path
         "Best mean rank: high, 1.00.",
         "No arm is told apart from base over these sweeps.",
     ]
-    assert sentences_over_sweeps(compare_sweeps(several(tmp_path, 12)))[1] == (
+    assert sentences_over_sweeps(compared(several(tmp_path, 12)))[1] == (
         "Told apart from base over these sweeps, ranked ahead of it: high; behind it: low."
     )
 
@@ -107,7 +114,7 @@ def test_the_caption_says_what_the_inference_is_over_and_by_which_tests(tmp_path
 def test_where_friedman_does_not_reject_no_arms_are_told_apart(tmp_path: Path) -> None:
     orders = [("base", "high", "low"), ("high", "low", "base"), ("low", "base", "high")]
     names = [dict(zip(order, (BASE, HIGH, LOW), strict=True)) for order in orders]
-    found = compare_sweeps([sweep(tmp_path, {arm: arms[arm] for arm in ARMS}, f"s{k}") for k, arms in enumerate(names)])
+    found = compared([sweep(tmp_path, {arm: arms[arm] for arm in ARMS}, f"s{k}") for k, arms in enumerate(names)])
     assert found.ranks.p == pytest.approx(1)
     assert math.isinf(found.reach)
     assert "it does not reject at 5 %, so no two arms are told apart" in caption_over_sweeps(found)
@@ -123,13 +130,13 @@ def test_where_friedman_does_not_reject_no_arms_are_told_apart(tmp_path: Path) -
     ],
 )
 def test_where_nothing_can_be_said_the_reason_is_said(tmp_path: Path, arms: Arms, words: str) -> None:
-    found = compare_sweeps(several(tmp_path, 3, arms))
+    found = compared(several(tmp_path, 3, arms))
     assert any(words in sentence for sentence in sentences_over_sweeps(found))
     assert math.isnan(found.reach)
 
 
 def test_sweeps_without_a_common_arm_still_give_a_table(tmp_path: Path) -> None:
-    found = compare_sweeps([sweep(tmp_path, {name: BASE}, name) for name in "abc"])
+    found = compared([sweep(tmp_path, {name: BASE}, name) for name in "abc"])
     assert list(table_over_sweeps(found)["mean rank"]) == ["–"] * 3
     assert "Not ranked, since not every sweep has it: a, b, c." in caption_over_sweeps(found)
 
@@ -146,7 +153,7 @@ def test_labels_tell_sweeps_of_one_name_apart_by_as_little_as_will_do(tmp_path: 
     deeper = load(made_up_log(tmp_path / "x" / "again", ARMS, name="same", data={"name": "mnist", "train": 48}))
     assert labels([again, deeper]) == ["1 same", "2 same"]
     assert "Same data and same network, so hardly independent: 1 same, 2 same." in (
-        caption_over_sweeps(compare_sweeps([again, deeper]))
+        caption_over_sweeps(compared([again, deeper]))
     )
 
 
@@ -159,7 +166,7 @@ def test_slugs_are_fit_for_files_and_all_different() -> None:
 def test_a_folder_given_twice_is_refused(tmp_path: Path) -> None:
     one = sweep(tmp_path, ARMS, "one")
     with pytest.raises(Refused, match="once, given it twice; leave one out"):
-        compare_sweeps([one, one])
+        compared([one, one])
 
 
 @pytest.mark.parametrize("form", ["md", "html", "latex"])
@@ -193,7 +200,7 @@ def test_json_has_a_key_for_it_and_csv_keeps_its_rows(tmp_path: Path) -> None:
     base, high, low = found["together"]["arms"]
     assert (base["win"], high["win"], low["win"]) == (None, 3, None)
     assert high["test_accuracy"] == pytest.approx({f"sweep{k}": 0.71 for k in range(3)})
-    assert formatted(folders, "csv") == to_csv(sweeps)
+    assert formatted(folders, "csv") == to_csv([tables(results) for results in sweeps])
 
 
 def test_several_folders_on_the_command_line(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from regtune.reports.formats import FORMATS
 from regtune.reports.output import formatted
 from regtune.reports.page.sections import sections
 from regtune.reports.tables.catalog import tables
+from regtune.reports.tables.folder import folder_tables
 from regtune.reports.tables.tuning import BAND as BAND_OF
 from regtune.results.loader import Results, load
 from regtune.statistics.tuning import MOST_SIMULATED, round_budgets, tuning_curve
@@ -144,7 +145,7 @@ def test_every_format_has_it(tmp_path: Path) -> None:
     (sweep,) = json.loads(formatted([tmp_path], "json"))["sweeps"]
     assert sweep["arms"][1]["best_of_5"] == 0.9
     assert BAND in sweep["captions"]["tuning"]
-    cost = next(section for section in sections([results], []) if section.id == "cost")
+    cost = next(section for section in sections(folder_tables([results]), []) if section.id == "cost")
     assert "n = 5" in {column for table in cost.tables for column in table.frame}
 
 

@@ -22,6 +22,7 @@ from regtune.execution.attempt import ReportPlan, attempt
 from regtune.execution.preflight import preflight
 from regtune.execution.rehearsal import rehearse
 from regtune.reports.formats import markdown
+from regtune.reports.tables.catalog import tables
 from regtune.results.loader import load
 from regtune.storage.log import read_log
 from regtune.training.build import load_data
@@ -110,7 +111,7 @@ def test_equal_messages_of_an_arm_are_one_line(raising: Callable[..., str], tmp_
     results = load(ran(tmp_path, text + "\n[base]\n"))
     line = "raises/search/0 and 4 more failed: ValueError: boom (raising_method.py:9)"
     assert failed_lines(results) == [line]
-    found = markdown(results)
+    found = markdown(tables(results))
     assert f"5 trials did not end well:\n\n- {line}\n" in found
     assert found.count("boom") == 1
 

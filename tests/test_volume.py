@@ -19,6 +19,7 @@ from regtune.reports.figures._drawing import Nothing
 from regtune.reports.figures.catalog import FIGURES, figure
 from regtune.reports.figures.critical_difference import columns, critical, groups, two_lines
 from regtune.reports.page.several import page_of_several
+from regtune.reports.tables.folder import folder_tables
 from regtune.results.loader import load
 from regtune.statistics.ranks import ranks
 from tests.command_line import called
@@ -89,7 +90,7 @@ def test_the_page_has_one_library_one_chapter_a_sweep_and_no_name_twice(tmp_path
         made_up_log(tmp_path / str(k), arms, name=name, data=data)
         for k, (name, data) in enumerate(zip(names, about, strict=True))
     ]
-    text, figures = page_of_several([[load(folder)] for folder in folders])
+    text, figures = page_of_several([folder_tables(repeats) for repeats in [[load(folder)] for folder in folders]])
     body, _, rest = text.partition('<script type="application/json"')
     assert not [name for name, times in Counter(re.findall(r' id="([^"]+)"', text)).items() if times > 1]
     assert len({drawn.name.lower() for drawn in figures}) == len(figures) == 1 + 3 * len(FIGURES)
@@ -110,7 +111,7 @@ def test_the_page_has_one_library_one_chapter_a_sweep_and_no_name_twice(tmp_path
 
 def test_two_sweeps_give_a_page_that_says_why_it_has_no_diagram(tmp_path: Path) -> None:
     sweeps = several(tmp_path, 2)
-    text, figures = page_of_several([[results] for results in sweeps])
+    text, figures = page_of_several([folder_tables(repeats) for repeats in [[results] for results in sweeps]])
     assert figures[0].spec is None
     assert "There is no critical difference: fewer than 3 sweeps that have all arms." in text
 

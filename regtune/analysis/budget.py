@@ -91,17 +91,20 @@ def _selected(results: Results, arm: str) -> float:
     return results.sweep.search.metric.turned(float(np.mean(scores))) if scores else math.nan
 
 
-def warnings(results: Results) -> list[str]:
-    """Return a sentence for each way in which the arms did not have the same budget; a race is meant to be one."""
-    frame, notes = budget_by_phase(results), []
+def warnings(results: Results, phases: pd.DataFrame) -> list[str]:
+    """Return a sentence for each way in which the arms did not have the same budget; a race is meant to be one.
+
+    `phases` is the frame of `budget_by_phase`.
+    """
+    notes = []
     raced = results.sweep.confirm.racing
-    for phase, mine in frame.groupby("phase", sort=False):
+    for phase, mine in phases.groupby("phase", sort=False):
         # A race, select by its rule, and an arm that is off are meant to be unequal.
         meant = phase in ("select", "rivals") or (phase == "confirm" and (raced or bool(results.off)))
         if mine["planned_epochs"].nunique() > 1 and not meant:
             told = ", ".join(f"{row.arm} {row.planned_epochs}" for row in mine.itertuples())
             notes.append(f"Arms had unequal budgets in {phase} (planned epochs): {told}.")
-    for arm, mine in frame.groupby("arm", sort=False):
+    for arm, mine in phases.groupby("arm", sort=False):
         bad, planned = int(mine["bad"].sum()), int(mine["planned_trials"].sum())
         if bad > MUCH * planned:
             notes.append(f"{bad} of the {planned} trials of {arm} failed, so it had less than its budget.")
@@ -148,16 +151,17 @@ def _left(frame: pd.DataFrame, again: pd.Series[bool], pace: float, per_epoch: f
 SPENT = ("reused", "epochs", "examples", "gradients", "seconds", "gpu_seconds")
 
 
-def budget(results: Results) -> pd.DataFrame:
+def budget(results: Results, phases: pd.DataFrame) -> pd.DataFrame:
     """Return one row per arm with the columns of `budget.budget_by_phase` for each phase, and how its trials ended.
 
-    `data_share` is the share of an update that batches and augmentation took, the mean over epochs.
+    `phases` is that frame. `data_share` is the share of an update that batches and augmentation took, the mean over
+    epochs.
     """
     trials = results.trials
     timed = results.epochs.reindex(columns=["arm", "data_share"])  # older logs have no such column
     shares = timed.groupby("arm")["data_share"].mean()
     rows: dict[str, dict[str, Any]] = {}
-    for entry in budget_by_phase(results).to_dict("records"):
+    for entry in phases.to_dict("records"):
         arm, phase = entry["arm"], entry["phase"]
         row = rows.setdefault(arm, {"arm": arm})
         status = trials[(trials["arm"] == arm) & (trials["phase"] == phase)]["status"]

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 
 import pandas as pd
 
 from regtune.analysis.columns import difference_columns, mean_columns, metric_column, relevant_column
 from regtune.analysis.families import confirmed_scores
-from regtune.analysis.verdicts import ArmVerdict, verdicts
+from regtune.analysis.verdicts import ArmVerdict
 from regtune.core.metric import Metric
 from regtune.results.loader import Results
 from regtune.statistics import bca_interval
 from regtune.statistics.racing import Race
 
 
-def scores(results: Results) -> pd.DataFrame:
-    """Return one row per arm, in the order of the sweep file.
+def scores(results: Results, found: Mapping[str, ArmVerdict]) -> pd.DataFrame:
+    """Return one row per arm, in the order of the sweep file; `found` are its `verdicts`.
 
     `scope` says what verdicts are about: "searches" of this kind, or the "configuration" that this one found; logs that
     do not say are about the latter. `knobs` are those chosen, as JSON. `metric` is what verdicts are by where
@@ -30,7 +31,6 @@ def scores(results: Results) -> pd.DataFrame:
     difference matters there is `relevant`: "better", "worse", "equal within" it or "undecided", see
     `statistics.relevance`.
     """
-    found = verdicts(results)
     confirm, metric = results.sweep.confirm, results.sweep.confirm.metric
     scope = confirm.scope or "configuration"
     # A race cannot be made longer, and seeds alone do not resolve what depends on the search.

@@ -15,7 +15,7 @@ from regtune.analysis.repeats import counted_repeats
 from regtune.core.bitset import unpack_bits
 from regtune.core.metric import ACCURACY
 from regtune.core.records import Json
-from regtune.results.loader import Results, right_answers
+from regtune.results.loader import Results
 from regtune.statistics.spread import binomial_part, search_part, seed_and_example_parts, seed_variance
 
 Source = Literal["answers", "accuracies", ""]
@@ -75,7 +75,7 @@ def _pairs(results: Results, arm: str, first: str) -> _Pairs:
     metric = results.sweep.confirm.metric
     mine, base = (confirmed_scores(results, name, metric) for name in (arm, first))
     seeds = sorted(mine.keys() & base.keys())
-    answers = [right_answers(results, name) for name in (arm, first)]
+    answers = [results.right_answers[name] for name in (arm, first)]
     gains = None
     if seeds and metric == ACCURACY and all(seed in frame for frame in answers for seed in seeds):
         own, others = (frame[seeds].to_numpy().T.astype(float) for frame in answers)

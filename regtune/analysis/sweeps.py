@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from regtune.analysis.comparison import Analysis
 from regtune.analysis.labels import labels
-from regtune.analysis.verdicts import against_baseline
 from regtune.core.errors import Refused
 from regtune.results.loader import Results
 from regtune.statistics.ranks import Ranks, ranks, win_tie_loss
@@ -42,8 +42,9 @@ class SweepsTogether:
         return float("inf") if self.ranks.p > 1 - LEVEL else self.ranks.critical
 
 
-def compare_sweeps(sweeps: Sequence[Results]) -> SweepsTogether:
+def compare_sweeps(analyses: Sequence[Analysis]) -> SweepsTogether:
     """Put several sweeps side by side; raises Refused if one is given twice, which would count it twice."""
+    sweeps = [analysis.results for analysis in analyses]
     seen: set[object] = set()
     for results in sweeps:
         if (path := results.path.resolve()) in seen:
@@ -63,7 +64,7 @@ def compare_sweeps(sweeps: Sequence[Results]) -> SweepsTogether:
         scores=scores.astype(float),
         ranks=ranks(turned[common].astype(float), level=LEVEL),
         first=first,
-        wins=_wins(sweeps) if len(set(first.values())) == 1 else None,
+        wins=_wins(analyses) if len(set(first.values())) == 1 else None,
     )
 
 
@@ -88,7 +89,7 @@ def _means(results: Results) -> pd.Series[float]:
     return confirmed.groupby("arm")[results.sweep.confirm.metric.test].mean()
 
 
-def _wins(sweeps: Sequence[Results]) -> pd.DataFrame:
+def _wins(analyses: Sequence[Analysis]) -> pd.DataFrame:
     """Count verdicts; where an arm shares no seed with the first there is none, and that is no tie."""
-    compared = [against_baseline(results) for results in sweeps]
+    compared = [{arm: each.comparison for arm, each in one.verdicts.items()} for one in analyses]
     return win_tie_loss({arm: one.verdict for arm, one in each.items() if one.n} for each in compared)

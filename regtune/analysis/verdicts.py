@@ -9,7 +9,7 @@ import pandas as pd
 
 from regtune.analysis.families import family, search_variances
 from regtune.core.metric import ACCURACY
-from regtune.results.loader import Results, right_answers
+from regtune.results.loader import Results
 from regtune.results.race import ended_of
 from regtune.statistics import Comparison, MeanInterval
 from regtune.statistics.comparisons import turned
@@ -81,10 +81,10 @@ def _ended(results: Results) -> dict[str, dict[int, float | None] | None]:
 
 def _crossed(results: Results, baseline: str, others: list[str]) -> dict[str, MeanInterval]:
     """Return the differences over seeds and test examples, for arms of whose examples the log tells."""
-    base, found = right_answers(results, baseline), dict[str, MeanInterval]()
+    base, found = results.right_answers[baseline], dict[str, MeanInterval]()
     by_seeds: dict[tuple[Hashable, ...], dict[str, pd.DataFrame]] = {}
     for arm in others:
-        mine = right_answers(results, arm)
+        mine = results.right_answers[arm]
         if both := tuple(seed for seed in base if seed in mine):
             by_seeds.setdefault(both, {})[arm] = mine
     for both, arms in by_seeds.items():  # arms with the same seeds share their draws

@@ -52,15 +52,15 @@ def report(
     ] = None,
 ) -> None:
     """Write one HTML file with tables and interactive charts, and every chart as SVG and PDF in a folder beside it."""
-    from regtune.reports.output import repeats_in
     from regtune.reports.page.report import write_report
     from regtune.reports.page.several import write_several
+    from regtune.reports.tables.folder import read_folder
 
     if len(results) > 1:
-        page, *figures = write_several([repeats_in(folder) for folder in results], to or Path("report.html"))
+        page, *figures = write_several([read_folder(folder) for folder in results], to or Path("report.html"))
     else:
-        repeats = repeats_in(results[0])
-        page, *figures = write_report(repeats, to or repeats[0].path / "report.html")
+        sweep = read_folder(results[0])
+        page, *figures = write_report(sweep, to or sweep.first.results.path / "report.html")
     print(f"wrote {page}")
     if figures:
         print(f"wrote {figures[0].parent}: {len(figures)} files")

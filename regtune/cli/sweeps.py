@@ -123,8 +123,9 @@ def run(
     from regtune.execution.repeats import run_all
     from regtune.execution.reuse import reusing
     from regtune.execution.run import RunOptions
-    from regtune.reports.brief import brief
+    from regtune.reports.brief import brief_of
     from regtune.reports.output import write_folder
+    from regtune.reports.tables.folder import read_folder
     from regtune.sweep.sweep import Sweep
 
     loaded = reusing(Sweep.read(sweep, tuple(plugin or ())), reuse or ())
@@ -155,13 +156,15 @@ def run(
             watching=watching,
             say=lambda text: console.print(f"regtune: {text}", style="dim", markup=False, soft_wrap=True),
         )
-    written, confirmed, failed = write_folder(loaded.folder(results))
+    folder = loaded.folder(results)
+    tables = read_folder(folder)
+    written, confirmed, failed = write_folder(tables)
     width = shutil.get_terminal_size().columns
-    print(f"\n{written[0].read_text(encoding='utf-8') if full else brief([loaded.folder(results)], width)}")
+    print(f"\n{written[0].read_text(encoding='utf-8') if full else brief_of([tables], [folder], width)}")
     print(f"written: {written[0]}, {', '.join(str(p.relative_to(written[0].parent)) for p in written[1:])}, log.jsonl")
     if failed:
         text = f"arms whose trials all failed: {', '.join(failed)}; {written[0]} has the messages"
-        print(f"regtune: {text}, regtune trial {loaded.folder(results)} --row ROW a traceback", file=sys.stderr)
+        print(f"regtune: {text}, regtune trial {folder} --row ROW a traceback", file=sys.stderr)
     if loaded.confirm.seeds and not confirmed:
         print("regtune: no arm has a confirmed trial; the messages above say why", file=sys.stderr)
     if failed or (loaded.confirm.seeds and not confirmed):

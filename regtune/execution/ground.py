@@ -21,7 +21,7 @@ def ground_for(device: str) -> Json:
 
 
 def changes(header: Json, trial: Trial, pool: Pool) -> list[str]:
-    """Return in words what decides the numbers of a trial and is not what it was under a header, see `environment.stood`."""
+    """Return in words what decides a trial's numbers and has changed since a header, see `environment.stood`."""
     found = differences(header, ground_for(trial.device))
     plugins = header["sweep"].get("plugins", {})
     for name in trial.plugins:

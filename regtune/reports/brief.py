@@ -10,19 +10,16 @@ from pathlib import Path
 import pandas as pd
 from rich.cells import cell_len
 
-from regtune.analysis.budget import warnings
 from regtune.analysis.columns import metric_of
 from regtune.analysis.failures import failures_words
 from regtune.analysis.labels import labels
-from regtune.analysis.repeat_scores import repeat_scores
 from regtune.analysis.sweeps import SweepsTogether, compare_sweeps
 from regtune.reports.headroom import headroom
 from regtune.reports.narrow import flowed, narrow
-from regtune.reports.output import repeats_in
 from regtune.reports.tables.answer import answer_lines
 from regtune.reports.tables.caption import conclusion, subject
-from regtune.reports.tables.catalog import tables
-from regtune.reports.tables.repeats import repeats_as_text, repeats_conclusion, repeats_sentences
+from regtune.reports.tables.folder import FolderTables, read_folder
+from regtune.reports.tables.repeats import repeats_as_text, repeats_conclusion
 from regtune.reports.tables.scores import scores_as_text
 from regtune.reports.tables.sweeps import caveats, conclusion_over_sweeps, sentences_over_sweeps, table_over_sweeps
 from regtune.results.loader import Results
@@ -57,17 +54,21 @@ def brief(folders: Sequence[Path], width: int) -> str:
     are repeats, over whole searches. Of several folders the table over all of them comes last. A line is longer only
     where the name of an arm and its difference, or a command with its folders, need it.
     """
-    return "\n".join([*(fitted(part, width) for part in parts(folders)), _further(folders, width)])
+    return brief_of([read_folder(folder) for folder in folders], folders, width)
 
 
-def parts(folders: Sequence[Path]) -> list[Part]:
+def brief_of(sweeps: Sequence[FolderTables], folders: Sequence[Path], width: int) -> str:
+    """Return what is said of folders that have been read, see `brief`; the commands at its end name them as given."""
+    return "\n".join([*(fitted(part, width) for part in parts(sweeps)), _further(folders, width)])
+
+
+def parts(sweeps: Sequence[FolderTables]) -> list[Part]:
     """Return what is shown of each folder, and of several what is shown of all together."""
-    sweeps = [repeats_in(folder) for folder in folders]
     if len(sweeps) == 1:
         return [_sweep(sweeps[0])]
-    firsts = [repeats[0] for repeats in sweeps]
-    named = zip(sweeps, labels(firsts), strict=True)
-    return [*(replace(_sweep(repeats), name=label) for repeats, label in named), _over_sweeps(compare_sweeps(firsts))]
+    named = zip(sweeps, labels([sweep.first.results for sweep in sweeps]), strict=True)
+    over_all = compare_sweeps([sweep.first.analysis for sweep in sweeps])
+    return [*(replace(_sweep(sweep), name=label) for sweep, label in named), _over_sweeps(over_all)]
 
 
 def fitted(part: Part, width: int) -> str:
@@ -82,17 +83,18 @@ def fitted(part: Part, width: int) -> str:
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
-def _sweep(repeats: Sequence[Results]) -> Part:
-    first, whole = repeats[0], repeat_scores(repeats)
+def _sweep(sweep: FolderTables) -> Part:
+    repeats, whole = sweep.repeats, sweep.repeat_scores
+    first = repeats[0]
     metric = first.sweep.confirm.metric
     if whole is None:
-        found = tables(first)
+        found = sweep.first
         rows, text, unit, which = found.rows, scores_as_text(found.rows), "seeds", conclusion(first)
         sentences = [*found.scores.sentences, *first.notes, *found.budget.sentences]
     else:
         rows, text, unit, which = whole, repeats_as_text(whole), "repeats", repeats_conclusion(first)
-        sentences = repeats_sentences(repeats, whole)
-        sentences += [f"Repeat {results.repeat}: {each}" for results in repeats for each in warnings(results)]
+        budgets = [(log.results.repeat, each) for log in sweep.logs for each in log.analysis.warnings]
+        sentences = [*sweep.sentences, *(f"Repeat {number}: {each}" for number, each in budgets)]
     return Part(
         answer=answer_lines(rows, unit),
         which=f"{which} {subject(first)} {UNITS.format(unit=metric.unit, words=metric.words, sign=metric.sign)}",

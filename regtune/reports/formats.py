@@ -6,39 +6,32 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
 
-from regtune.analysis.comparison import comparison
-from regtune.analysis.failures import count_failed, failed_lines, failed_whole
+from regtune.analysis.failures import count_failed, failed_lines
 from regtune.analysis.labels import labels
 from regtune.analysis.sweeps import WINS, SweepsTogether, columns, frame
 from regtune.core.records import Json
 from regtune.core.writing import write
 from regtune.reports.latex import latex
 from regtune.reports.tables._table import Table
-from regtune.reports.tables.catalog import Tables, tables
+from regtune.reports.tables.catalog import Tables
 from regtune.reports.tables.sweeps import caption_over_sweeps, sentences_over_sweeps
-from regtune.results.loader import Results, load
 
 
-def to_markdown(sweeps: Sequence[Results]) -> str:
+def to_markdown(sweeps: Sequence[Tables]) -> str:
     """Return the tables of each sweep with captions and failures."""
-    return "\n".join(markdown(results) for results in sweeps)
+    return "\n".join(markdown(found) for found in sweeps)
 
 
-def markdown(results: Results) -> str:
+def markdown(found: Tables) -> str:
     """Return tables, what must be said of them and failures as Markdown."""
-    return _markdown(tables(results), results)
-
-
-def _markdown(found: Tables, results: Results) -> str:
     parts = [markdown_table(table) for table in found.in_order]
-    if bad := failed_lines(results):
-        parts += [f"{count_failed(results)} trials did not end well:", "\n".join(f"- {line}" for line in bad)]
+    if bad := failed_lines(found.results):
+        parts += [f"{count_failed(found.results)} trials did not end well:", "\n".join(f"- {line}" for line in bad)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -49,26 +42,26 @@ def markdown_table(table: Table) -> str:
     return "\n\n".join(parts)
 
 
-def to_csv(sweeps: Sequence[Results]) -> str:
+def to_csv(sweeps: Sequence[Tables]) -> str:
     """Return the unrounded rows; those of several sweeps begin with a label that no other sweep has."""
     if len(sweeps) == 1:
-        return comparison(sweeps[0]).to_csv(index=False)
+        return sweeps[0].rows.to_csv(index=False)
     frames = []
-    for label, results in zip(labels(sweeps), sweeps, strict=True):
-        frame = comparison(results)
+    for label, found in zip(labels([found.results for found in sweeps]), sweeps, strict=True):
+        frame = found.rows.copy()
         frame.insert(0, "sweep", label)
         frames.append(frame)
     return pd.concat(frames).to_csv(index=False)
 
 
-def to_latex(sweeps: Sequence[Results]) -> str:
+def to_latex(sweeps: Sequence[Tables]) -> str:
     """Return the floats of each sweep."""
-    return "\n".join(latex(table) for results in sweeps for table in tables(results).in_order)
+    return "\n".join(latex(table) for found in sweeps for table in found.in_order)
 
 
-def to_html(sweeps: Sequence[Results]) -> str:
+def to_html(sweeps: Sequence[Tables]) -> str:
     """Return the tables of each sweep, to be put into a page."""
-    return "\n".join(html_table(table) for results in sweeps for table in tables(results).in_order)
+    return "\n".join(html_table(table) for found in sweeps for table in found.in_order)
 
 
 def html_table(table: Table) -> str:
@@ -83,15 +76,14 @@ def html_table(table: Table) -> str:
     return f"<table>\n<caption>{words}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>\n"
 
 
-def to_plain(results: Results) -> Json:
+def to_plain(found: Tables) -> Json:
     """Return the rows of a sweep and what is said of them, fit for strict JSON: None for what cannot be said."""
-    found = tables(results)
     arms = [
         {str(name): strict(value) for name, value in row.items()} | {"knobs": json.loads(row["knobs"])}
         for row in found.rows.to_dict("records")
     ]
     return {
-        "sweep": results.sweep.name,
+        "sweep": found.results.sweep.name,
         "caption": found.scores.caption,
         "cannot_be_said": [*found.unsaid, *found.metrics.sentences],
         "warnings": list(found.budget.sentences),
@@ -100,7 +92,7 @@ def to_plain(results: Results) -> Json:
         },
         "arms": arms,
         "aa": found.aa and found.aa.plain(),
-        "failures": failed_lines(results),
+        "failures": failed_lines(found.results),
     }
 
 
@@ -109,23 +101,18 @@ def strict(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def write_tables(folder: Path) -> tuple[int, list[str]]:
-    """Write `table.md` and `table.csv` of a results folder.
-
-    Returns how many confirmed trials are behind them, and which arms failed whole.
-    """
-    results = load(folder)
-    found = tables(results)
-    write(folder / "table.md", _markdown(found, results))
+def write_tables(found: Tables) -> None:
+    """Write `table.md` and `table.csv` beside a log."""
+    folder = found.results.path
+    write(folder / "table.md", markdown(found))
     write(folder / "table.csv", found.rows.to_csv(index=False))
-    return int(found.rows["n"].sum()), failed_whole(results)
 
 
 # Formats in which tables stand one behind the other, and what writes one table, and all of several sweeps.
 TABLE: Mapping[str, Callable[[Table], str]] = MappingProxyType(
     {"md": markdown_table, "latex": latex, "html": html_table}
 )
-SWEEPS: Mapping[str, Callable[[Sequence[Results]], str]] = MappingProxyType(
+SWEEPS: Mapping[str, Callable[[Sequence[Tables]], str]] = MappingProxyType(
     {"md": to_markdown, "latex": to_latex, "html": to_html}
 )
 FORMATS = ("md", "csv", "latex", "html", "json")

@@ -90,6 +90,20 @@ class Results:
         off = [first.assign(arm=arm) for arm in self.sweep.arms if arm in self.off]
         return pd.concat([mine, *off], ignore_index=True) if off else mine
 
+    @cached_property
+    def right_answers(self) -> dict[str, pd.DataFrame]:
+        """Which test examples an arm's confirmed trials were right about: by arm [examples] of booleans a seed.
+
+        The columns are the numbers of the trials; logs of versions that did not write it down have none.
+        """
+        trials = self.trials[(self.trials["phase"] == "confirm") & (self.trials["test_right"] != "")]
+        rows = trials[["arm", "number", "test_right"]]
+        return {
+            arm: pd.DataFrame({row["number"]: unpack_bits(row["test_right"]) for row in mine.to_dict("records")})
+            for arm in self.sweep.arms
+            for mine in [rows[rows["arm"] == arm]]
+        }
+
     @property
     def repeat(self) -> int:
         """Which repeat of its sweep this is, from 1."""
@@ -194,16 +208,6 @@ def has_begun(folder: Path) -> bool:
     log = folder / "log.jsonl"
     with log.open("rb") as file:
         return any(row["event"] == "header" for row in Reading(log, file))
-
-
-def right_answers(results: Results, arm: str) -> pd.DataFrame:
-    """Return which test examples an arm's confirmed trials were right about: [examples] of booleans a seed.
-
-    The columns are the numbers of the trials; logs of versions that did not write it down have none.
-    """
-    trials = results.trials[results.trials["phase"] == "confirm"]
-    mine = trials[(trials["arm"] == arm) & (trials["test_right"] != "")]
-    return pd.DataFrame({row["number"]: unpack_bits(row["test_right"]) for row in mine.to_dict("records")})
 
 
 def _with_gap(trials: pd.DataFrame) -> pd.DataFrame:

@@ -7,8 +7,7 @@ from typing import Any
 from regtune.core.copies import copy_name, is_copy
 from regtune.core.halving import split_number
 from regtune.core.header import SweepRecord
-from regtune.core.metric import ASKED, CLASSWISE
-from regtune.core.metric import METRICS
+from regtune.core.metric import ASKED, CLASSWISE, METRICS
 from regtune.core.records import Json, TrialKey
 from regtune.core.reused import REUSED, origin_words
 from regtune.results.epoch_table import EpochTable

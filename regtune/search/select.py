@@ -19,8 +19,8 @@ class SelectScheduler(PlannedScheduler):
     """Hands out what `halving.pick` asks for, seed by seed; `planned` grows from round to round.
 
     The trials are as those of search, on seeds (and, where confirm has them, splits) of their own that all arms
-    share. The n-th search trial on the k-th further seed has the number that `halving.join_number` gives. `params` has the
-    knobs of the search trials of each arm by number.
+    share. The n-th search trial on the k-th further seed has the number that `halving.join_number` gives. `params` has
+    the knobs of the search trials of each arm by number.
     """
 
     def __init__(self, sweep: Sweep, search: SearchScheduler) -> None:

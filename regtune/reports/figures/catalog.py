@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import altair as alt
 
@@ -21,17 +21,18 @@ from regtune.reports.figures.rand_augment import magnitudes
 from regtune.reports.figures.sensitivity import sensitivity
 from regtune.reports.figures.survival import survival
 from regtune.reports.figures.tuning_curves import tuning_curves
+from regtune.reports.tables.catalog import Tables
 from regtune.results.loader import Results
 
 Subject = TypeVar("Subject")
 
 
-class FigureSpec(NamedTuple):
+class FigureSpec(NamedTuple, Generic[Subject]):
     """A figure before it is drawn: the section that it belongs to, its title and what draws it."""
 
     section: str
     title: str
-    draw: Callable[[Results], Drawing | Nothing]
+    draw: Callable[[Subject], Drawing | Nothing]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +47,8 @@ class Figure:
     why: str = ""
 
 
-FIGURES = (
-    FigureSpec("sure", "Effect of each arm", effects),
+EFFECTS = FigureSpec("sure", "Effect of each arm", effects)  # drawn from the rows of the table
+OF_RESULTS = (
     FigureSpec("sure", "Every arm against every other", pairs),
     FigureSpec("cost", "Best so far against epochs spent", progress),
     FigureSpec("cost", "Best of n search trials", tuning_curves),
@@ -58,11 +59,12 @@ FIGURES = (
     FigureSpec("why", "Importance of the knobs", importance),
     FigureSpec("why", "RandAugment: operations and magnitude", magnitudes),
 )
+FIGURES = (EFFECTS, *OF_RESULTS)
 
 
-def drawn(results: Results) -> list[Figure]:
-    """Return all figures of a sweep."""
-    return [figure(section, title, draw, results) for section, title, draw in FIGURES]
+def drawn(found: Tables) -> list[Figure]:
+    """Return all figures of a sweep, in the order of `FIGURES`."""
+    return [figure(*EFFECTS, found), *(figure(*spec, found.results) for spec in OF_RESULTS)]
 
 
 def figure(section: str, title: str, draw: Callable[[Subject], Drawing | Nothing], subject: Subject) -> Figure:
@@ -80,9 +82,10 @@ def figure(section: str, title: str, draw: Callable[[Subject], Drawing | Nothing
 
 def _by_metric(caption: str, subject: object) -> str:
     """Return a caption, which is written for accuracy, in the words of the metrics of a sweep."""
-    if not isinstance(subject, Results):
+    results = subject.results if isinstance(subject, Tables) else subject
+    if not isinstance(results, Results):
         return caption
-    search, confirm = subject.sweep.search.metric, subject.sweep.confirm.metric
+    search, confirm = results.sweep.search.metric, results.sweep.confirm.metric
     words = {}
     if search != ACCURACY:
         unit = "percent" if search.percent else search.unit

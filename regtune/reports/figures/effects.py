@@ -5,9 +5,8 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from regtune.analysis.scores import scores
 from regtune.reports.figures._drawing import BLUE, GREY, ORANGE, WIDTH, Drawing, Nothing
-from regtune.results.loader import Results
+from regtune.reports.tables.catalog import Tables
 
 VERDICTS = {
     "better": (BLUE, "triangle-up"),
@@ -18,15 +17,14 @@ VERDICTS = {
 }
 
 
-def frame(results: Results) -> pd.DataFrame:
+def frame(found: Tables) -> pd.DataFrame:
     """Return arm, difference with its ends, over seeds and over seeds x examples, as tables have it; pairs, verdict.
 
     Arms without a difference are left out.
     """
-    table = scores(results)
-    table = table[table["difference"].notna()]
+    table = found.rows[found.rows["difference"].notna()]
     ends = ["difference", "difference_low", "difference_high", "crossed_low", "crossed_high"]
-    points = (results.sweep.confirm.metric.factor * table[ends]).rename(
+    points = (found.results.sweep.confirm.metric.factor * table[ends]).rename(
         columns={"difference_low": "low", "difference_high": "high"}
     )
     said = points["low"].notna() | (table["verdict"] == "off is as good")
@@ -34,17 +32,17 @@ def frame(results: Results) -> pd.DataFrame:
     return pd.concat([table[["arm", "pairs", "p_holm"]], points], axis=1).assign(verdict=verdict)
 
 
-def effects(results: Results) -> Drawing | Nothing:
+def effects(found: Tables) -> Drawing | Nothing:
     """Which arms differ from the first, and by how much. Shown: the difference to the first arm in test accuracy, in
     points, as the mean over paired seeds with its simultaneous 95 % interval. Dotted, where the log has it: the
     interval at the same confidence with test examples resampled too. Triangles are verdicts (up: better, down: worse);
     a circle is unresolved; a square is an arm for which off is as good. A cross has too few seeds, or seeds too alike,
     for an interval.
     """
-    rows, baseline = frame(results), results.sweep.baseline
+    rows, baseline = frame(found), found.results.sweep.baseline
     if rows.empty:
         return Nothing(why=f"No arm shares a confirmed seed with {baseline}, so there is no difference to draw.")
-    metric = results.sweep.confirm.metric
+    metric = found.results.sweep.confirm.metric
     form = f"+{metric.form}"
     tooltip = [
         alt.Tooltip("arm:N"), alt.Tooltip("difference:Q", format=form), alt.Tooltip("low:Q", format=form),

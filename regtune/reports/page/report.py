@@ -17,6 +17,7 @@ from regtune.reports.figures import _drawing
 from regtune.reports.figures._drawing import BLUE, SKY
 from regtune.reports.figures.catalog import Figure, drawn
 from regtune.reports.page.sections import Chapter, Section, sections
+from regtune.reports.tables.folder import FolderTables
 from regtune.results.loader import Results
 
 CHARTS = "Charts: Vega-Lite, in this file."
@@ -25,22 +26,22 @@ STATIC = Path(__file__).parent / "static"
 VEGA_LITE = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])  # the one that altair writes
 
 
-def write_report(repeats: Sequence[Results], to: Path) -> list[Path]:
+def write_report(sweep: FolderTables, to: Path) -> list[Path]:
     """Write the page of a sweep to `to` and the figures beside it; return what was written, the page first.
 
     Of a sweep with repeats it shows the first, and the table over whole searches.
     """
-    figures = drawn(repeats[0])
-    return write_page(page(repeats, figures), figures, to)
+    figures = drawn(sweep.first)
+    return write_page(page(sweep, figures), figures, to)
 
 
-def page(repeats: Sequence[Results], figures: Sequence[Figure]) -> str:
+def page(sweep: FolderTables, figures: Sequence[Figure]) -> str:
     """Return the HTML of a report on one sweep."""
-    results = repeats[0]
+    results = sweep.first.results
     return rendered(
         name=results.sweep.name,
         facts=f"{_arms(results)}, {progress([results])}",
-        sections=sections(repeats, figures),
+        sections=sections(sweep, figures),
         chapters=(),
         figures=figures,
         made=f"{provenance(results.header)} {CHARTS}",

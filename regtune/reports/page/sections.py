@@ -9,10 +9,8 @@ from regtune.analysis.failures import failures, failures_words
 from regtune.reports.figures.catalog import Figure, drawn
 from regtune.reports.tables._table import Table
 from regtune.reports.tables.answer import answer
-from regtune.reports.tables.catalog import tables
+from regtune.reports.tables.folder import FolderTables
 from regtune.reports.tables.pruning import pruning_table
-from regtune.reports.tables.repeats import repeats_tables
-from regtune.results.loader import Results
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,11 +24,10 @@ class Section:
     figures: Sequence[Figure] = ()
 
 
-def sections(repeats: Sequence[Results], figures: Sequence[Figure]) -> list[Section]:
-    """Return the five sections of a sweep, given as its repeats; they are of the first, one more is over all."""
-    results = repeats[0]
-    found, bad, pruned = tables(results), failures(results), pruning_table(results)
-    searches = repeats_tables(repeats)
+def sections(sweep: FolderTables, figures: Sequence[Figure]) -> list[Section]:
+    """Return the five sections of a sweep; they are of its first repeat, one more is over all."""
+    found, results, searches = sweep.first, sweep.first.results, sweep.over_repeats
+    bad, pruned = failures(results), pruning_table(results)
     whole = Section(
         id="searches", title="Does it hold over repeated searches?", sentences=searches[0].sentences, tables=searches
     ) if searches else None  # fmt: skip
@@ -67,12 +64,12 @@ class Chapter:
     figures: Sequence[Figure]
 
 
-def chapter(repeats: Sequence[Results], *, title: str, slug: str, facts: str) -> Chapter:
-    """Return the sections of a sweep, given as its repeats.
+def chapter(sweep: FolderTables, *, title: str, slug: str, facts: str) -> Chapter:
+    """Return the sections of a sweep.
 
     `slug` begins the names of its figures, which become files, and its anchors.
     """
-    figures = [replace(figure, name=f"{slug}-{figure.name}") for figure in drawn(repeats[0])]
+    figures = [replace(figure, name=f"{slug}-{figure.name}") for figure in drawn(sweep.first)]
     anchor = f"sweep-{slug}"
-    named = [replace(section, id=f"{anchor}-{section.id}") for section in sections(repeats, figures)]
+    named = [replace(section, id=f"{anchor}-{section.id}") for section in sections(sweep, figures)]
     return Chapter(id=anchor, title=title, facts=facts, sections=named, figures=figures)

@@ -12,22 +12,20 @@ from regtune.reports.figures.catalog import Figure, figure
 from regtune.reports.figures.critical_difference import critical
 from regtune.reports.page.report import CHARTS, progress, provenance, rendered, write_page
 from regtune.reports.page.sections import Chapter, Section, chapter
+from regtune.reports.tables.folder import FolderTables
 from regtune.reports.tables.sweeps import sweeps_table
 from regtune.results.loader import Results
 
 
-def write_several(sweeps: Sequence[Sequence[Results]], to: Path) -> list[Path]:
-    """Write the page to `to` and all figures beside it; return what was written, the page first.
-
-    Each sweep is given as its repeats, the first in front.
-    """
+def write_several(sweeps: Sequence[FolderTables], to: Path) -> list[Path]:
+    """Write the page to `to` and all figures beside it; return what was written, the page first."""
     text, figures = page_of_several(sweeps)
     return write_page(text, figures, to)
 
 
-def page_of_several(sweeps: Sequence[Sequence[Results]]) -> tuple[str, list[Figure]]:
+def page_of_several(sweeps: Sequence[FolderTables]) -> tuple[str, list[Figure]]:
     """Return the HTML of a report on several sweeps, and its figures."""
-    found = compare_sweeps([repeats[0] for repeats in sweeps])
+    found = compare_sweeps([sweep.first.analysis for sweep in sweeps])
     chapters = _chapters(found, sweeps)
     drawing = figure("together", "Mean ranks over the sweeps", critical, found)
     figures = [replace(drawing, name=f"together-{drawing.name}"), *(each for one in chapters for each in one.figures)]
@@ -42,12 +40,16 @@ def page_of_several(sweeps: Sequence[Sequence[Results]]) -> tuple[str, list[Figu
     return text, figures
 
 
-def _chapters(found: SweepsTogether, sweeps: Sequence[Sequence[Results]]) -> list[Chapter]:
+def _chapters(found: SweepsTogether, sweeps: Sequence[FolderTables]) -> list[Chapter]:
     names = [str(label) for label in found.scores.index]
     return [
-        chapter(repeats, title=name, slug=slug, facts=f"{progress(repeats[:1])} {provenance(repeats[0].header)}")
-        for repeats, name, slug in zip(sweeps, names, slugs(["together", *names])[1:], strict=True)
+        chapter(sweep, title=name, slug=slug, facts=_facts(sweep.first.results))
+        for sweep, name, slug in zip(sweeps, names, slugs(["together", *names])[1:], strict=True)
     ]
+
+
+def _facts(results: Results) -> str:
+    return f"{progress([results])} {provenance(results.header)}"
 
 
 def _together(found: SweepsTogether, drawing: Figure) -> Section:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from regtune.analysis.columns import metric_of
-from regtune.analysis.verdicts import against_baseline, futile_arms
+from regtune.analysis.verdicts import futile_arms
 from regtune.core.metric import ACCURACY
 from regtune.reports.tables.families import without_number
 from regtune.results.loader import Results
@@ -63,10 +63,13 @@ def resolved_on_this_test_set(table: pd.DataFrame) -> list[str]:
     return [sentence] if sentence else []
 
 
-def held_words(results: Results) -> list[str]:
-    """Return in a sentence which arms a race over searches gave up while their spread over searches is known."""
-    found = against_baseline(results)
-    arms = [arm for arm in futile_arms(results) if found[arm].note != NOT_KNOWN]
+def held_words(results: Results, table: pd.DataFrame) -> list[str]:
+    """Return in a sentence which arms a race over searches gave up while their spread over searches is known.
+
+    The frame is that of `comparison`.
+    """
+    known = set(table[table["note"] != NOT_KNOWN]["arm"])
+    arms = [arm for arm in futile_arms(results) if arm in known]
     if not arms:
         return []
     return [

@@ -4,13 +4,12 @@ difference varies by. Every format prints these.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import pandas as pd
 
-from regtune.analysis.budget import warnings
-from regtune.analysis.comparison import comparison
+from regtune.analysis.comparison import Analysis
 from regtune.reports.tables._table import Table
 from regtune.reports.tables.aa import AA, aa
 from regtune.reports.tables.budget import budget_as_text, budget_caption
@@ -26,20 +25,70 @@ from regtune.statistics.racing import Race
 
 @dataclass(frozen=True, kw_only=True)
 class Tables:
-    """The tables of a sweep, and the frame of `comparison` that they are made from.
+    """The tables of one log, and the numbers that they are made from. Each is made when first asked for, and once."""
 
-    `tuning` is None where no search trial ended well, `spread` where no arm shares a seed with the first. `unsaid` is
-    what cannot be said of the scores, `aa` what is said of the hidden copy of the baseline, where there is one.
-    """
+    analysis: Analysis
 
-    rows: pd.DataFrame
-    scores: Table
-    metrics: Table
-    budget: Table
-    tuning: Table | None
-    spread: Table | None
-    unsaid: Sequence[str]
-    aa: AA | None
+    @property
+    def results(self) -> Results:
+        """The log."""
+        return self.analysis.results
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """The frame of `comparison`."""
+        return self.analysis.rows
+
+    @cached_property
+    def aa(self) -> AA | None:
+        """What is said of the hidden copy of the baseline, where there is one."""
+        return aa(self.results)
+
+    @cached_property
+    def unsaid(self) -> list[str]:
+        """What cannot be said of the scores."""
+        rows = self.rows
+        return [*undefined(self.results), *_unsaid(self.results, rows), *resolved_on_this_test_set(rows)]
+
+    @cached_property
+    def scores(self) -> Table:
+        """Which arm."""
+        return Table(
+            title="Every arm with its chosen configuration",
+            caption=caption(self.results),
+            frame=scores_as_text(self.rows),
+            sentences=[*self.unsaid, *([self.aa.words] if self.aa else [])],
+        )
+
+    @cached_property
+    def metrics(self) -> Table:
+        """What else was measured."""
+        return Table(
+            title="Other metrics",
+            caption=metrics_caption(self.results, self.rows),
+            frame=metrics_as_text(self.rows, self.results.sweep.search.metric),
+            sentences=metrics_sentences(self.results, self.rows),
+        )
+
+    @cached_property
+    def budget(self) -> Table:
+        """At what cost."""
+        return Table(
+            title="Budget and cost",
+            caption=budget_caption(self.results),
+            frame=budget_as_text(self.rows),
+            sentences=self.analysis.warnings,
+        )
+
+    @cached_property
+    def tuning(self) -> Table | None:
+        """With how much search; None where no search trial ended well."""
+        return tuning_table(self.results, self.rows)
+
+    @cached_property
+    def spread(self) -> Table | None:
+        """What a difference varies by; None where no arm shares a seed with the first."""
+        return spread_table([self.results], self.rows)
 
     @property
     def in_order(self) -> list[Table]:
@@ -49,34 +98,8 @@ class Tables:
 
 
 def tables(results: Results) -> Tables:
-    """Return the tables of a sweep."""
-    rows, copy = comparison(results), aa(results)
-    cannot = [*undefined(results), *_unsaid(results, rows), *resolved_on_this_test_set(rows)]
-    return Tables(
-        rows=rows,
-        unsaid=cannot,
-        aa=copy,
-        scores=Table(
-            title="Every arm with its chosen configuration",
-            caption=caption(results),
-            frame=scores_as_text(rows),
-            sentences=[*cannot, *([copy.words] if copy else [])],
-        ),
-        metrics=Table(
-            title="Other metrics",
-            caption=metrics_caption(results, rows),
-            frame=metrics_as_text(rows, results.sweep.search.metric),
-            sentences=metrics_sentences(results, rows),
-        ),
-        budget=Table(
-            title="Budget and cost",
-            caption=budget_caption(results),
-            frame=budget_as_text(rows),
-            sentences=warnings(results),
-        ),
-        tuning=tuning_table(results, rows),
-        spread=spread_table([results], rows),
-    )
+    """Return the tables of a log."""
+    return Tables(analysis=Analysis(results=results))
 
 
 def _unsaid(results: Results, rows: pd.DataFrame) -> list[str]:
@@ -84,4 +107,4 @@ def _unsaid(results: Results, rows: pd.DataFrame) -> list[str]:
     if race is None:
         return cannot_be_said(rows)
     apart = f"the race has not reached its first look with it and {{first}} ({race.looks[0]} seeds each)"
-    return [*cannot_be_said(rows, apart=apart), *held_words(results)]
+    return [*cannot_be_said(rows, apart=apart), *held_words(results, rows)]

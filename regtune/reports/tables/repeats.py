@@ -11,7 +11,6 @@ import pandas as pd
 
 from regtune.analysis.columns import metric_of
 from regtune.analysis.families import measured_metrics, other_metrics
-from regtune.analysis.repeat_scores import repeat_scores
 from regtune.analysis.repeats import counted_repeats
 from regtune.core.header import ConfirmRecord
 from regtune.core.search_space import KnobPath
@@ -78,16 +77,16 @@ OVER = {
 }
 
 
-def repeats_tables(repeats: Sequence[Results]) -> list[Table]:
-    """Return the table over whole searches, and where their spread comes from; none for a sweep without repeats."""
-    rows = repeat_scores(repeats)
-    if rows is None:
-        return []
+def repeats_tables(repeats: Sequence[Results], rows: pd.DataFrame, sentences: Sequence[str]) -> list[Table]:
+    """Return the table over whole searches, and where their spread comes from.
+
+    `rows` is the frame of `repeat_scores`, `sentences` are those of `repeats_sentences`.
+    """
     whole = Table(
         title="Every arm over repeated searches",
         caption=repeats_caption(repeats),
         frame=repeats_as_text(rows),
-        sentences=repeats_sentences(repeats, rows),
+        sentences=sentences,
     )
     parts = spread_table(repeats, rows)
     return [whole, *([parts] if parts else [])]
