@@ -2,7 +2,7 @@
 
     nice -n 10 python benchmarks/default_spaces.py --to results/published
 
-trains the baseline, every method of the shelf at its defaults, and with one searched knob after the other at either
+trains the baseline, every regularizer at its defaults, and with one searched knob after the other at either
 end of its default range (others at their defaults), in two settings and at three budgets, with one thread and by lanes.
 The learning rate is the one of `RATES` at which the baseline is best. Writes what each loses against the baseline in
 points of validation accuracy of the kept epoch, a mean over seeds that both share, to default_spaces.csv, and the table

@@ -101,7 +101,7 @@ def replayed(sweep: Sweep, path: Path) -> float:
     """Return how many seconds a new driver needs to know what the log says."""
     begun = time.perf_counter()
     with Log(path) as log:
-        phase = PhaseController(board=SearchScheduler(sweep), log=log, retries=0)
+        phase = PhaseController(scheduler=SearchScheduler(sweep), log=log, retries=0)
     if not phase.done:
         raise RuntimeError(f"{len(phase.ended)} trials of the log have ended")
     return time.perf_counter() - begun
@@ -144,7 +144,7 @@ def main() -> None:
         )
         try:
             with Log(path) as log:
-                phase = PhaseController(board=SearchScheduler(sweep), log=log, watch=watch, retries=0)
+                phase = PhaseController(scheduler=SearchScheduler(sweep), log=log, watch=watch, retries=0)
                 before, begun, busy = megabytes(), time.perf_counter(), time.process_time()
                 trainable = functools.partial(stand_in, late=given.late)
                 if given.profile:

@@ -55,8 +55,8 @@ def trials() -> Iterator[Trial]:
     with tempfile.TemporaryDirectory(prefix="regtune-curves-") as folder:
         file = Path(folder) / "curves.toml"
         file.write_text(SWEEP, encoding="utf-8")
-        board = SearchScheduler(Sweep.read(file))
-    while (asked := board.ask()) is not None:
+        scheduler = SearchScheduler(Sweep.read(file))
+    while (asked := scheduler.ask()) is not None:
         yield asked.trial
 
 

@@ -84,8 +84,8 @@ def measure(case: Case, *, device: str, threads: int, rounds: int, steps: int) -
 
     def ours() -> None:
         for number, (x, y) in enumerate(chosen):
-            moment = Update(step=number, progress=0.1)
-            lane.state = lane.train_step.step(lane.state, lane.knobs, 0, moment, x, one_hot[y]).state
+            update = Update(step=number, progress=0.1)
+            lane.state = lane.train_step.step(lane.state, lane.knobs, 0, update, x, one_hot[y]).state
 
     def theirs() -> None:
         plain.train(net, optimizer, chosen)

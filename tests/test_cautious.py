@@ -30,8 +30,8 @@ from regtune.storage.log import read_log
 from regtune.sweep.sweep import Sweep
 from tests.conftest import SWEEP
 from tests.curves import recorded
-from tests.test_board import EPOCHS, epoch, finished, sweep_of
 from tests.test_rebuilt import Memory
+from tests.test_scheduler import EPOCHS, epoch, finished, sweep_of
 
 Told = tuple[int, int, float, str]  # trial, epoch, score, how it ended there: "" where it has not
 
@@ -65,12 +65,12 @@ def test_decisions_on_recorded_curves_are_those_of_a_naive_one_call_by_call(
     draws, ended = random.Random(int(factor)), 0
     for validation in (32, 400):
         sweep = sweep_of(tmp_path, trials=120, pruner="cautious", factor=factor, population=3, validation=validation)
-        board, told = SearchScheduler(sweep), {arm.name: list[Told]() for arm in sweep.arms}
+        scheduler, told = SearchScheduler(sweep), {arm.name: list[Told]() for arm in sweep.arms}
         asha = {arm.name: Asha(factor=factor, population=3).judge(EPOCHS) for arm in sweep.arms}
         left, running = draws.sample(recorded(), 360), dict[TrialKey, tuple[list[float], int]]()
         while left or running:
             while left and len(running) < 8:
-                asked = board.ask()
+                asked = scheduler.ask()
                 assert asked is not None
                 running[asked.cell] = left.pop(), 0
             cell = draws.choice(list(running))
@@ -79,12 +79,12 @@ def test_decisions_on_recorded_curves_are_those_of_a_naive_one_call_by_call(
             outcome = {"ok": finished(curve[-1]), "diverged": Outcome(status="diverged"), "": None}[end]
             score, mine = curve[number - 1], told[cell.arm]
             mine.append((cell.number, number, score, end))
-            decided = board.tell(cell, epoch(number, score, outcome)) == "stop"
+            decided = scheduler.tell(cell, epoch(number, score, outcome)) == "stop"
             assert decided == naive(mine, rungs=rungs, factor=factor, population=3, examples=validation)
             assert asha[cell.arm].ends(cell.number, epoch(number, score, outcome), score) or not decided
             ended, running[cell] = ended + decided, (curve, number)
             if decided or end:
-                board.end(cell, outcome or Outcome(status="pruned"))
+                scheduler.end(cell, outcome or Outcome(status="pruned"))
                 del running[cell]
     assert ended > 50
 
@@ -248,19 +248,19 @@ def test_the_default_spares_the_first_eight_of_each_arm(sweep: Sweep, results: R
     assert said <= {f"after epoch {n} it was clearly not among the best of its own arm" for n in (1, 3)}
 
 
-def test_board_log_and_display_see_the_same_rungs(sweep: Sweep, results: Results) -> None:
+def test_scheduler_log_and_display_see_the_same_rungs(sweep: Sweep, results: Results) -> None:
     rows, _ = read_log(results.path / "log.jsonl")
-    shown, progress, board = Standing(sweep), Progress(sweep), SearchScheduler(sweep)
+    shown, progress, scheduler = Standing(sweep), Progress(sweep), SearchScheduler(sweep)
 
     def watch(event: str, row: Json) -> None:
         progress.watch(event, row)
         shown.watch(TrialKey(*row["cell"]), event, row)
 
-    PhaseController(board=board, log=Memory(rows), retries=0, watch=watch)
+    PhaseController(scheduler=scheduler, log=Memory(rows), retries=0, watch=watch)
     found = rung_rankings(results)
     assert list(found) == [(arm.name, rung) for arm in sweep.arms for rung in (1, 3)]
     for (arm, rung), there in found.items():
-        ladder = board.arms[arm]._judge._ladder  # type: ignore[attr-defined]  # of this pruner
+        ladder = scheduler.arms[arm]._judge._ladder  # type: ignore[attr-defined]  # of this pruner
         ours = ladder.rung(rung)
         assert (ours.n, ours.correlation, ours.spread) == pytest.approx(
             (there.n, there.correlation, there.spread), nan_ok=True

@@ -86,7 +86,7 @@ def write(folder: Path, text: str) -> Path:
 
 
 def history(arm: Arm, count: int, seed: int, sampler: str = "tpe") -> list[optuna.trial.FrozenTrial]:
-    """Return trials as an arm's board would have them, each suggested from those before it."""
+    """Return trials as an arm's scheduler would have them, each suggested from those before it."""
     draws, trials = random.Random(seed), list[optuna.trial.FrozenTrial]()
     for number in range(count):
         params = suggested(sampler, question(arm.space, arm.when, trials, seed + number))
@@ -189,7 +189,7 @@ def epoch(number: int, accuracy: float, outcome: Outcome | None) -> Epoch:
 
 
 @pytest.mark.parametrize("sampler", ALL)
-def test_a_board_rebuilt_from_what_was_told_asks_as_the_live_one(tmp_path: Path, sampler: str) -> None:
+def test_a_scheduler_rebuilt_from_what_was_told_asks_as_the_live_one(tmp_path: Path, sampler: str) -> None:
     sweep, draws = sweep_of(tmp_path, trials=14, sampler=sampler, pruner="asha"), random.Random(3)
     live, told = SearchScheduler(sweep), list[tuple[str, Any]]()
     while (asked := live.ask()) is not None:

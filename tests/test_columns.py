@@ -183,7 +183,7 @@ def test_columns_in_which_nothing_stands_are_left_out(tmp_path: Path) -> None:
     assert not {"missing", "GPU seconds"} & {*tables(results).budget.frame}
 
 
-def test_the_budget_has_both_phases_of_the_ledger(trained: Results) -> None:
+def test_the_budget_has_both_phases(trained: Results) -> None:
     phases = budget_by_phase(trained)
     frame, told = budget(trained, phases).set_index("arm"), phases.set_index(["arm", "phase"])
     text = budget_as_text(frame.reset_index()).set_index("arm")

@@ -19,7 +19,7 @@ from regtune.search.search import SearchScheduler
 from regtune.storage.log import read_log
 from regtune.sweep.sweep import Sweep
 from tests.conftest import ASHA, SWEEP, write_log
-from tests.test_board import epoch
+from tests.test_scheduler import epoch
 
 CONTROL = ASHA.replace("population = 1", "population = 1\ncontrol = 0.5").replace("trials = 4", "trials = 12")
 
@@ -58,15 +58,15 @@ def test_others_are_judged_as_if_the_spared_had_been_stopped(tmp_path: Path) -> 
     with_control = sweep_of(tmp_path)
     told: list[list[str]] = []
     for sweep in (plain, with_control):
-        board, answers, stopped = SearchScheduler(sweep), list[str](), set[int]()
+        scheduler, answers, stopped = SearchScheduler(sweep), list[str](), set[int]()
         for number in range(12):
-            board.arms["dropout"].ask(TrialKey("dropout", "search", number))
+            scheduler.arms["dropout"].ask(TrialKey("dropout", "search", number))
         for at in range(1, 6):
             for number in range(12):
-                answer = "stop" if number in stopped else board.tell(
+                answer = "stop" if number in stopped else scheduler.tell(
                     TrialKey("dropout", "search", number), epoch(at, (number * 7 % 12 + at) / 20)
                 )  # fmt: skip
-                spared = board.would_have_stopped_at(TrialKey("dropout", "search", number)) is not None
+                spared = scheduler.would_have_stopped_at(TrialKey("dropout", "search", number)) is not None
                 stopped |= {number} if answer == "stop" else set()
                 answers.append("stop" if spared else answer)
         told.append(answers)

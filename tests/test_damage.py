@@ -326,12 +326,14 @@ def test_a_damaged_log_is_refused_in_one_line_or_recovered(
 def goes_on(sweep: Sweep, path: Path) -> None:
     """Open the log to write, as a run does: ends that were decided and not yet written are written now."""
     with Log(path) as log:
-        board = SearchScheduler(sweep)
-        search = PhaseController(board=board, log=log, retries=0)
+        scheduler = SearchScheduler(sweep)
+        search = PhaseController(scheduler=scheduler, log=log, retries=0)
         search.settle()
         if search.done:
             PhaseController(
-                board=ConfirmScheduler(sweep, SelectScheduler(sweep, board), lambda ended: None), log=log, retries=0
+                scheduler=ConfirmScheduler(sweep, SelectScheduler(sweep, scheduler), lambda ended: None),
+                log=log,
+                retries=0,
             ).settle()
 
 

@@ -22,7 +22,7 @@ from regtune.storage.log import Log
 from regtune.sweep.sweep import Sweep
 from regtune.training.build import load_data
 from regtune.training.trainer import train
-from tests.test_board import epoch
+from tests.test_scheduler import epoch
 
 
 def drawn(progress: Progress) -> str:
@@ -39,7 +39,7 @@ def test_the_display_shows_a_search_under_way_and_again_after_a_restart(sweep_fi
     progress = Progress(sweep)
     assert "time left …" in drawn(progress)
     with Log(path) as log:
-        phase = PhaseController(board=SearchScheduler(sweep), log=log, watch=progress.watch, retries=0)
+        phase = PhaseController(scheduler=SearchScheduler(sweep), log=log, watch=progress.watch, retries=0)
         asked = phase.ask()
         assert asked is not None
         phase.take(asked.cell, Report(epochs=(next(train(asked.trial, data=data)),)), location())
@@ -57,7 +57,7 @@ def test_the_display_shows_a_search_under_way_and_again_after_a_restart(sweep_fi
     assert text.startswith("search 11/12, confirm 0/9, failed 0, time left ")
     again = Progress(sweep)
     with Log(path) as log:
-        PhaseController(board=SearchScheduler(sweep), log=log, watch=again.watch, retries=0)
+        PhaseController(scheduler=SearchScheduler(sweep), log=log, watch=again.watch, retries=0)
     assert again.tallies == progress.tallies
     assert again.seconds_left() is None, "the pace is that of this run"
 

@@ -18,10 +18,9 @@ from optuna.distributions import (
     json_to_distribution,
 )
 
-from regtune.core.distributions import choices_of, holds, plain, read, words
+from regtune.core.distributions import choices_of, holds, plain, read, read_all, words
 from regtune.core.errors import Refused
 from regtune.core.records import Json
-from regtune.reports.figures._spaces import spaces
 from regtune.results.loader import load
 from regtune.samplers._unit import value_at
 from regtune.storage.compatibility import changed
@@ -132,7 +131,7 @@ def test_a_finished_sweep_goes_on_whatever_optuna_printed(finished: Path, order:
     ran(tmp_path, MANY)
     assert log.read_bytes() == before, "nothing to do, nothing to say"
     for arm, row in load(log).sweep.arms.items():
-        assert spaces(row) == spaces(load(finished).sweep.arms[arm])
+        assert read_all(row.space) == read_all(load(finished).sweep.arms[arm].space)
     ran(tmp_path, MANY.replace("trials = 2", "trials = 3"))
     assert [row["cell"] for row in rows_of(log, "asked")][-3:][0][1:] in (["search", 2], ["confirm", 1])
     assert sum(row["cell"][1] == "search" for row in rows_of(log, "asked")) == 9

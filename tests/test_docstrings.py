@@ -1,4 +1,4 @@
-"""Docstrings that list things: where random streams begin, and the hooks in the training step."""
+"""What lists things: where random streams begin, the hooks in the training step, the map in CONTRIBUTING.md."""
 
 from __future__ import annotations
 
@@ -63,3 +63,14 @@ def test_the_step_in_ten_lines_has_every_hook() -> None:
     assert methods == {*HOOKS, "check"}
     assert {hook for hook in methods if re.search(rf"\b{hook}\(", "\n".join(code))} == set(HOOKS)
     assert "twelve hooks" in doc and len(HOOKS) == 12
+
+
+def test_the_map_in_contributing_names_files_and_what_is_in_them() -> None:
+    text = (HOUSE.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([a-z_]+(?:/[a-z_0-9]+)+\.py)(?:: ([\w.]+))?`", text)
+    for path, name in named:
+        file = next((file for base in (HOUSE, HOUSE.parent) if (file := base / path).is_file()), None)
+        assert file is not None, f"CONTRIBUTING.md names {path}"
+        defined = {getattr(node, "name", "") for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))}
+        assert not name or set(name.split(".")) <= defined, f"CONTRIBUTING.md: {path} has no {name}"
+    assert len(named) > 40 and sum(bool(name) for _, name in named) > 5, "they are found at all"

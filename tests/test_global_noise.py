@@ -180,7 +180,7 @@ def _skipped(generator: torch.Generator, params: dict[str, torch.Tensor]) -> tor
     return generator
 
 
-def test_a_network_of_the_shelf_that_keeps_what_torch_draws_has_its_weights_from_the_seed() -> None:
+def test_a_network_of_regtune_that_keeps_what_torch_draws_has_its_weights_from_the_seed() -> None:
     """Also random features, which draw themselves, are drawn."""
     for name in ("mlp", "random_features"):
         states = []

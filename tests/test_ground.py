@@ -29,10 +29,10 @@ from regtune.storage.environment import CLASS, describe, differences, location, 
 from regtune.storage.log import read_log
 from regtune.sweep.sweep import Sweep
 from regtune.training.build import load_pool
-from tests.boards import Rows, Twins
 from tests.conftest import small_trial, write_log
 from tests.resuming import SMALL, ran
-from tests.test_board import epoch, finished
+from tests.schedulers import Rows, Twins
+from tests.test_scheduler import epoch, finished
 
 GPU = "NVIDIA H200"
 PACE = ReportPlan(rungs=(), checkpoint_seconds=60, trial_seconds=None, weights=False)
@@ -58,7 +58,7 @@ def test_both_runners_say_the_device_of_a_trial(
 ) -> None:
     log, sent = Rows(tmp_path / "log.jsonl"), list[Json]()
     monkeypatch.setattr(local, "attempt", one_report)
-    local.run_here(PhaseController(board=Twins(device=device), log=log, retries=1), Any, PACE)  # type: ignore[arg-type]
+    local.run_here(PhaseController(scheduler=Twins(device=device), log=log, retries=1), Any, PACE)  # type: ignore[arg-type]
     assert {row["where"]["processor"] for row in log.rows if row["event"] == "started"} == {processor}
     monkeypatch.setattr(worker, "attempt", one_report)
     monkeypatch.setattr(tune, "report", sent.append)

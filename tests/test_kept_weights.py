@@ -24,9 +24,9 @@ from regtune.results.loader import load
 from regtune.storage.checkpoints import Checkpoints, Saved
 from regtune.sweep.sweep import Sweep
 from regtune.training.build import load_data
-from tests.boards import Rows, Twins
 from tests.resuming import SMALL, Stopped, by_cell, ran, read, rows_of, stop_at
-from tests.test_board import epoch
+from tests.schedulers import Rows, Twins
+from tests.test_scheduler import epoch
 
 BEST = SMALL.replace("weights = false", 'weights = "best"').replace("seeds = 2", "seeds = 4")
 
@@ -97,7 +97,7 @@ def test_twins_both_have_their_best_in_any_order(accuracies: Sequence[float], me
     """By loss the order is another: it is the number here."""
     log = Rows(tmp_path / "log.jsonl")
     weights = KeptWeights(Checkpoints(tmp_path / "weights"), metric=METRICS[metric], only_best=True)
-    phase = PhaseController(board=Twins("confirm", 3), log=log, retries=1, weights=weights)
+    phase = PhaseController(scheduler=Twins("confirm", 3), log=log, retries=1, weights=weights)
     trained = 0
     while (task := phase.ask()) is not None:
         number, trained = task.cell.number, trained + 1
@@ -112,7 +112,7 @@ def test_twins_both_have_their_best_in_any_order(accuracies: Sequence[float], me
 def test_weights_of_a_trial_that_failed_in_the_end_go(tmp_path: Path) -> None:
     log = Rows(tmp_path / "log.jsonl")
     weights = KeptWeights(Checkpoints(tmp_path / "weights"), metric=METRICS["accuracy"], only_best=True)
-    phase = PhaseController(board=Twins("confirm", 3), log=log, retries=1, weights=weights)
+    phase = PhaseController(scheduler=Twins("confirm", 3), log=log, retries=1, weights=weights)
     task = phase.ask()
     assert task is not None
     phase.take(task.cell, Report(weights=Saved(id=task.trial.id, epoch=1, content=b"")), {})

@@ -1,4 +1,4 @@
-"""The laws, over every regularizer on the shelf; a new one is covered by being there."""
+"""The laws, over every regularizer in the registry; a new one is covered by being there."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ from optuna.distributions import BaseDistribution, FloatDistribution, IntDistrib
 from torch import Tensor
 
 from regtune.core.errors import Refused
-from regtune.core.knobs import knobs
+from regtune.core.knobs import knobs, plain_settings
 from regtune.core.records import Json, Trial
+from regtune.core.registry import name_of
 from regtune.core.rng import Rng
 from regtune.core.state import Tensors
 from regtune.data import DataLocation, Pool
 from regtune.regularizers import HOOKS, REGULARIZERS, Step, overrides
 from regtune.training.build import build_dataset, split_data
 from regtune.training.lane import Lane
-from regtune.training.recipe import Recipe, method_from_row, plain_method
+from regtune.training.recipe import Recipe, method_from_row
 from regtune.training.train_step import TrainStep
 from tests.conftest import METHODS, neutral, row, same, searched, small_trial, trained
 
@@ -303,7 +304,7 @@ def test_evaluation_is_deterministic(name: str) -> None:
 @every_method
 def test_methods_go_to_json_and_pickle_and_back(name: str) -> None:
     for method in (neutral(name), searched(name), REGULARIZERS.all()[name]()):
-        plain = json.loads(json.dumps(plain_method(method), allow_nan=False))
+        plain = json.loads(json.dumps({"name": name_of(type(method)), **plain_settings(method)}, allow_nan=False))
         assert method_from_row(plain, (), "recipe") == method
         assert pickle.loads(pickle.dumps(method)) == method  # noqa: S301 - our own bytes
 

@@ -68,7 +68,7 @@ for words, more in (
 """
 
 
-def test_looking_at_shelves_and_sweeps_imports_nothing_large_but_torch() -> None:
+def test_looking_at_registries_and_sweeps_imports_nothing_large_but_torch() -> None:
     done = subprocess.run([sys.executable, "-c", LOOKS], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

@@ -201,8 +201,8 @@ def test_decisions_are_those_of_rays_asha_on_the_values_themselves(tmp_path: Pat
 
 def test_samplers_see_minus_the_loss_and_the_cautious_pruner_the_spread_of_trials_alone(tmp_path: Path) -> None:
     sweep, draws = sweep_of(tmp_path, "nll", pruner="cautious", sampler="tpe"), np.random.default_rng(2)
-    alone, board = sweep.pruner.judge(27, None), SearchScheduler(sweep)
-    mine, stopped, losses = board.arms["baseline"], 0, dict[int, list[float]]()
+    alone, scheduler = sweep.pruner.judge(27, None), SearchScheduler(sweep)
+    mine, stopped, losses = scheduler.arms["baseline"], 0, dict[int, list[float]]()
     for number in range(50):
         cell, level = TrialKey("baseline", "search", number), draws.uniform(0.5, 2.0)
         mine.ask(cell)
@@ -210,10 +210,10 @@ def test_samplers_see_minus_the_loss_and_the_cautious_pruner_the_spread_of_trial
             loss = level + 0.02 * float(draws.normal())
             losses.setdefault(number, []).append(loss)
             epoch = told(at, {"nll": loss, "accuracy": float(draws.random())}, end=at == 27)
-            decided = board.tell(cell, epoch) == "stop"
+            decided = scheduler.tell(cell, epoch) == "stop"
             assert decided == alone.ends(number, epoch, -loss)
             if decided or at == 27:
-                board.end(cell, epoch.outcome or Outcome(status="pruned"))
+                scheduler.end(cell, epoch.outcome or Outcome(status="pruned"))
                 stopped += decided
                 break
     assert 5 < stopped < 45
@@ -234,27 +234,27 @@ def test_a_standard_error_of_one_trial_is_for_accuracies_only(tmp_path: Path) ->
 def searched(folder: Path, text: str, values: Mapping[str, Sequence[float]]) -> SelectScheduler:
     """Return select after a search whose trials ended with these losses; accuracies say the opposite."""
     sweep = read(folder, text)
-    board = SearchScheduler(sweep)
-    for asked in iter(board.ask, None):
+    scheduler = SearchScheduler(sweep)
+    for asked in iter(scheduler.ask, None):
         assert asked is not None
         loss = values[asked.cell.arm][asked.cell.number]
-        board.end(asked.cell, Outcome(status="ok", kept=1, metrics={"val_accuracy": loss / 9, "val_loss": loss}))
-    return SelectScheduler(sweep, board)
+        scheduler.end(asked.cell, Outcome(status="ok", kept=1, metrics={"val_accuracy": loss / 9, "val_loss": loss}))
+    return SelectScheduler(sweep, scheduler)
 
 
 def test_select_and_confirm_take_the_lowest_loss(tmp_path: Path) -> None:
     losses = {"baseline": (0.4, 0.3, 0.9), "dropout": (0.7, 0.8, 0.2)}
     text = with_metric(SMALL, "nll").replace("trials = 2", "trials = 3")
     assert searched(tmp_path, text, losses).choices.numbers == {"baseline": 1, "dropout": 2}
-    board = searched(
+    scheduler = searched(
         tmp_path, text.replace("[select]\nseeds = 0", "[select]\nseeds = 2\ncandidates = 2\nmost = 2"), losses
     )
     after = {"baseline": {1: 0.9, 0: 0.1}, "dropout": {2: 0.3, 0: 0.35}}
-    for asked in iter(board.ask, None):
+    for asked in iter(scheduler.ask, None):
         assert asked is not None
         loss = after[asked.cell.arm][asked.cell.number // 100]
-        board.end(asked.cell, Outcome(status="ok", kept=1, metrics={"val_accuracy": loss / 9, "val_loss": loss}))
-    assert board.choices.numbers == {"baseline": 0, "dropout": 2}
+        scheduler.end(asked.cell, Outcome(status="ok", kept=1, metrics={"val_accuracy": loss / 9, "val_loss": loss}))
+    assert scheduler.choices.numbers == {"baseline": 0, "dropout": 2}
 
 
 def test_a_race_goes_by_the_metric_of_confirm(tmp_path: Path) -> None:
@@ -263,19 +263,19 @@ def test_a_race_goes_by_the_metric_of_confirm(tmp_path: Path) -> None:
     losses = {"baseline": (0.4, 0.3), "dropout": (0.7, 0.8)}
     counts = {}
     for name in ("accuracy", "nll"):
-        board = ConfirmScheduler(
+        scheduler = ConfirmScheduler(
             read(tmp_path, with_metric(text, "nll", name)),
             searched(tmp_path, with_metric(text, "nll", name), losses),
             lambda ended: None,
         )
         draws = np.random.default_rng(0)
-        for asked in iter(board.ask, None):
+        for asked in iter(scheduler.ask, None):
             assert asked is not None
             loss = 1.0 - 0.5 * (asked.cell.arm == "dropout") + 0.01 * draws.random()
-            board.end(
+            scheduler.end(
                 asked.cell, Outcome(status="ok", kept=1, metrics={"test_accuracy": draws.random(), "test_loss": loss})
             )
-        counts[name] = len(board.planned)
+        counts[name] = len(scheduler.planned)
     assert counts == {"accuracy": 16, "nll": 8}
 
 

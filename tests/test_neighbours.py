@@ -95,7 +95,7 @@ def test_draws_among_neighbours_are_nearer_to_what_other_searches_choose() -> No
 
 
 @pytest.mark.parametrize("sampler", ["paired", "random"])
-def test_a_log_and_its_boards_agree_on_neighbours(tmp_path: Path, sampler: str) -> None:
+def test_a_log_and_its_schedulers_agree_on_neighbours(tmp_path: Path, sampler: str) -> None:
     """The rivals that a run has trained are those that its tables wait for."""
     text = SMALL.replace('sampler = "random"', f'sampler = "{sampler}"').replace("trials = 2", "trials = 6")
     text = text.replace("seeds = 0", "seeds = 2").replace("weights = false", "weights = false\naa = false")

@@ -1,4 +1,4 @@
-"""Every network on the shelf: its parts, sizes and initial weights, and the laws at a tiny setting."""
+"""Every network in the registry: its parts, sizes and initial weights, and the laws at a tiny setting."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def methods(name: str, setting: Any) -> list[Json]:
     return [row(kind, setting(kind)) for kind in kinds]
 
 
-def test_tiny_settings_cover_the_shelf() -> None:
+def test_tiny_settings_cover_the_registry() -> None:
     assert sorted(NETWORKS.all()) == sorted(TINY)
 
 
@@ -403,7 +403,7 @@ def test_what_does_not_fit_is_refused_in_one_line(
         module(name, shape, "meta", **settings)
 
 
-def test_the_page_lists_the_shelf_and_every_network_names_its_source() -> None:
+def test_the_page_lists_the_registry_and_every_network_names_its_source() -> None:
     text = (Path(__file__).resolve().parent.parent / "docs" / "networks.md").read_text()
     section = text.partition("# Networks\n")[2].partition("\n## ")[0]
     assert sorted(re.findall(r"^\| `(\w+)`", section, flags=re.MULTILINE)) == sorted(TINY)

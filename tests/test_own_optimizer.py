@@ -1,4 +1,4 @@
-"""An optimizer of a user: on the shelf, trained, searched, resumed, beside others in a lane, and shipped."""
+"""An optimizer of a user: in the registry, trained, searched, resumed, beside others in a lane, and shipped."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ ROW = {"name": "sign_descent", "learning_rate": 0.01, "beta": 0.5, "push": False
 TABLE = 'name = "sign_descent"\nbeta = { low = 0.1, high = 0.9 }\n'
 SIGNED = f'plugins = ["{PLUGINS[0]}"]\n' + SMALL.replace("[optimizer]\n", f"[optimizer]\n{TABLE}")
 
-IDS = {"sgd": "f7320d8914c8", "adamw": "569915faba39"}  # of before there was a shelf
+IDS = {"sgd": "f7320d8914c8", "adamw": "569915faba39"}  # of before there was a registry
 
 
 def signed(seed: int = 7, **knobs: Any) -> Any:
     return small_trial([{"name": "dropout"}], optimizer=ROW | knobs, seed=seed, plugins=PLUGINS)
 
 
-def test_the_shelf_has_what_a_plugin_brings_and_ours_under_the_names_that_they_had() -> None:
+def test_the_registry_has_what_a_plugin_brings_and_ours_under_the_names_that_they_had() -> None:
     assert list(OPTIMIZERS.all()) == ["adamw", "sgd"]
     assert list(OPTIMIZERS.all(PLUGINS)) == ["adamw", "gives", "sgd", "sign_descent"]
     with pytest.raises(

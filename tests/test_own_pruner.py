@@ -37,7 +37,7 @@ def read(folder: Path, text: str = MEDIAN) -> Sweep:
     return Sweep.read(path)
 
 
-def test_it_is_on_the_shelf_with_its_settings(tmp_path: Path) -> None:
+def test_it_is_in_the_registry_with_its_settings(tmp_path: Path) -> None:
     assert "median_rule" in PRUNERS.all([PLUGIN]) and "median_rule" not in PRUNERS.all()
     (card,) = cards(["median_rule"], [PLUGIN])
     assert "  at = 2 in [1, 1000]: the epoch at which it judges" in card
@@ -91,7 +91,7 @@ def test_it_ends_trials_and_the_log_without_the_plugin_is_read(tmp_path: Path, m
     assert set(rung_correlations(again)["rung"]) == {3}
 
 
-def test_a_board_rebuilt_from_the_log_agrees(tmp_path: Path) -> None:
+def test_a_scheduler_rebuilt_from_the_log_agrees(tmp_path: Path) -> None:
     sweep = read(tmp_path)
     rows = read_log(run(sweep, tmp_path, in_process=True))[0]
     before = [row for row in rows if row["event"] == "ended" and row["cell"][1] == "search"]

@@ -191,7 +191,7 @@ def test_a_misspelt_hook_is_refused_unless_the_method_calls_it(name: str, called
 
 
 @pytest.mark.parametrize("name", sorted(REGULARIZERS.all()))
-def test_no_method_of_the_shelf_has_a_misspelt_hook(name: str) -> None:
+def test_no_method_of_regtune_has_a_misspelt_hook(name: str) -> None:
     check_hooks(REGULARIZERS.all()[name])
 
 

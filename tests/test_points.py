@@ -23,7 +23,7 @@ from regtune.search.select import SelectScheduler
 from regtune.storage.compatibility import changed
 from regtune.storage.log import read_log
 from tests.resuming import SMALL, ran, read, rows_of
-from tests.test_board import finished
+from tests.test_scheduler import finished
 
 RATE, P = "optimizer.learning_rate", "dropout.p_hidden"
 COCKTAIL = SMALL.replace(
@@ -41,10 +41,10 @@ def with_first(points: str, text: str = COCKTAIL) -> str:
 def asked(folder: Path, text: str, trials: int = 0) -> dict[str, list[Mapping[str, Any]]]:
     """Return the knobs of the search trials of each arm, each of which ends with a score of its own."""
     sweep = read(folder, text.replace("trials = 4", f"trials = {trials or 4}"))
-    board, found = SearchScheduler(sweep), {arm.name: list[Mapping[str, Any]]() for arm in sweep.arms}
-    while (one := board.ask()) is not None:
+    scheduler, found = SearchScheduler(sweep), {arm.name: list[Mapping[str, Any]]() for arm in sweep.arms}
+    while (one := scheduler.ask()) is not None:
         found[one.cell.arm].append(one.params)
-        board.end(one.cell, finished(0.5 + one.cell.number / 100))
+        scheduler.end(one.cell, finished(0.5 + one.cell.number / 100))
     return found
 
 
@@ -181,7 +181,7 @@ def over(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return ran(tmp_path_factory.mktemp("over"), with_first(f"[{{ {RATE} = 0.1 }}]", own))
 
 
-def test_board_and_table_draw_the_same_searches(over: Path) -> None:
+def test_scheduler_and_table_draw_the_same_searches(over: Path) -> None:
     results = load(over)
     assert results.sweep.confirm.over_searches
     assert results.scored.first == {"baseline": 1, "dropout": 2}
@@ -197,8 +197,8 @@ def test_board_and_table_draw_the_same_searches(over: Path) -> None:
     assert over.read_bytes() == before
 
 
-def _replay(board: SearchScheduler, rows: Sequence[Mapping[str, Any]]) -> None:
-    Recovery(board, [dict(row) for row in rows], 0, lambda event, row: None)
+def _replay(scheduler: SearchScheduler, rows: Sequence[Mapping[str, Any]]) -> None:
+    Recovery(scheduler, [dict(row) for row in rows], 0, lambda event, row: None)
 
 
 def test_curves_are_of_draws_only(over: Path) -> None:

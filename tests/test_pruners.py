@@ -28,7 +28,7 @@ from regtune.sweep.schema import SearchConfig
 from regtune.sweep.sweep import Sweep
 from tests.conftest import SWEEP
 from tests.curves import recorded
-from tests.test_board import EPOCHS, epoch, finished, sweep_of
+from tests.test_scheduler import EPOCHS, epoch, finished, sweep_of
 
 ALL = FixedEpochs.finishes
 
@@ -46,27 +46,27 @@ def test_decisions_on_1000_recorded_curves_are_those_of_rays_asha_call_by_call(
     curves, draws = recorded(), random.Random(arms)
     assert (len(curves), {len(curve) for curve in curves}) == (1000, {EPOCHS})
     sweep = sweep_of(tmp_path, trials=-(-1000 // arms), population=1, factor=factor)
-    board = SearchScheduler(sweep.model_copy(update={"arms": sweep.arms[:arms]}))
+    scheduler = SearchScheduler(sweep.model_copy(update={"arms": sweep.arms[:arms]}))
     peers = {
         arm: AsyncHyperBandScheduler(
             time_attr="epoch", metric="score", mode="max", max_t=EPOCHS, grace_period=6,
             reduction_factor=factor, stop_last_trials=False,
         )
-        for arm in board.arms
+        for arm in scheduler.arms
     }  # fmt: skip
     left = draws.sample(curves, len(curves))
     running: dict[TrialKey, tuple[list[float], int]] = {}
     decisions = Counter[tuple[str, int]]()
     while left or running:
         while left and len(running) < 8:
-            asked = board.ask()
+            asked = scheduler.ask()
             assert asked is not None
             running[asked.cell] = left.pop(), 0
             peers[asked.cell.arm].on_trial_add(None, Named(str(asked.cell)))
         cell = draws.choice(list(running))
         curve, done = running[cell]
         score, number, last = curve[done], done + 1, done + 1 == EPOCHS
-        ours = board.tell(cell, epoch(number, score, finished(score) if last else None))
+        ours = scheduler.tell(cell, epoch(number, score, finished(score) if last else None))
         theirs = peers[cell.arm].on_trial_result(None, Named(str(cell)), {"epoch": number, "score": score})
         decisions[ours, number] += 1
         running[cell] = curve, number
@@ -75,7 +75,7 @@ def test_decisions_on_1000_recorded_curves_are_those_of_rays_asha_call_by_call(
         else:
             assert ours == ("stop" if theirs == "STOP" else "go")
         if last or ours == "stop":
-            board.end(cell, finished(score) if last else Outcome(status="pruned"))
+            scheduler.end(cell, finished(score) if last else Outcome(status="pruned"))
             del running[cell]
     stopped = {number: count for (decision, number), count in decisions.items() if decision == "stop"}
     assert set(stopped) == set(sweep.pruner.rungs(EPOCHS)) and sum(stopped.values()) > 500

@@ -1,4 +1,4 @@
-"""A sweep that races: from the board to the table, interrupted anywhere, extended, and planned."""
+"""A sweep that races: from the scheduler to the table, interrupted anywhere, extended, and planned."""
 
 from __future__ import annotations
 
@@ -45,19 +45,19 @@ def searched(folder: Path, text: str = RACING) -> ConfirmScheduler:
     return ConfirmScheduler(sweep, SelectScheduler(sweep, search), lambda ended: None)
 
 
-def play(board: ConfirmScheduler, gap: float) -> list[Suggestion]:
+def play(scheduler: ConfirmScheduler, gap: float) -> list[Suggestion]:
     """Hand out and end trials until there are no more; dropout is better by a gap and something that varies."""
     given = []
-    for asked in iter(board.ask, None):
+    for asked in iter(scheduler.ask, None):
         assert asked is not None
         noise = 0.01 * (asked.cell.number % 3) if asked.cell.arm == "dropout" else 0.0
         score = 0.5 + noise + (gap if asked.cell.arm == "dropout" else 0.01)
-        board.end(asked.cell, Outcome(status="ok", kept=1, metrics={"test_accuracy": score}))
+        scheduler.end(asked.cell, Outcome(status="ok", kept=1, metrics={"test_accuracy": score}))
         given.append(asked)
     return given
 
 
-def test_the_board_plans_more_seeds_only_where_a_pair_is_not_resolved(tmp_path: Path) -> None:
+def test_the_scheduler_plans_more_seeds_only_where_a_pair_is_not_resolved(tmp_path: Path) -> None:
     clear, close = searched(tmp_path), searched(tmp_path)
     assert len(clear.planned) == 8
     assert [a.cell for a in play(clear, 0.4)] == list(clear.planned)
@@ -65,7 +65,7 @@ def test_the_board_plans_more_seeds_only_where_a_pair_is_not_resolved(tmp_path: 
     assert [a.cell for a in play(close, 0.0)] == [TrialKey(a, "confirm", n) for n in range(8) for a in close.chosen]
 
 
-def test_a_rebuilt_board_knows_what_was_handed_out(tmp_path: Path) -> None:
+def test_a_rebuilt_scheduler_knows_what_was_handed_out(tmp_path: Path) -> None:
     """As after a lost trial that is tried again: later looks are in the log, and an earlier one is open."""
     live, rebuilt = searched(tmp_path), searched(tmp_path)
     for asked in play(live, 0.0):

@@ -1,4 +1,4 @@
-"""A board rebuilt from any prefix of a log asks and decides as the live one did there.
+"""A scheduler rebuilt from any prefix of a log asks and decides as the live one did there.
 
 The logs are those of made-up sweeps over recorded curves: all samplers and pruners, arms with and without
 conditions, three trials at a time in a random order, some that fail or diverge.
@@ -21,7 +21,7 @@ from regtune.search.search import SearchScheduler
 from regtune.sweep.sweep import Sweep
 from tests.conftest import SWEEP
 from tests.curves import recorded
-from tests.test_board import epoch, finished
+from tests.test_scheduler import epoch, finished
 
 SAMPLERS = ("tpe", "random", "qmc", "grid")
 OPEN = "open"
@@ -55,20 +55,20 @@ class Driver:
     """A search phase over a log."""
 
     def __init__(self, sweep: Sweep, rows: list[Json]) -> None:
-        self.board = SearchScheduler(sweep)
+        self.scheduler = SearchScheduler(sweep)
         self.log = Memory(rows)
-        self.phase = PhaseController(board=self.board, log=self.log, retries=0)
+        self.phase = PhaseController(scheduler=self.scheduler, log=self.log, retries=0)
         self.phase.settle()
 
     def tell(self, cell: TrialKey, told: Epoch) -> str:
         return self.phase.take(cell, Report(epochs=(told,)), {})
 
     def next_ask(self) -> Any:
-        """Return what the board would hand out next, and have it not handed out."""
-        asked = self.board.ask()
+        """Return what the scheduler would hand out next, and have it not handed out."""
+        asked = self.scheduler.ask()
         if asked is None:
             return None
-        del self.board.arms[asked.cell.arm].entries[asked.cell.number]
+        del self.scheduler.arms[asked.cell.arm].entries[asked.cell.number]
         return asked.cell, asked.trial.id, dict(asked.params)
 
 

@@ -91,8 +91,8 @@ def test_every_sampler_searches_elsewhere_in_every_repeat(tmp_path: Path, sample
     text = REPEATED.replace('"random"', f'"{sampler}"').replace("trials = 2", "trials = 9\nlevels = 9")
     searched = []
     for sweep in read(tmp_path, text).every_repeat():
-        board = SearchScheduler(sweep)
-        asked = iter(board.ask, None)
+        scheduler = SearchScheduler(sweep)
+        asked = iter(scheduler.ask, None)
         searched.append([a.params for a in asked if a is not None and a.cell.arm == "dropout"])
     assert {len(params) for params in searched} == {9}
     for one, other in itertools.combinations(searched, 2):

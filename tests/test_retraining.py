@@ -58,7 +58,7 @@ def test_as_many_updates_or_as_many_epochs(
     first, second = stages(confirm_trial(retrain))
     assert (len(first), len(second)) == (4, epochs)
     again = moments[12:]
-    ends = [number for number, moment in enumerate(again, start=1) if moment.ends_epoch]
+    ends = [number for number, update in enumerate(again, start=1) if update.ends_epoch]
     assert [b - a for a, b in zip([0, *ends], ends, strict=False)] == updates
     # The learning rate takes the same course over what is trained again.
     assert [m.progress for m in again] == [step / sum(updates) for step in range(sum(updates))]

@@ -34,11 +34,11 @@ from regtune.results.loader import load
 from regtune.storage.checkpoints import Checkpoints
 from regtune.storage.log import read_log, sealed
 from regtune.sweep.sweep import Sweep
-from tests.boards import Twins
 from tests.command_line import called
 from tests.resuming import SMALL, Stopped, rows_of, stop_at, table_of_epochs, table_of_trials, trained_epochs
-from tests.test_board import epoch, finished
+from tests.schedulers import Twins
 from tests.test_rebuilt import Memory
+from tests.test_scheduler import epoch, finished
 from tests.test_trained import A0, B0
 
 # Two arms through search, whose trials are pruned, select and confirm; and with their rivals and the copy.
@@ -237,13 +237,13 @@ def test_what_was_pruned_by_another_rule_is_trained(full: Path, tmp_path: Path) 
 
 
 def test_what_was_pruned_there_and_is_not_here_is_trained_to_its_end() -> None:
-    """As where those that it was pruned against are not in this sweep; the board here ends none."""
+    """As where those that it was pruned against are not in this sweep; the scheduler here ends none."""
     rows: list[Json] = []
-    known, board = Trained(()), Twins()
+    known, scheduler = Trained(()), Twins()
     there = origin("there", A0)
     run_there = TrainedRun(A0, [epoch(1, 0.4)], {"host": "there"}, folder="there", origin=there)
-    known.lend({board.at(A0).trial.id: run_there})
-    phase = PhaseController(board=board, log=Memory(rows), retries=1, trained=known)
+    known.lend({scheduler.at(A0).trial.id: run_there})
+    phase = PhaseController(scheduler=scheduler, log=Memory(rows), retries=1, trained=known)
     assert [phase.ask(), phase.ask()] != [None, None]
     phase.fault(A0, "its node died")
     task = phase.ask()

@@ -64,9 +64,9 @@ def by_arm(results: Results) -> dict[str, dict[str, Any]]:
 
 def points(folder: Path, text: str, trials: int = 16) -> dict[str, list[Mapping[str, object]]]:
     """Return the knobs of the first trials of each arm."""
-    board = SearchScheduler(read(folder, text.replace("trials = 6", f"trials = {trials}")))
-    asked = [asked for asked in iter(board.ask, None) if asked is not None]
-    return {arm: [a.params for a in asked if a.cell.arm == arm] for arm in board.arms}
+    scheduler = SearchScheduler(read(folder, text.replace("trials = 6", f"trials = {trials}")))
+    asked = [asked for asked in iter(scheduler.ask, None) if asked is not None]
+    return {arm: [a.params for a in asked if a.cell.arm == arm] for arm in scheduler.arms}
 
 
 def test_all_arms_share_the_values_of_shared_knobs_and_new_arms_move_none(tmp_path: Path) -> None:

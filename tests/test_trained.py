@@ -20,7 +20,6 @@ from regtune.results.loader import load
 from regtune.search.scheduler import Suggestion
 from regtune.storage.checkpoints import Checkpoints
 from regtune.storage.log import read_log
-from tests.boards import Twins
 from tests.conftest import small_trial
 from tests.resuming import (
     SMALL,
@@ -32,8 +31,9 @@ from tests.resuming import (
     table_of_epochs,
     trained_epochs,
 )
-from tests.test_board import epoch, finished
+from tests.schedulers import Twins
 from tests.test_rebuilt import Memory
+from tests.test_scheduler import epoch, finished
 
 # Two arms of one recipe, paired: all their trials are the same, as are those of their choices.
 TWINS = SMALL.replace("dropout = { dropout = {} }", "twin = {}").replace('"random"', '"paired"')
@@ -152,7 +152,7 @@ A0, B0, A1, B1 = Twins().planned
 
 
 def phase_of(rows: list[Json], retries: int = 1) -> PhaseController:
-    return PhaseController(board=Twins(), log=Memory(rows), retries=retries, trained=Trained(rows))
+    return PhaseController(scheduler=Twins(), log=Memory(rows), retries=retries, trained=Trained(rows))
 
 
 def given(phase: PhaseController) -> TrialKey | None:
@@ -217,11 +217,11 @@ def test_at_any_row_another_driver_goes_on_to_the_same_end() -> None:
         assert len(per_cell) == len(set(per_cell)) == 8
 
 
-# Boards that hand out lists.
+# Schedulers that hand out lists.
 
 
 class Long(Twins):
-    """A board of many cells."""
+    """A scheduler of many cells."""
 
     def __init__(self, count: int) -> None:
         super().__init__()
@@ -233,33 +233,33 @@ class Long(Twins):
 
 
 def test_asking_takes_as_long_for_the_last_cell_as_for_the_first() -> None:
-    """Looks at cells are counted, not seconds: a board that looks through all of them does 200 million."""
-    board, looks = Long(20_000), itertools.count()
+    """Looks at cells are counted, not seconds: a scheduler that looks through all of them does 200 million."""
+    scheduler, looks = Long(20_000), itertools.count()
 
     class Counted(set[TrialKey]):
         def __contains__(self, cell: object) -> bool:
             next(looks)
             return super().__contains__(cell)
 
-    board._asked = Counted()
-    cells = [asked.cell for asked in iter(board.ask, None) if asked is not None]
-    assert cells == list(board.planned) and len(cells) == 20_004
+    scheduler._asked = Counted()
+    cells = [asked.cell for asked in iter(scheduler.ask, None) if asked is not None]
+    assert cells == list(scheduler.planned) and len(cells) == 20_004
     assert next(looks) <= 20_004
 
 
 def test_what_was_asked_before_is_not_handed_out_wherever_it_stands() -> None:
-    board = Long(6)
-    planned = list(board.planned)
+    scheduler = Long(6)
+    planned = list(scheduler.planned)
     for cell in (planned[0], planned[5], planned[9]):
-        board.asked_before(board.at(cell))
-    board.plan([planned[2], TrialKey("more", "confirm", 0)])
-    left = [asked.cell for asked in iter(board.ask, None) if asked is not None]
+        scheduler.asked_before(scheduler.at(cell))
+    scheduler.plan([planned[2], TrialKey("more", "confirm", 0)])
+    left = [asked.cell for asked in iter(scheduler.ask, None) if asked is not None]
     assert left == [c for c in planned if c not in (planned[0], planned[5], planned[9])] + [
         TrialKey("more", "confirm", 0)
     ]
-    board.plan([TrialKey("more", "confirm", 1)])
-    asked = board.ask()
-    assert asked is not None and asked.cell == TrialKey("more", "confirm", 1) and board.ask() is None
+    scheduler.plan([TrialKey("more", "confirm", 1)])
+    asked = scheduler.ask()
+    assert asked is not None and asked.cell == TrialKey("more", "confirm", 1) and scheduler.ask() is None
 
 
 def test_what_a_cell_lent_keeps_the_headers_that_it_was_trained_under() -> None:

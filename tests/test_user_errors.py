@@ -209,11 +209,11 @@ def test_own_is_what_is_neither_installed_nor_python_s_nor_regtune_s() -> None:
 
     import torch
 
-    from regtune.core import registry as shelf
+    from regtune.core import registry
 
     assert is_own(__file__)
     assert is_own("/home/me/plugins/mine.py")
-    others = (json.__file__, typing.__file__, torch.__file__, shelf.__file__, "<string>", "<frozen importlib>")
+    others = (json.__file__, typing.__file__, torch.__file__, registry.__file__, "<string>", "<frozen importlib>")
     assert not any(map(is_own, others))
     assert not is_own("/opt/env/lib/python3.11/site-packages/theirs/module.py")
     assert not is_own("/usr/lib/python3/dist-packages/theirs.py")

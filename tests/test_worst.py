@@ -23,7 +23,7 @@ from regtune.storage.log import read_log
 from regtune.sweep.sweep import Sweep
 from tests.conftest import question, suggested, write_log
 from tests.resuming import SMALL, ran, read, rows_of
-from tests.test_board import epoch, finished, sweep_of
+from tests.test_scheduler import epoch, finished, sweep_of
 
 LINE: dict[str, BaseDistribution] = {"m.s": FloatDistribution(0.0, 1.0)}
 
@@ -164,14 +164,14 @@ def as_of_before(rows: list[Any]) -> list[Any]:
 
 def asked_next(sweep: Sweep, count: int) -> list[Any]:
     """Return the knobs of an arm's trials whose scores fall with the rate, and which diverge where it is high."""
-    board, found = SearchScheduler(sweep), list[Any]()
-    while (asked := board.ask()) is not None and len(found) < count:
+    scheduler, found = SearchScheduler(sweep), list[Any]()
+    while (asked := scheduler.ask()) is not None and len(found) < count:
         rate = asked.params["optimizer.learning_rate"]
         if asked.cell.arm == "baseline":
             found.append(rate)
-        board.tell(asked.cell, epoch(1, 1 - rate))
+        scheduler.tell(asked.cell, epoch(1, 1 - rate))
         good = rate < 0.02
-        board.end(asked.cell, finished(1 - rate) if good else Outcome(status="diverged", message="not a number"))
+        scheduler.end(asked.cell, finished(1 - rate) if good else Outcome(status="diverged", message="not a number"))
     return found
 
 
@@ -204,10 +204,10 @@ def test_a_finished_log_of_before_is_run_again_and_extended_by_its_own_rule(tmp_
 
 
 def test_a_trial_that_runs_is_not_told_as_bad(tmp_path: Path) -> None:
-    board = SearchScheduler(sweep_of(tmp_path, sampler="tpe", pruner="none"))
-    asked = board.ask()
+    scheduler = SearchScheduler(sweep_of(tmp_path, sampler="tpe", pruner="none"))
+    asked = scheduler.ask()
     assert isinstance(asked, Suggestion)
-    arm = board.arms["baseline"]
+    arm = scheduler.arms["baseline"]
     assert [trial.state for trial in arm._history()] == [TrialState.RUNNING]
-    board.end(asked.cell, Outcome(status="failed", message="boom"))
+    scheduler.end(asked.cell, Outcome(status="failed", message="boom"))
     assert [(trial.state, trial.value) for trial in arm._history()] == [(TrialState.COMPLETE, 0.0)]

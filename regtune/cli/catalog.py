@@ -1,4 +1,4 @@
-"""What is on the shelves, as tables. A shelf is imported where it is looked at: some take torch, seconds of it."""
+"""What is in the registries, as tables. One is imported where it is looked at: some take torch, seconds of it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def regularizers(plugins: Sequence[str] = ()) -> list[tuple[str, str, str, str]]
 
 
 def markdown() -> str:
-    """Return the methods of the shelf as the table of docs/methods.md."""
+    """Return the regularizers as the table of docs/methods.md."""
     lines = ["| " + " | ".join(HEADINGS) + " |", "|" + "---|" * len(HEADINGS)]
     for name, hooks, settings, where in regularizers():
         # A bar would end the cell, a bracket behind a bracket would be a link.
@@ -63,12 +63,12 @@ def markdown() -> str:
 
 def cards(names: Sequence[str], plugins: Sequence[str] = ()) -> list[str]:
     """Return all there is to say of each of these things; raises Refused, before any is told, for an unknown name."""
-    shelves = {kind: things(kind, plugins) for kind in KINDS} if names else {}
-    known = {name for shelf in shelves.values() for name in shelf}
+    found = {kind: things(kind, plugins) for kind in KINDS} if names else {}
+    known = {name for of_kind in found.values() for name in of_kind}
     for name in names:
         if name not in known:
             raise Refused(f"list: unknown name {name!r}{nearest(name, known.union(KINDS))}")
-    return ["\n\n".join(_card(shelf[name]) for shelf in shelves.values() if name in shelf) for name in names]
+    return ["\n\n".join(_card(of_kind[name]) for of_kind in found.values() if name in of_kind) for name in names]
 
 
 def _card(cls: type) -> str:

@@ -74,7 +74,7 @@ def forecast(sweep: Sweep, results: Path, options: RunOptions) -> Group:
     path = sweep.folder(results) / "log.jsonl"
     rows, torn = read_log(path) if path.exists() else ([], 0)
     again = retry_of(rows, sweep) if options.retry_failed else None
-    sweep = as_begun(sweep.as_in(rows), rows)
+    sweep = as_begun(sweep, rows)
     lines = check_same(path, rows, sweep.plain(), again.mended if again else ())
     lines += again.words() if again else []
     log = _Read(path=path, rows=[*rows, {"event": RETRY, **again.row()}] if again else rows)
@@ -121,7 +121,7 @@ def forecast(sweep: Sweep, results: Path, options: RunOptions) -> Group:
 class _Made:
     """A phase of a dry run: what had `ended` and was `begun`, and what is `reused` when it is asked for trials."""
 
-    board: Scheduler
+    scheduler: Scheduler
     ended: frozenset[TrialKey]
     begun: dict[TrialKey, int]
     reused: frozenset[TrialKey]
@@ -132,7 +132,7 @@ class _Made:
         ended, begun = frozenset(step.phase.ended), step.phase.open()
         while taking and step.phase.ask() is not None:
             continue
-        return cls(board=step.board, ended=ended, begun=begun, reused=frozenset(step.phase.ended) - ended)
+        return cls(scheduler=step.scheduler, ended=ended, begun=begun, reused=frozenset(step.phase.ended) - ended)
 
 
 def _counts(made: _Made | None, arm: Arm, sweep: Sweep, name: Name) -> tuple[int, int, int]:
@@ -141,6 +141,6 @@ def _counts(made: _Made | None, arm: Arm, sweep: Sweep, name: Name) -> tuple[int
         return 0, 0, sweep.most_trials(name, arm)
     planned, ended, begun, reused = (
         sum(cell.arm == arm.name for cell in cells)
-        for cells in (made.board.planned, made.ended, set(made.begun) - made.reused, made.reused)
+        for cells in (made.scheduler.planned, made.ended, set(made.begun) - made.reused, made.reused)
     )
     return ended, begun, planned - ended - begun - reused

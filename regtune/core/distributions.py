@@ -47,6 +47,11 @@ def read(row: Json | str) -> BaseDistribution:
         return _read_text(row) if isinstance(row, str) else json_to_distribution(json.dumps(row))
 
 
+def read_all(rows: Mapping[str, Json | str]) -> dict[str, BaseDistribution]:
+    """Return the distribution of each searched knob of a log's header, by path."""
+    return {path: read(row) for path, row in rows.items()}
+
+
 def words(space: BaseDistribution) -> str:
     """Return a distribution as a sweep file says it: `{ low = 0.1, high = 0.5, log = true }`, or a list of choices.
 

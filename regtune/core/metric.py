@@ -61,7 +61,7 @@ class Metric:
         return ", below 0 is better" if self.better == "lower" else ""
 
     def score(self, value: float | None) -> float:
-        """Return a value as a score of which more is better, as boards, samplers and pruners want it.
+        """Return a value as a score of which more is better, as schedulers, samplers and pruners want it.
 
         None, a value that is not finite or not defined, is the worst, and nothing is worse than that.
         """

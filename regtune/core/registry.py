@@ -1,4 +1,4 @@
-"""A folder is a shelf: every class in it that extends the shelf's base is found by its name.
+"""A folder is a registry: every class in it that extends the registry's base is found by its name.
 
 Nothing registers itself and nothing is kept: a look-up imports the folder's modules, then the plugin
 modules that it was given, and collects. A thing's name is its class name in snake case (`MaxNorm` is

@@ -1,4 +1,4 @@
-"""The shelf of data sets: one file = one data set -> tensors, split once and for all by a seed."""
+"""The registry of data sets: one file = one data set -> tensors, split once and for all by a seed."""
 
 from regtune.core.registry import Registry
 from regtune.data._base import Dataset
@@ -9,7 +9,7 @@ from regtune.data._location import DataLocation
 from regtune.data._remarks import dark, repeated, unequal, untested
 from regtune.data._splits import Pool, Splits, carve, checked, named, splits_beside
 
-DATASETS: Registry[Dataset] = Registry(package=__name__, base=Dataset, noun="data set")  # type: ignore[type-abstract]  # a shelf never instantiates its base
+DATASETS: Registry[Dataset] = Registry(package=__name__, base=Dataset, noun="data set")  # type: ignore[type-abstract]  # a registry never instantiates its base
 
 __all__ = [
     "DATASETS",

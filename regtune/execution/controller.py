@@ -1,4 +1,4 @@
-"""A phase of a sweep: what goes between a board and whoever trains. It writes, then it acts.
+"""A phase of a sweep: what goes between a scheduler and whoever trains. It writes, then it acts.
 
 A phase begins with what its part of the log says (`recovery`). Trials that ended stay ended; one that was
 interrupted is handed out again, first, with its newest checkpoint, and its epochs that the log has already
@@ -35,7 +35,7 @@ class PhaseController:
     def __init__(
         self,
         *,
-        board: Scheduler,
+        scheduler: Scheduler,
         log: Writer,
         retries: int,
         spent: Spent | None = None,
@@ -45,22 +45,22 @@ class PhaseController:
         watch: Watch = lambda event, row: None,
     ) -> None:
         watch = watch if weights is None else weights.beside(watch)
-        self._board, self._log, self._watch, self._retries, self._spent = board, log, watch, retries, spent
+        self._scheduler, self._log, self._watch, self._retries, self._spent = scheduler, log, watch, retries, spent
         self._trained, self._weights = trained or Trained(()), weights
         self._checkpoints = files(log.path.parent / "checkpoints")
-        self._recovery = Recovery(board, log.rows, retries, watch)
+        self._recovery = Recovery(scheduler, log.rows, retries, watch)
         self.ended = self._recovery.ended  # the trials that have ended
         self._turns = Turns(self._recovery.open)  # those were asked for before
 
     @property
     def done(self) -> bool:
         """Whether every planned trial has ended, or the limit was reached."""
-        return bool(self.closed) or len(self.ended) == len(self._board.planned)
+        return bool(self.closed) or len(self.ended) == len(self._scheduler.planned)
 
     @property
     def closed(self) -> str:
         """Why the trials that are left are not trained; empty where they are."""
-        return self._spent.over() if self._spent is not None and len(self.ended) < len(self._board.planned) else ""
+        return self._spent.over() if self._spent is not None and len(self.ended) < len(self._scheduler.planned) else ""
 
     @property
     def settled(self) -> bool:
@@ -133,7 +133,7 @@ class PhaseController:
     def end(self, cell: TrialKey, outcome: Outcome) -> None:
         """Record how a trial ended; a second end of the same trial changes nothing."""
         if cell not in self.ended:
-            spared = self._board.would_have_stopped_at(cell)
+            spared = self._scheduler.would_have_stopped_at(cell)
             more = {} if spared is None else {"spared": spared}
             self._write("ended", cell, {"outcome": outcome.plain(), **more})
             progress = self._recovery.open[cell]
@@ -146,9 +146,9 @@ class PhaseController:
             self._checkpoints.drop(cell)
 
     def _next(self) -> TrialKey | None:
-        """Return the cell whose turn it is, of those that wait or else of the board's."""
+        """Return the cell whose turn it is, of those that wait or else of the scheduler's."""
         while (cell := self._turns.next(self._recovery.open)) is None:
-            asked = self._board.ask()
+            asked = self._scheduler.ask()
             if asked is None:
                 return None
             row = {"id": asked.trial.id, "params": dict(asked.params), "trial": asked.trial.plain()}
@@ -188,8 +188,8 @@ class PhaseController:
             self._write("epoch", cell, {"epoch": epoch.plain()})
             if self._spent is not None and not progress.taken:
                 self._spent.add(epoch)
-            if self._board.tell(cell, epoch) == "stop":
-                self.end(cell, pruned(epoch, self._board.why))
+            if self._scheduler.tell(cell, epoch) == "stop":
+                self.end(cell, pruned(epoch, self._scheduler.why))
                 return "stop"
             if epoch.outcome is not None:
                 self.end(cell, epoch.outcome)

@@ -13,7 +13,7 @@ from regtune.execution.kept_weights import KeptWeights
 from regtune.execution.limits import Spent
 from regtune.execution.recovery import Watch
 from regtune.execution.trained import Trained
-from regtune.search.beside import Beside
+from regtune.search.arms_and_copy import ArmsAndCopy
 from regtune.search.confirm import ConfirmScheduler
 from regtune.search.rivals import RivalsScheduler
 from regtune.search.scheduler import Scheduler
@@ -25,11 +25,11 @@ from regtune.sweep.sweep import Sweep
 
 
 class Step(NamedTuple):
-    """A phase by its name, with its board."""
+    """A phase by its name, with its scheduler."""
 
     name: Name
     phase: PhaseController
-    board: Scheduler
+    scheduler: Scheduler
 
 
 def phases(
@@ -48,9 +48,9 @@ def phases(
     goes the hidden copy of the baseline, where there is one.
     """
 
-    def step(name: Name, board: Scheduler) -> Step:
+    def step(name: Name, scheduler: Scheduler) -> Step:
         phase = PhaseController(
-            board=board,
+            scheduler=scheduler,
             log=log,
             watch=watch,
             retries=sweep.cluster.retries,
@@ -59,11 +59,11 @@ def phases(
             files=files,
             weights=_weights(sweep, files(log.path.parent / "weights")) if name == "confirm" else None,
         )
-        return Step(name, phase, board)
+        return Step(name, phase, scheduler)
 
     known = trained or Trained(log.rows)
-    for name, arms, copy in _boards(sweep):
-        yield step(name, arms if copy is None else Beside(arms, copy))
+    for name, arms, copy in _schedulers(sweep):
+        yield step(name, arms if copy is None else ArmsAndCopy(arms, copy))
 
 
 def _weights(sweep: Sweep, files: Checkpoints) -> KeptWeights | None:
@@ -74,8 +74,8 @@ def _weights(sweep: Sweep, files: Checkpoints) -> KeptWeights | None:
     return KeptWeights(files, metric=METRICS[sweep.search.metric], only_best=best)
 
 
-def _boards(sweep: Sweep) -> Iterator[tuple[Name, Scheduler, Scheduler | None]]:
-    """Yield the boards of each phase, of the arms and of the copy, when the one before is done."""
+def _schedulers(sweep: Sweep) -> Iterator[tuple[Name, Scheduler, Scheduler | None]]:
+    """Yield the schedulers of each phase, of the arms and of the copy, when the one before is done."""
     copied = sweep.copied
     search = SearchScheduler(sweep)
     shared = search.arms[sweep.baseline] if copied and not copied.budget(copied.arms[0]) else None

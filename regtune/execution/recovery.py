@@ -1,6 +1,6 @@
 """What a log says of the trials of a phase: which have ended, and how far the others have come.
 
-Reading it is also telling it to the board, which by then knows what the board of the earlier driver knew.
+Reading it is also telling it to the scheduler, which by then knows what the scheduler of the earlier driver knew.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class Recovery:
     The end of a `decided` trial was known when its driver was killed, before the row that says so.
     """
 
-    def __init__(self, board: Scheduler, rows: Sequence[Json], retries: int, watch: Watch) -> None:
-        self._board, self._retries = board, retries
+    def __init__(self, scheduler: Scheduler, rows: Sequence[Json], retries: int, watch: Watch) -> None:
+        self._scheduler, self._retries = scheduler, retries
         self.open: dict[TrialKey, TrialProgress] = {}
         self.ended: set[TrialKey] = set()
         self.decided: dict[TrialKey, Outcome] = {}
@@ -50,7 +50,7 @@ class Recovery:
         again = {TrialKey(*cell): n for n, row in enumerate(rows) if row["event"] == "retry" for cell in row["cells"]}
         for place, row in enumerate(rows):
             cell = cell_of(row)
-            if cell is None or not board.has(cell) or place < newest.get(cell, 0):
+            if cell is None or not scheduler.has(cell) or place < newest.get(cell, 0):
                 continue
             counts = row["event"] == "asked" or place > again.get(cell, -1)  # to be trained again is to be asked for
             if counts and self._replay(cell, row):
@@ -61,16 +61,16 @@ class Recovery:
         self.ended.add(cell)
         self.open.pop(cell, None)
         self.decided.pop(cell, None)
-        self._board.end(cell, outcome)
+        self._scheduler.end(cell, outcome)
 
     def _replay(self, cell: TrialKey, row: Json) -> bool:
         """Take a row of an earlier driver; return whether it still counts."""
         if row["event"] == "asked":
             asked = Suggestion(cell, Trial.from_plain(row["trial"]), row["params"])
-            if not self._board.matches(asked):
+            if not self._scheduler.matches(asked):
                 return False
             self.open[cell] = TrialProgress(asked=asked)
-            self._board.asked_before(asked)
+            self._scheduler.asked_before(asked)
             return True
         if cell not in self.open:
             return False
@@ -80,8 +80,8 @@ class Recovery:
         elif row["event"] == "epoch":
             epoch = Epoch.from_plain(row["epoch"])
             progress.epochs.append(epoch)
-            if self._board.tell(cell, epoch) == "stop":
-                self.decided[cell] = pruned(epoch, self._board.why)
+            if self._scheduler.tell(cell, epoch) == "stop":
+                self.decided[cell] = pruned(epoch, self._scheduler.why)
             elif epoch.outcome is not None:
                 self.decided[cell] = epoch.outcome
         elif row["event"] == "fault":

@@ -96,7 +96,7 @@ def run_with(
         if log.torn:
             say(f"{path}: the last line was cut off by a crash and is ignored")
         again = retry_of(log.rows, sweep) if options.retry_failed else None
-        sweep = as_begun(sweep.as_in(log.rows), log.rows)
+        sweep = as_begun(sweep, log.rows)
         for text in check_same(path, log.rows, sweep.plain(), again.mended if again else ()):
             say(f"{path}: {text}")
         here = options.in_process and launch is None

@@ -1,9 +1,9 @@
-"""The shelf of networks: one file = one family; each places named, empty slots where noise may go."""
+"""The registry of networks: one file = one family; each places named, empty slots where noise may go."""
 
 from regtune.core.registry import Registry
 from regtune.networks._base import Bend, Branch, Network, Normalize, Slot, fresh, slots
 from regtune.networks._initializers import KEEP
 
-NETWORKS: Registry[Network] = Registry(package=__name__, base=Network, noun="network")  # type: ignore[type-abstract]  # a shelf never instantiates its base
+NETWORKS: Registry[Network] = Registry(package=__name__, base=Network, noun="network")  # type: ignore[type-abstract]  # a registry never instantiates its base
 
 __all__ = ["KEEP", "NETWORKS", "Bend", "Branch", "Network", "Normalize", "Slot", "fresh", "slots"]

@@ -1,4 +1,4 @@
-"""The shelf of pruners: which search trials end early. Imports core.
+"""The registry of pruners: which search trials end early. Imports core.
 
 One file is one pruner: its rule, its settings and its words. To add one, write a class that extends `Pruner` in a file
 of its own, here or in a plugin module; sweep files then know it as `[search] pruner = "<class name in snake case>"`,

@@ -11,7 +11,7 @@ from regtune.core.records import Json, Status
 from regtune.core.registry import Registry
 from regtune.pruners._base import Pruner
 
-PRUNERS: Registry[Pruner] = Registry(package="regtune.pruners", base=Pruner, noun="pruner")  # type: ignore[type-abstract]  # a shelf never instantiates its base
+PRUNERS: Registry[Pruner] = Registry(package="regtune.pruners", base=Pruner, noun="pruner")  # type: ignore[type-abstract]  # a registry never instantiates its base
 RECORDED = "pruning"  # of `[search]` in the header, for a pruner of a plugin
 
 

@@ -1,4 +1,4 @@
-"""The shelf of regularizers: one file = one method. `regtune list` prints the catalogue."""
+"""The registry of regularizers: one file = one method. `regtune list` prints the catalogue."""
 
 from regtune.core.registry import Registry
 from regtune.regularizers._base import HOOKS, Forward, Gradient, Regularizer, Statistics, Step, check_hooks, overrides

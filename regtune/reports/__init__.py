@@ -1,1 +1,4 @@
-"""One file = one table or figure: frame in, frame or chart out."""
+"""Numbers become words: tables, figures, the report's page, and the formats of `regtune table`.
+
+Imports core, pruners, storage, statistics, results and analysis; neither torch nor Ray.
+"""

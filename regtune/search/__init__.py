@@ -1,4 +1,4 @@
 """Which trial comes next and which one ends early: pure, replayable, without Ray but for its own ASHA.
 
-Imports core, results, samplers, pruners, statistics and sweep.
+Imports core, results, samplers, statistics and sweep.
 """

@@ -1,4 +1,4 @@
-"""What a phase of a sweep needs of a board, and what boards that only hand out a list share. Starts no ray."""
+"""What a phase asks of a scheduler, and what schedulers that only hand out a list share. Starts no Ray."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Suggestion(NamedTuple):
 
 
 class Scheduler(Protocol):
-    """What a phase of a sweep needs to know of a board; `why` is the reason where `tell` says "stop".
+    """What a phase of a sweep needs to know of a scheduler; `why` is the reason where `tell` says "stop".
 
     `planned` may grow when a trial ends, and has every cell that was handed out.
     """
@@ -54,7 +54,7 @@ class Scheduler(Protocol):
 
 
 class PlannedScheduler(abc.ABC):
-    """A board that hands out its `planned` cells in their order and stops nobody."""
+    """A scheduler that hands out its `planned` cells in their order and stops nobody."""
 
     why = "nothing ends it"
 

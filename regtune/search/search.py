@@ -1,7 +1,7 @@
-"""The board: which trial comes next, and which one goes on. Starts no ray.
+"""The scheduler: which trial comes next, and which one goes on. Starts no Ray.
 
 `SearchScheduler` holds for each arm its trials and a pruner of its own, so an arm is searched and pruned against
-itself only. What it says is a function of what it was told so far: a board rebuilt by telling it the same
+itself only. What it says is a function of what it was told so far: a scheduler rebuilt by telling it the same
 things again answers the same.
 """
 
@@ -25,7 +25,7 @@ from regtune.sweep.sweep import Sweep
 class SearchScheduler:
     """Arms take turns: trial 0 of every arm, then trial 1 of every arm, and so on.
 
-    `shared` is the board of another arm whose trials count for those of every arm: the baseline's for its copy.
+    `shared` is the scheduler of another arm whose trials count for those of every arm: the baseline's for its copy.
     """
 
     def __init__(self, sweep: Sweep, shared: ArmScheduler | None = None) -> None:
@@ -77,7 +77,7 @@ class SearchScheduler:
 
 @dataclass(kw_only=True)
 class TrialState:
-    """What an arm's board knows of one of its trials; `scores` has one per epoch, of which more is
+    """What an arm's scheduler knows of one of its trials; `scores` has one per epoch, of which more is
     better: the metric of search at the epoch which the recipe would keep. `spared` is the epoch after which it would
     have been stopped.
     """

@@ -27,12 +27,15 @@ class SelectScheduler(PlannedScheduler):
         super().__init__()
         self.sweep, self._metric = sweep, METRICS[sweep.search.metric]
         self.params = {
-            arm: {number: entry.params for number, entry in board.entries.items()} for arm, board in search.arms.items()
+            arm: {number: entry.params for number, entry in scheduler.entries.items()}
+            for arm, scheduler in search.arms.items()
         }
         self._selected: dict[str, dict[int, Score]] = {arm: {} for arm in search.arms}
         finishes = sweep.pruner.finishes
         self.scored = Scored(
-            searched={arm: best_first(board.entries, finishes, self._metric) for arm, board in search.arms.items()},
+            searched={
+                arm: best_first(scheduler.entries, finishes, self._metric) for arm, scheduler in search.arms.items()
+            },
             selected=self._selected,
             selection=Selection.of(sweep.recorded),
             can_be_off=[arm.name for arm in sweep.arms if sweep.can_be_off(arm)],

@@ -1,4 +1,4 @@
-"""A sweep goes on as it was begun: where its file does not say what a race is over, its log does."""
+"""A sweep goes on as it was begun: its samplers by the same rules, its race over what it was over."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from regtune.sweep.sweep import Sweep
 
 
 def as_begun(sweep: Sweep, rows: Sequence[Json]) -> Sweep:
-    """Return the sweep for which a log with these rows goes on.
+    """Return the sweep for which a log with these rows goes on: by its rules of samplers, see `Sweep.as_in`.
 
     A race that was begun over configurations stays one unless its file names the scope: what it has decided was by
     that, so a race that is over adds nothing. Races of earlier versions were all over configurations.
     """
+    sweep = sweep.as_in(rows)
     newest = next((row["sweep"]["confirm"] for row in reversed(rows) if row["event"] == "header"), None)
     if newest is None or sweep.confirm.scope or not (sweep.confirm.racing and newest.get("racing")):
         return sweep

@@ -76,10 +76,10 @@ def _arms(file: SweepFile, template: Trial, optimizer_space: dict[str, Any]) -> 
     return with_first(arms, file.search.first, {n: t[FIRST] for n, t in file.arms.items() if FIRST in t})
 
 
-def _named(shelf: Registry[Any], table: dict[str, Any], where: str, plugins: tuple[str, ...]) -> Json:
+def _named(registry: Registry[Any], table: dict[str, Any], where: str, plugins: tuple[str, ...]) -> Json:
     if "name" not in table:
-        raise Refused(f"{where}.name: expected the name of a {shelf.noun}{nearest('', shelf.all(plugins))}")
-    cls = shelf.find(table["name"], f"{where}.name", plugins)
+        raise Refused(f"{where}.name: expected the name of a {registry.noun}{nearest('', registry.all(plugins))}")
+    cls = registry.find(table["name"], f"{where}.name", plugins)
     settings = {key: value for key, value in table.items() if key != "name"}
     given = read_settings(cls, settings, where)
     with own_errors(f"{where}.{table['name']}"):

@@ -29,16 +29,16 @@ def check_search(search: SearchConfig, epochs: int, plugins: Sequence[str]) -> N
     pruner = read_pruner(search, plugins)
     if (search.trials is None) == (search.trials_per_knob is None):
         raise Refused("search: expected one of trials and trials_per_knob, given both or none")
-    shelf = PRUNERS.all(plugins)
+    known = PRUNERS.all(plugins)
     if ("stop_after" in knobs(type(pruner))) != (search.stop_after is not None):
         given = "nothing" if search.stop_after is None else search.stop_after
-        takers = _either([name for name, cls in shelf.items() if "stop_after" in knobs(cls)])
+        takers = _either([name for name, cls in known.items() if "stop_after" in knobs(cls)])
         raise Refused(
             f"search.stop_after: expected with pruner = {takers} and only there, given {given} "
             f'with pruner = "{search.pruner}"'
         )
     if search.control and not pruner.at_rungs:
-        judges = _either([name for name, cls in shelf.items() if cls.at_rungs])
+        judges = _either([name for name, cls in known.items() if cls.at_rungs])
         raise Refused(
             f'search.control: expected with pruner = {judges} only, given it with "{search.pruner}"; drop one'
         )

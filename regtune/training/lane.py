@@ -88,13 +88,13 @@ class Lane:
     def _epoch(self) -> tuple[Epoch | None, ...]:
         started = time.perf_counter()
         number = max(len(epochs) for epochs in self.epochs) + 1
-        moments = self.update_plan.moments(number)
-        rates = self.train_step.learning_rates(self.knobs, moments[0].progress)
+        updates = self.update_plan.in_epoch(number)
+        rates = self.train_step.learning_rates(self.knobs, updates[0].progress)
         timer = StepTimer(self.train_step.device)
-        objectives, branches, gradients = self._pass(number, moments, timer)
+        objectives, branches, gradients = self._pass(number, updates, timer)
         spent = timer.seconds()
         self._noise.at("evaluation", number)
-        weights = self._evaluated(moments[-1].progress)
+        weights = self._evaluated(updates[-1].progress)
         val = measure(self.train_step, *weights, self.knobs, self.data.validation, self.trials[0].metric)
         clean = measure(self.train_step, *weights, self.knobs, self.data.train.first(CLEAN_SUBSET))
         seconds = time.perf_counter() - started
@@ -134,7 +134,7 @@ class Lane:
         ids = [trial.id for trial in self.trials]
         return Snapshot(trials=ids, state=self.state, kept=self.kept, epochs=self.epochs).content()
 
-    def _pass(self, number: int, moments: Sequence[Update], timer: StepTimer) -> tuple[list[float], float, float]:
+    def _pass(self, number: int, updates: Sequence[Update], timer: StepTimer) -> tuple[list[float], float, float]:
         """Train on full batches; return each member's mean objective; branches and gradients per update."""
         first, train = self.trials[0], self.data.train
         orders = torch.stack(
@@ -145,20 +145,20 @@ class Lane:
         ).to(train.index.device)
         index = orders if self.train_step.lifted else orders[0]
         total, branches, gradients = torch.zeros((), device=self.train_step.device), 0, 0
-        for i, moment in enumerate(moments):
+        for i, update in enumerate(updates):
             timer.mark("data")
-            self._noise.at("step", moment.step)
-            stepped = self.step(self.state, moment, index[..., i * first.batch : (i + 1) * first.batch], timer)
+            self._noise.at("step", update.step)
+            stepped = self.step(self.state, update, index[..., i * first.batch : (i + 1) * first.batch], timer)
             self.state, total = stepped.state, total + stepped.objective
             branches, gradients = branches + stepped.branches, gradients + stepped.gradients
         timer.mark("end")
-        means = [value.item() for value in (total / len(moments)).reshape(-1)]
-        return means, branches / len(moments), gradients / len(moments)
+        means = [value.item() for value in (total / len(updates)).reshape(-1)]
+        return means, branches / len(updates), gradients / len(updates)
 
-    def step(self, state: TrainState, moment: Update, places: Tensor, timer: StepTimer | None = None) -> Stepped:
+    def step(self, state: TrainState, update: Update, places: Tensor, timer: StepTimer | None = None) -> Stepped:
         """Take one step from a state, which is updated in place, on the training examples at places [..., batch]."""
         x, y = self.pictures(places), self._eye[self.data.train.answers(places)]
-        return self.train_step.step(state, self.knobs, self._seeds, moment, x, y, timer)
+        return self.train_step.step(state, self.knobs, self._seeds, update, x, y, timer)
 
     def pictures(self, places: Tensor) -> Tensor:
         """Return the training pictures at places as they enter a step."""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from regtune.core.errors import Refused
-from regtune.core.knobs import knobs, plain_settings, read_settings
+from regtune.core.knobs import knobs, read_settings
 from regtune.core.records import Epoch, Json
 from regtune.core.registry import name_of
 from regtune.core.state import Number, Tensors, TrainState
@@ -189,8 +189,3 @@ def method_from_row(row: Json, plugins: Sequence[str], where: str) -> Regularize
     cls = REGULARIZERS.find(row["name"], f"{where}.name", plugins)
     settings = {name: value for name, value in row.items() if name != "name"}
     return cls(**read_settings(cls, settings, f"{where}.{row['name']}"))
-
-
-def plain_method(method: Regularizer) -> Json:
-    """Return the strict-JSON row of a regularizer, all knobs spelled out."""
-    return {"name": name_of(type(method)), **plain_settings(method)}

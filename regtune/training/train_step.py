@@ -88,7 +88,7 @@ class TrainStep:
         state: TrainState,
         knobs: Knobs,
         seed: int | Tensor,
-        moment: Update,
+        update: Update,
         x: Tensor,
         y: Tensor,
         timer: StepTimer | None = None,
@@ -98,7 +98,7 @@ class TrainStep:
         State and buffers are updated in place. `timer` gets the mark "step" once the batch is augmented.
         """
         work = Work(branches=[], gradients=[], timer=timer or StepTimer(self.device))
-        one = functools.partial(self._step, moment, work)
+        one = functools.partial(self._step, update, work)
         state, objective = (torch.vmap(one) if self.lifted else one)(state, knobs, seed, x, y)
         return Stepped(state, objective, len(work.branches), len(work.gradients))
 
@@ -149,7 +149,7 @@ class TrainStep:
         return [value.item() for value in rates.reshape(-1)]
 
     def _still(self) -> Rng:
-        """Return the noise of evaluation, the same for every trial; no method of the shelf draws from it."""
+        """Return the noise of evaluation, the same for every trial; no method of regtune draws from it."""
         return Rng(seed=0, prefix="eval/", device=self.device)
 
     def _filled(self, knobs: Knobs) -> Recipe:
@@ -157,14 +157,14 @@ class TrainStep:
         return Recipe(tuple((site, with_numbers(m, tensors)) for (site, m), tensors in methods))
 
     def _step(
-        self, moment: Update, work: Work, state: TrainState, knobs: Knobs, seed: int | Tensor, x: Tensor, y: Tensor
+        self, update: Update, work: Work, state: TrainState, knobs: Knobs, seed: int | Tensor, x: Tensor, y: Tensor
     ) -> tuple[TrainState, Tensor]:
         recipe = self._filled(knobs)
         now = Step(
-            noise=Rng(seed=seed, step=moment.step, prefix="step/", device=self.device),
-            progress=moment.progress,
-            learning_rate=knobs["optimizer"]["learning_rate"] * recipe.schedule(moment.progress),
-            ends_epoch=moment.ends_epoch,
+            noise=Rng(seed=seed, step=update.step, prefix="step/", device=self.device),
+            progress=update.progress,
+            learning_rate=knobs["optimizer"]["learning_rate"] * recipe.schedule(update.progress),
+            ends_epoch=update.ends_epoch,
         )
         steps = recipe.steps(now, state.memory, plain=None if self.lifted else self.recipe)
         with torch.no_grad():
@@ -187,7 +187,7 @@ class TrainStep:
                 grads,
                 state.moments,
                 learning_rate=now.learning_rate,
-                step=moment.step,
+                step=update.step,
                 lane=self.lifted,
             )
             where = f"{name_of(type(optimizer))}.update"

@@ -25,7 +25,7 @@ class UpdatePlan:
     target: float | None = None
     fixed: bool = False
 
-    def moments(self, number: int) -> list[Update]:
+    def in_epoch(self, number: int) -> list[Update]:
         """Return the updates of epoch `number` (from 1)."""
         done = (number - 1) * self.per_epoch
         count = min(self.per_epoch, self.updates - done)

@@ -26,6 +26,6 @@ def named_in_tests(file: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_every_method_of_the_shelf_has_a_test_of_meaning(name: str) -> None:
+def test_every_regularizer_has_a_test_of_meaning(name: str) -> None:
     spoken = set().union(*map(named_in_tests, FILES))
     assert {name, REGULARIZERS.all()[name].__name__} & spoken, f"write a test of meaning for {name} in tests/meaning"

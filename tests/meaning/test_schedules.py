@@ -91,8 +91,8 @@ def test_the_staircase_drops_exactly_at_its_milestones(
 ) -> None:
     """The update before is still above, the update at the milestone below: torch's MultiStepLR, no off by one."""
     method = Staircase(factor=0.1, milestones=milestones)
-    (update_plan,) = [UpdatePlan(budget=budget, updates=budget, per_epoch=budget).moments(1)]
-    factors = [method.schedule(moment.progress) for moment in update_plan]
+    (update_plan,) = [UpdatePlan(budget=budget, updates=budget, per_epoch=budget).in_epoch(1)]
+    factors = [method.schedule(update.progress) for update in update_plan]
     assert [k for k in range(1, budget) if factors[k] != factors[k - 1]] == list(drops)
     reference = torch_rates(lambda o: torch.optim.lr_scheduler.MultiStepLR(o, list(drops), 0.1), budget)
     assert factors == pytest.approx(reference, rel=1e-12)

@@ -1,1 +1,1 @@
-"""The only rooms that start ray."""
+"""A phase on a cluster: the only folder that starts Ray."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
+from regtune.core.distributions import read_all
 from regtune.core.header import ArmRecord
 from regtune.core.metric import Metric
 from regtune.core.records import Json
 from regtune.reports.figures._drawing import BLUE, WIDTH, Drawing, Nothing
-from regtune.reports.figures._spaces import spaces
 from regtune.reports.text import knob_name
 from regtune.results.loader import Results
 
@@ -57,7 +57,7 @@ def _importance(trials: pd.DataFrame, arm: ArmRecord, metric: Metric) -> dict[st
     from optuna.importance import FanovaImportanceEvaluator, get_param_importances
     from optuna.trial import create_trial
 
-    known = spaces(arm)
+    known = read_all(arm.space)
     common = [k for k, space in known.items() if not space.single() and all(k in p for p in trials["params"])]
     if len(common) < 2:
         return {}

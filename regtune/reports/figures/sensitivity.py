@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from regtune.core.distributions import read_all
 from regtune.core.metric import Metric
 from regtune.reports.figures._drawing import BLUE, GREY, ORANGE, Drawing, Nothing
-from regtune.reports.figures._spaces import spaces
 from regtune.reports.text import knob_name
 from regtune.results.loader import Results
 
@@ -41,7 +41,7 @@ def sensitivity(results: Results) -> Drawing | Nothing:
     rows, metric = frame(results), results.sweep.search.metric
     charts = []
     for arm, entry in results.sweep.arms.items():
-        for path, space in spaces(entry).items():
+        for path, space in read_all(entry.space).items():
             mine = rows[(rows["arm"] == arm) & (rows["knob"] == path)]
             if not mine.empty and not space.single():
                 charts.append(_panel(mine, alt.Title(arm, subtitle=knob_name(path)), space, metric))

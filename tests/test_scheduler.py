@@ -1,4 +1,4 @@
-"""The board: turns, pruning as Ray's ASHA does it, and answers that are a function of the log."""
+"""The scheduler of search: turns, pruning as Ray's ASHA does it, and answers that are a function of the log."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def sweep_of(folder: Path, **search: Any) -> Sweep:
         line = f"{name} = {value!r}".replace("'", '"')
         start = next((row for row in text.splitlines() if row.startswith(f"{name} = ")), None)
         text = text.replace(start, line) if start else text.replace("[search]", f"[search]\n{line}")
-    path = folder / "board.toml"
+    path = folder / "scheduler.toml"
     path.write_text(text)
     return Sweep.read(path)
 
@@ -47,18 +47,18 @@ def finished(accuracy: float, loss: float = 0.5) -> Outcome:
 
 
 def test_arms_take_turns_until_the_budget_is_spent(tmp_path: Path) -> None:
-    board = SearchScheduler(sweep_of(tmp_path, trials=3))
+    scheduler = SearchScheduler(sweep_of(tmp_path, trials=3))
     cells = []
-    while (asked := board.ask()) is not None:
+    while (asked := scheduler.ask()) is not None:
         cells.append(asked.cell)
     assert cells == [TrialKey(arm, "search", n) for n in range(3) for arm in ("baseline", "dropout", "mixup")]
-    assert cells == list(board.planned)
+    assert cells == list(scheduler.planned)
 
 
 def test_one_seed_per_number_is_shared_by_all_arms_and_never_by_confirm(tmp_path: Path) -> None:
     sweep = sweep_of(tmp_path)
-    board = SearchScheduler(sweep)
-    seeds = {(asked.cell.number, asked.trial.seed) for asked in iter(board.ask, None) if asked}
+    scheduler = SearchScheduler(sweep)
+    seeds = {(asked.cell.number, asked.trial.seed) for asked in iter(scheduler.ask, None) if asked}
     assert seeds == {(n, n) for n in range(4)}
     assert {sweep.confirm_seed(n) for n in range(3)}.isdisjoint(range(4))
 
@@ -77,7 +77,7 @@ def test_decisions_are_those_of_rays_asha_call_by_call(
     """40 random curves, up to four trials interleaved; with several arms, one such scheduler per arm."""
     draws = random.Random(seed)
     sweep = sweep_of(tmp_path_factory.mktemp("asha"), trials=20, population=1, factor=factor)
-    board = SearchScheduler(sweep)
+    scheduler = SearchScheduler(sweep)
     peers = {
         arm.name: AsyncHyperBandScheduler(
             time_attr="epoch", metric="score", mode="max", max_t=EPOCHS, grace_period=6,
@@ -88,7 +88,7 @@ def test_decisions_are_those_of_rays_asha_call_by_call(
     running: dict[TrialKey, int] = {}
     decisions = Counter[str]()
     while True:
-        while len(running) < 4 and (asked := board.ask()) is not None:
+        while len(running) < 4 and (asked := scheduler.ask()) is not None:
             running[asked.cell] = 0
             peers[asked.cell.arm].on_trial_add(None, _Named(str(asked.cell)))
         if not running:
@@ -97,14 +97,14 @@ def test_decisions_are_those_of_rays_asha_call_by_call(
         running[cell] += 1
         score = draws.choice([0.1, 0.5, 0.5, draws.random()])  # ties are common
         last = running[cell] == EPOCHS
-        ours = board.tell(cell, epoch(running[cell], score, finished(score) if last else None))
+        ours = scheduler.tell(cell, epoch(running[cell], score, finished(score) if last else None))
         result = {"epoch": running[cell], "score": score}
         theirs = peers[cell.arm].on_trial_result(None, _Named(str(cell)), result)
         if not last:
             assert ours == ("stop" if theirs == "STOP" else "go")
             decisions[ours] += 1
         if ours == "stop" or last:
-            board.end(cell, Outcome(status="pruned") if ours == "stop" else finished(score))
+            scheduler.end(cell, Outcome(status="pruned") if ours == "stop" else finished(score))
             del running[cell]
     assert decisions["stop"] > 0
 
@@ -115,25 +115,25 @@ class _Named:
 
 
 def test_nobody_is_pruned_before_a_rung_has_its_population(tmp_path: Path) -> None:
-    board = SearchScheduler(sweep_of(tmp_path, trials=5, population=3))
+    scheduler = SearchScheduler(sweep_of(tmp_path, trials=5, population=3))
     decisions = []
     for number in range(5):
         cell = TrialKey("mixup", "search", number)
-        board.asked_before(Suggestion(cell, board.arms["mixup"].arm.template, {}))
-        decisions.append([board.tell(cell, epoch(e, 0.9 - number / 10)) for e in range(1, 7)][-1])
+        scheduler.asked_before(Suggestion(cell, scheduler.arms["mixup"].arm.template, {}))
+        decisions.append([scheduler.tell(cell, epoch(e, 0.9 - number / 10)) for e in range(1, 7)][-1])
     assert decisions == ["go", "go", "go", "stop", "stop"]
 
 
 def test_an_arm_is_pruned_against_itself_only(tmp_path: Path) -> None:
-    board = SearchScheduler(sweep_of(tmp_path, population=1))
+    scheduler = SearchScheduler(sweep_of(tmp_path, population=1))
     for number, arm, accuracy in ((0, "baseline", 0.9), (1, "baseline", 0.95), (0, "mixup", 0.1)):
         cell = TrialKey(arm, "search", number)
-        board.asked_before(Suggestion(cell, board.arms[arm].arm.template, {}))
-        assert [board.tell(cell, epoch(e, accuracy)) for e in range(1, 7)][-1] == "go"
+        scheduler.asked_before(Suggestion(cell, scheduler.arms[arm].arm.template, {}))
+        assert [scheduler.tell(cell, epoch(e, accuracy)) for e in range(1, 7)][-1] == "go"
 
 
 @pytest.mark.parametrize("sampler", sorted(SAMPLERS.all()))
-def test_a_board_rebuilt_from_any_prefix_answers_as_the_live_one(tmp_path: Path, sampler: str) -> None:
+def test_a_scheduler_rebuilt_from_any_prefix_answers_as_the_live_one(tmp_path: Path, sampler: str) -> None:
     sweep, draws = sweep_of(tmp_path, trials=14, sampler=sampler), random.Random(3)
     live, told = SearchScheduler(sweep), list[tuple[str, Any]]()
     while (asked := live.ask()) is not None:
@@ -176,8 +176,8 @@ def test_confirm_hands_out_seed_by_seed_with_the_chosen_knobs(tmp_path: Path) ->
             metrics = {"val_accuracy": asked.cell.number / 10, "val_loss": 1.0}
             search.tell(asked.cell, epoch(1, asked.cell.number / 10))
             search.end(asked.cell, Outcome(status=status, metrics=metrics))  # type: ignore[arg-type]  # plain words in tests
-    board = ConfirmScheduler(sweep, SelectScheduler(sweep, search), lambda ended: None)
-    asked_all = [asked for asked in iter(board.ask, None) if asked is not None]
+    scheduler = ConfirmScheduler(sweep, SelectScheduler(sweep, search), lambda ended: None)
+    asked_all = [asked for asked in iter(scheduler.ask, None) if asked is not None]
     assert [a.cell for a in asked_all] == [
         TrialKey(arm, "confirm", n) for n in range(3) for arm in ("baseline", "dropout")
     ]

@@ -1,4 +1,4 @@
-"""Boards and logs of a few made-up trials, for phases by themselves."""
+"""Schedulers and logs of a few made-up trials, for phases by themselves."""
 
 from __future__ import annotations
 

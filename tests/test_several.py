@@ -24,8 +24,8 @@ from regtune.results.loader import load
 from regtune.statistics.ranks import ranks
 from tests.command_line import called
 from tests.made_up import made_up_log
+from tests.test_sweeps import ARMS, several
 from tests.test_tables import HOSTILE
-from tests.test_together import ARMS, several
 
 
 def scored(sweeps: int, arms: int, gap: float = 0.5) -> SweepsTogether:

@@ -1,4 +1,4 @@
-"""The commands for what regtune has: list its shelves, write out the sweeps that ship with it."""
+"""The commands for what regtune has: list its registries, write out the sweeps that ship with it."""
 
 from __future__ import annotations
 

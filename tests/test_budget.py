@@ -1,4 +1,4 @@
-"""The ledger against numbers made by hand: a sweep of 48 training examples in batches of 16, 3 updates an epoch."""
+"""The budget against numbers made by hand: a sweep of 48 training examples in batches of 16, 3 updates an epoch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The boards of a sweep and of its hidden copy as one: neither knows of the other, and both are done together."""
+"""The schedulers of a sweep and of its hidden copy as one: neither knows of the other, and both are done together."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from regtune.core.records import Epoch, Outcome, TrialKey
 from regtune.search.scheduler import Decision, Scheduler, Suggestion
 
 
-class Beside:
+class ArmsAndCopy:
     """Hands out the trials of the arms and of the copy in proportion, so that a limit cuts both alike."""
 
     def __init__(self, arms: Scheduler, copy: Scheduler) -> None:
@@ -24,9 +24,9 @@ class Beside:
 
     def ask(self) -> Suggestion | None:
         """Return the next trial of the one that is further behind; of the arms where none is."""
-        boards = {False: self._arms, True: self._copy}
-        for which in sorted(boards, key=lambda which: self._asked[which] / max(len(boards[which].planned), 1)):
-            if (asked := boards[which].ask()) is not None:
+        schedulers = {False: self._arms, True: self._copy}
+        for which in sorted(schedulers, key=lambda which: self._asked[which] / max(len(schedulers[which].planned), 1)):
+            if (asked := schedulers[which].ask()) is not None:
                 self._asked[which] += 1
                 return asked
         return None
