@@ -143,9 +143,8 @@ def test_confirm_takes_the_best_at_that_point_and_trains_it_in_full(results: Res
 
 
 def test_tables_and_plans_name_the_pruner(results: Results, tmp_path: Path) -> None:
-    assert "4 trials per arm of at most 6 epochs; every trial is stopped after epoch 2 and judged there." in markdown(
-        tables(results)
-    )
+    shown = markdown(tables(results))
+    assert "4 trials per arm of at most 6 epochs; every trial is stopped after epoch 2 and judged there." in shown
     console = Console(record=True, width=200)
     console.print(plan_table(early(tmp_path)))
     said = console.export_text()

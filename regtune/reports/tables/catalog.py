@@ -106,5 +106,5 @@ def _unsaid(results: Results, rows: pd.DataFrame) -> list[str]:
     race = Race.of(results.sweep.confirm)
     if race is None:
         return cannot_be_said(rows)
-    apart = f"the race has not reached its first look with it and {{first}}, {race.looks[0]} seeds each"
+    apart = f"the race has not reached its first look with it and {{first}} ({race.looks[0]} seeds each)"
     return [*cannot_be_said(rows, apart=apart), *held_words(results, rows)]
