@@ -44,7 +44,7 @@ class RivalsScheduler(PlannedScheduler):
 
     def has(self, cell: TrialKey) -> bool:
         """Return whether a cell is planned; rivals of an earlier choice no longer count."""
-        return cell.phase == "rivals" and self.has(cell)
+        return cell.phase == "rivals" and self.is_planned(cell)
 
     def end(self, cell: TrialKey, outcome: Outcome) -> None:
         """Take note of a score, by which a race over searches looks."""

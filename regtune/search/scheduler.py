@@ -106,6 +106,6 @@ class PlannedScheduler(abc.ABC):
                 self._known.add(cell)
                 self._planned.append(cell)
 
-    def has(self, cell: TrialKey) -> bool:
+    def is_planned(self, cell: TrialKey) -> bool:
         """Return whether a cell is planned already."""
         return cell in self._known
