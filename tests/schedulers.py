@@ -21,6 +21,9 @@ class Twins(PlannedScheduler):
     def at(self, cell: TrialKey) -> Suggestion:
         return Suggestion(cell, small_trial(seed=cell.number, **self._changes), {})
 
+    def has(self, cell: TrialKey) -> bool:
+        return self.is_planned(cell)
+
     def end(self, cell: TrialKey, outcome: Outcome) -> None:
         pass
 
