@@ -143,6 +143,7 @@ def test_plan_counts_files_where_the_data_are_missing(tmp_path: Path) -> None:
     text = SMALL.replace('name = "synthetic"', 'name = "mnist"').replace("test = 37\nnoise = 0.6\n", "")
     said = weights_words(read(tmp_path, text), DataLocation())
     assert (
-        'at most 0 files (weights = false; true 4 files, "best" 2 files); how large a file is, the data say: ' in said
+        'at most 0 files (weights = false; true 4 files, "best" 2 files); the size of a file depends on the data: '
+        in said
     )
     assert said.endswith("set REGTUNE_DATA or --data to one (--download fills it)")
