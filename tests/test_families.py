@@ -191,8 +191,8 @@ def test_a_pair_without_the_number_is_left_out_and_said(tmp_path: Path) -> None:
         assert frame.loc[arm, "test_ece_p"] == pytest.approx(test.pvalue)
     found = tables(results).metrics
     assert found.sentences == [
-        "Confirmed trials that ended well without a finite test ECE in the log, whose seeds its means and differences "
-        "leave out: base 1, none 1."
+        "Confirmed trials that ended well without a finite test ECE in the log: base 1, none 1. "
+        "Its means and differences leave out their seeds."
     ]
     assert [cell.partition(" over ")[2] for cell in found.frame["NLL difference"]] == ["", "7 seeds", "", ""]
     assert [cell.partition(" over ")[2] for cell in found.frame["ECE difference"]] == [
@@ -264,7 +264,7 @@ def test_text_says_difference_interval_and_verdict_in_every_format(tmp_path: Pat
             assert cells[arm] == f"{mean} [{low}, {high}] {row['verdict']}"
         assert cells["calm"] in page(folder_tables([load(folder)]), [])
     words = (
-        "each metric is a family of its own, as accuracy is (any false rejection: 5 % in each, not over all together)"
+        "Each metric is a family of its own, as accuracy is (any false rejection: 5 % in each, not over all together)"
     )
     for form in ("md", "html", "latex"):
         assert words.replace("%", r"\%" if form == "latex" else "%") in formatted([folder], form)

@@ -60,7 +60,7 @@ def test_the_lease_of_a_silent_driver_elsewhere_is_waited_for_and_taken(tmp_path
         (waited,) = slept
         assert 20.0 < waited < 22.0
     (text,) = said
-    assert text.startswith(f"{path}: the driver on other (process 12) was heard of lately; waiting ")
+    assert text.startswith(f"{path}: the driver on other (process 12) was active a moment ago; waiting ")
     assert len(text.splitlines()) == 1
     hosts = [row["host"] for row in read_log(path)[0]]
     assert hosts == [ELSEWHERE["host"], lease.here(), lease.here()]

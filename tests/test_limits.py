@@ -79,7 +79,7 @@ def test_at_a_limit_confirm_takes_what_was_found_and_a_later_run_goes_on(undistu
     status = statuses(log)
     assert status.pop(("dropout", "search", 1)) == "interrupted"
     assert set(status.values()) == {"ok"}
-    note = "Search ended early, since the limit of 0 hours is reached: arms may have had unequal budgets."
+    note = "Search ended early, since the limit of 0 hours is reached. Arms may have had unequal budgets."
     assert note in caption(load(log))
     params = load(log).trials.set_index(["arm", "phase", "number"])["params"]
     assert params["dropout", "confirm", 0] == params["dropout", "search", 0]

@@ -315,7 +315,7 @@ def test_the_words_of_a_sweep_by_likelihood(finished: Path, tmp_path: Path) -> N
     assert "below 0 is better, of accuracy above 0" in found.metrics.caption
     whole = page(folder_tables([results]), drawn(tables(results)))
     for words in (
-        "Validation negative log-likelihood (NLL) (lower is better) of the search trials",
+        "alidation negative log-likelihood (NLL) (lower is better) of the search trials",
         "in nats, below 0",
     ):
         assert words in whole

@@ -99,7 +99,7 @@ def test_what_failed_for_an_outside_cause_is_tried_again_and_nothing_else(
     assert {id for id, _ in trained if id in again} == again
     assert {TrialKey(*cell) for row in rows_of(log, "retry") for cell in row["cells"]} == bad
     assert not failed(log)
-    assert any(note.startswith(f"On request {len(bad)} trial") for note in load(log).notes)
+    assert any(note.startswith(f"On request, {len(bad)} trial") for note in load(log).notes)
     # As if nothing had ever failed, but for what is said of it.
     fresh = tmp_path / "fresh"
     fresh.mkdir()

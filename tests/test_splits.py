@@ -247,7 +247,7 @@ def test_a_damaged_cache_is_made_anew_with_a_warning(damage: str, tmp_path: Path
     raw[place] ^= 1
     contents = {"cut": bytes(raw[: len(raw) // 2]), "empty": b"", "flipped": bytes(raw), "nonsense": b"x" * 999}
     file.write_bytes(contents[damage])
-    with pytest.warns(UserWarning, match="damaged .* made anew"):
+    with pytest.warns(UserWarning, match="damaged .* written again"):
         assert cached_pool(tmp_path).train.images.equal(whole.train.images)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
