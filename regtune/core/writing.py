@@ -60,7 +60,7 @@ def write_atomically(path: Path, *, suffix: str = "") -> Iterator[Path]:
             return
         try:
             yield part
-            with part.open("rb") as file:
+            with part.open("r+b") as file:
                 os.fsync(file.fileno())  # else a machine that loses power may have the new name and nothing in it
             part.replace(target)
         finally:
