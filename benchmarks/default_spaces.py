@@ -30,7 +30,7 @@ from regtune.data import Splits
 from regtune.optimizers import SGD
 from regtune.regularizers import REGULARIZERS
 from regtune.sweep.ranges import read_searched
-from regtune.training.assembly import assemble, common
+from regtune.training.assembly import common, start
 from regtune.training.build import load_data
 from regtune.training.lane import Lane
 from regtune.training.process import prepare_process
@@ -134,7 +134,7 @@ def accuracies(trials: Sequence[Trial], data: Splits) -> list[float]:
 def applies(case: Case, setting: Setting, data: Splits) -> bool:
     """Return whether the network has a place for the method."""
     try:
-        assemble([trial(setting, 1, 0, 0.1, [case.row])], data)
+        start(trial(setting, 1, 0, 0.1, [case.row]), data)
     except Refused:
         return False
     return True

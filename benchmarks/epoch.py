@@ -70,7 +70,7 @@ def compare(name: str, trial: Trial, place: DataLocation, net: nn.Module, augmen
 
     def ours() -> None:
         number = next(epoch)
-        lane._pass(number, lane.update_plan.in_epoch(number), StepTimer(lane.train_step.device))
+        lane._pass([number], lane.update_plan.in_epoch(number), StepTimer(lane.train_step.device))
 
     def theirs() -> None:
         plain.train(net, optimizer, loader)

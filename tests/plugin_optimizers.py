@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from regtune import Optimizer
 from regtune.core.knobs import knob
@@ -25,7 +26,14 @@ class SignDescent(Optimizer):
         return {"mean": {name: torch.zeros_like(p) for name, p in params.items()}}
 
     def update(
-        self, params: Tensors, grads: Tensors, moments: Moments, *, learning_rate: Number, step: int, lane: bool = False
+        self,
+        params: Tensors,
+        grads: Tensors,
+        moments: Moments,
+        *,
+        learning_rate: Number,
+        step: int | Tensor,
+        lane: bool = False,
     ) -> tuple[Tensors, Moments]:
         for name, mean in moments["mean"].items():
             mean.mul_(self.beta).add_(grads[name] * (1 - self.beta))
@@ -47,7 +55,14 @@ class Gives(Optimizer):
         return {"no_start": 3, "weights": {"first": params}}.get(self.what, {})
 
     def update(
-        self, params: Tensors, grads: Tensors, moments: Moments, *, learning_rate: Number, step: int, lane: bool = False
+        self,
+        params: Tensors,
+        grads: Tensors,
+        moments: Moments,
+        *,
+        learning_rate: Number,
+        step: int | Tensor,
+        lane: bool = False,
     ) -> Any:
         if self.what == "weights":
             return {name: p - learning_rate * grads[name] for name, p in params.items()}, moments

@@ -42,7 +42,7 @@ class Fading(Regularizer):
 
     rate: Number = knob(default=1.0, legal="[0, 100]", neutral=0.0, meaning="speed")
 
-    def schedule(self, progress: float) -> Number:
+    def schedule(self, progress: Number) -> Number:
         return torch.exp(-torch.as_tensor(self.rate) * progress)
 
 
@@ -50,7 +50,7 @@ class Fading(Regularizer):
 class Endless(Regularizer):
     """A learning rate beyond measure."""
 
-    def schedule(self, progress: float) -> Number:
+    def schedule(self, progress: Number) -> Number:
         return math.inf
 
 

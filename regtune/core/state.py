@@ -40,6 +40,16 @@ def stacked(trees: list[Tree]) -> Tree:
     return result
 
 
+def with_member(tree: Tree, place: int, one: Tree) -> Tree:
+    """Return a stacked tree with one member's part replaced."""
+
+    def written(all_: Tensor, mine: Tensor) -> Tensor:  # not in place: leaves may share memory among members
+        return all_.index_copy(0, torch.tensor([place], device=all_.device), mine[None])
+
+    result: Tree = tree_map(written, tree, one)
+    return result
+
+
 def member(tree: Tree, place: int) -> Tree:
     """Return a copy of one member's part of a stacked tree."""
     result: Tree = tree_map(lambda leaf: leaf[place].clone(), tree)

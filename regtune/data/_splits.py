@@ -86,6 +86,24 @@ class Splits:
         train, validation, *rest = (part.to(device, resident=resident) for part in parts)
         return replace(self, train=train, validation=validation, test=rest[0] if rest else None)
 
+    def moved_like(self, before: Splits, moved: Splits) -> Splits:
+        """Return the splits for the device to which `before` was `moved`, with its pictures if they are the same."""
+
+        def part(mine: Examples | None, old: Examples | None, there: Examples | None) -> Examples | None:
+            if mine is None or old is None or there is None:
+                return None
+            index = mine.index.to(there.index.device)
+            return Examples(source=there.source, index=index, labels=mine.labels.to(there.labels.device))
+
+        pairs = ((self.train, before.train), (self.validation, before.validation), (self.test, before.test))
+        if any(one is not None and old is not None and one.source is not old.source for one, old in pairs):
+            return self.to(moved.train.labels.device)
+        train = part(self.train, before.train, moved.train)
+        validation = part(self.validation, before.validation, moved.validation)
+        if train is None or validation is None:
+            raise ValueError("splits have training and validation examples")
+        return replace(self, train=train, validation=validation, test=part(self.test, before.test, moved.test))
+
 
 def splits_beside(members: Sequence[Splits]) -> Splits:
     """Return the splits of several members of a lane, see `Examples`; raises Refused where their sizes differ."""

@@ -35,11 +35,19 @@ class Optimizer(abc.ABC):
 
     @abc.abstractmethod
     def update(
-        self, params: Tensors, grads: Tensors, moments: Moments, *, learning_rate: Number, step: int, lane: bool = False
+        self,
+        params: Tensors,
+        grads: Tensors,
+        moments: Moments,
+        *,
+        learning_rate: Number,
+        step: int | Tensor,
+        lane: bool = False,
     ) -> tuple[Tensors, Moments]:
         """Update params and moments in place, step number `step` (from 0), and return them.
 
-        `learning_rate` is that of this step, schedules included. `lane` says that this runs under vmap.
+        `learning_rate` is that of this step, schedules included. `lane` says that this runs under vmap,
+        where `step` is a 0-dim int32 tensor.
         """
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from torch import Tensor
 
 from regtune.core.knobs import knob
 from regtune.core.state import Number, Tensors
@@ -33,7 +34,14 @@ class AdamW(Optimizer):
         return {kind: {name: torch.zeros_like(p) for name, p in params.items()} for kind in ("mean", "square")}
 
     def update(
-        self, params: Tensors, grads: Tensors, moments: Moments, *, learning_rate: Number, step: int, lane: bool = False
+        self,
+        params: Tensors,
+        grads: Tensors,
+        moments: Moments,
+        *,
+        learning_rate: Number,
+        step: int | Tensor,
+        lane: bool = False,
     ) -> tuple[Tensors, Moments]:
         """Move params and means by one step."""
         b1, b2 = self.beta1, self.beta2

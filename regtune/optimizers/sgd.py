@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from regtune.core.knobs import knob
 from regtune.core.state import Number, Tensors
@@ -23,7 +24,14 @@ class SGD(Optimizer):
         return {"velocity": {name: torch.zeros_like(p) for name, p in params.items()}}
 
     def update(
-        self, params: Tensors, grads: Tensors, moments: Moments, *, learning_rate: Number, step: int, lane: bool = False
+        self,
+        params: Tensors,
+        grads: Tensors,
+        moments: Moments,
+        *,
+        learning_rate: Number,
+        step: int | Tensor,
+        lane: bool = False,
     ) -> tuple[Tensors, Moments]:
         """Move params and velocities by one step."""
         down = -like(params, learning_rate)

@@ -157,7 +157,7 @@ class Regularizer:
         """
         return params, buffers
 
-    def schedule(self, progress: float) -> Number:
+    def schedule(self, progress: Number) -> Number:
         """Return the factor of the learning rate at this share of the budget."""
         return 1.0
 

@@ -9,9 +9,11 @@ Not with: another schedule that decays, they multiply; SWA over a cycle that end
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
+import torch
 from optuna.distributions import FloatDistribution
 
 from regtune.core.knobs import knob
@@ -38,14 +40,14 @@ class CosineRestarts(Regularizer):
     cycles: int = knob(default=1, legal="[1, 1000]", meaning="number of cycles in the budget")
     stretch: int = knob(default=2, legal="[1, 10]", meaning="length of a cycle over that of the one before")
 
-    def schedule(self, progress: float) -> Number:
+    def schedule(self, progress: Number) -> Number:
         """Return the factor at this share of the budget."""
         lengths = [self.stretch**k for k in range(self.cycles)]
-        done = progress * sum(lengths)
-        for length in lengths[:-1]:
-            if done < length:
-                break
-            done -= length
-        else:
-            length = lengths[-1]
-        return self.lowest + (1 - self.lowest) / 2 * (1 + math.cos(math.pi * min(done / length, 1.0)))
+        shares = [length / sum(lengths) for length in lengths]
+        now = torch.as_tensor(progress, dtype=torch.float64)
+        starts = torch.tensor([0.0, *itertools.accumulate(shares[:-1])], dtype=torch.float64, device=now.device)
+        # In float32 both, as the share of the budget is in a lane: a cycle begins at its first step there too.
+        cycle = (starts.float() <= now.float()).sum().reshape(1) - 1
+        share = torch.tensor(shares, dtype=torch.float64, device=now.device).gather(0, cycle)[0]
+        done = ((now - starts.gather(0, cycle)[0]) / share).clamp(0.0, 1.0)
+        return self.lowest + (1 - self.lowest) / 2 * (1 + torch.cos(math.pi * done)).float()

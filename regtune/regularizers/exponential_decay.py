@@ -33,6 +33,6 @@ class ExponentialDecay(Regularizer):
         meaning="factor at the end of the budget",
     )
 
-    def schedule(self, progress: float) -> Number:
+    def schedule(self, progress: Number) -> Number:
         """Return the factor at this share of the budget."""
         return self.last**progress

@@ -33,6 +33,6 @@ class InverseTimeDecay(Regularizer):
         meaning="budget over half-life: the last factor is 1 / (1 + rate)",
     )
 
-    def schedule(self, progress: float) -> Number:
+    def schedule(self, progress: Number) -> Number:
         """Return the factor at this share of the budget."""
         return 1 / (1 + self.rate * progress)

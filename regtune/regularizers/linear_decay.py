@@ -32,6 +32,6 @@ class LinearDecay(Regularizer):
         meaning="factor at the end of the budget",
     )
 
-    def schedule(self, progress: float) -> Number:
+    def schedule(self, progress: Number) -> Number:
         """Return the factor at this share of the budget."""
         return 1 - progress * (1 - self.last)

@@ -38,6 +38,6 @@ class Staircase(Regularizer):
         default=(0.5, 0.75), legal="(0, 1)", meaning="shares of the budget at which the rate drops"
     )
 
-    def schedule(self, progress: float) -> Number:
+    def schedule(self, progress: Number) -> Number:
         """Return the factor at this share of the budget."""
         return self.factor ** sum(progress >= milestone for milestone in self.milestones)

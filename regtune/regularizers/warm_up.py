@@ -35,7 +35,7 @@ class WarmUp(Regularizer):
     )
     first: Number = knob(default=0.0, legal="[0, 1]", meaning="factor of the first step")
 
-    def schedule(self, progress: float) -> Number:
+    def schedule(self, progress: Number) -> Number:
         """Return the factor at this share of the budget."""
         share = torch.as_tensor(self.share)
         risen = (progress / share.clamp_min(1e-9)).clamp(max=1.0)

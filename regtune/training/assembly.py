@@ -1,4 +1,4 @@
-"""The parts of a lane, put together from the trials that share it, and what they must have in common."""
+"""What a lane shares and what each of its trials starts from, and what these must have in common."""
 
 from __future__ import annotations
 
@@ -6,122 +6,116 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import nn
 from torch.utils._pytree import tree_map
 
 from regtune.core.errors import Refused
 from regtune.core.global_rng import seeded
 from regtune.core.knobs import knobs as knobs_of
 from regtune.core.records import Json, Trial
-from regtune.core.state import Tensors, TrainState, stacked
+from regtune.core.state import Tensors, TrainState
 from regtune.data import Splits, pixels, splits_beside
 from regtune.optimizers import Optimizer
 from regtune.regularizers import HOOKS, Regularizer, overrides
 from regtune.training import shapes
-from regtune.training.build import DTYPES, arithmetic_of, build_optimizer, check_arithmetic, load_data, start_network
+from regtune.training.build import DTYPES, build_optimizer, load_data, start_network
 from regtune.training.features import check_last_layer
-from regtune.training.objective import Objective
 from regtune.training.recipe import Recipe, numbers
-from regtune.training.train_step import Knobs, TrainStep
+from regtune.training.train_step import Knobs
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parts:
-    """What a lane works with. Tensors of `state`, `knobs` and `seeds` have a member axis when the lane
-    has several members; `recipes` has one value per member, with plain numbers, for hooks on the host.
-    `data` is what the lane reads from, with a member axis where members have splits of their own; `splits` has
-    each member's.
+class Start:
+    """What a trial starts from: its network, its recipe with plain numbers, its optimizer, and tensors without a
+    member axis.
     """
 
-    data: Splits
-    splits: tuple[Splits, ...]
-    train_step: TrainStep
-    recipes: tuple[Recipe, ...]
+    net: nn.Module
+    recipe: Recipe
+    optimizer: Optimizer
     knobs: Knobs
-    seeds: int | Tensor
     state: TrainState
-    dtype: torch.dtype
 
 
-def assemble(
-    trials: Sequence[Trial],
-    data: Splits | Sequence[Splits] | None,
-    weights: tuple[Tensors, Tensors] | None = None,
-) -> Parts:
-    """Build what the trials of a lane share and what each of them starts from; raises Refused.
-
-    `data` is what the data set of the trials would load, if that is at hand, or what each trial's own would,
-    where they differ in the seed of the split. The test split is dropped
-    unless the trials are of the confirm phase. `weights` are (params, buffers) to start from.
-    """
-    first = trials[0]
-    recipes = tuple(Recipe.read(trial.recipe, trial.plugins) for trial in trials)
-    optimizers = tuple(build_optimizer(trial) for trial in trials)
-    _check_alike([common(trial, own_splits=data is not None and not isinstance(data, Splits)) for trial in trials])
-    device, dtype = device_of(first), DTYPES[first.dtype]
-    splits, own = _data(trials, load_data(first) if data is None else data, device)
-    if (first.channels_last or first.compiled) and len(trials) > 1:
-        raise Refused("lane: expected trials with channels_last = false and compiled = false; train them one by one")
-    check_arithmetic(first)
+def start(trial: Trial, splits: Splits, weights: tuple[Tensors, Tensors] | None = None) -> Start:
+    """Build what a trial starts from on its device; raises Refused. `weights` are (params, buffers) to begin with."""
+    recipe, optimizer = Recipe.read(trial.recipe, trial.plugins), build_optimizer(trial)
+    device, dtype = device_of(trial), DTYPES[trial.dtype]
     order = torch.channels_last
-    states = []
-    for trial, recipe, mine in zip(trials, recipes, own, strict=True):
-        # Hooks before the first step may draw too: each member from its own seed, whatever its neighbours are.
-        with seeded(trial.seed, "begin", device=device):
-            seen = replace(mine, test=None)
-            net = start_network(trial, mine)
-            recipe.check(net, mine, "recipe")
-            net = recipe.prepare(net.to(device=device, dtype=dtype), seen).to(device=device, dtype=dtype)
-            if trial.tightness:
-                check_last_layer(net, pixels(seen.train.batches(2)[0], dtype), seen.classes)
-            params, buffers = weights or (dict(net.named_parameters()), dict(net.named_buffers()))
-            params = {name: p.detach().clone() for name, p in params.items()}
-            buffers = {name: b.detach().clone() for name, b in buffers.items()}
-            if first.channels_last:
-                params = {n: p.contiguous(memory_format=order) if p.ndim == 4 else p for n, p in params.items()}
-            begun = shapes.moments(optimizers[0].start(params), f"{trial.optimizer['name']}.start")
-            moments = tree_map(torch.clone, begun)  # an optimizer may begin with the weights, which change in place
-            state = TrainState(params, buffers, moments, {})
-            states.append(state._replace(memory=recipe.begin(state, seen)))
-    knobs: list[Knobs] = [
-        {"optimizer": numbers(o, device), "recipe": [numbers(m, device) for _, m in r.methods]}
-        for o, r in zip(optimizers, recipes, strict=True)
-    ]
-    alone = len(trials) == 1
-    return Parts(
-        data=splits,
-        splits=own,
-        train_step=TrainStep(
-            objective=Objective(net=net.train(), lifted=not alone, arithmetic=arithmetic_of(first)),
-            recipe=recipes[0],
-            optimizer=optimizers[0],
-            device=device,
-        ),
-        recipes=recipes,
-        knobs=knobs[0] if alone else stacked(knobs),
-        seeds=first.seed if alone else torch.tensor([t.seed for t in trials], dtype=torch.int32, device=device),
-        state=states[0] if alone else stacked(states),
-        dtype=dtype,
-    )
+    # Hooks before the first step may draw too: each member from its own seed, whatever its neighbours are.
+    with seeded(trial.seed, "begin", device=device):
+        seen = replace(splits, test=None)
+        net = start_network(trial, splits)
+        recipe.check(net, splits, "recipe")
+        net = recipe.prepare(net.to(device=device, dtype=dtype), seen).to(device=device, dtype=dtype)
+        if trial.tightness:
+            check_last_layer(net, pixels(seen.train.batches(2)[0], dtype), seen.classes)
+        params, buffers = weights or (dict(net.named_parameters()), dict(net.named_buffers()))
+        params = {name: p.detach().clone() for name, p in params.items()}
+        buffers = {name: b.detach().clone() for name, b in buffers.items()}
+        if trial.channels_last:
+            params = {n: p.contiguous(memory_format=order) if p.ndim == 4 else p for n, p in params.items()}
+        begun = shapes.moments(optimizer.start(params), f"{trial.optimizer['name']}.start")
+        moments = tree_map(torch.clone, begun)  # an optimizer may begin with the weights, which change in place
+        state = TrainState(params, buffers, moments, {})
+        state = state._replace(memory=recipe.begin(state, seen))
+    knobs: Knobs = {
+        "optimizer": numbers(optimizer, device),
+        "recipe": [numbers(method, device) for _, method in recipe.methods],
+    }
+    return Start(net=net.train(), recipe=recipe, optimizer=optimizer, knobs=knobs, state=state)
 
 
-def _data(
-    trials: Sequence[Trial], given: Splits | Sequence[Splits], device: torch.device
-) -> tuple[Splits, tuple[Splits, ...]]:
-    """Return what a lane reads from, on its device, and each member's splits of it; raises Refused."""
-    first = trials[0]
-    each = (given,) if isinstance(given, Splits) else tuple(given)
-    if not isinstance(given, Splits) and len(each) != len(trials):
-        raise Refused(f"lane: expected splits for each of {len(trials)} trials, given {len(each)}")
-    if first.phase == "search":
-        each = tuple(splits.without_test() for splits in each)
-    if first.batch > len(each[0].train):
-        raise Refused(f"batch: expected at most the {len(each[0].train)} training examples, given {first.batch}")
-    if len(each) == 1:
-        data = each[0].to(device)
-        return data, (data,) * len(trials)
-    data = splits_beside(each).to(device)
-    return data, tuple(data.member(place) for place in range(len(trials)))
+@dataclass(frozen=True, kw_only=True)
+class LaneData:
+    """What a lane reads from: `all` with a member axis where members have splits of their `own`, else those of all.
+
+    Both are on the lane's device; `given` are those of each member as they were given, `host` is `all` made of them.
+    """
+
+    all: Splits
+    own: tuple[Splits, ...]
+    host: Splits
+    given: tuple[Splits, ...]
+
+    @classmethod
+    def of(cls, trials: Sequence[Trial], data: Splits | Sequence[Splits] | None, device: torch.device) -> LaneData:
+        """Return the data of a lane of these trials, or of each in order; raises Refused.
+
+        The data set is loaded where `data` is None. The test split is dropped unless the trials are of confirm.
+        """
+        first = trials[0]
+        data = load_data(first) if data is None else data
+        each = (data,) * len(trials) if isinstance(data, Splits) else tuple(data)
+        if len(each) != len(trials):
+            raise Refused(f"lane: expected splits for each of {len(trials)} trials, given {len(each)}")
+        if first.batch > len(each[0].train):
+            raise Refused(f"batch: expected at most the {len(each[0].train)} training examples, given {first.batch}")
+        if isinstance(data, Splits):
+            return cls._shared(_seen(data, first), len(trials), device)
+        each = tuple(_seen(splits, first) for splits in each)
+        return cls._shared(each[0], 1, device) if len(each) == 1 else cls._beside(each, device)
+
+    def with_member(self, place: int, splits: Splits, trial: Trial) -> LaneData:
+        """Return the data with those of another trial at a place."""
+        each = [*self.given]
+        each[place] = _seen(splits, trial)
+        return self._beside(tuple(each), self.all.train.labels.device, self)
+
+    @classmethod
+    def _shared(cls, splits: Splits, count: int, device: torch.device) -> LaneData:
+        data = splits.to(device)
+        return cls(all=data, own=(data,) * count, host=splits, given=(splits,) * count)
+
+    @classmethod
+    def _beside(cls, each: tuple[Splits, ...], device: torch.device, before: LaneData | None = None) -> LaneData:
+        host = splits_beside(each)
+        data = host.to(device) if before is None else host.moved_like(before.host, before.all)
+        return cls(all=data, own=tuple(data.member(place) for place in range(len(each))), host=host, given=each)
+
+
+def _seen(splits: Splits, trial: Trial) -> Splits:
+    return splits.without_test() if trial.phase == "search" else splits
 
 
 def device_of(trial: Trial) -> torch.device:
@@ -152,8 +146,10 @@ def common(trial: Trial, *, own_splits: bool) -> Json:
     return trial.plain() | replaced | {"tightness": trial.tightness, "metric": trial.metric}
 
 
-def _check_alike(shared: Sequence[Json]) -> None:
-    for other in shared[1:]:
-        names = [name for name, value in other.items() if value != shared[0][name]]
+def check_alike(trials: Sequence[Trial], *, own_splits: bool) -> None:
+    """Raise Refused for trials that cannot share a lane."""
+    first, *others = [common(trial, own_splits=own_splits) for trial in trials]
+    for other in others:
+        names = [name for name, value in other.items() if value != first[name]]
         if names:
             raise Refused(f"lane: its trials must agree in {', '.join(names)}")

@@ -6,34 +6,64 @@ import dataclasses
 import math
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
+from regtune.core.errors import Refused
 from regtune.core.global_rng import LaneNoise
 from regtune.core.metric import METRICS
 from regtune.core.records import Epoch, Outcome, Trial, finite
 from regtune.core.rng import Rng
-from regtune.core.state import Tensors, TrainState, member
+from regtune.core.state import Tensors, TrainState, Tree, member, stacked, with_member
 from regtune.data import Splits, pixels
-from regtune.training.assembly import assemble, device_of
+from regtune.training.assembly import LaneData, Start, check_alike, device_of, start
+from regtune.training.build import DTYPES, arithmetic_of, check_arithmetic
 from regtune.training.evaluation import measure
-from regtune.training.outcome import Ending
+from regtune.training.objective import Objective
+from regtune.training.outcome import Ending, Weights
+from regtune.training.recipe import Recipe
 from regtune.training.snapshot import Snapshot
 from regtune.training.step_timer import StepTimer
-from regtune.training.train_step import Knobs, Stepped, Update
+from regtune.training.train_step import Knobs, Stepped, TrainStep, Update
 from regtune.training.updates import UpdatePlan
 
 CLEAN_SUBSET = 1000  # training examples on which every epoch is measured
+
+
+@dataclass(kw_only=True)
+class Member:
+    """What a lane knows on the host of the trial in one of its slots.
+
+    `begun` are the weights that count before the first update. An `idle` slot is trained along and yields nothing.
+    """
+
+    trial: Trial
+    recipe: Recipe
+    begun: Tensors
+    epochs: list[Epoch]
+    idle: bool = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether the slot may be filled with another trial."""
+        return self.idle or (bool(self.epochs) and self.epochs[-1].outcome is not None)
 
 
 class Lane:
     """An iterator over the epochs of trials that train side by side, one tuple per epoch.
 
     The members share data set, network, batch, epochs, kinds of methods and optimizer; knobs, learning rates and seeds
-    differ. A member that has ended yields None from then on. `data` are the splits of all, or of each in order, equal
-    in size, where the seed of the split differs too. `update_plan` says which updates are made, if not those of the
-    whole budget; `weights` are (params, buffers) to begin with, for a lane of one.
+    differ, and each is in an epoch of its own. A member that has ended yields None from then on, until another trial
+    takes its slot, see `replace`. Of `width` slots those that no trial fills are idle; a lane of width 1 has no member
+    axis, and its bits are those of a trial alone. At one width the bits of a member are the same whatever its slot and
+    its neighbours.
+
+    `data` are the splits of all, or of each in order, equal in size, where the seed of the split differs too.
+    `update_plan` says which updates are made, if not those of the whole budget; `weights` are (params, buffers) to
+    begin with, `resume` is a checkpoint, both for a lane of one.
 
     The process is left as it is: see `process.prepare_process` for its threads.
 
@@ -46,114 +76,110 @@ class Lane:
         trials: Sequence[Trial],
         *,
         data: Splits | Sequence[Splits] | None = None,
+        width: int | None = None,
         resume: bytes | None = None,
         update_plan: UpdatePlan | None = None,
-        weights: tuple[Tensors, Tensors] | None = None,
+        weights: Weights | None = None,
     ) -> None:
-        self.trials = tuple(trials)
-        device = device_of(trials[0])
-        parts = assemble(self.trials, data, weights)
-        self.data, self._splits, self.train_step, self.recipes = (
-            parts.data,
-            parts.splits,
-            parts.train_step,
-            parts.recipes,
+        first, count = trials[0], len(trials)
+        self.width = width or count
+        filled = [*trials, *[first] * (self.width - count)]
+        self._own_splits = data is not None and not isinstance(data, Splits)
+        if data is not None and not isinstance(data, Splits) and len(data) == count:
+            data = [*data, *[data[0]] * (self.width - count)]
+        check_alike(filled[:count], own_splits=self._own_splits)
+        if (first.channels_last or first.compiled) and self.width > 1:
+            raise Refused(
+                "lane: expected trials with channels_last = false and compiled = false; train them one by one"
+            )
+        check_arithmetic(first)
+        device = device_of(first)
+        self._data = LaneData.of(filled, data, device)
+        starts = [start(trial, own, weights) for trial, own in zip(filled, self._data.own, strict=True)]
+        self.train_step = TrainStep(
+            objective=Objective(net=starts[0].net, lifted=self.width > 1, arithmetic=arithmetic_of(first)),
+            recipe=starts[0].recipe,
+            optimizer=starts[0].optimizer,
+            device=device,
         )
-        self.knobs, self.state, self._seeds, self._dtype = parts.knobs, parts.state, parts.seeds, parts.dtype
+        lifted = self.train_step.lifted
+        self.state = stacked([one.state for one in starts]) if lifted else starts[0].state
+        self.knobs: Knobs = stacked([one.knobs for one in starts]) if lifted else starts[0].knobs
+        self._dtype, self._batch = DTYPES[first.dtype], first.batch
         self._eye = torch.eye(self.data.classes, dtype=self._dtype, device=device)
-        per_epoch = len(self.data.train) // trials[0].batch
-        whole = trials[0].epochs * per_epoch
+        per_epoch = len(self.data.train) // first.batch
+        whole = first.epochs * per_epoch
         self.update_plan = update_plan or UpdatePlan(budget=whole, updates=whole, per_epoch=per_epoch)
-        self.epochs: list[list[Epoch]] = [[] for _ in trials]
-        self._noise = LaneNoise(present=bool(trials[0].plugins), seeds=[trial.seed for trial in trials], device=device)
-        with self._noise.block():
-            self._noise.at("evaluation", 0)
-            begun = self._evaluated(0.0)
-        self.kept: list[tuple[Tensors, Tensors]] = [self._copied(begun, k) for k in range(len(trials))]
-        self._begun = [params for params, _ in self.kept]
+        self._noise = LaneNoise(present=bool(first.plugins), seeds=[trial.seed for trial in filled], device=device)
+        begun = [self._begun(one, own) for one, own in zip(starts, self._data.own, strict=True)]
+        self._kept: Weights = stacked(begun) if lifted else begun[0]
+        self.members = [
+            Member(trial=trial, recipe=one.recipe, begun=params, epochs=[], idle=place >= count)
+            for place, (trial, one, (params, _)) in enumerate(zip(filled, starts, begun, strict=True))
+        ]
+        self._seeds: int | Tensor = first.seed
+        if lifted:
+            self._seeds = torch.tensor([trial.seed for trial in filled], dtype=torch.int32, device=device)
         if resume is not None:
-            then = Snapshot.read(resume, [trial.id for trial in trials], device)
-            self.state, self.kept, self.epochs = then.state, then.kept, then.epochs
+            self.restore(0, resume)
+
+    @property
+    def data(self) -> Splits:
+        """The splits that the lane reads from, with a member axis where members have splits of their own."""
+        return self._data.all
+
+    @property
+    def epochs(self) -> list[list[Epoch]]:
+        """The epochs so far of each slot's trial."""
+        return [one.epochs for one in self.members]
+
+    @property
+    def kept(self) -> list[Weights]:
+        """The weights that count, (params, buffers), of each slot's trial."""
+        return [self._of(self._kept, place) for place in range(self.width)]
 
     def __iter__(self) -> Iterator[tuple[Epoch | None, ...]]:
         return self
 
     def __next__(self) -> tuple[Epoch | None, ...]:
-        """Train one epoch and return what was measured, per member."""
-        if all(self._ended(k) for k in range(len(self.trials))):
+        """Train one epoch and return what was measured, per slot."""
+        if all(one.ended for one in self.members):
             raise StopIteration
         with self._noise.block():
             return self._epoch()
 
-    def _epoch(self) -> tuple[Epoch | None, ...]:
-        started = time.perf_counter()
-        number = max(len(epochs) for epochs in self.epochs) + 1
-        updates = self.update_plan.in_epoch(number)
-        rates = self.train_step.learning_rates(self.knobs, updates[0].progress)
-        timer = StepTimer(self.train_step.device)
-        objectives, branches, gradients = self._pass(number, updates, timer)
-        spent = timer.seconds()
-        self._noise.at("evaluation", number)
-        weights = self._evaluated(updates[-1].progress)
-        val = measure(self.train_step, *weights, self.knobs, self.data.validation, self.trials[0].metric)
-        clean = measure(self.train_step, *weights, self.knobs, self.data.train.first(CLEAN_SUBSET))
-        seconds = time.perf_counter() - started
-        result: list[Epoch | None] = []
-        for k, recipe in enumerate(self.recipes):
-            if self._ended(k):
-                result.append(None)
-                continue
-            epoch = Epoch(
-                number=number,
-                objective=finite(objectives[k]),
-                train_accuracy=clean[k].accuracy,
-                train_loss=finite(clean[k].loss),
-                val_accuracy=val[k].accuracy,
-                val_loss=finite(val[k].loss),
-                learning_rate=finite(rates[k]),
-                kept=number,
-                branches=branches,
-                gradients=gradients,
-                seconds=seconds,
-                data_share=spent["data"] / sum(spent.values()),
-            )
-            if metric := self.trials[k].metric:
-                epoch = dataclasses.replace(epoch, **{METRICS[metric].val: finite(val[k].asked)})  # type: ignore[arg-type]  # the field of that name
-            if not self.update_plan.fixed:
-                epoch = dataclasses.replace(epoch, kept=recipe.keep([*self.epochs[k], epoch]))
-            self.epochs[k].append(epoch)
-            if epoch.kept == number:
-                self.kept[k] = self._copied(weights, k)
-            outcome = self._outcome(k, objectives[k], weights)
-            self.epochs[k][-1] = dataclasses.replace(epoch, outcome=outcome)
-            result.append(self.epochs[k][-1])
-        return tuple(result)
+    def replace(self, place: int, trial: Trial, *, data: Splits | None = None) -> None:
+        """Have another trial start in a slot of a lane of several; `data` are its splits where each has its own."""
+        if not self.train_step.lifted:
+            raise ValueError("a lane of one is made anew for another trial")
+        check_alike([self.members[0].trial, trial], own_splits=self._own_splits)
+        if data is not None:
+            self._data = self._data.with_member(place, data, trial)
+        one = start(trial, self._data.own[place])
+        begun = self._begun(one, self._data.own[place])
+        self.state, self.knobs = with_member(self.state, place, one.state), with_member(self.knobs, place, one.knobs)
+        self._kept = with_member(self._kept, place, begun)
+        self._seeds = with_member(self._seeds, place, torch.as_tensor(trial.seed).to(self._seeds))
+        self.members[place] = Member(trial=trial, recipe=one.recipe, begun=begun[0], epochs=[])
 
-    def checkpoint(self) -> bytes:
-        """Return all that is needed to go on from here, readable with `weights_only=True`."""
-        ids = [trial.id for trial in self.trials]
-        return Snapshot(trials=ids, state=self.state, kept=self.kept, epochs=self.epochs).content()
+    def release(self, place: int) -> None:
+        """Let the trial of a slot go: it yields no more."""
+        self.members[place].idle = True
 
-    def _pass(self, number: int, updates: Sequence[Update], timer: StepTimer) -> tuple[list[float], float, float]:
-        """Train on full batches; return each member's mean objective; branches and gradients per update."""
-        first, train = self.trials[0], self.data.train
-        orders = torch.stack(
-            [
-                Rng(seed=trial.seed, step=number, prefix="order/").permutation("epoch", len(train))
-                for trial in self.trials
-            ]
-        ).to(train.index.device)
-        index = orders if self.train_step.lifted else orders[0]
-        total, branches, gradients = torch.zeros((), device=self.train_step.device), 0, 0
-        for i, update in enumerate(updates):
-            timer.mark("data")
-            self._noise.at("step", update.step)
-            stepped = self.step(self.state, update, index[..., i * first.batch : (i + 1) * first.batch], timer)
-            self.state, total = stepped.state, total + stepped.objective
-            branches, gradients = branches + stepped.branches, gradients + stepped.gradients
-        timer.mark("end")
-        means = [value.item() for value in (total / len(updates)).reshape(-1)]
-        return means, branches / len(updates), gradients / len(updates)
+    def checkpoint(self, place: int = 0) -> bytes:
+        """Return all that the trial of a slot needs to go on from here, readable with `weights_only=True`."""
+        one = self.members[place]
+        state, kept = self._of(self.state, place), self._of(self._kept, place)
+        return Snapshot(trials=[one.trial.id], state=state, kept=[kept], epochs=[one.epochs]).content()
+
+    def restore(self, place: int, content: bytes) -> None:
+        """Have the trial of a slot go on from its checkpoint; raises Refused for that of another trial."""
+        one = self.members[place]
+        then = Snapshot.read(content, [one.trial.id], self.train_step.device)
+        lifted = self.train_step.lifted
+        self.state = with_member(self.state, place, then.state) if lifted else then.state
+        self._kept = with_member(self._kept, place, then.kept[0]) if lifted else then.kept[0]
+        one.epochs = then.epochs[0]
 
     def step(self, state: TrainState, update: Update, places: Tensor, timer: StepTimer | None = None) -> Stepped:
         """Take one step from a state, which is updated in place, on the training examples at places [..., batch]."""
@@ -164,41 +190,124 @@ class Lane:
         """Return the training pictures at places as they enter a step."""
         return pixels(self.data.train.pictures(places), self._dtype)
 
-    def _evaluated(self, progress: float) -> tuple[Tensors, Tensors]:
-        """Return the weights and buffers that the recipe has evaluated at this share of the budget."""
-        batches = self.data.train.batches(self.trials[0].batch)[: self.update_plan.per_epoch]
-        return self.train_step.evaluated(self.state, self.knobs, progress, batches)
+    def _epoch(self) -> tuple[Epoch | None, ...]:
+        started = time.perf_counter()
+        # What has ended is trained along, from the beginning of the budget: it needs a place that there is.
+        numbers = [1 if one.ended else len(one.epochs) + 1 for one in self.members]
+        updates = self._updates(numbers)
+        rates = self.train_step.learning_rates(self.knobs, updates[0].progress)
+        timer = StepTimer(self.train_step.device)
+        objectives, branches, gradients = self._pass(numbers, updates, timer)
+        spent = timer.seconds()
+        self._noise.at("evaluation", numbers[0])
+        weights = self._evaluated(updates[-1])
+        val = measure(self.train_step, *weights, self.knobs, self.data.validation, self.members[0].trial.metric)
+        clean = measure(self.train_step, *weights, self.knobs, self.data.train.first(CLEAN_SUBSET))
+        going = [place for place, one in enumerate(self.members) if not one.ended]
+        seconds = (time.perf_counter() - started) / len(going)
+        for k in going:
+            one = self.members[k]
+            epoch = Epoch(
+                number=numbers[k],
+                objective=finite(objectives[k]),
+                train_accuracy=clean[k].accuracy,
+                train_loss=finite(clean[k].loss),
+                val_accuracy=val[k].accuracy,
+                val_loss=finite(val[k].loss),
+                learning_rate=finite(rates[k]),
+                kept=numbers[k],
+                branches=branches,
+                gradients=gradients,
+                seconds=seconds,
+                data_share=spent["data"] / sum(spent.values()),
+            )
+            if metric := one.trial.metric:
+                epoch = dataclasses.replace(epoch, **{METRICS[metric].val: finite(val[k].asked)})  # type: ignore[arg-type]  # the field of that name
+            if not self.update_plan.fixed:
+                epoch = dataclasses.replace(epoch, kept=one.recipe.keep([*one.epochs, epoch]))
+            one.epochs.append(epoch)
+        self._keep(weights, [not one.ended and one.epochs[-1].kept == one.epochs[-1].number for one in self.members])
+        for k in going:
+            epochs = self.members[k].epochs
+            epochs[-1] = dataclasses.replace(epochs[-1], outcome=self._outcome(k, objectives[k], weights))
+        return tuple(one.epochs[-1] if k in going else None for k, one in enumerate(self.members))
 
-    def _copied(self, weights: tuple[Tensors, Tensors], k: int) -> tuple[Tensors, Tensors]:
-        """Return a copy of one member's part."""
-        if self.train_step.lifted:
-            return member(weights, k)
-        params, buffers = ({name: t.clone() for name, t in part.items()} for part in weights)
-        return params, buffers
+    def _updates(self, numbers: Sequence[int]) -> list[Update]:
+        """Return the updates of an epoch in which each member is in that of its number."""
+        each = [self.update_plan.in_epoch(number) for number in numbers]
+        if not self.train_step.lifted:
+            return each[0]
+        return [Update.beside(updates, self.train_step.device) for updates in zip(*each, strict=True)]
 
-    def _ended(self, k: int) -> bool:
-        return bool(self.epochs[k]) and self.epochs[k][-1].outcome is not None
+    def _pass(
+        self, numbers: Sequence[int], updates: Sequence[Update], timer: StepTimer
+    ) -> tuple[list[float], float, float]:
+        """Train on full batches; return each member's mean objective; branches and gradients per update."""
+        batch, train = self._batch, self.data.train
+        orders = torch.stack(
+            [
+                Rng(seed=one.trial.seed, step=number, prefix="order/").permutation("epoch", len(train))
+                for one, number in zip(self.members, numbers, strict=True)
+            ]
+        ).to(train.index.device)
+        index = orders if self.train_step.lifted else orders[0]
+        total, branches, gradients = torch.zeros((), device=self.train_step.device), 0, 0
+        for i, update in enumerate(updates):
+            timer.mark("data")
+            if not self.train_step.lifted:
+                self._noise.at("step", int(update.step))
+            stepped = self.step(self.state, update, index[..., i * batch : (i + 1) * batch], timer)
+            self.state, total = stepped.state, total + stepped.objective
+            branches, gradients = branches + stepped.branches, gradients + stepped.gradients
+        timer.mark("end")
+        means: list[float] = (total / len(updates)).reshape(-1).tolist()
+        return means, branches / len(updates), gradients / len(updates)
 
-    def _outcome(self, k: int, objective: float, weights: tuple[Tensors, Tensors]) -> Outcome | None:
+    def _evaluated(self, update: Update) -> Weights:
+        """Return the weights and buffers that the recipe has evaluated after an update."""
+        batches = self.data.train.batches(self._batch)[: self.update_plan.per_epoch]
+        return self.train_step.evaluated(self.state, self.knobs, update.progress, batches)
+
+    def _begun(self, one: Start, splits: Splits) -> Weights:
+        """Return a copy of the weights and buffers that the recipe has evaluated before the first update."""
+        batches = splits.train.batches(self._batch)[: self.update_plan.per_epoch]
+        with self._noise.block():
+            self._noise.at("evaluation", 0)
+            found = self.train_step.alone(one.recipe).evaluated(one.state, one.knobs, 0.0, batches)
+        return tree_map(torch.clone, found)  # type: ignore[no-any-return]
+
+    def _keep(self, weights: Weights, whose: Sequence[bool]) -> None:
+        """Keep copies of the weights of some members."""
+        if all(whose):
+            self._kept = tree_map(torch.clone, weights)
+        elif any(whose):  # some of several
+            mask = torch.tensor(whose, device=self.train_step.device)
+
+            def chosen(new: Tensor, old: Tensor) -> Tensor:
+                return torch.where(mask.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+
+            self._kept = tree_map(chosen, weights, self._kept)
+
+    def _of(self, tree: Tree, place: int) -> Tree:
+        return member(tree, place) if self.train_step.lifted else tree
+
+    def _outcome(self, k: int, objective: float, weights: Weights) -> Outcome | None:
         """Return how member k ended with its newest epoch and these weights, or None if it goes on."""
-        newest = self.epochs[k][-1]
+        one = self.members[k]
+        newest = one.epochs[-1]
         if not math.isfinite(objective):
             message = f"the training objective became {objective} in epoch {newest.number}"
             return Outcome(status="diverged", message=message, kept=newest.kept)
-        if (self.update_plan.fixed or not self.recipes[k].stop(self.epochs[k])) and not self.update_plan.over(newest):
+        if (self.update_plan.fixed or not one.recipe.stop(one.epochs)) and not self.update_plan.over(newest):
             return None
         return Ending(
-            train_step=self.train_step.alone(),
-            knobs=self._own(k),
-            data=self._splits[k],
-            chosen=self.epochs[k][newest.kept - 1],
+            train_step=self.train_step.alone(one.recipe),
+            knobs=self._of(self.knobs, k),
+            data=self._data.own[k],
+            chosen=one.epochs[newest.kept - 1],
             last=newest,
-            begun=self._begun[k],
-            kept=self.kept[k],
-            newest=self._copied(weights, k),
-            tightness=self.trials[k].tightness,
+            begun=one.begun,
+            kept=self._of(self._kept, k),
+            newest=self._of(weights, k),
+            tightness=one.trial.tightness,
         ).outcome()
-
-    def _own(self, k: int) -> Knobs:
-        """Return one member's knobs."""
-        return member(self.knobs, k) if self.train_step.lifted else self.knobs

@@ -157,7 +157,7 @@ class Recipe:
             params, buffers = shapes.both(found, f"{name_at(site)}.evaluate")
         return params, buffers
 
-    def schedule(self, progress: float) -> Number:
+    def schedule(self, progress: Number) -> Number:
         """Multiply."""
         factor: Number = 1.0
         for site, method in self._by_hook["schedule"]:

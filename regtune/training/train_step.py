@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from regtune.core.registry import name_of
 from regtune.core.rng import Rng
-from regtune.core.state import Tensors, TrainState
+from regtune.core.state import Number, Tensors, TrainState
 from regtune.networks import Bend
 from regtune.optimizers import Optimizer
 from regtune.regularizers import Step
@@ -34,11 +34,22 @@ Knobs = dict[str, Any]  # {"optimizer": {name: tensor}, "recipe": [{name: tensor
 class Update:
     """Where training is: the number of the step from 0, the share of the budget that is done, and
     whether the step is the last of an epoch.
+
+    In a lane of several `step` (int32) and `progress` (float32) are tensors [members]: each is where it is.
     """
 
-    step: int
-    progress: float
+    step: int | Tensor
+    progress: Number
     ends_epoch: bool = False
+
+    @classmethod
+    def beside(cls, updates: Sequence[Update], device: torch.device) -> Update:
+        """Return the updates of several members, which end their epochs together."""
+        return cls(
+            step=torch.tensor([update.step for update in updates], dtype=torch.int32, device=device),
+            progress=torch.tensor([update.progress for update in updates], dtype=torch.float32, device=device),
+            ends_epoch=updates[0].ends_epoch,
+        )
 
 
 class Work(NamedTuple):
@@ -79,9 +90,9 @@ class TrainStep:
         """Whether there is a member axis."""
         return self.objective.lifted
 
-    def alone(self) -> TrainStep:
-        """Return the step for one member by itself."""
-        return dataclasses.replace(self, objective=dataclasses.replace(self.objective, lifted=False))
+    def alone(self, recipe: Recipe) -> TrainStep:
+        """Return the step for one member by itself, whose recipe has these plain numbers."""
+        return dataclasses.replace(self, objective=dataclasses.replace(self.objective, lifted=False), recipe=recipe)
 
     def step(
         self,
@@ -98,8 +109,9 @@ class TrainStep:
         State and buffers are updated in place. `timer` gets the mark "step" once the batch is augmented.
         """
         work = Work(branches=[], gradients=[], timer=timer or StepTimer(self.device))
-        one = functools.partial(self._step, update, work)
-        state, objective = (torch.vmap(one) if self.lifted else one)(state, knobs, seed, x, y)
+        one = functools.partial(self._step, work, update.ends_epoch)
+        lifted = torch.vmap(one) if self.lifted else one
+        state, objective = lifted(update.step, update.progress, state, knobs, seed, x, y)
         return Stepped(state, objective, len(work.branches), len(work.gradients))
 
     def logits(self, params: Tensors, buffers: Tensors, knobs: Knobs, x: Tensor) -> Tensor:
@@ -112,15 +124,15 @@ class TrainStep:
         return result
 
     def evaluated(
-        self, state: TrainState, knobs: Knobs, progress: float, batches: Sequence[Tensor]
+        self, state: TrainState, knobs: Knobs, progress: Number, batches: Sequence[Tensor]
     ) -> tuple[Tensors, Tensors]:
-        """Return the weights and buffers that the recipe has evaluated and kept.
+        """Return the weights and buffers that the recipe has evaluated and kept, at a share of the budget.
 
         `batches` are training images [N, C, H, W], or [members, N, C, H, W], for those methods that take
         normalization statistics anew; they are looked at by no other.
         """
 
-        def one(state: TrainState, knobs: Knobs, place: Tensor) -> tuple[Tensors, Tensors]:
+        def one(progress: Number, state: TrainState, knobs: Knobs, place: Tensor) -> tuple[Tensors, Tensors]:
             def mine(images: Tensor) -> Tensor:
                 return images if images.ndim == 4 else images.index_select(0, place.reshape(1))[0]
 
@@ -136,17 +148,18 @@ class TrainStep:
 
         with torch.no_grad():
             places = torch.arange(len(next(iter(state.params.values()))) if self.lifted else 1, device=self.device)
-            result: tuple[Tensors, Tensors] = (torch.vmap(one) if self.lifted else one)(state, knobs, places)
+            result: tuple[Tensors, Tensors] = (torch.vmap(one) if self.lifted else one)(progress, state, knobs, places)
         return result
 
-    def learning_rates(self, knobs: Knobs, progress: float) -> list[float]:
+    def learning_rates(self, knobs: Knobs, progress: Number) -> list[float]:
         """Return each member's learning rate at a share of the budget."""
 
-        def rate(knobs: Knobs) -> Tensor:
+        def rate(progress: Number, knobs: Knobs) -> Tensor:
             return torch.as_tensor(knobs["optimizer"]["learning_rate"] * self._filled(knobs).schedule(progress))
 
-        rates = torch.vmap(rate)(knobs) if self.lifted else rate(knobs)
-        return [value.item() for value in rates.reshape(-1)]
+        rates = torch.vmap(rate)(progress, knobs) if self.lifted else rate(progress, knobs)
+        found: list[float] = rates.reshape(-1).tolist()
+        return found
 
     def _still(self) -> Rng:
         """Return the noise of evaluation, the same for every trial; no method of regtune draws from it."""
@@ -157,14 +170,23 @@ class TrainStep:
         return Recipe(tuple((site, with_numbers(m, tensors)) for (site, m), tensors in methods))
 
     def _step(
-        self, update: Update, work: Work, state: TrainState, knobs: Knobs, seed: int | Tensor, x: Tensor, y: Tensor
+        self,
+        work: Work,
+        ends_epoch: bool,
+        step: int | Tensor,
+        progress: Number,
+        state: TrainState,
+        knobs: Knobs,
+        seed: int | Tensor,
+        x: Tensor,
+        y: Tensor,
     ) -> tuple[TrainState, Tensor]:
         recipe = self._filled(knobs)
         now = Step(
-            noise=Rng(seed=seed, step=update.step, prefix="step/", device=self.device),
-            progress=update.progress,
-            learning_rate=knobs["optimizer"]["learning_rate"] * recipe.schedule(update.progress),
-            ends_epoch=update.ends_epoch,
+            noise=Rng(seed=seed, step=step, prefix="step/", device=self.device),
+            progress=progress,
+            learning_rate=knobs["optimizer"]["learning_rate"] * recipe.schedule(progress),
+            ends_epoch=ends_epoch,
         )
         steps = recipe.steps(now, state.memory, plain=None if self.lifted else self.recipe)
         with torch.no_grad():
@@ -187,7 +209,7 @@ class TrainStep:
                 grads,
                 state.moments,
                 learning_rate=now.learning_rate,
-                step=update.step,
+                step=step,
                 lane=self.lifted,
             )
             where = f"{name_of(type(optimizer))}.update"

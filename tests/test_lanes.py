@@ -1,0 +1,132 @@
+"""Lanes: at one width the bits of a member are the same whatever its slot, its neighbours, and when it came."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from regtune.core.errors import Refused
+from regtune.core.knobs import knobs
+from regtune.core.records import Json, Trial
+from regtune.core.state import Tensors, member
+from regtune.data import DataLocation
+from regtune.regularizers import HOOKS, REGULARIZERS, overrides
+from regtune.training.build import build_dataset, split_data
+from regtune.training.lane import Lane
+from tests.conftest import METHODS, row, same, searched, small_trial
+
+every_method = pytest.mark.parametrize("name", METHODS)
+WIDTH = 5  # no multiple of what a processor takes at once
+OWN: Json = {"name": "synthetic", "train": 48, "validation": 32, "test": 37, "noise": 0.6, "side": 6}
+
+
+def other(name: str) -> Any:
+    """Return the method at the other end of its space, with those knobs that a lane shares."""
+    method, cls = searched(name), REGULARIZERS.all()[name]
+    in_program = any(overrides(cls, hook) for hook in HOOKS if hook not in ("stop", "keep"))
+    shared = {k.name: getattr(method, k.name) for k in knobs(cls).values() if in_program and k.kind is not float}
+    return dataclasses.replace(searched(name, "high"), **shared)
+
+
+def numbers_of(lane: Lane, place: int) -> list[Json]:
+    return [epoch.numbers() for epoch in lane.epochs[place]]
+
+
+def end(lane: Lane, place: int) -> tuple[Tensors, Tensors, list[Json]]:
+    """Train a lane until the trial of a slot has ended; return its weights, those kept, and its epochs."""
+    for _ in lane:
+        if lane.members[place].ended:
+            break
+    params, _, _, _ = member(lane.state, place)
+    return params, lane.kept[place][0], numbers_of(lane, place)
+
+
+def assert_same(one: tuple[Tensors, Tensors, list[Json]], two: tuple[Tensors, Tensors, list[Json]]) -> None:
+    assert one[2] == two[2]
+    assert same(one[0], two[0])
+    assert same(one[1], two[1])
+
+
+@every_method
+def test_slots_neighbours_refills_and_resumption_change_nothing(name: str) -> None:
+    trial = small_trial([row(name, searched(name))], seed=5, epochs=4)
+    near = [small_trial([row(name, other(name))], seed=seed, epochs=4) for seed in (6, 7, 8, 9, 10)]
+    alone_in_it = end(Lane((trial,), width=WIDTH), 0)
+
+    assert_same(end(Lane((*near[:3], trial, near[3])), 3), alone_in_it)
+
+    refilled = Lane(near)
+    next(refilled), next(refilled)
+    refilled.release(4)
+    refilled.replace(4, trial)
+    assert_same(end(refilled, 4), alone_in_it)
+    assert len(refilled.epochs[0]) == 4, "the neighbours were in epochs of their own"
+
+    stopped = Lane((trial, *near[:4]))
+    next(stopped)
+    resumed = Lane(near)
+    next(resumed)
+    resumed.replace(2, trial)
+    resumed.restore(2, stopped.checkpoint(0))
+    assert_same(end(resumed, 2), alone_in_it)
+
+
+@every_method
+def test_a_slot_is_refilled_with_splits_of_its_own(name: str) -> None:
+    def trial_of(seed: int) -> Trial:
+        data = OWN | {"split_seed": seed, "label_noise": 0.2}
+        return small_trial([row(name, searched(name))], seed=seed, phase="confirm", data=data, epochs=2)
+
+    trials = [trial_of(seed) for seed in (1, 2, 3, 4)]
+    pool = build_dataset(trials[0]).pool(DataLocation.from_environment())
+    splits = [split_data(trial, pool) for trial in trials]
+    whole = end(Lane(trials[:1], data=splits[:1], width=3), 0)
+    lane = Lane(trials[1:], data=splits[1:])
+    next(lane)
+    lane.replace(1, trials[0], data=splits[0])
+    assert_same(end(lane, 1), whole)
+    assert whole[2][-1]["outcome"]["metrics"]["test_accuracy"] is not None
+
+
+def test_an_idle_slot_yields_nothing_and_a_lane_of_idle_ones_is_over() -> None:
+    trials = [small_trial(seed=seed, epochs=3) for seed in (1, 2)]
+    lane = Lane(trials, width=4)
+    assert [epoch is None for epoch in next(lane)] == [False, False, True, True]
+    lane.release(0)
+    assert [epoch is None for epoch in next(lane)] == [True, False, True, True]
+    lane.release(1)
+    assert list(lane) == []
+
+
+def test_the_time_of_an_epoch_is_shared_among_those_that_train() -> None:
+    trials = [small_trial(seed=seed, epochs=2) for seed in (1, 2)]
+    lane = Lane(trials, width=4)
+    first, second, *idle = next(lane)
+    assert first is not None and second is not None
+    assert idle == [None, None]
+    assert first.seconds == second.seconds > 0
+
+
+def test_only_what_is_alike_takes_a_slot() -> None:
+    trial = small_trial(seed=1)
+    lane = Lane((trial,), width=2)
+    with pytest.raises(Refused, match="must agree in recipe"):
+        lane.replace(1, small_trial([row("l2", searched("l2"))], seed=2))
+    with pytest.raises(Refused, match="must agree in epochs"):
+        lane.replace(1, small_trial(seed=2, epochs=9))
+    with pytest.raises(Refused, match="checkpoint is of"):
+        lane.restore(1, Lane((small_trial(seed=9),)).checkpoint())
+    with pytest.raises(ValueError, match="a lane of one"):
+        Lane((trial,)).replace(0, trial)
+
+
+def members(names: Sequence[str], seed: int) -> Trial:
+    return small_trial([row(name, searched(name)) for name in names], seed=seed, epochs=3)
+
+
+def test_all_methods_at_once_in_a_lane() -> None:
+    trials = [members(METHODS, seed) for seed in (1, 2, 3)]
+    assert_same(end(Lane(trials), 2), end(Lane(trials[2:], width=3), 0))
