@@ -23,6 +23,7 @@ from regtune.core.records import Epoch
 from regtune.data import Pool, Splits
 from regtune.execution.attempt import Report, ReportPlan
 from regtune.execution.controller import PhaseController
+from regtune.execution.lane_queue import LaneTerms
 from regtune.execution.run import Launch, run
 from regtune.execution.turns import Task
 from regtune.results.loader import load
@@ -51,7 +52,7 @@ def by_lanes(sweep: Sweep, width: int = WIDTH) -> Launch:
     if sweep.confirm.retrain != "none":
         raise Refused(f"lanes: expected confirm.retrain 'none', given {sweep.confirm.retrain!r}")
 
-    def launch(phase: PhaseController, data: Splits | Pool, pace: ReportPlan) -> None:
+    def launch(phase: PhaseController, data: Splits | Pool, pace: ReportPlan, terms: LaneTerms) -> None:
         here, known = location(), dict[str, Splits]()
         while tasks := _asked(phase):
             for lane in _lanes(tasks, width, own_splits=isinstance(data, Pool)):

@@ -32,6 +32,7 @@ from ray import tune
 from regtune.core.records import Epoch, Json, Outcome
 from regtune.execution.attempt import Report
 from regtune.execution.controller import PhaseController
+from regtune.execution.lane_queue import LaneTerms
 from regtune.execution.preflight import preflight
 from regtune.execution.ray.connect import SETTINGS
 from regtune.execution.ray.env_vars import environment
@@ -149,7 +150,8 @@ def main() -> None:
                 trainable = functools.partial(stand_in, late=given.late)
                 if given.profile:
                     profile.enable()
-                run_on_ray(sweep.cluster, phase, splits.without_test(), pace_of(sweep), trainable=trainable)
+                plan, terms = pace_of(sweep), LaneTerms(width=1)
+                run_on_ray(sweep.cluster, phase, splits.without_test(), plan, terms, trainable=trainable)
                 profile.disable()
                 wall, busy = time.perf_counter() - begun, time.process_time() - busy
         finally:

@@ -7,7 +7,6 @@ import json
 import math
 import random
 import struct
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -30,7 +29,8 @@ from regtune.core.selection import Scored, joined
 from regtune.data import Pool, Splits
 from regtune.execution.attempt import Report, ReportPlan
 from regtune.execution.controller import PhaseController
-from regtune.execution.run import run
+from regtune.execution.lane_queue import LaneTerms
+from regtune.execution.run import Launch, run
 from regtune.reports.brief import brief
 from regtune.reports.output import formatted
 from regtune.reports.page.sections import sections
@@ -302,7 +302,7 @@ MADE_UP = (
 )
 
 
-def launched(luck: float) -> Callable[[PhaseController, Splits | Pool, ReportPlan], None]:
+def launched(luck: float) -> Launch:
     """Return what scores trials without training: configurations differ by `luck`, scores of one by seed."""
 
     def score(trial: Trial, test: str) -> float:
@@ -310,7 +310,7 @@ def launched(luck: float) -> Callable[[PhaseController, Splits | Pool, ReportPla
         truth = random.Random(rate).gauss(0.7, luck)
         return min(1.0, max(0.0, truth + random.Random(rate + f"{trial.seed}/{test}".encode()).gauss(0, 0.01)))
 
-    def launch(phase: PhaseController, data: Splits | Pool, pace: ReportPlan) -> None:
+    def launch(phase: PhaseController, data: Splits | Pool, plan: ReportPlan, terms: LaneTerms) -> None:
         while (task := phase.ask()) is not None:
             validation = score(task.trial, "validation")
             metrics = {"val_accuracy": validation, "val_loss": 1.0, "test_accuracy": score(task.trial, "test")}

@@ -171,7 +171,7 @@ def test_weights_that_are_not_kept_are_trained_again_bit_for_bit(
     here.path.mkdir()
     shutil.copy(kept.path / "log.jsonl", here.path)
     arm = "ema" if text == BENT else "dropout"
-    count = len(recorded_epochs(kept, TrialKey(arm, "confirm", 0))[1])
+    count = len(recorded_epochs(kept, TrialKey(arm, "confirm", 0)).epochs)
     one, script = export(kept, arm, 0, tmp_path / "one")
     with trained_epochs(monkeypatch) as trained:
         other, same = export(here, arm, 0, tmp_path / "other", say=said.append)

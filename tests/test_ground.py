@@ -16,10 +16,11 @@ import torch
 from ray import tune
 
 from regtune.core.records import Json, Trial
-from regtune.execution import local
+from regtune.execution import lane_work, local
 from regtune.execution.attempt import Report, ReportPlan
 from regtune.execution.controller import PhaseController
 from regtune.execution.ground import changes, place_for
+from regtune.execution.lane_queue import LaneTerms
 from regtune.execution.ray import worker
 from regtune.execution.reproduce import recorded_epochs
 from regtune.execution.reuse import reusable, reusing
@@ -57,8 +58,9 @@ def test_both_runners_say_the_device_of_a_trial(
     device: str, processor: str, gpu: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log, sent = Rows(tmp_path / "log.jsonl"), list[Json]()
-    monkeypatch.setattr(local, "attempt", one_report)
-    local.run_here(PhaseController(scheduler=Twins(device=device), log=log, retries=1), Any, PACE)  # type: ignore[arg-type]
+    monkeypatch.setattr(lane_work, "attempt", one_report)
+    phase = PhaseController(scheduler=Twins(device=device), log=log, retries=1)
+    local.run_here(phase, Any, PACE, LaneTerms(width=1))  # type: ignore[arg-type]
     assert {row["where"]["processor"] for row in log.rows if row["event"] == "started"} == {processor}
     monkeypatch.setattr(worker, "attempt", one_report)
     monkeypatch.setattr(tune, "report", sent.append)
@@ -103,7 +105,7 @@ def test_trials_on_a_gpu_are_compared_by_it(said: str, gpus: str, same: bool, gp
     why = "" if same else "; not: 8 trained on another class of machine, or by another torch"
     assert line == f"reuse {log.parent}: {8 if same else 0} of 8 trials there can be reused{why}"
     cell, plain = next(iter(results.plain_trials.items()))
-    header, recorded = recorded_epochs(results, cell)
+    header, recorded, _ = recorded_epochs(results, cell)
     trial = Trial.from_plain(plain)
     assert len(recorded) == 4 and bool(changes(header, trial, load_pool(trial))) is not same
 

@@ -21,6 +21,7 @@ from regtune.core.records import Json
 from regtune.data import Pool, Splits
 from regtune.execution.attempt import ReportPlan, attempt
 from regtune.execution.controller import PhaseController
+from regtune.execution.lane_queue import LaneTerms
 from regtune.execution.run import run
 from regtune.reports.formats import markdown
 from regtune.reports.tables.catalog import tables
@@ -238,10 +239,10 @@ def test_a_trial_that_fails_while_it_is_built_ends_itself_and_not_the_run(tmp_pa
 GPU = SWEEP.replace("trials = 4", "trials = 1") + "[cluster]\ngpus_per_trial = 0.5\n"
 
 
-def on_the_cpu(phase: PhaseController, data: Splits | Pool, pace: ReportPlan) -> None:
+def on_the_cpu(phase: PhaseController, data: Splits | Pool, plan: ReportPlan, terms: LaneTerms) -> None:
     """Run what is left of a phase as if there were a GPU."""
     while (task := phase.ask()) is not None:
-        for report in attempt(dataclasses.replace(task.trial, device="cpu"), data, pace):
+        for report in attempt(dataclasses.replace(task.trial, device="cpu"), data, plan):
             phase.take(task.cell, report, {})
 
 

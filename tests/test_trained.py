@@ -67,7 +67,7 @@ def test_twins_are_trained_once_and_both_have_all_that_there_is(
         spent[spent["arm"] == arm].drop(columns="arm").reset_index(drop=True) for arm in ("baseline", "twin")
     )
     pd.testing.assert_frame_equal(mine, other)
-    header, recorded = recorded_epochs(results, TrialKey("twin", "search", 0))
+    header, recorded, _ = recorded_epochs(results, TrialKey("twin", "search", 0))
     assert len(recorded) == 4 and header["machine"]["processor"]
 
 

@@ -41,10 +41,12 @@ def stacked(trees: list[Tree]) -> Tree:
 
 
 def with_member(tree: Tree, place: int, one: Tree) -> Tree:
-    """Return a stacked tree with one member's part replaced."""
+    """Return a stacked tree with one member's part replaced, in place where members share no memory."""
 
-    def written(all_: Tensor, mine: Tensor) -> Tensor:  # not in place: leaves may share memory among members
-        return all_.index_copy(0, torch.tensor([place], device=all_.device), mine[None])
+    def written(all_: Tensor, mine: Tensor) -> Tensor:
+        own = all_ if all_.stride(0) or len(all_) == 1 else all_.clone()  # vmap expands what is the same for all
+        own[place].copy_(mine)
+        return own
 
     result: Tree = tree_map(written, tree, one)
     return result

@@ -116,9 +116,13 @@ def _begun(trial: Trial, data: Splits | Pool, resume: bytes | None) -> Training:
     except Exception as error:
         if resume is None or is_fault(error):
             raise
-        text = f"trial {trial.id}: its checkpoint cannot be read ({in_words(error)}); it restarts at its first epoch"
-        warnings.warn(text, stacklevel=2)
+        warnings.warn(unreadable(trial, error), stacklevel=2)
         return Training(trial, data=data)
+
+
+def unreadable(trial: Trial, error: Exception) -> str:
+    """Return what is said of a checkpoint that another version wrote, or that was damaged."""
+    return f"trial {trial.id}: its checkpoint cannot be read ({in_words(error)}); it restarts at its first epoch"
 
 
 def is_fault(error: BaseException) -> bool:

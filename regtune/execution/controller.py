@@ -51,6 +51,7 @@ class PhaseController:
         self._recovery = Recovery(scheduler, log.rows, retries, watch)
         self.ended = self._recovery.ended  # the trials that have ended
         self._turns = Turns(self._recovery.open)  # those were asked for before
+        self.lane_widths: dict[str, int] = {row["kind"]: row["width"] for row in log.rows if row["event"] == "lane"}
 
     @property
     def done(self) -> bool:
@@ -91,8 +92,14 @@ class PhaseController:
             avoid = tuple(dict.fromkeys(node for node in progress.faults if node))
             resume = checkpoint_of(cell, progress, self._checkpoints)
             progress.after = resume.epoch if resume else 0
-            return Task(cell=cell, trial=progress.asked.trial, resume=resume, avoid=avoid)
+            faults = len(progress.faults)
+            return Task(cell=cell, trial=progress.asked.trial, resume=resume, avoid=avoid, faults=faults)
         return None
+
+    def keep_lane_width(self, kind: str, width: int) -> None:
+        """Record how wide lanes of a kind of trials are, see `lane_queue`."""
+        self.lane_widths[kind] = width
+        self._log.append("lane", {"kind": kind, "width": width})
 
     def take(self, cell: TrialKey, report: Report, where: Mapping[str, str]) -> Decision:
         """Record what an attempt reports; return "stop" where it is to end. `where` says on what it runs."""

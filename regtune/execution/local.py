@@ -1,4 +1,4 @@
-"""A phase in this process, one trial after the other: for small sweeps, tests and debugging."""
+"""A phase in this process, by one lane after the other: for small sweeps, tests and debugging."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import dataclasses
 import torch
 
 from regtune.core.errors import Refused
+from regtune.core.records import TrialKey
 from regtune.core.signals import sigint_marked
 from regtune.data import Pool, Splits
-from regtune.execution.attempt import ReportPlan, attempt, in_words, is_fault
+from regtune.execution.attempt import ReportPlan, in_words, is_fault
 from regtune.execution.controller import PhaseController
 from regtune.execution.ground import place_for
+from regtune.execution.lane_queue import LaneAnswer, LaneQueue, LaneReport, LaneTerms, Work
+from regtune.execution.lane_work import work
 from regtune.sweep.sweep import Sweep
 from regtune.training.process import prepare_process
 
@@ -25,26 +28,36 @@ def check_device(sweep: Sweep, *, here: bool) -> None:
         )
 
 
-def run_here(phase: PhaseController, data: Splits | Pool, pace: ReportPlan) -> None:
+def run_here(phase: PhaseController, data: Splits | Pool, plan: ReportPlan, terms: LaneTerms) -> None:
     """Run what is left of a phase on these splits, or on splits of this pool that each trial has for itself."""
     with sigint_marked():
-        _run(phase, data, pace)
+        _run(phase, data, dataclasses.replace(plan, report_seconds=0.0), terms)
 
 
-def _run(phase: PhaseController, data: Splits | Pool, pace: ReportPlan) -> None:
-    pace = dataclasses.replace(pace, report_seconds=0.0)
-    while (task := phase.ask()) is not None:
-        prepare_process(task.trial.threads)
-        here = place_for(task.trial.device)
-        reports = attempt(task.trial, data, pace, task.resume.content if task.resume else None)
-        while True:
-            try:
-                report = next(reports, None)
-            except Exception as error:
-                if not is_fault(error):
-                    raise
-                phase.fault(task.cell, in_words(error))
-                break
-            if report is None or phase.take(task.cell, report, here) == "stop":
-                phase.back(task.cell)
-                break
+def _run(phase: PhaseController, data: Splits | Pool, plan: ReportPlan, terms: LaneTerms) -> None:
+    queue = LaneQueue(phase, terms, own_splits=isinstance(data, Pool))
+    while (given := queue.begin()) is not None:
+        trial = given.tasks[0].trial
+        prepare_process(trial.threads)
+        lane = _Lane(queue, given, place_for(trial.device))
+        try:
+            work(given, data, plan, lane.exchange)
+        except Exception as error:
+            if not is_fault(error):
+                raise
+            queue.fault(lane.open, in_words(error))
+    queue.close()
+
+
+class _Lane:
+    """What the driver knows of a lane: who is in it."""
+
+    def __init__(self, queue: LaneQueue, given: Work, here: dict[str, str]) -> None:
+        self._queue, self._given, self._here = queue, given, here
+        self.open = [task.cell for task in given.tasks]
+
+    def exchange(self, told: LaneReport) -> LaneAnswer:
+        answer = self._queue.exchange(self._given, told, self._here)
+        gone: set[TrialKey] = {*told.back, *told.apart, *answer.stopped}
+        self.open = [cell for cell in self.open if cell not in gone] + [task.cell for task in answer.tasks]
+        return answer

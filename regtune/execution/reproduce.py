@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from regtune.core.errors import Refused, nearest, shown
 from regtune.core.records import Epoch, Json, Trial, TrialKey
@@ -12,7 +13,7 @@ from regtune.data import DataLocation, Splits
 from regtune.execution.ground import changes
 from regtune.execution.try_out import trained
 from regtune.results.loader import Results, load
-from regtune.storage.environment import stood
+from regtune.storage.environment import LANE, stood
 from regtune.storage.log import read_log
 from regtune.training.build import load_pool, split_data
 from regtune.training.trainer import train
@@ -27,7 +28,7 @@ def reproduce(folder: Path, row: str, place: DataLocation) -> int:
     results = load(folder)
     cell = find(results, row)
     trial = Trial.from_plain(results.plain_trials[cell])
-    header, recorded = recorded_epochs(results, cell)
+    header, recorded, width = recorded_epochs(results, cell)
     failed, message = _failed(results, cell)
     if not recorded and not failed:
         raise Refused(f"--row {row}: expected a trial with epochs, this one ended before its first")
@@ -37,7 +38,7 @@ def reproduce(folder: Path, row: str, place: DataLocation) -> int:
     if failed:
         print(f"it failed: {message}", flush=True)
         return _raised_again(trial, data, changes(header, trial, pool))
-    epochs = train(trial, data=data)
+    epochs = train(trial, data=data, width=width)
     for then in recorded:  # a pruned trial would go on; only what is recorded is trained again
         differing += unequal(then, next(epochs, None))
     if not differing:
@@ -101,10 +102,18 @@ def find(results: Results, row: str) -> TrialKey:
     return found
 
 
-def recorded_epochs(results: Results, cell: TrialKey) -> tuple[Json, list[Json]]:
-    """Return the header under which a cell was trained, where its worker was, and the numbers of its epochs."""
+class Recorded(NamedTuple):
+    """The header under which a cell was trained, where its worker was, the numbers of its epochs, its lane's width."""
+
+    header: Json
+    epochs: list[Json]
+    width: int
+
+
+def recorded_epochs(results: Results, cell: TrialKey) -> Recorded:
+    """Return what the log has of a cell."""
     device = Trial.from_plain(results.plain_trials[cell]).device
-    header, then, epochs = results.header, results.header, list[Json]()
+    header, then, epochs, width = results.header, results.header, list[Json](), 1
     rows, _ = read_log(results.path / "log.jsonl")
     for row in rows:
         if row["event"] == "header":
@@ -116,7 +125,7 @@ def recorded_epochs(results: Results, cell: TrialKey) -> tuple[Json, list[Json]]
         if row["event"] == "asked":
             epochs = []
         elif row["event"] == "started":
-            then = stood(header, row["where"], device)
+            then, width = stood(header, row["where"], device), int(row["where"].get(LANE, 1))
         elif row["event"] == "epoch":
             epochs.append(Epoch.from_plain(row["epoch"]).numbers())
-    return then, epochs
+    return Recorded(then, epochs, width)

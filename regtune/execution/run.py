@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from regtune.core.errors import Refused
-from regtune.core.records import Json, TrialKey
+from regtune.core.records import Json, PhaseName, TrialKey
 from regtune.data import DataLocation, Pool, Splits, data_fingerprint
 from regtune.execution.attempt import ReportPlan
 from regtune.execution.controller import PhaseController
 from regtune.execution.idle import gpus_here, idle_gpus
+from regtune.execution.lane_queue import LaneTerms
 from regtune.execution.limits import Limit, Spent
 from regtune.execution.local import check_device, run_here
 from regtune.execution.phases import Step, phases
@@ -32,7 +33,7 @@ from regtune.sweep.begun import as_begun
 from regtune.sweep.sweep import Sweep
 from regtune.training.build import build_dataset
 
-Launch = Callable[[PhaseController, Splits | Pool, ReportPlan], None]
+Launch = Callable[[PhaseController, Splits | Pool, ReportPlan, LaneTerms], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +135,7 @@ def run_with(
                 _here(sweep, say, begins) if options.in_process else _on_ray(sweep, options.address, stack, say, begins)
             )
             for step in itertools.chain(made, steps):
-                _run(step, sweep, pool, splits, launch)
+                _run(step, sweep, pool, splits, launch, lane_terms(sweep, step.name, options))
                 if step.phase.closed:
                     log.append("limit", {"message": step.phase.closed})
                     say(f"{step.phase.closed}: confirm takes what search has found")
@@ -203,7 +204,19 @@ def _on_ray(
     return functools.partial(run_on_ray, terms)
 
 
-def _run(step: Step, sweep: Sweep, pool: Pool, splits: Splits, launch: Launch) -> None:
+def lane_terms(sweep: Sweep, phase: PhaseName, options: RunOptions) -> LaneTerms:
+    """Return how the trials of a phase are put into lanes.
+
+    A lane trains the trials of one arm before those of the next, and is filled before anything is known of its
+    trials: not where a limit may end search in the middle of the arms, nor where results decide what is tried next.
+    """
+    given, search = sweep.cluster.lane_width, phase == "search"
+    waits = search and (sweep.adaptive or options.limit != Limit())
+    width = (1 if waits else None) if given == "auto" else given
+    return LaneTerms(width=width, ahead=width != 1)
+
+
+def _run(step: Step, sweep: Sweep, pool: Pool, splits: Splits, launch: Launch, terms: LaneTerms) -> None:
     """Run what is left of a phase."""
     phase, fresh = step.phase, sweep.confirm.splits == "fresh"
     phase.settle()
@@ -216,6 +229,6 @@ def _run(step: Step, sweep: Sweep, pool: Pool, splits: Splits, launch: Launch) -
     elif step.name == "select":
         data = build_dataset(sweep.arms[0].template).sealed(pool)
     pace = pace_of(sweep)
-    launch(phase, data, dataclasses.replace(pace, weights=pace.weights and step.name == "confirm"))
+    launch(phase, data, dataclasses.replace(pace, weights=pace.weights and step.name == "confirm"), terms)
     if not phase.done:
         raise RuntimeError("the phase ended before its trials had; run the same command again to resume")

@@ -32,11 +32,11 @@ def train_again(results: Results, cell: TrialKey, place: DataLocation | None, sa
     the trial cannot be trained here, or does not end well.
     """
     trial = Trial.from_plain(results.plain_trials[cell])
-    header, recorded = recorded_epochs(results, cell)
+    header, recorded, width = recorded_epochs(results, cell)
     say(f"{cell}: its weights are not kept; it is trained again from its row in the log, {len(recorded)} epochs")
     prepare_process(trial.threads)
     pool = load_pool(trial, place)
-    training, differing = Training(trial, data=split_data(trial, pool)), list[str]()
+    training, differing = Training(trial, data=split_data(trial, pool), width=width), list[str]()
     last: Epoch | None = None
     for then, now in itertools.zip_longest(recorded, training):
         last = now or last

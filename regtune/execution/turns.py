@@ -12,12 +12,13 @@ from regtune.storage.checkpoints import Saved
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A trial handed out: where it goes on from, None for its beginning, and the nodes where it met faults."""
+    """A trial handed out: where it goes on from, None for its beginning, the faults it met so far, and their nodes."""
 
     cell: TrialKey
     trial: Trial
     resume: Saved | None
     avoid: tuple[str, ...]
+    faults: int = 0
 
 
 class Turns:

@@ -21,6 +21,7 @@ FREE = (
     "cluster.retries",
     "cluster.checkpoint_seconds",
     "cluster.hours_per_trial",
+    "cluster.lane_width",  # the log says how each trial was trained
     "cluster.pending",
     "confirm.metric",  # but in a race, which decides by it who goes on
     "confirm.relevant",

@@ -16,6 +16,7 @@ from regtune.core.version import PACKAGE, __version__
 PACKAGES = ("torch", "ray", "optuna", "numpy", "pandas", "scikit-learn", "torchvision")
 # What a machine is to a trial, by which its bits are the same on two of them. An attempt says the first two itself.
 CLASS = ("torch", "processor", "architecture", "system", "gpus")
+LANE = "lane"  # of the place of an attempt: the width of the lane that it was trained in, where that is not 1
 CODE = ("regtune", "commit", "code")  # by which regtune is the same; old logs have no hash of its sources
 
 
@@ -67,8 +68,11 @@ def stood(header: Json, place: Mapping[str, str], device: str) -> Json:
 
 
 def same_class(one: Mapping[str, str | None], other: Mapping[str, str | None]) -> bool:
-    """Return whether two machines, or two places of attempts, are of one class: a trial for a CPU has the same bits."""
-    return all(one.get(name) == other.get(name) for name in CLASS)
+    """Return whether two machines, or two places of attempts, are of one class: a trial for a CPU has the same bits.
+
+    Attempts in lanes of different widths are not.
+    """
+    return all(one.get(name) == other.get(name) for name in (*CLASS, LANE))
 
 
 def machine_of(header: Json) -> dict[str, str | None]:

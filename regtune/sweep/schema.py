@@ -170,6 +170,10 @@ class ClusterConfig(_Table):
     hours_per_trial: float | None = Field(
         default=None, gt=0, description="time limit in hours for one attempt of a trial"
     )
+    lane_width: int | Literal["auto"] = Field(
+        default="auto",
+        description='trials that train side by side as one program; "auto" measures it, 1 trains one by one',
+    )
     pending: int = Field(
         default=4,
         ge=1,

@@ -120,6 +120,11 @@ class Sweep(Seeds):
         return paired and arm.neutral and arm.name != self.baseline and not self.arms[0].own
 
     @property
+    def adaptive(self) -> bool:
+        """Whether search draws by what it has found so far."""
+        return self._sampler.adaptive
+
+    @property
     def order(self) -> Sequence[PhaseName]:
         """The order of all phases: a race looks at its scores with those of the rivals beside them."""
         return ("search", "select", "rivals", "confirm") if self.confirm.racing else PHASES

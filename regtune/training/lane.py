@@ -83,10 +83,11 @@ class Lane:
     ) -> None:
         first, count = trials[0], len(trials)
         self.width = width or count
-        filled = [*trials, *[first] * (self.width - count)]
+        idle = self.width - count
+        filled = [*trials, *[first] * idle]
         self._own_splits = data is not None and not isinstance(data, Splits)
         if data is not None and not isinstance(data, Splits) and len(data) == count:
-            data = [*data, *[data[0]] * (self.width - count)]
+            data = [*data, *[data[0]] * idle]
         check_alike(filled[:count], own_splits=self._own_splits)
         if (first.channels_last or first.compiled) and self.width > 1:
             raise Refused(
@@ -95,7 +96,7 @@ class Lane:
         check_arithmetic(first)
         device = device_of(first)
         self._data = LaneData.of(filled, data, device)
-        starts = [start(trial, own, weights) for trial, own in zip(filled, self._data.own, strict=True)]
+        starts = [start(trial, own, weights) for trial, own in zip(trials, self._data.own, strict=False)]
         self.train_step = TrainStep(
             objective=Objective(net=starts[0].net, lifted=self.width > 1, arithmetic=arithmetic_of(first)),
             recipe=starts[0].recipe,
@@ -103,19 +104,21 @@ class Lane:
             device=device,
         )
         lifted = self.train_step.lifted
-        self.state = stacked([one.state for one in starts]) if lifted else starts[0].state
-        self.knobs: Knobs = stacked([one.knobs for one in starts]) if lifted else starts[0].knobs
+        each = [*starts, *[starts[0]] * idle]  # an idle slot holds a copy of the first
+        self.state = stacked([one.state for one in each]) if lifted else starts[0].state
+        self.knobs: Knobs = stacked([one.knobs for one in each]) if lifted else starts[0].knobs
         self._dtype, self._batch = DTYPES[first.dtype], first.batch
         self._eye = torch.eye(self.data.classes, dtype=self._dtype, device=device)
         per_epoch = len(self.data.train) // first.batch
         whole = first.epochs * per_epoch
         self.update_plan = update_plan or UpdatePlan(budget=whole, updates=whole, per_epoch=per_epoch)
         self._noise = LaneNoise(present=bool(first.plugins), seeds=[trial.seed for trial in filled], device=device)
-        begun = [self._begun(one, own) for one, own in zip(starts, self._data.own, strict=True)]
+        begun = [self._begun(one, own) for one, own in zip(starts, self._data.own, strict=False)]
+        begun += [begun[0]] * idle
         self._kept: Weights = stacked(begun) if lifted else begun[0]
         self.members = [
             Member(trial=trial, recipe=one.recipe, begun=params, epochs=[], idle=place >= count)
-            for place, (trial, one, (params, _)) in enumerate(zip(filled, starts, begun, strict=True))
+            for place, (trial, one, (params, _)) in enumerate(zip(filled, each, begun, strict=True))
         ]
         self._seeds: int | Tensor = first.seed
         if lifted:
@@ -136,7 +139,11 @@ class Lane:
     @property
     def kept(self) -> list[Weights]:
         """The weights that count, (params, buffers), of each slot's trial."""
-        return [self._of(self._kept, place) for place in range(self.width)]
+        return [self.kept_at(place) for place in range(self.width)]
+
+    def kept_at(self, place: int) -> Weights:
+        """Return the weights that count, (params, buffers), of a slot's trial."""
+        return self._of(self._kept, place)
 
     def __iter__(self) -> Iterator[tuple[Epoch | None, ...]]:
         return self
@@ -169,8 +176,8 @@ class Lane:
     def checkpoint(self, place: int = 0) -> bytes:
         """Return all that the trial of a slot needs to go on from here, readable with `weights_only=True`."""
         one = self.members[place]
-        state, kept = self._of(self.state, place), self._of(self._kept, place)
-        return Snapshot(trials=[one.trial.id], state=state, kept=[kept], epochs=[one.epochs]).content()
+        state = self._of(self.state, place)
+        return Snapshot(trials=[one.trial.id], state=state, kept=[self.kept_at(place)], epochs=[one.epochs]).content()
 
     def restore(self, place: int, content: bytes) -> None:
         """Have the trial of a slot go on from its checkpoint; raises Refused for that of another trial."""
@@ -194,7 +201,7 @@ class Lane:
         started = time.perf_counter()
         # What has ended is trained along, from the beginning of the budget: it needs a place that there is.
         numbers = [1 if one.ended else len(one.epochs) + 1 for one in self.members]
-        updates = self._updates(numbers)
+        updates = self.updates(numbers)
         rates = self.train_step.learning_rates(self.knobs, updates[0].progress)
         timer = StepTimer(self.train_step.device)
         objectives, branches, gradients = self._pass(numbers, updates, timer)
@@ -232,7 +239,7 @@ class Lane:
             epochs[-1] = dataclasses.replace(epochs[-1], outcome=self._outcome(k, objectives[k], weights))
         return tuple(one.epochs[-1] if k in going else None for k, one in enumerate(self.members))
 
-    def _updates(self, numbers: Sequence[int]) -> list[Update]:
+    def updates(self, numbers: Sequence[int]) -> list[Update]:
         """Return the updates of an epoch in which each member is in that of its number."""
         each = [self.update_plan.in_epoch(number) for number in numbers]
         if not self.train_step.lifted:
@@ -307,7 +314,7 @@ class Lane:
             chosen=one.epochs[newest.kept - 1],
             last=newest,
             begun=one.begun,
-            kept=self._of(self._kept, k),
+            kept=self.kept_at(k),
             newest=self._of(weights, k),
             tightness=one.trial.tightness,
         ).outcome()

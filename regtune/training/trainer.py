@@ -24,16 +24,19 @@ from regtune.training.process import prepare_process
 from regtune.training.updates import UpdatePlan
 
 
-def train(trial: Trial, *, data: Splits | Pool | None = None, resume: bytes | None = None) -> Iterator[Epoch]:
+def train(
+    trial: Trial, *, data: Splits | Pool | None = None, resume: bytes | None = None, width: int = 1
+) -> Iterator[Epoch]:
     """Train one trial and yield an `Epoch` after each epoch, the last one with its `Outcome`.
 
     `data` is what `load_data(trial, place)` returns, or a pool from which the trial takes its own splits. Without it
     the data set is loaded from the folder in REGTUNE_DATA. `resume` is a checkpoint of the same trial: the epochs after
-    it are yielded, bit for bit equal to those of an uninterrupted run. This sets the number of threads of the process
+    it are yielded, bit for bit equal to those of an uninterrupted run. In a lane of a `width` above 1, as the log names
+    it, a trial has the bits that it has beside others there. This sets the number of threads of the process
     to that of the trial. Raises Refused for a trial that cannot be built.
     """
     prepare_process(trial.threads)
-    return iter(Training(trial, data=data, resume=resume))
+    return iter(Training(trial, data=data, resume=resume, width=width))
 
 
 class Training:
@@ -47,7 +50,9 @@ class Training:
     is that with which the kept epoch began; momentum and what methods remember begin anew.
     """
 
-    def __init__(self, trial: Trial, *, data: Splits | Pool | None = None, resume: bytes | None = None) -> None:
+    def __init__(
+        self, trial: Trial, *, data: Splits | Pool | None = None, resume: bytes | None = None, width: int = 1
+    ) -> None:
         ways = get_args(Retrain)
         if trial.retrain not in ways:
             raise Refused(f"retrain: unknown way {shown(trial.retrain)}{nearest(trial.retrain, ways)}")
@@ -57,6 +62,8 @@ class Training:
             raise Refused(
                 f"metric: unknown metric {shown(trial.metric)}{nearest(trial.metric, CLASSWISE)}, or '' for none"
             )
+        if width > 1 and trial.retrain != "none":
+            raise Refused(f"width: expected 1 for a trial that is retrained, given {width}")
         self.trial = trial
         data = split_data(trial, data) if isinstance(data, Pool) else data
         self._data = load_data(trial) if data is None else data
@@ -68,14 +75,15 @@ class Training:
         else:
             # Where a second training follows for sure, only its end is tested.
             again = trial.retrain in ("updates", "epochs")
-            self._lane = Lane((trial,), data=self._data.without_test() if again else self._data, resume=resume)
+            first = self._data.without_test() if again else self._data
+            self._lane = Lane((trial,), data=first if width == 1 else [first], width=width, resume=resume)
 
     def __iter__(self) -> Iterator[Epoch]:
         return self
 
     def __next__(self) -> Epoch:
         """Train one epoch and return what was measured."""
-        (epoch,) = next(self._lane)
+        epoch, *_ = next(self._lane)
         if epoch is None:
             raise StopIteration
         if self._first is not None:
@@ -100,18 +108,8 @@ class Training:
         return buffer.getvalue()
 
     def weights(self) -> bytes:
-        """Return the weights that count and what they are weights of, readable with `weights_only=True`.
-
-        `params` and `buffers` by name, on the CPU; the `shape` [C, H, W] of a picture; the number of `classes` and
-        their `names`, where they have any.
-        """
-        params, buffers = self._lane.kept[0]
-        content = {"params": _on_cpu(params), "buffers": _on_cpu(buffers)}
-        shape = list(self._data.train.source.shape[1:])
-        buffer = io.BytesIO()
-        names = list(self._data.names)
-        torch.save(content | {"shape": shape, "classes": self._data.classes, "names": names}, buffer)
-        return buffer.getvalue()
+        """Return the weights that count, see `weights_of`."""
+        return weights_of(self._lane.kept[0], self._data)
 
     def _second(self, weights: tuple[Tensors, Tensors] | None, resume: bytes | None = None) -> Lane:
         """Return the lane of the second training, from given weights or from fresh ones."""
@@ -160,6 +158,20 @@ class Training:
             outcome = dataclasses.replace(outcome, message=message, kept=first.outcome.kept, metrics=metrics)
         number = first.number + epoch.number
         return dataclasses.replace(epoch, number=number, kept=number, stage="retrain", outcome=outcome)
+
+
+def weights_of(kept: tuple[Tensors, Tensors], data: Splits) -> bytes:
+    """Return (params, buffers) and what they are weights of, readable with `weights_only=True`.
+
+    `params` and `buffers` by name, on the CPU; the `shape` [C, H, W] of a picture; the number of `classes` and
+    their `names`, where they have any.
+    """
+    params, buffers = kept
+    content = {"params": _on_cpu(params), "buffers": _on_cpu(buffers)}
+    shape = list(data.train.source.shape[1:])
+    buffer = io.BytesIO()
+    torch.save(content | {"shape": shape, "classes": data.classes, "names": list(data.names)}, buffer)
+    return buffer.getvalue()
 
 
 def _on_cpu(tensors: Tensors) -> Tensors:

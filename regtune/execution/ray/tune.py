@@ -16,6 +16,7 @@ from regtune.core.records import Json
 from regtune.data import Pool, Splits
 from regtune.execution.attempt import ReportPlan
 from regtune.execution.controller import PhaseController
+from regtune.execution.lane_queue import LaneTerms
 from regtune.execution.ray.adapters import PhaseScheduler, PhaseSearcher
 from regtune.execution.ray.nodes import Need
 from regtune.execution.ray.transfer import SharedData
@@ -24,7 +25,13 @@ from regtune.sweep.schema import ClusterConfig
 
 
 def run_on_ray(
-    terms: ClusterConfig, phase: PhaseController, data: Splits | Pool, pace: ReportPlan, *, trainable: Any = work
+    terms: ClusterConfig,
+    phase: PhaseController,
+    data: Splits | Pool,
+    pace: ReportPlan,
+    lanes: LaneTerms,
+    *,
+    trainable: Any = work,
 ) -> None:
     """Run what is left of a phase; a pool is for splits of their own.
 

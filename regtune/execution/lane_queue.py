@@ -1,0 +1,160 @@
+"""Which trial goes into which lane: what a phase hands out, sorted by what may train side by side.
+
+A lane begins with the trials that have waited longest among those that are alike, and gets further ones of their kind
+where slots become free. Its width is a property of the kind: measured once, written into the log, and the same for
+every lane of that kind from then on, so that a trial has the same bits whenever and wherever it is trained.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from regtune.core.records import TrialKey
+from regtune.execution.attempt import Report
+from regtune.execution.controller import PhaseController
+from regtune.execution.turns import Task
+from regtune.storage.environment import LANE
+from regtune.training.assembly import common
+
+MOST = 64  # slots of a lane, where nothing else is asked for
+AHEAD = 10_000  # trials that are asked for before their turn
+TOGETHER = 2  # attempts that a trial has among others; a fault that it meets again may be its own doing
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaneTerms:
+    """How trials are put into lanes.
+
+    `width` is that of every lane, None where it is measured, at `most`. Trials are asked for `ahead` of their turn
+    where nothing that is learnt until then would change them. `lanes` train at once.
+    """
+
+    width: int | None = None
+    most: int = MOST
+    ahead: bool = True
+    lanes: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What a lane begins with: trials of one `kind`, and the width of their lanes, None where nobody measured it."""
+
+    kind: str
+    tasks: tuple[Task, ...]
+    width: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaneReport:
+    """What a lane of a `width` has to tell at once: a report for each trial that has one, how many slots are free.
+
+    `back` are trials that it does not train; those that go `apart` are to be in a lane by themselves.
+    """
+
+    width: int
+    reports: Sequence[tuple[TrialKey, Report]] = ()
+    free: int = 0
+    back: Sequence[TrialKey] = ()
+    apart: Sequence[TrialKey] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaneAnswer:
+    """What a lane does next: it lets trials go, and takes others into its free slots."""
+
+    stopped: Sequence[TrialKey] = ()
+    tasks: Sequence[Task] = ()
+
+
+class LaneQueue:
+    """The trials of a phase on their way into lanes; `own_splits` says whether each has splits of its own."""
+
+    def __init__(self, phase: PhaseController, terms: LaneTerms, *, own_splits: bool) -> None:
+        self._phase, self._terms, self._own_splits = phase, terms, own_splits
+        self._waiting: list[tuple[str, Task]] = []  # with their kinds, the longest waiting first
+        self._apart: set[TrialKey] = set()
+        self._share: int | None = None  # of what there is to train first, where all lanes train at once
+
+    def begin(self) -> Work | None:
+        """Return what a new lane begins with, None where there is nothing to train now."""
+        self._look_ahead()
+        if not self._waiting:
+            return None
+        if self._share is None:
+            self._share = -(-len(self._waiting) // self._terms.lanes)
+        kind, _ = self._waiting[0]
+        width = self._width(kind)
+        most = width or max(1, min(self._terms.most, self._share))
+        return Work(kind=kind, tasks=tuple(self._taken(kind, most)), width=width)
+
+    def exchange(self, work: Work, told: LaneReport, where: Mapping[str, str]) -> LaneAnswer:
+        """Record what a lane tells, and return what it does next; `where` says on what it runs."""
+        if self._width(work.kind) is None:
+            self._phase.keep_lane_width(work.kind, told.width)
+        self._apart |= set(told.apart)
+        place = {**where, LANE: str(told.width)} if told.width > 1 else where
+        stopped = [cell for cell, report in told.reports if self._phase.take(cell, report, place) == "stop"]
+        ended = {cell for cell, report in told.reports if report.outcome or _over(report)}
+        self.give_back([*told.back, *told.apart, *stopped])
+        free = told.free + len(set(stopped) - ended)
+        # One trial after the other each takes its turn among all; what goes apart has no company.
+        refills = told.width > 1 and not any(self._goes_apart(task) for task in work.tasks)
+        return LaneAnswer(stopped=stopped, tasks=self._more(work.kind, free) if refills else [])
+
+    def fault(self, cells: Iterable[TrialKey], message: str, node: str = "") -> None:
+        """Record that a fault of the machine ended a lane with these trials in it."""
+        for cell in cells:
+            self._phase.fault(cell, message, node)
+
+    def give_back(self, cells: Iterable[TrialKey]) -> None:
+        """Take back trials that no lane trains any more, if they have not ended."""
+        for cell in cells:
+            self._phase.back(cell)
+
+    def close(self) -> None:
+        """Give back what no lane has begun with."""
+        self.give_back(task.cell for _, task in self._waiting)
+        self._waiting.clear()
+
+    def _kind(self, task: Task) -> str:
+        """Return what a trial has in common with those that it may share a lane with, as a hash."""
+        shared = {"phase of the sweep": task.cell.phase, **common(task.trial, own_splits=self._own_splits)}
+        return hashlib.sha256(json.dumps(shared, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+    def _width(self, kind: str) -> int | None:
+        """Return the width of lanes of a kind, as the terms or the log have it."""
+        return self._terms.width or self._phase.lane_widths.get(kind)
+
+    def _more(self, kind: str, free: int) -> list[Task]:
+        """Return further trials of a kind, as many as there are free slots."""
+        if free:
+            self._look_ahead()
+        return self._taken(kind, free, company=True)
+
+    def _taken(self, kind: str, most: int, *, company: bool = False) -> list[Task]:
+        """Take the next trials of a kind; one that goes apart is taken by itself, and not where there is `company`."""
+        mine = [task for each, task in self._waiting if each == kind]
+        if not company and mine and self._goes_apart(mine[0]):
+            most = 1
+        else:
+            mine = [task for task in mine if not self._goes_apart(task)]
+        taken = mine[:most]
+        cells = {task.cell for task in taken}
+        self._waiting = [(each, task) for each, task in self._waiting if task.cell not in cells]
+        return taken
+
+    def _goes_apart(self, task: Task) -> bool:
+        return task.cell in self._apart or task.faults >= TOGETHER
+
+    def _look_ahead(self) -> None:
+        """Ask the phase for all trials that there are, or for one where results decide what is asked for."""
+        most = AHEAD if self._terms.ahead else 1
+        while len(self._waiting) < most and (task := self._phase.ask()) is not None:
+            self._waiting.append((self._kind(task), task))
+
+
+def _over(report: Report) -> bool:
+    return bool(report.epochs) and report.epochs[-1].outcome is not None

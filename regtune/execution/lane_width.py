@@ -1,0 +1,109 @@
+"""How many trials a lane trains as one program: found by timing a few steps, 1 where that is fastest."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+import torch
+from torch.utils._pytree import tree_leaves, tree_map
+
+from regtune.core.errors import Refused
+from regtune.core.records import Trial
+from regtune.data import Splits
+from regtune.training.lane import Lane
+from regtune.training.updates import UpdatePlan
+
+GAIN = 0.98  # of the time of a step that one trial takes alone: a lane that takes more is not worth it
+SECONDS = 1.0  # that a timed step of a lane may take, were it no faster than its trials one by one
+FEWEST = 4  # trials in a lane that is timed: two of them say little of many
+ROUNDS = 3
+WORTH = 2.0  # seconds that trials would take one by one: less is not worth the time of measuring
+SHARE = 16  # of the memory: what a lane may hold of weights and what belongs to them
+
+
+class Own(Protocol):
+    """Where trials have their data from."""
+
+    def of(self, trials: Sequence[Trial]) -> Splits | list[Splits]:
+        """Return what a lane of these trials is given."""
+
+    def one(self, trial: Trial) -> Splits:
+        """Return the splits of a trial."""
+
+
+def measured_width(trials: Sequence[Trial], own: Own, *, most: int) -> int:
+    """Return how many trials like these a lane should have, `most` of them at most, by the time of a step of each.
+
+    Trials that cannot share one are told by the lane itself, which refuses them.
+    """
+    first = trials[0]
+    if most < FEWEST or first.compiled or first.channels_last or first.retrain != "none":
+        return 1
+    try:
+        if first.plugins:
+            _short(trials[:2], own)
+        one = Lane(trials[:1], data=own.of(trials[:1]))
+        alone, room = _seconds(one), _memory(first) // SHARE // _bytes(one)
+        width = min(most, room, max(FEWEST, int(SECONDS / alone)))
+        updates = first.epochs * (len(own.one(first).train) // first.batch)
+        if width < FEWEST or alone * updates * len(trials) < WORTH:
+            return 1
+        lane = Lane(trials[:width], data=own.of(trials[:width]))
+        return width if _seconds(lane) / width <= GAIN * alone else 1
+    except Refused:  # draws from global states, splits of other sizes
+        return 1
+    except (RuntimeError, TypeError, ValueError, MemoryError):
+        # Code that looks at the values of its tensors, or for which vmap has no rule, trains alone as it always did;
+        # so does what has no room beside others.
+        return 1
+
+
+def _short(trials: Sequence[Trial], own: Own) -> None:
+    """Train two trials for a step, with all that is done before and after it: code of a user's may refuse a lane."""
+    given = own.of(trials)
+    few = [_few(splits, trials[0].batch) for splits in ([given] if isinstance(given, Splits) else given)]
+    data = few[0] if isinstance(given, Splits) else few
+    list(Lane(trials, data=data, update_plan=UpdatePlan(budget=1, updates=1, per_epoch=1)))
+
+
+def _few(splits: Splits, batch: int) -> Splits:
+    return replace(splits, train=splits.train.first(batch), validation=splits.validation.first(batch), test=None)
+
+
+def _seconds(lane: Lane) -> float:
+    """Return how long a step of a lane takes, the shortest of a few; a lane is left where it was."""
+    places = torch.arange(lane.members[0].trial.batch, device=lane.data.train.index.device)
+    index = places.expand(lane.width, -1) if lane.train_step.lifted else places
+    update = lane.updates([1] * lane.width)[0]
+    one_thread = lane.train_step.device.type == "cpu" and torch.get_num_threads() == 1
+    clock = time.process_time if one_thread else time.perf_counter  # steadier beside other processes
+    found = []
+    for _ in range(ROUNDS):
+        state = tree_map(torch.clone, lane.state)
+        _wait(lane.train_step.device)
+        before = clock()
+        lane.step(state, update, index)
+        _wait(lane.train_step.device)
+        found.append(clock() - before)
+    return min(found)
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _bytes(lane: Lane) -> int:
+    """Return the bytes of a lane's state, with gradients and what is kept."""
+    return 3 * sum(leaf.nbytes for leaf in tree_leaves(lane.state))
+
+
+def _memory(trial: Trial) -> int:
+    """Return the bytes of memory where a trial trains: those that are free on a GPU, all of a machine."""
+    if trial.device == "cuda":
+        return int(torch.cuda.mem_get_info()[0])
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
