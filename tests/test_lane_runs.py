@@ -1,0 +1,272 @@
+"""Whole sweeps by lanes: the same decisions, trials that are reproduced bit for bit, and faults of one among many."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from regtune.analysis.comparison import comparison
+from regtune.core.records import Json, Outcome, Trial, TrialKey
+from regtune.data import DataLocation
+from regtune.execution import lane_work
+from regtune.execution.attempt import ReportPlan
+from regtune.execution.controller import PhaseController
+from regtune.execution.lane_queue import LaneQueue, LaneReport, LaneTerms
+from regtune.execution.lane_width import measured_width
+from regtune.execution.lane_work import OwnSplits
+from regtune.execution.local import run_here
+from regtune.execution.reproduce import recorded_epochs
+from regtune.execution.run import run
+from regtune.results.loader import Results, load
+from regtune.storage.log import read_log
+from regtune.sweep.sweep import Sweep
+from regtune.training.build import load_data
+from regtune.training.lane import Lane
+from regtune.training.trainer import train
+from tests.command_line import called
+from tests.conftest import ASHA, SWEEP, small_trial, untimed
+from tests.schedulers import Rows, Twins
+from tests.test_splits import FRESH, own_sweep
+
+UNPRUNED = SWEEP.replace("population = 1", 'pruner = "none"')
+PLAN = ReportPlan(rungs=(), checkpoint_seconds=0.0, trial_seconds=None, weights=False)
+
+
+def sweep_of(folder: Path, text: str, width: int | None) -> Sweep:
+    folder.mkdir(exist_ok=True)
+    lanes = "" if width is None else f"[cluster]\nlane_width = {width}\ncheckpoint_seconds = 0\n"
+    (folder / "small.toml").write_text(text + lanes)
+    return Sweep.read(folder / "small.toml")
+
+
+def ran(folder: Path, text: str, width: int | None, **terms: Any) -> Results:
+    return load(run(sweep_of(folder, text, width), folder / "results", in_process=True, **terms))
+
+
+def near(one: Results, two: Results) -> None:
+    keys = ["arm", "phase", "number", "epoch"]
+    first, second = (results.epochs.sort_values(keys, ignore_index=True) for results in (one, two))
+    assert first[keys].equals(second[keys])
+    assert first["val_loss"].to_list() == pytest.approx(second["val_loss"].to_list(), rel=1e-3)
+    assert first["train_loss"].to_list() == pytest.approx(second["train_loss"].to_list(), rel=1e-3)
+
+
+def widths(results: Results) -> set[str]:
+    rows, _ = read_log(results.path / "log.jsonl")
+    return {row["where"].get("lane", "1") for row in rows if row["event"] == "started"}
+
+
+@pytest.mark.parametrize("terms", ["", "racing = true\nfirst = 3\n"])
+def test_a_sweep_by_lanes_has_the_trials_of_one_by_one(tmp_path: Path, terms: str) -> None:
+    one, two = (ran(tmp_path / str(width), UNPRUNED + terms, width) for width in (1, 3))
+    assert one.trials["status"].to_list() == two.trials["status"].to_list()
+    assert one.trials["params"].to_list() == two.trials["params"].to_list()
+    assert (widths(one), widths(two)) == ({"1"}, {"3"})
+    near(one, two)
+
+
+def test_trials_with_splits_of_their_own(tmp_path: Path) -> None:
+    path, place = own_sweep(tmp_path, FRESH.replace("population = 1", 'pruner = "none"')), DataLocation(root=tmp_path)
+    text = path.read_text().replace("[data]", "[data]\nlabel_noise = 0.25")
+    one, two = (ran(tmp_path / str(width), text, width, place=place) for width in (1, 3))
+    assert one.chosen == two.chosen
+    near(one, two)
+
+
+def test_one_that_diverges_ends_as_it_does_alone(tmp_path: Path) -> None:
+    text = UNPRUNED.replace("high = 0.3", "high = 1000.0")
+    one, two = (ran(tmp_path / str(width), text, width) for width in (1, 3))
+    assert {"diverged", "ok"} <= set(one.trials["status"])
+    assert one.trials["status"].to_list() == two.trials["status"].to_list()
+
+
+def test_a_pruned_trial_makes_room_for_another(tmp_path: Path) -> None:
+    results = ran(tmp_path, ASHA.replace("trials = 4", "trials = 12"), 3)
+    status = Counter(results.trials[results.trials["phase"] == "search"]["status"])
+    assert status["pruned"] > 3 and status["ok"] > 3
+    assert status.total() == 36
+    pruned = results.trials[results.trials["status"] == "pruned"]
+    assert set(pruned["epochs"]) == {2}, "a pruned trial trains not one epoch beyond its rung"
+
+
+@pytest.mark.parametrize("cut", [9, 30, 47, 80, 110])
+def test_a_run_killed_anywhere_ends_as_the_undisturbed_one(tmp_path: Path, cut: int) -> None:
+    """Bit for bit, though checkpoints bring trials back into other slots, beside others."""
+
+    class Killed(Exception):
+        pass
+
+    rows = 0
+
+    def watch(event: str, row: Json) -> None:
+        nonlocal rows
+        rows += 1
+        if rows == cut:
+            raise Killed
+
+    whole = ran(tmp_path / "whole", UNPRUNED, 3)
+    with pytest.raises(Killed):
+        ran(tmp_path / "killed", UNPRUNED, 3, watch=watch)
+    again = ran(tmp_path / "killed", UNPRUNED, 3)
+    keys = ["arm", "phase", "number", "epoch"]
+    drop = ["seconds", "data_share"]
+    ours, theirs = (each.epochs.sort_values(keys, ignore_index=True).drop(columns=drop) for each in (again, whole))
+    pd.testing.assert_frame_equal(ours, theirs)
+    pd.testing.assert_frame_equal(untimed(comparison(again)), untimed(comparison(whole)))
+
+
+def test_a_row_is_trained_again_in_a_lane_of_its_width(tmp_path: Path) -> None:
+    ran(tmp_path, UNPRUNED, 3)
+    for cell in ("dropout/search/2", "mixup/confirm/1"):
+        done = called("trial", "results/small", "--row", cell, folder=tmp_path)
+        assert done.returncode == 0, done.stdout
+        assert "identical: every number of 6 epochs" in done.stdout
+    # It is the width that does it: alone the bits are others.
+    results = load(tmp_path / "results" / "small")
+    cell = TrialKey("mixup", "confirm", 1)
+    _, recorded, width = recorded_epochs(results, cell)
+    alone = [epoch.numbers() for epoch in train(Trial.from_plain(results.plain_trials[cell]))]
+    assert (width, alone == recorded) == (3, False)
+
+
+PLUGIN = '''
+from dataclasses import dataclass
+import torch
+from regtune.regularizers import Regularizer
+from regtune.core.knobs import knob
+
+@dataclass(frozen=True, kw_only=True)
+class Picky(Regularizer):
+    """Raises in one of three seeds: when it is asked whether training ends, or in the middle of a step."""
+
+    def stop(self, epochs):
+        if len(epochs) == 3 and epochs[0].val_loss > LIMIT:
+            raise RuntimeError("not this one")
+        return False
+'''
+
+
+def test_what_one_of_several_raises_is_its_own_end_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    plain = ran(tmp_path / "plain", UNPRUNED, 3)
+    first = plain.epochs[(plain.epochs["arm"] == "mixup") & (plain.epochs["epoch"] == 1)]
+    searched = first[first["phase"] == "search"]["val_loss"].sort_values().to_list()
+    limit = (searched[-1] + searched[-2]) / 2
+    (tmp_path / "picky_plugin.py").write_text(PLUGIN.replace("LIMIT", repr(limit)))
+    text = 'plugins = ["picky_plugin"]\n' + UNPRUNED.replace(
+        "mixup = { mixup = {} }", "mixup = { mixup = {}, picky = {} }"
+    )
+    results = ran(tmp_path / "picky", text, 3)
+    trials = results.trials[results.trials["phase"] == "search"]
+    failed = trials[trials["status"] == "failed"]
+    assert failed["arm"].to_list() == ["mixup"]
+    assert failed["message"].iloc[0].startswith("RuntimeError: not this one (picky_plugin.py:")
+    assert (trials["status"] == "ok").sum() == 11
+    rows, _ = read_log(results.path / "log.jsonl")
+    assert not [row for row in rows if row["event"] == "fault"]
+
+
+def test_a_fault_of_the_machine_gives_all_back_and_the_third_attempt_is_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lanes = list[int]()
+
+    class Weak(Lane):
+        """No machine for more than one."""
+
+        def __next__(self) -> Any:
+            lanes.append(sum(not one.ended for one in self.members))
+            if lanes[-1] > 1:
+                raise MemoryError("no more of it")
+            return super().__next__()
+
+    monkeypatch.setattr(lane_work, "Lane", Weak)
+    log = Rows(tmp_path / "log.jsonl")
+    scheduler = Twins(count=2, phase="search")
+    phase = PhaseController(scheduler=scheduler, log=log, retries=3)
+    run_here(phase, load_data(small_trial()), PLAN, LaneTerms(width=2))
+    faults = Counter(tuple(row["cell"]) for row in log.rows if row["event"] == "fault")
+    assert set(faults.values()) == {2}, "after that each was alone"
+    ends = [row["outcome"]["status"] for row in log.rows if row["event"] == "ended"]
+    assert ends == ["ok"] * 4
+
+
+def test_a_limit_ends_each_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter(range(0, 10**6, 10))
+    monkeypatch.setattr(lane_work.time, "monotonic", lambda: float(next(now)))
+    log = Rows(tmp_path / "log.jsonl")
+    phase = PhaseController(scheduler=Twins(count=1), log=log, retries=0)
+    plan = ReportPlan(rungs=(), checkpoint_seconds=1e9, trial_seconds=25.0, weights=False)
+    run_here(phase, load_data(small_trial()), plan, LaneTerms(width=2))
+    messages = {row["outcome"]["message"] for row in log.rows if row["event"] == "ended"}
+    assert any(text.startswith("it ran for longer than its limit") for text in messages)
+
+
+def queue_of(tmp_path: Path, terms: LaneTerms, **changes: Any) -> tuple[LaneQueue, Rows]:
+    log = Rows(tmp_path / "log.jsonl")
+    phase = PhaseController(scheduler=Twins(**changes), log=log, retries=3)
+    return LaneQueue(phase, terms, own_splits=False), log
+
+
+def test_what_is_measured_is_written_down_and_holds_for_every_lane_of_the_kind(tmp_path: Path) -> None:
+    queue, log = queue_of(tmp_path, LaneTerms(most=2), count=4)
+    first = queue.begin()
+    assert first is not None
+    assert (first.width, len(first.tasks)) == (None, 2)
+    ended = [(task.cell, lane_work.Report(outcome=Outcome(status="ok"))) for task in first.tasks]
+    answer = queue.exchange(first, LaneReport(width=2, reports=ended, free=2), {})
+    assert len(answer.tasks) == 2
+    assert [row["width"] for row in log.rows if row["event"] == "lane"] == [2]
+    again = queue.begin()
+    assert again is None or again.width == 2
+
+
+def test_lanes_that_train_at_once_share_what_there_is(tmp_path: Path) -> None:
+    queue, _ = queue_of(tmp_path, LaneTerms(lanes=3), count=5)  # of ten cells five trials
+    sizes = []
+    while (work := queue.begin()) is not None:
+        sizes.append(len(work.tasks))
+    assert sizes == [2, 2, 1]
+
+
+def test_without_looking_ahead_a_lane_of_one_is_asked_for_as_it_begins(tmp_path: Path) -> None:
+    queue, log = queue_of(tmp_path, LaneTerms(width=1, ahead=False), count=3)
+    work = queue.begin()
+    assert work is not None
+    assert len(work.tasks) == 1
+    assert len([row for row in log.rows if row["event"] == "asked"]) == 1
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[int, float]]:
+    """Have a step of a lane take so many seconds, by width."""
+    seconds: dict[int, float] = {1: 0.1, 4: 0.2, 8: 0.3}
+    monkeypatch.setattr("regtune.execution.lane_width._seconds", lambda lane: seconds[lane.width])
+    yield seconds
+
+
+@pytest.mark.parametrize(("taken", "width"), [({}, 8), ({8: 0.9}, 1), ({1: 0.0001}, 1), ({1: 0.3, 4: 0.9}, 4)])
+def test_the_width_is_the_one_that_is_fastest(slow: dict[int, float], taken: dict[int, float], width: int) -> None:
+    """Not where nothing is gained, nor where there is little to train; of a slow network four are tried."""
+    slow |= taken
+    trials = [small_trial(seed=seed, epochs=9) for seed in range(8)]
+    assert measured_width(trials, OwnSplits(load_data(trials[0])), most=8) == width
+
+
+@pytest.mark.parametrize(
+    "changes", [{"compiled": True}, {"channels_last": True}, {"retrain": "epochs", "phase": "confirm"}]
+)
+def test_what_cannot_share_a_lane_trains_alone(slow: dict[int, float], changes: dict[str, Any]) -> None:
+    trials = [small_trial(seed=seed, epochs=9, **changes) for seed in range(8)]
+    assert measured_width(trials, OwnSplits(load_data(trials[0])), most=8) == 1
+
+
+def test_code_that_draws_from_global_states_trains_alone(slow: dict[int, float]) -> None:
+    recipe = [{"name": "pixel_noise"}]
+    trials = [small_trial(recipe, seed=s, epochs=9, plugins=("tests.plugin_noise",)) for s in range(8)]
+    assert measured_width(trials, OwnSplits(load_data(trials[0])), most=8) == 1
