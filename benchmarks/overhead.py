@@ -18,13 +18,14 @@ import argparse
 import cProfile
 import functools
 import io
-import json
 import os
+import pickle
 import pstats
 import secrets
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import ray
 from ray import tune
@@ -32,12 +33,12 @@ from ray import tune
 from regtune.core.records import Epoch, Json, Outcome
 from regtune.execution.attempt import Report
 from regtune.execution.controller import PhaseController
-from regtune.execution.lane_queue import LaneTerms
+from regtune.execution.lane_queue import LaneReport, LaneTerms
 from regtune.execution.preflight import preflight
 from regtune.execution.ray.connect import SETTINGS
 from regtune.execution.ray.env_vars import environment
 from regtune.execution.ray.tune import run_on_ray
-from regtune.execution.ray.worker import encode_report
+from regtune.execution.ray.worker import encoded
 from regtune.execution.run import pace_of
 from regtune.search.search import SearchScheduler
 from regtune.storage.environment import describe, location
@@ -57,11 +58,12 @@ confirm = { seeds = 0 }
 """
 
 
-def stand_in(config: Json, shared_data: object, pace: object, late: bool) -> None:
-    """Sleep and report, in place of `worker.work`."""
+def stand_in(config: Json, shared_data: object, plan: object, mailbox: Any, late: bool) -> None:
+    """Sleep and report, in place of `worker.train_lane`."""
+    (task,) = pickle.loads(config["work"].take()).tasks  # noqa: S301 - from our own driver
     here = location() | {"node": ray.get_runtime_context().get_node_id()}
     # The last digits of the seed make the scores of trials differ; nothing here is trained.
-    score, begun = json.loads(config["trial"])["seed"] % 97 / 97, time.monotonic()
+    score, begun = task.trial.seed % 97 / 97, time.monotonic()
     metrics = {"train_accuracy": score, "train_loss": 1 - score, "val_accuracy": score, "val_loss": 1 - score}
     for number in range(1, REPORTS + 1):
         time.sleep(max(0.0, begun + number * SECONDS - time.monotonic()) if late else SECONDS)
@@ -74,7 +76,8 @@ def stand_in(config: Json, shared_data: object, pace: object, late: bool) -> Non
             seconds=SECONDS,
             outcome=Outcome(status="ok", kept=number, metrics=metrics) if number == REPORTS else None,
         )
-        tune.report(encode_report(Report(epochs=(epoch,)), here))
+        tune.report(encoded(LaneReport(width=1, reports=[(task.cell, Report(epochs=(epoch,)))]), here))
+        ray.get(mailbox.take.remote(config["lane"]))
 
 
 def megabytes() -> float:

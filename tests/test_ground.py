@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
+import pickle
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,15 +15,17 @@ import ray
 import torch
 from ray import tune
 
-from regtune.core.records import Json, Trial
+from regtune.core.records import Json, Trial, TrialKey
 from regtune.execution import lane_work, local
 from regtune.execution.attempt import Report, ReportPlan
 from regtune.execution.controller import PhaseController
 from regtune.execution.ground import changes, place_for
-from regtune.execution.lane_queue import LaneTerms
+from regtune.execution.lane_queue import LaneAnswer, LaneTerms, Work
 from regtune.execution.ray import worker
+from regtune.execution.ray.transfer import OpaqueBytes
 from regtune.execution.reproduce import recorded_epochs
 from regtune.execution.reuse import reusable, reusing
+from regtune.execution.turns import Task
 from regtune.results.loader import load
 from regtune.storage import environment
 from regtune.storage.environment import CLASS, describe, differences, location, same_class, stood
@@ -62,12 +64,14 @@ def test_both_runners_say_the_device_of_a_trial(
     phase = PhaseController(scheduler=Twins(device=device), log=log, retries=1)
     local.run_here(phase, Any, PACE, LaneTerms(width=1))  # type: ignore[arg-type]
     assert {row["where"]["processor"] for row in log.rows if row["event"] == "started"} == {processor}
-    monkeypatch.setattr(worker, "attempt", one_report)
     monkeypatch.setattr(tune, "report", sent.append)
     monkeypatch.setattr(ray, "get_runtime_context", lambda: SimpleNamespace(get_node_id=lambda: "node"))
-    config = {"trial": json.dumps(small_trial(device=device).plain()), "resume": None}
-    worker.work(config, SimpleNamespace(unpack=lambda: None), PACE)  # type: ignore[arg-type]
-    (found,) = [worker.decode_report(result) for result in sent]
+    monkeypatch.setattr(ray, "get", lambda answer: pickle.dumps(LaneAnswer()))
+    task = Task(cell=TrialKey("a", "search", 0), trial=small_trial(device=device), resume=None, avoid=())
+    given = OpaqueBytes(pickle.dumps(Work(kind="k", tasks=(task,), width=1)))
+    mailbox = SimpleNamespace(take=SimpleNamespace(remote=str))
+    worker.train_lane({"work": given, "lane": "l"}, SimpleNamespace(unpack=lambda: None), PACE, mailbox)  # type: ignore[arg-type]
+    (found,) = [worker.decoded(result) for result in sent]
     assert found is not None and found[1] == place_for(device) | {"node": "node"}
     assert found[1]["processor"] == processor
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from regtune.analysis.comparison import comparison
 from regtune.core.records import Json, Outcome, Trial, TrialKey
 from regtune.data import DataLocation
 from regtune.execution import lane_work
-from regtune.execution.attempt import ReportPlan
+from regtune.execution.attempt import Report, ReportPlan
 from regtune.execution.controller import PhaseController
 from regtune.execution.lane_queue import LaneQueue, LaneReport, LaneTerms
 from regtune.execution.lane_width import measured_width
@@ -122,8 +123,8 @@ def test_a_run_killed_anywhere_ends_as_the_undisturbed_one(tmp_path: Path, cut: 
 
 def test_a_row_is_trained_again_in_a_lane_of_its_width(tmp_path: Path) -> None:
     ran(tmp_path, UNPRUNED, 3)
-    for cell in ("dropout/search/2", "mixup/confirm/1"):
-        done = called("trial", "results/small", "--row", cell, folder=tmp_path)
+    for row in ("dropout/search/2", "mixup/confirm/1"):
+        done = called("trial", "results/small", "--row", row, folder=tmp_path)
         assert done.returncode == 0, done.stdout
         assert "identical: every number of 6 epochs" in done.stdout
     # It is the width that does it: alone the bits are others.
@@ -198,7 +199,7 @@ def test_a_fault_of_the_machine_gives_all_back_and_the_third_attempt_is_apart(
 
 def test_a_limit_ends_each_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter(range(0, 10**6, 10))
-    monkeypatch.setattr(lane_work.time, "monotonic", lambda: float(next(now)))
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(now)))
     log = Rows(tmp_path / "log.jsonl")
     phase = PhaseController(scheduler=Twins(count=1), log=log, retries=0)
     plan = ReportPlan(rungs=(), checkpoint_seconds=1e9, trial_seconds=25.0, weights=False)
@@ -218,7 +219,7 @@ def test_what_is_measured_is_written_down_and_holds_for_every_lane_of_the_kind(t
     first = queue.begin()
     assert first is not None
     assert (first.width, len(first.tasks)) == (None, 2)
-    ended = [(task.cell, lane_work.Report(outcome=Outcome(status="ok"))) for task in first.tasks]
+    ended = [(task.cell, Report(outcome=Outcome(status="ok"))) for task in first.tasks]
     answer = queue.exchange(first, LaneReport(width=2, reports=ended, free=2), {})
     assert len(answer.tasks) == 2
     assert [row["width"] for row in log.rows if row["event"] == "lane"] == [2]

@@ -9,7 +9,7 @@ from typing import Any
 from ray.tune.experiment import Trial as TuneTrial
 
 from regtune.execution.attempt import ReportPlan
-from regtune.execution.ray.adapters import PhaseScheduler
+from regtune.execution.ray.adapters import LaneScheduler
 
 PACE = ReportPlan(rungs=(), checkpoint_seconds=60, trial_seconds=None, weights=False)
 
@@ -38,7 +38,7 @@ def chosen(starting: Set[str], waiting: Set[str], running: Set[str] = frozenset(
 
     phase: Any = SimpleNamespace(closed="")
     searcher: Any = SimpleNamespace(in_order=lambda: names, elsewhere=lambda avoid: False)
-    trial = PhaseScheduler(phase, searcher, PACE).choose_trial_to_run(Controller())
+    trial = LaneScheduler(phase, searcher, PACE, None).choose_trial_to_run(Controller())
     return trial.trial_id if trial is not None else None
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from regtune.core.records import Json, TrialKey
+from regtune.storage.environment import LANE
 
 LONG = 30.0  # seconds without any report after which the load of the machine is told
 TIMES = 10.0  # an arm's usual epoch
@@ -20,10 +21,11 @@ MOST_NAMED = 3
 
 @dataclass(kw_only=True)
 class _Underway:
-    """A trial that has not ended: when it last gave a sign, and whether it has reported from a worker."""
+    """A trial that has a worker: when it last gave a sign, whether it has reported from there, its lane's width."""
 
     sign: float
     started: bool = False
+    width: int = 1
 
 
 @dataclass(kw_only=True)
@@ -48,17 +50,24 @@ class Silence:
         """Take one event, replayed or new."""
         if event == "epoch":
             mine = self._seconds.setdefault(cell.arm, deque(maxlen=REMEMBERED))
-            mine.append(row["epoch"]["seconds"])
+            trial = self._underway.get(cell)
+            # Of a lane each of its trials has a share of the time.
+            mine.append(row["epoch"]["seconds"] * (trial.width if trial else 1))
         if event == "ended":
             self._underway.pop(cell, None)
+        width = int(row["where"].get(LANE, 1)) if event == "started" else 1
         if "time" in row:
             return
         self._newest = self.clock()
-        if event in ("asked", "fault"):
+        if event == "fault":
+            self._underway.pop(cell, None)
+        elif event == "given":
             self._underway.pop(cell, None)  # handed out again, it waits behind the others
             self._underway[cell] = _Underway(sign=self._newest)
         elif event in ("started", "epoch"):
-            self._underway[cell] = _Underway(sign=self._newest, started=True)
+            before = self._underway.get(cell)
+            width = before.width if before and event == "epoch" else width
+            self._underway[cell] = _Underway(sign=self._newest, started=True, width=width)
 
     def words(self) -> list[str]:
         """Return in a line each who has been silent for long; nothing where nobody was."""
@@ -80,8 +89,8 @@ class Silence:
     def _silent(self, now: float) -> list[tuple[TrialKey, _Underway]]:
         """Return the trials that a worker has, as far as one can see, and that gave no sign for long.
 
-        Workers take trials in their order: one that has not reported is taken to wait for its worker until a later
-        one has.
+        Workers take trials in the order in which they were handed out: one that has not reported is taken to wait for
+        its worker until a later one has.
         """
         started = [trial.started for trial in self._underway.values()]
         last = max((place for place, has in enumerate(started) if has), default=-1)

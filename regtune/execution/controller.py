@@ -96,6 +96,10 @@ class PhaseController:
             return Task(cell=cell, trial=progress.asked.trial, resume=resume, avoid=avoid, faults=faults)
         return None
 
+    def given(self, cell: TrialKey) -> None:
+        """Tell those who watch that a trial goes to a worker; the log has it when the worker says so."""
+        self._watch("given", {"cell": list(cell)})
+
     def keep_lane_width(self, kind: str, width: int) -> None:
         """Record how wide lanes of a kind of trials are, see `lane_queue`."""
         self.lane_widths[kind] = width

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from regtune.core.records import TrialKey
@@ -94,11 +94,11 @@ class LaneQueue:
         """Record what a lane tells, and return what it does next; `where` says on what it runs."""
         if self._width(work.kind) is None:
             self._phase.keep_lane_width(work.kind, told.width)
-        self._apart |= set(told.apart)
+        self.part(told.apart)
         place = {**where, LANE: str(told.width)} if told.width > 1 else where
         stopped = [cell for cell, report in told.reports if self._phase.take(cell, report, place) == "stop"]
         ended = {cell for cell, report in told.reports if report.outcome or _over(report)}
-        self.give_back([*told.back, *told.apart, *stopped])
+        self.give_back([*told.back, *stopped])
         free = told.free + len(set(stopped) - ended)
         # One trial after the other each takes its turn among all; what goes apart has no company.
         refills = told.width > 1 and not any(self._goes_apart(task) for task in work.tasks)
@@ -108,6 +108,11 @@ class LaneQueue:
         """Record that a fault of the machine ended a lane with these trials in it."""
         for cell in cells:
             self._phase.fault(cell, message, node)
+
+    def part(self, cells: Collection[TrialKey]) -> None:
+        """Take back trials of which one may be at fault: each comes into a lane by itself."""
+        self._apart |= set(cells)
+        self.give_back(cells)
 
     def give_back(self, cells: Iterable[TrialKey]) -> None:
         """Take back trials that no lane trains any more, if they have not ended."""
@@ -143,6 +148,8 @@ class LaneQueue:
             mine = [task for task in mine if not self._goes_apart(task)]
         taken = mine[:most]
         cells = {task.cell for task in taken}
+        for task in taken:
+            self._phase.given(task.cell)
         self._waiting = [(each, task) for each, task in self._waiting if task.cell not in cells]
         return taken
 
@@ -154,6 +161,35 @@ class LaneQueue:
         most = AHEAD if self._terms.ahead else 1
         while len(self._waiting) < most and (task := self._phase.ask()) is not None:
             self._waiting.append((self._kind(task), task))
+
+
+class OpenLane:
+    """A lane that works for a queue, as the driver knows it: `open` are the trials in it."""
+
+    def __init__(self, queue: LaneQueue, given: Work) -> None:
+        self._queue, self.given = queue, given
+        self.open = [task.cell for task in given.tasks]
+
+    def exchange(self, told: LaneReport, where: Mapping[str, str]) -> LaneAnswer:
+        """Record what the lane tells, and return what it does next."""
+        answer = self._queue.exchange(self.given, told, where)
+        gone = {*told.back, *told.apart, *answer.stopped}
+        gone |= {cell for cell, report in told.reports if report.outcome or _over(report)}
+        self.open = [cell for cell in self.open if cell not in gone] + [task.cell for task in answer.tasks]
+        return answer
+
+    def fault(self, message: str, node: str = "") -> None:
+        """Record that a fault of the machine ended the lane."""
+        self._queue.fault(self.open, message, node)
+
+    def part(self) -> None:
+        """Give back the trials of the lane, each to be in one by itself."""
+        self._queue.part(self.open)
+        self.open = []
+
+    def end(self) -> None:
+        """Give back what the lane did not end."""
+        self._queue.give_back(self.open)
 
 
 def _over(report: Report) -> bool:

@@ -99,7 +99,7 @@ def _wait(device: torch.device) -> None:
 
 def _bytes(lane: Lane) -> int:
     """Return the bytes of a lane's state, with gradients and what is kept."""
-    return 3 * sum(leaf.nbytes for leaf in tree_leaves(lane.state))
+    return 3 * sum(int(leaf.nbytes) for leaf in tree_leaves(lane.state))
 
 
 def _memory(trial: Trial) -> int:

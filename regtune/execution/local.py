@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import torch
 
 from regtune.core.errors import Refused
-from regtune.core.records import TrialKey
 from regtune.core.signals import sigint_marked
 from regtune.data import Pool, Splits
 from regtune.execution.attempt import ReportPlan, in_words, is_fault
 from regtune.execution.controller import PhaseController
 from regtune.execution.ground import place_for
-from regtune.execution.lane_queue import LaneAnswer, LaneQueue, LaneReport, LaneTerms, Work
+from regtune.execution.lane_queue import LaneQueue, LaneTerms, OpenLane
 from regtune.execution.lane_work import work
 from regtune.sweep.sweep import Sweep
 from regtune.training.process import prepare_process
@@ -39,25 +39,12 @@ def _run(phase: PhaseController, data: Splits | Pool, plan: ReportPlan, terms: L
     while (given := queue.begin()) is not None:
         trial = given.tasks[0].trial
         prepare_process(trial.threads)
-        lane = _Lane(queue, given, place_for(trial.device))
+        lane, here = OpenLane(queue, given), place_for(trial.device)
         try:
-            work(given, data, plan, lane.exchange)
+            work(given, data, plan, functools.partial(lane.exchange, where=here))
         except Exception as error:
             if not is_fault(error):
                 raise
-            queue.fault(lane.open, in_words(error))
+            lane.fault(in_words(error))
+        lane.end()
     queue.close()
-
-
-class _Lane:
-    """What the driver knows of a lane: who is in it."""
-
-    def __init__(self, queue: LaneQueue, given: Work, here: dict[str, str]) -> None:
-        self._queue, self._given, self._here = queue, given, here
-        self.open = [task.cell for task in given.tasks]
-
-    def exchange(self, told: LaneReport) -> LaneAnswer:
-        answer = self._queue.exchange(self._given, told, self._here)
-        gone: set[TrialKey] = {*told.back, *told.apart, *answer.stopped}
-        self.open = [cell for cell in self.open if cell not in gone] + [task.cell for task in answer.tasks]
-        return answer

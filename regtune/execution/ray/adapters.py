@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import pickle
 import time
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,13 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from regtune.core.records import Json, TrialKey
+from regtune.core.records import Json
 from regtune.execution.attempt import ReportPlan, overdue
 from regtune.execution.controller import PhaseController
+from regtune.execution.lane_queue import LaneQueue, OpenLane
 from regtune.execution.ray.nodes import Need, capacity, node_of
 from regtune.execution.ray.transfer import OpaqueBytes
-from regtune.execution.ray.worker import decode_report
+from regtune.execution.ray.worker import decoded
 
 SECONDS_BETWEEN_LOOKS = 2.0  # at the nodes of the cluster
 
@@ -28,50 +29,51 @@ class _NeverSaved:
         return {}
 
 
-class PhaseSearcher(_NeverSaved, Searcher):
-    """Tune's source of configurations: as many as the nodes have room for, and `pending` that wait for more."""
+class LaneSearcher(_NeverSaved, Searcher):
+    """Tune's source of configurations: as many lanes as the nodes have room for, and `pending` that wait for more."""
 
-    def __init__(self, phase: PhaseController, need: Need, *, pending: int) -> None:
+    def __init__(self, queue: LaneQueue, need: Need, *, pending: int) -> None:
         super().__init__()
-        self._phase, self._need, self._pending = phase, need, pending
-        self._cells: dict[str, TrialKey] = {}
+        self._queue, self._need, self._pending = queue, need, pending
+        self._lanes: dict[str, OpenLane] = {}
         self._looked, self._slots = -SECONDS_BETWEEN_LOOKS, dict[str, int]()
 
     def suggest(self, trial_id: str) -> Any:
-        """Return the next trial as one string: Tune copies and flattens whatever else it gets."""
-        if len(self._cells) >= sum(self.slots().values()) + self._pending:
+        """Return what the next lane begins with, as bytes: Tune copies and flattens whatever else it gets."""
+        if len(self._lanes) >= sum(self.slots().values()) + self._pending:
             return None  # later: what is asked for early knows less
-        task = self._phase.ask()
-        if task is None:
-            return Searcher.FINISHED if not self._cells else None  # one of those under way may come back
-        self._cells[trial_id] = task.cell
+        given = self._queue.begin()
+        if given is None:
+            return Searcher.FINISHED if not self._lanes else None  # what one of them trains may come back
+        self._lanes[trial_id] = OpenLane(self._queue, given)
+        avoid = dict.fromkeys(node for task in given.tasks for node in task.avoid)
         return {
-            "cell": str(task.cell),
-            "trial": json.dumps(task.trial.plain()),
-            "resume": OpaqueBytes(task.resume.content) if task.resume else None,
-            "avoid": list(task.avoid) if self.elsewhere(task.avoid) else [],
+            "lane": trial_id,
+            "cell": str(given.tasks[0].cell),
+            "work": OpaqueBytes(pickle.dumps(given)),
+            "avoid": list(avoid) if self.elsewhere(tuple(avoid)) else [],
         }
 
     def on_trial_complete(self, trial_id: str, result: Json | None = None, error: bool = False) -> None:
-        """Let go of a trial; one that has not ended is handed out again."""
-        self._phase.back(self._cells.pop(trial_id))
+        """Let go of a lane; its trials that have not ended are handed out again."""
+        self._lanes.pop(trial_id).end()
 
-    def cell(self, trial: TuneTrial) -> TrialKey:
-        """Return the cell of a trial."""
-        return self._cells[trial.trial_id]
+    def lane(self, trial: TuneTrial) -> OpenLane:
+        """Return the lane of a trial of Tune."""
+        return self._lanes[trial.trial_id]
 
     def in_order(self) -> list[str]:
-        """Return Tune's ids of the trials that were handed out and have not come back, the longest waiting first."""
-        return list(self._cells)
+        """Return Tune's ids of the lanes that were handed out and have not ended, the longest waiting first."""
+        return list(self._lanes)
 
     def slots(self) -> dict[str, int]:
-        """Return how many trials fit on each node, as of a moment ago."""
+        """Return how many lanes fit on each node, as of a moment ago."""
         if time.monotonic() - self._looked >= SECONDS_BETWEEN_LOOKS:
             self._looked, self._slots = time.monotonic(), capacity(self._need)
         return self._slots
 
     def elsewhere(self, avoid: list[str] | tuple[str, ...]) -> bool:
-        """Return whether there is a node for a trial beside those."""
+        """Return whether there is a node for a lane beside those."""
         return bool(avoid) and bool(self.slots().keys() - set(avoid))
 
     def save(self, checkpoint_path: str) -> None:
@@ -81,33 +83,38 @@ class PhaseSearcher(_NeverSaved, Searcher):
         """Restore nothing: the log is the truth."""
 
 
-class PhaseScheduler(_NeverSaved, FIFOScheduler):
-    """Tune's judge: hands what an attempt reports to the phase and passes its decision on."""
+class LaneScheduler(_NeverSaved, FIFOScheduler):
+    """Tune's judge: hands what a lane tells to the phase, and the phase's answer to the lane."""
 
-    def __init__(self, phase: PhaseController, searcher: PhaseSearcher, pace: ReportPlan) -> None:
+    def __init__(self, phase: PhaseController, searcher: LaneSearcher, plan: ReportPlan, mailbox: Any) -> None:
         super().__init__()
-        self._phase, self._searcher, self._pace = phase, searcher, pace
+        self._phase, self._searcher, self._plan, self._mailbox = phase, searcher, plan, mailbox
+        self._heard: dict[str, float] = {}  # when each lane was last heard of
         self._looked = time.monotonic()
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: Json) -> str:
-        """Record a report; stop the trial where the phase says so."""
-        trial.config["resume"] = None  # the worker has it; Tune would keep it to the end of the phase
-        found = decode_report(result)
-        if found is None:
-            return str(TrialScheduler.CONTINUE)
-        decision = self._phase.take(self._searcher.cell(trial), *found)
-        return str(TrialScheduler.STOP if decision == "stop" else TrialScheduler.CONTINUE)
+        """Record a report, and answer it: that one of its trials ends is the lane's business."""
+        trial.config["work"] = None  # the worker has it; Tune would keep it to the end of the phase
+        found = decoded(result)
+        if found is not None:
+            answer = self._searcher.lane(trial).exchange(*found)
+            self._heard[trial.trial_id] = time.time()
+            self._mailbox.put.remote(trial.config["lane"], pickle.dumps(answer))
+        return str(TrialScheduler.CONTINUE)
 
     def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
-        """Record that an attempt ended by a fault: its worker or node died, or it ran into its own limit."""
-        cell, limit = self._searcher.cell(trial), self._pace.trial_seconds
-        begun = trial.run_metadata.start_time
-        if limit is not None and begun is not None and time.time() - begun > limit:
-            self._phase.end(cell, overdue(limit))
+        """Record that a lane ended by a fault: its worker or node died, or it hung beyond the limit of a trial."""
+        lane, limit = self._searcher.lane(trial), self._plan.trial_seconds
+        heard = self._heard.get(trial.trial_id, trial.run_metadata.start_time)
+        if limit is not None and heard is not None and time.time() - heard > limit:
+            if len(lane.open) == 1:
+                self._phase.end(lane.open[0], overdue(limit))
+                return
+            lane.part()  # which of them hangs is seen when each has a lane by itself
             return
         path = Path(trial.error_file or "")
         text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-        self._phase.fault(cell, _last_words(text), node_of(text))
+        lane.fault(_last_words(text), node_of(text))
 
     def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:
         """Return the next trial to start; now and then, see to those that cannot start any more."""

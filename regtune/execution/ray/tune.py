@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import tempfile
 from collections.abc import Iterator
@@ -16,11 +17,12 @@ from regtune.core.records import Json
 from regtune.data import Pool, Splits
 from regtune.execution.attempt import ReportPlan
 from regtune.execution.controller import PhaseController
-from regtune.execution.lane_queue import LaneTerms
-from regtune.execution.ray.adapters import PhaseScheduler, PhaseSearcher
-from regtune.execution.ray.nodes import Need
+from regtune.execution.lane_queue import LaneQueue, LaneTerms
+from regtune.execution.ray.adapters import LaneScheduler, LaneSearcher
+from regtune.execution.ray.mailbox import open_mailbox
+from regtune.execution.ray.nodes import Need, capacity
 from regtune.execution.ray.transfer import SharedData
-from regtune.execution.ray.worker import work
+from regtune.execution.ray.worker import train_lane
 from regtune.sweep.schema import ClusterConfig
 
 
@@ -28,27 +30,29 @@ def run_on_ray(
     terms: ClusterConfig,
     phase: PhaseController,
     data: Splits | Pool,
-    pace: ReportPlan,
+    plan: ReportPlan,
     lanes: LaneTerms,
     *,
-    trainable: Any = work,
+    trainable: Any = train_lane,
 ) -> None:
-    """Run what is left of a phase; a pool is for splits of their own.
+    """Run what is left of a phase, each lane as a trial of Tune; a pool is for splits of their own.
 
-    `trainable` is what Tune runs: a function of (config, shipment, pace), replaced only to time the rest.
+    `trainable` is what Tune runs: a function of (config, shared_data, plan, mailbox), replaced only to time the rest.
     """
-    need = Need.of(terms)
-    searcher = PhaseSearcher(phase, need, pending=terms.pending)
+    need, mailbox = Need.of(terms), open_mailbox()
+    lanes = dataclasses.replace(lanes, lanes=max(1, sum(capacity(need).values())))
+    queue = LaneQueue(phase, lanes, own_splits=isinstance(data, Pool))
+    searcher = LaneSearcher(queue, need, pending=terms.pending)
     with tempfile.TemporaryDirectory(prefix="regtune-") as scratch:
         tuner = tune.Tuner(
             tune.with_resources(
-                tune.with_parameters(trainable, shared_data=SharedData.pack(data), pace=pace),
+                tune.with_parameters(trainable, shared_data=SharedData.pack(data), plan=plan, mailbox=mailbox),
                 lambda config: _resources(need, config),
             ),
             tune_config=tune.TuneConfig(
                 num_samples=-1,
                 search_alg=searcher,
-                scheduler=PhaseScheduler(phase, searcher, pace),
+                scheduler=LaneScheduler(phase, searcher, plan, mailbox),
                 reuse_actors=True,
             ),
             run_config=tune.RunConfig(name="phase", storage_path=scratch, verbose=0),
@@ -58,6 +62,7 @@ def run_on_ray(
                 tuner.fit()
         except tune.TuneError as error:
             raise _cause(error) from error
+    queue.close()
 
 
 @contextlib.contextmanager
