@@ -37,6 +37,7 @@ def submit(
     download: Download = False,
     retry_failed: RetryFailed = False,
     reuse: Reuse = None,
+    lane_width: LaneWidth = None,
     as_json: Json = False,
 ) -> None:
     """Check a sweep and submit it to a Ray cluster as a job; it keeps running there without this machine."""
@@ -56,7 +57,12 @@ def submit(
     with connect(address) as client:
         check_version(client, address)
         options = JobOptions(
-            results=results, data=data, download=download, retry_failed=retry_failed, reuse=reuse or ()
+            results=results,
+            data=data,
+            download=download,
+            retry_failed=retry_failed,
+            reuse=reuse or (),
+            lane_width=lane_width,
         )
         job, new = submit_sweep(client, loaded, sweep, options)
     if as_json:

@@ -106,6 +106,7 @@ def run(
     ] = None,
     retry_failed: RetryFailed = False,
     reuse: Reuse = None,
+    lane_width: LaneWidth = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print what would be done; start nothing")] = False,
     full: Full = False,
     data: DataFolder = None,
@@ -128,7 +129,7 @@ def run(
     from regtune.reports.tables.folder import read_folder
     from regtune.sweep.sweep import Sweep
 
-    loaded = reusing(Sweep.read(sweep, tuple(plugin or ())), reuse or ())
+    loaded = reusing(Sweep.read(sweep, tuple(plugin or ())), reuse or ()).in_lanes(lane_width)
     console = Console()
     options = RunOptions(
         in_process=in_process,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -170,7 +170,7 @@ class ClusterConfig(_Table):
     hours_per_trial: float | None = Field(
         default=None, gt=0, description="time limit in hours for one attempt of a trial"
     )
-    lane_width: int | Literal["auto"] = Field(
+    lane_width: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = Field(
         default="auto",
         description='trials that train side by side as one program; "auto" measures it, 1 trains one by one',
     )

@@ -119,6 +119,12 @@ class Sweep(Seeds):
         paired = self.search.sampler == "paired" and self.select.seeds > 1
         return paired and arm.neutral and arm.name != self.baseline and not self.arms[0].own
 
+    def in_lanes(self, width: int | Literal["auto"] | None) -> Sweep:
+        """Return the sweep with another width of its lanes; None leaves it as it is."""
+        return self if width is None else self.model_copy(
+            update={"cluster": self.cluster.model_copy(update={"lane_width": width})}
+        )
+
     @property
     def adaptive(self) -> bool:
         """Whether search draws by what it has found so far."""

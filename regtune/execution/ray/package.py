@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from regtune.core.errors import Refused, shown
 from regtune.core.sources import shipped_paths
@@ -43,6 +44,7 @@ class JobOptions:
     download: bool = False
     retry_failed: bool = False
     reuse: Sequence[str] = ()
+    lane_width: int | Literal["auto"] | None = None
 
 
 def entrypoint(sweep: Sweep, file: Path, options: JobOptions) -> str:
@@ -53,6 +55,8 @@ def entrypoint(sweep: Sweep, file: Path, options: JobOptions) -> str:
     line = f"{shlex.join(words)} --results {_quoted(options.results)}"
     if options.data is not None:
         line += f" --data {_quoted(options.data)}"
+    if options.lane_width is not None:
+        line += f" --lane-width {options.lane_width}"
     line += "".join(f" --reuse {_quoted(folder)}" for folder in options.reuse)
     return line + (" --download" if options.download else "") + (" --retry-failed" if options.retry_failed else "")
 
