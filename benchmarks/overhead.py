@@ -37,7 +37,7 @@ from regtune.execution.ray.connect import SETTINGS
 from regtune.execution.ray.env_vars import environment
 from regtune.execution.ray.tune import run_on_ray
 from regtune.execution.ray.worker import encode_report
-from regtune.execution.run import pace_of
+from regtune.execution.run import report_plan_of
 from regtune.search.search import SearchScheduler
 from regtune.storage.environment import describe, location
 from regtune.storage.log import Log
@@ -149,7 +149,7 @@ def main() -> None:
                 trainable = functools.partial(stand_in, late=given.late)
                 if given.profile:
                     profile.enable()
-                run_on_ray(sweep.cluster, phase, splits.without_test(), pace_of(sweep), trainable=trainable)
+                run_on_ray(sweep.cluster, phase, splits.without_test(), report_plan_of(sweep), trainable=trainable)
                 profile.disable()
                 wall, busy = time.perf_counter() - begun, time.process_time() - busy
         finally:

@@ -26,7 +26,7 @@ from regtune.core.errors import Refused
 from regtune.core.halving import Score, Selection, join_number
 from regtune.core.records import Epoch, Outcome, Trial, TrialKey
 from regtune.core.resampling import draws
-from regtune.core.selection import Scored, joined
+from regtune.core.selection import Scored, merge_scored
 from regtune.data import Pool, Splits
 from regtune.execution.attempt import Report, ReportPlan
 from regtune.execution.controller import PhaseController
@@ -119,7 +119,7 @@ def test_what_is_drawn_for_arms_does_not_depend_on_the_copy(paired: bool) -> Non
         )
 
     arms = scored("baseline", "dropout")
-    both = draws(joined(arms, scored(COPY)), paired=paired, stream="s")
+    both = draws(merge_scored(arms, scored(COPY)), paired=paired, stream="s")
     alone = draws(arms, paired=paired, stream="s")
     assert [{a: n for a, n in each.numbers.items() if a != COPY} for each in both] == [each.numbers for each in alone]
     assert len({each.numbers[COPY] for each in both if COPY in each.numbers}) > 1

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from regtune.__main__ import app
 from regtune.core.records import Json
-from regtune.reports.brief import Part, brief, fitted, parts
+from regtune.reports.brief import Part, brief, fit_to_width, parts
 from regtune.reports.headroom import headroom
 from regtune.reports.narrow import flowed, narrow
 from regtune.reports.output import formatted
@@ -81,7 +81,7 @@ def shown(where: Path) -> dict[str, list[Part]]:
 def test_no_line_is_longer_than_the_terminal_is_wide(shown: dict[str, list[Part]], width: int) -> None:
     for kind, found in shown.items():
         for part in found:
-            text = fitted(part, width)
+            text = fit_to_width(part, width)
             arm, second = (part.table[name].map(cell_len).max() for name in part.table.columns[:2])
             assert max(map(cell_len, text.splitlines())) <= max(width, arm + second + len("  " + " " + ",")), kind
             head = next(line for line in text.splitlines() if line.startswith("arm ")).split()
@@ -92,7 +92,7 @@ def test_no_line_is_longer_than_the_terminal_is_wide(shown: dict[str, list[Part]
 @given(width=st.integers(40, 200))
 def test_every_width_says_the_same(shown: dict[str, list[Part]], width: int) -> None:
     for part in shown["all"]:
-        lines, wide = fitted(part, width), fitted(part, 10_000)
+        lines, wide = fit_to_width(part, width), fit_to_width(part, 10_000)
         answer, which, table, sentences = (" ".join(block.split()) for block in lines.split("\n\n"))
         first, second, whole, last = (" ".join(block.split()) for block in wide.rstrip("\n").split("\n\n"))
         assert (answer, which, sentences) == (first, second, last)

@@ -15,7 +15,7 @@ from regtune.core.reused import REUSED
 from regtune.execution.attempt import Report
 from regtune.execution.controller import PhaseController
 from regtune.execution.local import run_here
-from regtune.execution.run import pace_of
+from regtune.execution.run import report_plan_of
 from regtune.search.search import SearchScheduler
 from regtune.storage.environment import location
 from regtune.storage.log import Log
@@ -45,7 +45,7 @@ def test_the_display_shows_a_search_under_way_and_again_after_a_restart(sweep_fi
         phase.take(asked.cell, Report(epochs=(next(train(asked.trial, data=data)),)), location())
         assert progress.tallies["search", "baseline"].running == {0}
         assert progress.seconds_left() is None
-        run_here(phase, data, pace_of(sweep))
+        run_here(phase, data, report_plan_of(sweep))
     seconds = progress.seconds_left()
     assert seconds is not None
     assert seconds > 0

@@ -25,7 +25,7 @@ from regtune.execution.reproduce import recorded_epochs
 from regtune.execution.reuse import reusable, reusing
 from regtune.results.loader import load
 from regtune.storage import environment
-from regtune.storage.environment import CLASS, describe, differences, location, same_class, stood
+from regtune.storage.environment import CLASS, describe, environment_changes, location, same_class, stood
 from regtune.storage.log import read_log
 from regtune.sweep.sweep import Sweep
 from regtune.training.build import load_pool
@@ -120,7 +120,7 @@ def test_each_of_the_list_makes_another_machine(name: str) -> None:
     here = describe()
     part = "packages" if name == "torch" else "machine"
     other = here | {part: here[part] | {name: "other"}}
-    assert differences(other, here) == [f"{name} was other, is {here[part][name]}"]
+    assert environment_changes(other, here) == [f"{name} was other, is {here[part][name]}"]
     one, another = ({"processor": "a", "torch": "1", "host": host} for host in "xy")
     assert same_class(one, another) and not same_class(one, another | {name: "other"})
 
@@ -128,7 +128,7 @@ def test_each_of_the_list_makes_another_machine(name: str) -> None:
 def test_an_old_header_without_a_hash_of_the_sources_reads() -> None:
     here = describe()
     old = {name: value for name, value in here.items() if name != "code"}
-    assert differences(old, here) == [] and differences(here | {"code": "other"}, here)
+    assert environment_changes(old, here) == [] and environment_changes(here | {"code": "other"}, here)
     assert stood(old, location(), "cpu") == old
 
 

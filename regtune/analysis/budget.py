@@ -88,7 +88,7 @@ def _selected(results: Results, arm: str) -> float:
     scores = [
         score.value for at, score in selected.items() if split_number(at)[0] == number and score.value is not None
     ]
-    return results.sweep.search.metric.turned(float(np.mean(scores))) if scores else math.nan
+    return results.sweep.search.metric.to_maximize(float(np.mean(scores))) if scores else math.nan
 
 
 def warnings(results: Results, phases: pd.DataFrame) -> list[str]:

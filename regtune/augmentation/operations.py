@@ -54,7 +54,7 @@ class Draws:
     seen: Tensor | None
 
 
-def draw(noise: Rng, passes: int, count: int) -> Draws:
+def draw_operations(noise: Rng, passes: int, count: int) -> Draws:
     """Return uniform operations, with replacement, and fair signs for every pass and example."""
     host = noise.host()
     source = noise if host is None else host

@@ -12,7 +12,7 @@ from rich.table import Table
 from regtune.core.records import Json, TrialKey
 from regtune.core.records import PhaseName as Name
 from regtune.data import data_fingerprint
-from regtune.execution.phases import Step, phases
+from regtune.execution.phases import SweepPhase, phases
 from regtune.execution.repeats import extra_repeats
 from regtune.execution.retry import RETRY, retry_of
 from regtune.execution.reuse import check_reuse, reusable
@@ -87,9 +87,9 @@ def forecast(sweep: Sweep, results: Path, options: RunOptions) -> Group:
         lines += others.words
     # Before a phase is over, what the next is to do may still change.
     made: dict[str, _Made] = {}
-    for step in phases(sweep, log, trained=trained, files=_Seen):
-        made[step.name] = _Made.of(step, taking=bool(sweep.reuse))
-        if not step.phase.done:
+    for phase in phases(sweep, log, trained=trained, files=_Seen):
+        made[phase.name] = _Made.of(phase, taking=bool(sweep.reuse))
+        if not phase.controller.done:
             break
     table = Table(title=f"{path}: nothing was started", title_justify="left")
     table.add_column("arm", no_wrap=True)
@@ -127,12 +127,14 @@ class _Made:
     reused: frozenset[TrialKey]
 
     @classmethod
-    def of(cls, step: Step, *, taking: bool) -> _Made:
+    def of(cls, phase: SweepPhase, *, taking: bool) -> _Made:
         """Return what a phase has; with `taking` it takes what it is given without training, and asks no more."""
-        ended, begun = frozenset(step.phase.ended), step.phase.open()
-        while taking and step.phase.ask() is not None:
+        ended, begun = frozenset(phase.controller.ended), phase.controller.open()
+        while taking and phase.controller.ask() is not None:
             continue
-        return cls(scheduler=step.scheduler, ended=ended, begun=begun, reused=frozenset(step.phase.ended) - ended)
+        return cls(
+            scheduler=phase.scheduler, ended=ended, begun=begun, reused=frozenset(phase.controller.ended) - ended
+        )
 
 
 def _counts(made: _Made | None, arm: Arm, sweep: Sweep, name: Name) -> tuple[int, int, int]:

@@ -237,7 +237,7 @@ class Best:
     def words(self, phase: str, arm: str) -> str:
         """Return the best value of an arm in a phase as a reader wants it; empty before there is one."""
         score = self.score(phase, arm)
-        return "" if score is None else self._metric.rough(self._metric.turned(score))
+        return "" if score is None else self._metric.rough(self._metric.to_maximize(score))
 
 
 class Standing:

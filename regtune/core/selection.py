@@ -47,7 +47,7 @@ class Scored:
     first: Mapping[str, int] = field(default_factory=dict)
 
 
-def joined(scored: Scored, other: Scored) -> Scored:
+def merge_scored(scored: Scored, other: Scored) -> Scored:
     """Return scores with those of other arms behind them, whose terms are the same."""
     return replace(
         scored,

@@ -44,7 +44,7 @@ def repeated(pool: Pool, splits: Splits) -> list[str]:
     return lines
 
 
-def unequal(splits: Splits) -> list[str]:
+def unequal_classes(splits: Splits) -> list[str]:
     """Return a line on the largest and the smallest class of the training examples, none where they are alike."""
     counts = splits.train.labels.bincount(minlength=splits.classes)
     most, least = int(counts.argmax()), int(counts.argmin())
@@ -70,7 +70,7 @@ def untested(splits: Splits) -> list[str]:
     ]
 
 
-def dark(splits: Splits) -> list[str]:
+def nearly_black(splits: Splits) -> list[str]:
     """Return a line where training pictures are nearly black, or all of one level: as where they were scaled twice."""
     whole = 255 if splits.train.source.dtype == torch.uint8 else 1
     ends = [torch.stack(torch.aminmax(part)).double() for part in splits.train.batches(AT_ONCE)]

@@ -7,7 +7,7 @@ import torch
 from regtune.core.records import Json, Trial
 from regtune.core.sources import changed_modules, plugin_fingerprint
 from regtune.data import Pool, data_fingerprint
-from regtune.storage.environment import describe, differences, location, stood
+from regtune.storage.environment import describe, environment_changes, location, stood
 
 
 def place_for(device: str) -> dict[str, str]:
@@ -22,7 +22,7 @@ def ground_for(device: str) -> Json:
 
 def changes(header: Json, trial: Trial, pool: Pool) -> list[str]:
     """Return in words what decides a trial's numbers and has changed since a header, see `environment.stood`."""
-    found = differences(header, ground_for(trial.device))
+    found = environment_changes(header, ground_for(trial.device))
     plugins = header["sweep"].get("plugins", {})
     for name in trial.plugins:
         if modules := changed_modules(name, plugins.get(name, ""), plugin_fingerprint(name)):

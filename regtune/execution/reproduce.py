@@ -25,7 +25,7 @@ def reproduce(folder: Path, row: str, place: DataLocation) -> int:
     identical, 1 if not or if it raises again, 3 if the machine makes that no surprise.
     """
     results = load(folder)
-    cell = find(results, row)
+    cell = find_trial(results, row)
     trial = Trial.from_plain(results.plain_trials[cell])
     header, recorded = recorded_epochs(results, cell)
     failed, message = _failed(results, cell)
@@ -39,7 +39,7 @@ def reproduce(folder: Path, row: str, place: DataLocation) -> int:
         return _raised_again(trial, data, changes(header, trial, pool))
     epochs = train(trial, data=data)
     for then in recorded:  # a pruned trial would go on; only what is recorded is trained again
-        differing += unequal(then, next(epochs, None))
+        differing += changed_numbers(then, next(epochs, None))
     if not differing:
         print(f"identical: every number of {len(recorded)} epochs")
         return 0
@@ -51,7 +51,7 @@ def reproduce(folder: Path, row: str, place: DataLocation) -> int:
     return 1
 
 
-def unequal(then: Json, epoch: Epoch | None) -> list[str]:
+def changed_numbers(then: Json, epoch: Epoch | None) -> list[str]:
     """Return in words each number of a recorded epoch that is another one now; of an epoch that is not there all."""
     now = _as_recorded(epoch.numbers(), then) if epoch else dict.fromkeys(then, "nothing")
     return [
@@ -91,7 +91,7 @@ def _raised_again(trial: Trial, data: Splits, changed: Sequence[str]) -> int:
     return raised
 
 
-def find(results: Results, row: str) -> TrialKey:
+def find_trial(results: Results, row: str) -> TrialKey:
     """Return the recorded cell of an id or of `arm/phase/number`; raises Refused."""
     by_name = {str(cell): cell for cell in results.plain_trials}
     ids = {Trial.from_plain(trial).id: cell for cell, trial in results.plain_trials.items()}

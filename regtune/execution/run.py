@@ -18,7 +18,7 @@ from regtune.execution.controller import PhaseController
 from regtune.execution.idle import gpus_here, idle_gpus
 from regtune.execution.limits import Limit, Spent
 from regtune.execution.local import check_device, run_here
-from regtune.execution.phases import Step, phases
+from regtune.execution.phases import SweepPhase, phases
 from regtune.execution.preflight import flaws, preflight
 from regtune.execution.recovery import Watch, cell_of
 from regtune.execution.retry import ask_again, failed_cells, retry_of
@@ -107,15 +107,15 @@ def run_with(
             say(text)
         spent = Spent(options.limit, log.rows, sweep.cluster.gpus_per_trial)
         trained, reused = Trained(log.rows), Reused()
-        steps = phases(sweep, log, watch=reused.beside(_telling(watch, say)), spent=spent, trained=trained)
-        made = [*_over(steps)]
-        if made[-1].name == sweep.order[-1] and made[-1].phase.done:
+        in_order = phases(sweep, log, watch=reused.beside(_telling(watch, say)), spent=spent, trained=trained)
+        made = [*_over(in_order)]
+        if made[-1].name == sweep.order[-1] and made[-1].controller.done:
             # A driver may have been killed inside the last row that there was to write, or before it.
             anew = reworded(log.rows, sweep.plain())
-            writes = bool(log.torn) or anew is not None or not all(step.phase.settled for step in made)
+            writes = bool(log.torn) or anew is not None or not all(phase.controller.settled for phase in made)
             with lease.held(log, waiting=say) if writes else contextlib.nullcontext():
-                for step in made:
-                    step.phase.settle()
+                for phase in made:
+                    phase.controller.settle()
                 if anew is not None:
                     log.append("header", anew)
             return path
@@ -133,11 +133,11 @@ def run_with(
             launch = launch or (
                 _here(sweep, say, begins) if options.in_process else _on_ray(sweep, options.address, stack, say, begins)
             )
-            for step in itertools.chain(made, steps):
-                _run(step, sweep, pool, splits, launch)
-                if step.phase.closed:
-                    log.append("limit", {"message": step.phase.closed})
-                    say(f"{step.phase.closed}: confirm takes what search has found")
+            for phase in itertools.chain(made, in_order):
+                _run(phase, sweep, pool, splits, launch)
+                if phase.controller.closed:
+                    log.append("limit", {"message": phase.controller.closed})
+                    say(f"{phase.controller.closed}: confirm takes what search has found")
         if sweep.reuse:
             say(reused.words())
     return path
@@ -149,11 +149,11 @@ def _left(failed: Sequence[TrialKey]) -> list[str]:
     return [text] if failed else []
 
 
-def _over(steps: Iterator[Step]) -> Iterator[Step]:
+def _over(in_order: Iterator[SweepPhase]) -> Iterator[SweepPhase]:
     """Yield the phases that are done, and the one that is not."""
-    for step in steps:
-        yield step
-        if step.phase.closed or not step.phase.done:
+    for phase in in_order:
+        yield phase
+        if phase.controller.closed or not phase.controller.done:
             return
 
 
@@ -168,7 +168,7 @@ def _telling(watch: Watch, say: Callable[[str], None]) -> Watch:
     return told
 
 
-def pace_of(sweep: Sweep) -> ReportPlan:
+def report_plan_of(sweep: Sweep) -> ReportPlan:
     """Return when the trials of a sweep report."""
     hours = sweep.cluster.hours_per_trial
     return ReportPlan(
@@ -203,19 +203,19 @@ def _on_ray(
     return functools.partial(run_on_ray, terms)
 
 
-def _run(step: Step, sweep: Sweep, pool: Pool, splits: Splits, launch: Launch) -> None:
+def _run(phase: SweepPhase, sweep: Sweep, pool: Pool, splits: Splits, launch: Launch) -> None:
     """Run what is left of a phase."""
-    phase, fresh = step.phase, sweep.confirm.splits == "fresh"
-    phase.settle()
-    if phase.done:
+    controller, fresh = phase.controller, sweep.confirm.splits == "fresh"
+    controller.settle()
+    if controller.done:
         return
     # No test picture is where a choice is made.
     data: Splits | Pool = pool if fresh else splits
-    if step.name == "search" or (step.name == "select" and not fresh):
+    if phase.name == "search" or (phase.name == "select" and not fresh):
         data = splits.without_test()
-    elif step.name == "select":
+    elif phase.name == "select":
         data = build_dataset(sweep.arms[0].template).sealed(pool)
-    pace = pace_of(sweep)
-    launch(phase, data, dataclasses.replace(pace, weights=pace.weights and step.name == "confirm"))
-    if not phase.done:
+    report_plan = report_plan_of(sweep)
+    launch(controller, data, dataclasses.replace(report_plan, weights=report_plan.weights and phase.name == "confirm"))
+    if not controller.done:
         raise RuntimeError("the phase ended before its trials had; run the same command again to resume")

@@ -11,7 +11,7 @@ from regtune.core.errors import Refused
 from regtune.core.records import Epoch, Outcome, Trial, TrialKey
 from regtune.data import DataLocation
 from regtune.execution.ground import changes
-from regtune.execution.reproduce import recorded_epochs, unequal
+from regtune.execution.reproduce import changed_numbers, recorded_epochs
 from regtune.results.loader import Results
 from regtune.training.build import load_pool, split_data
 from regtune.training.process import prepare_process
@@ -40,7 +40,7 @@ def train_again(results: Results, cell: TrialKey, place: DataLocation | None, sa
     last: Epoch | None = None
     for then, now in itertools.zip_longest(recorded, training):
         last = now or last
-        differing += unequal(then, now) if then else [f"epoch {now.number}: none then, one now"]
+        differing += changed_numbers(then, now) if then else [f"epoch {now.number}: none then, one now"]
     if last is None or last.outcome is None or last.outcome.status != "ok":
         how = f"{last.outcome.status} {last.outcome.message}" if last and last.outcome else "without an end"
         raise Refused(f"{cell}: expected a training that ends ok, as the log has it, given one that ended {how}")

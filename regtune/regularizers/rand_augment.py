@@ -22,7 +22,7 @@ import torch
 from optuna.distributions import FloatDistribution, IntDistribution
 from torch import Tensor, nn
 
-from regtune.augmentation import Ranges, augmented, check_channels, draw, strengths
+from regtune.augmentation import Ranges, augmented, check_channels, draw_operations, strengths
 from regtune.core.errors import Refused
 from regtune.core.knobs import knob
 from regtune.core.state import Number
@@ -78,6 +78,6 @@ class RandAugment(Regularizer):
             factor=0.9,
             bits=4,
         )
-        drawn = draw(step.noise, self.num_ops, len(x))
+        drawn = draw_operations(step.noise, self.num_ops, len(x))
         place = torch.as_tensor(self.magnitude, dtype=torch.float32, device=x.device)
         return augmented(x, drawn, strengths(ranges, drawn.operation, place, drawn.negative)), y

@@ -59,7 +59,7 @@ def brief(folders: Sequence[Path], width: int) -> str:
 
 def brief_of(sweeps: Sequence[FolderTables], folders: Sequence[Path], width: int) -> str:
     """Return what is said of folders that have been read, see `brief`; the commands at its end name them as given."""
-    return "\n".join([*(fitted(part, width) for part in parts(sweeps)), _further(folders, width)])
+    return "\n".join([*(fit_to_width(part, width) for part in parts(sweeps)), _further(folders, width)])
 
 
 def parts(sweeps: Sequence[FolderTables]) -> list[Part]:
@@ -71,7 +71,7 @@ def parts(sweeps: Sequence[FolderTables]) -> list[Part]:
     return [*(replace(_sweep(sweep), name=label) for sweep, label in named), _over_sweeps(over_all)]
 
 
-def fitted(part: Part, width: int) -> str:
+def fit_to_width(part: Part, width: int) -> str:
     """Return a part in lines of at most `width` cells: blocks with an empty line between them."""
     name = flowed(part.name.split(), width)
     blocks = [

@@ -18,7 +18,7 @@ from regtune.core.copies import cells_with_copy, is_copy, with_copy
 from regtune.core.errors import Refused
 from regtune.core.header import SweepRecord
 from regtune.core.records import Json, PhaseName, TrialKey
-from regtune.core.selection import Choices, Scored, choose, joined, outdated, scored_of
+from regtune.core.selection import Choices, Scored, choose, merge_scored, outdated, scored_of
 from regtune.pruners import pruning_of
 from regtune.results.replay import MEASURED_METRICS, Replay, empty_row, empty_rows
 from regtune.results.searches import Searches
@@ -173,7 +173,7 @@ def _results(
         cells[cell] = empty_row(cell)
         replay.plain_trials.pop(cell, None)
         replay.runs.pop(cell, None)
-    searches = Searches.of(sweep, joined(arms, scored) if arms is not None else scored, choices)
+    searches = Searches.of(sweep, merge_scored(arms, scored) if arms is not None else scored, choices)
     rows = list(cells.values())
     if sweep.confirm.racing and not (searches and searches.open_in(rows)):
         from regtune.results.race import unneeded  # scipy costs time, and few sweeps race

@@ -26,7 +26,7 @@ def ended_of(
         mine = ended.get(row["arm"])
         if mine is not None and row["phase"] == "confirm" and row["status"] in ENDS:
             value = row[metric.test] if row["status"] == "ok" else None
-            mine[row["number"]] = None if value is None or math.isnan(value) else metric.turned(value)
+            mine[row["number"]] = None if value is None or math.isnan(value) else metric.to_maximize(value)
     return ended
 
 

@@ -63,7 +63,7 @@ class ConfirmScheduler(PlannedScheduler):
         if self._race is None or mine is None:
             return
         value = outcome.metrics.get(self._metric.test) if outcome.status == "ok" else None
-        mine[cell.number] = None if value is None else self._metric.turned(value)
+        mine[cell.number] = None if value is None else self._metric.to_maximize(value)
         self._over.add(cell)
         if len(self._over) == len(self.planned):  # a look waits for all its trials
             self._seeds(self._race.seeds(self._ended, self._beyond(self._ended)))

@@ -51,7 +51,7 @@ class RivalsScheduler(PlannedScheduler):
         value = outcome.metrics.get(self._metric.test)
         if outcome.status == "ok" and value is not None:
             number, seed = split_number(cell.number)
-            self._scores.setdefault((cell.arm, number), {})[seed] = self._metric.turned(value)
+            self._scores.setdefault((cell.arm, number), {})[seed] = self._metric.to_maximize(value)
 
     def beyond(self, ended: Ended) -> Beyond:
         """Return for a race the variances over searches by these scores of confirm and those of all rivals.

@@ -31,7 +31,7 @@ from itertools import pairwise
 import numpy as np
 
 from regtune.core.header import ConfirmRecord
-from regtune.statistics.comparisons import Comparison, comparison, holm
+from regtune.statistics.comparisons import Comparison, compare_pair, holm
 from regtune.statistics.looks import NOTHING, Look, hopeless
 from regtune.statistics.paired import paired_differences
 
@@ -93,7 +93,7 @@ class Race:
         newest = self._run(ended, beyond)[1]
         alpha, adjusted = 1 - self.level, holm({arm: look.p for arm, look in newest.items()})
         return {
-            arm: comparison(
+            arm: compare_pair(
                 look.differences,
                 p=look.p,
                 p_holm=adjusted[arm],

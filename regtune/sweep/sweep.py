@@ -32,7 +32,7 @@ from regtune.sweep.schema import (
     SweepFile,
     TrainingConfig,
 )
-from regtune.sweep.scope import check_sweep, lacking, lacking_copy
+from regtune.sweep.scope import check_sweep, lacking_copy, lacking_over_searches
 from regtune.sweep.seeds import SHIFT, Seeds
 
 
@@ -156,7 +156,9 @@ class Sweep(Seeds):
     @property
     def lacking_scope(self) -> str:
         """What verdicts over searches lack, as what to change."""
-        return lacking(self.search, self.select, self.confirm, adaptive=self._sampler.adaptive, pruner=self.pruner)
+        return lacking_over_searches(
+            self.search, self.select, self.confirm, adaptive=self._sampler.adaptive, pruner=self.pruner
+        )
 
     @property
     def pruner(self) -> Pruner:
