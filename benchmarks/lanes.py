@@ -51,21 +51,21 @@ def by_lanes(sweep: Sweep, width: int = WIDTH) -> Launch:
     if sweep.confirm.retrain != "none":
         raise Refused(f"lanes: expected confirm.retrain 'none', given {sweep.confirm.retrain!r}")
 
-    def launch(phase: PhaseController, data: Splits | Pool, pace: ReportPlan) -> None:
+    def launch(controller: PhaseController, data: Splits | Pool, report_plan: ReportPlan) -> None:
         here, known = location(), dict[str, Splits]()
-        while tasks := _asked(phase):
+        while tasks := _asked(controller):
             for lane in _lanes(tasks, width, own_splits=isinstance(data, Pool)):
                 ends = _trained(lane, data if isinstance(data, Splits) else _splits(lane, data, known))
                 for task, epochs in zip(lane, ends, strict=True):
-                    phase.take(task.cell, Report(epochs=epochs), here)
-                    phase.back(task.cell)  # whom a limit stopped; nothing becomes of one that has ended
+                    controller.take(task.key, Report(epochs=epochs), here)
+                    controller.back(task.key)  # whom a limit stopped; nothing becomes of one that has ended
 
     return launch
 
 
-def _asked(phase: PhaseController) -> list[Task]:
+def _asked(controller: PhaseController) -> list[Task]:
     """Return the trials that are handed out before any of them has ended."""
-    return list(itertools.islice(iter(phase.ask, None), ASKED))
+    return list(itertools.islice(iter(controller.ask, None), ASKED))
 
 
 def _lanes(tasks: Sequence[Task], width: int, *, own_splits: bool) -> Iterator[list[Task]]:

@@ -101,9 +101,9 @@ def replayed(sweep: Sweep, path: Path) -> float:
     """Return how many seconds a new driver needs to know what the log says."""
     begun = time.perf_counter()
     with Log(path) as log:
-        phase = PhaseController(scheduler=SearchScheduler(sweep), log=log, retries=0)
-    if not phase.done:
-        raise RuntimeError(f"{len(phase.ended)} trials of the log have ended")
+        controller = PhaseController(scheduler=SearchScheduler(sweep), log=log, retries=0)
+    if not controller.done:
+        raise RuntimeError(f"{len(controller.ended)} trials of the log have ended")
     return time.perf_counter() - begun
 
 
@@ -144,12 +144,12 @@ def main() -> None:
         )
         try:
             with Log(path) as log:
-                phase = PhaseController(scheduler=SearchScheduler(sweep), log=log, watch=watch, retries=0)
+                controller = PhaseController(scheduler=SearchScheduler(sweep), log=log, watch=watch, retries=0)
                 before, begun, busy = megabytes(), time.perf_counter(), time.process_time()
                 trainable = functools.partial(stand_in, late=given.late)
                 if given.profile:
                     profile.enable()
-                run_on_ray(sweep.cluster, phase, splits.without_test(), report_plan_of(sweep), trainable=trainable)
+                run_on_ray(sweep.cluster, controller, splits.without_test(), report_plan_of(sweep), trainable=trainable)
                 profile.disable()
                 wall, busy = time.perf_counter() - begun, time.process_time() - busy
         finally:

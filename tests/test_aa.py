@@ -129,9 +129,9 @@ def test_what_is_drawn_for_arms_does_not_depend_on_the_copy(paired: bool) -> Non
 def test_a_run_stopped_in_a_trial_of_the_copy_goes_on(
     name: str, phase: str, logs: dict[str, Path], tmp_path: Path
 ) -> None:
-    cells = [TrialKey(*row["cell"]) for row in rows_of(logs[name], "asked")]
-    cell = next(cell for cell in cells if is_copy(cell.arm) and cell.phase == phase)
-    log = stopped(tmp_path, cell, 2, TEXTS[name])
+    keys = [TrialKey(*row["cell"]) for row in rows_of(logs[name], "asked")]
+    key = next(key for key in keys if is_copy(key.arm) and key.phase == phase)
+    log = stopped(tmp_path, key, 2, TEXTS[name])
     ran(tmp_path, TEXTS[name])
     assert_same_results(log, logs[name])
     one, other = load(log).copied, load(logs[name]).copied
@@ -310,7 +310,7 @@ def launched(luck: float) -> Callable[[PhaseController, Splits | Pool, ReportPla
         truth = random.Random(rate).gauss(0.7, luck)
         return min(1.0, max(0.0, truth + random.Random(rate + f"{trial.seed}/{test}".encode()).gauss(0, 0.01)))
 
-    def launch(phase: PhaseController, data: Splits | Pool, pace: ReportPlan) -> None:
+    def launch(phase: PhaseController, data: Splits | Pool, report_plan: ReportPlan) -> None:
         while (task := phase.ask()) is not None:
             validation = score(task.trial, "validation")
             metrics = {"val_accuracy": validation, "val_loss": 1.0, "test_accuracy": score(task.trial, "test")}
@@ -318,7 +318,7 @@ def launched(luck: float) -> Callable[[PhaseController, Splits | Pool, ReportPla
                 number=1, objective=1.0, train_accuracy=1.0, train_loss=1.0, val_accuracy=validation, val_loss=1.0,
                 learning_rate=0.1, kept=1, seconds=0.0, outcome=Outcome(status="ok", kept=1, metrics=metrics),
             )  # fmt: skip
-            phase.take(task.cell, Report(epochs=(told,)), {"processor": "", "torch": ""})
+            phase.take(task.key, Report(epochs=(told,)), {"processor": "", "torch": ""})
 
     return launch
 

@@ -42,7 +42,7 @@ def test_the_display_shows_a_search_under_way_and_again_after_a_restart(sweep_fi
         phase = PhaseController(scheduler=SearchScheduler(sweep), log=log, watch=progress.watch, retries=0)
         asked = phase.ask()
         assert asked is not None
-        phase.take(asked.cell, Report(epochs=(next(train(asked.trial, data=data)),)), location())
+        phase.take(asked.key, Report(epochs=(next(train(asked.trial, data=data)),)), location())
         assert progress.tallies["search", "baseline"].running == {0}
         assert progress.seconds_left() is None
         run_here(phase, data, report_plan_of(sweep))

@@ -102,8 +102,8 @@ def test_trials_on_a_gpu_are_compared_by_it(said: str, gpus: str, same: bool, gp
     line = reusable(sweep, results.header["data"]).words[-1]
     why = "" if same else "; not: 8 trained on another class of machine, or by another torch"
     assert line == f"reuse {log.parent}: {8 if same else 0} of 8 trials there can be reused{why}"
-    cell, plain = next(iter(results.plain_trials.items()))
-    header, recorded = recorded_epochs(results, cell)
+    key, plain = next(iter(results.plain_trials.items()))
+    header, recorded = recorded_epochs(results, key)
     trial = Trial.from_plain(plain)
     assert len(recorded) == 4 and bool(changes(header, trial, load_pool(trial))) is not same
 

@@ -198,7 +198,7 @@ def test_run_says_it_once_before_anything_starts(tmp_path: Path) -> None:
                 tmp_path / "results",
                 say=said.append,
                 place=DataLocation(root=tmp_path),
-                launch=lambda phase, data, pace: None,
+                launch=lambda phase, data, report_plan: None,
             )
     assert said == [
         "data npz: 8 of 8 test pictures are training or validation pictures too, pixel for pixel: accuracy on them is "

@@ -173,8 +173,8 @@ def test_rivals_are_trained_on_the_first_seeds_of_confirm(results: Results, fini
     mine = results.trials[results.trials["phase"] == "rivals"]
     assert len(mine) and set(mine["status"]) == {"ok"}
     needed = rivals(results.draws, results.choices)
-    cells = {(row["arm"], *split_number(row["number"])) for row in mine.to_dict("records")}
-    assert cells == {(arm, n, k) for arm, numbers in needed.items() for n in numbers for k in range(4)}
+    keys = {(row["arm"], *split_number(row["number"])) for row in mine.to_dict("records")}
+    assert keys == {(arm, n, k) for arm, numbers in needed.items() for n in numbers for k in range(4)}
     for row in mine.to_dict("records"):
         number, k = split_number(row["number"])
         search = results.trials[(results.trials["arm"] == row["arm"]) & (results.trials["phase"] == "search")]
@@ -203,8 +203,8 @@ def test_verdicts_have_the_variance_over_searches_in_them(results: Results) -> N
 def test_a_run_that_is_stopped_among_rivals_ends_as_one_that_was_not(
     finished: Path, tmp_path: Path, which: int
 ) -> None:
-    cells = [TrialKey(*row["cell"]) for row in rows_of(finished, "asked") if row["cell"][1] == "rivals"]
-    log = stopped(tmp_path, cells[which], 2, OVER)
+    keys = [TrialKey(*row["cell"]) for row in rows_of(finished, "asked") if row["cell"][1] == "rivals"]
+    log = stopped(tmp_path, keys[which], 2, OVER)
     half = load(log)
     assert half.rivals_open
     note = comparison(half).set_index("arm").loc["smooth", "note"]

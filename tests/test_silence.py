@@ -27,8 +27,8 @@ class Watched:
     def __post_init__(self) -> None:
         self.silence = Silence(clock=lambda: self.now, load=lambda: self.busy)
 
-    def see(self, cell: TrialKey, event: str, seconds: float = 1.0, **row: float) -> None:
-        self.silence.watch(cell, event, {"epoch": {"seconds": seconds}, **row})
+    def see(self, key: TrialKey, event: str, seconds: float = 1.0, **row: float) -> None:
+        self.silence.watch(key, event, {"epoch": {"seconds": seconds}, **row})
 
     def named(self) -> list[str]:
         """Return what is said of single trials."""
@@ -37,10 +37,10 @@ class Watched:
 
 def test_a_trial_is_named_after_ten_of_its_arm_s_usual_epochs_and_five_minutes() -> None:
     watched = Watched()
-    for cell, seconds in ((A, 1.0), (B, 60.0)):
-        watched.see(cell, "started")
+    for key, seconds in ((A, 1.0), (B, 60.0)):
+        watched.see(key, "started")
         for _ in range(3):
-            watched.see(cell, "epoch", seconds)
+            watched.see(key, "epoch", seconds)
     watched.see(B, "epoch", 9999.0)  # one slow epoch makes no arm slow
     watched.now = 299.0
     assert watched.named() == []
@@ -55,8 +55,8 @@ def test_a_trial_is_named_after_ten_of_its_arm_s_usual_epochs_and_five_minutes()
 
 def test_a_trial_that_waits_for_a_worker_is_not_named_and_one_that_hangs_in_its_first_epoch_is() -> None:
     watched = Watched()
-    for cell in (A, B, C):
-        watched.see(cell, "asked")
+    for key in (A, B, C):
+        watched.see(key, "asked")
     watched.see(B, "started")
     for minute in range(10):
         watched.now = 60.0 * minute

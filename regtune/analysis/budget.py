@@ -131,21 +131,21 @@ def _spent(results: Results) -> pd.DataFrame:
     counted, batch = results.counted_data, results.sweep.template["batch"]
     first, more = (counted[part] if isinstance(counted.get(part), int) else np.nan for part in ("train", "validation"))
     again = frame["stage"] == "retrain"
-    pace, paced_again = first // batch, (first + more) // batch
-    updates = pd.Series(np.where(again, paced_again, pace), index=frame.index)
+    per_epoch, per_epoch_again = first // batch, (first + more) // batch
+    updates = pd.Series(np.where(again, per_epoch_again, per_epoch), index=frame.index)
     if results.sweep.confirm.retrain == "updates":  # the last epoch ends with the last update
-        updates = updates.where(~again, np.minimum(updates, _left(frame, again, pace, paced_again)))
+        updates = updates.where(~again, np.minimum(updates, _left(frame, again, per_epoch, per_epoch_again)))
     gradients = frame["gradients"].astype(float).fillna(1.0)  # older logs do not say
     seconds = frame["seconds"].astype(float).mask(frame["reused"].eq(True), 0.0)
     return frame.assign(examples=updates * batch, gradients=updates * gradients, seconds=seconds)
 
 
-def _left(frame: pd.DataFrame, again: pd.Series[bool], pace: float, per_epoch: float) -> pd.Series[float]:
+def _left(frame: pd.DataFrame, again: pd.Series[bool], per_epoch: float, per_epoch_again: float) -> pd.Series[float]:
     """Return how many updates of a second training are left when an epoch of it begins."""
-    run = (frame["epoch"] == 1).cumsum()  # every run of a cell begins with its epoch 1
+    run = (frame["epoch"] == 1).cumsum()  # every run of a trial key begins with its epoch 1
     trained = frame[~again].groupby(run[~again])[["epoch", "kept"]].last()
     length, kept = (run.map(trained[name]) for name in ("epoch", "kept"))
-    return kept * pace - (frame["epoch"] - length - 1) * per_epoch
+    return kept * per_epoch - (frame["epoch"] - length - 1) * per_epoch_again
 
 
 SPENT = ("reused", "epochs", "examples", "gradients", "seconds", "gpu_seconds")

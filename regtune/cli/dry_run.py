@@ -42,19 +42,19 @@ class _Read:
 class _Seen(Checkpoints):
     """Files of which only the first line is read, and none is written or removed."""
 
-    def save(self, cell: TrialKey, saved: Saved) -> None:
+    def save(self, key: TrialKey, saved: Saved) -> None:
         """Write nothing."""
 
-    def load(self, cell: TrialKey) -> Saved | None:
-        """Return whose bytes those of a cell are, without the bytes; None where there are none."""
+    def load(self, key: TrialKey) -> Saved | None:
+        """Return whose bytes those of a trial key are, without the bytes; None where there are none."""
         try:
-            with self.path(cell).open("rb") as file:
+            with self.path(key).open("rb") as file:
                 head = json.loads(file.readline())
             return Saved(id=str(head["id"]), epoch=int(head["epoch"]), content=b"")
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def drop(self, cell: TrialKey) -> None:
+    def drop(self, key: TrialKey) -> None:
         """Remove nothing."""
 
 
@@ -103,7 +103,7 @@ def forecast(sweep: Sweep, results: Path, options: RunOptions) -> Group:
         taken = ", ".join(f"{name} {len(each.reused)}" for name, each in made.items() if name in sweep.phases)
         lines.append(f"reused instead of trained: {taken} trials")
     interrupted = [pair for each in made.values() for pair in each.begun.items() if pair[0] not in each.reused]
-    lines += [f"{cell} resumes; the log has {epochs} of its epochs" for cell, epochs in interrupted]
+    lines += [f"{key} resumes; the log has {epochs} of its epochs" for key, epochs in interrupted]
     if sweep.select.seeds and "confirm" not in made:
         lines.append("select: at most as many trials as the table shows; each round depends on the one before")
     if sweep.scope == "searches" and "rivals" not in made:
@@ -142,7 +142,7 @@ def _counts(made: _Made | None, arm: Arm, sweep: Sweep, name: Name) -> tuple[int
     if made is None:
         return 0, 0, sweep.most_trials(name, arm)
     planned, ended, begun, reused = (
-        sum(cell.arm == arm.name for cell in cells)
-        for cells in (made.scheduler.planned, made.ended, set(made.begun) - made.reused, made.reused)
+        sum(key.arm == arm.name for key in keys)
+        for keys in (made.scheduler.planned, made.ended, set(made.begun) - made.reused, made.reused)
     )
     return ended, begun, planned - ended - begun - reused

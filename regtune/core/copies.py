@@ -37,16 +37,16 @@ def with_copy(sweep: SweepRecord, copy: str) -> SweepRecord:
     return dataclasses.replace(sweep, arms={baseline: arm, copy: arm}, copy=None)
 
 
-def cells_with_copy(
-    both: SweepRecord, planned: Mapping[TrialKey, Json], cells: Mapping[TrialKey, Json]
+def keys_with_copy(
+    both: SweepRecord, planned: Mapping[TrialKey, Json], keys: Mapping[TrialKey, Json]
 ) -> dict[TrialKey, Json]:
-    """Return the cells of the baseline and of the copy, those `planned` first.
+    """Return the trial keys of the baseline and of the copy, those `planned` first.
 
     Where draws are paired the copy has the baseline's search trials for its own: another search would have the same.
     """
     baseline, copy = both.arms
-    found = dict(planned) | {cell: row for cell, row in cells.items() if cell.arm in (baseline, copy)}
+    found = dict(planned) | {key: row for key, row in keys.items() if key.arm in (baseline, copy)}
     if not both.paired:
         return found
-    shared = [(cell, row) for cell, row in found.items() if cell.arm == baseline and cell.phase == "search"]
-    return found | {cell._replace(arm=copy): {**row, "arm": copy} for cell, row in shared}
+    shared = [(key, row) for key, row in found.items() if key.arm == baseline and key.phase == "search"]
+    return found | {key._replace(arm=copy): {**row, "arm": copy} for key, row in shared}

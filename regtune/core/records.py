@@ -20,7 +20,7 @@ PHASES: tuple[PhaseName, ...] = ("search", "select", "confirm", "rivals")
 Status = Literal["ok", "pruned", "diverged", "failed", "lost"]
 Json = dict[str, Any]
 BAD_ENDS = ("failed", "diverged", "lost")  # how a trial ends badly
-OPEN = ("missing", "running", "interrupted")  # of a cell in a table: it has not ended
+OPEN = ("missing", "running", "interrupted")  # of a planned trial: it has not ended
 Retrain = Literal["none", "updates", "epochs", "loss"]
 
 # How the path of a choice ends among the searched knobs of a trial: `dropout.switch` is true or false,
@@ -38,7 +38,7 @@ def finite(value: float) -> float | None:
 
 
 class TrialKey(NamedTuple):
-    """One planned place in a sweep, a cell of its plan: the `number`-th trial of an arm in a phase.
+    """The key of a planned trial, `cell` in logs: the `number`-th trial of an arm in a phase.
 
     In select and rivals several trials have the knobs of one search trial: see `halving.join_number`.
     """

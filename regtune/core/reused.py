@@ -1,10 +1,10 @@
-"""What a started row says of a cell whose numbers are those of a trial that was trained elsewhere, not here."""
+"""What a started row says of a trial key whose numbers are those of a trial that was trained elsewhere, not here."""
 
 from __future__ import annotations
 
 from regtune.core.records import SAME, Json, TrialKey
 
-REUSED = "reused_from"  # of a started row: the folder and the cell of another log that the numbers were taken from
+REUSED = "reused_from"  # of a started row: the folder and the trial key of another log that the numbers were taken from
 
 
 def is_reused(row: Json) -> bool:
@@ -12,9 +12,9 @@ def is_reused(row: Json) -> bool:
     return SAME in row or REUSED in row
 
 
-def origin(folder: str, cell: TrialKey) -> Json:
+def origin(folder: str, key: TrialKey) -> Json:
     """Return what a started row has under `REUSED`."""
-    return {"folder": folder, "cell": list(cell)}
+    return {"folder": folder, "cell": list(key)}
 
 
 def origin_words(row: Json) -> str:

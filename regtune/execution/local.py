@@ -43,8 +43,8 @@ def _run(phase: PhaseController, data: Splits | Pool, pace: ReportPlan) -> None:
             except Exception as error:
                 if not is_fault(error):
                     raise
-                phase.fault(task.cell, in_words(error))
+                phase.fault(task.key, in_words(error))
                 break
-            if report is None or phase.take(task.cell, report, here) == "stop":
-                phase.back(task.cell)
+            if report is None or phase.take(task.key, report, here) == "stop":
+                phase.back(task.key)
                 break

@@ -25,13 +25,13 @@ def reproduce(folder: Path, row: str, place: DataLocation) -> int:
     identical, 1 if not or if it raises again, 3 if the machine makes that no surprise.
     """
     results = load(folder)
-    cell = find_trial(results, row)
-    trial = Trial.from_plain(results.plain_trials[cell])
-    header, recorded = recorded_epochs(results, cell)
-    failed, message = _failed(results, cell)
+    key = find_trial(results, row)
+    trial = Trial.from_plain(results.plain_trials[key])
+    header, recorded = recorded_epochs(results, key)
+    failed, message = _failed(results, key)
     if not recorded and not failed:
         raise Refused(f"--row {row}: expected a trial with epochs, this one ended before its first")
-    print(f"{cell}: {trial.id}, {len(recorded)} recorded epochs")
+    print(f"{key}: {trial.id}, {len(recorded)} recorded epochs")
     pool = load_pool(trial, place)
     data, differing = split_data(trial, pool), list[str]()
     if failed:
@@ -68,10 +68,10 @@ def _as_recorded(now: Json, then: Json) -> Json:
     return now | {"outcome": now["outcome"] | {"metrics": metrics}}
 
 
-def _failed(results: Results, cell: TrialKey) -> tuple[bool, str]:
+def _failed(results: Results, key: TrialKey) -> tuple[bool, str]:
     """Return whether a recorded trial failed, and with which message."""
     trials = results.trials
-    mine = trials[(trials["arm"] == cell.arm) & (trials["phase"] == cell.phase) & (trials["number"] == cell.number)]
+    mine = trials[(trials["arm"] == key.arm) & (trials["phase"] == key.phase) & (trials["number"] == key.number)]
     return bool((mine["status"] == "failed").any()), str(mine["message"].iloc[0])
 
 
@@ -92,26 +92,26 @@ def _raised_again(trial: Trial, data: Splits, changed: Sequence[str]) -> int:
 
 
 def find_trial(results: Results, row: str) -> TrialKey:
-    """Return the recorded cell of an id or of `arm/phase/number`; raises Refused."""
-    by_name = {str(cell): cell for cell in results.plain_trials}
-    ids = {Trial.from_plain(trial).id: cell for cell, trial in results.plain_trials.items()}
+    """Return the recorded trial key of an id or of `arm/phase/number`; raises Refused."""
+    by_name = {str(key): key for key in results.plain_trials}
+    ids = {Trial.from_plain(trial).id: key for key, trial in results.plain_trials.items()}
     found = by_name.get(row) or ids.get(row)
     if found is None:
         raise Refused(f"--row: unknown trial {shown(row)}{nearest(row, [*by_name, *ids])[:200]}")
     return found
 
 
-def recorded_epochs(results: Results, cell: TrialKey) -> tuple[Json, list[Json]]:
-    """Return the header under which a cell was trained, where its worker was, and the numbers of its epochs."""
-    device = Trial.from_plain(results.plain_trials[cell]).device
+def recorded_epochs(results: Results, key: TrialKey) -> tuple[Json, list[Json]]:
+    """Return the header under which a trial key was trained, where its worker was, and the numbers of its epochs."""
+    device = Trial.from_plain(results.plain_trials[key]).device
     header, then, epochs = results.header, results.header, list[Json]()
     rows, _ = read_log(results.path / "log.jsonl")
     for row in rows:
         if row["event"] == "header":
             header = row
-        if row["event"] == "retry" and list(cell) in row["cells"]:
+        if row["event"] == "retry" and list(key) in row["cells"]:
             epochs = []
-        if "cell" not in row or TrialKey(*row["cell"]) != cell:
+        if "cell" not in row or TrialKey(*row["cell"]) != key:
             continue
         if row["event"] == "asked":
             epochs = []

@@ -26,7 +26,7 @@ from regtune.storage.log import Reading
 from regtune.sweep.sweep import Sweep
 
 PRUNING = ("pruner", "stop_after", "grace", "factor", "population", "control", "metric", RECORDED)  # of [search]
-TWIN = "twin"  # of a trial: another cell of this log held it too
+TWIN = "twin"  # of a trial: another key of this log held it too
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +77,7 @@ def reusable(sweep: Sweep, data: str) -> Reusable:
                 why[unfit] += 1
                 if not unfit:
                     run = each.run()
-                    mine = run._replace(folder=str(folder), origin=origin(str(folder), run.cell))
+                    mine = run._replace(folder=str(folder), origin=origin(str(folder), run.key))
                     runs.setdefault(trial, mine)
             lines += _hints(sweep, given, known)
         usable = why.pop("", 0)

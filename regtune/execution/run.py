@@ -20,8 +20,8 @@ from regtune.execution.limits import Limit, Spent
 from regtune.execution.local import check_device, run_here
 from regtune.execution.phases import SweepPhase, phases
 from regtune.execution.preflight import flaws, preflight
-from regtune.execution.recovery import Watch, cell_of
-from regtune.execution.retry import ask_again, failed_cells, retry_of
+from regtune.execution.recovery import Watch, key_of
+from regtune.execution.retry import ask_again, failed_keys, retry_of
 from regtune.execution.reuse import Reused, check_reuse, reusable
 from regtune.execution.trained import Trained
 from regtune.storage import lease
@@ -100,10 +100,10 @@ def run_with(
         for text in check_same(path, log.rows, sweep.plain(), again.mended if again else ()):
             say(f"{path}: {text}")
         here = options.in_process and launch is None
-        if again is not None and again.cells:
+        if again is not None and again.keys:
             check_device(sweep, here=here)
             ask_again(log, again, say)
-        for text in again.words() if again is not None else _left(failed_cells(log.rows, sweep)):
+        for text in again.words() if again is not None else _left(failed_keys(log.rows, sweep)):
             say(text)
         spent = Spent(options.limit, log.rows, sweep.cluster.gpus_per_trial)
         trained, reused = Trained(log.rows), Reused()
@@ -162,7 +162,7 @@ def _telling(watch: Watch, say: Callable[[str], None]) -> Watch:
 
     def told(event: str, row: Json) -> None:
         if event == "fault" and "time" not in row:  # a row that is replayed has one
-            say(f"{cell_of(row)}: {row['message']}")
+            say(f"{key_of(row)}: {row['message']}")
         watch(event, row)
 
     return told

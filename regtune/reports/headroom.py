@@ -60,9 +60,9 @@ def _label_noise(results: Results) -> float:
     return float(template["data"].get("label_noise", 0.0))
 
 
-def _close(curves: Sequence[Curve], noise: float) -> list[str]:
+def _close(curves: Sequence[Curve], label_noise: float) -> list[str]:
     train, validation = fmean(c.kept_train for c in curves), fmean(c.kept_validation for c in curves)
-    if not train - (1 - noise) * validation <= CLOSE * (1 - validation):
+    if not train - (1 - label_noise) * validation <= CLOSE * (1 - validation):
         return []
     right = f"{100 * train:.1f} % of training and {100 * validation:.1f} % of validation examples right"
     return [f"hardly overfits, with {right}"]

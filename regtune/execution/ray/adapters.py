@@ -44,9 +44,9 @@ class PhaseSearcher(_NeverSaved, Searcher):
         task = self._phase.ask()
         if task is None:
             return Searcher.FINISHED if not self._cells else None  # one of those under way may come back
-        self._cells[trial_id] = task.cell
+        self._cells[trial_id] = task.key
         return {
-            "cell": str(task.cell),
+            "cell": str(task.key),
             "trial": json.dumps(task.trial.plain()),
             "resume": OpaqueBytes(task.resume.content) if task.resume else None,
             "avoid": list(task.avoid) if self.elsewhere(task.avoid) else [],

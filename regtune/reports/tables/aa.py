@@ -78,7 +78,7 @@ def aa_cost(results: Results) -> str:
     copied = results.copied
     if copied is None:
         return ""
-    trials = sum(is_copy(cell.arm) for cell in copied.plain_trials)
+    trials = sum(is_copy(key.arm) for key in copied.plain_trials)
     parts = [part for part in (copied.epochs, copied.superseded) if len(part)]
     epochs, seconds = sum(map(len, parts)), sum(float(part["seconds"].sum()) for part in parts)
     return (
