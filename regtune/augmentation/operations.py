@@ -1,4 +1,4 @@
-"""The fourteen operations that RandAugment and TrivialAugment draw from, in the lecture's order, and their draw."""
+"""The fourteen operations that RandAugment and TrivialAugment draw from, in the order of the former's paper."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class TrivialAugment(Regularizer):
 
     The paper also has narrower ranges, RandAugment's, and shifts of 32 pixels whatever the size, which leave nothing
     of a picture of 32 pixels at their end; both are as in torchvision's TrivialAugmentWide. Neither paper nor library
-    has p: it is 1 there. Not in the lecture. Source: S. Müller and F. Hutter, "TrivialAugment: Tuning-free Yet
+    has p: it is 1 there. Source: S. Müller and F. Hutter, "TrivialAugment: Tuning-free Yet
     State-of-the-Art Data Augmentation" (ICCV 2021).
     """
 
