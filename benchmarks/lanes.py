@@ -24,7 +24,7 @@ from regtune.data import Pool, Splits
 from regtune.execution.attempt import Report, ReportPlan
 from regtune.execution.controller import PhaseController
 from regtune.execution.run import Launch, run
-from regtune.execution.turns import Task
+from regtune.execution.trial_queue import Task
 from regtune.results.loader import load
 from regtune.storage.environment import location
 from regtune.sweep.sweep import Sweep

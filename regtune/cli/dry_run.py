@@ -23,7 +23,7 @@ from regtune.storage.checkpoints import Checkpoints, Saved
 from regtune.storage.compatibility import check_same
 from regtune.storage.log import read_log
 from regtune.sweep.arms import Arm
-from regtune.sweep.begun import as_begun
+from regtune.sweep.resumed import as_resumed
 from regtune.sweep.sweep import Sweep
 from regtune.training.build import load_pool
 
@@ -74,7 +74,7 @@ def forecast(sweep: Sweep, results: Path, options: RunOptions) -> Group:
     path = sweep.folder(results) / "log.jsonl"
     rows, torn = read_log(path) if path.exists() else ([], 0)
     again = retry_of(rows, sweep) if options.retry_failed else None
-    sweep = as_begun(sweep, rows)
+    sweep = as_resumed(sweep, rows)
     lines = check_same(path, rows, sweep.plain(), again.mended if again else ())
     lines += again.words() if again else []
     log = _Read(path=path, rows=[*rows, {"event": RETRY, **again.row()}] if again else rows)

@@ -17,7 +17,7 @@ from regtune.execution.limits import Spent
 from regtune.execution.recovery import Recovery, TrialProgress, Watch, pruned, unlike
 from regtune.execution.resume import checkpoint_of, save
 from regtune.execution.trained import Trained, TrainedRun
-from regtune.execution.turns import Task, Turns
+from regtune.execution.trial_queue import Task, TrialQueue
 from regtune.search.scheduler import Decision, Scheduler
 from regtune.storage.checkpoints import Checkpoints
 from regtune.storage.environment import same_class
@@ -50,7 +50,7 @@ class PhaseController:
         self._checkpoints = files(log.path.parent / "checkpoints")
         self._recovery = Recovery(scheduler, log.rows, retries, watch)
         self.ended = self._recovery.ended  # the trials that have ended
-        self._turns = Turns(self._recovery.open)  # those were asked for before
+        self._queue = TrialQueue(self._recovery.open)  # those were asked for before
 
     @property
     def done(self) -> bool:
@@ -78,7 +78,7 @@ class PhaseController:
 
     def open(self) -> dict[TrialKey, int]:
         """Return how many epochs the log has of each trial that was interrupted."""
-        return {key: len(self._recovery.open[key].epochs) for key in self._turns.waiting}
+        return {key: len(self._recovery.open[key].epochs) for key in self._queue.waiting}
 
     def ask(self) -> Task | None:
         """Return the next trial to run, or None when there is none left to hand out."""
@@ -86,7 +86,7 @@ class PhaseController:
             progress = self._recovery.open[key]
             if self._has_it(key, progress):
                 continue
-            self._turns.hold(key, progress)
+            self._queue.hold(key, progress)
             progress.started = progress.differs = False
             avoid = tuple(dict.fromkeys(node for node in progress.faults if node))
             resume = checkpoint_of(key, progress, self._checkpoints)
@@ -123,12 +123,12 @@ class PhaseController:
             text = f"lost to {len(progress.faults)} faults of the machine (cluster.retries), the last: {message}"
             self.end(key, Outcome(status="lost", message=text))
         else:
-            self._turns.wait(key, progress)
+            self._queue.wait(key, progress)
 
     def back(self, key: TrialKey) -> None:
         """Take back a trial that nobody runs any more, if it has not ended."""
         if key not in self.ended:
-            self._turns.wait(key, self._recovery.open[key])
+            self._queue.wait(key, self._recovery.open[key])
 
     def end(self, key: TrialKey, outcome: Outcome) -> None:
         """Record how a trial ended; a second end of the same trial changes nothing."""
@@ -137,7 +137,7 @@ class PhaseController:
             more = {} if spared is None else {"spared": spared}
             self._write("ended", key, {"outcome": outcome.plain(), **more})
             progress = self._recovery.open[key]
-            self._turns.over(key, progress)
+            self._queue.over(key, progress)
             if outcome.status == "ok" and SAME not in progress.taken:
                 where = progress.been[-1] if progress.been else {}
                 run = TrainedRun(key, progress.epochs, where, origin=progress.taken.get(REUSED))
@@ -147,14 +147,14 @@ class PhaseController:
 
     def _next(self) -> TrialKey | None:
         """Return the trial key whose turn it is, of those that wait or else of the scheduler's."""
-        while (key := self._turns.next(self._recovery.open)) is None:
+        while (key := self._queue.next(self._recovery.open)) is None:
             asked = self._scheduler.ask()
             if asked is None:
                 return None
             row = {"id": asked.trial.id, "params": dict(asked.params), "trial": asked.trial.plain()}
             self._write("asked", asked.key, row)
             self._recovery.open[asked.key] = progress = TrialProgress(asked=asked)
-            self._turns.wait(asked.key, progress)
+            self._queue.wait(asked.key, progress)
         return key
 
     def _has_it(self, key: TrialKey, progress: TrialProgress) -> bool:

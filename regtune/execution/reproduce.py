@@ -9,7 +9,7 @@ from pathlib import Path
 from regtune.core.errors import Refused, nearest, shown
 from regtune.core.records import Epoch, Json, Trial, TrialKey
 from regtune.data import DataLocation, Splits
-from regtune.execution.ground import changes
+from regtune.execution.trial_environment import environment_changes_since
 from regtune.execution.try_out import trained
 from regtune.results.loader import Results, load
 from regtune.storage.environment import stood
@@ -36,7 +36,7 @@ def reproduce(folder: Path, row: str, place: DataLocation) -> int:
     data, differing = split_data(trial, pool), list[str]()
     if failed:
         print(f"it failed: {message}", flush=True)
-        return _raised_again(trial, data, changes(header, trial, pool))
+        return _raised_again(trial, data, environment_changes_since(header, trial, pool))
     epochs = train(trial, data=data)
     for then in recorded:  # a pruned trial would go on; only what is recorded is trained again
         differing += changed_numbers(then, next(epochs, None))
@@ -44,7 +44,7 @@ def reproduce(folder: Path, row: str, place: DataLocation) -> int:
         print(f"identical: every number of {len(recorded)} epochs")
         return 0
     print(f"{len(differing)} numbers differ, the first: {differing[0]}")
-    if unlike := changes(header, trial, pool):
+    if unlike := environment_changes_since(header, trial, pool):
         print(f"not comparable bit for bit, because {'; '.join(unlike)}")
         return 3
     print("not identical although software and processor are the same")

@@ -16,9 +16,9 @@ from regtune.core.errors import Refused
 from regtune.core.records import SAME, Json
 from regtune.core.reused import REUSED, origin
 from regtune.core.sources import same_sources
-from regtune.execution.ground import ground_for
 from regtune.execution.recovery import Watch
 from regtune.execution.trained import RecordedTrial, TrainedRun, recorded_trial
+from regtune.execution.trial_environment import environment_for
 from regtune.pruners import RECORDED
 from regtune.storage.environment import machine_of, same_class, stood
 from regtune.storage.layout import repeats_of
@@ -66,7 +66,7 @@ def reusable(sweep: Sweep, data: str) -> Reusable:
     if not sweep.reuse:
         return Reusable(runs={}, words=[])
     device = sweep.arms[0].template.device
-    now = {**ground_for(device), "sweep": sweep.plain(), "data": data}
+    now = {**environment_for(device), "sweep": sweep.plain(), "data": data}
     runs, lines = dict[str, TrainedRun](), list[str]()
     for given in sweep.reuse:
         why = Counter[str]()

@@ -15,7 +15,7 @@ from regtune.core.records import Json, TrialKey
 from regtune.data import DataLocation, Pool, Splits, data_fingerprint
 from regtune.execution.attempt import ReportPlan
 from regtune.execution.controller import PhaseController
-from regtune.execution.idle import gpus_here, idle_gpus
+from regtune.execution.idle_gpus import gpus_here, idle_gpus
 from regtune.execution.limits import Limit, Spent
 from regtune.execution.local import check_device, run_here
 from regtune.execution.phases import SweepPhase, phases
@@ -28,7 +28,7 @@ from regtune.storage import lease
 from regtune.storage.compatibility import check_same, reworded
 from regtune.storage.environment import describe
 from regtune.storage.log import Log
-from regtune.sweep.begun import as_begun
+from regtune.sweep.resumed import as_resumed
 from regtune.sweep.sweep import Sweep
 from regtune.training.build import build_dataset
 
@@ -96,7 +96,7 @@ def run_with(
         if log.torn:
             say(f"{path}: the last line was cut off by a crash and is ignored")
         again = retry_of(log.rows, sweep) if options.retry_failed else None
-        sweep = as_begun(sweep, log.rows)
+        sweep = as_resumed(sweep, log.rows)
         for text in check_same(path, log.rows, sweep.plain(), again.mended if again else ()):
             say(f"{path}: {text}")
         here = options.in_process and launch is None

@@ -10,8 +10,8 @@ from typing import NamedTuple
 from regtune.core.errors import Refused
 from regtune.core.records import Epoch, Outcome, Trial, TrialKey
 from regtune.data import DataLocation
-from regtune.execution.ground import changes
 from regtune.execution.reproduce import changed_numbers, recorded_epochs
+from regtune.execution.trial_environment import environment_changes_since
 from regtune.results.loader import Results
 from regtune.training.build import load_pool, split_data
 from regtune.training.process import prepare_process
@@ -45,7 +45,7 @@ def train_again(results: Results, key: TrialKey, place: DataLocation | None, say
         how = f"{last.outcome.status} {last.outcome.message}" if last and last.outcome else "without an end"
         raise Refused(f"{key}: expected a training that ends ok, as the log has it, given one that ended {how}")
     if differing:
-        unlike = "; ".join(changes(header, trial, pool))
+        unlike = "; ".join(environment_changes_since(header, trial, pool))
         why = f"which is no surprise, because {unlike}" if unlike else "although software and processor are the same"
         warnings.warn(
             f"{key}: these are weights of another training than the log's: {len(differing)} numbers differ, {why}; "

@@ -14,14 +14,14 @@ from regtune.analysis.columns import metric_of
 from regtune.analysis.failures import failures_words
 from regtune.analysis.labels import labels
 from regtune.analysis.sweeps import SweepsTogether, compare_sweeps
-from regtune.reports.headroom import headroom
-from regtune.reports.narrow import flowed, narrow
+from regtune.reports.overfitting import hardly_overfits
 from regtune.reports.tables.answer import answer_lines
 from regtune.reports.tables.caption import conclusion, subject
 from regtune.reports.tables.folder import FolderTables, read_folder
 from regtune.reports.tables.repeats import repeats_as_text, repeats_conclusion
 from regtune.reports.tables.scores import scores_as_text
 from regtune.reports.tables.sweeps import caveats, conclusion_over_sweeps, sentences_over_sweeps, table_over_sweeps
+from regtune.reports.terminal import flowed, narrow
 from regtune.results.loader import Results
 
 KEPT = 2  # columns that are shown whatever the width: the arm, and what the table is about
@@ -99,7 +99,7 @@ def _sweep(sweep: FolderTables) -> Part:
         answer=answer_lines(rows, unit),
         which=f"{which} {subject(first)} {UNITS.format(unit=metric.unit, words=metric.words, sign=metric.sign)}",
         table=by_importance(text, rows),
-        sentences=list(filter(None, [*sentences, *_ended(repeats), headroom(repeats)])),
+        sentences=list(filter(None, [*sentences, *_ended(repeats), hardly_overfits(repeats)])),
     )
 
 

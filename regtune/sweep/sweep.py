@@ -20,7 +20,7 @@ from regtune.pruners import PRUNERS, RECORDED, Pruner, Pruning
 from regtune.samplers import RULES, SAMPLERS, SAMPLING, Sampler
 from regtune.storage.layout import folders_beside, repeat_folder
 from regtune.sweep.arms import Arm
-from regtune.sweep.parts import read_arms, splits_of
+from regtune.sweep.arms_reading import read_arms, splits_of
 from regtune.sweep.pruner import check_search, read_pruner
 from regtune.sweep.reading import read_file
 from regtune.sweep.schema import (

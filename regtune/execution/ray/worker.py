@@ -12,8 +12,8 @@ from ray import tune
 
 from regtune.core.records import Epoch, Json, Outcome, Trial
 from regtune.execution.attempt import Report, ReportPlan, attempt
-from regtune.execution.ground import place_for
 from regtune.execution.ray.transfer import OpaqueBytes, SharedData
+from regtune.execution.trial_environment import place_for
 from regtune.storage.checkpoints import Saved
 from regtune.training.process import prepare_process
 

@@ -26,7 +26,7 @@ class Curve:
     kept_validation: float
 
 
-def headroom(repeats: Sequence[Results]) -> str:
+def hardly_overfits(repeats: Sequence[Results]) -> str:
     """Return why regularizers can show little beside this baseline; empty where that cannot be said.
 
     It is decided by the recorded epochs of the first arm's confirmed trials in all repeats, in the first training of

@@ -1,4 +1,4 @@
-"""Whose turn it is in a phase: a trial is in one pair of hands at a time, also where several keys hold it."""
+"""Which trial of a phase runs next: one trial is run by one worker at a time, also where several keys ask for it."""
 
 from __future__ import annotations
 
@@ -20,40 +20,40 @@ class Task:
     avoid: tuple[str, ...]
 
 
-class Turns:
-    """The keys that were asked for and are in nobody's hands, the longest waiting first, and those in somebody's."""
+class TrialQueue:
+    """The keys that wait to be run, the longest waiting first, and those that are running."""
 
     def __init__(self, waiting: Iterable[TrialKey]) -> None:
         self.waiting = dict.fromkeys(waiting)
-        self._held: dict[str, TrialKey] = {}  # by the id of the trial
+        self._running: dict[str, TrialKey] = {}  # by the id of the trial
 
     def next(self, recovery: Mapping[TrialKey, TrialProgress]) -> TrialKey | None:
-        """Return the first that may go; one whose trial another key has in hands waits for what becomes of it.
+        """Return the first that may run; one whose trial is running under another key waits for how that ends.
 
-        Of trial keys that hold one trial the one that has come furthest goes: it has a checkpoint.
+        Of keys that ask for one trial the one with the most epochs runs: it has a checkpoint.
         """
-        first = next((key for key in self.waiting if recovery[key].asked.trial.id not in self._held), None)
+        first = next((key for key in self.waiting if recovery[key].asked.trial.id not in self._running), None)
         if first is None:
             return None
         same = [key for key in self.waiting if recovery[key].asked.trial.id == recovery[first].asked.trial.id]
         return max(same, key=lambda key: len(recovery[key].epochs))
 
     def wait(self, key: TrialKey, progress: TrialProgress) -> None:
-        """Let a trial key wait, as one that nobody runs any more."""
+        """Let a key wait: nobody runs it any more."""
         self.over(key, progress)
         self.waiting[key] = None
 
     def take(self, key: TrialKey) -> None:
-        """Count a trial key as waiting no more."""
+        """Count a key as waiting no more."""
         self.waiting.pop(key, None)
 
     def hold(self, key: TrialKey, progress: TrialProgress) -> None:
-        """Give the trial of a trial key into somebody's hands."""
+        """Count a key as running."""
         self.take(key)
-        self._held[progress.asked.trial.id] = key
+        self._running[progress.asked.trial.id] = key
 
     def over(self, key: TrialKey, progress: TrialProgress) -> None:
-        """Count a trial key as neither waiting nor in somebody's hands."""
+        """Count a key as neither waiting nor running."""
         self.take(key)
-        if self._held.get(progress.asked.trial.id) == key:
-            del self._held[progress.asked.trial.id]
+        if self._running.get(progress.asked.trial.id) == key:
+            del self._running[progress.asked.trial.id]

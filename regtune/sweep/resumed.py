@@ -1,4 +1,4 @@
-"""A sweep goes on as it was begun: its samplers by the same rules, its race over what it was over."""
+"""A sweep resumes by the rules of its log: those of its samplers, and what its race is over."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from regtune.core.records import Json
 from regtune.sweep.sweep import Sweep
 
 
-def as_begun(sweep: Sweep, rows: Sequence[Json]) -> Sweep:
+def as_resumed(sweep: Sweep, rows: Sequence[Json]) -> Sweep:
     """Return the sweep for which a log with these rows goes on: by its rules of samplers, see `Sweep.as_in`.
 
     A race that was begun over configurations stays one unless its file names the scope: what it has decided was by

@@ -19,10 +19,10 @@ from regtune.core.records import Json, Trial
 from regtune.execution import local
 from regtune.execution.attempt import Report, ReportPlan
 from regtune.execution.controller import PhaseController
-from regtune.execution.ground import changes, place_for
 from regtune.execution.ray import worker
 from regtune.execution.reproduce import recorded_epochs
 from regtune.execution.reuse import reusable, reusing
+from regtune.execution.trial_environment import environment_changes_since, place_for
 from regtune.results.loader import load
 from regtune.storage import environment
 from regtune.storage.environment import CLASS, describe, environment_changes, location, same_class, stood
@@ -105,7 +105,7 @@ def test_trials_on_a_gpu_are_compared_by_it(said: str, gpus: str, same: bool, gp
     key, plain = next(iter(results.plain_trials.items()))
     header, recorded = recorded_epochs(results, key)
     trial = Trial.from_plain(plain)
-    assert len(recorded) == 4 and bool(changes(header, trial, load_pool(trial))) is not same
+    assert len(recorded) == 4 and bool(environment_changes_since(header, trial, load_pool(trial))) is not same
 
 
 def test_trials_for_another_device_are_counted_apart(tmp_path: Path) -> None:
