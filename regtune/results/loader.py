@@ -20,7 +20,7 @@ from regtune.core.header import SweepRecord
 from regtune.core.records import Json, PhaseName, TrialKey
 from regtune.core.selection import Choices, Scored, choose, merge_scored, outdated, scored_of
 from regtune.pruners import pruning_of
-from regtune.results.replay import MEASURED_METRICS, Replay, empty_row, empty_rows
+from regtune.results.replay import GAP, MEASURED_METRICS, Replay, empty_row, empty_rows
 from regtune.results.searches import Searches
 from regtune.storage import lease
 from regtune.storage.log import Reading
@@ -212,7 +212,7 @@ def has_begun(folder: Path) -> bool:
 
 def _with_gap(trials: pd.DataFrame) -> pd.DataFrame:
     numbers = trials.astype(dict.fromkeys((*MEASURED_METRICS, "spared"), float))
-    return numbers.assign(gap=numbers["train_accuracy"] - numbers["test_accuracy"])
+    return numbers.assign(**{GAP: numbers["train_accuracy"] - numbers["test_accuracy"]})
 
 
 @contextlib.contextmanager

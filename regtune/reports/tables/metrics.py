@@ -14,7 +14,7 @@ from regtune.reports.tables.families import OVER_SEEDS, families_caption, famili
 from regtune.reports.text import mean_and_sd, number
 from regtune.results.loader import Results
 
-# Of each of `metrics.MEASURED`: head of the column, factor, format.
+# Of each of `replay.TABLE_METRICS`: head of the column, factor, format.
 SHOWN = {
     ACCURACY.test: (ACCURACY.head("test"), 100, ".2f"),
     "test_accuracy_last": ("last epoch %", 100, ".2f"),
