@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -71,6 +72,19 @@ class Results:
         keys = self.trials[self.trials["phase"] == "rivals"][["arm", "phase", "number", "status"]]
         rows = [{str(name): value for name, value in row.items()} for row in keys.to_dict("records")]
         return self.searches is not None and self.searches.open_in(rows)
+
+    @cached_property
+    def search_variances(self) -> Callable[[str, bool], dict[str, float] | None]:
+        """`families.search_variances` by column and whether corrected; of each it is made once: it draws searches."""
+        return functools.cache(self._search_variances)
+
+    def _search_variances(self, metric: str, corrected: bool) -> dict[str, float] | None:
+        if self.searches is None:
+            return None
+        columns = self.trials[["arm", "phase", "number", "status", metric]]
+        mine = columns[columns["phase"].isin(["confirm", "rivals"])]
+        rows = [{str(name): value for name, value in row.items()} for row in mine.to_dict("records")]
+        return self.searches.beyond(rows, metric, list(self.sweep.arms), corrected=corrected)
 
     @property
     def rivals(self) -> dict[str, list[int]]:
