@@ -94,7 +94,7 @@ def _trained(lane: Sequence[Task], data: Splits | Sequence[Splits]) -> list[tupl
     """Return the epochs of each member.
 
     They are reported when the lane is over: the bits of a member depend on the width of its lane, so a driver that
-    was killed in the middle must not find half a trial in the log that it would go on with in a lane of another width.
+    was killed in the middle must not find half a trial in the log that it would resume in a lane of another width.
     """
     prepare_process(lane[0].trial.threads)
     epochs: list[list[Epoch]] = [[] for _ in lane]

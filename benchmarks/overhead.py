@@ -6,7 +6,7 @@
 
 The stand-in sleeps 0.1 s before each of its reports, so a trial takes 2 s and the ideal of 2,000 is 500 s. Printed are
 the wall time of the phase against that ideal, the driver's memory (VmRSS) when the phase begins, after 200 trials and
-at its end, and the seconds that reading the finished log takes: a phase made anew from it, as a new driver does.
+at its end, and the seconds that reading the finished log takes: a phase rebuilt from it, as a new driver does.
 `--late` lets the stand-in sleep less where a report took time, which leaves what a trial's start costs.
 The slots are CPUs by name only. Use an otherwise idle machine: the 8 workers start and report on its cores too, and
 their start is in the wall time; hence also the pace of the trials after the first 200.

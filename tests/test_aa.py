@@ -1,4 +1,4 @@
-"""The hidden copy of the baseline: what it shares, what it does not, and how often luck gives it a verdict."""
+"""The hidden copy of the baseline: what it shares, what it does not, and how often chance gives it a verdict."""
 
 from __future__ import annotations
 

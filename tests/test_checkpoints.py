@@ -1,4 +1,4 @@
-"""An interrupted trial goes on from its checkpoint, and ends as if nothing had happened, whatever became of that."""
+"""An interrupted trial resumes from its checkpoint, and ends as if nothing had happened, whatever became of that."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cocktails run: a knob is searched only where its method is in, and a log is enough to go on from."""
+"""Cocktails run: a knob is searched only where its method is in, and a log is enough to resume from."""
 
 from __future__ import annotations
 

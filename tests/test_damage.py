@@ -283,7 +283,7 @@ def ends(rows: Sequence[Json]) -> dict[tuple[object, ...], Json]:
 def test_a_damaged_log_is_refused_in_one_line_or_recovered(
     damages: list[Kind], recorded: Recorded, tmp_path: Path, counts: Counter[tuple[str, str]]
 ) -> None:
-    """What is recovered are the first rows of the original, and a run that goes on from there ends trials alike."""
+    """What is recovered are the first rows of the original, and a run that resumes from there ends trials alike."""
     sweep, original, rows = recorded.sweep, recorded.content, recorded.rows
     path = tmp_path / sweep.name / "log.jsonl"
     shutil.rmtree(path.parent, ignore_errors=True)

@@ -100,7 +100,7 @@ def test_a_new_choice_is_confirmed_anew_and_an_old_one_is_not(finished: Path, tm
     ran(tmp_path / "more", text)
     assert log.read_bytes() == before
 
-    # Stopped when one of the two is confirmed anew: the other one is of the old choice and does not count.
+    # Stopped when one of the two is confirmed again: the other one is of the old choice and does not count.
     whole, _ = read_log(log)
     ended = next(n for n, r in enumerate(whole) if n > len(rows) and r.get("cell") == ["baseline", "confirm", 1])
     cut = copied(finished, tmp_path / "cut", whole[:ended])

@@ -55,7 +55,7 @@ Write = Callable[..., None]
 
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
-    """Return a function that writes a version of the plugin and has it imported anew."""
+    """Return a function that writes a version of the plugin and has it imported again."""
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def version(limit: float = 0.5, gain: str = "1.0") -> None:

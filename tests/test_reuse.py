@@ -1,4 +1,4 @@
-"""Trials of other logs are taken over instead of trained, where nothing that decides their numbers is another."""
+"""Trials of other logs are reused instead of trained, where nothing that decides their numbers is another."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def test_a_driver_that_was_killed_in_between_goes_on(
 
 
 def altered(log: Path, change: Callable[[Json], None]) -> None:
-    """Write a log anew, each of its rows changed."""
+    """Rewrite a log, each of its rows changed."""
     lines, seal = [], 0
     for row in read_log(log)[0]:
         change(row)

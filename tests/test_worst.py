@@ -1,4 +1,4 @@
-"""What ended badly by itself is the worst of its arm to samplers that learn; logs of before go on by their own rule."""
+"""What ended badly by itself is the worst of its arm to samplers that learn; older logs resume by their own rule."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def budget_by_phase(results: Results) -> pd.DataFrame:
     included at its longest; a race promises the seeds that it has not done without. `bad` counts the trials that
     failed, diverged or were lost. Consumed were `epochs`; `examples`, those of all updates; `gradients`, gradient
     evaluations on a batch; `seconds` of training and of measuring after each epoch; `gpu_seconds`, these times the
-    share of a GPU that a trial held. `reused` trials were taken over from other logs: their epochs, examples and
+    share of a GPU that a trial held. `reused` trials were reused from other logs: their epochs, examples and
     gradients are the arm's, their seconds were spent there. Trials that no longer count, as of a choice that was
     superseded, are in; what an interrupted trial trained again since its checkpoint is not in the log, and not here.
     `examples` and `gradients` are NaN where the sweep file takes "all" examples and the log is of a version that did

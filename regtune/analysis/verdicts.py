@@ -1,4 +1,4 @@
-"""How each arm compares with the first: over the seeds that both finished, and with the test set drawn anew too."""
+"""How each arm compares with the first: over the seeds that both finished, and with the test set resampled too."""
 
 from __future__ import annotations
 

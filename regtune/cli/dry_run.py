@@ -138,7 +138,7 @@ class _Made:
 
 
 def _counts(made: _Made | None, arm: Arm, sweep: Sweep, name: Name) -> tuple[int, int, int]:
-    """Return how many trials of an arm have ended, go on, and are still to be begun; no others are to be trained."""
+    """Return how many trials of an arm have ended, resume, and are still to be begun; no others are to be trained."""
     if made is None:
         return 0, 0, sweep.most_trials(name, arm)
     planned, ended, begun, reused = (

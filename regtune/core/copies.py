@@ -1,7 +1,7 @@
 """The hidden copy of the baseline: an A/A check in every sweep. Here is what a log has of it, and how it is set apart.
 
 The copy has the baseline's recipe, space and budget and is chosen and confirmed on other seeds, so whatever its verdict
-beside the baseline says is luck (R. Kohavi et al., "Trustworthy Online Controlled Experiments", 2020, on A/A tests).
+beside the baseline says is chance (R. Kohavi et al., "Trustworthy Online Controlled Experiments", 2020, on A/A tests).
 It is no arm of the sweep: nothing that goes through the arms of a header meets it.
 """
 

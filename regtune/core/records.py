@@ -124,7 +124,7 @@ class Outcome:
 
     After retraining `kept` and `val_*` are those of the first training, all else is taken at the end of the second,
     whose length is `retrain_epochs`: `train_*` are then of training and validation examples together, on which it
-    trained, and `val_*` still of validation examples that had not been trained on. Where it went on from the weights of
+    trained, and `val_*` still of validation examples that had not been trained on. Where it started from the weights of
     the first, there is no `distance`. `target_reached` is 1.0 or 0.0 where it had a loss to match. None stands for a
     number that is not finite or not defined. Where an exception ended the trial, `traceback` has a line for each of its
     frames from the first that is the user's on, see `own_code`.

@@ -8,7 +8,7 @@ REUSED = "reused_from"  # of a started row: the folder and the trial key of anot
 
 
 def is_reused(row: Json) -> bool:
-    """Return whether what follows a started row was taken over: it took no time."""
+    """Return whether what follows a started row was reused: it took no time."""
     return SAME in row or REUSED in row
 
 
@@ -18,5 +18,5 @@ def origin(folder: str, key: TrialKey) -> Json:
 
 
 def origin_words(row: Json) -> str:
-    """Return from where a started row says that a trial was taken over; empty where it was not from another log."""
+    """Return from where a started row says that a trial was reused; empty where it was not from another log."""
     return f"{row[REUSED]['folder']}: {TrialKey(*row[REUSED]['cell'])}" if REUSED in row else ""

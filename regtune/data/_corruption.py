@@ -48,7 +48,7 @@ def corrupted(splits: Splits, *, label_noise: float, pixels: str, seed: int) -> 
 
 
 def noisy_labels(labels: Tensor, *, probability: float, classes: int, seed: int) -> Tensor:
-    """Return labels [N] of which each is, with a probability, drawn anew from all classes, the old one included.
+    """Return labels [N] of which each is, with a probability, redrawn from all classes, the old one included.
 
     What is changed at a probability is changed in the same way at every higher one.
     """

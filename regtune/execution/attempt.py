@@ -110,7 +110,7 @@ def _tried(action: Callable[[], T]) -> T:
 
 
 def _begun(trial: Trial, data: Splits | Pool, resume: bytes | None) -> Training:
-    """Return a training that goes on from a checkpoint, or begins where another version wrote what is none here."""
+    """Return a training that resumes from a checkpoint, or begins where another version wrote what is none here."""
     try:
         return Training(trial, data=data, resume=resume)
     except Exception as error:

@@ -110,7 +110,7 @@ class Mirror:
             key, trial = self._waiting[0]
             try:
                 self._studies[key.arm].add_trial(trial)
-            except Exception as error:  # as above, and the sweep goes on whatever it is
+            except Exception as error:  # as above, and the sweep continues whatever it is
                 if not self._warned:
                     warnings.warn(
                         f"--optuna-storage: {key} could not be added, it is tried again when the next trial ends: "

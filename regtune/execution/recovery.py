@@ -19,7 +19,7 @@ class TrialProgress:
     """What is known of a trial that has not ended: its epochs so far, where it was trained, what happened to it.
 
     `been` has the place of every attempt that reported, the newest last. `after` is the epoch of the checkpoint
-    that the attempt under way goes on from, 0 for its beginning; `started` says whether it has reported, `differs`
+    that the attempt under way resumes from, 0 for its beginning; `started` says whether it has reported, `differs`
     whether it gave other numbers than an earlier one. `faults` has the node of each fault, "" for an unknown one.
     `taken` is what its started row says of the trial whose numbers it has without being trained, see `reused`.
     """
@@ -45,7 +45,7 @@ class Recovery:
         self.open: dict[TrialKey, TrialProgress] = {}
         self.ended: set[TrialKey] = set()
         self.decided: dict[TrialKey, Outcome] = {}
-        # Where search went on, an arm may have another choice, and its trial keys of confirm were asked for again.
+        # Where search was extended, an arm may have another choice, and its trial keys of confirm were asked for again.
         newest = {key_of(row): place for place, row in enumerate(rows) if row["event"] == "asked"}
         again = {TrialKey(*key): n for n, row in enumerate(rows) if row["event"] == "retry" for key in row["cells"]}
         for place, row in enumerate(rows):

@@ -38,7 +38,7 @@ def reproduce(folder: Path, row: str, place: DataLocation) -> int:
         print(f"it failed: {message}", flush=True)
         return _raised_again(trial, data, environment_changes_since(header, trial, pool))
     epochs = train(trial, data=data)
-    for then in recorded:  # a pruned trial would go on; only what is recorded is trained again
+    for then in recorded:  # a pruned trial would continue; only what is recorded is trained again
         differing += changed_numbers(then, next(epochs, None))
     if not differing:
         print(f"identical: every number of {len(recorded)} epochs")

@@ -1,4 +1,4 @@
-"""Where a trial goes on from when it is handed out again, and what weights it left."""
+"""Where a trial resumes from when it is handed out again, and what weights it left."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def kept_of(run: TrainedRun, trial: str, weights: Checkpoints) -> Saved | None:
 
 
 def save(key: TrialKey, checkpoint: Saved, checkpoints: Checkpoints) -> None:
-    """Keep a checkpoint; where the disk is full the trial goes on, only what it would go on from is older."""
+    """Keep a checkpoint; where the disk is full the trial continues, only what it would resume from is older."""
     try:
         checkpoints.save(key, checkpoint)
     except OSError as error:

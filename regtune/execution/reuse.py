@@ -1,4 +1,4 @@
-"""Trials of other logs that are taken over instead of trained: the same trial, data, code and class of machine.
+"""Trials of other logs that are reused instead of trained: the same trial, data, code and class of machine.
 
 A trial has the same content where its id is the same. What no id says is compared here: the hash of regtune's own
 sources and of the plugins that it names, the fingerprint of the data, torch and the machine. A trial that a pruner
@@ -87,7 +87,7 @@ def reusable(sweep: Sweep, data: str) -> Reusable:
 
 
 class Reused:
-    """Counts which trials of a sweep were taken over, from what a watch is told."""
+    """Counts which trials of a sweep were reused, from what a watch is told."""
 
     def __init__(self) -> None:
         self._taken: dict[tuple[str, ...], str] = {}
@@ -107,7 +107,7 @@ class Reused:
         return watched
 
     def words(self) -> str:
-        """Say how many of the trials that have ended were taken over."""
+        """Say how many of the trials that have ended were reused."""
         counts = Counter(self._ended.values())
         trained, twins = counts.pop("", 0), counts.pop(TWIN, 0)
         lent = f", {twins} copied from an identical trial of this sweep" if twins else ""
@@ -126,7 +126,7 @@ def _rows(log: Path) -> Iterator[Json]:
 
 
 def _unfit(each: RecordedTrial, now: Json, device: str) -> str:
-    """Return why a trial cannot be taken over, in words behind their number; empty where it can be."""
+    """Return why a trial cannot be reused, in words behind their number; empty where it can be."""
     if not each.headers or not each.status:
         return "only partly trained"
     if each.status not in ("ok", "pruned"):

@@ -111,13 +111,13 @@ def run_with(
         made = [*_over(in_order)]
         if made[-1].name == sweep.order[-1] and made[-1].controller.done:
             # A driver may have been killed inside the last row that there was to write, or before it.
-            anew = reworded(log.rows, sweep.plain())
-            writes = bool(log.torn) or anew is not None or not all(phase.controller.settled for phase in made)
+            new_header = reworded(log.rows, sweep.plain())
+            writes = bool(log.torn) or new_header is not None or not all(phase.controller.settled for phase in made)
             with lease.held(log, waiting=say) if writes else contextlib.nullcontext():
                 for phase in made:
                     phase.controller.settle()
-                if anew is not None:
-                    log.append("header", anew)
+                if new_header is not None:
+                    log.append("header", new_header)
             return path
         check_device(sweep, here=here)
         check_reuse(sweep, results)

@@ -20,7 +20,7 @@ class TrainedRun(NamedTuple):
     """The epochs of a trial, the trial key that it was trained for, and where.
 
     `folder` is the results folder of another log that they are of, None for this one. `origin` is from where they were
-    taken over, as a started row has it under `taken.REUSED`, None for what was trained here.
+    reused, as a started row has it under `reused.REUSED`, None for what was trained here.
     """
 
     key: TrialKey

@@ -12,7 +12,7 @@ from regtune.storage.checkpoints import Saved
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A trial handed out: where it goes on from, None for its beginning, and the nodes where it met faults."""
+    """A trial handed out: where it resumes from, None for its beginning, and the nodes where it met faults."""
 
     key: TrialKey
     trial: Trial

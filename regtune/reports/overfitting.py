@@ -37,7 +37,7 @@ def hardly_overfits(repeats: Sequence[Results]) -> str:
     and the gap is the most that it can win: three quarters of the errors are made on training examples too, and
     methods that close half of a gap would take away an eighth of all errors here. It is a share since a gap of one
     point is all there is where 1 % of examples are wrong, and nothing where half of them are. With noisy labels
-    (`label_noise`, a share p drawn anew) a network that learns none of them by heart is right on about 1 - p times as
+    (`label_noise`, a share p redrawn) a network that learns none of them by heart is right on about 1 - p times as
     many training examples as validation examples, and the gap counts from there.
 
     *It is still learning* where both curves rise at the end, from the last tenth of the epochs but one to the last (of

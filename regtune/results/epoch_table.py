@@ -56,7 +56,7 @@ class EpochTable:
     def frame(self, runs: Sequence[int]) -> pd.DataFrame:
         """Return the epochs of these runs, one run after the other: the trial key, then the fields of the epoch.
 
-        The epoch's own number is called `epoch`. Where trials were taken over from other logs, `reused` says so.
+        The epoch's own number is called `epoch`. Where trials were reused from other logs, `reused` says so.
         """
         self._pack()
         if not self._packed or not runs:

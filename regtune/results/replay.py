@@ -98,7 +98,7 @@ class Replay:
         return counting, [run for run in others if is_copy(self.epochs.arm(run)) == copies]
 
     def _again(self, row: Json) -> None:
-        """Begin trials anew that are trained again on request, see `retry`."""
+        """Restart trials that are trained again on request, see `retry`."""
         for key in (TrialKey(*key) for key in row["cells"]):
             if key in self.keys:
                 asked = {name: self.keys[key][name] for name in ("id", "seed", "params")}

@@ -45,7 +45,7 @@ class ArmsAndCopy:
         self._of(asked.key).asked_before(asked)
 
     def tell(self, key: TrialKey, epoch: Epoch) -> Decision:
-        """Take one epoch of a running trial and say whether it goes on."""
+        """Take one epoch of a running trial and say whether it continues."""
         return self._of(key).tell(key, epoch)
 
     def would_have_stopped_at(self, key: TrialKey) -> int | None:

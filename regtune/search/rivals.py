@@ -1,6 +1,6 @@
 """Rivals: configurations that another search might have chosen, trained on a few of the seeds of confirm.
 
-How far they score from the choice says how far a verdict depends on the luck of this search.
+How far they score from the choice says how far a verdict depends on this one search.
 """
 
 from __future__ import annotations

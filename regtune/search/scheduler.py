@@ -44,7 +44,7 @@ class Scheduler(Protocol):
         """Take note of a trial that the log says was handed out."""
 
     def tell(self, key: TrialKey, epoch: Epoch) -> Decision:
-        """Take one epoch of a running trial and say whether it goes on."""
+        """Take one epoch of a running trial and say whether it continues."""
 
     def would_have_stopped_at(self, key: TrialKey) -> int | None:
         """Return the epoch after which a trial of the control share would have been stopped, if any."""
@@ -92,7 +92,7 @@ class PlannedScheduler(abc.ABC):
         self._asked.add(asked.key)
 
     def tell(self, key: TrialKey, epoch: Epoch) -> Decision:
-        """Let every trial go on."""
+        """Let every trial continue."""
         return "go"
 
     def would_have_stopped_at(self, key: TrialKey) -> int | None:

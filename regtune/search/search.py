@@ -1,4 +1,4 @@
-"""The scheduler: which trial comes next, and which one goes on. Starts no Ray.
+"""The scheduler: which trial comes next, and which one continues. Starts no Ray.
 
 `SearchScheduler` holds for each arm its trials and a pruner of its own, so an arm is searched and pruned against
 itself only. What it says is a function of what it was told so far: a scheduler rebuilt by telling it the same
@@ -63,7 +63,7 @@ class SearchScheduler:
         self.arms[asked.key.arm].entries[asked.key.number] = TrialState(params=asked.params)
 
     def tell(self, key: TrialKey, epoch: Epoch) -> Decision:
-        """Say whether a trial is good enough within its own arm to go on."""
+        """Say whether a trial is good enough within its own arm to continue."""
         return self.arms[key.arm].tell(key.number, epoch)
 
     def would_have_stopped_at(self, key: TrialKey) -> int | None:

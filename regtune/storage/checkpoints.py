@@ -1,4 +1,4 @@
-"""Files of bytes beside the log: where trials under way go on from, and the weights that confirm kept.
+"""Files of bytes beside the log: where trials under way resume from, and the weights that confirm kept.
 
 A file is one line of JSON, which says whose bytes these are and their checksum, and then the bytes.
 """

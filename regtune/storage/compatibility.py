@@ -22,11 +22,11 @@ FREE = (
     "cluster.checkpoint_seconds",
     "cluster.hours_per_trial",
     "cluster.pending",
-    "confirm.metric",  # but in a race, which decides by it who goes on
+    "confirm.metric",  # but in a race, which decides by it who continues
     "confirm.relevant",
     "confirm.scope",  # rivals are added, or count no more
     "confirm.weights",
-    "search.sampling",  # a log goes on by the rules that it began with
+    "search.sampling",  # a log resumes by the rules that it began with
     "search.trials",  # what trials an arm gets is compared arm by arm
     "search.trials_per_knob",
 )

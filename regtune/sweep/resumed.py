@@ -9,7 +9,7 @@ from regtune.sweep.sweep import Sweep
 
 
 def as_resumed(sweep: Sweep, rows: Sequence[Json]) -> Sweep:
-    """Return the sweep for which a log with these rows goes on: by its rules of samplers, see `Sweep.as_in`.
+    """Return the sweep for which a log with these rows resumes: by its rules of samplers, see `Sweep.as_in`.
 
     A race that was begun over configurations stays one unless its file names the scope: what it has decided was by
     that, so a race that is over adds nothing. Races of earlier versions were all over configurations.

@@ -83,7 +83,7 @@ class Sweep(Seeds):
         return [self.nth(repeat) for repeat in range(1, self.search.repeats + 1)]
 
     def as_in(self, rows: Sequence[Json]) -> Sweep:
-        """Return the sweep as it goes on where there are these rows of a log: by the rules that it began with."""
+        """Return the sweep as it resumes where there are these rows of a log: by the rules that it began with."""
         header = next((row["sweep"] for row in reversed(rows) if row["event"] == "header"), None)
         return self.model_copy(update={"sampling": SAMPLING if header is None else header["search"].get(RULES, 1)})
 
