@@ -53,6 +53,8 @@ class Witness(Regularizer):
         tensors = [t for t in gc.get_objects() if isinstance(t, torch.Tensor) and t.ndim]
         held = [t for t in tensors if len(t) == 37]
         seen = {hashlib.sha256(p.numpy().tobytes()).hexdigest() for t in tensors if t.ndim == 4 for p in t}
+        with open("niceness", "a") as file:
+            file.write(f"{os.nice(0)}\\n")
         with open(f"seen-{'confirm' if held else 'search'}-{os.getpid()}", "a") as file:
             file.writelines(f"{one}\\n" for one in seen)
         if held:
@@ -169,7 +171,8 @@ def test_a_sweep_with_a_plugin_on_ray(tmp_path: Path) -> None:
     assert status["baseline", "confirm", "ok"] == 3
     assert "pruned" in set(results.trials["status"])
     failed = results.trials[results.trials["status"] == "failed"]
-    assert set(failed["message"]) == {"RuntimeError: this process holds the test split (witness_plugin.py:24)"}
+    assert set(failed["message"]) == {"RuntimeError: this process holds the test split (witness_plugin.py:26)"}
+    assert set((tmp_path / "niceness").read_text().split()) == {f"{os.nice(0)}"}, "workers run at the driver's niceness"
     beyond = set(results.trials[results.trials["status"] == "pruned"]["epochs"]) - {2}
     assert not beyond, "a pruned trial trains not one epoch beyond its rung"
     assert (

@@ -169,7 +169,7 @@ def test_a_job_that_was_stopped_goes_on_when_it_is_submitted_again(
     again = call("stop", name)
     assert again == stopped, "there is nothing left to stop"
     said = call("logs", name)["lines"][-1]
-    assert said == "regtune: interrupted; what is finished is kept, the same command goes on from there"
+    assert said == "regtune: interrupted; finished work is kept, and the same command resumes"
     rows, torn = read_log(log)
     ended = {tuple(row["cell"]) for row in rows if row["event"] == "ended"}
     assert 5 < len(ended) < 90

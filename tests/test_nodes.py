@@ -40,7 +40,7 @@ from regtune.core.knobs import knob
 class Shaky(Regularizer):
     """Changes nothing, and once ends badly."""
 
-    how: str = knob(default="killed", legal=("killed", "memory", "hangs"), meaning="how it ends")
+    how: str = knob(default="killed", legal=("killed", "memory", "hangs", "interrupts"), meaning="how it ends")
 
     def schedule(self, progress):
         with open(f"FOLDER/steps-{os.getpid()}", "a") as file:
@@ -52,6 +52,8 @@ class Shaky(Regularizer):
                 os.kill(os.getpid(), signal.SIGKILL)
             if self.how == "memory":
                 raise MemoryError("no more of it")
+            if self.how == "interrupts":
+                raise KeyboardInterrupt("no")
             ctypes.PyDLL(None).sleep(1000)  # in C, and nobody else gets the interpreter
         return 1.0
 '''
@@ -99,6 +101,7 @@ def test_a_trial_goes_on_from_its_checkpoint_after_a_fault(how: str, said: str, 
     done = regtune("run", "shaky.toml", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert not done.stderr
+    assert "raylet" not in done.stdout, "Ray says of every worker that dies that it has died"
     (fault,) = rows_of(tmp_path, "fault")
     assert fault["message"].startswith(said)
     assert fault["node"]
@@ -123,6 +126,18 @@ def test_a_trial_that_hangs_in_c_ends_as_failed(tmp_path: Path) -> None:
     failed = trials[trials["status"] == "failed"]
     assert failed["message"].to_list() == ["it ran for longer than its limit of 0.001 h (cluster.hours_per_trial)"]
     assert not rows_of(tmp_path, "fault"), "what is the trial's own is not tried again"
+
+
+@pytest.mark.slow
+def test_a_keyboard_interrupt_of_a_hook_in_a_worker_ends_its_trial_at_once(tmp_path: Path) -> None:
+    """Tests in one process have every other exception."""
+    prepared(tmp_path, "interrupts", "retries = 3")
+    done = regtune("run", "shaky.toml", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    trials = load(tmp_path / "results" / "shaky").trials
+    (message,) = trials[trials["status"] == "failed"]["message"]
+    assert message.startswith("KeyboardInterrupt: no (shaky_plugin.py:")
+    assert not rows_of(tmp_path, "fault")
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from regtune.data import DataLocation, Pool
 from regtune.data._decode import decoded
 from regtune.data._levels import levelled
 from regtune.data.image_folder import ImageFolder
+from regtune.execution.preflight import flaws, preflight, remarks
 from regtune.sweep.sweep import Sweep
 from tests.conftest import SWEEP
 from tests.originals import bytes_of, packed, write_pictures
@@ -153,6 +154,10 @@ MODES = [
     "I;16B",
     "I;16N",
 ]
+
+
+def test_these_are_all_modes_of_pillow() -> None:
+    assert sorted(MODES) == sorted(Image.MODES)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -341,6 +346,23 @@ def test_16_bits_of_which_only_12_are_used_are_said(tmp_path: Path) -> None:
     )
     _, bright = decoded("a", DEEP["PNG"](RAMP.astype(np.uint16)), side=5, colour="rgb", fit="squeeze")
     assert bright.highest == 65535
+
+
+def test_12_bits_in_16_are_said_in_one_line_by_check_and_by_run(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        for label in ("dark", "light"):
+            (tmp_path / "own" / part / label).mkdir(parents=True)
+            for number in range(12):
+                seed = 100 * (part == "test") + 50 * (label == "dark") + number
+                image = Image.fromarray(bytes_of(seed, 5, 5).astype(np.uint16) * 16)
+                image.save(tmp_path / "own" / part / label / f"{number}.png")
+    data = '[data]\nname = "image_folder"\npath = "own"\nside = 5\nvalidation = 8\n[network]'
+    (tmp_path / "own.toml").write_text(data + SWEEP.partition("[network]")[2])
+    sweep = Sweep.read(tmp_path / "own.toml")
+    pool = preflight(sweep, DataLocation(root=tmp_path)).pool
+    assert remarks(sweep, pool) == flaws(sweep, pool)
+    (said,) = flaws(sweep, pool)
+    assert said.startswith("data image_folder: 16-bit pictures: no value is above 40")
 
 
 def damaged() -> dict[str, bytes]:

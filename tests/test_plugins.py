@@ -18,10 +18,11 @@ from regtune.data import DataLocation
 from regtune.execution.ray.package import packaged
 from regtune.execution.reproduce import reproduce
 from regtune.regularizers import REGULARIZERS, check_hooks
+from regtune.results.loader import load
 from regtune.storage.log import read_log
 from regtune.sweep.sweep import Sweep
 from tests.conftest import write_log
-from tests.resuming import SMALL, ran, read
+from tests.resuming import SMALL, ran, read, rows_of
 
 METHOD = '''
 from dataclasses import dataclass
@@ -116,6 +117,31 @@ def test_a_change_in_what_a_plugin_imports_is_refused(folder: Path) -> None:
     more = WITH_OUTER.replace("trials = 2", "trials = 3")
     with pytest.raises(Refused, match=r"differs in plugins\.outer: \w+ deeper=\w+ effect=(\w+) -> \w+ deeper=\w+ "):
         ran(folder, more)
+
+
+def test_an_arm_is_left_out_together_with_its_plugin(folder: Path) -> None:
+    log, said = ran(folder, WITH_OUTER), list[str]()
+    before, count = log.read_bytes(), len(read_log(log)[0])
+    less = WITH_OUTER.partition("\n")[2].replace("outer = { outer = {} }\n", "")
+    assert "outer" not in less
+    ran(folder, less, say=said.append)
+    assert said == [f"{log}: left out: arm outer"]
+    assert log.read_bytes().startswith(before)
+    assert not [row for row in read_log(log)[0][count:] if "cell" in row], "nothing is trained"
+    assert set(load(log).trials["arm"]) == {"baseline"}
+    ran(folder, less.replace("trials = 2", "trials = 3"))
+    assert [row["cell"] for row in rows_of(log, "started")][-1] == ["baseline", "search", 2]
+    ran(folder, WITH_OUTER, say=said.append)
+    assert f"{log}: added: arm outer again" in said
+
+
+def test_where_the_plugin_is_gone_the_refusal_says_to_keep_it(folder: Path) -> None:
+    ran(folder, WITH_OUTER)
+    (folder / "outer.py").unlink()
+    sys.modules.pop("outer")
+    less = WITH_OUTER.partition("\n")[2].replace("outer = { outer = {} }\n", "")
+    with pytest.raises(Refused, match=r"plugins\.outer: .* -> nothing; .*; or keep outer in plugins: every trial"):
+        ran(folder, less)
 
 
 def test_a_row_that_differs_names_the_module_that_was_changed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -43,3 +43,12 @@ def test_what_is_replaced_is_put_back_whatever_happens() -> None:
         1 / 0  # noqa: B018  # whatever goes wrong while Ray starts
     after = worker.listen_error_messages, utils.set_sigterm_handler, worker.connect, ray_constants.ENABLE_RAY_CLUSTER
     assert after == before
+
+
+def test_workers_run_at_the_driver_s_niceness_unless_the_user_says_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray adds the number to that of the driver."""
+    monkeypatch.delenv(private.NICENESS, raising=False)
+    assert private.NICENESS == "RAY_worker_niceness"
+    assert starting.driver_niceness() == {"RAY_worker_niceness": "0"}
+    monkeypatch.setenv(private.NICENESS, "7")
+    assert starting.driver_niceness() == {}

@@ -219,7 +219,7 @@ def test_a_dry_run_says_what_would_be_tried_again(write: Write, tmp_path: Path) 
 
     assert f"{len(bad)} failed trials are retried" in printed(retry_failed=True)
     assert "resumes; the log has 0 of its epochs" in printed(retry_failed=True)
-    assert "tried again" not in printed()
+    assert "retried" not in printed()
     assert log.read_bytes() == before
 
 
@@ -256,6 +256,9 @@ def test_a_sweep_of_which_an_arm_failed_whole_ends_with_exit_code_1(
     said = "regtune: arms whose trials all failed: fixed; results/small/table.md has the messages, regtune trial"
     assert said in done.stderr
     assert failed_whole(load(tmp_path / "results" / "small")) == ["fixed"]
+    assert "have not ended" not in done.stdout and "time left 0:00" in done.stdout
+    counted = "4 of 12 planned trials failed, diverged or were lost. 2 more of fixed are not trained, since no search "
+    assert f"{counted}trial ended well." in " ".join(done.stdout.split())
     (tmp_path / "ok").touch()
     done = CliRunner().invoke(app, ["run", "small.toml", "--in-process", "--retry-failed"])
     assert done.exit_code == 0, done.output

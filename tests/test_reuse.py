@@ -344,6 +344,13 @@ def test_a_folder_is_found_beside_the_sweep_file_or_from_here(tmp_path: Path, mo
     assert "reuse" not in json.dumps(Sweep.read("b.toml").plain()), "what is reused changes no number"
 
 
+def test_run_takes_the_folders_of_its_option(tmp_path: Path) -> None:
+    ran(tmp_path, "a")
+    named(tmp_path, "b")
+    done = called("run", "b.toml", "--in-process", "--results", ".", "--reuse", "a", folder=tmp_path)
+    assert "regtune: reuse: 8 of 8 trials were reused (8 from a), 0 trained\n" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

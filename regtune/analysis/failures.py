@@ -40,8 +40,18 @@ def failed_whole(results: Results) -> list[str]:
 
 
 def failures_words(results: Results) -> str:
-    """Return how many trials did not end well, and how many have not ended, in a sentence each."""
-    status = results.trials["status"]
-    bad, unfinished = count_failed(results), int(status.isin(OPEN).sum())
-    rest = f" {unfinished} more have not ended yet." if unfinished else ""
-    return f"{bad or 'None'} of {len(status)} planned trials failed, diverged or were lost.{rest}"
+    """Return in a sentence each how many trials did not end well, have not ended, and cannot be trained."""
+    left = results.trials[results.trials["status"].isin(OPEN)]
+    without = left["arm"].isin(_without_choice(results))
+    text = f"{count_failed(results) or 'None'} of {len(results.trials)} planned trials failed, diverged or were lost."
+    if unfinished := int((~without).sum()):
+        text += f" {unfinished} more have not ended yet."
+    if names := list(dict.fromkeys(left["arm"][without])):
+        text += f" {int(without.sum())} more of {', '.join(names)} are not trained, since no search trial ended well."
+    return text
+
+
+def _without_choice(results: Results) -> list[str]:
+    """Return the arms whose search is over with nothing that confirm could take."""
+    searched = results.of_phase("search").groupby("arm")["status"]
+    return [str(arm) for arm, status in searched if status.isin(BAD_ENDS).all()]

@@ -46,6 +46,7 @@ class Progress:
         self._epochs_now = 0
         self._taken: set[object] = set()  # the trial keys whose epochs come without training
         self.moved = False  # whether there was an event that is not replayed
+        self.over = False  # whether the run has ended by itself
         self.tallies = {
             (phase, arm.name): Tally(planned=0 if phase in GROWING else one.most_trials(phase, arm))
             for one, arm in sweep.with_copy
@@ -80,6 +81,8 @@ class Progress:
 
     def seconds_left(self) -> float | None:
         """Estimate the time to the end from the speed of this run; None before there is one."""
+        if self.over:  # what a race or a limit has left out, and arms that found nothing, is planned all the same
+            return 0.0
         if self._started is None or self._epochs_now < 20:
             return None
         epochs_per_second = self._epochs_now / max(time.monotonic() - self._started, 1e-9)
@@ -119,7 +122,7 @@ class Progress:
                 )
             left = self.seconds_left()
             said = [Text(words, style="dim") for words in (self._standing.words(), *self._silence.words()) if words]
-        return Group(table, *said, Text(f"time left {self._most}{_clock(left)}", style="dim"))
+        return Group(table, *said, Text(f"time left {self._time(left)}", style="dim"))
 
     def line(self) -> str:
         """Return the state in one line, as logs of runs without a terminal have it."""
@@ -132,7 +135,7 @@ class Progress:
             f"{phase} {ended}/{most.get(phase, '')}{planned}" for phase, (ended, planned) in done.items()
         )
         which = f"{self._which}: " if self._which else ""
-        return "; ".join([f"{which}{counts}, failed {faults}, time left {self._most}{_clock(left)}", *silent])
+        return "; ".join([f"{which}{counts}, failed {faults}, time left {self._time(left)}", *silent])
 
     def searched(self) -> bool:
         """Whether every trial of search has ended."""
@@ -140,13 +143,13 @@ class Progress:
             ended, planned = self._sum("search")
         return ended == planned
 
+    def _time(self, seconds: float | None) -> str:
+        known = "…" if seconds is None else minutes(seconds)
+        return known if self.over else f"{self._most}{known}"
+
     def _sum(self, phase: str) -> tuple[int, int]:
         tallies = [tally for (of, _), tally in self.tallies.items() if of == phase]
         return sum(tally.ended.total() for tally in tallies), sum(tally.planned for tally in tallies)
-
-
-def _clock(seconds: float | None) -> str:
-    return "…" if seconds is None else minutes(seconds)
 
 
 @contextlib.contextmanager
@@ -160,6 +163,7 @@ def live(progress: Progress, console: Console, seconds: float = SECONDS_BETWEEN_
         with Live(progress, console=console, refresh_per_second=REFRESHES_PER_SECOND) as shown:
             try:
                 yield
+                progress.over = True
             except Refused:
                 shown.transient = not progress.moved
                 raise
@@ -169,6 +173,7 @@ def live(progress: Progress, console: Console, seconds: float = SECONDS_BETWEEN_
     writer.start()
     try:
         yield
+        progress.over = True
     except Refused:
         silent = not progress.moved
         raise

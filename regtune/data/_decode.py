@@ -18,6 +18,7 @@ from regtune.data._shapes import SQUEEZE, exif_transposed, fitted, orientation
 if TYPE_CHECKING:
     from PIL import Image
 
+SHALLOW = "16-bit pictures: no value is above "  # how the line begins that says so
 _FEW_BITS = 14  # of 16, with which at most a quarter of the levels are left
 _PREVIEWS = "MPO"  # JPEG of cameras, whose further frames are previews
 
@@ -88,7 +89,7 @@ def said_of(every: Sequence[Facts], *, side: int, fit: str) -> tuple[str, ...]:
     highest = max((facts.highest for facts in every if facts.highest is not None), default=None)
     if highest is not None and highest.bit_length() <= _FEW_BITS:
         lines.append(
-            f"16-bit pictures: no value is above {highest}, so at most {round(highest / LEVEL) + 1} of 256 levels are "
+            f"{SHALLOW}{highest}, so at most {round(highest / LEVEL) + 1} of 256 levels are "
             f"left; multiply them by {65535 // max(highest, 1)}"
         )
     return tuple(lines)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import blake2b
 
 import torch
 from torch import Tensor
 
+from regtune.data._decode import SHALLOW
 from regtune.data._examples import Examples, joined
 from regtune.data._splits import MOST_NAMED, Pool, Splits, called
 
@@ -70,8 +72,11 @@ def untested(splits: Splits) -> list[str]:
     ]
 
 
-def nearly_black(splits: Splits) -> list[str]:
-    """Return a line where training pictures are nearly black, or all of one level: as where they were scaled twice."""
+def nearly_black(splits: Splits, notes: Iterable[str] = ()) -> list[str]:
+    """Return a line where training pictures are nearly black, or all of one level: as where they were scaled twice.
+
+    Where one of the `notes` of their pool says why, it is that line.
+    """
     whole = 255 if splits.train.source.dtype == torch.uint8 else 1
     ends = [torch.stack(torch.aminmax(part)).double() for part in splits.train.batches(AT_ONCE)]
     low, high = (float(end) for end in (min(low for low, _ in ends), max(high for _, high in ends)))
@@ -79,7 +84,7 @@ def nearly_black(splits: Splits) -> list[str]:
         return [f"all pixels of the training pictures are {low:g}: there is nothing to learn from; look at the data"]
     if high > DARK * whole:
         return []
-    return [
+    return [note for note in notes if note.startswith(SHALLOW)] or [
         f"training pictures are nearly black: the largest value of all is {high:g} of {whole}; were they scaled down "
         f"twice, or made integers behind it? scale them up to {whole}"
     ]

@@ -83,13 +83,15 @@ def flaws(sweep: Sweep, pool: Pool) -> list[str]:
     if sweep.repeat != 1:
         return []
     data, splits = _uncorrupted(sweep, pool)
-    return [f"{data.where}: {text}" for text in (*nearly_black(splits), *repeated(pool, splits), *untested(splits))]
+    found = (*nearly_black(splits, pool.notes), *repeated(pool, splits), *untested(splits))
+    return [f"{data.where}: {text}" for text in found]
 
 
 def remarks(sweep: Sweep, pool: Pool) -> list[str]:
     """Return all that a user should know of the data of a sweep, a line each."""
     data, splits = _uncorrupted(sweep, pool)
-    return [*(f"{data.where}: {text}" for text in (*pool.notes, *unequal_classes(splits))), *flaws(sweep, pool)]
+    lines = [*(f"{data.where}: {text}" for text in (*pool.notes, *unequal_classes(splits))), *flaws(sweep, pool)]
+    return [*dict.fromkeys(lines)]  # a note may be a flaw too
 
 
 def _uncorrupted(sweep: Sweep, pool: Pool) -> tuple[Dataset, Splits]:

@@ -152,6 +152,8 @@ def changed(before: Json, after: Json, known: Json | None = None, mended: Collec
         rest = f" and {len(refused) - MOST_SHOWN} more" if len(refused) > MOST_SHOWN else ""
         only = all(change.path.startswith("plugins.") and change.was != NOTHING for change in refused)
         mend = "; or retrain the arms that use the changed plugin with --retry-failed" if only else ""
+        if lost := [name for name in before.get("plugins", ()) if name not in after.get("plugins", ())]:
+            mend += f"; or keep {', '.join(lost)} in plugins: every trial of the log names it"
         raise Refused(
             f"holds a sweep that differs in {'; '.join(map(str, refused[:MOST_SHOWN]))}{rest}; trials of the two "
             f"could not be compared: give the changed sweep another name or move the folder away{mend}"
