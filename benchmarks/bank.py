@@ -1,4 +1,4 @@
-"""How often does a copy of the baseline get a verdict? Whole sweeps drawn from a bank of trainings, none trained anew.
+"""How often does a copy of the baseline get a verdict? Whole sweeps drawn from a bank of trainings, none trained again.
 
     python benchmarks/bank.py BANK.npz [--sweeps 1000] [--copies 5] [--trials 24] [--confirm 20] [--sampler paired]
 

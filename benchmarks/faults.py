@@ -102,7 +102,7 @@ def report(results: Path, planned: int, done: Counter[str], seconds: float) -> N
     whole = set(status) <= {"ok", "pruned"} and set(ends.values()) == set(epochs.values()) == {1}
     print(f"{seconds:.0f} s; killed: {dict(done)}; faults in the log: {sum(faults.values())} {dict(faults)}")
     print(f"ended: {dict(status)}, each once: {set(ends.values()) == {1}}")
-    print(f"{len(epochs)} epochs, each once: {set(epochs.values()) == {1}}; {len(resumed)} attempts went on: {resumed}")
+    print(f"{len(epochs)} epochs, each once: {set(epochs.values()) == {1}}; {len(resumed)} attempts resumed: {resumed}")
     if not whole or len(ends) != planned:
         raise SystemExit(f"expected {planned} trials that ended ok or pruned, each epoch once")
 

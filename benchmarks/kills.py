@@ -6,7 +6,7 @@
 
 A driver lives for a few rows of the log and is then killed: from outside while it trains; by itself inside the write
 of a row, part of which is on the disk; or inside the write of a checkpoint or of weights, between the write and the
-rename, with part of the file on the disk. Then the next one goes on. Each driver is forked from one process that has
+rename, with part of the file on the disk. Then the next one resumes. Each driver is forked from one process that has
 imported torch and has a single thread, so that a life costs no import; it trains in its own process. With --ray
 drivers are `regtune run` on a Ray of their own, killed from outside.
 
@@ -170,7 +170,7 @@ def compared(folder: Path, whole: Path, counts: Counter[str]) -> bool:
     resumed = sum(bool(row["after"]) for row in rows if row["event"] == "started")
     print(f"  {dict(counts)}")
     headers = sum(row["event"] == "header" for row in rows)
-    print(f"  {headers} headers, {len(epochs)} epochs, {resumed} went on amid a trial")
+    print(f"  {headers} headers, {len(epochs)} epochs, {resumed} resumed amid a trial")
     status = Counter(row["outcome"]["status"] for row in rows if row["event"] == "ended")
     results = [
         check("the table is the undisturbed one's", table(folder) == table(whole)),

@@ -25,7 +25,7 @@ from regtune.execution.attempt import Report, ReportPlan
 from regtune.execution.controller import PhaseController
 from regtune.execution.lane_queue import LaneTerms
 from regtune.execution.run import Launch, run
-from regtune.execution.turns import Task
+from regtune.execution.trial_queue import Task
 from regtune.results.loader import load
 from regtune.storage.environment import location
 from regtune.sweep.sweep import Sweep
@@ -52,21 +52,21 @@ def by_lanes(sweep: Sweep, width: int = WIDTH) -> Launch:
     if sweep.confirm.retrain != "none":
         raise Refused(f"lanes: expected confirm.retrain 'none', given {sweep.confirm.retrain!r}")
 
-    def launch(phase: PhaseController, data: Splits | Pool, pace: ReportPlan, terms: LaneTerms) -> None:
+    def launch(controller: PhaseController, data: Splits | Pool, report_plan: ReportPlan, terms: LaneTerms) -> None:
         here, known = location(), dict[str, Splits]()
-        while tasks := _asked(phase):
+        while tasks := _asked(controller):
             for lane in _lanes(tasks, width, own_splits=isinstance(data, Pool)):
                 ends = _trained(lane, data if isinstance(data, Splits) else _splits(lane, data, known))
                 for task, epochs in zip(lane, ends, strict=True):
-                    phase.take(task.cell, Report(epochs=epochs), here)
-                    phase.back(task.cell)  # whom a limit stopped; nothing becomes of one that has ended
+                    controller.take(task.key, Report(epochs=epochs), here)
+                    controller.back(task.key)  # whom a limit stopped; nothing becomes of one that has ended
 
     return launch
 
 
-def _asked(phase: PhaseController) -> list[Task]:
+def _asked(controller: PhaseController) -> list[Task]:
     """Return the trials that are handed out before any of them has ended."""
-    return list(itertools.islice(iter(phase.ask, None), ASKED))
+    return list(itertools.islice(iter(controller.ask, None), ASKED))
 
 
 def _lanes(tasks: Sequence[Task], width: int, *, own_splits: bool) -> Iterator[list[Task]]:
@@ -95,7 +95,7 @@ def _trained(lane: Sequence[Task], data: Splits | Sequence[Splits]) -> list[tupl
     """Return the epochs of each member.
 
     They are reported when the lane is over: the bits of a member depend on the width of its lane, so a driver that
-    was killed in the middle must not find half a trial in the log that it would go on with in a lane of another width.
+    was killed in the middle must not find half a trial in the log that it would resume in a lane of another width.
     """
     prepare_process(lane[0].trial.threads)
     epochs: list[list[Epoch]] = [[] for _ in lane]

@@ -6,7 +6,7 @@
 
 The stand-in sleeps 0.1 s before each of its reports, so a trial takes 2 s and the ideal of 2,000 is 500 s. Printed are
 the wall time of the phase against that ideal, the driver's memory (VmRSS) when the phase begins, after 200 trials and
-at its end, and the seconds that reading the finished log takes: a phase made anew from it, as a new driver does.
+at its end, and the seconds that reading the finished log takes: a phase rebuilt from it, as a new driver does.
 `--late` lets the stand-in sleep less where a report took time, which leaves what a trial's start costs.
 The slots are CPUs by name only. Use an otherwise idle machine: the 8 workers start and report on its cores too, and
 their start is in the wall time; hence also the pace of the trials after the first 200.
@@ -39,7 +39,7 @@ from regtune.execution.ray.connect import SETTINGS
 from regtune.execution.ray.env_vars import environment
 from regtune.execution.ray.tune import run_on_ray
 from regtune.execution.ray.worker import encoded
-from regtune.execution.run import pace_of
+from regtune.execution.run import report_plan_of
 from regtune.search.search import SearchScheduler
 from regtune.storage.environment import describe, location
 from regtune.storage.log import Log
@@ -105,9 +105,9 @@ def replayed(sweep: Sweep, path: Path) -> float:
     """Return how many seconds a new driver needs to know what the log says."""
     begun = time.perf_counter()
     with Log(path) as log:
-        phase = PhaseController(scheduler=SearchScheduler(sweep), log=log, retries=0)
-    if not phase.done:
-        raise RuntimeError(f"{len(phase.ended)} trials of the log have ended")
+        controller = PhaseController(scheduler=SearchScheduler(sweep), log=log, retries=0)
+    if not controller.done:
+        raise RuntimeError(f"{len(controller.ended)} trials of the log have ended")
     return time.perf_counter() - begun
 
 
@@ -148,13 +148,13 @@ def main() -> None:
         )
         try:
             with Log(path) as log:
-                phase = PhaseController(scheduler=SearchScheduler(sweep), log=log, watch=watch, retries=0)
+                controller = PhaseController(scheduler=SearchScheduler(sweep), log=log, watch=watch, retries=0)
                 before, begun, busy = megabytes(), time.perf_counter(), time.process_time()
                 trainable = functools.partial(stand_in, late=given.late)
                 if given.profile:
                     profile.enable()
-                plan, terms = pace_of(sweep), LaneTerms(width=1)
-                run_on_ray(sweep.cluster, phase, splits.without_test(), plan, terms, trainable=trainable)
+                plan, terms = report_plan_of(sweep), LaneTerms(width=1)
+                run_on_ray(sweep.cluster, controller, splits.without_test(), plan, terms, trainable=trainable)
                 profile.disable()
                 wall, busy = time.perf_counter() - begun, time.process_time() - busy
         finally:

@@ -3,7 +3,7 @@
     python benchmarks/replication.py benchmarks/sweeps/noisy_before.toml RESULTS [--sweeps 8] [--seed 0] [--stride 100]
         [--workers 2] [--aa] [--read]
 
-Each sweep has its folder RESULTS/seed-<seed>/<name>. The logs are the truth: run it again, and it goes on; with more
+Each sweep has its folder RESULTS/seed-<seed>/<name>. The logs are the truth: run it again, and it resumes; with more
 --sweeps there are more of them; with --read it only tells what those that are over say. Sweeps that wait for no
 result are trained by lanes, see `lanes`, others one trial after the other; a worker has one thread. Prints a table and
 writes it beside the logs as RESULTS/replication.md and .csv, and every verdict as verdicts.csv. `replicas` says what

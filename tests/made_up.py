@@ -103,18 +103,18 @@ def _right(seed: list[int], score: float, examples: int) -> str:
     return pack_bits(np.random.default_rng(seed).permutation(answers)) if examples else ""
 
 
-def _trial(cell: list[Any], params: Json, status: str, length: int, score: float, **metrics: float) -> list[Json]:
-    trial = small_trial(seed=cell[2], phase=cell[1])
+def _trial(key: list[Any], params: Json, status: str, length: int, score: float, **metrics: float) -> list[Json]:
+    trial = small_trial(seed=key[2], phase=key[1])
     rows: list[Json] = [
-        {"event": "asked", "cell": cell, "id": trial.id, "trial": trial.plain(), "params": params},
-        {"event": "started", "cell": cell},
+        {"event": "asked", "cell": key, "id": trial.id, "trial": trial.plain(), "params": params},
+        {"event": "started", "cell": key},
     ]
     for number in range(1, length + 1):
         value = score * number / length
         epoch = {"number": number, "kept": number, "seconds": 0.01, "val_accuracy": value, "val_loss": 1 - value}
         rest = {"objective": 1.0, "train_accuracy": value, "train_loss": 1.0, "learning_rate": 0.1, "stage": "train"}
-        rows.append({"event": "epoch", "cell": cell, "epoch": epoch | rest | {"data_share": 0.1}})
+        rows.append({"event": "epoch", "cell": key, "epoch": epoch | rest | {"data_share": 0.1}})
     message = "ValueError: <b>no</b> & such" if status == "failed" else ""
     outcome = {"status": status, "message": message, "kept": length, "metrics": {"val_accuracy": score, **metrics}}
-    rows.append({"event": "ended", "cell": cell, "outcome": outcome})
+    rows.append({"event": "ended", "cell": key, "outcome": outcome})
     return rows

@@ -65,20 +65,20 @@ def ran(folder: Path, text: str = SMALL, **options: Any) -> Path:
     return run(read(folder, text), folder, in_process=True, **options)
 
 
-def stop_at(cell: TrialKey, number: int) -> Watch:
+def stop_at(key: TrialKey, number: int) -> Watch:
     """Return a watch that ends the run when an epoch of a trial is written, before its checkpoint is."""
 
     def watch(event: str, row: Json) -> None:
-        if event == "epoch" and row["cell"] == list(cell) and row["epoch"]["number"] == number:
+        if event == "epoch" and row["cell"] == list(key) and row["epoch"]["number"] == number:
             raise Stopped
 
     return watch
 
 
-def stopped(folder: Path, cell: TrialKey, number: int, text: str = SMALL) -> Path:
+def stopped(folder: Path, key: TrialKey, number: int, text: str = SMALL) -> Path:
     """Run a sweep up to an epoch of a trial and return its log."""
     with pytest.raises(Stopped):
-        ran(folder, text, watch=stop_at(cell, number))
+        ran(folder, text, watch=stop_at(key, number))
     return folder / "small" / "log.jsonl"
 
 
@@ -101,7 +101,7 @@ def rows_of(log: Path, event: str) -> list[Json]:
     return [row for row in read_log(log)[0] if row["event"] == event]
 
 
-def by_cell(results: Results) -> dict[TrialKey, dict[str, Any]]:
+def by_key(results: Results) -> dict[TrialKey, dict[str, Any]]:
     """Return the rows of trials by their cells."""
     rows = results.trials.to_dict("records")
     return {TrialKey(row["arm"], row["phase"], row["number"]): {str(k): v for k, v in row.items()} for row in rows}

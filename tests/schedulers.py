@@ -18,13 +18,13 @@ class Twins(PlannedScheduler):
         self._changes = changes
         self.plan(TrialKey(arm, phase, n) for n in range(count) for arm in ("a", "b"))
 
-    def at(self, cell: TrialKey) -> Suggestion:
-        return Suggestion(cell, small_trial(seed=cell.number, **self._changes), {})
+    def at(self, key: TrialKey) -> Suggestion:
+        return Suggestion(key, small_trial(seed=key.number, **self._changes), {})
 
-    def has(self, cell: TrialKey) -> bool:
-        return self.is_planned(cell)
+    def has(self, key: TrialKey) -> bool:
+        return self.is_planned(key)
 
-    def end(self, cell: TrialKey, outcome: Outcome) -> None:
+    def end(self, key: TrialKey, outcome: Outcome) -> None:
         pass
 
 

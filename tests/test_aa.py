@@ -1,4 +1,4 @@
-"""The hidden copy of the baseline: what it shares, what it does not, and how often luck gives it a verdict."""
+"""The hidden copy of the baseline: what it shares, what it does not, and how often chance gives it a verdict."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from regtune.core.errors import Refused
 from regtune.core.halving import Score, Selection, join_number
 from regtune.core.records import Epoch, Outcome, Trial, TrialKey
 from regtune.core.resampling import draws
-from regtune.core.selection import Scored, joined
+from regtune.core.selection import Scored, merge_scored
 from regtune.data import Pool, Splits
 from regtune.execution.attempt import Report, ReportPlan
 from regtune.execution.controller import PhaseController
@@ -119,7 +119,7 @@ def test_what_is_drawn_for_arms_does_not_depend_on_the_copy(paired: bool) -> Non
         )
 
     arms = scored("baseline", "dropout")
-    both = draws(joined(arms, scored(COPY)), paired=paired, stream="s")
+    both = draws(merge_scored(arms, scored(COPY)), paired=paired, stream="s")
     alone = draws(arms, paired=paired, stream="s")
     assert [{a: n for a, n in each.numbers.items() if a != COPY} for each in both] == [each.numbers for each in alone]
     assert len({each.numbers[COPY] for each in both if COPY in each.numbers}) > 1
@@ -129,9 +129,9 @@ def test_what_is_drawn_for_arms_does_not_depend_on_the_copy(paired: bool) -> Non
 def test_a_run_stopped_in_a_trial_of_the_copy_goes_on(
     name: str, phase: str, logs: dict[str, Path], tmp_path: Path
 ) -> None:
-    cells = [TrialKey(*row["cell"]) for row in rows_of(logs[name], "asked")]
-    cell = next(cell for cell in cells if is_copy(cell.arm) and cell.phase == phase)
-    log = stopped(tmp_path, cell, 2, TEXTS[name])
+    keys = [TrialKey(*row["cell"]) for row in rows_of(logs[name], "asked")]
+    key = next(key for key in keys if is_copy(key.arm) and key.phase == phase)
+    log = stopped(tmp_path, key, 2, TEXTS[name])
     ran(tmp_path, TEXTS[name])
     assert_same_results(log, logs[name])
     one, other = load(log).copied, load(logs[name]).copied
@@ -318,7 +318,7 @@ def launched(luck: float) -> Launch:
                 number=1, objective=1.0, train_accuracy=1.0, train_loss=1.0, val_accuracy=validation, val_loss=1.0,
                 learning_rate=0.1, kept=1, seconds=0.0, outcome=Outcome(status="ok", kept=1, metrics=metrics),
             )  # fmt: skip
-            phase.take(task.cell, Report(epochs=(told,)), {"processor": "", "torch": ""})
+            phase.take(task.key, Report(epochs=(told,)), {"processor": "", "torch": ""})
 
     return launch
 

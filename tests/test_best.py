@@ -76,6 +76,6 @@ def test_the_best_epoch_is_not_what_is_kept(tmp_path: Path) -> None:
     for row in rows:
         if row["event"] == "epoch" and row["cell"][1] == "search":
             accuracies.setdefault(tuple(map(str, row["cell"])), []).append(row["epoch"]["val_accuracy"])
-    best = {arm: max(max(v) for cell, v in accuracies.items() if cell[0] == arm) for arm in ("baseline", "mixup")}
+    best = {arm: max(max(v) for key, v in accuracies.items() if key[0] == arm) for arm in ("baseline", "mixup")}
     searched = shown(replayed(sweep, rows), sweep)
     assert any(best[arm] != searched[arm] for arm in best)

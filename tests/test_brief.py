@@ -17,11 +17,11 @@ from typer.testing import CliRunner
 
 from regtune.__main__ import app
 from regtune.core.records import Json
-from regtune.reports.brief import Part, brief, fitted, parts
-from regtune.reports.headroom import headroom
-from regtune.reports.narrow import flowed, narrow
+from regtune.reports.brief import Part, brief, fit_to_width, parts
 from regtune.reports.output import formatted
+from regtune.reports.overfitting import hardly_overfits
 from regtune.reports.tables.folder import read_folder
+from regtune.reports.terminal import flowed, narrow
 from regtune.results.loader import load
 from regtune.storage.log import read_log
 from tests.conftest import write_log
@@ -81,7 +81,7 @@ def shown(where: Path) -> dict[str, list[Part]]:
 def test_no_line_is_longer_than_the_terminal_is_wide(shown: dict[str, list[Part]], width: int) -> None:
     for kind, found in shown.items():
         for part in found:
-            text = fitted(part, width)
+            text = fit_to_width(part, width)
             arm, second = (part.table[name].map(cell_len).max() for name in part.table.columns[:2])
             assert max(map(cell_len, text.splitlines())) <= max(width, arm + second + len("  " + " " + ",")), kind
             head = next(line for line in text.splitlines() if line.startswith("arm ")).split()
@@ -92,7 +92,7 @@ def test_no_line_is_longer_than_the_terminal_is_wide(shown: dict[str, list[Part]
 @given(width=st.integers(40, 200))
 def test_every_width_says_the_same(shown: dict[str, list[Part]], width: int) -> None:
     for part in shown["all"]:
-        lines, wide = fitted(part, width), fitted(part, 10_000)
+        lines, wide = fit_to_width(part, width), fit_to_width(part, 10_000)
         answer, which, table, sentences = (" ".join(block.split()) for block in lines.split("\n\n"))
         first, second, whole, last = (" ".join(block.split()) for block in wide.rstrip("\n").split("\n\n"))
         assert (answer, which, sentences) == (first, second, last)
@@ -266,27 +266,27 @@ def test_where_the_baseline_leaves_nothing_to_do_a_sentence_says_so(
         tmp_path, {"base": BASE, "other": BASE[::-1]}, search=("ok",), epochs=len(curve), data=data,
         curves={"base": curve, "other": flat(0.5, 0.5, len(curve))},
     )  # fmt: skip
-    said, shown = headroom([load(folder)]), brief([folder], 10_000)
+    said, shown = hardly_overfits([load(folder)]), brief([folder], 10_000)
     assert bool(said) == bool(words)
     assert all(each in said for each in words)
     assert f"- {said}" in shown or not words
     assert ("can gain little" in shown) == bool(words)
 
 
-def test_of_headroom_nothing_is_said_from_two_trials_and_the_kept_epoch_counts(tmp_path: Path) -> None:
+def test_of_overfitting_nothing_is_said_from_two_trials_and_the_kept_epoch_counts(tmp_path: Path) -> None:
     curve = [*flat(0.7, 0.7, 9), (1.0, 0.7)]
     few = made_up_log(tmp_path / "few", {"base": BASE[:2]}, epochs=10, curves={"base": flat(0.7, 0.7, 10)})
-    assert headroom([load(few)]) == ""
-    assert "hardly overfits" in headroom([load(few), load(few)])
+    assert hardly_overfits([load(few)]) == ""
+    assert "hardly overfits" in hardly_overfits([load(few), load(few)])
     late = made_up_log(tmp_path / "late", {"base": BASE}, epochs=10, curves={"base": curve})
-    assert headroom([load(late)]) == ""
+    assert hardly_overfits([load(late)]) == ""
     rows, _ = read_log(late / "log.jsonl")
     for row in rows:
         if row["event"] == "epoch":
             row["epoch"]["kept"] = min(row["epoch"]["number"], 9)
             del row["epoch"]["stage"]  # logs of old versions have none
     write_log(late / "log.jsonl", rows)
-    assert "70.0 % of training and 70.0 % of validation examples right" in headroom([load(late)])
+    assert "70.0 % of training and 70.0 % of validation examples right" in hardly_overfits([load(late)])
 
 
 def test_epochs_of_a_second_training_are_not_the_curve(tmp_path: Path) -> None:
@@ -297,4 +297,4 @@ def test_epochs_of_a_second_training_are_not_the_curve(tmp_path: Path) -> None:
             row["epoch"]["kept"] = 9
             row["epoch"]["stage"] = "retrain" if row["epoch"]["number"] == 10 else "train"
     write_log(folder / "log.jsonl", rows)
-    assert "hardly overfits" in headroom([load(folder)])
+    assert "hardly overfits" in hardly_overfits([load(folder)])

@@ -16,7 +16,7 @@ from regtune.reports.page.several import page_of_several
 from regtune.reports.tables.catalog import tables
 from regtune.reports.tables.folder import folder_tables
 from regtune.results.loader import load
-from tests.made_up import made_up_log
+from tests.made_up import RATE, made_up_log
 from tests.test_report import RAND_AUGMENT, RAND_AUGMENT_SPACE
 from tests.test_tables import BETTER, HOSTILE, SPREAD
 
@@ -101,6 +101,26 @@ def test_the_report_on_several_sweeps_does_so_too(
 ) -> None:
     assert reports[1][0] == "together-critical"
     looked_at(browser, *reports, width, scheme)
+
+
+def test_the_first_table_fits_a_screen_of_1280_pixels(browser: Browser, tmp_path: Path) -> None:
+    """It has every column that it can have, long names, long verdicts and long texts of knobs."""
+    gains = {"base": (0.0,) * 4, "label_smoothing": (0.1,) * 4, "a_name_of_twenty_chars": (-0.2, -0.4, -0.2, -0.4)}
+    arms = {name: [score + gain for score, gain in zip(SPREAD, mine, strict=True)] for name, mine in gains.items()}
+    knobs: list[Json] = [{RATE: 0.0143, "label_smoothing.eps": 0.243}] * 3
+    space = {"label_smoothing.eps": RAND_AUGMENT_SPACE["rand_augment.magnitude"]}
+    terms = {"confirm": {"relevant": 0.5}}
+    log = made_up_log(tmp_path, arms, examples=200, knobs=dict.fromkeys(arms, knobs), space=space, terms=terms)
+    found = folder_tables([load(log)])
+    frame = found.first.scores.frame
+    assert {"relevant", "test set resampled"} <= {*frame} and "this configuration: worse" in frame["verdict"].to_list()
+    path = tmp_path / "report.html"
+    path.write_text(page(found, ()), encoding="utf-8")
+    view = browser.new_page(viewport={"width": 1280, "height": 900})
+    view.goto(path.as_uri())
+    needed, inside = (view.evaluate(f"document.querySelector('.scroll').{one}Width") for one in ("scroll", "client"))
+    view.close()
+    assert needed <= inside
 
 
 def looked_at(browser: Browser, report: Path, charts: list[str], width: int, scheme: str) -> None:

@@ -72,20 +72,20 @@ def test_decisions_on_recorded_curves_are_those_of_a_naive_one_call_by_call(
             while left and len(running) < 8:
                 asked = scheduler.ask()
                 assert asked is not None
-                running[asked.cell] = left.pop(), 0
-            cell = draws.choice(list(running))
-            curve, number = running[cell][0], running[cell][1] + 1
+                running[asked.key] = left.pop(), 0
+            key = draws.choice(list(running))
+            curve, number = running[key][0], running[key][1] + 1
             end = "diverged" if draws.random() < 0.001 else "ok" if number == EPOCHS else ""
             outcome = {"ok": finished(curve[-1]), "diverged": Outcome(status="diverged"), "": None}[end]
-            score, mine = curve[number - 1], told[cell.arm]
-            mine.append((cell.number, number, score, end))
-            decided = scheduler.tell(cell, epoch(number, score, outcome)) == "stop"
+            score, mine = curve[number - 1], told[key.arm]
+            mine.append((key.number, number, score, end))
+            decided = scheduler.tell(key, epoch(number, score, outcome)) == "stop"
             assert decided == naive(mine, rungs=rungs, factor=factor, population=3, examples=validation)
-            assert asha[cell.arm].ends(cell.number, epoch(number, score, outcome), score) or not decided
-            ended, running[cell] = ended + decided, (curve, number)
+            assert asha[key.arm].ends(key.number, epoch(number, score, outcome), score) or not decided
+            ended, running[key] = ended + decided, (curve, number)
             if decided or end:
-                scheduler.end(cell, outcome or Outcome(status="pruned"))
-                del running[cell]
+                scheduler.end(key, outcome or Outcome(status="pruned"))
+                del running[key]
     assert ended > 50
 
 

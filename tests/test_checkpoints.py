@@ -1,4 +1,4 @@
-"""An interrupted trial goes on from its checkpoint, and ends as if nothing had happened, whatever became of that."""
+"""An interrupted trial resumes from its checkpoint, and ends as if nothing had happened, whatever became of that."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from regtune.results.loader import load
 from regtune.storage.checkpoints import Checkpoints, Saved
 from regtune.storage.log import read_log
 from tests.conftest import write_log
-from tests.resuming import SMALL, assert_same_results, by_cell, ran, rows_of, stopped, trained_epochs
+from tests.resuming import SMALL, assert_same_results, by_key, ran, rows_of, stopped, trained_epochs
 from tests.test_run import DRIVER
 
 CELL = TrialKey("dropout", "search", 1)
@@ -55,18 +55,18 @@ def left(log: Path) -> list[str]:
     ],
 )
 def test_a_trial_goes_on_after_the_epoch_of_its_checkpoint(
-    undisturbed_twice: Path, cell: TrialKey, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    undisturbed_twice: Path, key: TrialKey, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The log has the epoch in which the driver died; the checkpoint is of the one before."""
-    log = stopped(tmp_path, cell, number, TWICE)
-    assert left(log) == [f"{cell.arm}-{cell.phase}-{cell.number}"]
+    log = stopped(tmp_path, key, number, TWICE)
+    assert left(log) == [f"{key.arm}-{key.phase}-{key.number}"]
     rows = len(read_log(log)[0])
     with trained_epochs(monkeypatch) as trained:
         ran(tmp_path, TWICE)
     assert trained[0][1] == number
     new = read_log(log)[0][rows:]
     started = next(row for row in new if row["event"] == "started")
-    assert (started["cell"], started["after"]) == (list(cell), number - 1), "the epoch of the checkpoint"
+    assert (started["cell"], started["after"]) == (list(key), number - 1), "the epoch of the checkpoint"
     assert next(row for row in new if row["event"] == "epoch")["epoch"]["number"] == number + 1
     assert_same_results(log, undisturbed_twice)
     assert left(log) == []
@@ -278,7 +278,7 @@ def test_too_many_faults_lose_a_trial_until_more_retries_are_allowed(hungry: Mod
     vars(hungry)["left"] = 10**9
     once = FED.replace("[cluster]", "[cluster]\nretries = 1")
     log = ran(tmp_path, once)
-    trials = by_cell(load(log))
+    trials = by_key(load(log))
     mine = trials[TrialKey("hungry", "search", 1)]
     assert (mine["status"], mine["faults"]) == ("lost", 2)
     assert mine["message"] == (
@@ -291,7 +291,7 @@ def test_too_many_faults_lose_a_trial_until_more_retries_are_allowed(hungry: Mod
     assert log.read_bytes() == before
     vars(hungry)["left"] = 0
     ran(tmp_path, FED)
-    rows = by_cell(load(log)).values()
+    rows = by_key(load(log)).values()
     assert {(row["status"], row["message"]) for row in rows} == {("ok", "")}
     asked = [tuple(row["cell"]) for row in rows_of(log, "asked")]
     assert len(asked) == len(set(asked)) == len(rows)

@@ -1,4 +1,4 @@
-"""Cocktails run: a knob is searched only where its method is in, and a log is enough to go on from."""
+"""Cocktails run: a knob is searched only where its method is in, and a log is enough to resume from."""
 
 from __future__ import annotations
 
@@ -204,12 +204,12 @@ def test_a_scheduler_rebuilt_from_what_was_told_asks_as_the_live_one(tmp_path: P
             last = number == sweep.training.epochs
             metrics = {"val_accuracy": accuracy, "val_loss": 0.5}
             outcome = Outcome(status="ok", kept=1, metrics=metrics) if last else None
-            told.append(("tell", (asked.cell, epoch(number, accuracy, outcome))))
-            if live.tell(asked.cell, told[-1][1][1]) == "stop":
+            told.append(("tell", (asked.key, epoch(number, accuracy, outcome))))
+            if live.tell(asked.key, told[-1][1][1]) == "stop":
                 outcome = Outcome(status="pruned")
             if outcome is not None:
-                live.end(asked.cell, outcome)
-                told.append(("end", (asked.cell, outcome)))
+                live.end(asked.key, outcome)
+                told.append(("end", (asked.key, outcome)))
                 break
 
 

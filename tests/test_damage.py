@@ -283,7 +283,7 @@ def ends(rows: Sequence[Json]) -> dict[tuple[object, ...], Json]:
 def test_a_damaged_log_is_refused_in_one_line_or_recovered(
     damages: list[Kind], recorded: Recorded, tmp_path: Path, counts: Counter[tuple[str, str]]
 ) -> None:
-    """What is recovered are the first rows of the original, and a run that goes on from there ends trials alike."""
+    """What is recovered are the first rows of the original, and a run that resumes from there ends trials alike."""
     sweep, original, rows = recorded.sweep, recorded.content, recorded.rows
     path = tmp_path / sweep.name / "log.jsonl"
     shutil.rmtree(path.parent, ignore_errors=True)
@@ -309,8 +309,8 @@ def test_a_damaged_log_is_refused_in_one_line_or_recovered(
         forecast(sweep, tmp_path, RunOptions())
         if any(row["event"] == "header" for row in found):
             columns = load(path).trials[["arm", "phase", "number", "status"]]
-            status = {tuple(cell): word for *cell, word in columns.itertuples(index=False, name=None)}
-            assert all(status[cell] == outcome["status"] for cell, outcome in ends(found).items())
+            status = {tuple(key): word for *key, word in columns.itertuples(index=False, name=None)}
+            assert all(status[key] == outcome["status"] for key, outcome in ends(found).items())
         else:
             with pytest.raises(Refused, match="expected a header"):
                 load(path)
@@ -320,7 +320,7 @@ def test_a_damaged_log_is_refused_in_one_line_or_recovered(
     assert torn == 0 or again == found
     assert again[: len(found)] == found
     whole = ends(rows)
-    assert all(outcome == whole[cell] for cell, outcome in ends(again).items())
+    assert all(outcome == whole[key] for key, outcome in ends(again).items())
 
 
 def goes_on(sweep: Sweep, path: Path) -> None:

@@ -17,7 +17,7 @@ from regtune.execution.attempt import Report
 from regtune.execution.controller import PhaseController
 from regtune.execution.lane_queue import LaneTerms
 from regtune.execution.local import run_here
-from regtune.execution.run import pace_of
+from regtune.execution.run import report_plan_of
 from regtune.search.search import SearchScheduler
 from regtune.storage.environment import location
 from regtune.storage.log import Log
@@ -45,10 +45,10 @@ def test_the_display_shows_a_search_under_way_and_again_after_a_restart(sweep_fi
         phase = PhaseController(scheduler=SearchScheduler(sweep), log=log, watch=progress.watch, retries=0)
         asked = phase.ask()
         assert asked is not None
-        phase.take(asked.cell, Report(epochs=(next(train(asked.trial, data=data)),)), location())
+        phase.take(asked.key, Report(epochs=(next(train(asked.trial, data=data)),)), location())
         assert progress.tallies["search", "baseline"].running == {0}
         assert progress.seconds_left() is None
-        run_here(phase, data, pace_of(sweep), LaneTerms(width=1))
+        run_here(phase, data, report_plan_of(sweep), LaneTerms(width=1))
     seconds = progress.seconds_left()
     assert seconds is not None
     assert seconds > 0

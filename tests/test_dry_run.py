@@ -56,7 +56,7 @@ def test_what_a_changed_file_adds_is_said(finished: Path, tmp_path: Path) -> Non
     text = SMALL.replace("seeds = 2", "seeds = 5\naa = false").replace("[search]", "l2 = { l2 = {} }\n[search]")
     lines = printed(tmp_path, text)
     assert lines[:2] == ["added: confirm.seeds: 2 -> 5", "added: new arm l2"]
-    assert "dropout 2 0 0 0 0 5" in lines  # search is not over, and another choice would be confirmed anew
+    assert "dropout 2 0 0 0 0 5" in lines  # search is not over, and another choice would be confirmed again
     assert "l2 0 0 2 0 0 5" in lines
     lines = printed(tmp_path, SMALL.replace("seeds = 2", "seeds = 5\naa = false"))
     assert "dropout 2 0 0 2 0 3" in lines

@@ -27,7 +27,7 @@ from regtune.training.build import load_data
 from regtune.training.trainer import Training, train
 from tests.command_line import called
 from tests.conftest import write_log
-from tests.resuming import SMALL, by_cell, ran, trained_epochs
+from tests.resuming import SMALL, by_key, ran, trained_epochs
 
 KEPT = (
     SMALL.replace("weights = false", "")
@@ -56,9 +56,9 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     return load(ran(tmp_path_factory.mktemp("bent"), BENT).parent)
 
 
-def measured(results: Results, cell: TrialKey, weights: Path) -> tuple[float, float]:
+def measured(results: Results, key: TrialKey, weights: Path) -> tuple[float, float]:
     """Return test accuracy and loss of an exported network, as its user would compute them."""
-    test = load_data(Trial.from_plain(results.plain_trials[cell])).test
+    test = load_data(Trial.from_plain(results.plain_trials[key])).test
     assert test is not None
     net, right, loss = load_network(weights), 0, 0.0
     dtype = next(net.parameters()).dtype
@@ -69,8 +69,8 @@ def measured(results: Results, cell: TrialKey, weights: Path) -> tuple[float, fl
     return right / len(test), loss / len(test)
 
 
-def recorded(results: Results, cell: TrialKey) -> tuple[float, float]:
-    row = by_cell(results)[cell]
+def recorded(results: Results, key: TrialKey) -> tuple[float, float]:
+    row = by_key(results)[key]
     return row["test_accuracy"], row["test_loss"]
 
 
@@ -80,8 +80,8 @@ def test_an_exported_network_has_the_recorded_test_accuracy_and_loss(
 ) -> None:
     for number in range(3):
         weights, _ = export(results, arm, number, tmp_path / str(number))
-        cell = TrialKey(arm, "confirm", number)
-        assert measured(results, cell, weights) == recorded(results, cell)
+        key = TrialKey(arm, "confirm", number)
+        assert measured(results, key, weights) == recorded(results, key)
 
 
 @pytest.mark.parametrize("text", [pytest.param(NORMED, id="norm-and-float64"), pytest.param(TWICE, id="retrained")])
@@ -89,8 +89,8 @@ def test_networks_of_other_kinds_have_theirs(text: str, tmp_path: Path) -> None:
     results = load(ran(tmp_path, text).parent)
     for arm in results.sweep.arms:
         weights, _ = export(results, arm, 0, tmp_path)
-        cell = TrialKey(arm, "confirm", 0)
-        assert measured(results, cell, weights) == recorded(results, cell)
+        key = TrialKey(arm, "confirm", 0)
+        assert measured(results, key, weights) == recorded(results, key)
 
 
 def test_what_a_recipe_does_in_evaluation_is_part_of_the_network(results: Results, tmp_path: Path) -> None:
@@ -242,20 +242,20 @@ def test_without_its_data_no_trial_is_trained_again(tmp_path: Path) -> None:
 
 
 def test_weights_of_another_choice_are_none_and_damaged_ones_are_refused(results: Results, tmp_path: Path) -> None:
-    cell = TrialKey("baseline", "confirm", 0)
-    saved = Checkpoints(results.path / "weights").load(cell)
+    key = TrialKey("baseline", "confirm", 0)
+    saved = Checkpoints(results.path / "weights").load(key)
     assert saved is not None
     here = Results(**(vars(results) | {"path": tmp_path}))
     folder = Checkpoints(tmp_path / "weights")
-    folder.save(cell, type(saved)(id="another", epoch=saved.epoch, content=saved.content))
+    folder.save(key, type(saved)(id="another", epoch=saved.epoch, content=saved.content))
     shutil.copy(results.path / "log.jsonl", tmp_path)
     said = list[str]()
     export(here, "baseline", 0, tmp_path / "to", say=said.append)
     assert len(said) == 1 and "its weights are not kept" in said[0]
-    folder.save(cell, saved)
-    content = bytearray(folder.path(cell).read_bytes())
+    folder.save(key, saved)
+    content = bytearray(folder.path(key).read_bytes())
     content[-1] ^= 1
-    folder.path(cell).write_bytes(content)
+    folder.path(key).write_bytes(content)
     with pytest.raises(Refused, match=r"expected bytes .*; delete the file, and its trial is trained again$"):
         export(here, "baseline", 0, tmp_path / "to")
 

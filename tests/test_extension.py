@@ -16,7 +16,7 @@ from regtune.storage.compatibility import Changed, changed
 from regtune.storage.log import read_log
 from regtune.sweep.sweep import Sweep
 from tests.conftest import write_log
-from tests.resuming import SMALL, assert_same_results, by_cell, ran, read, rows_of, trained_epochs
+from tests.resuming import SMALL, assert_same_results, by_key, ran, read, rows_of, trained_epochs
 
 MORE = (
     SMALL.replace("trials = 2", "trials = 3")
@@ -47,16 +47,16 @@ def test_more_of_everything_ends_as_the_bigger_sweep_from_the_beginning(
     assert log.read_bytes().startswith(before)
     new = read_log(log)[0][len(read_log(finished)[0]) :]
     asked = {TrialKey(*row["cell"]): row for row in new if row["event"] == "asked"}
-    assert {cell for cell in asked if cell.phase == "search"} == {
+    assert {key for key in asked if key.phase == "search"} == {
         TrialKey("baseline", "search", 2),
         TrialKey("dropout", "search", 2),
         *(TrialKey("l2", "search", number) for number in range(3)),
     }
     assert {id for id, _ in trained} == {row["id"] for row in asked.values()}
     sweep = Sweep.read(tmp_path / "more" / "small.toml")
-    for cell, row in asked.items():
-        seed = sweep.search_seed if cell.phase == "search" else sweep.confirm_seed
-        assert row["trial"]["seed"] == seed(cell.number)
+    for key, row in asked.items():
+        seed = sweep.search_seed if key.phase == "search" else sweep.confirm_seed
+        assert row["trial"]["seed"] == seed(key.number)
     assert sorted(text.partition("added: ")[2] for text in said) == [
         "arms.baseline.trials: 2 -> 3",
         "arms.dropout.trials: 2 -> 3",
@@ -88,9 +88,9 @@ def test_a_new_choice_is_confirmed_anew_and_an_old_one_is_not(finished: Path, tm
         ("baseline", "confirm", 1),
     ]
     results = load(log)
-    trials, cell = by_cell(results), TrialKey("baseline", "confirm", 0)
-    assert trials[cell]["params"] == trials[TrialKey("baseline", "search", 2)]["params"]
-    assert trials[cell]["id"] == next(r["id"] for r in new if r.get("cell") == list(cell))
+    trials, key = by_key(results), TrialKey("baseline", "confirm", 0)
+    assert trials[key]["params"] == trials[TrialKey("baseline", "search", 2)]["params"]
+    assert trials[key]["id"] == next(r["id"] for r in new if r.get("cell") == list(key))
     shown = results.epochs[(results.epochs["arm"] == "baseline") & (results.epochs["phase"] == "confirm")]
     recorded = [
         r["epoch"]["val_loss"] for r in new if r["event"] == "epoch" and r["cell"][:2] == ["baseline", "confirm"]
@@ -100,11 +100,11 @@ def test_a_new_choice_is_confirmed_anew_and_an_old_one_is_not(finished: Path, tm
     ran(tmp_path / "more", text)
     assert log.read_bytes() == before
 
-    # Stopped when one of the two is confirmed anew: the other one is of the old choice and does not count.
+    # Stopped when one of the two is confirmed again: the other one is of the old choice and does not count.
     whole, _ = read_log(log)
     ended = next(n for n, r in enumerate(whole) if n > len(rows) and r.get("cell") == ["baseline", "confirm", 1])
     cut = copied(finished, tmp_path / "cut", whole[:ended])
-    status = [row["status"] for cell, row in by_cell(load(cut)).items() if cell.phase == "confirm"]
+    status = [row["status"] for key, row in by_key(load(cut)).items() if key.phase == "confirm"]
     assert status == ["ok", "missing", "ok", "ok"]
     ran(tmp_path / "cut", text)
     assert_same_results(cut, log)

@@ -24,7 +24,7 @@ from regtune.results.loader import load
 from regtune.storage.checkpoints import Checkpoints, Saved
 from regtune.sweep.sweep import Sweep
 from regtune.training.build import load_data
-from tests.resuming import SMALL, Stopped, by_cell, ran, read, rows_of, stop_at
+from tests.resuming import SMALL, Stopped, by_key, ran, read, rows_of, stop_at
 from tests.schedulers import Rows, Twins
 from tests.test_scheduler import epoch
 
@@ -38,7 +38,7 @@ def files(log: Path) -> list[str]:
 
 def best_of(log: Path) -> list[str]:
     """Return which files there should be, by the numbers of the log: accuracy, then loss, then the number."""
-    rows = [row for cell, row in by_cell(load(log)).items() if cell.phase == "confirm" and row["status"] == "ok"]
+    rows = [row for key, row in by_key(load(log)).items() if key.phase == "confirm" and row["status"] == "ok"]
     order = sorted(rows, key=lambda row: (-row["val_accuracy"], row["val_loss"], row["number"]))
     best = {arm: next(row for row in order if row["arm"] == arm) for arm in {row["arm"] for row in rows}}
     return sorted(f"{arm}-confirm-{row['number']}" for arm, row in best.items())
@@ -100,10 +100,10 @@ def test_twins_both_have_their_best_in_any_order(accuracies: Sequence[float], me
     phase = PhaseController(scheduler=Twins("confirm", 3), log=log, retries=1, weights=weights)
     trained = 0
     while (task := phase.ask()) is not None:
-        number, trained = task.cell.number, trained + 1
+        number, trained = task.key.number, trained + 1
         metrics = {"val_accuracy": accuracies[number], "val_loss": float(number)}
-        phase.take(task.cell, Report(weights=Saved(id=task.trial.id, epoch=1, content=b"")), {})
-        phase.take(task.cell, Report(epochs=(epoch(1, 0.5, Outcome(status="ok", metrics=metrics)),)), {})
+        phase.take(task.key, Report(weights=Saved(id=task.trial.id, epoch=1, content=b"")), {})
+        phase.take(task.key, Report(epochs=(epoch(1, 0.5, Outcome(status="ok", metrics=metrics)),)), {})
     best = accuracies.index(0.5) if metric == "accuracy" else 0
     assert phase.done and trained == 3
     assert sorted(path.name for path in (tmp_path / "weights").iterdir()) == [f"{arm}-confirm-{best}" for arm in "ab"]
@@ -115,10 +115,10 @@ def test_weights_of_a_trial_that_failed_in_the_end_go(tmp_path: Path) -> None:
     phase = PhaseController(scheduler=Twins("confirm", 3), log=log, retries=1, weights=weights)
     task = phase.ask()
     assert task is not None
-    phase.take(task.cell, Report(weights=Saved(id=task.trial.id, epoch=1, content=b"")), {})
-    assert Checkpoints(tmp_path / "weights").load(task.cell) is not None
-    phase.end(task.cell, Outcome(status="failed"))
-    assert Checkpoints(tmp_path / "weights").load(task.cell) is None
+    phase.take(task.key, Report(weights=Saved(id=task.trial.id, epoch=1, content=b"")), {})
+    assert Checkpoints(tmp_path / "weights").load(task.key) is not None
+    phase.end(task.key, Outcome(status="failed"))
+    assert Checkpoints(tmp_path / "weights").load(task.key) is None
 
 
 LARGE = SMALL.replace("widths = [12]", "widths = [300, 200]")

@@ -219,7 +219,7 @@ def test_what_is_measured_is_written_down_and_holds_for_every_lane_of_the_kind(t
     first = queue.begin()
     assert first is not None
     assert (first.width, len(first.tasks)) == (None, 2)
-    ended = [(task.cell, Report(outcome=Outcome(status="ok"))) for task in first.tasks]
+    ended = [(task.key, Report(outcome=Outcome(status="ok"))) for task in first.tasks]
     answer = queue.exchange(first, LaneReport(width=2, reports=ended, free=2), {})
     assert len(answer.tasks) == 2
     assert [row["width"] for row in log.rows if row["event"] == "lane"] == [2]

@@ -14,7 +14,7 @@ from regtune.results.loader import load
 from regtune.storage.lease import SECONDS
 from regtune.storage.log import read_log
 from tests.conftest import write_log
-from tests.resuming import SMALL, assert_same_results, by_cell, ran, rows_of, stopped
+from tests.resuming import SMALL, assert_same_results, by_key, ran, rows_of, stopped
 
 NOW = Limit(hours=0)
 
@@ -32,14 +32,14 @@ def epoch(seconds: float) -> Epoch:
 
 
 def statuses(log: Path) -> dict[tuple[str, str, int], str]:
-    return {(cell.arm, cell.phase, cell.number): row["status"] for cell, row in by_cell(load(log)).items()}
+    return {(key.arm, key.phase, key.number): row["status"] for key, row in by_key(load(log)).items()}
 
 
 def test_gpu_hours_are_seconds_of_epochs_times_the_share_of_a_gpu() -> None:
-    cell = ["baseline", "search", 0]
+    key = ["baseline", "search", 0]
     rows = [
-        {"event": "epoch", "cell": cell, "time": 0.0, "epoch": epoch(3600.0).plain()},
-        {"event": "ended", "cell": cell, "time": 0.0},
+        {"event": "epoch", "cell": key, "time": 0.0, "epoch": epoch(3600.0).plain()},
+        {"event": "ended", "cell": key, "time": 0.0},
     ]
     spent = Spent(Limit(gpu_hours=1.0), rows, gpus_per_trial=0.5)
     assert spent.over() == ""

@@ -204,16 +204,16 @@ def test_samplers_see_minus_the_loss_and_the_cautious_pruner_the_spread_of_trial
     alone, scheduler = sweep.pruner.judge(27, None), SearchScheduler(sweep)
     mine, stopped, losses = scheduler.arms["baseline"], 0, dict[int, list[float]]()
     for number in range(50):
-        cell, level = TrialKey("baseline", "search", number), draws.uniform(0.5, 2.0)
-        mine.ask(cell)
+        key, level = TrialKey("baseline", "search", number), draws.uniform(0.5, 2.0)
+        mine.ask(key)
         for at in range(1, 28):
             loss = level + 0.02 * float(draws.normal())
             losses.setdefault(number, []).append(loss)
             epoch = told(at, {"nll": loss, "accuracy": float(draws.random())}, end=at == 27)
-            decided = scheduler.tell(cell, epoch) == "stop"
+            decided = scheduler.tell(key, epoch) == "stop"
             assert decided == alone.ends(number, epoch, -loss)
             if decided or at == 27:
-                scheduler.end(cell, epoch.outcome or Outcome(status="pruned"))
+                scheduler.end(key, epoch.outcome or Outcome(status="pruned"))
                 stopped += decided
                 break
     assert 5 < stopped < 45
@@ -237,8 +237,8 @@ def searched(folder: Path, text: str, values: Mapping[str, Sequence[float]]) -> 
     scheduler = SearchScheduler(sweep)
     for asked in iter(scheduler.ask, None):
         assert asked is not None
-        loss = values[asked.cell.arm][asked.cell.number]
-        scheduler.end(asked.cell, Outcome(status="ok", kept=1, metrics={"val_accuracy": loss / 9, "val_loss": loss}))
+        loss = values[asked.key.arm][asked.key.number]
+        scheduler.end(asked.key, Outcome(status="ok", kept=1, metrics={"val_accuracy": loss / 9, "val_loss": loss}))
     return SelectScheduler(sweep, scheduler)
 
 
@@ -252,8 +252,8 @@ def test_select_and_confirm_take_the_lowest_loss(tmp_path: Path) -> None:
     after = {"baseline": {1: 0.9, 0: 0.1}, "dropout": {2: 0.3, 0: 0.35}}
     for asked in iter(scheduler.ask, None):
         assert asked is not None
-        loss = after[asked.cell.arm][asked.cell.number // 100]
-        scheduler.end(asked.cell, Outcome(status="ok", kept=1, metrics={"val_accuracy": loss / 9, "val_loss": loss}))
+        loss = after[asked.key.arm][asked.key.number // 100]
+        scheduler.end(asked.key, Outcome(status="ok", kept=1, metrics={"val_accuracy": loss / 9, "val_loss": loss}))
     assert scheduler.choices.numbers == {"baseline": 0, "dropout": 2}
 
 
@@ -271,9 +271,9 @@ def test_a_race_goes_by_the_metric_of_confirm(tmp_path: Path) -> None:
         draws = np.random.default_rng(0)
         for asked in iter(scheduler.ask, None):
             assert asked is not None
-            loss = 1.0 - 0.5 * (asked.cell.arm == "dropout") + 0.01 * draws.random()
+            loss = 1.0 - 0.5 * (asked.key.arm == "dropout") + 0.01 * draws.random()
             scheduler.end(
-                asked.cell, Outcome(status="ok", kept=1, metrics={"test_accuracy": draws.random(), "test_loss": loss})
+                asked.key, Outcome(status="ok", kept=1, metrics={"test_accuracy": draws.random(), "test_loss": loss})
             )
         counts[name] = len(scheduler.planned)
     assert counts == {"accuracy": 16, "nll": 8}

@@ -51,16 +51,14 @@ def test_every_search_trial_is_in_the_storage_as_the_log_has_it(sweep_file: Path
         assert len(study.trials) == 4
         for trial in study.trials:
             name, phase, number = trial.user_attrs["cell"].split("/")
-            cell = (name, phase, int(number))
-            curve = [
-                row["epoch"]["val_accuracy"] for row in rows if row["event"] == "epoch" and (*row["cell"],) == cell
-            ]
+            key = (name, phase, int(number))
+            curve = [row["epoch"]["val_accuracy"] for row in rows if row["event"] == "epoch" and (*row["cell"],) == key]
             assert (name, phase) == (arm.name, "search")
-            assert trial.user_attrs["id"] == asked[cell]["id"]
-            assert trial.params == asked[cell]["params"]
+            assert trial.user_attrs["id"] == asked[key]["id"]
+            assert trial.params == asked[key]["params"]
             assert trial.distributions == dict(arm.space)
             assert list(trial.intermediate_values.values()) == curve
-            assert trial.state is states[ended[cell]["status"]]
+            assert trial.state is states[ended[key]["status"]]
             assert trial.value == (curve[-1] if trial.state is TrialState.COMPLETE else None)
             seen.add(trial.state)
     assert len(seen) == 2
@@ -74,8 +72,8 @@ def test_a_sweep_that_goes_on_adds_what_is_missing_and_nothing_twice(sweep_file:
     for _ in range(3):
         run(sweep, tmp_path, watch=Mirror(sweep, url).watch, in_process=True)
     for arm in sweep.arms:
-        cells = sorted(trial.user_attrs["cell"] for trial in trials_of(url, arm.name))
-        assert cells == [f"{arm.name}/search/{number}" for number in range(4)]
+        keys = sorted(trial.user_attrs["cell"] for trial in trials_of(url, arm.name))
+        assert keys == [f"{arm.name}/search/{number}" for number in range(4)]
 
 
 def test_the_study_of_another_sweep_is_left_alone(sweep_file: Path, tmp_path: Path) -> None:

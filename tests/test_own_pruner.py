@@ -70,7 +70,7 @@ def test_other_settings_of_it_are_another_sweep_and_another_rule(tmp_path: Path)
     one, other = (read(tmp_path, text).plain() for text in (MEDIAN, MEDIAN.replace("at = 3", "at = 4")))
     with pytest.raises(Refused, match=r"search\.pruning\.\w+"):
         changed(one, other)
-    assert _rule(one["search"]) != _rule(other["search"]), "trials that it ended are not taken over"
+    assert _rule(one["search"]) != _rule(other["search"]), "trials that it ended are not reused"
 
 
 def test_it_ends_trials_and_the_log_without_the_plugin_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,7 @@ def test_the_files_are_the_frames(results: Results, tmp_path: Path) -> None:
 
 
 def test_superseded_epochs_are_written_and_gone_when_there_are_none(tmp_path: Path) -> None:
-    """An arm was confirmed by its first choice, then search went on and found a better one."""
+    """An arm was confirmed by its first choice, then search was extended and found a better one."""
     folder = made_up_log(tmp_path, {"base": SPREAD[:2]}, search=["ok", "ok"])
     rows, _ = read_log(folder / "log.jsonl")
     for row in rows:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from regtune.augmentation import OPERATIONS, Draws, Operation, Ranges, augmented, draw, strengths
+from regtune.augmentation import OPERATIONS, Draws, Operation, Ranges, augmented, draw_operations, strengths
 from regtune.augmentation.apply import FAMILIES, dense, sorted_out
 from regtune.augmentation.operations import SIGNED
 from regtune.core.errors import Refused
@@ -148,7 +148,7 @@ def test_rand_augment_replays_through_torchvision(scale: str, shape: tuple[int, 
     wrong, pixels, policy = 0, 0, v2.RandAugment(num_magnitude_bins=bins)
     for step in steps(20):
         x, _ = method.augment(images.float() / 255, y, step)
-        drawn = draw(step.noise, 2, len(images))
+        drawn = draw_operations(step.noise, 2, len(images))
         for row, image in enumerate(images):
             theirs = image
             for operation, negative in zip(drawn.operation[:, row], drawn.negative[:, row], strict=True):
@@ -167,7 +167,7 @@ def test_trivial_augment_replays_through_torchvision() -> None:
     images, wrong, pixels = pictures((3, 32, 32)), 0, 0
     for step in steps(30):
         x, _ = TrivialAugment().augment(images.float() / 255, torch.zeros(len(images), 2), step)
-        drawn, places = draw(step.noise, 1, len(images)), step.noise.below(31, "strength", (1, len(images)))
+        drawn, places = draw_operations(step.noise, 1, len(images)), step.noise.below(31, "strength", (1, len(images)))
         for row, image in enumerate(images):
             operation, negative = int(drawn.operation[0, row]), bool(drawn.negative[0, row])
             make, signed = v2.TrivialAugmentWide._AUGMENTATION_SPACE[OPERATIONS[operation]]
@@ -181,7 +181,7 @@ def test_trivial_augment_replays_through_torchvision() -> None:
 
 def test_operations_signs_and_strengths_are_uniform() -> None:
     noise = Rng(seed=1)
-    drawn = draw(noise, 2, 50_000)
+    drawn = draw_operations(noise, 2, 50_000)
     assert stats.chisquare(drawn.operation.flatten().bincount(minlength=14)).pvalue > 1e-3
     assert stats.chisquare((drawn.operation[0] * 14 + drawn.operation[1]).bincount(minlength=196)).pvalue > 1e-3
     assert stats.binomtest(int(drawn.negative.sum()), 100_000, 0.5).pvalue > 1e-3
@@ -194,7 +194,7 @@ def a_batch(shape: tuple[int, int, int], count: int, seed: int) -> tuple[Tensor,
     """Return random levels and drawn operations with wide strengths."""
     levels = torch.randint(0, 256, (count, *shape), generator=torch.Generator().manual_seed(seed)).byte()
     noise = Rng(seed=seed)
-    drawn = draw(noise, 3, count)
+    drawn = draw_operations(noise, 3, count)
     place = noise.below(31, "strength", (3, count)).float()
     return levels, drawn, strengths(WIDE, drawn.operation, place, drawn.negative)
 
@@ -279,7 +279,7 @@ def test_every_operation_is_in_one_family() -> None:
 
 
 def test_double_and_half_precision_keep_their_type() -> None:
-    drawn = draw(Rng(seed=1), 1, 6)
+    drawn = draw_operations(Rng(seed=1), 1, 6)
     for dtype in (torch.float64, torch.bfloat16):
         x = torch.rand(6, 3, 8, 8).to(dtype)
         assert augmented(x, drawn, torch.zeros(1, 6)).dtype == dtype

@@ -154,8 +154,8 @@ def test_a_row_that_differs_names_the_module_that_was_changed(folder: Path, caps
             row["outcome"]["status"] = "failed"
     write_log(log, rows)
 
-    def said(cell: str) -> tuple[int, str]:
-        return reproduce(log.parent, cell, DataLocation()), capsys.readouterr().out.splitlines()[-1]
+    def said(key: str) -> tuple[int, str]:
+        return reproduce(log.parent, key, DataLocation()), capsys.readouterr().out.splitlines()[-1]
 
     code, line = said("outer/search/0")
     assert (code, line) == (1, "not identical although software and processor are the same")

@@ -43,8 +43,8 @@ def asked(folder: Path, text: str, trials: int = 0) -> dict[str, list[Mapping[st
     sweep = read(folder, text.replace("trials = 4", f"trials = {trials or 4}"))
     scheduler, found = SearchScheduler(sweep), {arm.name: list[Mapping[str, Any]]() for arm in sweep.arms}
     while (one := scheduler.ask()) is not None:
-        found[one.cell.arm].append(one.params)
-        scheduler.end(one.cell, finished(0.5 + one.cell.number / 100))
+        found[one.key.arm].append(one.params)
+        scheduler.end(one.key, finished(0.5 + one.key.number / 100))
     return found
 
 

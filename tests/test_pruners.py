@@ -61,22 +61,22 @@ def test_decisions_on_1000_recorded_curves_are_those_of_rays_asha_call_by_call(
         while left and len(running) < 8:
             asked = scheduler.ask()
             assert asked is not None
-            running[asked.cell] = left.pop(), 0
-            peers[asked.cell.arm].on_trial_add(None, Named(str(asked.cell)))
-        cell = draws.choice(list(running))
-        curve, done = running[cell]
+            running[asked.key] = left.pop(), 0
+            peers[asked.key.arm].on_trial_add(None, Named(str(asked.key)))
+        key = draws.choice(list(running))
+        curve, done = running[key]
         score, number, last = curve[done], done + 1, done + 1 == EPOCHS
-        ours = scheduler.tell(cell, epoch(number, score, finished(score) if last else None))
-        theirs = peers[cell.arm].on_trial_result(None, Named(str(cell)), {"epoch": number, "score": score})
+        ours = scheduler.tell(key, epoch(number, score, finished(score) if last else None))
+        theirs = peers[key.arm].on_trial_result(None, Named(str(key)), {"epoch": number, "score": score})
         decisions[ours, number] += 1
-        running[cell] = curve, number
+        running[key] = curve, number
         if last:
             assert ours == "go"
         else:
             assert ours == ("stop" if theirs == "STOP" else "go")
         if last or ours == "stop":
-            scheduler.end(cell, finished(score) if last else Outcome(status="pruned"))
-            del running[cell]
+            scheduler.end(key, finished(score) if last else Outcome(status="pruned"))
+            del running[key]
     stopped = {number: count for (decision, number), count in decisions.items() if decision == "stop"}
     assert set(stopped) == set(sweep.pruner.rungs(EPOCHS)) and sum(stopped.values()) > 500
 

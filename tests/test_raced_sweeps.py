@@ -24,7 +24,7 @@ from regtune.search.search import SearchScheduler
 from regtune.search.select import SelectScheduler
 from regtune.storage.log import read_log
 from tests.conftest import write_log
-from tests.resuming import SMALL, Stopped, assert_same_results, by_cell, ran, read, rows_of
+from tests.resuming import SMALL, Stopped, assert_same_results, by_key, ran, read, rows_of
 
 RACING = SMALL.replace("seeds = 2", "seeds = 8\nracing = true\nfirst = 4")
 
@@ -41,7 +41,7 @@ def searched(folder: Path, text: str = RACING) -> ConfirmScheduler:
     search = SearchScheduler(sweep)
     for asked in iter(search.ask, None):
         assert asked is not None
-        search.end(asked.cell, Outcome(status="ok", kept=1, metrics={"val_accuracy": 0.5, "val_loss": 1.0}))
+        search.end(asked.key, Outcome(status="ok", kept=1, metrics={"val_accuracy": 0.5, "val_loss": 1.0}))
     return ConfirmScheduler(sweep, SelectScheduler(sweep, search), lambda ended: None)
 
 
@@ -50,9 +50,9 @@ def play(scheduler: ConfirmScheduler, gap: float) -> list[Suggestion]:
     given = []
     for asked in iter(scheduler.ask, None):
         assert asked is not None
-        noise = 0.01 * (asked.cell.number % 3) if asked.cell.arm == "dropout" else 0.0
-        score = 0.5 + noise + (gap if asked.cell.arm == "dropout" else 0.01)
-        scheduler.end(asked.cell, Outcome(status="ok", kept=1, metrics={"test_accuracy": score}))
+        noise = 0.01 * (asked.key.number % 3) if asked.key.arm == "dropout" else 0.0
+        score = 0.5 + noise + (gap if asked.key.arm == "dropout" else 0.01)
+        scheduler.end(asked.key, Outcome(status="ok", kept=1, metrics={"test_accuracy": score}))
         given.append(asked)
     return given
 
@@ -60,9 +60,9 @@ def play(scheduler: ConfirmScheduler, gap: float) -> list[Suggestion]:
 def test_the_scheduler_plans_more_seeds_only_where_a_pair_is_not_resolved(tmp_path: Path) -> None:
     clear, close = searched(tmp_path), searched(tmp_path)
     assert len(clear.planned) == 8
-    assert [a.cell for a in play(clear, 0.4)] == list(clear.planned)
+    assert [a.key for a in play(clear, 0.4)] == list(clear.planned)
     assert len(clear.planned) == 8
-    assert [a.cell for a in play(close, 0.0)] == [TrialKey(a, "confirm", n) for n in range(8) for a in close.chosen]
+    assert [a.key for a in play(close, 0.0)] == [TrialKey(a, "confirm", n) for n in range(8) for a in close.chosen]
 
 
 def test_a_rebuilt_scheduler_knows_what_was_handed_out(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_a_rebuilt_scheduler_knows_what_was_handed_out(tmp_path: Path) -> None:
     live, rebuilt = searched(tmp_path), searched(tmp_path)
     for asked in play(live, 0.0):
         rebuilt.asked_before(asked)
-        assert rebuilt.has(asked.cell)
+        assert rebuilt.has(asked.key)
     assert set(rebuilt.planned) == set(live.planned)
     assert rebuilt.ask() is None
     assert not rebuilt.has(TrialKey("dropout", "confirm", 8))
@@ -96,8 +96,8 @@ def test_the_table_says_that_it_raced_and_what_was_not_needed(finished: Path, tm
     log = tmp_path / "small" / "log.jsonl"
     write_log(log, first)
     results = load(log)
-    confirm = {cell: row["status"] for cell, row in by_cell(results).items() if cell.phase == "confirm"}
-    assert {status for cell, status in confirm.items() if cell.number >= 4} == {"unneeded"}
+    confirm = {key: row["status"] for key, row in by_key(results).items() if key.phase == "confirm"}
+    assert {status for key, status in confirm.items() if key.number >= 4} == {"unneeded"}
     table = comparison(results).set_index("arm")
     assert table.loc["dropout", "verdict"] == "better"
     assert table.loc["dropout", "confirm_missing"] == 0
@@ -117,8 +117,8 @@ def test_the_table_says_that_it_raced_and_what_was_not_needed(finished: Path, tm
 def test_a_race_that_is_interrupted_goes_on_as_it_would_have(
     finished: Path, tmp_path: Path, arm: str, number: int
 ) -> None:
-    cells = {tuple(row["cell"]) for row in rows_of(finished, "asked")}
-    if (arm, "confirm", number) not in cells:
+    keys = {tuple(row["cell"]) for row in rows_of(finished, "asked")}
+    if (arm, "confirm", number) not in keys:
         pytest.skip("the race was over before this trial")
 
     def watch(event: str, row: dict[str, object]) -> None:

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from regtune.statistics import compare
-from regtune.statistics.looks import FAR
-from regtune.statistics.racing import Beyond, Race
+from regtune.statistics.racing import FAR, Beyond, Race
 from regtune.statistics.search_variance import search_variance
 
 Full = dict[str, dict[int, float | None]]

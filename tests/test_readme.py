@@ -14,9 +14,9 @@ import pytest
 
 from regtune.analysis.comparison import comparison
 from regtune.reports.brief import by_importance
-from regtune.reports.narrow import flowed, narrow
 from regtune.reports.tables.answer import answer_lines
 from regtune.reports.tables.scores import scores_as_text
+from regtune.reports.terminal import flowed, narrow
 from regtune.results.loader import load
 from regtune.sweep.sweep import Sweep
 from tests.command_line import called

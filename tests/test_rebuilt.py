@@ -60,16 +60,16 @@ class Driver:
         self.phase = PhaseController(scheduler=self.scheduler, log=self.log, retries=0)
         self.phase.settle()
 
-    def tell(self, cell: TrialKey, told: Epoch) -> str:
-        return self.phase.take(cell, Report(epochs=(told,)), {})
+    def tell(self, key: TrialKey, told: Epoch) -> str:
+        return self.phase.take(key, Report(epochs=(told,)), {})
 
     def next_ask(self) -> Any:
         """Return what the scheduler would hand out next, and have it not handed out."""
         asked = self.scheduler.ask()
         if asked is None:
             return None
-        del self.scheduler.arms[asked.cell.arm].entries[asked.cell.number]
-        return asked.cell, asked.trial.id, dict(asked.params)
+        del self.scheduler.arms[asked.key.arm].entries[asked.key.number]
+        return asked.key, asked.trial.id, dict(asked.params)
 
 
 def sweep_of(folder: Path, seed: int) -> Sweep:
@@ -92,20 +92,20 @@ def played(sweep: Sweep, seed: int) -> tuple[list[Json], dict[int, Any], dict[in
     asks, decisions = {0: live.next_ask()}, dict[int, str]()
     running: dict[TrialKey, list[float]] = {}
     while not live.phase.done:
-        cell = draws.choice(list(running)) if running else None
+        key = draws.choice(list(running)) if running else None
         if len(running) < 3 and (asked := live.phase.ask()) is not None:
-            running[asked.cell] = draws.choice(recorded())[:: draws.choice((1, 2, 4))][:EPOCHS]
-        elif cell is not None and draws.random() < 0.02:
-            live.phase.end(cell, Outcome(status="failed", message="its worker died"))
-            del running[cell]
-        elif cell is not None:
-            number = EPOCHS - len(running[cell]) + 1
-            score, place = running[cell].pop(0), len(live.log.rows)
+            running[asked.key] = draws.choice(recorded())[:: draws.choice((1, 2, 4))][:EPOCHS]
+        elif key is not None and draws.random() < 0.02:
+            live.phase.end(key, Outcome(status="failed", message="its worker died"))
+            del running[key]
+        elif key is not None:
+            number = EPOCHS - len(running[key]) + 1
+            score, place = running[key].pop(0), len(live.log.rows)
             diverged = Outcome(status="diverged", message="not a number") if draws.random() < 0.02 else None
             outcome = diverged or (finished(score) if number == EPOCHS else None)
-            decisions[place] = live.tell(cell, epoch(number, score, outcome))
+            decisions[place] = live.tell(key, epoch(number, score, outcome))
             if decisions[place] == "stop" or outcome is not None:
-                del running[cell]
+                del running[key]
         asks[len(live.log.rows)] = live.next_ask()
     return live.log.rows, asks, decisions
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from regtune.data import DataLocation, Dataset, Examples, Pool, Splits, repeated, unequal
+from regtune.data import DataLocation, Dataset, Examples, Pool, Splits, repeated, unequal_classes
 from regtune.execution.export import export
 from regtune.execution.preflight import preflight, remarks
 from regtune.execution.ray.transfer import SharedData
@@ -108,7 +108,7 @@ def test_unequal_classes_are_said_by_name_and_share(tmp_path: Path) -> None:
 def test_a_factor_of_two_is_where_unequal_begins(counts: list[int], said: bool) -> None:
     labels = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
     part = Examples.of(images=torch.zeros(len(labels), 1, 2, 2), labels=labels)
-    lines = unequal(Splits(train=part, validation=part, test=None, classes=len(counts)))
+    lines = unequal_classes(Splits(train=part, validation=part, test=None, classes=len(counts)))
     assert bool(lines) == said
 
 

@@ -93,7 +93,7 @@ def test_every_sampler_searches_elsewhere_in_every_repeat(tmp_path: Path, sample
     for sweep in read(tmp_path, text).every_repeat():
         scheduler = SearchScheduler(sweep)
         asked = iter(scheduler.ask, None)
-        searched.append([a.params for a in asked if a is not None and a.cell.arm == "dropout"])
+        searched.append([a.params for a in asked if a is not None and a.key.arm == "dropout"])
     assert {len(params) for params in searched} == {9}
     for one, other in itertools.combinations(searched, 2):
         same = [first == second for first, second in zip(one, other, strict=True)]
@@ -159,11 +159,11 @@ def test_more_repeats_add_the_new_ones_only_and_fewer_leave_all(undisturbed: lis
     )
 
 
-@pytest.mark.parametrize("cell", [TrialKey("dropout", "search", 1), TrialKey("baseline", "confirm", 1)])
-def test_a_second_repeat_that_was_stopped_goes_on(undisturbed: list[Path], tmp_path: Path, cell: TrialKey) -> None:
+@pytest.mark.parametrize("key", [TrialKey("dropout", "search", 1), TrialKey("baseline", "confirm", 1)])
+def test_a_second_repeat_that_was_stopped_goes_on(undisturbed: list[Path], tmp_path: Path, key: TrialKey) -> None:
     @contextlib.contextmanager
     def watching(sweep: Sweep) -> Iterator[Watch]:
-        yield stop_at(cell, 3) if sweep.repeat == 2 else lambda event, row: None
+        yield stop_at(key, 3) if sweep.repeat == 2 else lambda event, row: None
 
     with pytest.raises(Stopped):
         ran(tmp_path, watching=watching)

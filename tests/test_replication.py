@@ -111,7 +111,7 @@ def test_lanes_run_trials_with_splits_of_their_own(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("[data]", "[data]\nlabel_noise = 0.25"))
     sweep = Sweep.read(path)
     one, two = by_both(sweep, tmp_path, place)
-    seeds = {row["data"]["split_seed"] for cell, row in two.plain_trials.items() if cell.phase == "confirm"}
+    seeds = {row["data"]["split_seed"] for key, row in two.plain_trials.items() if key.phase == "confirm"}
     assert len(seeds) == 3
     assert one.chosen == two.chosen
     near(one, two)

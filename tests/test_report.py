@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
 import re
@@ -18,6 +19,7 @@ from regtune.reports.figures import learning_curves as learning
 from regtune.reports.figures import rand_augment as magnitudes
 from regtune.reports.figures.catalog import FIGURES, drawn
 from regtune.reports.page.report import page, write_report
+from regtune.reports.tables._table import Table
 from regtune.reports.tables.catalog import tables
 from regtune.reports.tables.folder import folder_tables
 from regtune.results.loader import Results, load
@@ -52,6 +54,16 @@ def test_the_page_is_one_file_that_names_no_address(results: Results) -> None:
     charts = json.loads(data.partition(">")[2])["charts"]
     assert list(charts) == [planned.draw.__name__ for planned in FIGURES]
     assert HOSTILE in {row.get("arm") for data in charts["effects"]["datasets"].values() for row in data}
+
+
+def test_a_caption_begins_with_a_paragraph_that_is_its_first_sentence(results: Results) -> None:
+    scores = folder_tables([results]).first.scores
+    assert f"{scores.conclusion} {scores.details}" == scores.caption
+    assert scores.conclusion.endswith(".") and ". " not in scores.conclusion
+    text = html.unescape(page(folder_tables([results]), drawn(tables(results))))
+    assert f'<p class="caption">{scores.conclusion}</p>\n<p class="details">{scores.details}</p>' in text
+    assert Table(title="", caption="One sentence.", frame=scores.frame).conclusion == "One sentence."
+    assert Table(title="", caption="After X. Bouthillier. Rest.", frame=scores.frame).details == "Rest."
 
 
 def test_names_are_escaped_and_headings_are_in_order(results: Results) -> None:

@@ -25,7 +25,7 @@ from regtune.storage.checkpoints import Checkpoints, Saved
 from regtune.storage.compatibility import Changed, changed
 from regtune.storage.log import Log, read_log
 from tests.conftest import write_log
-from tests.resuming import SMALL, Stopped, by_cell, ran, read, rows_of, table_of_epochs, table_of_trials, trained_epochs
+from tests.resuming import SMALL, Stopped, by_key, ran, read, rows_of, table_of_epochs, table_of_trials, trained_epochs
 
 # Fails above a share, until a file lies in its folder: an outside cause. `GAIN` is what a mended version changes.
 METHOD = '''
@@ -55,7 +55,7 @@ Write = Callable[..., None]
 
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
-    """Return a function that writes a version of the plugin and has it imported anew."""
+    """Return a function that writes a version of the plugin and has it imported again."""
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def version(limit: float = 0.5, gain: str = "1.0") -> None:
@@ -67,7 +67,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
 
 
 def failed(log: Path) -> set[TrialKey]:
-    return {cell for cell, row in by_cell(load(log)).items() if row["status"] == "failed"}
+    return {key for key, row in by_key(load(log)).items() if row["status"] == "failed"}
 
 
 def baseline(log: Path) -> pd.DataFrame:
@@ -95,9 +95,9 @@ def test_what_failed_for_an_outside_cause_is_tried_again_and_nothing_else(
         ran(tmp_path, TEXT, say=said.append, retry_failed=True)
     assert said[-1] == f"{len(bad)} failed trials are retried"
     assert log.read_bytes().startswith(before)
-    again = {row["id"] for cell, row in by_cell(load(log)).items() if cell in bad}
+    again = {row["id"] for key, row in by_key(load(log)).items() if key in bad}
     assert {id for id, _ in trained if id in again} == again
-    assert {TrialKey(*cell) for row in rows_of(log, "retry") for cell in row["cells"]} == bad
+    assert {TrialKey(*key) for row in rows_of(log, "retry") for key in row["cells"]} == bad
     assert not failed(log)
     assert any(note.startswith(f"On request, {len(bad)} trial") for note in load(log).notes)
     # As if nothing had ever failed, but for what is said of it.
@@ -153,13 +153,13 @@ def test_where_a_plugin_was_mended_its_arms_are_trained_again_and_others_stay(
     assert said == ["plugin fix_me has changed: fixed retrained with the new code, other arms stay"]
     (asked,) = rows_of(log, "retry")
     assert asked["mended"] == {"fix_me": ["fixed"]}
-    assert {TrialKey(*cell) for cell in asked["cells"]} == {
+    assert {TrialKey(*key) for key in asked["cells"]} == {
         *FIXED,
         *(TrialKey("fixed", "confirm", n) for n in range(2)),
     }
-    trials = by_cell(load(log))
+    trials = by_key(load(log))
     pd.testing.assert_frame_equal(baseline(log), old)
-    assert {id for id, _ in trained} == {row["id"] for cell, row in trials.items() if cell.arm == "fixed"}
+    assert {id for id, _ in trained} == {row["id"] for key, row in trials.items() if key.arm == "fixed"}
     assert {row["status"] for row in trials.values()} == {"ok"}
     assert "since these changed: fix_me" in " ".join(load(log).notes)
     fresh = tmp_path / "fresh"
@@ -204,7 +204,7 @@ def test_a_network_of_a_mended_plugin_is_in_every_arm(write: Write, tmp_path: Pa
     said: list[str] = []
     ran(tmp_path, text, retry_failed=True, say=said.append)
     assert said == ["plugin fix_me has changed: baseline, dropout retrained with the new code, other arms stay"]
-    assert len(rows_of(log, "retry")[0]["cells"]) == len(by_cell(load(log)))
+    assert len(rows_of(log, "retry")[0]["cells"]) == len(by_key(load(log)))
 
 
 def test_a_dry_run_says_what_would_be_tried_again(write: Write, tmp_path: Path) -> None:
@@ -272,11 +272,11 @@ def test_an_arm_of_which_some_trials_failed_has_not_failed_whole(write: Write, t
 
 def test_weights_of_the_old_code_are_dropped_whatever_is_kept_now(tmp_path: Path) -> None:
     """Their id is that of the mended code's: export would take them for its."""
-    cell, other = TrialKey("limited", "confirm", 0), TrialKey("baseline", "confirm", 0)
+    key, other = TrialKey("limited", "confirm", 0), TrialKey("baseline", "confirm", 0)
     weights = Checkpoints(tmp_path / "weights")
-    for each in (cell, other):
+    for each in (key, other):
         weights.save(each, Saved(id="x", epoch=4, content=b"old"))
     with Log(tmp_path / "log.jsonl") as log:
-        ask_again(log, Retry(cells=(cell,), mended={}), lambda text: None)
+        ask_again(log, Retry(keys=(key,), mended={}), lambda text: None)
         assert RETRY in [row["event"] for row in log.rows]
-    assert weights.load(cell) is None and weights.load(other) is not None
+    assert weights.load(key) is None and weights.load(other) is not None

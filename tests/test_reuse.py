@@ -1,4 +1,4 @@
-"""Trials of other logs are taken over instead of trained, where nothing that decides their numbers is another."""
+"""Trials of other logs are reused instead of trained, where nothing that decides their numbers is another."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def folder_of(log: Path) -> str:
     return str(log.parent)
 
 
-def reused_cells(log: Path) -> set[TrialKey]:
+def reused_keys(log: Path) -> set[TrialKey]:
     return {TrialKey(*row["cell"]) for row in rows_of(log, "started") if REUSED in row}
 
 
@@ -119,8 +119,8 @@ def test_rivals_and_the_copy_are_taken_over_too(tmp_path: Path, monkeypatch: pyt
         b = ran(tmp_path, "b", OVER, (folder_of(a),))
     assert not trained
     assert_equal(b, a)
-    assert ("baseline (copy)", "confirm") in {cell[:2] for cell in reused_cells(b)}
-    assert "rivals" in {cell.phase for cell in reused_cells(b)}
+    assert ("baseline (copy)", "confirm") in {key[:2] for key in reused_keys(b)}
+    assert "rivals" in {key.phase for key in reused_keys(b)}
 
 
 def test_a_changed_sweep_trains_what_is_new(full: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,7 +129,7 @@ def test_a_changed_sweep_trains_what_is_new(full: Path, tmp_path: Path, monkeypa
     with trained_epochs(monkeypatch) as trained:
         b = ran(tmp_path, "b", changed, (folder_of(full),))
     assert_equal(b, fresh)
-    assert {cell[:2] for cell in reused_cells(b)} == {("baseline", p) for p in ("search", "select", "confirm")}
+    assert {key[:2] for key in reused_keys(b)} == {("baseline", p) for p in ("search", "select", "confirm")}
     assert {trial for trial, _ in trained} == {row["id"] for row in rows_of(b, "asked") if row["cell"][0] == "mixup"}
 
 
@@ -159,9 +159,9 @@ def test_a_chain_says_where_each_is_from_and_charges_no_time(tmp_path: Path, mon
 def test_a_driver_that_was_killed_in_between_goes_on(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    a, cell = ran(tmp_path, "a"), TrialKey("dropout", "search", 1)
+    a, key = ran(tmp_path, "a"), TrialKey("dropout", "search", 1)
     with pytest.raises(Stopped):
-        ran(tmp_path, "b", SMALL, (folder_of(a),), watch=stop_at(cell, number))
+        ran(tmp_path, "b", SMALL, (folder_of(a),), watch=stop_at(key, number))
     with trained_epochs(monkeypatch) as trained:
         b = ran(tmp_path, "b", SMALL, (folder_of(a),))
     assert not trained
@@ -174,7 +174,7 @@ def test_a_driver_that_was_killed_in_between_goes_on(
 
 
 def altered(log: Path, change: Callable[[Json], None]) -> None:
-    """Write a log anew, each of its rows changed."""
+    """Rewrite a log, each of its rows changed."""
     lines, seal = [], 0
     for row in read_log(log)[0]:
         change(row)
@@ -224,7 +224,7 @@ def test_what_is_not_the_same_is_trained_and_said(change: Callable[[Json], None]
         f"reuse {a.parent}: 0 of 8 trials there can be reused; not: {why}",
         "reuse: 0 of 8 trials were reused (none was there), 8 trained",
     ]
-    assert not reused_cells(b)
+    assert not reused_keys(b)
 
 
 def test_what_was_pruned_by_another_rule_is_trained(full: Path, tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def test_what_was_pruned_there_and_is_not_here_is_trained_to_its_end() -> None:
     assert [phase.ask(), phase.ask()] != [None, None]
     phase.fault(A0, "its node died")
     task = phase.ask()
-    assert task is not None and task.cell == A0 and task.resume is None
+    assert task is not None and task.key == A0 and task.resume is None
     for number, outcome in ((1, None), (2, finished(0.4))):
         phase.take(A0, Report(epochs=(epoch(number, 0.4, outcome),)), {"host": "here"})
     mine = [row for row in rows if row.get("cell") == list(A0)]
@@ -262,7 +262,7 @@ def test_what_was_only_begun_is_trained(tmp_path: Path) -> None:
     a.write_bytes(b"".join(a.read_bytes().splitlines(keepends=True)[:begun]))
     b = ran(tmp_path, "b", SMALL, (folder_of(a),), say=said.append)
     assert f"reuse {a.parent}: 0 of 1 trials there can be reused; not: 1 only partly trained" in said
-    assert not reused_cells(b)
+    assert not reused_keys(b)
 
 
 def test_another_name_draws_other_trials_and_is_told_how_not_to(tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_another_name_draws_other_trials_and_is_told_how_not_to(tmp_path: Path) 
     a = ran(tmp_path, "a", paired)
     (tmp_path / "b.toml").write_text(paired)
     b = reusing(Sweep.read(tmp_path / "b.toml"), (folder_of(a),))
-    assert not reused_cells(run(b, tmp_path, in_process=True, say=said.append))
+    assert not reused_keys(run(b, tmp_path, in_process=True, say=said.append))
     assert said[0].endswith('search.stream = "a" draws the same ones')
 
 
@@ -308,7 +308,7 @@ def test_weights_are_copied_or_the_trial_is_trained(tmp_path: Path, monkeypatch:
     theirs.drop(gone)
     with trained_epochs(monkeypatch) as trained:
         b = ran(tmp_path, "b", text, (folder_of(a),))
-    assert len(trained) == 4 and gone not in reused_cells(b) and mine.load(gone) is not None
+    assert len(trained) == 4 and gone not in reused_keys(b) and mine.load(gone) is not None
     kept = TrialKey("baseline", "confirm", 0)
     assert mine.load(kept) == theirs.load(kept) is not None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,10 +26,12 @@ from regtune.execution.run import RunOptions
 from regtune.reports.formats import markdown
 from regtune.reports.tables.catalog import tables
 from regtune.results.loader import Results, load
+from regtune.results.searches import Searches
 from regtune.statistics import compare
 from regtune.statistics.search_variance import at_least, mean_known, search_variance
 from regtune.storage.log import read_log
 from regtune.sweep.sweep import Sweep
+from tests.command_line import called
 from tests.conftest import write_log
 from tests.resuming import assert_same_results, ran, read, rows_of, stopped
 from tests.test_repeats import words
@@ -173,8 +176,8 @@ def test_rivals_are_trained_on_the_first_seeds_of_confirm(results: Results, fini
     mine = results.trials[results.trials["phase"] == "rivals"]
     assert len(mine) and set(mine["status"]) == {"ok"}
     needed = rivals(results.draws, results.choices)
-    cells = {(row["arm"], *split_number(row["number"])) for row in mine.to_dict("records")}
-    assert cells == {(arm, n, k) for arm, numbers in needed.items() for n in numbers for k in range(4)}
+    keys = {(row["arm"], *split_number(row["number"])) for row in mine.to_dict("records")}
+    assert keys == {(arm, n, k) for arm, numbers in needed.items() for n in numbers for k in range(4)}
     for row in mine.to_dict("records"):
         number, k = split_number(row["number"])
         search = results.trials[(results.trials["arm"] == row["arm"]) & (results.trials["phase"] == "search")]
@@ -199,12 +202,28 @@ def test_verdicts_have_the_variance_over_searches_in_them(results: Results) -> N
     assert "Search: how much the choices of resampled searches" in markdown(tables(results))
 
 
+@pytest.mark.parametrize("command", [("table", "--format", "md"), ("report",)], ids=" ".join)
+def test_a_command_resamples_the_searches_of_each_metric_once(
+    finished: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    counts, beyond = Counter[tuple[int, str, bool]](), Searches.beyond
+
+    def counted(self: Searches, rows: Any, metric: str, arms: Any, *, corrected: bool = True) -> dict[str, float]:
+        counts[id(self), metric, corrected] += 1
+        return beyond(self, rows, metric, arms, corrected=corrected)
+
+    monkeypatch.setattr(Searches, "beyond", counted)
+    assert called(command[0], finished, *command[1:], folder=finished.parent).returncode == 0
+    assert {metric for _, metric, _ in counts} == {"test_accuracy", "test_loss", "test_ece"}
+    assert set(counts.values()) == {1}
+
+
 @pytest.mark.parametrize("which", [pytest.param(0, marks=pytest.mark.slow), -1])
 def test_a_run_that_is_stopped_among_rivals_ends_as_one_that_was_not(
     finished: Path, tmp_path: Path, which: int
 ) -> None:
-    cells = [TrialKey(*row["cell"]) for row in rows_of(finished, "asked") if row["cell"][1] == "rivals"]
-    log = stopped(tmp_path, cells[which], 2, OVER)
+    keys = [TrialKey(*row["cell"]) for row in rows_of(finished, "asked") if row["cell"][1] == "rivals"]
+    log = stopped(tmp_path, keys[which], 2, OVER)
     half = load(log)
     assert half.rivals_open
     note = comparison(half).set_index("arm").loc["smooth", "note"]

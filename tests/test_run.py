@@ -88,11 +88,11 @@ def test_every_planned_cell_ran_once(undisturbed: tuple[Path, Path]) -> None:
 def test_epochs_come_in_columns_whatever_version_wrote_them(undisturbed: tuple[Path, Path], tmp_path: Path) -> None:
     rows, _ = read_log(undisturbed[1])
     before = load(undisturbed[1]).epochs
-    by_cell: dict[tuple[str, str, int], list[float]] = {}
+    by_key: dict[tuple[str, str, int], list[float]] = {}
     for row in rows:
         if row["event"] == "epoch":
-            by_cell.setdefault(tuple(row["cell"]), []).append(row["epoch"]["val_loss"])
-    assert before["val_loss"].tolist() == [loss for losses in by_cell.values() for loss in losses]
+            by_key.setdefault(tuple(row["cell"]), []).append(row["epoch"]["val_loss"])
+    assert before["val_loss"].tolist() == [loss for losses in by_key.values() for loss in losses]
     old = [row for row in rows if row["event"] == "epoch"][:9]
     for row in old:
         del row["epoch"]["data_share"], row["epoch"]["stage"]
@@ -239,11 +239,11 @@ def test_a_trial_that_fails_while_it_is_built_ends_itself_and_not_the_run(tmp_pa
 GPU = SWEEP.replace("trials = 4", "trials = 1") + "[cluster]\ngpus_per_trial = 0.5\n"
 
 
-def on_the_cpu(phase: PhaseController, data: Splits | Pool, plan: ReportPlan, terms: LaneTerms) -> None:
+def on_the_cpu(phase: PhaseController, data: Splits | Pool, report_plan: ReportPlan, terms: LaneTerms) -> None:
     """Run what is left of a phase as if there were a GPU."""
     while (task := phase.ask()) is not None:
-        for report in attempt(dataclasses.replace(task.trial, device="cpu"), data, plan):
-            phase.take(task.cell, report, {})
+        for report in attempt(dataclasses.replace(task.trial, device="cpu"), data, report_plan):
+            phase.take(task.key, report, {})
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

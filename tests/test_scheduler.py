@@ -48,17 +48,17 @@ def finished(accuracy: float, loss: float = 0.5) -> Outcome:
 
 def test_arms_take_turns_until_the_budget_is_spent(tmp_path: Path) -> None:
     scheduler = SearchScheduler(sweep_of(tmp_path, trials=3))
-    cells = []
+    keys = []
     while (asked := scheduler.ask()) is not None:
-        cells.append(asked.cell)
-    assert cells == [TrialKey(arm, "search", n) for n in range(3) for arm in ("baseline", "dropout", "mixup")]
-    assert cells == list(scheduler.planned)
+        keys.append(asked.key)
+    assert keys == [TrialKey(arm, "search", n) for n in range(3) for arm in ("baseline", "dropout", "mixup")]
+    assert keys == list(scheduler.planned)
 
 
 def test_one_seed_per_number_is_shared_by_all_arms_and_never_by_confirm(tmp_path: Path) -> None:
     sweep = sweep_of(tmp_path)
     scheduler = SearchScheduler(sweep)
-    seeds = {(asked.cell.number, asked.trial.seed) for asked in iter(scheduler.ask, None) if asked}
+    seeds = {(asked.key.number, asked.trial.seed) for asked in iter(scheduler.ask, None) if asked}
     assert seeds == {(n, n) for n in range(4)}
     assert {sweep.confirm_seed(n) for n in range(3)}.isdisjoint(range(4))
 
@@ -89,23 +89,23 @@ def test_decisions_are_those_of_rays_asha_call_by_call(
     decisions = Counter[str]()
     while True:
         while len(running) < 4 and (asked := scheduler.ask()) is not None:
-            running[asked.cell] = 0
-            peers[asked.cell.arm].on_trial_add(None, _Named(str(asked.cell)))
+            running[asked.key] = 0
+            peers[asked.key.arm].on_trial_add(None, _Named(str(asked.key)))
         if not running:
             break
-        cell = draws.choice(list(running))
-        running[cell] += 1
+        key = draws.choice(list(running))
+        running[key] += 1
         score = draws.choice([0.1, 0.5, 0.5, draws.random()])  # ties are common
-        last = running[cell] == EPOCHS
-        ours = scheduler.tell(cell, epoch(running[cell], score, finished(score) if last else None))
-        result = {"epoch": running[cell], "score": score}
-        theirs = peers[cell.arm].on_trial_result(None, _Named(str(cell)), result)
+        last = running[key] == EPOCHS
+        ours = scheduler.tell(key, epoch(running[key], score, finished(score) if last else None))
+        result = {"epoch": running[key], "score": score}
+        theirs = peers[key.arm].on_trial_result(None, _Named(str(key)), result)
         if not last:
             assert ours == ("stop" if theirs == "STOP" else "go")
             decisions[ours] += 1
         if ours == "stop" or last:
-            scheduler.end(cell, Outcome(status="pruned") if ours == "stop" else finished(score))
-            del running[cell]
+            scheduler.end(key, Outcome(status="pruned") if ours == "stop" else finished(score))
+            del running[key]
     assert decisions["stop"] > 0
 
 
@@ -118,18 +118,18 @@ def test_nobody_is_pruned_before_a_rung_has_its_population(tmp_path: Path) -> No
     scheduler = SearchScheduler(sweep_of(tmp_path, trials=5, population=3))
     decisions = []
     for number in range(5):
-        cell = TrialKey("mixup", "search", number)
-        scheduler.asked_before(Suggestion(cell, scheduler.arms["mixup"].arm.template, {}))
-        decisions.append([scheduler.tell(cell, epoch(e, 0.9 - number / 10)) for e in range(1, 7)][-1])
+        key = TrialKey("mixup", "search", number)
+        scheduler.asked_before(Suggestion(key, scheduler.arms["mixup"].arm.template, {}))
+        decisions.append([scheduler.tell(key, epoch(e, 0.9 - number / 10)) for e in range(1, 7)][-1])
     assert decisions == ["go", "go", "go", "stop", "stop"]
 
 
 def test_an_arm_is_pruned_against_itself_only(tmp_path: Path) -> None:
     scheduler = SearchScheduler(sweep_of(tmp_path, population=1))
     for number, arm, accuracy in ((0, "baseline", 0.9), (1, "baseline", 0.95), (0, "mixup", 0.1)):
-        cell = TrialKey(arm, "search", number)
-        scheduler.asked_before(Suggestion(cell, scheduler.arms[arm].arm.template, {}))
-        assert [scheduler.tell(cell, epoch(e, accuracy)) for e in range(1, 7)][-1] == "go"
+        key = TrialKey(arm, "search", number)
+        scheduler.asked_before(Suggestion(key, scheduler.arms[arm].arm.template, {}))
+        assert [scheduler.tell(key, epoch(e, accuracy)) for e in range(1, 7)][-1] == "go"
 
 
 @pytest.mark.parametrize("sampler", sorted(SAMPLERS.all()))
@@ -145,14 +145,14 @@ def test_a_scheduler_rebuilt_from_any_prefix_answers_as_the_live_one(tmp_path: P
         for number in range(1, EPOCHS + 1):
             accuracy = draws.random()
             outcome = finished(accuracy) if number == EPOCHS else None
-            decision = live.tell(asked.cell, epoch(number, accuracy, outcome))
-            assert rebuilt.tell(asked.cell, epoch(number, accuracy, outcome)) == decision
-            told.append(("tell", (asked.cell, epoch(number, accuracy, outcome))))
+            decision = live.tell(asked.key, epoch(number, accuracy, outcome))
+            assert rebuilt.tell(asked.key, epoch(number, accuracy, outcome)) == decision
+            told.append(("tell", (asked.key, epoch(number, accuracy, outcome))))
             if decision == "stop":
                 outcome = Outcome(status="pruned")
             if outcome is not None:
-                live.end(asked.cell, outcome)
-                told.append(("end", (asked.cell, outcome)))
+                live.end(asked.key, outcome)
+                told.append(("end", (asked.key, outcome)))
                 break
 
 
@@ -172,15 +172,15 @@ def test_confirm_hands_out_seed_by_seed_with_the_chosen_knobs(tmp_path: Path) ->
     search = SearchScheduler(sweep)
     for asked in iter(search.ask, None):
         if asked is not None:
-            status = "failed" if asked.cell.arm == "mixup" else "ok"
-            metrics = {"val_accuracy": asked.cell.number / 10, "val_loss": 1.0}
-            search.tell(asked.cell, epoch(1, asked.cell.number / 10))
-            search.end(asked.cell, Outcome(status=status, metrics=metrics))  # type: ignore[arg-type]  # plain words in tests
+            status = "failed" if asked.key.arm == "mixup" else "ok"
+            metrics = {"val_accuracy": asked.key.number / 10, "val_loss": 1.0}
+            search.tell(asked.key, epoch(1, asked.key.number / 10))
+            search.end(asked.key, Outcome(status=status, metrics=metrics))  # type: ignore[arg-type]  # plain words in tests
     scheduler = ConfirmScheduler(sweep, SelectScheduler(sweep, search), lambda ended: None)
     asked_all = [asked for asked in iter(scheduler.ask, None) if asked is not None]
-    assert [a.cell for a in asked_all] == [
+    assert [a.key for a in asked_all] == [
         TrialKey(arm, "confirm", n) for n in range(3) for arm in ("baseline", "dropout")
     ]
-    assert all(a.params == search.arms[a.cell.arm].entries[3].params for a in asked_all)
+    assert all(a.params == search.arms[a.key.arm].entries[3].params for a in asked_all)
     assert {a.trial.phase for a in asked_all} == {"confirm"}
     assert asked_all[0].trial.seed == asked_all[1].trial.seed != asked_all[2].trial.seed

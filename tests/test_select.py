@@ -66,7 +66,7 @@ def points(folder: Path, text: str, trials: int = 16) -> dict[str, list[Mapping[
     """Return the knobs of the first trials of each arm."""
     scheduler = SearchScheduler(read(folder, text.replace("trials = 6", f"trials = {trials}")))
     asked = [asked for asked in iter(scheduler.ask, None) if asked is not None]
-    return {arm: [a.params for a in asked if a.cell.arm == arm] for arm in scheduler.arms}
+    return {arm: [a.params for a in asked if a.key.arm == arm] for arm in scheduler.arms}
 
 
 def test_all_arms_share_the_values_of_shared_knobs_and_new_arms_move_none(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_the_choice_is_the_best_mean_on_seeds_that_all_arms_share(results: Resul
 def test_no_trial_of_select_opens_the_test_split(results: Results) -> None:
     selected = results.trials[results.trials["phase"] == "select"]
     assert selected["test_accuracy"].isna().all()
-    kinds = {row["phase"] for cell, row in results.plain_trials.items() if cell.phase == "select"}
+    kinds = {row["phase"] for key, row in results.plain_trials.items() if key.phase == "select"}
     assert kinds == {"search"}
 
 
@@ -225,14 +225,14 @@ def test_a_method_that_is_off_is_the_baseline_bit_for_bit(finished: Path, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("cell", "number"),
+    ("which", "number"),
     [("first", 3), ("last", 1), *(pytest.param(*case, marks=pytest.mark.slow) for case in [("first", 1), ("last", 3)])],
 )
 def test_a_run_that_is_stopped_in_select_ends_as_one_that_was_not(
-    finished: Path, tmp_path: Path, cell: str, number: int
+    finished: Path, tmp_path: Path, which: str, number: int
 ) -> None:
-    cells = [TrialKey(*row["cell"]) for row in rows_of(finished, "asked") if row["cell"][1] == "select"]
-    log = stopped(tmp_path, cells[0 if cell == "first" else -1], number, SELECTED)
+    keys = [TrialKey(*row["cell"]) for row in rows_of(finished, "asked") if row["cell"][1] == "select"]
+    log = stopped(tmp_path, keys[0 if which == "first" else -1], number, SELECTED)
     assert load(log).choices.is_open
     forecast(Sweep.read(tmp_path / "small.toml"), tmp_path, RunOptions())
     ran(tmp_path, SELECTED)

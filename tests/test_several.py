@@ -17,7 +17,7 @@ from regtune.analysis.sweeps import SweepsTogether
 from regtune.core.records import Json
 from regtune.reports.figures._drawing import Nothing
 from regtune.reports.figures.catalog import FIGURES, figure
-from regtune.reports.figures.critical_difference import columns, critical, groups, two_lines
+from regtune.reports.figures.critical_difference import bar_columns, critical, groups, two_lines
 from regtune.reports.page.several import page_of_several
 from regtune.reports.tables.folder import folder_tables
 from regtune.results.loader import load
@@ -50,7 +50,7 @@ def test_two_arms_share_a_bar_exactly_where_nemenyi_does_not_tell_them_apart(swe
 def test_bars_of_one_column_share_no_arm() -> None:
     arms = [f"arm{k}" for k in range(8)]
     members = [arms[:3], arms[2:5], arms[3:6], arms[6:]]
-    assert columns(members, arms) == [0, 1, 0, 0]
+    assert bar_columns(members, arms) == [0, 1, 0, 0]
 
 
 def test_long_names_go_on_in_a_second_line() -> None:

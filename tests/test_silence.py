@@ -37,10 +37,10 @@ class Watched:
 
 def test_a_trial_is_named_after_ten_of_its_arm_s_usual_epochs_and_five_minutes() -> None:
     watched = Watched()
-    for cell, seconds in ((A, 1.0), (B, 60.0)):
-        watched.see(cell, "started")
+    for key, seconds in ((A, 1.0), (B, 60.0)):
+        watched.see(key, "started")
         for _ in range(3):
-            watched.see(cell, "epoch", seconds)
+            watched.see(key, "epoch", seconds)
     watched.see(B, "epoch", 9999.0)  # one slow epoch makes no arm slow
     watched.now = 299.0
     assert watched.named() == []

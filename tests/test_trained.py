@@ -24,7 +24,7 @@ from tests.conftest import small_trial
 from tests.resuming import (
     SMALL,
     assert_same_results,
-    by_cell,
+    by_key,
     ran,
     rows_of,
     stopped,
@@ -59,9 +59,9 @@ def test_twins_are_trained_once_and_both_have_all_that_there_is(
         epochs[epochs["arm"] == arm].drop(columns="arm").reset_index(drop=True) for arm in ("baseline", "twin")
     )
     pd.testing.assert_frame_equal(mine, other)
-    for cell, source in sources(log).items():
-        told = by_cell(results)[cell] | {"arm": source.arm}
-        assert str(told) == str(by_cell(results)[source]), "NaN where there is nothing, else the same numbers"
+    for key, source in sources(log).items():
+        told = by_key(results)[key] | {"arm": source.arm}
+        assert str(told) == str(by_key(results)[source]), "NaN where there is nothing, else the same numbers"
     spent = budget_by_phase(results)
     mine, other = (
         spent[spent["arm"] == arm].drop(columns="arm").reset_index(drop=True) for arm in ("baseline", "twin")
@@ -157,11 +157,11 @@ def phase_of(rows: list[Json], retries: int = 1) -> PhaseController:
 
 def given(phase: PhaseController) -> TrialKey | None:
     task = phase.ask()
-    return task.cell if task else None
+    return task.key if task else None
 
 
-def ends(phase: PhaseController, cell: TrialKey, outcome: Outcome) -> None:
-    phase.take(cell, Report(epochs=(epoch(1, 0.5, outcome),)), {})
+def ends(phase: PhaseController, key: TrialKey, outcome: Outcome) -> None:
+    phase.take(key, Report(epochs=(epoch(1, 0.5, outcome),)), {})
 
 
 def test_a_twin_waits_for_the_hands_that_its_trial_is_in() -> None:
@@ -202,9 +202,9 @@ def test_at_any_row_another_driver_goes_on_to_the_same_end() -> None:
 
     def finish(phase: PhaseController) -> None:
         phase.settle()
-        while (cell := given(phase)) is not None:
-            phase.take(cell, Report(epochs=(epoch(1, 0.4),)), {})
-            phase.take(cell, Report(epochs=(epoch(2, 0.5, finished(0.5)),)), {})
+        while (key := given(phase)) is not None:
+            phase.take(key, Report(epochs=(epoch(1, 0.4),)), {})
+            phase.take(key, Report(epochs=(epoch(2, 0.5, finished(0.5)),)), {})
 
     finish(phase_of(rows))
     told = {tuple(r["cell"]): r["outcome"] for r in rows if r["event"] == "ended"}
@@ -213,8 +213,8 @@ def test_at_any_row_another_driver_goes_on_to_the_same_end() -> None:
         again = rows[:count]
         finish(phase_of(again))
         assert {tuple(r["cell"]): r["outcome"] for r in again if r["event"] == "ended"} == told
-        per_cell = [(*tuple(r["cell"]), r["epoch"]["number"]) for r in again if r["event"] == "epoch"]
-        assert len(per_cell) == len(set(per_cell)) == 8
+        per_key = [(*tuple(r["cell"]), r["epoch"]["number"]) for r in again if r["event"] == "epoch"]
+        assert len(per_key) == len(set(per_key)) == 8
 
 
 # Schedulers that hand out lists.
@@ -228,8 +228,8 @@ class Long(Twins):
         self._trial = small_trial()
         self.plan(TrialKey("long", "confirm", n) for n in range(count))
 
-    def at(self, cell: TrialKey) -> Suggestion:
-        return Suggestion(cell, self._trial, {})
+    def at(self, key: TrialKey) -> Suggestion:
+        return Suggestion(key, self._trial, {})
 
 
 def test_asking_takes_as_long_for_the_last_cell_as_for_the_first() -> None:
@@ -237,29 +237,29 @@ def test_asking_takes_as_long_for_the_last_cell_as_for_the_first() -> None:
     scheduler, looks = Long(20_000), itertools.count()
 
     class Counted(set[TrialKey]):
-        def __contains__(self, cell: object) -> bool:
+        def __contains__(self, key: object) -> bool:
             next(looks)
-            return super().__contains__(cell)
+            return super().__contains__(key)
 
     scheduler._asked = Counted()
-    cells = [asked.cell for asked in iter(scheduler.ask, None) if asked is not None]
-    assert cells == list(scheduler.planned) and len(cells) == 20_004
+    keys = [asked.key for asked in iter(scheduler.ask, None) if asked is not None]
+    assert keys == list(scheduler.planned) and len(keys) == 20_004
     assert next(looks) <= 20_004
 
 
 def test_what_was_asked_before_is_not_handed_out_wherever_it_stands() -> None:
     scheduler = Long(6)
     planned = list(scheduler.planned)
-    for cell in (planned[0], planned[5], planned[9]):
-        scheduler.asked_before(scheduler.at(cell))
+    for key in (planned[0], planned[5], planned[9]):
+        scheduler.asked_before(scheduler.at(key))
     scheduler.plan([planned[2], TrialKey("more", "confirm", 0)])
-    left = [asked.cell for asked in iter(scheduler.ask, None) if asked is not None]
+    left = [asked.key for asked in iter(scheduler.ask, None) if asked is not None]
     assert left == [c for c in planned if c not in (planned[0], planned[5], planned[9])] + [
         TrialKey("more", "confirm", 0)
     ]
     scheduler.plan([TrialKey("more", "confirm", 1)])
     asked = scheduler.ask()
-    assert asked is not None and asked.cell == TrialKey("more", "confirm", 1) and scheduler.ask() is None
+    assert asked is not None and asked.key == TrialKey("more", "confirm", 1) and scheduler.ask() is None
 
 
 def test_what_a_cell_lent_keeps_the_headers_that_it_was_trained_under() -> None:
@@ -267,11 +267,11 @@ def test_what_a_cell_lent_keeps_the_headers_that_it_was_trained_under() -> None:
     old, new = {"event": "header", "code": "old"}, {"event": "header", "code": "new"}
     ended = {"event": "ended", "outcome": {"status": "ok"}}
 
-    def cell(arm: str, **taken: Json | list[Any]) -> list[Json]:
+    def key(arm: str, **taken: Json | list[Any]) -> list[Json]:
         where = {"cell": [arm, "search", 0]}
         return [{"event": "asked", "id": "x"} | where, {"event": "started", **taken} | where, ended | where]
 
-    rows = [old, *cell("first"), new, *cell("second", same=["first", "search", 0])]
+    rows = [old, *key("first"), new, *key("second", same=["first", "search", 0])]
     assert SAME == "same"
-    assert recorded_trial(rows)["x"].cell.arm == "second"
+    assert recorded_trial(rows)["x"].key.arm == "second"
     assert recorded_trial(rows)["x"].headers == [old, new]

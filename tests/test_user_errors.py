@@ -27,7 +27,7 @@ from regtune.results.loader import load
 from regtune.storage.log import read_log
 from regtune.training.build import load_data
 from tests.conftest import small_trial
-from tests.resuming import SMALL, by_cell, ran, read, rows_of
+from tests.resuming import SMALL, by_key, ran, read, rows_of
 
 PACE = ReportPlan(rungs=(), checkpoint_seconds=60, trial_seconds=None, weights=False)
 RAISES = '''
@@ -85,7 +85,7 @@ def test_whatever_a_hook_raises_ends_the_trial_as_failed_with_its_place(
     statement: str, said: str, raising: Callable[..., str], tmp_path: Path
 ) -> None:
     log = ran(tmp_path, raising(statement))
-    trials = by_cell(load(log))
+    trials = by_key(load(log))
     mine = [trials[TrialKey("raises", "search", number)] for number in range(2)]
     assert {(row["status"], row["message"], row["faults"]) for row in mine} == {
         ("failed", f"{said} (raising_method.py:9)", 0)
@@ -103,7 +103,7 @@ def test_whatever_a_hook_raises_ends_the_trial_as_failed_with_its_place(
 @pytest.mark.parametrize("hook", sorted(HOOKS))
 def test_every_hook_s_place_is_told(hook: str, raising: Callable[..., str], tmp_path: Path) -> None:
     log = ran(tmp_path, raising("raise KeyError(hook)", hook))
-    assert by_cell(load(log))[TrialKey("raises", "search", 0)]["message"] == "KeyError: 'x' (raising_method.py:9)"
+    assert by_key(load(log))[TrialKey("raises", "search", 0)]["message"] == "KeyError: 'x' (raising_method.py:9)"
 
 
 def test_equal_messages_of_an_arm_are_one_line(raising: Callable[..., str], tmp_path: Path) -> None:

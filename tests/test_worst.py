@@ -1,4 +1,4 @@
-"""What ended badly by itself is the worst of its arm to samplers that learn; logs of before go on by their own rule."""
+"""What ended badly by itself is the worst of its arm to samplers that learn; older logs resume by their own rule."""
 
 from __future__ import annotations
 
@@ -167,11 +167,11 @@ def asked_next(sweep: Sweep, count: int) -> list[Any]:
     scheduler, found = SearchScheduler(sweep), list[Any]()
     while (asked := scheduler.ask()) is not None and len(found) < count:
         rate = asked.params["optimizer.learning_rate"]
-        if asked.cell.arm == "baseline":
+        if asked.key.arm == "baseline":
             found.append(rate)
-        scheduler.tell(asked.cell, epoch(1, 1 - rate))
+        scheduler.tell(asked.key, epoch(1, 1 - rate))
         good = rate < 0.02
-        scheduler.end(asked.cell, finished(1 - rate) if good else Outcome(status="diverged", message="not a number"))
+        scheduler.end(asked.key, finished(1 - rate) if good else Outcome(status="diverged", message="not a number"))
     return found
 
 
@@ -209,5 +209,5 @@ def test_a_trial_that_runs_is_not_told_as_bad(tmp_path: Path) -> None:
     assert isinstance(asked, Suggestion)
     arm = scheduler.arms["baseline"]
     assert [trial.state for trial in arm._history()] == [TrialState.RUNNING]
-    scheduler.end(asked.cell, Outcome(status="failed", message="boom"))
+    scheduler.end(asked.key, Outcome(status="failed", message="boom"))
     assert [(trial.state, trial.value) for trial in arm._history()] == [(TrialState.COMPLETE, 0.0)]

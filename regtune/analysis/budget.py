@@ -25,7 +25,7 @@ def budget_by_phase(results: Results) -> pd.DataFrame:
     included at its longest; a race promises the seeds that it has not done without. `bad` counts the trials that
     failed, diverged or were lost. Consumed were `epochs`; `examples`, those of all updates; `gradients`, gradient
     evaluations on a batch; `seconds` of training and of measuring after each epoch; `gpu_seconds`, these times the
-    share of a GPU that a trial held. `reused` trials were taken over from other logs: their epochs, examples and
+    share of a GPU that a trial held. `reused` trials were reused from other logs: their epochs, examples and
     gradients are the arm's, their seconds were spent there. Trials that no longer count, as of a choice that was
     superseded, are in; what an interrupted trial trained again since its checkpoint is not in the log, and not here.
     `examples` and `gradients` are NaN where the sweep file takes "all" examples and the log is of a version that did
@@ -88,7 +88,7 @@ def _selected(results: Results, arm: str) -> float:
     scores = [
         score.value for at, score in selected.items() if split_number(at)[0] == number and score.value is not None
     ]
-    return results.sweep.search.metric.turned(float(np.mean(scores))) if scores else math.nan
+    return results.sweep.search.metric.to_maximize(float(np.mean(scores))) if scores else math.nan
 
 
 def warnings(results: Results, phases: pd.DataFrame) -> list[str]:
@@ -131,21 +131,21 @@ def _spent(results: Results) -> pd.DataFrame:
     counted, batch = results.counted_data, results.sweep.template["batch"]
     first, more = (counted[part] if isinstance(counted.get(part), int) else np.nan for part in ("train", "validation"))
     again = frame["stage"] == "retrain"
-    pace, paced_again = first // batch, (first + more) // batch
-    updates = pd.Series(np.where(again, paced_again, pace), index=frame.index)
+    per_epoch, per_epoch_again = first // batch, (first + more) // batch
+    updates = pd.Series(np.where(again, per_epoch_again, per_epoch), index=frame.index)
     if results.sweep.confirm.retrain == "updates":  # the last epoch ends with the last update
-        updates = updates.where(~again, np.minimum(updates, _left(frame, again, pace, paced_again)))
+        updates = updates.where(~again, np.minimum(updates, _left(frame, again, per_epoch, per_epoch_again)))
     gradients = frame["gradients"].astype(float).fillna(1.0)  # older logs do not say
     seconds = frame["seconds"].astype(float).mask(frame["reused"].eq(True), 0.0)
     return frame.assign(examples=updates * batch, gradients=updates * gradients, seconds=seconds)
 
 
-def _left(frame: pd.DataFrame, again: pd.Series[bool], pace: float, per_epoch: float) -> pd.Series[float]:
+def _left(frame: pd.DataFrame, again: pd.Series[bool], per_epoch: float, per_epoch_again: float) -> pd.Series[float]:
     """Return how many updates of a second training are left when an epoch of it begins."""
-    run = (frame["epoch"] == 1).cumsum()  # every run of a cell begins with its epoch 1
+    run = (frame["epoch"] == 1).cumsum()  # every run of a trial key begins with its epoch 1
     trained = frame[~again].groupby(run[~again])[["epoch", "kept"]].last()
     length, kept = (run.map(trained[name]) for name in ("epoch", "kept"))
-    return kept * pace - (frame["epoch"] - length - 1) * per_epoch
+    return kept * per_epoch - (frame["epoch"] - length - 1) * per_epoch_again
 
 
 SPENT = ("reused", "epochs", "examples", "gradients", "seconds", "gpu_seconds")

@@ -71,7 +71,7 @@ def relevant_column(confirm: ConfirmRecord, found: Comparison | None) -> dict[st
         return {"relevant": "undecided"}
     metric = confirm.metric
     word = relevance(
-        mean=metric.turned(found.mean),
+        mean=metric.to_maximize(found.mean),
         error=found.error,
         df=found.n - 1,
         margin=margin / metric.factor,

@@ -93,12 +93,7 @@ def search_variances(results: Results, metric: str, *, corrected: bool = True) -
     None where verdicts are about the configuration that was found; else see `searches.Searches.beyond`. A race has that
     of accuracy as it is, not `corrected`.
     """
-    if results.searches is None:
-        return None
-    columns = results.trials[["arm", "phase", "number", "status", metric]]
-    mine = columns[columns["phase"].isin(["confirm", "rivals"])]
-    rows = [{str(name): value for name, value in row.items()} for row in mine.to_dict("records")]
-    return results.searches.beyond(rows, metric, list(results.sweep.arms), corrected=corrected)
+    return results.search_variances(metric, corrected)
 
 
 def family_columns(results: Results) -> pd.DataFrame:

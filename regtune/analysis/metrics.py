@@ -8,28 +8,12 @@ from regtune.analysis.budget import optimism
 from regtune.analysis.families import family_columns
 from regtune.core.metric import Metric
 from regtune.results.loader import Results
-
-# Columns of `Results.trials` of which means are told.
-MEASURED = (
-    "test_accuracy",
-    "test_accuracy_last",
-    "test_loss",
-    "test_ece",
-    "train_accuracy",
-    "gap",
-    "weight_norm",
-    "zero_share",
-    "distance",
-    "train_nc1",
-    "val_nc1",
-    "train_cdnv",
-    "val_cdnv",
-)
+from regtune.results.replay import TABLE_METRICS
 
 
 def other_columns(metric: Metric) -> list[str]:
-    """Return what of `MEASURED` stands beside the metric of the sweep, which has a table of its own."""
-    return [name for name in MEASURED if name != metric.test]
+    """Return what of `TABLE_METRICS` stands beside the metric of the sweep, which has a table of its own."""
+    return [name for name in TABLE_METRICS if name != metric.test]
 
 
 def metrics(results: Results) -> pd.DataFrame:

@@ -40,7 +40,7 @@ def spread(repeats: Sequence[Results]) -> pd.DataFrame:
     seed adds, the test examples' share taken off, or `spread_seed_split` instead, where each seed has a split of its
     own; `spread_examples` is what another test set of this size would change, from the `answers` or only from the
     `accuracies` (`spread_source`; the seed's part then has some of it in it); `spread_search` is what another search
-    would change, over `spread_searches` of them, or of one search by resampling its trials (`luck.beyond`).
+    would change, over `spread_searches` of them, or of one search by resampling its trials (`Searches.beyond`).
     `spread_pairs` counts the seeds of all searches that both arms finished. NaN for what cannot be measured, and in the
     row of the first arm. Of several repeats only those count of which `counted_repeats` says so.
     """

@@ -74,11 +74,11 @@ def frame(found: SweepsTogether) -> pd.DataFrame:
     rows = pd.DataFrame({"arm": arms, "mean_rank": found.ranks.mean.reindex(arms).to_list()})
     wins = found.wins if found.wins is not None else pd.DataFrame(columns=list(WINS))
     rows = rows.join(wins.reindex(arms).astype("Int64").reset_index(drop=True))
-    means = found.scores.T.rename(columns=columns(found)).reset_index(drop=True)
+    means = found.scores.T.rename(columns=mean_column_names(found)).reset_index(drop=True)
     return pd.concat([rows, means], axis="columns")
 
 
-def columns(found: SweepsTogether) -> dict[str, str]:
+def mean_column_names(found: SweepsTogether) -> dict[str, str]:
     """Return by label what the column of a sweep's means is called."""
     pairs = zip(found.scores.index, found.sweeps, strict=True)
     return {str(label): f"{results.sweep.confirm.metric.test}: {label}" for label, results in pairs}

@@ -1,4 +1,4 @@
-"""How each arm compares with the first: over the seeds that both finished, and with the test set drawn anew too."""
+"""How each arm compares with the first: over the seeds that both finished, and with the test set resampled too."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from regtune.core.metric import ACCURACY
 from regtune.results.loader import Results
 from regtune.results.race import ended_of
 from regtune.statistics import Comparison, MeanInterval
-from regtune.statistics.comparisons import turned
+from regtune.statistics.comparisons import negated
 from regtune.statistics.crossed_bootstrap import crossed_intervals
 from regtune.statistics.racing import Race
 
@@ -58,7 +58,7 @@ def against_baseline(results: Results, *, least: float | None = None) -> dict[st
         else {}
     )
     if metric.better == "lower":
-        raced = {arm: turned(found) for arm, found in raced.items()}
+        raced = {arm: negated(found) for arm, found in raced.items()}
     return equal | {arm: found for arm, found in raced.items() if arm not in results.off}
 
 

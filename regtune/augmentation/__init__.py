@@ -6,6 +6,6 @@ pure and take whole batches, [N, C, H, W]; parameters are per example, [N].
 
 from regtune.augmentation.apply import augmented, check_channels
 from regtune.augmentation.magnitudes import Ranges, strengths
-from regtune.augmentation.operations import OPERATIONS, Draws, Operation, draw
+from regtune.augmentation.operations import OPERATIONS, Draws, Operation, draw_operations
 
-__all__ = ["OPERATIONS", "Draws", "Operation", "Ranges", "augmented", "check_channels", "draw", "strengths"]
+__all__ = ["OPERATIONS", "Draws", "Operation", "Ranges", "augmented", "check_channels", "draw_operations", "strengths"]

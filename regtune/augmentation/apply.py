@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from regtune.augmentation.blend import coloured, sharpened
-from regtune.augmentation.geometry import moved
+from regtune.augmentation.geometry import transformed
 from regtune.augmentation.lookup import equalized, tabled
 from regtune.augmentation.operations import Draws, Operation
 from regtune.augmentation.uint8 import BOUND, whole
@@ -29,7 +29,7 @@ FAMILIES: tuple[tuple[Family, frozenset[Operation]], ...] = (
     ),
     (equalized, frozenset({Operation.Equalize})),
     (
-        moved,
+        transformed,
         frozenset({Operation.Rotate, Operation.ShearX, Operation.ShearY, Operation.TranslateX, Operation.TranslateY}),
     ),
     (coloured, frozenset({Operation.Color, Operation.Contrast})),

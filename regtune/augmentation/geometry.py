@@ -13,7 +13,7 @@ from regtune.augmentation.operations import Operation
 from regtune.augmentation.uint8 import whole
 
 
-def moved(levels: Tensor, operation: Tensor, strength: Tensor) -> Tensor:
+def transformed(levels: Tensor, operation: Tensor, strength: Tensor) -> Tensor:
     """Move pixels: each takes the level of the nearest one to where it comes from, 0 from outside."""
     height, width = levels.shape[2:]
     x, y = _centred(width, levels.device), _centred(height, levels.device).view(-1, 1)

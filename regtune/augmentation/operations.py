@@ -1,4 +1,4 @@
-"""The fourteen operations that RandAugment and TrivialAugment draw from, in the lecture's order, and their draw."""
+"""The fourteen operations that RandAugment and TrivialAugment draw from, in the order of the former's paper."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ SIGNED = frozenset(Operation) - {
 
 @dataclass(frozen=True, kw_only=True)
 class Draws:
-    """`operation` (int64) and `negative` (bool), [passes, N], where the noise lives.
+    """`operation` (int64) and `negative` (bool), [passes, N], on the device of the random numbers.
 
     `seen` is `operation` on the CPU; None in a lane, where the host may not look.
     """
@@ -54,10 +54,10 @@ class Draws:
     seen: Tensor | None
 
 
-def draw(noise: Rng, passes: int, count: int) -> Draws:
+def draw_operations(rng: Rng, passes: int, count: int) -> Draws:
     """Return uniform operations, with replacement, and fair signs for every pass and example."""
-    host = noise.host()
-    source = noise if host is None else host
+    host = rng.host()
+    source = rng if host is None else host
     drawn = source.below(2 * len(OPERATIONS), "operation", (passes, count))  # one draw: half the hashing
-    there = drawn.to(noise.device, non_blocking=True)
+    there = drawn.to(rng.device, non_blocking=True)
     return Draws(operation=there >> 1, negative=(there & 1) == 1, seen=None if host is None else drawn >> 1)

@@ -12,7 +12,7 @@ from rich.table import Table
 from regtune.core.records import Json, TrialKey
 from regtune.core.records import PhaseName as Name
 from regtune.data import data_fingerprint
-from regtune.execution.phases import Step, phases
+from regtune.execution.phases import SweepPhase, phases
 from regtune.execution.repeats import extra_repeats
 from regtune.execution.retry import RETRY, retry_of
 from regtune.execution.reuse import check_reuse, reusable
@@ -23,7 +23,7 @@ from regtune.storage.checkpoints import Checkpoints, Saved
 from regtune.storage.compatibility import check_same
 from regtune.storage.log import read_log
 from regtune.sweep.arms import Arm
-from regtune.sweep.begun import as_begun
+from regtune.sweep.resumed import as_resumed
 from regtune.sweep.sweep import Sweep
 from regtune.training.build import load_pool
 
@@ -42,19 +42,19 @@ class _Read:
 class _Seen(Checkpoints):
     """Files of which only the first line is read, and none is written or removed."""
 
-    def save(self, cell: TrialKey, saved: Saved) -> None:
+    def save(self, key: TrialKey, saved: Saved) -> None:
         """Write nothing."""
 
-    def load(self, cell: TrialKey) -> Saved | None:
-        """Return whose bytes those of a cell are, without the bytes; None where there are none."""
+    def load(self, key: TrialKey) -> Saved | None:
+        """Return whose bytes those of a trial key are, without the bytes; None where there are none."""
         try:
-            with self.path(cell).open("rb") as file:
+            with self.path(key).open("rb") as file:
                 head = json.loads(file.readline())
             return Saved(id=str(head["id"]), epoch=int(head["epoch"]), content=b"")
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def drop(self, cell: TrialKey) -> None:
+    def drop(self, key: TrialKey) -> None:
         """Remove nothing."""
 
 
@@ -74,7 +74,7 @@ def forecast(sweep: Sweep, results: Path, options: RunOptions) -> Group:
     path = sweep.folder(results) / "log.jsonl"
     rows, torn = read_log(path) if path.exists() else ([], 0)
     again = retry_of(rows, sweep) if options.retry_failed else None
-    sweep = as_begun(sweep, rows)
+    sweep = as_resumed(sweep, rows)
     lines = check_same(path, rows, sweep.plain(), again.mended if again else ())
     lines += again.words() if again else []
     log = _Read(path=path, rows=[*rows, {"event": RETRY, **again.row()}] if again else rows)
@@ -87,9 +87,9 @@ def forecast(sweep: Sweep, results: Path, options: RunOptions) -> Group:
         lines += others.words
     # Before a phase is over, what the next is to do may still change.
     made: dict[str, _Made] = {}
-    for step in phases(sweep, log, trained=trained, files=_Seen):
-        made[step.name] = _Made.of(step, taking=bool(sweep.reuse))
-        if not step.phase.done:
+    for phase in phases(sweep, log, trained=trained, files=_Seen):
+        made[phase.name] = _Made.of(phase, taking=bool(sweep.reuse))
+        if not phase.controller.done:
             break
     table = Table(title=f"{path}: nothing was started", title_justify="left")
     table.add_column("arm", no_wrap=True)
@@ -103,7 +103,7 @@ def forecast(sweep: Sweep, results: Path, options: RunOptions) -> Group:
         taken = ", ".join(f"{name} {len(each.reused)}" for name, each in made.items() if name in sweep.phases)
         lines.append(f"reused instead of trained: {taken} trials")
     interrupted = [pair for each in made.values() for pair in each.begun.items() if pair[0] not in each.reused]
-    lines += [f"{cell} resumes; the log has {epochs} of its epochs" for cell, epochs in interrupted]
+    lines += [f"{key} resumes; the log has {epochs} of its epochs" for key, epochs in interrupted]
     if sweep.select.seeds and "confirm" not in made:
         lines.append("select: at most as many trials as the table shows; each round depends on the one before")
     if sweep.scope == "searches" and "rivals" not in made:
@@ -127,20 +127,22 @@ class _Made:
     reused: frozenset[TrialKey]
 
     @classmethod
-    def of(cls, step: Step, *, taking: bool) -> _Made:
+    def of(cls, phase: SweepPhase, *, taking: bool) -> _Made:
         """Return what a phase has; with `taking` it takes what it is given without training, and asks no more."""
-        ended, begun = frozenset(step.phase.ended), step.phase.open()
-        while taking and step.phase.ask() is not None:
+        ended, begun = frozenset(phase.controller.ended), phase.controller.open()
+        while taking and phase.controller.ask() is not None:
             continue
-        return cls(scheduler=step.scheduler, ended=ended, begun=begun, reused=frozenset(step.phase.ended) - ended)
+        return cls(
+            scheduler=phase.scheduler, ended=ended, begun=begun, reused=frozenset(phase.controller.ended) - ended
+        )
 
 
 def _counts(made: _Made | None, arm: Arm, sweep: Sweep, name: Name) -> tuple[int, int, int]:
-    """Return how many trials of an arm have ended, go on, and are still to be begun; no others are to be trained."""
+    """Return how many trials of an arm have ended, resume, and are still to be begun; no others are to be trained."""
     if made is None:
         return 0, 0, sweep.most_trials(name, arm)
     planned, ended, begun, reused = (
-        sum(cell.arm == arm.name for cell in cells)
-        for cells in (made.scheduler.planned, made.ended, set(made.begun) - made.reused, made.reused)
+        sum(key.arm == arm.name for key in keys)
+        for keys in (made.scheduler.planned, made.ended, set(made.begun) - made.reused, made.reused)
     )
     return ended, begun, planned - ended - begun - reused

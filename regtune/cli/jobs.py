@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regtune.cli.options import Download, Plugin, RetryFailed, Reuse, SweepFile
+from regtune.cli.options import Download, LaneWidth, Plugin, RetryFailed, Reuse, SweepFile, lane_width_of
 
 if TYPE_CHECKING:
     from regtune.execution.ray.jobs import Job
@@ -62,7 +62,7 @@ def submit(
             download=download,
             retry_failed=retry_failed,
             reuse=reuse or (),
-            lane_width=lane_width,
+            lane_width=lane_width_of(lane_width),
         )
         job, new = submit_sweep(client, loaded, sweep, options)
     if as_json:

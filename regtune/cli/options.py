@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -31,24 +31,29 @@ DataFolder = Annotated[
 Download = Annotated[bool, typer.Option("--download", help="download a published data set that is missing")]
 ResultsFolder = Annotated[Path, typer.Option("--results", help="folder for results")]
 Full = Annotated[bool, typer.Option("--full", help="print all tables with their captions instead of the short answer")]
-def _lane_width(given: str | None) -> int | str | None:
-    """Return a width as a number where it is one; raises Refused."""
+
+
+MOST_WIDE = 1024
+
+
+def lane_width_of(given: str | None) -> int | Literal["auto"] | None:
+    """Return what `--lane-width` says; raises Refused."""
     from regtune.core.errors import Refused, shown
 
-    if given is None or given == "auto":
-        return given
+    if given is None:
+        return None
+    if given == "auto":
+        return "auto"
     if not given.isascii() or not given.isdigit() or not 1 <= int(given) <= MOST_WIDE:
         raise Refused(f"--lane-width: expected auto or a number from 1 to {MOST_WIDE}, given {shown(given)}")
     return int(given)
 
 
-MOST_WIDE = 1024
 LaneWidth = Annotated[
     str | None,
     typer.Option(
         "--lane-width",
         help="trials that train side by side as one program: auto (measured) or a number; 1 trains one by one",
-        callback=_lane_width,
         metavar="N",
         show_default=False,
     ),

@@ -84,8 +84,8 @@ def plan_table(sweep: Sweep) -> Group:
 def saved(sweep: Sweep) -> float:
     """Return how many epochs pruning saves at most: what is expected of trials that may end.
 
-    The first trials of an arm and the control share all go on. Trials that run at the same time, early stopping and a
-    cautious pruner's doubts leave less.
+    The first trials of an arm and the control share all continue. Trials that run at the same time, early stopping
+    and a cautious pruner's doubts leave less.
     """
     saving = sweep.pruner.saving(sweep.training.epochs)
     if saving is None:

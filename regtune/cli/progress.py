@@ -19,7 +19,7 @@ from regtune.core.errors import Refused
 from regtune.core.metric import ACCURACY, METRICS
 from regtune.core.records import BAD_ENDS, Epoch, Json, TrialKey
 from regtune.core.reused import is_reused
-from regtune.execution.recovery import cell_of
+from regtune.execution.recovery import key_of
 from regtune.pruners import Ladder, Rung, unused
 from regtune.storage.layout import repeat_words
 from regtune.sweep.sweep import Sweep
@@ -44,7 +44,7 @@ class Progress:
         self._epochs_of: Counter[object] = Counter()
         self._started: float | None = None
         self._epochs_now = 0
-        self._taken: set[object] = set()  # the cells whose epochs come without training
+        self._taken: set[object] = set()  # the trial keys whose epochs come without training
         self.moved = False  # whether there was an event that is not replayed
         self.over = False  # whether the run has ended by itself
         self.tallies = {
@@ -55,39 +55,39 @@ class Progress:
 
     def watch(self, event: str, row: Json) -> None:
         """Take one event, replayed (it has a time) or new."""
-        cell = cell_of(row)
-        if cell is None:
+        key = key_of(row)
+        if key is None:
             return
         with self._lock:
-            tally = self.tallies[cell.phase, cell.arm]
-            self._standing.watch(cell, event, row)
-            self._silence.watch(cell, event, row)
-            self.best.watch(cell, event, row)
-            if event == "asked" and cell.phase in GROWING:
+            tally = self.tallies[key.phase, key.arm]
+            self._standing.watch(key, event, row)
+            self._silence.watch(key, event, row)
+            self.best.watch(key, event, row)
+            if event == "asked" and key.phase in GROWING:
                 tally.planned += 1
             self.moved = self.moved or "time" not in row
             if event == "started":
-                (self._taken.add if is_reused(row) else self._taken.discard)(cell)
+                (self._taken.add if is_reused(row) else self._taken.discard)(key)
             if event == "epoch":
-                self._epochs_of[cell] += 1
-                tally.running.add(cell.number)
-                if "time" not in row and cell not in self._taken:
+                self._epochs_of[key] += 1
+                tally.running.add(key.number)
+                if "time" not in row and key not in self._taken:
                     self._started = self._started or time.monotonic()
                     self._epochs_now += 1
             elif event == "ended":
-                tally.running.discard(cell.number)
+                tally.running.discard(key.number)
                 tally.ended[row["outcome"]["status"]] += 1
-                tally.epochs_of_ended += self._epochs_of[cell]
+                tally.epochs_of_ended += self._epochs_of[key]
 
     def seconds_left(self) -> float | None:
-        """Estimate the time to the end from the pace of this run; None before there is one."""
+        """Estimate the time to the end from the speed of this run; None before there is one."""
         if self.over:  # what a race or a limit has left out, and arms that found nothing, is planned all the same
             return 0.0
         if self._started is None or self._epochs_now < 20:
             return None
-        pace = self._epochs_now / max(time.monotonic() - self._started, 1e-9)
+        epochs_per_second = self._epochs_now / max(time.monotonic() - self._started, 1e-9)
         most = self.sweep.most_epochs
-        return sum(tally.epochs_left(most(phase)) for (phase, _), tally in self.tallies.items()) / pace
+        return sum(tally.epochs_left(most(phase)) for (phase, _), tally in self.tallies.items()) / epochs_per_second
 
     def __rich__(self) -> Group:
         """Draw the table and a line below it."""
@@ -224,15 +224,15 @@ class Best:
         self._kept: dict[TrialKey, float | None] = {}  # of trials that run
         self._scores: dict[tuple[str, str], float] = {}
 
-    def watch(self, cell: TrialKey, event: str, row: Json) -> None:
+    def watch(self, key: TrialKey, event: str, row: Json) -> None:
         """Take one event."""
         if event == "epoch" and row["epoch"]["kept"] == row["epoch"]["number"]:
-            self._kept[cell] = row["epoch"].get(self._metric.val)
+            self._kept[key] = row["epoch"].get(self._metric.val)
         if event != "ended":
             return
-        value = row["outcome"].get("metrics", {}).get(self._metric.val, self._kept.pop(cell, None))
+        value = row["outcome"].get("metrics", {}).get(self._metric.val, self._kept.pop(key, None))
         if row["outcome"]["status"] in self._may and value is not None:
-            score, of = self._metric.score(value), (cell.phase, cell.arm)
+            score, of = self._metric.score(value), (key.phase, key.arm)
             self._scores[of] = max(score, self._scores.get(of, score))
 
     def score(self, phase: str, arm: str) -> float | None:
@@ -242,7 +242,7 @@ class Best:
     def words(self, phase: str, arm: str) -> str:
         """Return the best value of an arm in a phase as a reader wants it; empty before there is one."""
         score = self.score(phase, arm)
-        return "" if score is None else self._metric.rough(self._metric.turned(score))
+        return "" if score is None else self._metric.rough(self._metric.to_maximize(score))
 
 
 class Standing:
@@ -255,19 +255,19 @@ class Standing:
         self._scores: dict[TrialKey, list[float]] = {}
         self._found: dict[str, dict[tuple[str, int], Rung]] = {}  # by arm, until a trial of it ends
 
-    def watch(self, cell: TrialKey, event: str, row: Json) -> None:
+    def watch(self, key: TrialKey, event: str, row: Json) -> None:
         """Take one event, replayed or new."""
-        if cell.phase != "search" or not self._ladders:
+        if key.phase != "search" or not self._ladders:
             return
         if event == "epoch":
-            epoch, mine = Epoch.from_plain(row["epoch"]), self._scores.setdefault(cell, [])
+            epoch, mine = Epoch.from_plain(row["epoch"]), self._scores.setdefault(key, [])
             mine.append(self._metric.score(epoch.on_validation(self._metric)))
-            self._ladders[cell.arm].take(cell.number, epoch, mine[epoch.kept - 1])
+            self._ladders[key.arm].take(key.number, epoch, mine[epoch.kept - 1])
         elif event == "ended":
-            self._scores.pop(cell, None)
-            self._found.pop(cell.arm, None)
+            self._scores.pop(key, None)
+            self._found.pop(key.arm, None)
             if "spared" in row:  # the pruner would have ended it, and heard no more of it
-                self._ladders[cell.arm].forget(cell.number)
+                self._ladders[key.arm].forget(key.number)
 
     def words(self) -> str:
         """Say which rungs are not used although enough trials have ended; empty where there are none."""

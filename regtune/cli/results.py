@@ -134,4 +134,4 @@ def trial(
         raise typer.Exit(reproduce.reproduce(source, row, place))
     if row is not None:
         raise Refused(f"{source}: --row needs a results folder")
-    raise typer.Exit(try_out.show(source, arm, setting or [], seed, tuple(plugin or ()), place))
+    raise typer.Exit(try_out.show_trial(source, arm, setting or [], seed, tuple(plugin or ()), place))

@@ -46,33 +46,33 @@ class Silence:
         """Begin to wait."""
         self._newest = self.clock()
 
-    def watch(self, cell: TrialKey, event: str, row: Json) -> None:
+    def watch(self, key: TrialKey, event: str, row: Json) -> None:
         """Take one event, replayed or new."""
         if event == "epoch":
-            mine = self._seconds.setdefault(cell.arm, deque(maxlen=REMEMBERED))
-            trial = self._underway.get(cell)
+            mine = self._seconds.setdefault(key.arm, deque(maxlen=REMEMBERED))
+            trial = self._underway.get(key)
             # Of a lane each of its trials has a share of the time.
             mine.append(row["epoch"]["seconds"] * (trial.width if trial else 1))
         if event == "ended":
-            self._underway.pop(cell, None)
+            self._underway.pop(key, None)
         width = int(row["where"].get(LANE, 1)) if event == "started" else 1
         if "time" in row:
             return
         self._newest = self.clock()
         if event == "fault":
-            self._underway.pop(cell, None)
+            self._underway.pop(key, None)
         elif event == "given":
-            self._underway.pop(cell, None)  # handed out again, it waits behind the others
-            self._underway[cell] = _Underway(sign=self._newest)
+            self._underway.pop(key, None)  # handed out again, it waits behind the others
+            self._underway[key] = _Underway(sign=self._newest)
         elif event in ("started", "epoch"):
-            before = self._underway.get(cell)
+            before = self._underway.get(key)
             width = before.width if before and event == "epoch" else width
-            self._underway[cell] = _Underway(sign=self._newest, started=True, width=width)
+            self._underway[key] = _Underway(sign=self._newest, started=True, width=width)
 
     def words(self) -> list[str]:
         """Return in a line each who has been silent for long; nothing where nobody was."""
         now = self.clock()
-        found = [f"{cell}: no epoch for {minutes(now - trial.sign)}" for cell, trial in self._silent(now)]
+        found = [f"{key}: no epoch for {minutes(now - trial.sign)}" for key, trial in self._silent(now)]
         more = [f"{len(found) - MOST_NAMED} more trials without an epoch"] if len(found) > MOST_NAMED else []
         return [*self._all_silent(now), *found[:MOST_NAMED], *more]
 
@@ -95,9 +95,9 @@ class Silence:
         started = [trial.started for trial in self._underway.values()]
         last = max((place for place, has in enumerate(started) if has), default=-1)
         return [
-            (cell, trial)
-            for place, (cell, trial) in enumerate(self._underway.items())
-            if place <= last and now - trial.sign >= max(LEAST, TIMES * self._usual(cell.arm))
+            (key, trial)
+            for place, (key, trial) in enumerate(self._underway.items())
+            if place <= last and now - trial.sign >= max(LEAST, TIMES * self._usual(key.arm))
         ]
 
     def _usual(self, arm: str) -> float:

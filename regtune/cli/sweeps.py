@@ -16,11 +16,13 @@ from regtune.cli.options import (
     Download,
     Full,
     InProcess,
+    LaneWidth,
     Plugin,
     ResultsFolder,
     RetryFailed,
     Reuse,
     SweepFile,
+    lane_width_of,
 )
 from regtune.core.version import PACKAGE
 
@@ -46,7 +48,7 @@ def check(
 ) -> None:
     """Check a sweep file, its data and one real training step of every arm. --aa trains the baseline and a copy."""
     from regtune.data import DataLocation, named
-    from regtune.execution.idle import gpus_here, idle_gpus
+    from regtune.execution.idle_gpus import gpus_here, idle_gpus
     from regtune.execution.preflight import preflight, remarks
     from regtune.execution.rehearsal import rehearse
     from regtune.sweep.searched import doubts
@@ -129,7 +131,7 @@ def run(
     from regtune.reports.tables.folder import read_folder
     from regtune.sweep.sweep import Sweep
 
-    loaded = reusing(Sweep.read(sweep, tuple(plugin or ())), reuse or ()).in_lanes(lane_width)
+    loaded = reusing(Sweep.read(sweep, tuple(plugin or ())), reuse or ()).in_lanes(lane_width_of(lane_width))
     console = Console()
     options = RunOptions(
         in_process=in_process,
@@ -180,9 +182,9 @@ def _check_copy(sweep: Sweep, results: Path, *, in_process: bool, place: DataLoc
     from regtune.execution.run import run
     from regtune.reports.tables.aa import aa
     from regtune.results.loader import load
-    from regtune.sweep.alone import alone
+    from regtune.sweep.aa import aa_sweep
 
-    one, console = alone(sweep), Console()
+    one, console = aa_sweep(sweep), Console()
     progress = Progress(one)
     with _interruptible(), live(progress, console):
         run(one, results, watch=progress.watch, in_process=in_process, place=place)

@@ -1,7 +1,7 @@
 """The hidden copy of the baseline: an A/A check in every sweep. Here is what a log has of it, and how it is set apart.
 
 The copy has the baseline's recipe, space and budget and is chosen and confirmed on other seeds, so whatever its verdict
-beside the baseline says is luck (R. Kohavi et al., "Trustworthy Online Controlled Experiments", 2020, on A/A tests).
+beside the baseline says is chance (R. Kohavi et al., "Trustworthy Online Controlled Experiments", 2020, on A/A tests).
 It is no arm of the sweep: nothing that goes through the arms of a header meets it.
 """
 
@@ -37,16 +37,16 @@ def with_copy(sweep: SweepRecord, copy: str) -> SweepRecord:
     return dataclasses.replace(sweep, arms={baseline: arm, copy: arm}, copy=None)
 
 
-def cells_with_copy(
-    both: SweepRecord, planned: Mapping[TrialKey, Json], cells: Mapping[TrialKey, Json]
+def keys_with_copy(
+    both: SweepRecord, planned: Mapping[TrialKey, Json], keys: Mapping[TrialKey, Json]
 ) -> dict[TrialKey, Json]:
-    """Return the cells of the baseline and of the copy, those `planned` first.
+    """Return the trial keys of the baseline and of the copy, those `planned` first.
 
     Where draws are paired the copy has the baseline's search trials for its own: another search would have the same.
     """
     baseline, copy = both.arms
-    found = dict(planned) | {cell: row for cell, row in cells.items() if cell.arm in (baseline, copy)}
+    found = dict(planned) | {key: row for key, row in keys.items() if key.arm in (baseline, copy)}
     if not both.paired:
         return found
-    shared = [(cell, row) for cell, row in found.items() if cell.arm == baseline and cell.phase == "search"]
-    return found | {cell._replace(arm=copy): {**row, "arm": copy} for cell, row in shared}
+    shared = [(key, row) for key, row in found.items() if key.arm == baseline and key.phase == "search"]
+    return found | {key._replace(arm=copy): {**row, "arm": copy} for key, row in shared}

@@ -1,7 +1,7 @@
 """Global random states: what a user's code draws from them is a function of trial and step, and they are put back.
 
 regtune draws from `Rng` only. A network of a user's with `nn.Dropout`, a method that calls `torch.randn_like`, a
-data set that asks numpy, draw from states that belong to the whole process. They are seeded anew for each step, so
+data set that asks numpy, draw from states that belong to the whole process. They are reseeded for each step, so
 that a trial repeats and resumes bit for bit, and the caller finds them as they were.
 """
 

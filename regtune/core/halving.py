@@ -53,7 +53,7 @@ class Selection:
         return cls(**vars(sweep.select), examples=examples if counted else None)
 
     def finalists(self, searched: Sequence[tuple[int, Score]]) -> list[int]:
-        """Return the numbers of the search trials that go on, given all in the order of `rank`.
+        """Return the numbers of the search trials that continue, given all in the order of `rank`.
 
         The standard error is that of the best accuracy over its validation examples.
         """
@@ -96,7 +96,7 @@ class Picked(NamedTuple):
 def pick(finalists: Sequence[int], scores: Mapping[int, Score], selection: Selection) -> Picked:
     """Return what the rule asks for after these scores, by `join_number`, and the search trial chosen, None before.
 
-    In each round all that are left get as many seeds as the others, then the better half goes on, by mean score,
+    In each round all that are left get as many seeds as the others, then the better half continues, by mean score,
     then mean loss, then the order of search. A trial that failed or diverged counts as the worst, accuracy 0.
     """
     left, needed = list(finalists), dict[tuple[int, int], None]()

@@ -67,9 +67,9 @@ class Metric:
         """
         if value is None or math.isnan(value):
             return self.worst
-        return max(self.turned(value), self.worst)
+        return max(self.to_maximize(value), self.worst)
 
-    def turned(self, value: float) -> float:
+    def to_maximize(self, value: float) -> float:
         """Return a value, its sign turned where less is better, so that more is; turned twice it is as it was."""
         return value if self.better == "higher" else 0.0 - value
 

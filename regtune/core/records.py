@@ -20,7 +20,7 @@ PHASES: tuple[PhaseName, ...] = ("search", "select", "confirm", "rivals")
 Status = Literal["ok", "pruned", "diverged", "failed", "lost"]
 Json = dict[str, Any]
 BAD_ENDS = ("failed", "diverged", "lost")  # how a trial ends badly
-OPEN = ("missing", "running", "interrupted")  # of a cell in a table: it has not ended
+OPEN = ("missing", "running", "interrupted")  # of a planned trial: it has not ended
 Retrain = Literal["none", "updates", "epochs", "loss"]
 
 # How the path of a choice ends among the searched knobs of a trial: `dropout.switch` is true or false,
@@ -38,7 +38,7 @@ def finite(value: float) -> float | None:
 
 
 class TrialKey(NamedTuple):
-    """One planned place in a sweep, a cell of its plan: the `number`-th trial of an arm in a phase.
+    """The key of a planned trial, `cell` in logs: the `number`-th trial of an arm in a phase.
 
     In select and rivals several trials have the knobs of one search trial: see `halving.join_number`.
     """
@@ -124,7 +124,7 @@ class Outcome:
 
     After retraining `kept` and `val_*` are those of the first training, all else is taken at the end of the second,
     whose length is `retrain_epochs`: `train_*` are then of training and validation examples together, on which it
-    trained, and `val_*` still of validation examples that had not been trained on. Where it went on from the weights of
+    trained, and `val_*` still of validation examples that had not been trained on. Where it started from the weights of
     the first, there is no `distance`. `target_reached` is 1.0 or 0.0 where it had a loss to match. None stands for a
     number that is not finite or not defined. Where an exception ended the trial, `traceback` has a line for each of its
     frames from the first that is the user's on, see `own_code`.

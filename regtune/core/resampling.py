@@ -2,7 +2,7 @@
 
 A search is one draw: other trials would have led to another choice, and seeds for the choice that it led to do not
 show how far that lies. So its trials are drawn again, with replacement, from those that there are, and the seeds of
-select likewise, and the rule chooses anew in each draw (bootstrap: B. Efron, "Bootstrap Methods: Another Look at the
+select likewise, and the rule chooses again in each draw (bootstrap: B. Efron, "Bootstrap Methods: Another Look at the
 Jackknife", 1979; of tuning: X. Bouthillier et al., "Accounting for Variance in Machine Learning Benchmarks", 2021).
 Points of a low-discrepancy sequence are no independent draws: where one search has tried a learning rate, another
 has tried one close by. So of those each trial is replaced by one of its neighbours, as in the local bootstrap of

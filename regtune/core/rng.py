@@ -122,7 +122,7 @@ class Rng:
     device: torch.device = _CPU
 
     def at(self, name: str) -> Rng:
-        """Return the same noise with its sites below `name`."""
+        """Return the same generator with its sites below `name`."""
         return Rng(seed=self.seed, step=self.step, prefix=f"{self.prefix}{name}/", device=self.device)
 
     def host(self) -> Rng | None:

@@ -47,7 +47,7 @@ class Scored:
     first: Mapping[str, int] = field(default_factory=dict)
 
 
-def joined(scored: Scored, other: Scored) -> Scored:
+def merge_scored(scored: Scored, other: Scored) -> Scored:
     """Return scores with those of other arms behind them, whose terms are the same."""
     return replace(
         scored,
@@ -106,23 +106,23 @@ def ranked(rows: Iterable[Json], metric: Metric) -> Sequence[Json]:
     return sorted(rows, key=lambda row: rank(metric.score(row[metric.val]), row["val_loss"], row["number"]))
 
 
-def scored_of(cells: Mapping[TrialKey, Json], sweep: SweepRecord, finishes: Collection[Status]) -> Scored:
-    """Return what the choice of a sweep is made from, as its header and the rows of its cells have it.
+def scored_of(keys: Mapping[TrialKey, Json], sweep: SweepRecord, finishes: Collection[Status]) -> Scored:
+    """Return what the choice of a sweep is made from, as its header and the rows of its trial keys have it.
 
     `finishes` are the statuses of search trials that may be chosen, see `pruners.Pruner`.
     """
     ends, metric = {"ok", *BAD_ENDS}, sweep.search.metric
     searched: dict[str, list[tuple[int, Score]]] = {arm: [] for arm in sweep.arms}
     selected: dict[str, dict[int, Score]] = {}
-    ended = (row for cell, row in cells.items() if cell.phase == "search" and row["status"] in finishes)
+    ended = (row for key, row in keys.items() if key.phase == "search" and row["status"] in finishes)
     for row in ranked(ended, metric):
         searched[row["arm"]].append((row["number"], Score(metric.score(row[metric.val]), row["val_loss"])))
-    for cell, row in cells.items():
-        if cell.phase == "select" and row["status"] in ends:
-            selected.setdefault(cell.arm, {})[cell.number] = score_of(row["status"], row, metric)
+    for key, row in keys.items():
+        if key.phase == "select" and row["status"] in ends:
+            selected.setdefault(key.arm, {})[key.number] = score_of(row["status"], row, metric)
     can_be_off = [name for name, arm in sweep.arms.items() if arm.can_be_off]
     first, named = sweep.baseline, named_first(sweep)
-    asked = {cell.number: row["params"] for cell, row in cells.items() if cell[:2] == (first, "search") and row["id"]}
+    asked = {key.number: row["params"] for key, row in keys.items() if key[:2] == (first, "search") and row["id"]}
     return Scored(
         searched=searched,
         selected=selected,
@@ -148,14 +148,14 @@ def near_of(params: Mapping[int, Mapping[str, Any]], first: int = 0) -> Mapping[
     return neighbours(drawn)
 
 
-def outdated(cells: Mapping[TrialKey, Json], chosen: Mapping[str, Json], off: Collection[str]) -> list[TrialKey]:
-    """Return the confirmed cells whose configuration is no longer their arm's choice: they are to be asked for again.
+def outdated(keys: Mapping[TrialKey, Json], chosen: Mapping[str, Json], off: Collection[str]) -> list[TrialKey]:
+    """Return the confirmed trials whose configuration is no longer their arm's choice: they are to be asked for again.
 
     They must not be taken for trials of the new choice, beside which they stand while a sweep is extended.
     """
-    confirmed = [(cell, entry) for cell, entry in cells.items() if cell.phase == "confirm" and entry["id"]]
+    confirmed = [(key, entry) for key, entry in keys.items() if key.phase == "confirm" and entry["id"]]
     return [
-        cell for cell, entry in confirmed if cell.arm in off or entry["params"] != chosen.get(cell.arm, entry["params"])
+        key for key, entry in confirmed if key.arm in off or entry["params"] != chosen.get(key.arm, entry["params"])
     ]
 
 

@@ -6,7 +6,7 @@ from regtune.data._corruption import corrupted
 from regtune.data._examples import Batches, Examples, channel_statistics, joined, pixels
 from regtune.data._fingerprint import data_fingerprint
 from regtune.data._location import DataLocation
-from regtune.data._remarks import dark, repeated, unequal, untested
+from regtune.data._remarks import nearly_black, repeated, unequal_classes, untested
 from regtune.data._splits import Pool, Splits, carve, checked, named, splits_beside
 
 DATASETS: Registry[Dataset] = Registry(package=__name__, base=Dataset, noun="data set")  # type: ignore[type-abstract]  # a registry never instantiates its base
@@ -23,13 +23,13 @@ __all__ = [
     "channel_statistics",
     "checked",
     "corrupted",
-    "dark",
     "data_fingerprint",
     "joined",
     "named",
+    "nearly_black",
     "pixels",
     "repeated",
     "splits_beside",
-    "unequal",
+    "unequal_classes",
     "untested",
 ]

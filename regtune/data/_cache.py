@@ -2,7 +2,7 @@
 
 The file lies in `regtune-cache` below the data folder; where that cannot be written, in
 `$XDG_CACHE_HOME/regtune` or `~/.cache/regtune`, below a name made of the data folder's path; where that
-cannot be written either, nothing is kept, with a warning where it is for want of room. It is made anew
+cannot be written either, nothing is kept, with a warning where it is for want of room. It is made again
 when an original's size or time of change differs, or when it is damaged. It is read memory-mapped, so
 processes on a machine share its pages.
 """
@@ -28,7 +28,7 @@ from regtune.core.writing import NoRoom, write_atomically
 from regtune.data._examples import Examples
 from regtune.data._splits import Pool
 
-FORMAT = 2  # of the file; another one is made anew
+FORMAT = 2  # of the file; another one is made again
 _DAMAGE = (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, TypeError, OSError)
 
 

@@ -48,13 +48,13 @@ def corrupted(splits: Splits, *, label_noise: float, pixels: str, seed: int) -> 
 
 
 def noisy_labels(labels: Tensor, *, probability: float, classes: int, seed: int) -> Tensor:
-    """Return labels [N] of which each is, with a probability, drawn anew from all classes, the old one included.
+    """Return labels [N] of which each is, with a probability, redrawn from all classes, the old one included.
 
     What is changed at a probability is changed in the same way at every higher one.
     """
-    noise = Rng(seed=seed).at("label_noise")
-    drawn = noise.below(classes, "class", labels.shape)
-    return torch.where(noise.uniform("whether", labels.shape) < probability, drawn, labels)
+    rng = Rng(seed=seed).at("label_noise")
+    drawn = rng.below(classes, "class", labels.shape)
+    return torch.where(rng.uniform("whether", labels.shape) < probability, drawn, labels)
 
 
 def _made(part: Examples, kind: str, seed: int, name: str, moments: tuple[Tensor, Tensor]) -> Tensor:
@@ -62,17 +62,17 @@ def _made(part: Examples, kind: str, seed: int, name: str, moments: tuple[Tensor
     common = Rng(seed=seed).at("pixels").permutation("positions", part.source[0, 0].numel())
     for number, images in enumerate(part.batches(_ROWS)):
         rows = result[number * _ROWS : number * _ROWS + len(images)]
-        noise = Rng(seed=seed, step=number, prefix=f"pixels/{name}/")
+        rng = Rng(seed=seed, step=number, prefix=f"pixels/{name}/")
         if kind == "gaussian":
-            rows.copy_(_gaussian(images, moments, noise))
+            rows.copy_(_gaussian(images, moments, rng))
             continue
         flat = images.flatten(2)
-        order = common if kind == "shuffled" else torch.argsort(noise.bits("order", flat[:, 0].shape), stable=True)
+        order = common if kind == "shuffled" else torch.argsort(rng.bits("order", flat[:, 0].shape), stable=True)
         rows.copy_(flat.gather(2, order.expand(len(flat), -1)[:, None].expand_as(flat)).view_as(images))
     return result
 
 
-def _gaussian(images: Tensor, moments: tuple[Tensor, Tensor], noise: Rng) -> Tensor:
+def _gaussian(images: Tensor, moments: tuple[Tensor, Tensor], rng: Rng) -> Tensor:
     mean, std = (value[:, None, None] for value in moments)
-    values = (mean + std * noise.normal("value", images.shape)).clamp(0, 1)
+    values = (mean + std * rng.normal("value", images.shape)).clamp(0, 1)
     return (values * 255).round() if images.dtype == torch.uint8 else values

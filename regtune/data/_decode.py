@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regtune.data._levels import LEVEL, is_deep, levelled
-from regtune.data._shapes import SQUEEZE, fitted, orientation, turned
+from regtune.data._shapes import SQUEEZE, exif_transposed, fitted, orientation
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -44,7 +44,7 @@ def decoded(name: str, raw: bytes, *, side: int, colour: str, fit: str) -> tuple
 
     with _no_warning_of_size(), Image.open(io.BytesIO(raw)) as image:
         image.load()  # before EXIF: that of a PNG may come last, and a TIFF is turned as it is loaded
-        upright = turned(levelled(image, colour=colour), orientation(image))
+        upright = exif_transposed(levelled(image, colour=colour), orientation(image))
         facts = Facts(
             name=name,
             width=upright.width,

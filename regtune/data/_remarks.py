@@ -46,7 +46,7 @@ def repeated(pool: Pool, splits: Splits) -> list[str]:
     return lines
 
 
-def unequal(splits: Splits) -> list[str]:
+def unequal_classes(splits: Splits) -> list[str]:
     """Return a line on the largest and the smallest class of the training examples, none where they are alike."""
     counts = splits.train.labels.bincount(minlength=splits.classes)
     most, least = int(counts.argmax()), int(counts.argmin())
@@ -72,7 +72,7 @@ def untested(splits: Splits) -> list[str]:
     ]
 
 
-def dark(splits: Splits, notes: Iterable[str] = ()) -> list[str]:
+def nearly_black(splits: Splits, notes: Iterable[str] = ()) -> list[str]:
     """Return a line where training pictures are nearly black, or all of one level: as where they were scaled twice.
 
     Where one of the `notes` of their pool says why, it is that line.

@@ -20,7 +20,7 @@ def orientation(image: Image.Image) -> int:
     return found if isinstance(found, int) and found in range(1, 9) else 1
 
 
-def turned(image: Image.Image, orientation: int) -> Image.Image:
+def exif_transposed(image: Image.Image, orientation: int) -> Image.Image:
     """Return a picture as it is to be seen, given how the camera says it lies (CIPA DC-008, "Orientation")."""
     from PIL.Image import Transpose
 

@@ -61,7 +61,7 @@ class _RaisedError(Exception):
         self.error = error
 
 
-def attempt(trial: Trial, data: Splits | Pool, pace: ReportPlan, resume: bytes | None = None) -> Iterator[Report]:
+def attempt(trial: Trial, data: Splits | Pool, plan: ReportPlan, resume: bytes | None = None) -> Iterator[Report]:
     """Train a trial, from a checkpoint if there is one.
 
     What a user's method raises, also while it is built, is the trial's outcome, KeyboardInterrupt and SystemExit
@@ -77,18 +77,18 @@ def attempt(trial: Trial, data: Splits | Pool, pace: ReportPlan, resume: bytes |
             now = time.monotonic()
             if epoch.outcome is not None:
                 break
-            if pace.trial_seconds is not None and now - begun > pace.trial_seconds:
-                yield Report(epochs=tuple(bundle), outcome=overdue(pace.trial_seconds, epoch.kept))
+            if plan.trial_seconds is not None and now - begun > plan.trial_seconds:
+                yield Report(epochs=tuple(bundle), outcome=overdue(plan.trial_seconds, epoch.kept))
                 return
             checkpoint = None
-            if now - saved >= pace.checkpoint_seconds:
+            if now - saved >= plan.checkpoint_seconds:
                 checkpoint = Saved(id=trial.id, epoch=epoch.number, content=training.checkpoint())
                 saved = time.monotonic()
-            if checkpoint or epoch.number in pace.rungs or now - reported >= pace.report_seconds:
+            if checkpoint or epoch.number in plan.rungs or now - reported >= plan.report_seconds:
                 yield Report(epochs=tuple(bundle), checkpoint=checkpoint)
                 bundle, reported = [], time.monotonic()
         ended = bundle[-1].outcome
-        if pace.weights and trial.phase == "confirm" and ended is not None and ended.status == "ok":
+        if plan.weights and trial.phase == "confirm" and ended is not None and ended.status == "ok":
             weights = Saved(id=trial.id, epoch=bundle[-1].number, content=training.weights())
             yield Report(weights=weights)  # by itself: what comes last is held in memory to the end of the phase
     except _RaisedError as raised:
@@ -110,7 +110,7 @@ def _tried(action: Callable[[], T]) -> T:
 
 
 def _begun(trial: Trial, data: Splits | Pool, resume: bytes | None) -> Training:
-    """Return a training that goes on from a checkpoint, or begins where another version wrote what is none here."""
+    """Return a training that resumes from a checkpoint, or begins where another version wrote what is none here."""
     try:
         return Training(trial, data=data, resume=resume)
     except Exception as error:

@@ -17,7 +17,7 @@ from regtune.execution.limits import Spent
 from regtune.execution.recovery import Recovery, TrialProgress, Watch, pruned, unlike
 from regtune.execution.resume import checkpoint_of, save
 from regtune.execution.trained import Trained, TrainedRun
-from regtune.execution.turns import Task, Turns
+from regtune.execution.trial_queue import Task, TrialQueue
 from regtune.search.scheduler import Decision, Scheduler
 from regtune.storage.checkpoints import Checkpoints
 from regtune.storage.environment import same_class
@@ -50,7 +50,7 @@ class PhaseController:
         self._checkpoints = files(log.path.parent / "checkpoints")
         self._recovery = Recovery(scheduler, log.rows, retries, watch)
         self.ended = self._recovery.ended  # the trials that have ended
-        self._turns = Turns(self._recovery.open)  # those were asked for before
+        self._queue = TrialQueue(self._recovery.open)  # those were asked for before
         self.lane_widths: dict[str, int] = {row["kind"]: row["width"] for row in log.rows if row["event"] == "lane"}
 
     @property
@@ -70,143 +70,143 @@ class PhaseController:
 
     def settle(self) -> None:
         """Do what an earlier driver had decided and could not do any more: write ends, drop checkpoints."""
-        for cell, outcome in list(self._recovery.decided.items()):
-            self.end(cell, outcome)
-        for cell in self.ended:
-            self._checkpoints.drop(cell)
+        for key, outcome in list(self._recovery.decided.items()):
+            self.end(key, outcome)
+        for key in self.ended:
+            self._checkpoints.drop(key)
         if self._weights is not None:
             self._weights.settle()
 
     def open(self) -> dict[TrialKey, int]:
         """Return how many epochs the log has of each trial that was interrupted."""
-        return {cell: len(self._recovery.open[cell].epochs) for cell in self._turns.waiting}
+        return {key: len(self._recovery.open[key].epochs) for key in self._queue.waiting}
 
     def ask(self) -> Task | None:
         """Return the next trial to run, or None when there is none left to hand out."""
-        while not self.closed and (cell := self._next()) is not None:
-            progress = self._recovery.open[cell]
-            if self._has_it(cell, progress):
+        while not self.closed and (key := self._next()) is not None:
+            progress = self._recovery.open[key]
+            if self._has_it(key, progress):
                 continue
-            self._turns.hold(cell, progress)
+            self._queue.hold(key, progress)
             progress.started = progress.differs = False
             avoid = tuple(dict.fromkeys(node for node in progress.faults if node))
-            resume = checkpoint_of(cell, progress, self._checkpoints)
+            resume = checkpoint_of(key, progress, self._checkpoints)
             progress.after = resume.epoch if resume else 0
             faults = len(progress.faults)
-            return Task(cell=cell, trial=progress.asked.trial, resume=resume, avoid=avoid, faults=faults)
+            return Task(key=key, trial=progress.asked.trial, resume=resume, avoid=avoid, faults=faults)
         return None
 
-    def given(self, cell: TrialKey) -> None:
+    def given(self, key: TrialKey) -> None:
         """Tell those who watch that a trial goes to a worker; the log has it when the worker says so."""
-        self._watch("given", {"cell": list(cell)})
+        self._watch("given", {"cell": list(key)})
 
     def keep_lane_width(self, kind: str, width: int) -> None:
         """Record how wide lanes of a kind of trials are, see `lane_queue`."""
         self.lane_widths[kind] = width
         self._log.append("lane", {"kind": kind, "width": width})
 
-    def take(self, cell: TrialKey, report: Report, where: Mapping[str, str]) -> Decision:
+    def take(self, key: TrialKey, report: Report, where: Mapping[str, str]) -> Decision:
         """Record what an attempt reports; return "stop" where it is to end. `where` says on what it runs."""
-        if cell in self.ended:
+        if key in self.ended:
             return "stop"
-        progress = self._recovery.open[cell]
+        progress = self._recovery.open[key]
         if not progress.started:
-            self._write("started", cell, {"where": dict(where), "after": progress.after, **progress.taken})
+            self._write("started", key, {"where": dict(where), "after": progress.after, **progress.taken})
             progress.started = True
             progress.been.append(where)
-        decision = self._tell(cell, progress, report.epochs, where)
+        decision = self._tell(key, progress, report.epochs, where)
         if report.weights is not None and self._weights is not None:
-            self._weights.save(cell, report.weights)
+            self._weights.save(key, report.weights)
         if report.outcome is not None:
-            self.end(cell, report.outcome)
-        if report.checkpoint is not None and cell not in self.ended:
-            save(cell, report.checkpoint, self._checkpoints)
+            self.end(key, report.outcome)
+        if report.checkpoint is not None and key not in self.ended:
+            save(key, report.checkpoint, self._checkpoints)
         return "stop" if self.closed else decision
 
-    def fault(self, cell: TrialKey, message: str, node: str = "") -> None:
+    def fault(self, key: TrialKey, message: str, node: str = "") -> None:
         """Record that a fault of the machine ended an attempt on a node: the trial is handed out again, or lost."""
-        if cell in self.ended:
+        if key in self.ended:
             return
-        progress = self._recovery.open[cell]
+        progress = self._recovery.open[key]
         progress.faults.append(node)
-        self._write("fault", cell, {"message": message, "node": node})
+        self._write("fault", key, {"message": message, "node": node})
         if len(progress.faults) > self._retries:
             text = f"lost to {len(progress.faults)} faults of the machine (cluster.retries), the last: {message}"
-            self.end(cell, Outcome(status="lost", message=text))
+            self.end(key, Outcome(status="lost", message=text))
         else:
-            self._turns.wait(cell, progress)
+            self._queue.wait(key, progress)
 
-    def back(self, cell: TrialKey) -> None:
+    def back(self, key: TrialKey) -> None:
         """Take back a trial that nobody runs any more, if it has not ended."""
-        if cell not in self.ended:
-            self._turns.wait(cell, self._recovery.open[cell])
+        if key not in self.ended:
+            self._queue.wait(key, self._recovery.open[key])
 
-    def end(self, cell: TrialKey, outcome: Outcome) -> None:
+    def end(self, key: TrialKey, outcome: Outcome) -> None:
         """Record how a trial ended; a second end of the same trial changes nothing."""
-        if cell not in self.ended:
-            spared = self._scheduler.would_have_stopped_at(cell)
+        if key not in self.ended:
+            spared = self._scheduler.would_have_stopped_at(key)
             more = {} if spared is None else {"spared": spared}
-            self._write("ended", cell, {"outcome": outcome.plain(), **more})
-            progress = self._recovery.open[cell]
-            self._turns.over(cell, progress)
+            self._write("ended", key, {"outcome": outcome.plain(), **more})
+            progress = self._recovery.open[key]
+            self._queue.over(key, progress)
             if outcome.status == "ok" and SAME not in progress.taken:
                 where = progress.been[-1] if progress.been else {}
-                run = TrainedRun(cell, progress.epochs, where, origin=progress.taken.get(REUSED))
+                run = TrainedRun(key, progress.epochs, where, origin=progress.taken.get(REUSED))
                 self._trained.keep(progress.asked.trial.id, run)
-            self._recovery.close(cell, outcome)
-            self._checkpoints.drop(cell)
+            self._recovery.close(key, outcome)
+            self._checkpoints.drop(key)
 
     def _next(self) -> TrialKey | None:
-        """Return the cell whose turn it is, of those that wait or else of the scheduler's."""
-        while (cell := self._turns.next(self._recovery.open)) is None:
+        """Return the trial key whose turn it is, of those that wait or else of the scheduler's."""
+        while (key := self._queue.next(self._recovery.open)) is None:
             asked = self._scheduler.ask()
             if asked is None:
                 return None
             row = {"id": asked.trial.id, "params": dict(asked.params), "trial": asked.trial.plain()}
-            self._write("asked", asked.cell, row)
-            self._recovery.open[asked.cell] = progress = TrialProgress(asked=asked)
-            self._turns.wait(asked.cell, progress)
-        return cell
+            self._write("asked", asked.key, row)
+            self._recovery.open[asked.key] = progress = TrialProgress(asked=asked)
+            self._queue.wait(asked.key, progress)
+        return key
 
-    def _has_it(self, cell: TrialKey, progress: TrialProgress) -> bool:
-        """Give a cell what is known of its trial, if anything is; return whether it ended so: not all may be known."""
+    def _has_it(self, key: TrialKey, progress: TrialProgress) -> bool:
+        """Give a key what is known of its trial, if anything is; return whether it ended so: not all may be known."""
         run, trial = self._trained.find(progress.asked.trial.id), progress.asked.trial.id
         if run is None or len(run.epochs) <= len(progress.epochs):
             return False
-        if self._weights is not None and not self._weights.hand_on(run, cell, trial):
+        if self._weights is not None and not self._weights.hand_on(run, key, trial):
             return False
-        progress.taken = {SAME: list(run.cell)} if run.folder is None else {}
+        progress.taken = {SAME: list(run.key)} if run.folder is None else {}
         progress.taken |= {} if run.origin is None else {REUSED: run.origin}
         progress.started, progress.after = False, 0
-        self.take(cell, Report(epochs=tuple(run.epochs)), run.where)
-        progress.taken = progress.taken if cell in self.ended else {}
-        return cell in self.ended
+        self.take(key, Report(epochs=tuple(run.epochs)), run.where)
+        progress.taken = progress.taken if key in self.ended else {}
+        return key in self.ended
 
     def _tell(
-        self, cell: TrialKey, progress: TrialProgress, epochs: Iterable[Epoch], where: Mapping[str, str]
+        self, key: TrialKey, progress: TrialProgress, epochs: Iterable[Epoch], where: Mapping[str, str]
     ) -> Decision:
         for epoch in epochs:
             if epoch.number <= len(progress.epochs):
                 if progress.differs or epoch.numbers() == progress.epochs[epoch.number - 1].numbers():
                     continue
                 if progress.asked.trial.device == "cpu" and all(same_class(where, place) for place in progress.been):
-                    self.end(cell, unlike(epoch))
+                    self.end(key, unlike(epoch))
                     return "stop"
-                self._write("differs", cell, {"epoch": epoch.number, "where": dict(where)})
+                self._write("differs", key, {"epoch": epoch.number, "where": dict(where)})
                 progress.differs = True
                 continue
             progress.epochs.append(epoch)
-            self._write("epoch", cell, {"epoch": epoch.plain()})
+            self._write("epoch", key, {"epoch": epoch.plain()})
             if self._spent is not None and not progress.taken:
                 self._spent.add(epoch)
-            if self._scheduler.tell(cell, epoch) == "stop":
-                self.end(cell, pruned(epoch, self._scheduler.why))
+            if self._scheduler.tell(key, epoch) == "stop":
+                self.end(key, pruned(epoch, self._scheduler.why))
                 return "stop"
             if epoch.outcome is not None:
-                self.end(cell, epoch.outcome)
+                self.end(key, epoch.outcome)
         return "go"
 
-    def _write(self, event: str, cell: TrialKey, fields: Json) -> None:
-        row = {"cell": list(cell), **fields}
+    def _write(self, event: str, key: TrialKey, fields: Json) -> None:
+        row = {"cell": list(key), **fields}
         self._log.append(event, row)
         self._watch(event, row)

@@ -27,7 +27,7 @@ from regtune.training.recipe import Recipe, numbers
 from regtune.training.train_step import TrainStep
 
 TEST = "test_accuracy"
-SNIPPET = '''"""Loads the network of {cell} of the sweep {sweep}: kept epoch {kept}, test accuracy {test}."""
+SNIPPET = '''"""Loads the network of {key} of the sweep {sweep}: kept epoch {kept}, test accuracy {test}."""
 
 import torch
 
@@ -81,25 +81,25 @@ def export(
     or it cannot be retrained; NoRoom where a disk is full.
     """
     row = _chosen(results, arm, number)
-    cell = TrialKey(arm, "confirm", int(row["number"]))
+    key = TrialKey(arm, "confirm", int(row["number"]))
     try:
-        saved = Checkpoints(results.path / "weights").load(cell)
+        saved = Checkpoints(results.path / "weights").load(key)
     except Refused as error:
         raise Refused(f"{error}; delete the file, and its trial is trained again") from error
     if saved is not None and saved.id == row["id"]:
         found = Again(saved.content, Outcome(status="ok", kept=row["kept"], metrics={TEST: row[TEST]}))
     else:
-        found = train_again(results, cell, place, say)
+        found = train_again(results, key, place, say)
     content = torch.load(io.BytesIO(found.weights), weights_only=True)
     folder.mkdir(parents=True, exist_ok=True)
     weights, script = folder / f"{arm}.pt", folder / f"load_{arm.replace('-', '_')}.py"
     buffer = io.BytesIO()  # of a full disk torch itself would not say so
-    torch.save({**content, "trial": json.dumps(results.plain_trials[cell])}, buffer)
+    torch.save({**content, "trial": json.dumps(results.plain_trials[key])}, buffer)
     write(weights, buffer.getvalue())
     write(
         script,
         SNIPPET.format(
-            cell=cell,
+            key=key,
             sweep=results.sweep.name,
             kept=found.outcome.kept,
             test=found.outcome.metrics[TEST],

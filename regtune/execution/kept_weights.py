@@ -40,22 +40,22 @@ class KeptWeights:
 
         return watch
 
-    def save(self, cell: TrialKey, saved: Saved) -> None:
+    def save(self, key: TrialKey, saved: Saved) -> None:
         """Keep the weights of a trial that is about to end; raises NoRoom."""
-        if not is_copy(cell.arm):
-            self._files.save(cell, saved)
+        if not is_copy(key.arm):
+            self._files.save(key, saved)
 
-    def hand_on(self, run: TrainedRun, cell: TrialKey, trial: str) -> bool:
-        """Give a cell the weights of the run that it has the numbers of, by the trial's id, if they are to be kept.
+    def hand_on(self, run: TrainedRun, key: TrialKey, trial: str) -> bool:
+        """Give a key the weights of the run that it has the numbers of, by the trial's id, if they are to be kept.
 
         Return whether all that is to be kept is there; raises NoRoom.
         """
         outcome = run.epochs[-1].outcome
-        if is_copy(cell.arm) or (self._only_best and outcome is not None and not self._leads(cell, outcome)):
+        if is_copy(key.arm) or (self._only_best and outcome is not None and not self._leads(key, outcome)):
             return True
         saved = kept_of(run, trial, self._files)
         if saved is not None:
-            self._files.save(cell, saved)
+            self._files.save(key, saved)
         return saved is not None
 
     def settle(self) -> None:
@@ -63,19 +63,19 @@ class KeptWeights:
         while self._worse:
             self._files.drop(self._worse.pop())
 
-    def _end(self, cell: TrialKey, outcome: Outcome) -> None:
+    def _end(self, key: TrialKey, outcome: Outcome) -> None:
         """Take note of how a trial ended."""
-        if outcome.status != "ok" or not self._leads(cell, outcome):
-            self._worse.add(cell)
+        if outcome.status != "ok" or not self._leads(key, outcome):
+            self._worse.add(key)
             return
-        if cell.arm in self._best:
-            self._worse.add(self._best[cell.arm][1])
-        self._best[cell.arm] = self._rank(cell, outcome), cell
+        if key.arm in self._best:
+            self._worse.add(self._best[key.arm][1])
+        self._best[key.arm] = self._rank(key, outcome), key
 
-    def _leads(self, cell: TrialKey, outcome: Outcome) -> bool:
+    def _leads(self, key: TrialKey, outcome: Outcome) -> bool:
         """Return whether a trial is better than all of its arm that have ended."""
-        return cell.arm not in self._best or self._rank(cell, outcome) < self._best[cell.arm][0]
+        return key.arm not in self._best or self._rank(key, outcome) < self._best[key.arm][0]
 
-    def _rank(self, cell: TrialKey, outcome: Outcome) -> Rank:
+    def _rank(self, key: TrialKey, outcome: Outcome) -> Rank:
         score = self._metric.score(outcome.metrics.get(self._metric.val))
-        return rank(score, outcome.metrics.get("val_loss"), cell.number)
+        return rank(score, outcome.metrics.get("val_loss"), key.number)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from regtune.core.records import TrialKey
 from regtune.execution.attempt import Report
 from regtune.execution.controller import PhaseController
-from regtune.execution.turns import Task
+from regtune.execution.trial_queue import Task
 from regtune.storage.environment import LANE
 from regtune.training.assembly import common
 
@@ -96,37 +96,37 @@ class LaneQueue:
             self._phase.keep_lane_width(work.kind, told.width)
         self.part(told.apart)
         place = {**where, LANE: str(told.width)} if told.width > 1 else where
-        stopped = [cell for cell, report in told.reports if self._phase.take(cell, report, place) == "stop"]
-        ended = {cell for cell, report in told.reports if report.outcome or _over(report)}
+        stopped = [key for key, report in told.reports if self._phase.take(key, report, place) == "stop"]
+        ended = {key for key, report in told.reports if report.outcome or _over(report)}
         self.give_back([*told.back, *stopped])
         free = told.free + len(set(stopped) - ended)
         # One trial after the other each takes its turn among all; what goes apart has no company.
         refills = told.width > 1 and not any(self._goes_apart(task) for task in work.tasks)
         return LaneAnswer(stopped=stopped, tasks=self._more(work.kind, free) if refills else [])
 
-    def fault(self, cells: Iterable[TrialKey], message: str, node: str = "") -> None:
+    def fault(self, keys: Iterable[TrialKey], message: str, node: str = "") -> None:
         """Record that a fault of the machine ended a lane with these trials in it."""
-        for cell in cells:
-            self._phase.fault(cell, message, node)
+        for key in keys:
+            self._phase.fault(key, message, node)
 
-    def part(self, cells: Collection[TrialKey]) -> None:
+    def part(self, keys: Collection[TrialKey]) -> None:
         """Take back trials of which one may be at fault: each comes into a lane by itself."""
-        self._apart |= set(cells)
-        self.give_back(cells)
+        self._apart |= set(keys)
+        self.give_back(keys)
 
-    def give_back(self, cells: Iterable[TrialKey]) -> None:
+    def give_back(self, keys: Iterable[TrialKey]) -> None:
         """Take back trials that no lane trains any more, if they have not ended."""
-        for cell in cells:
-            self._phase.back(cell)
+        for key in keys:
+            self._phase.back(key)
 
     def close(self) -> None:
         """Give back what no lane has begun with."""
-        self.give_back(task.cell for _, task in self._waiting)
+        self.give_back(task.key for _, task in self._waiting)
         self._waiting.clear()
 
     def _kind(self, task: Task) -> str:
         """Return what a trial has in common with those that it may share a lane with, as a hash."""
-        shared = {"phase of the sweep": task.cell.phase, **common(task.trial, own_splits=self._own_splits)}
+        shared = {"phase of the sweep": task.key.phase, **common(task.trial, own_splits=self._own_splits)}
         return hashlib.sha256(json.dumps(shared, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
     def _width(self, kind: str) -> int | None:
@@ -147,14 +147,14 @@ class LaneQueue:
         else:
             mine = [task for task in mine if not self._goes_apart(task)]
         taken = mine[:most]
-        cells = {task.cell for task in taken}
+        keys = {task.key for task in taken}
         for task in taken:
-            self._phase.given(task.cell)
-        self._waiting = [(each, task) for each, task in self._waiting if task.cell not in cells]
+            self._phase.given(task.key)
+        self._waiting = [(each, task) for each, task in self._waiting if task.key not in keys]
         return taken
 
     def _goes_apart(self, task: Task) -> bool:
-        return task.cell in self._apart or task.faults >= TOGETHER
+        return task.key in self._apart or task.faults >= TOGETHER
 
     def _look_ahead(self) -> None:
         """Ask the phase for all trials that there are, or for one where results decide what is asked for."""
@@ -168,14 +168,14 @@ class OpenLane:
 
     def __init__(self, queue: LaneQueue, given: Work) -> None:
         self._queue, self.given = queue, given
-        self.open = [task.cell for task in given.tasks]
+        self.open = [task.key for task in given.tasks]
 
     def exchange(self, told: LaneReport, where: Mapping[str, str]) -> LaneAnswer:
         """Record what the lane tells, and return what it does next."""
         answer = self._queue.exchange(self.given, told, where)
         gone = {*told.back, *told.apart, *answer.stopped}
-        gone |= {cell for cell, report in told.reports if report.outcome or _over(report)}
-        self.open = [cell for cell in self.open if cell not in gone] + [task.cell for task in answer.tasks]
+        gone |= {key for key, report in told.reports if report.outcome or _over(report)}
+        self.open = [key for key in self.open if key not in gone] + [task.key for task in answer.tasks]
         return answer
 
     def fault(self, message: str, node: str = "") -> None:

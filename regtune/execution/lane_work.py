@@ -18,7 +18,7 @@ from regtune.data import Pool, Splits
 from regtune.execution.attempt import Report, ReportPlan, attempt, failed, is_fault, overdue, unreadable
 from regtune.execution.lane_queue import LaneAnswer, LaneReport, Work
 from regtune.execution.lane_width import measured_width
-from regtune.execution.turns import Task
+from regtune.execution.trial_queue import Task
 from regtune.storage.checkpoints import Saved
 from regtune.training.build import split_data
 from regtune.training.lane import Lane
@@ -69,10 +69,10 @@ def _alone(tasks: Sequence[Task], data: Splits | Pool, plan: ReportPlan, exchang
     """Train the first trial; others that were given go back, to lanes of their own."""
     task, *others = tasks
     if others:
-        exchange(LaneReport(width=1, back=[other.cell for other in others]))
+        exchange(LaneReport(width=1, back=[other.key for other in others]))
     for report in attempt(task.trial, data, plan, task.resume.content if task.resume else None):
-        answer = exchange(LaneReport(width=1, reports=[(task.cell, report)]))
-        if task.cell in answer.stopped:
+        answer = exchange(LaneReport(width=1, reports=[(task.key, report)]))
+        if task.key in answer.stopped:
             break
 
 
@@ -113,7 +113,7 @@ class _Slots:
             except BaseException as error:
                 if is_fault(error):
                     raise
-                self.reports.append((task.cell, Report(outcome=failed(error))))
+                self.reports.append((task.key, Report(outcome=failed(error))))
             else:
                 self._lane, self.open[place] = lane, _Slot(task=task, begun=time.monotonic())
 
@@ -162,14 +162,14 @@ class _Slots:
         if self._plan.weights and slot.task.trial.phase == "confirm" and ended is not None and ended.status == "ok":
             content = weights_of(self._lane.kept_at(place), self._own.one(slot.task.trial))
             weights = Saved(id=slot.task.trial.id, epoch=slot.epochs[-1].number, content=content)
-            self.reports.append((slot.task.cell, Report(weights=weights)))
-        self.reports.append((slot.task.cell, Report(epochs=tuple(slot.epochs), outcome=outcome)))
+            self.reports.append((slot.task.key, Report(weights=weights)))
+        self.reports.append((slot.task.key, Report(epochs=tuple(slot.epochs), outcome=outcome)))
         self._lane.release(place)
 
-    def stop(self, cells: Sequence[TrialKey]) -> None:
+    def stop(self, keys: Sequence[TrialKey]) -> None:
         """Let trials go that are to end."""
         for place, slot in [*self.open.items()]:
-            if slot.task.cell in cells and self._lane is not None:
+            if slot.task.key in keys and self._lane is not None:
                 self._lane.release(place)
                 del self.open[place]
 
@@ -185,22 +185,22 @@ class _Slots:
                 content = self._lane.checkpoint(place)
                 checkpoint = Saved(id=slot.task.trial.id, epoch=slot.epochs[-1].number, content=content)
             if slot.epochs:
-                self.reports.append((slot.task.cell, Report(epochs=tuple(slot.epochs), checkpoint=checkpoint)))
+                self.reports.append((slot.task.key, Report(epochs=tuple(slot.epochs), checkpoint=checkpoint)))
                 slot.epochs = []
         told, self.reports = self.reports, []
         self._reported = time.monotonic()
         self._saved = self._reported if saving else self._saved
         return told
 
-    def cells(self) -> list[TrialKey]:
+    def keys(self) -> list[TrialKey]:
         """Return the trials under way."""
-        return [slot.task.cell for slot in self.open.values()]
+        return [slot.task.key for slot in self.open.values()]
 
 
 def _side_by_side(tasks: Sequence[Task], own: OwnSplits, width: int, plan: ReportPlan, exchange: Exchange) -> None:
     slots = _Slots(own, width, plan)
     slots.fill(tasks[:width])
-    back = [task.cell for task in tasks[width:]]
+    back = [task.key for task in tasks[width:]]
     due = bool(slots.reports or back)
     while slots.open or due:
         if due:
@@ -217,10 +217,10 @@ def _side_by_side(tasks: Sequence[Task], own: OwnSplits, width: int, plan: Repor
         except BaseException as error:
             if is_fault(error):
                 raise
-            cells = slots.cells()
-            if len(cells) > 1:
-                exchange(LaneReport(width=width, reports=slots.told(), apart=cells))
+            keys = slots.keys()
+            if len(keys) > 1:
+                exchange(LaneReport(width=width, reports=slots.told(), apart=keys))
                 return
-            slots.reports.append((cells[0], Report(outcome=failed(error))))
+            slots.reports.append((keys[0], Report(outcome=failed(error))))
             exchange(LaneReport(width=width, reports=slots.told()))
             return

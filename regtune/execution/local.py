@@ -12,9 +12,9 @@ from regtune.core.signals import sigint_marked
 from regtune.data import Pool, Splits
 from regtune.execution.attempt import ReportPlan, in_words, is_fault
 from regtune.execution.controller import PhaseController
-from regtune.execution.ground import place_for
 from regtune.execution.lane_queue import LaneQueue, LaneTerms, OpenLane
 from regtune.execution.lane_work import work
+from regtune.execution.trial_environment import place_for
 from regtune.sweep.sweep import Sweep
 from regtune.training.process import prepare_process
 

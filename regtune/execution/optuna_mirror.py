@@ -23,7 +23,7 @@ from optuna.trial import FrozenTrial
 from regtune.core.errors import Refused, shown
 from regtune.core.metric import METRICS
 from regtune.core.records import Json, TrialKey
-from regtune.execution.recovery import cell_of
+from regtune.execution.recovery import key_of
 from regtune.samplers import frozen
 from regtune.sweep.sweep import Sweep
 
@@ -45,7 +45,7 @@ class Mirror:
 
     Its values are scores of which more is better: of "nll" they are minus the loss. Raises Refused at the start only.
 
-    Its attributes `cell` and `id` say which trial of the log one in a study is; those that are there
+    Its attributes `key` and `id` say which trial of the log one in a study is; those that are there
     already are not added again.
     """
 
@@ -83,37 +83,37 @@ class Mirror:
 
     def watch(self, event: str, row: Json) -> None:
         """Take one event, replayed or new; at the end of a trial add what the study does not have."""
-        cell = cell_of(row)
-        if cell is not None and cell.phase == "search" and cell.arm in self._studies:  # none of the hidden copy
+        key = key_of(row)
+        if key is not None and key.phase == "search" and key.arm in self._studies:  # none of the hidden copy
             if event == "asked":
-                self._running[cell] = _Running(id=row["id"], params=row["params"], since=_time(row))
+                self._running[key] = _Running(id=row["id"], params=row["params"], since=_time(row))
             elif event == "epoch":
-                self._running[cell].epochs.append(row["epoch"])
+                self._running[key].epochs.append(row["epoch"])
             elif event == "ended":
-                running = self._running.pop(cell)
-                if (str(cell), running.id) not in self._present:
-                    self._waiting.append((cell, self._trial(cell, running, row)))
+                running = self._running.pop(key)
+                if (str(key), running.id) not in self._present:
+                    self._waiting.append((key, self._trial(key, running, row)))
         if event == "ended":  # a storage that is slow to fail is not tried with every epoch
             self._add()
 
-    def _trial(self, cell: TrialKey, running: _Running, row: Json) -> FrozenTrial:
+    def _trial(self, key: TrialKey, running: _Running, row: Json) -> FrozenTrial:
         kept = [running.epochs[epoch["kept"] - 1] for epoch in running.epochs]
         scores = [self._metric.score(epoch.get(self._metric.val)) for epoch in kept]
-        trial = frozen(cell.number, running.params, scores, row["outcome"]["status"], self._spaces[cell.arm])
+        trial = frozen(key.number, running.params, scores, row["outcome"]["status"], self._spaces[key.arm])
         trial.datetime_start, trial.datetime_complete = running.since, _time(row)
-        for name, value in {"cell": str(cell), "id": running.id, "message": row["outcome"]["message"]}.items():
+        for name, value in {"cell": str(key), "id": running.id, "message": row["outcome"]["message"]}.items():
             trial.set_user_attr(name, value)
         return trial
 
     def _add(self) -> None:
         while self._waiting:
-            cell, trial = self._waiting[0]
+            key, trial = self._waiting[0]
             try:
-                self._studies[cell.arm].add_trial(trial)
-            except Exception as error:  # as above, and the sweep goes on whatever it is
+                self._studies[key.arm].add_trial(trial)
+            except Exception as error:  # as above, and the sweep continues whatever it is
                 if not self._warned:
                     warnings.warn(
-                        f"--optuna-storage: {cell} could not be added, it is tried again when the next trial ends: "
+                        f"--optuna-storage: {key} could not be added, it is tried again when the next trial ends: "
                         f"{_said(error)}",
                         stacklevel=2,
                     )

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from regtune.core.metric import METRICS
-from regtune.core.records import PhaseName as Name
-from regtune.core.selection import joined
+from regtune.core.records import PhaseName
+from regtune.core.selection import merge_scored
 from regtune.execution.controller import PhaseController
 from regtune.execution.kept_weights import KeptWeights
 from regtune.execution.limits import Spent
@@ -24,11 +24,11 @@ from regtune.storage.log import Writer
 from regtune.sweep.sweep import Sweep
 
 
-class Step(NamedTuple):
-    """A phase by its name, with its scheduler."""
+class SweepPhase(NamedTuple):
+    """A phase of a sweep by its name, with what runs it and what plans it."""
 
-    name: Name
-    phase: PhaseController
+    name: PhaseName
+    controller: PhaseController
     scheduler: Scheduler
 
 
@@ -40,7 +40,7 @@ def phases(
     spent: Spent | None = None,
     trained: Trained | None = None,
     files: type[Checkpoints] = Checkpoints,
-) -> Iterator[Step]:
+) -> Iterator[SweepPhase]:
     """Yield the phases of a sweep: the next may be asked for when the one before is done.
 
     What select compares needs all of search, confirm's choice all of both; a phase replays its rows when it is made, so
@@ -48,8 +48,8 @@ def phases(
     goes the hidden copy of the baseline, where there is one.
     """
 
-    def step(name: Name, scheduler: Scheduler) -> Step:
-        phase = PhaseController(
+    def phase(name: PhaseName, scheduler: Scheduler) -> SweepPhase:
+        controller = PhaseController(
             scheduler=scheduler,
             log=log,
             watch=watch,
@@ -59,11 +59,11 @@ def phases(
             files=files,
             weights=_weights(sweep, files(log.path.parent / "weights")) if name == "confirm" else None,
         )
-        return Step(name, phase, scheduler)
+        return SweepPhase(name, controller, scheduler)
 
     known = trained or Trained(log.rows)
     for name, arms, copy in _schedulers(sweep):
-        yield step(name, arms if copy is None else ArmsAndCopy(arms, copy))
+        yield phase(name, arms if copy is None else ArmsAndCopy(arms, copy))
 
 
 def _weights(sweep: Sweep, files: Checkpoints) -> KeptWeights | None:
@@ -74,7 +74,7 @@ def _weights(sweep: Sweep, files: Checkpoints) -> KeptWeights | None:
     return KeptWeights(files, metric=METRICS[sweep.search.metric], only_best=best)
 
 
-def _schedulers(sweep: Sweep) -> Iterator[tuple[Name, Scheduler, Scheduler | None]]:
+def _schedulers(sweep: Sweep) -> Iterator[tuple[PhaseName, Scheduler, Scheduler | None]]:
     """Yield the schedulers of each phase, of the arms and of the copy, when the one before is done."""
     copied = sweep.copied
     search = SearchScheduler(sweep)
@@ -85,7 +85,7 @@ def _schedulers(sweep: Sweep) -> Iterator[tuple[Name, Scheduler, Scheduler | Non
     copy = SelectScheduler(copied, own) if copied and own else None
     yield "select", select, copy
     rivals = RivalsScheduler(sweep, select, select.scored)
-    theirs = RivalsScheduler(copied, copy, joined(select.scored, copy.scored)) if copied and copy else None
+    theirs = RivalsScheduler(copied, copy, merge_scored(select.scored, copy.scored)) if copied and copy else None
     for name in sweep.order[2:]:
         if name == "rivals":
             yield name, rivals, theirs

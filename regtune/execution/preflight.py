@@ -16,7 +16,7 @@ from regtune.core.metric import CLASSWISE
 from regtune.core.own_code import own_errors
 from regtune.core.records import SWITCH, Json
 from regtune.core.search_space import KnobPath, of_owner
-from regtune.data import DataLocation, Dataset, Pool, Splits, dark, pixels, repeated, unequal, untested
+from regtune.data import DataLocation, Dataset, Pool, Splits, nearly_black, pixels, repeated, unequal_classes, untested
 from regtune.regularizers import overrides
 from regtune.sweep.arms import Arm
 from regtune.sweep.sweep import Sweep
@@ -83,13 +83,14 @@ def flaws(sweep: Sweep, pool: Pool) -> list[str]:
     if sweep.repeat != 1:
         return []
     data, splits = _uncorrupted(sweep, pool)
-    return [f"{data.where}: {text}" for text in (*dark(splits, pool.notes), *repeated(pool, splits), *untested(splits))]
+    found = (*nearly_black(splits, pool.notes), *repeated(pool, splits), *untested(splits))
+    return [f"{data.where}: {text}" for text in found]
 
 
 def remarks(sweep: Sweep, pool: Pool) -> list[str]:
     """Return all that a user should know of the data of a sweep, a line each."""
     data, splits = _uncorrupted(sweep, pool)
-    lines = [*(f"{data.where}: {text}" for text in (*pool.notes, *unequal(splits))), *flaws(sweep, pool)]
+    lines = [*(f"{data.where}: {text}" for text in (*pool.notes, *unequal_classes(splits))), *flaws(sweep, pool)]
     return [*dict.fromkeys(lines)]  # a note may be a flaw too
 
 

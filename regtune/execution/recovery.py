@@ -19,7 +19,7 @@ class TrialProgress:
     """What is known of a trial that has not ended: its epochs so far, where it was trained, what happened to it.
 
     `been` has the place of every attempt that reported, the newest last. `after` is the epoch of the checkpoint
-    that the attempt under way goes on from, 0 for its beginning; `started` says whether it has reported, `differs`
+    that the attempt under way resumes from, 0 for its beginning; `started` says whether it has reported, `differs`
     whether it gave other numbers than an earlier one. `faults` has the node of each fault, "" for an unknown one.
     `taken` is what its started row says of the trial whose numbers it has without being trained, see `reused`.
     """
@@ -45,57 +45,57 @@ class Recovery:
         self.open: dict[TrialKey, TrialProgress] = {}
         self.ended: set[TrialKey] = set()
         self.decided: dict[TrialKey, Outcome] = {}
-        # Where search went on, an arm may have another choice, and its cells of confirm were asked for again.
-        newest = {cell_of(row): place for place, row in enumerate(rows) if row["event"] == "asked"}
-        again = {TrialKey(*cell): n for n, row in enumerate(rows) if row["event"] == "retry" for cell in row["cells"]}
+        # Where search was extended, an arm may have another choice, and its trial keys of confirm were asked for again.
+        newest = {key_of(row): place for place, row in enumerate(rows) if row["event"] == "asked"}
+        again = {TrialKey(*key): n for n, row in enumerate(rows) if row["event"] == "retry" for key in row["cells"]}
         for place, row in enumerate(rows):
-            cell = cell_of(row)
-            if cell is None or not scheduler.has(cell) or place < newest.get(cell, 0):
+            key = key_of(row)
+            if key is None or not scheduler.has(key) or place < newest.get(key, 0):
                 continue
-            counts = row["event"] == "asked" or place > again.get(cell, -1)  # to be trained again is to be asked for
-            if counts and self._replay(cell, row):
+            counts = row["event"] == "asked" or place > again.get(key, -1)  # to be trained again is to be asked for
+            if counts and self._replay(key, row):
                 watch(row["event"], row)
 
-    def close(self, cell: TrialKey, outcome: Outcome) -> None:
+    def close(self, key: TrialKey, outcome: Outcome) -> None:
         """Count a trial as ended."""
-        self.ended.add(cell)
-        self.open.pop(cell, None)
-        self.decided.pop(cell, None)
-        self._scheduler.end(cell, outcome)
+        self.ended.add(key)
+        self.open.pop(key, None)
+        self.decided.pop(key, None)
+        self._scheduler.end(key, outcome)
 
-    def _replay(self, cell: TrialKey, row: Json) -> bool:
+    def _replay(self, key: TrialKey, row: Json) -> bool:
         """Take a row of an earlier driver; return whether it still counts."""
         if row["event"] == "asked":
-            asked = Suggestion(cell, Trial.from_plain(row["trial"]), row["params"])
+            asked = Suggestion(key, Trial.from_plain(row["trial"]), row["params"])
             if not self._scheduler.matches(asked):
                 return False
-            self.open[cell] = TrialProgress(asked=asked)
+            self.open[key] = TrialProgress(asked=asked)
             self._scheduler.asked_before(asked)
             return True
-        if cell not in self.open:
+        if key not in self.open:
             return False
-        progress = self.open[cell]
+        progress = self.open[key]
         if row["event"] == "started":
             progress.been.append(row["where"])
         elif row["event"] == "epoch":
             epoch = Epoch.from_plain(row["epoch"])
             progress.epochs.append(epoch)
-            if self._scheduler.tell(cell, epoch) == "stop":
-                self.decided[cell] = pruned(epoch, self._scheduler.why)
+            if self._scheduler.tell(key, epoch) == "stop":
+                self.decided[key] = pruned(epoch, self._scheduler.why)
             elif epoch.outcome is not None:
-                self.decided[cell] = epoch.outcome
+                self.decided[key] = epoch.outcome
         elif row["event"] == "fault":
             progress.faults.append(row["node"])
         elif row["event"] == "ended":
             outcome = Outcome(**row["outcome"])
             if outcome.status == "lost" and len(progress.faults) <= self._retries:
                 return False  # more retries are allowed now
-            self.close(cell, outcome)
+            self.close(key, outcome)
         return True
 
 
-def cell_of(row: Json) -> TrialKey | None:
-    """Return the cell that a row of the log is about, None for rows about the sweep."""
+def key_of(row: Json) -> TrialKey | None:
+    """Return the trial key that a row of the log is about, None for rows about the sweep."""
     return TrialKey(*row["cell"]) if "cell" in row else None
 
 

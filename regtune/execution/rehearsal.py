@@ -212,7 +212,7 @@ def _idle_methods(sweep: Sweep) -> Iterator[str]:
 
 
 def _redrawn(trial: Trial, splits: Splits) -> list[str]:
-    """Say so where a network of a user's brings weights along that are drawn anew."""
+    """Say so where a network of a user's brings weights along that are initialized again."""
     network = build_network(trial)
     if type(network).__module__.startswith("regtune.") or network.init == KEEP:
         return []

@@ -1,4 +1,4 @@
-"""All repeats of a sweep, one after the other: each is a sweep with a log of its own, and goes on from it like one."""
+"""All repeats of a sweep, one after the other: each is a sweep with a log of its own, and resumes from it like one."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from regtune.core.errors import Refused, nearest, shown
 from regtune.core.records import Epoch, Json, Trial, TrialKey
 from regtune.data import DataLocation, Splits
-from regtune.execution.ground import changes
+from regtune.execution.trial_environment import environment_changes_since
 from regtune.execution.try_out import trained
 from regtune.results.loader import Results, load
 from regtune.storage.environment import LANE, stood
@@ -26,33 +26,33 @@ def reproduce(folder: Path, row: str, place: DataLocation) -> int:
     identical, 1 if not or if it raises again, 3 if the machine makes that no surprise.
     """
     results = load(folder)
-    cell = find(results, row)
-    trial = Trial.from_plain(results.plain_trials[cell])
-    header, recorded, width = recorded_epochs(results, cell)
-    failed, message = _failed(results, cell)
+    key = find_trial(results, row)
+    trial = Trial.from_plain(results.plain_trials[key])
+    header, recorded, width = recorded_epochs(results, key)
+    failed, message = _failed(results, key)
     if not recorded and not failed:
         raise Refused(f"--row {row}: expected a trial with epochs, this one ended before its first")
-    print(f"{cell}: {trial.id}, {len(recorded)} recorded epochs")
+    print(f"{key}: {trial.id}, {len(recorded)} recorded epochs")
     pool = load_pool(trial, place)
     data, differing = split_data(trial, pool), list[str]()
     if failed:
         print(f"it failed: {message}", flush=True)
-        return _raised_again(trial, data, changes(header, trial, pool))
+        return _raised_again(trial, data, environment_changes_since(header, trial, pool))
     epochs = train(trial, data=data, width=width)
-    for then in recorded:  # a pruned trial would go on; only what is recorded is trained again
-        differing += unequal(then, next(epochs, None))
+    for then in recorded:  # a pruned trial would continue; only what is recorded is trained again
+        differing += changed_numbers(then, next(epochs, None))
     if not differing:
         print(f"identical: every number of {len(recorded)} epochs")
         return 0
     print(f"{len(differing)} numbers differ, the first: {differing[0]}")
-    if unlike := changes(header, trial, pool):
+    if unlike := environment_changes_since(header, trial, pool):
         print(f"not comparable bit for bit, because {'; '.join(unlike)}")
         return 3
     print("not identical although software and processor are the same")
     return 1
 
 
-def unequal(then: Json, epoch: Epoch | None) -> list[str]:
+def changed_numbers(then: Json, epoch: Epoch | None) -> list[str]:
     """Return in words each number of a recorded epoch that is another one now; of an epoch that is not there all."""
     now = _as_recorded(epoch.numbers(), then) if epoch else dict.fromkeys(then, "nothing")
     return [
@@ -69,10 +69,10 @@ def _as_recorded(now: Json, then: Json) -> Json:
     return now | {"outcome": now["outcome"] | {"metrics": metrics}}
 
 
-def _failed(results: Results, cell: TrialKey) -> tuple[bool, str]:
+def _failed(results: Results, key: TrialKey) -> tuple[bool, str]:
     """Return whether a recorded trial failed, and with which message."""
     trials = results.trials
-    mine = trials[(trials["arm"] == cell.arm) & (trials["phase"] == cell.phase) & (trials["number"] == cell.number)]
+    mine = trials[(trials["arm"] == key.arm) & (trials["phase"] == key.phase) & (trials["number"] == key.number)]
     return bool((mine["status"] == "failed").any()), str(mine["message"].iloc[0])
 
 
@@ -92,10 +92,10 @@ def _raised_again(trial: Trial, data: Splits, changed: Sequence[str]) -> int:
     return raised
 
 
-def find(results: Results, row: str) -> TrialKey:
-    """Return the recorded cell of an id or of `arm/phase/number`; raises Refused."""
-    by_name = {str(cell): cell for cell in results.plain_trials}
-    ids = {Trial.from_plain(trial).id: cell for cell, trial in results.plain_trials.items()}
+def find_trial(results: Results, row: str) -> TrialKey:
+    """Return the recorded trial key of an id or of `arm/phase/number`; raises Refused."""
+    by_name = {str(key): key for key in results.plain_trials}
+    ids = {Trial.from_plain(trial).id: key for key, trial in results.plain_trials.items()}
     found = by_name.get(row) or ids.get(row)
     if found is None:
         raise Refused(f"--row: unknown trial {shown(row)}{nearest(row, [*by_name, *ids])[:200]}")
@@ -103,24 +103,26 @@ def find(results: Results, row: str) -> TrialKey:
 
 
 class Recorded(NamedTuple):
-    """The header under which a cell was trained, where its worker was, the numbers of its epochs, its lane's width."""
+    """The header under which a trial key was trained, where its worker was, the numbers of its epochs, its lane's
+    width.
+    """
 
     header: Json
     epochs: list[Json]
     width: int
 
 
-def recorded_epochs(results: Results, cell: TrialKey) -> Recorded:
-    """Return what the log has of a cell."""
-    device = Trial.from_plain(results.plain_trials[cell]).device
+def recorded_epochs(results: Results, key: TrialKey) -> Recorded:
+    """Return what the log has of a trial key."""
+    device = Trial.from_plain(results.plain_trials[key]).device
     header, then, epochs, width = results.header, results.header, list[Json](), 1
     rows, _ = read_log(results.path / "log.jsonl")
     for row in rows:
         if row["event"] == "header":
             header = row
-        if row["event"] == "retry" and list(cell) in row["cells"]:
+        if row["event"] == "retry" and list(key) in row["cells"]:
             epochs = []
-        if "cell" not in row or TrialKey(*row["cell"]) != cell:
+        if "cell" not in row or TrialKey(*row["cell"]) != key:
             continue
         if row["event"] == "asked":
             epochs = []

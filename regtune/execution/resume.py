@@ -1,4 +1,4 @@
-"""Where a trial goes on from when it is handed out again, and what weights it left."""
+"""Where a trial resumes from when it is handed out again, and what weights it left."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from regtune.execution.trained import TrainedRun
 from regtune.storage.checkpoints import Checkpoints, Saved
 
 
-def checkpoint_of(cell: TrialKey, progress: TrialProgress, checkpoints: Checkpoints) -> Saved | None:
+def checkpoint_of(key: TrialKey, progress: TrialProgress, checkpoints: Checkpoints) -> Saved | None:
     """Return the newest checkpoint of a trial, None where it begins at the beginning."""
     try:
-        saved = checkpoints.load(cell)
+        saved = checkpoints.load(key)
     except Refused as error:
         warnings.warn(f"{error}; the trial restarts at its first epoch", stacklevel=3)
         return None
@@ -24,7 +24,7 @@ def checkpoint_of(cell: TrialKey, progress: TrialProgress, checkpoints: Checkpoi
         return None
     if saved.epoch > len(progress.epochs):  # the log lost rows, as when a machine loses power
         warnings.warn(
-            f"{checkpoints.path(cell)}: expected at most the {len(progress.epochs)} epochs that the log has, "
+            f"{checkpoints.path(key)}: expected at most the {len(progress.epochs)} epochs that the log has, "
             f"given {saved.epoch}; the trial restarts at its first epoch",
             stacklevel=3,
         )
@@ -32,10 +32,10 @@ def checkpoint_of(cell: TrialKey, progress: TrialProgress, checkpoints: Checkpoi
     return saved
 
 
-def kept(cell: TrialKey, trial: str, weights: Checkpoints) -> Saved | None:
-    """Return the weights of a trial, by its id, that a cell kept; None where there are none that can be read."""
+def kept(key: TrialKey, trial: str, weights: Checkpoints) -> Saved | None:
+    """Return the weights of a trial, by its id, that a trial key kept; None where there are none that can be read."""
     try:
-        saved = weights.load(cell)
+        saved = weights.load(key)
     except Refused as error:
         warnings.warn(f"{error}; the trial is trained again", stacklevel=3)
         return None
@@ -45,12 +45,12 @@ def kept(cell: TrialKey, trial: str, weights: Checkpoints) -> Saved | None:
 def kept_of(run: TrainedRun, trial: str, weights: Checkpoints) -> Saved | None:
     """Return the weights that a run of a trial kept, here or beside the log that it is of; None as in `kept`."""
     theirs = weights if run.folder is None else dataclasses.replace(weights, folder=Path(run.folder) / "weights")
-    return kept(run.cell, trial, theirs)
+    return kept(run.key, trial, theirs)
 
 
-def save(cell: TrialKey, checkpoint: Saved, checkpoints: Checkpoints) -> None:
-    """Keep a checkpoint; where the disk is full the trial goes on, only what it would go on from is older."""
+def save(key: TrialKey, checkpoint: Saved, checkpoints: Checkpoints) -> None:
+    """Keep a checkpoint; where the disk is full the trial continues, only what it would resume from is older."""
     try:
-        checkpoints.save(cell, checkpoint)
+        checkpoints.save(key, checkpoint)
     except OSError as error:
-        warnings.warn(f"{checkpoints.path(cell)}: not written: {error.strerror or error}", stacklevel=3)
+        warnings.warn(f"{checkpoints.path(key)}: not written: {error.strerror or error}", stacklevel=3)

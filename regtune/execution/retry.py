@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from regtune.core.records import Json, TrialKey
 from regtune.core.sources import same_sources
 from regtune.data import DATASETS
-from regtune.execution.recovery import cell_of
+from regtune.execution.recovery import key_of
 from regtune.networks import NETWORKS
 from regtune.optimizers import OPTIMIZERS
 from regtune.pruners import PRUNERS
@@ -29,15 +29,15 @@ RETRY = "retry"  # the event
 
 @dataclass(frozen=True, kw_only=True)
 class Retry:
-    """What is trained again: `cells`, and of each plugin that was `mended` the arms that use it."""
+    """What is trained again: `keys`, and of each plugin that was `mended` the arms that use it."""
 
-    cells: Sequence[TrialKey]
+    keys: Sequence[TrialKey]
     mended: Mapping[str, Sequence[str]]
 
     def row(self) -> Json:
         """Return the fields of the row that asks for it."""
         mended = {name: list(arms) for name, arms in self.mended.items()}
-        return {"cells": [list(cell) for cell in self.cells], "mended": mended}
+        return {"cells": [list(key) for key in self.keys], "mended": mended}
 
     def words(self) -> list[str]:
         """Say what is trained again."""
@@ -46,7 +46,7 @@ class Retry:
             f"plugin {name} has changed: {', '.join(mine) or 'no arm'} retrained with the new code, other arms stay"
             for name, mine in self.mended.items()
         ]
-        failed = sum(cell.arm not in arms for cell in self.cells)
+        failed = sum(key.arm not in arms for key in self.keys)
         return [*texts, *([f"{failed} failed trials are retried"] if failed else [])]
 
 
@@ -60,14 +60,14 @@ def retry_of(rows: Sequence[Json], sweep: Sweep) -> Retry:
     mended = {name: [arm.name for _, arm in sweep.with_copy if _uses(sweep, arm, name)] for name in changed}
     renewed = {arm for mine in mended.values() for arm in mine}
     status = _statuses(rows)
-    cells = [cell for cell, how in status.items() if cell.arm in renewed or how == "failed"]
-    return Retry(cells=cells, mended=mended)
+    keys = [key for key, how in status.items() if key.arm in renewed or how == "failed"]
+    return Retry(keys=keys, mended=mended)
 
 
-def failed_cells(rows: Sequence[Json], sweep: Sweep) -> list[TrialKey]:
+def failed_keys(rows: Sequence[Json], sweep: Sweep) -> list[TrialKey]:
     """Return the trials of a sweep's arms that an exception ended, by the rows of its log."""
     arms = {arm.name for _, arm in sweep.with_copy}
-    return [cell for cell, how in _statuses(rows).items() if how == "failed" and cell.arm in arms]
+    return [key for key, how in _statuses(rows).items() if how == "failed" and key.arm in arms]
 
 
 def _statuses(rows: Sequence[Json]) -> dict[TrialKey, str]:
@@ -75,10 +75,10 @@ def _statuses(rows: Sequence[Json]) -> dict[TrialKey, str]:
     found: dict[TrialKey, str] = {}
     for row in rows:
         if row["event"] == RETRY:
-            found |= {TrialKey(*cell): "" for cell in row["cells"]}
-        cell = cell_of(row)
-        if cell is not None and row["event"] in ("asked", "ended"):
-            found[cell] = row["outcome"]["status"] if row["event"] == "ended" else ""
+            found |= {TrialKey(*key): "" for key in row["cells"]}
+        key = key_of(row)
+        if key is not None and row["event"] in ("asked", "ended"):
+            found[key] = row["outcome"]["status"] if row["event"] == "ended" else ""
     return found
 
 
@@ -98,7 +98,7 @@ def ask_again(log: Log, again: Retry, say: Callable[[str], None]) -> None:
     """Write that trials are to be trained again."""
     with lease.held(log, waiting=say):
         log.append(RETRY, again.row())
-        for cell in again.cells:  # of an arm that is trained again these are of the old code, under the same id
+        for key in again.keys:  # of an arm that is trained again these are of the old code, under the same id
             for kept in ("checkpoints", "weights"):
-                Checkpoints(log.path.parent / kept).drop(cell)
+                Checkpoints(log.path.parent / kept).drop(key)
     log.reread()

@@ -1,4 +1,4 @@
-"""Trials of other logs that are taken over instead of trained: the same trial, data, code and class of machine.
+"""Trials of other logs that are reused instead of trained: the same trial, data, code and class of machine.
 
 A trial has the same content where its id is the same. What no id says is compared here: the hash of regtune's own
 sources and of the plugins that it names, the fingerprint of the data, torch and the machine. A trial that a pruner
@@ -16,9 +16,9 @@ from regtune.core.errors import Refused
 from regtune.core.records import SAME, Json
 from regtune.core.reused import REUSED, origin
 from regtune.core.sources import same_sources
-from regtune.execution.ground import ground_for
 from regtune.execution.recovery import Watch
 from regtune.execution.trained import RecordedTrial, TrainedRun, recorded_trial
+from regtune.execution.trial_environment import environment_for
 from regtune.pruners import RECORDED
 from regtune.storage.environment import machine_of, same_class, stood
 from regtune.storage.layout import repeats_of
@@ -26,7 +26,7 @@ from regtune.storage.log import Reading
 from regtune.sweep.sweep import Sweep
 
 PRUNING = ("pruner", "stop_after", "grace", "factor", "population", "control", "metric", RECORDED)  # of [search]
-TWIN = "twin"  # of a trial: another cell of this log held it too
+TWIN = "twin"  # of a trial: another key of this log held it too
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ def reusable(sweep: Sweep, data: str) -> Reusable:
     if not sweep.reuse:
         return Reusable(runs={}, words=[])
     device = sweep.arms[0].template.device
-    now = {**ground_for(device), "sweep": sweep.plain(), "data": data}
+    now = {**environment_for(device), "sweep": sweep.plain(), "data": data}
     runs, lines = dict[str, TrainedRun](), list[str]()
     for given in sweep.reuse:
         why = Counter[str]()
@@ -77,7 +77,7 @@ def reusable(sweep: Sweep, data: str) -> Reusable:
                 why[unfit] += 1
                 if not unfit:
                     run = each.run()
-                    mine = run._replace(folder=str(folder), origin=origin(str(folder), run.cell))
+                    mine = run._replace(folder=str(folder), origin=origin(str(folder), run.key))
                     runs.setdefault(trial, mine)
             lines += _hints(sweep, given, known)
         usable = why.pop("", 0)
@@ -87,7 +87,7 @@ def reusable(sweep: Sweep, data: str) -> Reusable:
 
 
 class Reused:
-    """Counts which trials of a sweep were taken over, from what a watch is told."""
+    """Counts which trials of a sweep were reused, from what a watch is told."""
 
     def __init__(self) -> None:
         self._taken: dict[tuple[str, ...], str] = {}
@@ -107,7 +107,7 @@ class Reused:
         return watched
 
     def words(self) -> str:
-        """Say how many of the trials that have ended were taken over."""
+        """Say how many of the trials that have ended were reused."""
         counts = Counter(self._ended.values())
         trained, twins = counts.pop("", 0), counts.pop(TWIN, 0)
         lent = f", {twins} copied from an identical trial of this sweep" if twins else ""
@@ -126,7 +126,7 @@ def _rows(log: Path) -> Iterator[Json]:
 
 
 def _unfit(each: RecordedTrial, now: Json, device: str) -> str:
-    """Return why a trial cannot be taken over, in words behind their number; empty where it can be."""
+    """Return why a trial cannot be reused, in words behind their number; empty where it can be."""
     if not each.headers or not each.status:
         return "only partly trained"
     if each.status not in ("ok", "pruned"):

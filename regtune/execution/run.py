@@ -15,21 +15,21 @@ from regtune.core.records import Json, PhaseName, TrialKey
 from regtune.data import DataLocation, Pool, Splits, data_fingerprint
 from regtune.execution.attempt import ReportPlan
 from regtune.execution.controller import PhaseController
-from regtune.execution.idle import gpus_here, idle_gpus
+from regtune.execution.idle_gpus import gpus_here, idle_gpus
 from regtune.execution.lane_queue import LaneTerms
 from regtune.execution.limits import Limit, Spent
 from regtune.execution.local import check_device, run_here
-from regtune.execution.phases import Step, phases
+from regtune.execution.phases import SweepPhase, phases
 from regtune.execution.preflight import flaws, preflight
-from regtune.execution.recovery import Watch, cell_of
-from regtune.execution.retry import ask_again, failed_cells, retry_of
+from regtune.execution.recovery import Watch, key_of
+from regtune.execution.retry import ask_again, failed_keys, retry_of
 from regtune.execution.reuse import Reused, check_reuse, reusable
 from regtune.execution.trained import Trained
 from regtune.storage import lease
 from regtune.storage.compatibility import check_same, reworded
 from regtune.storage.environment import describe
 from regtune.storage.log import Log
-from regtune.sweep.begun import as_begun
+from regtune.sweep.resumed import as_resumed
 from regtune.sweep.sweep import Sweep
 from regtune.training.build import build_dataset
 
@@ -97,28 +97,28 @@ def run_with(
         if log.torn:
             say(f"{path}: the last line was cut off by a crash and is ignored")
         again = retry_of(log.rows, sweep) if options.retry_failed else None
-        sweep = as_begun(sweep, log.rows)
+        sweep = as_resumed(sweep, log.rows)
         for text in check_same(path, log.rows, sweep.plain(), again.mended if again else ()):
             say(f"{path}: {text}")
         here = options.in_process and launch is None
-        if again is not None and again.cells:
+        if again is not None and again.keys:
             check_device(sweep, here=here)
             ask_again(log, again, say)
-        for text in again.words() if again is not None else _left(failed_cells(log.rows, sweep)):
+        for text in again.words() if again is not None else _left(failed_keys(log.rows, sweep)):
             say(text)
         spent = Spent(options.limit, log.rows, sweep.cluster.gpus_per_trial)
         trained, reused = Trained(log.rows), Reused()
-        steps = phases(sweep, log, watch=reused.beside(_telling(watch, say)), spent=spent, trained=trained)
-        made = [*_over(steps)]
-        if made[-1].name == sweep.order[-1] and made[-1].phase.done:
+        in_order = phases(sweep, log, watch=reused.beside(_telling(watch, say)), spent=spent, trained=trained)
+        made = [*_over(in_order)]
+        if made[-1].name == sweep.order[-1] and made[-1].controller.done:
             # A driver may have been killed inside the last row that there was to write, or before it.
-            anew = reworded(log.rows, sweep.plain())
-            writes = bool(log.torn) or anew is not None or not all(step.phase.settled for step in made)
+            new_header = reworded(log.rows, sweep.plain())
+            writes = bool(log.torn) or new_header is not None or not all(phase.controller.settled for phase in made)
             with lease.held(log, waiting=say) if writes else contextlib.nullcontext():
-                for step in made:
-                    step.phase.settle()
-                if anew is not None:
-                    log.append("header", anew)
+                for phase in made:
+                    phase.controller.settle()
+                if new_header is not None:
+                    log.append("header", new_header)
             return path
         check_device(sweep, here=here)
         check_reuse(sweep, results)
@@ -134,11 +134,11 @@ def run_with(
             launch = launch or (
                 _here(sweep, say, begins) if options.in_process else _on_ray(sweep, options.address, stack, say, begins)
             )
-            for step in itertools.chain(made, steps):
-                _run(step, sweep, pool, splits, launch, lane_terms(sweep, step.name, options))
-                if step.phase.closed:
-                    log.append("limit", {"message": step.phase.closed})
-                    say(f"{step.phase.closed}: confirm takes what search has found")
+            for phase in itertools.chain(made, in_order):
+                _run(phase, sweep, pool, splits, launch, lane_terms(sweep, phase.name, options))
+                if phase.controller.closed:
+                    log.append("limit", {"message": phase.controller.closed})
+                    say(f"{phase.controller.closed}: confirm takes what search has found")
         if sweep.reuse:
             say(reused.words())
     return path
@@ -150,11 +150,11 @@ def _left(failed: Sequence[TrialKey]) -> list[str]:
     return [text] if failed else []
 
 
-def _over(steps: Iterator[Step]) -> Iterator[Step]:
+def _over(in_order: Iterator[SweepPhase]) -> Iterator[SweepPhase]:
     """Yield the phases that are done, and the one that is not."""
-    for step in steps:
-        yield step
-        if step.phase.closed or not step.phase.done:
+    for phase in in_order:
+        yield phase
+        if phase.controller.closed or not phase.controller.done:
             return
 
 
@@ -163,13 +163,13 @@ def _telling(watch: Watch, say: Callable[[str], None]) -> Watch:
 
     def told(event: str, row: Json) -> None:
         if event == "fault" and "time" not in row:  # a row that is replayed has one
-            say(f"{cell_of(row)}: {row['message']}")
+            say(f"{key_of(row)}: {row['message']}")
         watch(event, row)
 
     return told
 
 
-def pace_of(sweep: Sweep) -> ReportPlan:
+def report_plan_of(sweep: Sweep) -> ReportPlan:
     """Return when the trials of a sweep report."""
     hours = sweep.cluster.hours_per_trial
     return ReportPlan(
@@ -216,19 +216,24 @@ def lane_terms(sweep: Sweep, phase: PhaseName, options: RunOptions) -> LaneTerms
     return LaneTerms(width=width, ahead=width != 1)
 
 
-def _run(step: Step, sweep: Sweep, pool: Pool, splits: Splits, launch: Launch, terms: LaneTerms) -> None:
+def _run(phase: SweepPhase, sweep: Sweep, pool: Pool, splits: Splits, launch: Launch, terms: LaneTerms) -> None:
     """Run what is left of a phase."""
-    phase, fresh = step.phase, sweep.confirm.splits == "fresh"
-    phase.settle()
-    if phase.done:
+    controller, fresh = phase.controller, sweep.confirm.splits == "fresh"
+    controller.settle()
+    if controller.done:
         return
     # No test picture is where a choice is made.
     data: Splits | Pool = pool if fresh else splits
-    if step.name == "search" or (step.name == "select" and not fresh):
+    if phase.name == "search" or (phase.name == "select" and not fresh):
         data = splits.without_test()
-    elif step.name == "select":
+    elif phase.name == "select":
         data = build_dataset(sweep.arms[0].template).sealed(pool)
-    pace = pace_of(sweep)
-    launch(phase, data, dataclasses.replace(pace, weights=pace.weights and step.name == "confirm"), terms)
-    if not phase.done:
+    report_plan = report_plan_of(sweep)
+    launch(
+        controller,
+        data,
+        dataclasses.replace(report_plan, weights=report_plan.weights and phase.name == "confirm"),
+        terms,
+    )
+    if not controller.done:
         raise RuntimeError("the phase ended before its trials had; run the same command again to resume")

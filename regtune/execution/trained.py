@@ -1,4 +1,4 @@
-"""What trials have done that ended well, by id: a cell that holds one of them again has it without training.
+"""What trials have done that ended well, by id: a key that asks for one of them again has it without training.
 
 Equal trials have equal ids and give equal numbers, whichever arm or phase they are for: a choice that select makes may
 be a rival after an extension, and an arm whose switches are off holds the baseline. Trials that did not end well are
@@ -17,13 +17,13 @@ from regtune.core.reused import REUSED
 
 
 class TrainedRun(NamedTuple):
-    """The epochs of a trial, the cell that it was trained for, and where.
+    """The epochs of a trial, the trial key that it was trained for, and where.
 
     `folder` is the results folder of another log that they are of, None for this one. `origin` is from where they were
-    taken over, as a started row has it under `taken.REUSED`, None for what was trained here.
+    reused, as a started row has it under `reused.REUSED`, None for what was trained here.
     """
 
-    cell: TrialKey
+    key: TrialKey
     epochs: Sequence[Epoch]
     where: Mapping[str, str]
     folder: str | None = None
@@ -38,8 +38,8 @@ class RecordedTrial:
     headers: list[Json] = field(default_factory=list)
 
     @property
-    def cell(self) -> TrialKey:
-        """The cell that the trial was asked for."""
+    def key(self) -> TrialKey:
+        """The trial key that the trial was asked for."""
         return TrialKey(*self.rows[0]["cell"])
 
     @property
@@ -52,7 +52,7 @@ class RecordedTrial:
         epochs = [Epoch.from_plain(row["epoch"]) for row in self.rows if row["event"] == "epoch"]
         started = [row for row in self.rows if row["event"] == "started"]
         newest = started[-1] if started else {"where": {}}
-        return TrainedRun(self.cell, epochs, newest["where"], origin=newest.get(REUSED))
+        return TrainedRun(self.key, epochs, newest["where"], origin=newest.get(REUSED))
 
 
 def recorded_trial(rows: Iterable[Json]) -> dict[str, RecordedTrial]:
@@ -71,18 +71,18 @@ def recorded_trial(rows: Iterable[Json]) -> dict[str, RecordedTrial]:
                 if again in now:
                     asked = now[again].rows[0]
                     now[again] = found[asked["id"]] = RecordedTrial(rows=[asked])
-        cell = TrialKey(*row["cell"]) if "cell" in row else None
-        if cell is not None and row["event"] == "asked":
-            now[cell] = RecordedTrial(rows=[])
-            found.setdefault(row["id"], now[cell])
-        if cell is None or cell not in now:
+        key = TrialKey(*row["cell"]) if "cell" in row else None
+        if key is not None and row["event"] == "asked":
+            now[key] = RecordedTrial(rows=[])
+            found.setdefault(row["id"], now[key])
+        if key is None or key not in now:
             continue
-        mine = now[cell]
+        mine = now[key]
         mine.rows.append(row)
         if header is not None and not any(header is each for each in mine.headers):
             mine.headers.append(header)
         if row["event"] == "started" and SAME in row and (lender := now.get(TrialKey(*row[SAME]))) is not None:
-            # What another cell of this log lent was trained under the headers of that one.
+            # What another key of this log lent was trained under the headers of that one.
             mine.headers[:0] = [each for each in lender.headers if not any(each is one for one in mine.headers)]
         trial = mine.rows[0]["id"]
         if row["event"] == "ended" and (mine.status == "ok" or found[trial].status != "ok"):

@@ -23,7 +23,7 @@ from regtune.training.build import load_data
 from regtune.training.trainer import train
 
 
-def show(
+def show_trial(
     path: Path, arm: str | None, settings: Sequence[str], seed: int, plugins: tuple[str, ...], place: DataLocation
 ) -> int:
     """Train one trial of a sweep file and print its epochs; return the exit code, see `trained`.

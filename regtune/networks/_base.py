@@ -46,7 +46,7 @@ class Branch:
         return self.bent(run)
 
     def trial_run(self, h: Tensor, keep: Tensor) -> Tensor:
-        """Run the branch; its buffers go on only where `keep` (0-dim, bool) is true, else stay as they were."""
+        """Run the branch; its buffers are updated only where `keep` (0-dim, bool) is true, else stay as they were."""
         held = [(part, name, b) for part in self.module.modules() for name, b in part.named_buffers(recurse=False)]
         for part, name, buffer in held:  # on copies: autograd wants what a forward pass used left alone
             setattr(part, name, buffer.clone())

@@ -63,11 +63,11 @@ class Features(Drawn):
         self.register_buffer("directions", torch.zeros(settings.features, inputs))
         self.register_buffer("phases", torch.zeros(settings.features))
 
-    def draw(self, noise: Rng) -> None:
+    def draw(self, rng: Rng) -> None:
         """Draw directions, and phases where there are some."""
-        self.directions.copy_(noise.normal("directions", self.directions.shape) / self.sigma)
+        self.directions.copy_(rng.normal("directions", self.directions.shape) / self.sigma)
         if self.kind == "fourier":
-            self.phases.copy_(noise.uniform("phases", self.phases.shape) * (2 * math.pi))
+            self.phases.copy_(rng.uniform("phases", self.phases.shape) * (2 * math.pi))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the features of x."""

@@ -28,8 +28,8 @@ class Judge(Protocol):
 
 
 class Saving(NamedTuple):
-    """What pruning may save: the `first` trials of an arm all go on, each later one takes so many epochs at least, on
-    average. `begins` says when it begins, `more` what else has to be.
+    """What pruning may save: the `first` trials of an arm all continue, each later one takes so many epochs at least,
+    on average. `begins` says when it begins, `more` what else has to be.
     """
 
     first: int

@@ -16,7 +16,7 @@ from regtune.core.records import Epoch
 
 ENDED = 8  # trials that must have ended before their ranks say something
 RANKED = 0.5  # Spearman's correlation from which a rung is used
-ERRORS = 2  # standard errors below the cut within which a trial goes on
+ERRORS = 2  # standard errors below the cut within which a trial continues
 _CHANCE = 1.645  # standard deviations that one arm in twenty exceeds by chance
 
 

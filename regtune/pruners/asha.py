@@ -55,7 +55,7 @@ class Asha(Pruner):
         return f"each arm pruned against its own trials only{by}"
 
     def saving(self, epochs: int) -> Saving:
-        """Return what is expected where of those that pass a rung one in `factor` goes on."""
+        """Return what is expected where of those that pass a rung one in `factor` continues."""
         share, before, each = 1.0, 0, 0.0
         for place in (*self.rungs(epochs), epochs):
             each += share * (place - before)

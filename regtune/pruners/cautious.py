@@ -60,7 +60,7 @@ class CautiousJudge(AshaJudge):
         self._examples, self._ladder = examples, pruner.ladder(epochs)
 
     def ends(self, number: int, epoch: Epoch, score: float) -> bool:
-        """At a rung that is used, let ASHA decide, and let a trial go on that is near the cut."""
+        """At a rung that is used, let ASHA decide, and let a trial continue that is near the cut."""
         below = super().ends(number, epoch, score)
         earlier = self._ladder.scores(epoch.number) if below else ()
         self._ladder.take(number, epoch, score)

@@ -24,7 +24,7 @@ class Unpruned(Pruner):
         return ()
 
     def judge(self, epochs: int, examples: int | None = None) -> Judge:
-        """Return one that lets every trial go on."""
+        """Return one that lets every trial continue."""
         return _Judge()
 
     def words(self, metric: Metric) -> str:
@@ -34,5 +34,5 @@ class Unpruned(Pruner):
 
 class _Judge:
     def ends(self, number: int, epoch: Epoch, score: float) -> bool:
-        """Let every trial go on."""
+        """Let every trial continue."""
         return False

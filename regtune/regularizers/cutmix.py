@@ -26,7 +26,7 @@ from regtune.regularizers._base import Regularizer, Step
 class CutMix(Regularizer):
     """Pastes a box of the previous example of the batch, one draw per batch or per example.
 
-    The lecture's r_x, r_y are the *centre* of the box in the authors' code, and its label share is corrected
+    The paper's r_x, r_y are the *centre* of the box in the authors' code, and the label share is corrected
     to the clipped area: with lambda uniform and 32 x 32 pixels its mean is 0.70, not 0.5. The authors draw
     one box per batch. Source: S. Yun et al., "CutMix: Regularization Strategy to Train Strong Classifiers
     with Localizable Features" (ICCV 2019).

@@ -24,9 +24,9 @@ from regtune.regularizers._base import Forward, Regularizer, Step
 class L1(Regularizer):
     """Adds strength * sum of absolute weights to the objective; the subgradient at 0 is 0.
 
-    Biases and normalization parameters are not penalized. `start` > 0 is the "L1 (towards the end)" of the lecture,
-    whose source has L2 beside it: a recipe of both. Source: I. Goodfellow et al., "Deep Learning" (2016),
-    section 7.1.2; the proximal step is ISTA's: A. Beck, M. Teboulle (2009).
+    Biases and normalization parameters are not penalized. With `start` > 0 there is a penalty only towards the
+    end of training; for L2 beside it give an arm both. Source: I. Goodfellow et al., "Deep Learning" (2016), section
+    7.1.2; the proximal step is ISTA's: A. Beck, M. Teboulle (2009).
     """
 
     strength: Number = knob(

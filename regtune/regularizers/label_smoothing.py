@@ -25,10 +25,9 @@ from regtune.regularizers._base import Regularizer, Step
 class LabelSmoothing(Regularizer):
     """Mixes every target with the uniform distribution over all K classes, or over the wrong ones.
 
-    "all" is the convention of R. Mueller et al., of torch and timm; "wrong" that of the lecture and of
-    Goodfellow et al. (2016), section 7.5.1, where eps is called alpha: alpha on the wrong ones is eps =
-    alpha K / (K - 1) over all. Source: R. Mueller, S. Kornblith, G. Hinton, "When Does Label Smoothing Help?"
-    (NeurIPS 2019).
+    "all" is the convention of R. Mueller et al., of torch and timm; "wrong" that of I. Goodfellow et al., "Deep
+    Learning" (2016), section 7.5.1: eps on the wrong ones is eps K / (K - 1) over all. Source: R. Mueller, S.
+    Kornblith, G. Hinton, "When Does Label Smoothing Help?" (NeurIPS 2019).
     """
 
     eps: Number = knob(

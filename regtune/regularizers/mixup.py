@@ -24,8 +24,8 @@ class Mixup(Regularizer):
     """Mixes each example with another one, with one coefficient per batch or per example.
 
     Partner j is the previous example of the batch (as in torchvision); batches are drawn in random
-    order, so that is a random partner. The authors and most libraries draw one coefficient per batch. The
-    lecture calls the coefficient lambda alpha. Source: H. Zhang et al., "mixup: Beyond Empirical Risk
+    order, so that is a random partner. The authors and most libraries draw one coefficient per batch, the
+    paper's lambda, from Beta(alpha, alpha). Source: H. Zhang et al., "mixup: Beyond Empirical Risk
     Minimization" (ICLR 2018).
     """
 

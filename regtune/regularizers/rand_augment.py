@@ -22,7 +22,7 @@ import torch
 from optuna.distributions import FloatDistribution, IntDistribution
 from torch import Tensor, nn
 
-from regtune.augmentation import Ranges, augmented, check_channels, draw, strengths
+from regtune.augmentation import Ranges, augmented, check_channels, draw_operations, strengths
 from regtune.core.errors import Refused
 from regtune.core.knobs import knob
 from regtune.core.state import Number
@@ -36,12 +36,11 @@ LAST = {"paper": 10, "torchvision": 30}
 class RandAugment(Regularizer):
     """N operations per example at magnitude M; ranges, nearest pixels and black outside are torchvision's.
 
-    The lecture names the operations, N and M, and no ranges. The paper's scale ends at 10, though its experiments go
-    beyond; torchvision's default ends at 30. `scale = "paper"` is torchvision with `num_magnitude_bins=11`: M = 9 is
-    90 % of a range, not 30 %. The authors' code has other ranges (factors 0.1 + 0.18 M without a sign, shifts in
-    pixels of ImageNet, grey outside) and two operations more; it is not followed. Between whole M strengths are
-    interpolated. Source: E. Cubuk et al., "RandAugment: Practical Automated Data Augmentation with a Reduced Search
-    Space" (NeurIPS 2020).
+    The paper's scale ends at 10, though its experiments go beyond; torchvision's default ends at 30. `scale = "paper"`
+    is torchvision with `num_magnitude_bins=11`: M = 9 is 90 % of a range, not 30 %. The authors' code has other ranges
+    (factors 0.1 + 0.18 M without a sign, shifts in pixels of ImageNet, grey outside) and two operations more; it is not
+    followed. Between whole M strengths are interpolated. Source: E. Cubuk et al., "RandAugment: Practical Automated
+    Data Augmentation with a Reduced Search Space" (NeurIPS 2020).
     """
 
     num_ops: int = knob(
@@ -78,6 +77,6 @@ class RandAugment(Regularizer):
             factor=0.9,
             bits=4,
         )
-        drawn = draw(step.noise, self.num_ops, len(x))
+        drawn = draw_operations(step.noise, self.num_ops, len(x))
         place = torch.as_tensor(self.magnitude, dtype=torch.float32, device=x.device)
         return augmented(x, drawn, strengths(ranges, drawn.operation, place, drawn.negative)), y

@@ -62,7 +62,7 @@ class SWA(Regularizer):
     ) -> tuple[Tensors, Tensors]:
         """Return the mean with statistics of its own; the weights that train before there is one."""
         averaged = step.memory[COUNT] > 0
-        if step.host is not None and not averaged.item():  # alone: taking statistics anew costs an epoch's passes
+        if step.host is not None and not averaged.item():  # alone: recomputing statistics costs an epoch's passes
             return params, buffers
         mean = {name: torch.where(averaged, step.memory[name], p) for name, p in params.items()}
         fresh = statistics(mean)

@@ -22,7 +22,7 @@ import torch
 from optuna.distributions import FloatDistribution
 from torch import Tensor, nn
 
-from regtune.augmentation import Ranges, augmented, check_channels, draw, strengths
+from regtune.augmentation import Ranges, augmented, check_channels, draw_operations, strengths
 from regtune.core.knobs import knob
 from regtune.core.state import Number
 from regtune.data import Splits
@@ -37,7 +37,7 @@ class TrivialAugment(Regularizer):
 
     The paper also has narrower ranges, RandAugment's, and shifts of 32 pixels whatever the size, which leave nothing
     of a picture of 32 pixels at their end; both are as in torchvision's TrivialAugmentWide. Neither paper nor library
-    has p: it is 1 there. Not in the lecture. Source: S. Müller and F. Hutter, "TrivialAugment: Tuning-free Yet
+    has p: it is 1 there. Source: S. Müller and F. Hutter, "TrivialAugment: Tuning-free Yet
     State-of-the-Art Data Augmentation" (ICCV 2021).
     """
 
@@ -55,7 +55,7 @@ class TrivialAugment(Regularizer):
 
     def augment(self, x: Tensor, y: Tensor, step: Step) -> tuple[Tensor, Tensor]:
         """Apply one operation to the chosen examples; targets stay."""
-        drawn = draw(step.noise, 1, len(x))
+        drawn = draw_operations(step.noise, 1, len(x))
         place = step.noise.below(WIDE.last + 1, "strength", (1, len(x))).float()
         bent = augmented(x, drawn, strengths(WIDE, drawn.operation, place, drawn.negative))
         chosen = step.noise.uniform("chosen", (len(x), 1, 1, 1)) < self.p

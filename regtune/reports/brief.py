@@ -14,14 +14,14 @@ from regtune.analysis.columns import metric_of
 from regtune.analysis.failures import failures_words
 from regtune.analysis.labels import labels
 from regtune.analysis.sweeps import SweepsTogether, compare_sweeps
-from regtune.reports.headroom import headroom
-from regtune.reports.narrow import flowed, narrow
+from regtune.reports.overfitting import hardly_overfits
 from regtune.reports.tables.answer import answer_lines
 from regtune.reports.tables.caption import conclusion, subject
 from regtune.reports.tables.folder import FolderTables, read_folder
 from regtune.reports.tables.repeats import repeats_as_text, repeats_conclusion
 from regtune.reports.tables.scores import scores_as_text
 from regtune.reports.tables.sweeps import caveats, conclusion_over_sweeps, sentences_over_sweeps, table_over_sweeps
+from regtune.reports.terminal import flowed, narrow
 from regtune.results.loader import Results
 
 KEPT = 2  # columns that are shown whatever the width: the arm, and what the table is about
@@ -59,7 +59,7 @@ def brief(folders: Sequence[Path], width: int) -> str:
 
 def brief_of(sweeps: Sequence[FolderTables], folders: Sequence[Path], width: int) -> str:
     """Return what is said of folders that have been read, see `brief`; the commands at its end name them as given."""
-    return "\n".join([*(fitted(part, width) for part in parts(sweeps)), _further(folders, width)])
+    return "\n".join([*(fit_to_width(part, width) for part in parts(sweeps)), _further(folders, width)])
 
 
 def parts(sweeps: Sequence[FolderTables]) -> list[Part]:
@@ -71,7 +71,7 @@ def parts(sweeps: Sequence[FolderTables]) -> list[Part]:
     return [*(replace(_sweep(sweep), name=label) for sweep, label in named), _over_sweeps(over_all)]
 
 
-def fitted(part: Part, width: int) -> str:
+def fit_to_width(part: Part, width: int) -> str:
     """Return a part in lines of at most `width` cells: blocks with an empty line between them."""
     name = flowed(part.name.split(), width)
     blocks = [
@@ -99,7 +99,7 @@ def _sweep(sweep: FolderTables) -> Part:
         answer=answer_lines(rows, unit),
         which=f"{which} {subject(first)} {UNITS.format(unit=metric.unit, words=metric.words, sign=metric.sign)}",
         table=by_importance(text, rows),
-        sentences=list(filter(None, [*sentences, *_ended(repeats), headroom(repeats)])),
+        sentences=list(filter(None, [*sentences, *_ended(repeats), hardly_overfits(repeats)])),
     )
 
 

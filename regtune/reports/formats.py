@@ -13,7 +13,7 @@ import pandas as pd
 
 from regtune.analysis.failures import count_failed, failed_lines
 from regtune.analysis.labels import labels
-from regtune.analysis.sweeps import WINS, SweepsTogether, columns, frame
+from regtune.analysis.sweeps import WINS, SweepsTogether, frame, mean_column_names
 from regtune.core.records import Json
 from regtune.core.writing import write
 from regtune.reports.latex import latex
@@ -123,7 +123,7 @@ def sweeps_json(found: SweepsTogether) -> Json:
     ranks, rows = found.ranks, frame(found).astype(object)
     rows = rows.where(rows.notna(), None)
     by_metric: dict[str, dict[str, str]] = {}
-    for label, column in columns(found).items():
+    for label, column in mean_column_names(found).items():
         by_metric.setdefault(column.partition(":")[0], {})[label] = column
     arms = [
         {"arm": row["arm"], "mean_rank": row["mean_rank"]}

@@ -31,10 +31,10 @@ def formatted(folders: Sequence[Path], form: str) -> str:
     an object each, and `together`, null for one folder. CSV has rows of one shape: those over searches where folders
     have repeats, and nothing over all. Raises Refused for the CSV of folders with repeats beside folders without.
     """
-    return as_text([read_folder(folder) for folder in folders], form)
+    return tables_as_text([read_folder(folder) for folder in folders], form)
 
 
-def as_text(sweeps: Sequence[FolderTables], form: str) -> str:
+def tables_as_text(sweeps: Sequence[FolderTables], form: str) -> str:
     """Return the tables of folders that have been read, see `formatted`."""
     over_all = compare_sweeps([sweep.first.analysis for sweep in sweeps]) if len(sweeps) > 1 else None
     if form == "json":
@@ -65,9 +65,9 @@ def write_folder(sweep: FolderTables) -> Written:
         write_tables(log)
     written = [folder / "table.md", folder / "table.csv"]
     if len(sweep.logs) > 1:
-        write(written[0], as_text([sweep], "md"))
+        write(written[0], tables_as_text([sweep], "md"))
         written.append(folder / "searches.csv")
-        write(written[2], as_text([sweep], "csv"))
+        write(written[2], tables_as_text([sweep], "csv"))
     failed = dict.fromkeys(arm for results in sweep.repeats for arm in failed_whole(results))
     return Written(written, sum(int(log.rows["n"].sum()) for log in sweep.logs), list(failed))
 

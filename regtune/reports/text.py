@@ -55,7 +55,7 @@ def interval_words(metric: Metric) -> str:
     return "95 % interval (t on the logit scale)" if metric.percent else "95 % t-interval"
 
 
-def spread(mean: float, sd: float, form: str) -> str:
+def mean_and_sd(mean: float, sd: float, form: str) -> str:
     """Return a mean and its standard deviation; the mean alone where there is none."""
     return number(mean, form) if math.isnan(sd) else f"{mean:{form}} ± {sd:{form}}"
 

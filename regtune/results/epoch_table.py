@@ -16,10 +16,10 @@ KINDS: dict[str, Any] = {"epoch": int, "kept": int, "stage": object}  # the othe
 
 
 class EpochTable:
-    """Takes epochs in the order of the log; each belongs to a run, one trial that was asked for in a cell."""
+    """Takes epochs in the order of the log; each belongs to a run, one trial that was asked for under a key."""
 
     def __init__(self) -> None:
-        self._cells: list[TrialKey] = []
+        self._keys: list[TrialKey] = []
         self._taken = set[int]()  # the runs whose numbers are those of another log
         self._runs = array("q")  # of each row
         self._names: tuple[str, ...] = ()  # of the fields of the rows not packed yet
@@ -29,16 +29,16 @@ class EpochTable:
     @property
     def runs(self) -> int:
         """How many runs were begun."""
-        return len(self._cells)
+        return len(self._keys)
 
     def arm(self, run: int) -> str:
         """Return the arm of a run."""
-        return self._cells[run].arm
+        return self._keys[run].arm
 
-    def begin(self, cell: TrialKey) -> int:
+    def begin(self, key: TrialKey) -> int:
         """Return the number of a new run."""
-        self._cells.append(cell)
-        return len(self._cells) - 1
+        self._keys.append(key)
+        return len(self._keys) - 1
 
     def take_over(self, run: int, *, taken: bool) -> None:
         """Take note of whether the numbers of a run are those of another log."""
@@ -54,24 +54,24 @@ class EpochTable:
         self._rows.append(tuple(epoch.values()))
 
     def frame(self, runs: Sequence[int]) -> pd.DataFrame:
-        """Return the epochs of these runs, one run after the other: the cell, then the fields of the epoch.
+        """Return the epochs of these runs, one run after the other: the trial key, then the fields of the epoch.
 
-        The epoch's own number is called `epoch`. Where trials were taken over from other logs, `reused` says so.
+        The epoch's own number is called `epoch`. Where trials were reused from other logs, `reused` says so.
         """
         self._pack()
         if not self._packed or not runs:
             return pd.DataFrame()
-        place = np.full(len(self._cells), -1)
+        place = np.full(len(self._keys), -1)
         place[list(runs)] = np.arange(len(runs))
         places = place[np.asarray(self._runs)]
         order = np.argsort(places, kind="stable")[(places < 0).sum() :]
         owners = np.asarray(self._runs)[order]
-        cells = pd.DataFrame(self._cells, columns=list(TrialKey._fields)).take(owners)
+        keys = pd.DataFrame(self._keys, columns=list(TrialKey._fields)).take(owners)
         names = dict.fromkeys(name for columns in self._packed for name in columns)
         fields = pd.DataFrame({name: self._column(name)[order] for name in names})
         if self._taken:
             fields["reused"] = np.isin(owners, list(self._taken))
-        return pd.concat([cells.reset_index(drop=True), fields], axis=1)
+        return pd.concat([keys.reset_index(drop=True), fields], axis=1)
 
     def _pack(self) -> None:
         """Turn the rows so far into columns."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,13 +15,13 @@ from pathlib import Path
 import pandas as pd
 
 from regtune.core.bitset import unpack_bits
-from regtune.core.copies import cells_with_copy, is_copy, with_copy
+from regtune.core.copies import is_copy, keys_with_copy, with_copy
 from regtune.core.errors import Refused
 from regtune.core.header import SweepRecord
 from regtune.core.records import Json, PhaseName, TrialKey
-from regtune.core.selection import Choices, Scored, choose, joined, outdated, scored_of
+from regtune.core.selection import Choices, Scored, choose, merge_scored, outdated, scored_of
 from regtune.pruners import pruning_of
-from regtune.results.replay import MEASURED_METRICS, Replay, empty_row, empty_rows
+from regtune.results.replay import GAP, MEASURED_METRICS, Replay, empty_row, empty_rows
 from regtune.results.searches import Searches
 from regtune.storage import lease
 from regtune.storage.log import Reading
@@ -30,10 +31,10 @@ from regtune.storage.log import Reading
 class Results:
     """A log as frames.
 
-    `trials` has one row per planned cell: arm, phase, number, status (ok, pruned, diverged, failed, lost,
+    `trials` has one row per planned trial key: arm, phase, number, status (ok, pruned, diverged, failed, lost,
     running, interrupted, missing, or unneeded: a race was decided before, or off is as good), id, seed, params (knob
     values by path), epochs and seconds spent, kept, message, faults of machines on the way, `reused_from`, the folder
-    and cell of another log that it was reused from, `spared`, the epoch after which a trial of the control share
+    and trial key of another log that it was reused from, `spared`, the epoch after which a trial of the control share
     would have been stopped, the metrics of `records.Outcome`, and `gap`, train minus test accuracy at the kept epoch.
     `epochs` has one row per epoch: arm, phase, number and the fields of
     `records.Epoch`, whose own number is called `epoch`; `superseded` has those of trials that no longer count: their
@@ -68,9 +69,22 @@ class Results:
     @cached_property
     def rivals_open(self) -> bool:
         """Whether verdicts over searches wait for trials: those of select, or of rivals of a choice."""
-        cells = self.trials[self.trials["phase"] == "rivals"][["arm", "phase", "number", "status"]]
-        rows = [{str(name): value for name, value in row.items()} for row in cells.to_dict("records")]
+        keys = self.trials[self.trials["phase"] == "rivals"][["arm", "phase", "number", "status"]]
+        rows = [{str(name): value for name, value in row.items()} for row in keys.to_dict("records")]
         return self.searches is not None and self.searches.open_in(rows)
+
+    @cached_property
+    def search_variances(self) -> Callable[[str, bool], dict[str, float] | None]:
+        """`families.search_variances` by column and whether corrected; of each it is made once: it draws searches."""
+        return functools.cache(self._search_variances)
+
+    def _search_variances(self, metric: str, corrected: bool) -> dict[str, float] | None:
+        if self.searches is None:
+            return None
+        columns = self.trials[["arm", "phase", "number", "status", metric]]
+        mine = columns[columns["phase"].isin(["confirm", "rivals"])]
+        rows = [{str(name): value for name, value in row.items()} for row in mine.to_dict("records")]
+        return self.searches.beyond(rows, metric, list(self.sweep.arms), corrected=corrected)
 
     @property
     def rivals(self) -> dict[str, list[int]]:
@@ -144,13 +158,13 @@ def load(path: str | Path) -> Results:
     if lease.ends([*replay.rows, replay.newest]) <= time.time():
         for entry in every.values():
             entry["status"] = "interrupted" if entry["status"] == "running" else entry["status"]
-    cells = {cell: row for cell, row in every.items() if not is_copy(cell.arm)}
-    results = _results(log.parent, header, sweep, replay, cells)
+    keys = {key: row for key, row in every.items() if not is_copy(key.arm)}
+    results = _results(log.parent, header, sweep, replay, keys)
     if sweep.copy is None:
         return results
     both = with_copy(sweep, sweep.copy)
-    cells = cells_with_copy(both, empty_rows(both), every)
-    return replace(results, copied=_results(log.parent, header, both, replay, cells, arms=results.scored))
+    keys = keys_with_copy(both, empty_rows(both), every)
+    return replace(results, copied=_results(log.parent, header, both, replay, keys, arms=results.scored))
 
 
 def _results(
@@ -158,32 +172,32 @@ def _results(
     header: Json,
     sweep: SweepRecord,
     replay: Replay,
-    cells: dict[TrialKey, Json],
+    keys: dict[TrialKey, Json],
     arms: Scored | None = None,
 ) -> Results:
     """Return the results of a sweep; with the scores of all `arms`, those of the baseline's hidden copy."""
-    scored = scored_of(cells, sweep, pruning_of(sweep).finishes)
+    scored = scored_of(keys, sweep, pruning_of(sweep).finishes)
     choices = choose(scored)
     chosen = {
-        arm: cells[TrialKey(arm, "search", number)]["params"]
+        arm: keys[TrialKey(arm, "search", number)]["params"]
         for arm, number in choices.numbers.items()
         if arm not in choices.off
     }
-    for cell in outdated(cells, chosen, choices.off):
-        cells[cell] = empty_row(cell)
-        replay.plain_trials.pop(cell, None)
-        replay.runs.pop(cell, None)
-    searches = Searches.of(sweep, joined(arms, scored) if arms is not None else scored, choices)
-    rows = list(cells.values())
+    for key in outdated(keys, chosen, choices.off):
+        keys[key] = empty_row(key)
+        replay.plain_trials.pop(key, None)
+        replay.runs.pop(key, None)
+    searches = Searches.of(sweep, merge_scored(arms, scored) if arms is not None else scored, choices)
+    rows = list(keys.values())
     if sweep.confirm.racing and not (searches and searches.open_in(rows)):
         from regtune.results.race import unneeded  # scipy costs time, and few sweeps race
 
         column, names = sweep.confirm.metric.test, [*sweep.arms]
         beyond = searches.beyond(rows, column, names, corrected=False) if searches else None
-        for cell in unneeded(cells, sweep, chosen, beyond):
-            cells[cell]["status"] = "unneeded"
-    for cell, entry in cells.items():
-        if cell.phase == "confirm" and cell.arm in choices.off:
+        for key in unneeded(keys, sweep, chosen, beyond):
+            keys[key]["status"] = "unneeded"
+    for key, entry in keys.items():
+        if key.phase == "confirm" and key.arm in choices.off:
             entry["status"] = "unneeded"
     runs, superseded = replay.runs_of(copies=arms is not None)
     return Results(
@@ -193,12 +207,12 @@ def _results(
         plain_trials=replay.plain_trials,
         epochs=replay.epochs.frame(runs),
         superseded=replay.epochs.frame(superseded),
-        trials=_with_gap(pd.DataFrame(list(cells.values()))),
+        trials=_with_gap(pd.DataFrame(list(keys.values()))),
         chosen=chosen,
         scored=scored,
         searches=searches,
         choices=choices,
-        notes=notes_of(replay.rows, cells),
+        notes=notes_of(replay.rows, keys),
         limit=limit_of(replay.rows),
     )
 
@@ -212,7 +226,7 @@ def has_begun(folder: Path) -> bool:
 
 def _with_gap(trials: pd.DataFrame) -> pd.DataFrame:
     numbers = trials.astype(dict.fromkeys((*MEASURED_METRICS, "spared"), float))
-    return numbers.assign(gap=numbers["train_accuracy"] - numbers["test_accuracy"])
+    return numbers.assign(**{GAP: numbers["train_accuracy"] - numbers["test_accuracy"]})
 
 
 @contextlib.contextmanager
@@ -233,15 +247,15 @@ def limit_of(rows: list[Json]) -> str:
     return newest["message"] if newest is not None and newest["event"] == "limit" else ""
 
 
-def notes_of(rows: list[Json], cells: dict[TrialKey, Json]) -> list[str]:
+def notes_of(rows: list[Json], keys: dict[TrialKey, Json]) -> list[str]:
     """Return what a reader of a table must know of how the sweep went, a sentence each."""
     notes = []
     limits = [row["message"] for row in rows if row["event"] == "limit"]
-    if limits and any(e["status"] in ("missing", "interrupted") for c, e in cells.items() if c.phase == "search"):
+    if limits and any(e["status"] in ("missing", "interrupted") for c, e in keys.items() if c.phase == "search"):
         notes.append(f"Search ended early, since {limits[-1]}. Arms may have had unequal budgets.")
-    if lost := sum(entry["status"] == "lost" for entry in cells.values()):
+    if lost := sum(entry["status"] == "lost" for entry in keys.values()):
         notes.append(f"Trials lost to machine faults, counted as failed: {lost}.")
-    again = {tuple(cell) for row in rows if row["event"] == "retry" for cell in row["cells"]}
+    again = {tuple(key) for row in rows if row["event"] == "retry" for key in row["cells"]}
     if again:
         trials = "1 trial was" if len(again) == 1 else f"{len(again)} trials were"
         mended = sorted({name for row in rows if row["event"] == "retry" for name in row["mended"]})

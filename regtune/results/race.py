@@ -1,4 +1,4 @@
-"""What a race starts from and which cells it did not need, read off the rows of `loader.Results.trials`."""
+"""What a race starts from and which trial keys it did not need, read off the rows of `loader.Results.trials`."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ def ended_of(
         mine = ended.get(row["arm"])
         if mine is not None and row["phase"] == "confirm" and row["status"] in ENDS:
             value = row[metric.test] if row["status"] == "ok" else None
-            mine[row["number"]] = None if value is None or math.isnan(value) else metric.turned(value)
+            mine[row["number"]] = None if value is None or math.isnan(value) else metric.to_maximize(value)
     return ended
 
 
 def unneeded(
-    cells: Mapping[TrialKey, Json], sweep: SweepRecord, confirmed: Collection[str], beyond: Beyond
+    keys: Mapping[TrialKey, Json], sweep: SweepRecord, confirmed: Collection[str], beyond: Beyond
 ) -> list[TrialKey]:
-    """Return the cells of confirm that a race which is over did not ask for; none while it is not, or without one.
+    """Return the trial keys of confirm that a race which is over did not ask for; none while it is not, or without one.
 
     `beyond` is that of `Race.seeds`.
     """
     race = Race.of(sweep.confirm)
     if race is None:
         return []
-    ended = ended_of(cells.values(), sweep.arms, confirmed, sweep.confirm.metric)
+    ended = ended_of(keys.values(), sweep.arms, confirmed, sweep.confirm.metric)
     seeds = race.seeds(ended, beyond)
     if any(number not in (ended[arm] or {}) for arm, count in seeds.items() for number in range(count)):
         return []
-    mine = [cell for cell in cells if cell.phase == "confirm" and cell.arm in seeds]
-    return [cell for cell in mine if cells[cell]["status"] == "missing" and cell.number >= seeds[cell.arm]]
+    mine = [key for key in keys if key.phase == "confirm" and key.arm in seeds]
+    return [key for key in mine if keys[key]["status"] == "missing" and key.number >= seeds[key.arm]]

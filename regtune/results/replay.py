@@ -1,4 +1,4 @@
-"""What a log says of every cell of a sweep, taken row by row."""
+"""What a log says of every trial key of a sweep, taken row by row."""
 
 from __future__ import annotations
 
@@ -12,37 +12,44 @@ from regtune.core.records import Json, TrialKey
 from regtune.core.reused import REUSED, origin_words
 from regtune.results.epoch_table import EpochTable
 
+GAP = "gap"  # train minus test accuracy: not measured, made of what was
+# What tables show the mean of, in the order of their columns.
+TABLE_METRICS = (
+    "test_accuracy",
+    "test_accuracy_last",
+    "test_loss",
+    "test_ece",
+    "train_accuracy",
+    GAP,
+    "weight_norm",
+    "zero_share",
+    "distance",
+    "train_nc1",
+    "val_nc1",
+    "train_cdnv",
+    "val_cdnv",
+)
+# Every number that a trial may end with.
 MEASURED_METRICS = (
     "val_accuracy",
     "val_loss",
     "val_ece",
     *ASKED,
-    "train_accuracy",
     "train_loss",
-    "test_accuracy",
-    "test_loss",
-    "test_ece",
-    *(METRICS[name].test for name in CLASSWISE),
-    "test_accuracy_last",
+    *(name for name in TABLE_METRICS if name != GAP),
     "test_loss_last",
-    "weight_norm",
-    "zero_share",
-    "distance",
-    "train_nc1",
-    "train_cdnv",
-    "val_nc1",
-    "val_cdnv",
+    *(METRICS[name].test for name in CLASSWISE),
     "retrain_epochs",
     "target_reached",
 )
 
 
 class Replay:
-    """The cells of the rows so far. `rows` are all but those of epochs, `newest` the last row."""
+    """The trial keys of the rows so far. `rows` are all but those of epochs, `newest` the last row."""
 
     def __init__(self) -> None:
         self.rows: list[Json] = []
-        self.cells: dict[TrialKey, Json] = {}
+        self.keys: dict[TrialKey, Json] = {}
         self.plain_trials: dict[TrialKey, Json] = {}
         self.runs: dict[TrialKey, int] = {}
         self.epochs = EpochTable()
@@ -59,49 +66,49 @@ class Replay:
             self._again(row)
         if "cell" not in row:
             return
-        cell = TrialKey(*row["cell"])
+        key = TrialKey(*row["cell"])
         if row["event"] == "asked":
-            # A cell of confirm is asked for again where its arm has another choice: the newest counts.
-            self.plain_trials[cell], self.runs[cell] = row["trial"], self.epochs.begin(cell)
+            # A trial key of confirm is asked for again where its arm has another choice: the newest counts.
+            self.plain_trials[key], self.runs[key] = row["trial"], self.epochs.begin(key)
             asked = {"status": "running", "id": row["id"], "seed": row["trial"]["seed"], "params": row["params"]}
-            self.cells[cell] = empty_row(cell) | asked
+            self.keys[key] = empty_row(key) | asked
         elif row["event"] == "started":
-            self.cells[cell]["reused_from"] = origin_words(row)
-            self.epochs.take_over(self.runs[cell], taken=REUSED in row)
-            if self.cells[cell]["status"] == "lost":  # tried again, with more retries
-                self.cells[cell] |= {"status": "running", "message": ""}
+            self.keys[key]["reused_from"] = origin_words(row)
+            self.epochs.take_over(self.runs[key], taken=REUSED in row)
+            if self.keys[key]["status"] == "lost":  # tried again, with more retries
+                self.keys[key] |= {"status": "running", "message": ""}
         elif row["event"] == "fault":
-            self.cells[cell]["faults"] += 1
+            self.keys[key]["faults"] += 1
         elif row["event"] == "ended":
             outcome = row["outcome"]
             fields = {name: outcome[name] for name in ("status", "message", "kept")} | {"spared": row.get("spared")}
-            self.cells[cell] |= fields | {"test_right": outcome.get("test_right", "")} | outcome["metrics"]
+            self.keys[key] |= fields | {"test_right": outcome.get("test_right", "")} | outcome["metrics"]
 
     def of(self, sweep: SweepRecord) -> dict[TrialKey, Json]:
-        """Return the cells that a sweep has a place for; the epochs of others, which are forgotten, count as spent."""
-        for cell in [cell for cell in self.cells if not asked_for(cell, sweep)]:
-            del self.cells[cell]
-            self.runs.pop(cell, None)
-        return self.cells
+        """Return the keys that a sweep has a place for; the epochs of others, which are forgotten, count as spent."""
+        for key in [key for key in self.keys if not asked_for(key, sweep)]:
+            del self.keys[key]
+            self.runs.pop(key, None)
+        return self.keys
 
     def runs_of(self, *, copies: bool) -> tuple[list[int], list[int]]:
         """Return the runs that count and those that no longer do, of the arms, or of the hidden `copies`."""
-        counting = [run for cell, run in self.runs.items() if is_copy(cell.arm) == copies]
+        counting = [run for key, run in self.runs.items() if is_copy(key.arm) == copies]
         others = sorted(set(range(self.epochs.runs)) - set(self.runs.values()))
         return counting, [run for run in others if is_copy(self.epochs.arm(run)) == copies]
 
     def _again(self, row: Json) -> None:
-        """Begin trials anew that are trained again on request, see `retry`."""
-        for cell in (TrialKey(*cell) for cell in row["cells"]):
-            if cell in self.cells:
-                asked = {name: self.cells[cell][name] for name in ("id", "seed", "params")}
-                self.cells[cell] = empty_row(cell) | asked | {"status": "running"}
-                self.runs[cell] = self.epochs.begin(cell)
+        """Restart trials that are trained again on request, see `retry`."""
+        for key in (TrialKey(*key) for key in row["cells"]):
+            if key in self.keys:
+                asked = {name: self.keys[key][name] for name in ("id", "seed", "params")}
+                self.keys[key] = empty_row(key) | asked | {"status": "running"}
+                self.runs[key] = self.epochs.begin(key)
 
     def _epoch(self, row: Json) -> None:
-        cell: Any = tuple(row["cell"])  # equal to the TrialKey, and made in a third of the time
-        entry, epoch = self.cells[cell], row["epoch"]
-        self.epochs.add(self.runs[cell], epoch)
+        key: Any = tuple(row["cell"])  # equal to the TrialKey, and made in a third of the time
+        entry, epoch = self.keys[key], row["epoch"]
+        self.epochs.add(self.runs[key], epoch)
         entry["epochs"] = epoch["number"]
         entry["seconds"] += epoch["seconds"]
         # In retraining the validation examples are trained on. An epoch that is not kept keeps what was kept before.
@@ -111,29 +118,29 @@ class Replay:
 
 
 def empty_rows(sweep: SweepRecord) -> dict[TrialKey, dict[str, Any]]:
-    """Return an empty row for every planned cell."""
+    """Return an empty row for every planned trial key."""
     planned = [TrialKey(arm, "search", number) for arm, row in sweep.arms.items() for number in range(row.trials)]
     planned += [TrialKey(arm, "confirm", number) for arm in sweep.arms for number in range(sweep.confirm.seeds)]
-    return {cell: empty_row(cell) for cell in planned}
+    return {key: empty_row(key) for key in planned}
 
 
-def asked_for(cell: TrialKey, sweep: SweepRecord) -> bool:
-    """Return whether a sweep has a place for a cell: what it had before stays in the log."""
+def asked_for(key: TrialKey, sweep: SweepRecord) -> bool:
+    """Return whether a sweep has a place for a trial key: what it had before stays in the log."""
     baseline = sweep.baseline
-    arm = baseline if cell.arm == copy_name(baseline) else cell.arm
+    arm = baseline if key.arm == copy_name(baseline) else key.arm
     if arm not in sweep.arms:
         return False
     trials, seeds = sweep.arms[arm].trials, sweep.confirm.seeds
-    if cell.phase in ("search", "confirm"):
-        return bool(cell.number < (trials if cell.phase == "search" else seeds))
-    number, seed = split_number(cell.number)
-    return bool(number < trials and (cell.phase == "select" or seed < seeds))
+    if key.phase in ("search", "confirm"):
+        return bool(key.number < (trials if key.phase == "search" else seeds))
+    number, seed = split_number(key.number)
+    return bool(number < trials and (key.phase == "select" or seed < seeds))
 
 
-def empty_row(cell: TrialKey) -> dict[str, Any]:
-    """Return the row of a cell that was never asked for."""
+def empty_row(key: TrialKey) -> dict[str, Any]:
+    """Return the row of a trial key that was never asked for."""
     return {
-        **dict(zip(TrialKey._fields, cell, strict=True)),
+        **dict(zip(TrialKey._fields, key, strict=True)),
         "status": "missing",
         "id": None,
         "seed": None,

@@ -1,4 +1,4 @@
-"""What other searches might have chosen in place of this one, and how far each difference is the luck of the choice.
+"""What other searches might have chosen in place of this one, and how much the differences vary with the choice.
 
 In each resampled search the arm and the baseline have chosen some trials (`resampling.pairs`). What those score
 against each other on the same few confirm seeds gives the variance over searches. Tables ask here, and so does a race

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial
 from regtune.core.search_space import Condition
 
 # Which rules samplers that learn go by, as the header of a log has it under `RULES` of its search: 1, of logs that say
-# nothing, hides trials that failed and trains what was trained before; in 2 they are the worst, and it is drawn anew.
+# nothing, hides trials that failed and trains what was trained before; in 2 they are the worst, and it is drawn again.
 SAMPLING = 2
 RULES = "sampling"
 

@@ -48,8 +48,8 @@ class Tpe(Sampler):
         tried = [trial.params for trial in history]
         found: dict[str, Any] = {}
         for draw in range(MOST_DRAWS):
-            anew = replace(question, draw=draw)
-            found = _asked(anew, trials, startup) if draw < DRAWS else Random().sample(anew)
+            next_draw = replace(question, draw=draw)
+            found = _asked(next_draw, trials, startup) if draw < DRAWS else Random().sample(next_draw)
             if found not in tried:
                 break
         return found

@@ -19,7 +19,7 @@ class ArmsAndCopy:
 
     @property
     def planned(self) -> Sequence[TrialKey]:
-        """The cells of both."""
+        """The trial keys of both."""
         return [*self._arms.planned, *self._copy.planned]
 
     def ask(self) -> Suggestion | None:
@@ -31,30 +31,30 @@ class ArmsAndCopy:
                 return asked
         return None
 
-    def has(self, cell: TrialKey) -> bool:
-        """Return whether a cell is planned, or could be later."""
-        return self._of(cell).has(cell)
+    def has(self, key: TrialKey) -> bool:
+        """Return whether a trial key is planned, or could be later."""
+        return self._of(key).has(key)
 
     def matches(self, asked: Suggestion) -> bool:
-        """Return whether a trial that the log says was handed out is the one that belongs in its cell."""
-        return self._of(asked.cell).matches(asked)
+        """Return whether a trial that the log says was handed out is the one that belongs under its key."""
+        return self._of(asked.key).matches(asked)
 
     def asked_before(self, asked: Suggestion) -> None:
         """Take note of a trial that the log says was handed out."""
-        self._asked[is_copy(asked.cell.arm)] += 1
-        self._of(asked.cell).asked_before(asked)
+        self._asked[is_copy(asked.key.arm)] += 1
+        self._of(asked.key).asked_before(asked)
 
-    def tell(self, cell: TrialKey, epoch: Epoch) -> Decision:
-        """Take one epoch of a running trial and say whether it goes on."""
-        return self._of(cell).tell(cell, epoch)
+    def tell(self, key: TrialKey, epoch: Epoch) -> Decision:
+        """Take one epoch of a running trial and say whether it continues."""
+        return self._of(key).tell(key, epoch)
 
-    def would_have_stopped_at(self, cell: TrialKey) -> int | None:
+    def would_have_stopped_at(self, key: TrialKey) -> int | None:
         """Return the epoch after which a trial of the control share would have been stopped, if any."""
-        return self._of(cell).would_have_stopped_at(cell)
+        return self._of(key).would_have_stopped_at(key)
 
-    def end(self, cell: TrialKey, outcome: Outcome) -> None:
+    def end(self, key: TrialKey, outcome: Outcome) -> None:
         """Take note of how a trial ended."""
-        self._of(cell).end(cell, outcome)
+        self._of(key).end(key, outcome)
 
-    def _of(self, cell: TrialKey) -> Scheduler:
-        return self._copy if is_copy(cell.arm) else self._arms
+    def _of(self, key: TrialKey) -> Scheduler:
+        return self._copy if is_copy(key.arm) else self._arms

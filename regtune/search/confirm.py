@@ -42,29 +42,29 @@ class ConfirmScheduler(PlannedScheduler):
             if number < seeds[name]
         )
 
-    def at(self, cell: TrialKey) -> Suggestion:
+    def at(self, key: TrialKey) -> Suggestion:
         """Return the trial of an arm's choice on a seed."""
-        params = self.chosen[cell.arm]
-        return Suggestion(cell, confirm_trial(self.sweep, cell.arm, params, cell.number), params)
+        params = self.chosen[key.arm]
+        return Suggestion(key, confirm_trial(self.sweep, key.arm, params, key.number), params)
 
-    def has(self, cell: TrialKey) -> bool:
-        """Return whether a cell is planned, or a race could ask for it."""
-        return cell.phase == "confirm" and cell.arm in self.chosen and cell.number < self.sweep.confirm.seeds
+    def has(self, key: TrialKey) -> bool:
+        """Return whether a trial key is planned, or a race could ask for it."""
+        return key.phase == "confirm" and key.arm in self.chosen and key.number < self.sweep.confirm.seeds
 
     def asked_before(self, asked: Suggestion) -> None:
         """Take note of a trial that the log says was handed out."""
         super().asked_before(asked)
         if self._race:  # an earlier driver may know of a look that is open now: a lost trial in it is tried again
-            self.plan([asked.cell])
+            self.plan([asked.key])
 
-    def end(self, cell: TrialKey, outcome: Outcome) -> None:
+    def end(self, key: TrialKey, outcome: Outcome) -> None:
         """Take note of a score; nothing but a race needs it."""
-        mine = self._ended[cell.arm]
+        mine = self._ended[key.arm]
         if self._race is None or mine is None:
             return
         value = outcome.metrics.get(self._metric.test) if outcome.status == "ok" else None
-        mine[cell.number] = None if value is None else self._metric.turned(value)
-        self._over.add(cell)
+        mine[key.number] = None if value is None else self._metric.to_maximize(value)
+        self._over.add(key)
         if len(self._over) == len(self.planned):  # a look waits for all its trials
             self._seeds(self._race.seeds(self._ended, self._beyond(self._ended)))
 

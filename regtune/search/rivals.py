@@ -1,6 +1,6 @@
 """Rivals: configurations that another search might have chosen, trained on a few of the seeds of confirm.
 
-How far they score from the choice says how far a verdict depends on the luck of this search.
+How far they score from the choice says how far a verdict depends on this one search.
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ class RivalsScheduler(PlannedScheduler):
                 for number in numbers
             )
 
-    def at(self, cell: TrialKey) -> Suggestion:
+    def at(self, key: TrialKey) -> Suggestion:
         """Return the trial of a rival on a seed of confirm."""
-        number, seed = split_number(cell.number)
-        params = self._params[cell.arm][number]
-        return Suggestion(cell, confirm_trial(self.sweep, cell.arm, params, seed), params)
+        number, seed = split_number(key.number)
+        params = self._params[key.arm][number]
+        return Suggestion(key, confirm_trial(self.sweep, key.arm, params, seed), params)
 
-    def has(self, cell: TrialKey) -> bool:
-        """Return whether a cell is planned; rivals of an earlier choice no longer count."""
-        return cell.phase == "rivals" and self.is_planned(cell)
+    def has(self, key: TrialKey) -> bool:
+        """Return whether a trial key is planned; rivals of an earlier choice no longer count."""
+        return key.phase == "rivals" and self.is_planned(key)
 
-    def end(self, cell: TrialKey, outcome: Outcome) -> None:
+    def end(self, key: TrialKey, outcome: Outcome) -> None:
         """Take note of a score, by which a race over searches looks."""
         value = outcome.metrics.get(self._metric.test)
         if outcome.status == "ok" and value is not None:
-            number, seed = split_number(cell.number)
-            self._scores.setdefault((cell.arm, number), {})[seed] = self._metric.turned(value)
+            number, seed = split_number(key.number)
+            self._scores.setdefault((key.arm, number), {})[seed] = self._metric.to_maximize(value)
 
     def beyond(self, ended: Ended) -> Beyond:
         """Return for a race the variances over searches by these scores of confirm and those of all rivals.

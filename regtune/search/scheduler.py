@@ -14,7 +14,7 @@ Decision = Literal["go", "stop"]
 class Suggestion(NamedTuple):
     """A trial to run, its place in the sweep, and the values of the searched knobs by path."""
 
-    cell: TrialKey
+    key: TrialKey
     trial: Trial
     params: Mapping[str, Any]
 
@@ -22,39 +22,39 @@ class Suggestion(NamedTuple):
 class Scheduler(Protocol):
     """What a phase of a sweep needs to know of a scheduler; `why` is the reason where `tell` says "stop".
 
-    `planned` may grow when a trial ends, and has every cell that was handed out.
+    `planned` may grow when a trial ends, and has every trial key that was handed out.
     """
 
     why: str
 
     @property
     def planned(self) -> Sequence[TrialKey]:
-        """The cells of this phase so far."""
+        """The trial keys of this phase so far."""
 
     def ask(self) -> Suggestion | None:
         """Return the next trial, or None when every planned one was handed out."""
 
-    def has(self, cell: TrialKey) -> bool:
-        """Return whether a cell is planned, or could be later."""
+    def has(self, key: TrialKey) -> bool:
+        """Return whether a trial key is planned, or could be later."""
 
     def matches(self, asked: Suggestion) -> bool:
-        """Return whether a trial that the log says was handed out is the one that belongs in its cell."""
+        """Return whether a trial that the log says was handed out is the one that belongs under its key."""
 
     def asked_before(self, asked: Suggestion) -> None:
         """Take note of a trial that the log says was handed out."""
 
-    def tell(self, cell: TrialKey, epoch: Epoch) -> Decision:
-        """Take one epoch of a running trial and say whether it goes on."""
+    def tell(self, key: TrialKey, epoch: Epoch) -> Decision:
+        """Take one epoch of a running trial and say whether it continues."""
 
-    def would_have_stopped_at(self, cell: TrialKey) -> int | None:
+    def would_have_stopped_at(self, key: TrialKey) -> int | None:
         """Return the epoch after which a trial of the control share would have been stopped, if any."""
 
-    def end(self, cell: TrialKey, outcome: Outcome) -> None:
+    def end(self, key: TrialKey, outcome: Outcome) -> None:
         """Take note of how a trial ended."""
 
 
 class PlannedScheduler(abc.ABC):
-    """A scheduler that hands out its `planned` cells in their order and stops nobody."""
+    """A scheduler that hands out its `planned` trial keys in their order and stops nobody."""
 
     why = "nothing ends it"
 
@@ -62,50 +62,50 @@ class PlannedScheduler(abc.ABC):
         self._planned: list[TrialKey] = []
         self._known: set[TrialKey] = set()
         self._asked: set[TrialKey] = set()
-        self._turn = 0  # every planned cell before it was handed out
+        self._turn = 0  # every planned trial key before it was handed out
 
     @property
     def planned(self) -> Sequence[TrialKey]:
-        """The cells of this phase so far."""
+        """The trial keys of this phase so far."""
         return self._planned
 
     @abc.abstractmethod
-    def at(self, cell: TrialKey) -> Suggestion:
-        """Return the trial that belongs in a cell."""
+    def at(self, key: TrialKey) -> Suggestion:
+        """Return the trial that belongs under a key."""
 
     def ask(self) -> Suggestion | None:
         """Return the next trial in turn."""
         while self._turn < len(self._planned):
-            cell = self._planned[self._turn]
+            key = self._planned[self._turn]
             self._turn += 1
-            if cell not in self._asked:
-                self._asked.add(cell)
-                return self.at(cell)
+            if key not in self._asked:
+                self._asked.add(key)
+                return self.at(key)
         return None
 
     def matches(self, asked: Suggestion) -> bool:
-        """Return whether a trial is the one that belongs in its cell now."""
-        return asked.trial.id == self.at(asked.cell).trial.id
+        """Return whether a trial is the one that belongs under its key now."""
+        return asked.trial.id == self.at(asked.key).trial.id
 
     def asked_before(self, asked: Suggestion) -> None:
         """Take note of a trial that the log says was handed out."""
-        self._asked.add(asked.cell)
+        self._asked.add(asked.key)
 
-    def tell(self, cell: TrialKey, epoch: Epoch) -> Decision:
-        """Let every trial go on."""
+    def tell(self, key: TrialKey, epoch: Epoch) -> Decision:
+        """Let every trial continue."""
         return "go"
 
-    def would_have_stopped_at(self, cell: TrialKey) -> int | None:
+    def would_have_stopped_at(self, key: TrialKey) -> int | None:
         """Stop nobody, so spare nobody."""
         return None
 
-    def plan(self, cells: Iterable[TrialKey]) -> None:
-        """Plan these cells too, behind those that are planned already."""
-        for cell in cells:
-            if cell not in self._known:
-                self._known.add(cell)
-                self._planned.append(cell)
+    def plan(self, keys: Iterable[TrialKey]) -> None:
+        """Plan these trial keys too, behind those that are planned already."""
+        for key in keys:
+            if key not in self._known:
+                self._known.add(key)
+                self._planned.append(key)
 
-    def is_planned(self, cell: TrialKey) -> bool:
-        """Return whether a cell is planned already."""
-        return cell in self._known
+    def is_planned(self, key: TrialKey) -> bool:
+        """Return whether a trial key is planned already."""
+        return key in self._known

@@ -1,4 +1,4 @@
-"""The scheduler: which trial comes next, and which one goes on. Starts no Ray.
+"""The scheduler: which trial comes next, and which one continues. Starts no Ray.
 
 `SearchScheduler` holds for each arm its trials and a pruner of its own, so an arm is searched and pruned against
 itself only. What it says is a function of what it was told so far: a scheduler rebuilt by telling it the same
@@ -44,15 +44,15 @@ class SearchScheduler:
     def ask(self) -> Suggestion | None:
         """Return the next trial in turn."""
         while self._turn < len(self.planned):
-            cell = self.planned[self._turn]
-            if cell.number not in self.arms[cell.arm].entries:
-                return self.arms[cell.arm].ask(cell)
+            key = self.planned[self._turn]
+            if key.number not in self.arms[key.arm].entries:
+                return self.arms[key.arm].ask(key)
             self._turn += 1
         return None
 
-    def has(self, cell: TrialKey) -> bool:
-        """Return whether a cell is planned."""
-        return cell in self._known
+    def has(self, key: TrialKey) -> bool:
+        """Return whether a trial key is planned."""
+        return key in self._known
 
     def matches(self, asked: Suggestion) -> bool:
         """Accept every trial: what was asked for is part of what later trials were chosen by."""
@@ -60,19 +60,19 @@ class SearchScheduler:
 
     def asked_before(self, asked: Suggestion) -> None:
         """Take note of a trial that the log says was handed out."""
-        self.arms[asked.cell.arm].entries[asked.cell.number] = TrialState(params=asked.params)
+        self.arms[asked.key.arm].entries[asked.key.number] = TrialState(params=asked.params)
 
-    def tell(self, cell: TrialKey, epoch: Epoch) -> Decision:
-        """Say whether a trial is good enough within its own arm to go on."""
-        return self.arms[cell.arm].tell(cell.number, epoch)
+    def tell(self, key: TrialKey, epoch: Epoch) -> Decision:
+        """Say whether a trial is good enough within its own arm to continue."""
+        return self.arms[key.arm].tell(key.number, epoch)
 
-    def would_have_stopped_at(self, cell: TrialKey) -> int | None:
+    def would_have_stopped_at(self, key: TrialKey) -> int | None:
         """Return after which epoch the arm's pruner would have stopped a trial that it had no say over."""
-        return self.arms[cell.arm].entries[cell.number].spared
+        return self.arms[key.arm].entries[key.number].spared
 
-    def end(self, cell: TrialKey, outcome: Outcome) -> None:
+    def end(self, key: TrialKey, outcome: Outcome) -> None:
         """Take note of how a trial ended."""
-        self.arms[cell.arm].entries[cell.number].outcome = outcome
+        self.arms[key.arm].entries[key.number].outcome = outcome
 
 
 @dataclass(kw_only=True)
@@ -103,7 +103,7 @@ class ArmScheduler:
         self._judge = sweep.pruner.judge(sweep.training.epochs, examples)
         self._ended: dict[int, FrozenTrial] = {}  # what an ended trial is to Optuna changes no more
 
-    def ask(self, cell: TrialKey) -> Suggestion:
+    def ask(self, key: TrialKey) -> Suggestion:
         """Return a new trial of this arm."""
         stream = f"{self.sweep.search.stream or self.sweep.name}/{self.sweep.seed}"
         question = Question(
@@ -112,16 +112,16 @@ class ArmScheduler:
             stream=f"{stream}/{self.arm.name}",
             sweep=stream,
             shared=self.arm.shared,
-            number=cell.number,
+            number=key.number,
             history=self._history,
             levels=self.sweep.search.levels,
             sampling=self.sweep.sampling,
         )
-        known = cell.number < len(self.arm.first)
-        params = self.arm.first[cell.number] if known else self._sampler().sample(question)
-        trial = self.arm.trial(params, seed=self.sweep.search_seed(cell.number), phase="search")
-        self.entries[cell.number] = TrialState(params=params)
-        return Suggestion(cell, trial, params)
+        known = key.number < len(self.arm.first)
+        params = self.arm.first[key.number] if known else self._sampler().sample(question)
+        trial = self.arm.trial(params, seed=self.sweep.search_seed(key.number), phase="search")
+        self.entries[key.number] = TrialState(params=params)
+        return Suggestion(key, trial, params)
 
     def tell(self, number: int, epoch: Epoch) -> Decision:
         """Record an epoch; the arm's pruner decides."""

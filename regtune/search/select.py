@@ -56,28 +56,28 @@ class SelectScheduler(PlannedScheduler):
         found = self.choices
         return {arm: self.params[arm][number] for arm, number in found.numbers.items() if arm not in found.off}
 
-    def at(self, cell: TrialKey) -> Suggestion:
+    def at(self, key: TrialKey) -> Suggestion:
         """Return a search trial on one of the seeds of select."""
-        number, k = split_number(cell.number)
-        params = self.params[cell.arm][number]
-        trial = self.sweep.arm(cell.arm).trial(params, seed=self.sweep.select_seed(k), phase="search")
-        return Suggestion(cell, on_its_split(self.sweep, trial), params)
+        number, k = split_number(key.number)
+        params = self.params[key.arm][number]
+        trial = self.sweep.arm(key.arm).trial(params, seed=self.sweep.select_seed(k), phase="search")
+        return Suggestion(key, on_its_split(self.sweep, trial), params)
 
-    def has(self, cell: TrialKey) -> bool:
-        """Return whether a cell is of select, and of a search trial that there is."""
-        if cell.phase != "select" or self.scored.selection is None or cell.arm not in self.params:
+    def has(self, key: TrialKey) -> bool:
+        """Return whether a trial key is of select, and of a search trial that there is."""
+        if key.phase != "select" or self.scored.selection is None or key.arm not in self.params:
             return False
-        number, seed = split_number(cell.number)
-        return number in self.params[cell.arm] and seed < self.scored.selection.seeds
+        number, seed = split_number(key.number)
+        return number in self.params[key.arm] and seed < self.scored.selection.seeds
 
     def asked_before(self, asked: Suggestion) -> None:
         """Take note of a trial that the log says was handed out; search may have gone on since."""
         super().asked_before(asked)
-        self.plan([asked.cell])
+        self.plan([asked.key])
 
-    def end(self, cell: TrialKey, outcome: Outcome) -> None:
+    def end(self, key: TrialKey, outcome: Outcome) -> None:
         """Take note of a score; a round that is over plans the next."""
-        self._selected[cell.arm][cell.number] = score_of(outcome.status, outcome.metrics, self._metric)
+        self._selected[key.arm][key.number] = score_of(outcome.status, outcome.metrics, self._metric)
         self.plan(in_turns(self.choices.needed))
 
 
@@ -89,7 +89,7 @@ def on_its_split(sweep: Sweep, trial: Trial) -> Trial:
 
 
 def in_turns(needed: Mapping[str, list[tuple[int, int]]]) -> Iterable[TrialKey]:
-    """Yield the cells of select that are needed; arms take turns: what all of them need first comes first."""
+    """Yield the trial keys of select that are needed; arms take turns: what all of them need first comes first."""
     for k in range(max(map(len, needed.values()), default=0)):
         for arm, mine in needed.items():
             if k < len(mine):

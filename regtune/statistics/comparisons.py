@@ -80,7 +80,7 @@ def compare(
     ps = {key: p_value(array, more.get(key, 0.0)) for key, array in arrays.items()}
     adjusted, each = holm(ps), (1 - level) / max(len(arrays), 1)
     return {
-        key: comparison(
+        key: compare_pair(
             array,
             p=ps[key],
             p_holm=adjusted[key],
@@ -92,7 +92,7 @@ def compare(
     }
 
 
-def comparison(
+def compare_pair(
     array: NDArray[np.float64],
     *,
     p: float,
@@ -176,10 +176,10 @@ def compare_with(
     if better == "higher":
         return compare(differences, level=level, beyond=beyond)
     gains = {arm: [-value for value in values] for arm, values in differences.items()}
-    return {arm: turned(found) for arm, found in compare(gains, level=level, beyond=beyond).items()}
+    return {arm: negated(found) for arm, found in compare(gains, level=level, beyond=beyond).items()}
 
 
-def turned(gain: Comparison) -> Comparison:
+def negated(gain: Comparison) -> Comparison:
     """Return what is said of a gain as it is said of the difference, which is minus the gain."""
     # 0 - x and not -x: an end cut at 0 must not become -0, which prints with a sign.
     return replace(gain, mean=0.0 - gain.mean, low=0.0 - gain.high, high=0.0 - gain.low)

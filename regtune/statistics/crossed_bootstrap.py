@@ -23,7 +23,7 @@ def crossed_intervals(
     """Return of each pair (first, second) the difference of accuracy and an interval over seeds and test examples.
 
     All are [seeds, examples] of one shape, whether a prediction was right; in a pair row by row of one seed, column
-    by column of one example. Seeds and examples are drawn anew with replacement, each by itself, and both arms keep
+    by column of one example. Seeds and examples are resampled with replacement, each by itself, and both arms keep
     what was drawn (the pigeonhole bootstrap of A. B. Owen, 2007). Its spread counts what belongs to single cells
     three times and takes few seeds for many, so the draws give the shape only: they are stretched to the unbiased
     variance of a crossed design (`variance`), and by Student's quantile with as many degrees of freedom as there are
@@ -56,7 +56,7 @@ def variance(gains: NDArray[np.float32]) -> float:
 
 
 def resampled(tables: Sequence[NDArray[np.float32]], *, resamples: int) -> list[NDArray[np.float64]]:
-    """Return of each table [seeds, examples] the means [resamples] with rows and columns drawn anew, the same in all.
+    """Return of each table [seeds, examples] the means [resamples] with rows and columns resampled, the same in all.
 
     Drawing takes longer than what is done with it, so tables share it; a table's means do not depend on the others.
     Sums of -1, 0 and 1 over fewer than 2^24 examples are exact in float32.

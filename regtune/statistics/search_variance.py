@@ -1,4 +1,4 @@
-"""How far a difference depends on the luck of a search: the variance of its mean over what other searches would choose.
+"""How much a difference varies over searches: the variance of its mean over what other searches would choose.
 
 Source: the law of total variance; of its parts in benchmarks X. Bouthillier et al., "Accounting for Variance in
 Machine Learning Benchmarks" (2021).
@@ -24,7 +24,7 @@ def search_variance(
     baseline, all on the same seeds. Means over so few seeds spread by themselves, which the seeds shared by all do
     not show as far as they shift all choices alike: what a choice's own spread around the mean of all explains is
     taken off, and what is left is not below 0. NaN of fewer than two seeds, or of no choice. Where it is not
-    `corrected` nothing is taken off: then it is too large by what that is expected to be, and never 0 by luck.
+    `corrected` nothing is taken off: then it is too large by what that is expected to be, and never 0 by chance.
     """
     weights, scores = np.asarray(shares, dtype=float), np.asarray(differences, dtype=float)
     if scores.ndim != 2 or scores.shape[1] < 2 or not weights.sum():
@@ -44,8 +44,8 @@ def mean_known(variances: Iterable[float]) -> float:
 def at_least(variances: Mapping[Key, float], least: float) -> dict[Key, float]:
     """Return variances none of which is below `least`; NaN stays NaN.
 
-    One that rests on a few choices and five seeds, whose noise is taken off it, is 0 as often as the luck that it is to
-    show is large: of false verdicts drawn from a bank of trainings half had a variance of 0 (`benchmarks/bank.py`). The
-    mean over all arms rests on more, and a part of it, the luck of the baseline's choice, is in every arm.
+    One that rests on a few choices and five seeds, whose noise is subtracted, is often 0 where the true one is large:
+    of false verdicts drawn from a bank of trainings half had a variance of 0 (`benchmarks/bank.py`). The mean over
+    all arms rests on more, and a part of it, from the baseline's choice, is in every arm.
     """
     return {key: each if math.isnan(each) else max(each, least) for key, each in variances.items()}

@@ -1,7 +1,7 @@
 """Where the spread of a difference comes from: seeds, test examples, searches.
 
-Source: X. Bouthillier et al., "Accounting for Variance in Machine Learning Benchmarks" (2021). They draw one source
-anew with the others held fixed; here a part is what is left of an observed variance without those that are in it too.
+Source: X. Bouthillier et al., "Accounting for Variance in Machine Learning Benchmarks" (2021). They resample one source
+with the others held fixed; here a part is what is left of an observed variance without those that are in it too.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def seed_and_example_parts(tables: Sequence[NDArray[np.float64]]) -> tuple[float
     difference of a seed is the mean over examples. Its variance over seeds on one test set has the rest in it, divided
     by the examples, which is taken off here; below 0 it is 0. What another test set of this size would change is
     (example + rest) / examples: the variance within a seed, of its discordant pairs, the mean over seeds. The two parts
-    add up to the variance where seeds and test sets are drawn anew together. A table of fewer than two seeds counts for
+    add up to the variance where seeds and test sets are resampled together. A table of fewer than two seeds counts for
     the second only, one of fewer than two examples for none; NaN where no table counts. Raises Refused for another
     shape.
     """

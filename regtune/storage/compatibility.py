@@ -13,7 +13,7 @@ from regtune.core.header import SweepRecord
 from regtune.core.metric import METRICS
 from regtune.core.records import Json
 from regtune.core.sources import same_sources
-from regtune.storage.environment import describe, differences
+from regtune.storage.environment import describe, environment_changes
 
 # What changes no number of a trial.
 FREE = (
@@ -23,11 +23,11 @@ FREE = (
     "cluster.hours_per_trial",
     "cluster.lane_width",  # the log says how each trial was trained
     "cluster.pending",
-    "confirm.metric",  # but in a race, which decides by it who goes on
+    "confirm.metric",  # but in a race, which decides by it who continues
     "confirm.relevant",
     "confirm.scope",  # rivals are added, or count no more
     "confirm.weights",
-    "search.sampling",  # a log goes on by the rules that it began with
+    "search.sampling",  # a log resumes by the rules that it began with
     "search.trials",  # what trials an arm gets is compared arm by arm
     "search.trials_per_knob",
 )
@@ -75,7 +75,7 @@ def check_same(log: Path, rows: Sequence[Json], sweep: Json, mended: Collection[
         _check_recorded(rows, sweep)
     except Refused as error:
         raise Refused(f"{log}: {error}") from error
-    if unlike := differences(headers[-1], describe()):
+    if unlike := environment_changes(headers[-1], describe()):
         warnings.warn(f"{log}: resumes a log that other software or hardware began: {'; '.join(unlike)}", stacklevel=3)
     return [f"added: {text}" for text in found.more] + [f"left out: {text}" for text in found.less]
 

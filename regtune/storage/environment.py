@@ -81,7 +81,7 @@ def machine_of(header: Json) -> dict[str, str | None]:
     return {name: known.get(name) for name in CLASS}
 
 
-def differences(then: Json, now: Json) -> list[str]:
+def environment_changes(then: Json, now: Json) -> list[str]:
     """Return what decides the bits of a trial and is not the same under two headers, in words."""
     one, other = ({**machine_of(each), **{name: each[name] for name in CODE if name in then}} for each in (then, now))
     return [f"{name} was {one[name]}, is {other[name]}" for name in one if one[name] != other[name]]

@@ -13,7 +13,7 @@ from regtune.sweep.seeds import SHIFT
 FEWEST = 3  # seeds for an interval, see `statistics.comparisons`
 
 
-def lacking(
+def lacking_over_searches(
     search: SearchConfig, select: SelectConfig, confirm: ConfirmConfig, *, adaptive: bool, pruner: Pruner
 ) -> str:
     """Return what verdicts over searches lack, as what to change; empty where nothing is lacking.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from regtune.core.copies import copy_name, copy_plain
 from regtune.core.errors import Refused, nearest, shown
@@ -20,7 +21,7 @@ from regtune.pruners import PRUNERS, RECORDED, Pruner, Pruning
 from regtune.samplers import RULES, SAMPLERS, SAMPLING, Sampler
 from regtune.storage.layout import folders_beside, repeat_folder
 from regtune.sweep.arms import Arm
-from regtune.sweep.parts import read_arms, splits_of
+from regtune.sweep.arms_reading import read_arms, splits_of
 from regtune.sweep.pruner import check_search, read_pruner
 from regtune.sweep.reading import read_file
 from regtune.sweep.schema import (
@@ -32,7 +33,7 @@ from regtune.sweep.schema import (
     SweepFile,
     TrainingConfig,
 )
-from regtune.sweep.scope import check_sweep, lacking, lacking_copy
+from regtune.sweep.scope import check_sweep, lacking_copy, lacking_over_searches
 from regtune.sweep.seeds import SHIFT, Seeds
 
 
@@ -83,7 +84,7 @@ class Sweep(Seeds):
         return [self.nth(repeat) for repeat in range(1, self.search.repeats + 1)]
 
     def as_in(self, rows: Sequence[Json]) -> Sweep:
-        """Return the sweep as it goes on where there are these rows of a log: by the rules that it began with."""
+        """Return the sweep as it resumes where there are these rows of a log: by the rules that it began with."""
         header = next((row["sweep"] for row in reversed(rows) if row["event"] == "header"), None)
         return self.model_copy(update={"sampling": SAMPLING if header is None else header["search"].get(RULES, 1)})
 
@@ -121,8 +122,10 @@ class Sweep(Seeds):
 
     def in_lanes(self, width: int | Literal["auto"] | None) -> Sweep:
         """Return the sweep with another width of its lanes; None leaves it as it is."""
-        return self if width is None else self.model_copy(
-            update={"cluster": self.cluster.model_copy(update={"lane_width": width})}
+        return (
+            self
+            if width is None
+            else self.model_copy(update={"cluster": self.cluster.model_copy(update={"lane_width": width})})
         )
 
     @property
@@ -167,7 +170,9 @@ class Sweep(Seeds):
     @property
     def lacking_scope(self) -> str:
         """What verdicts over searches lack, as what to change."""
-        return lacking(self.search, self.select, self.confirm, adaptive=self._sampler.adaptive, pruner=self.pruner)
+        return lacking_over_searches(
+            self.search, self.select, self.confirm, adaptive=self._sampler.adaptive, pruner=self.pruner
+        )
 
     @property
     def pruner(self) -> Pruner:

@@ -47,7 +47,7 @@ def test_smoothing_over_the_wrong_classes_is_torchs_with_more(classes: int, alph
 
 
 @pytest.mark.parametrize("method", [LabelSmoothing(eps=0.015), LabelSmoothing(eps=0.01, convention="wrong")])
-def test_label_smoothing_example_of_the_lecture(method: LabelSmoothing) -> None:
+def test_label_smoothing_of_both_conventions_by_hand(method: LabelSmoothing) -> None:
     """K = 3 and alpha = 0.01 on the wrong classes is eps = 0.015 over all: (0.005, 0.99, 0.005).
 
     With logits (2, 0, -1) and the first class right the loss is 0.1948; alpha given to torch as it is, the

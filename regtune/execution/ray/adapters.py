@@ -49,7 +49,7 @@ class LaneSearcher(_NeverSaved, Searcher):
         avoid = dict.fromkeys(node for task in given.tasks for node in task.avoid)
         return {
             "lane": trial_id,
-            "cell": str(given.tasks[0].cell),
+            "cell": str(given.tasks[0].key),
             "work": OpaqueBytes(pickle.dumps(given)),
             "avoid": list(avoid) if self.elsewhere(tuple(avoid)) else [],
         }

@@ -13,10 +13,10 @@ from ray import tune
 
 from regtune.core.records import Json
 from regtune.execution.attempt import ReportPlan
-from regtune.execution.ground import place_for
 from regtune.execution.lane_queue import LaneAnswer, LaneReport, Work
 from regtune.execution.lane_work import work
 from regtune.execution.ray.transfer import OpaqueBytes, SharedData
+from regtune.execution.trial_environment import place_for
 from regtune.training.process import prepare_process
 
 REPORT = "report"

@@ -17,11 +17,11 @@ def frame(results: Results) -> pd.DataFrame:
     may = pruning_of(results.sweep).finishes
     trials = results.of_phase("search").sort_values("number")
     spent = trials.groupby("arm", sort=False)["epochs"].cumsum()
-    scores = trials[metric.val].where(trials["status"].isin(may)).astype(float).map(metric.turned)
+    scores = trials[metric.val].where(trials["status"].isin(may)).astype(float).map(metric.to_maximize)
     best = scores.groupby(trials["arm"], sort=False).cummax()
     best = best.groupby(trials["arm"], sort=False).ffill()  # a pruned trial costs epochs and changes nothing
     rows = pd.DataFrame(
-        {"arm": trials["arm"], "spent": spent, "best": metric.factor * best.map(metric.turned)}
+        {"arm": trials["arm"], "spent": spent, "best": metric.factor * best.map(metric.to_maximize)}
     ).dropna()
     by_arm = rows.groupby("arm", sort=False)
     news = (rows["best"] != by_arm["best"].shift()) | (rows["spent"] == by_arm["spent"].transform("last"))

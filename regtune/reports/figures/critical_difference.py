@@ -35,7 +35,7 @@ def groups(mean: pd.Series[float], reach: float) -> list[list[str]]:
     return found
 
 
-def columns(members: list[list[str]], arms: list[str]) -> list[int]:
+def bar_columns(members: list[list[str]], arms: list[str]) -> list[int]:
     """Return a column for the bar of each group, as few as there can be; bars in one column share no arm."""
     ends: list[int] = []
     found = []
@@ -61,7 +61,7 @@ def critical(found: SweepsTogether) -> Drawing | Nothing:
     mean = ranks.mean.sort_values(kind="stable")
     arms = [str(arm) for arm in mean.index]
     members = groups(mean, found.reach)
-    places = columns(members, arms)
+    places = bar_columns(members, arms)
     count = max(places, default=0) + 1
     bar = min(BAR, 0.5 / (count + 1))
     span = (len(arms) - 1) / (1 - bar * (count + 1) - MARGIN)

@@ -29,7 +29,7 @@ def frame(results: Results) -> pd.DataFrame:
         if not found.n:
             continue
         turned = {"better": "worse", "worse": "better", "unresolved": "unresolved"}[found.verdict]
-        shown = metric.factor * metric.turned(found.mean)
+        shown = metric.factor * metric.to_maximize(found.mean)
         both = {"pairs": found.n, "p_holm": found.p_holm}
         rows.append({"row": a, "column": b, "difference": shown, "verdict": found.verdict, **both})
         rows.append({"row": b, "column": a, "difference": -shown, "verdict": turned, **both})

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
+
+END = re.compile(r"(?<!\b[A-Z])\. ")  # of a sentence, and not of an initial
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,3 +19,14 @@ class Table:
     caption: str
     frame: pd.DataFrame
     sentences: Sequence[str] = ()
+
+    @property
+    def conclusion(self) -> str:
+        """The first sentence of the caption."""
+        first, *rest = END.split(self.caption, maxsplit=1)
+        return f"{first}." if rest else first
+
+    @property
+    def details(self) -> str:
+        """What the caption says behind its first sentence."""
+        return "".join(END.split(self.caption, maxsplit=1)[1:])

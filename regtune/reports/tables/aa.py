@@ -54,7 +54,7 @@ def aa(results: Results) -> AA | None:
         return AA(found=None, words=f"{subject} is still being trained.")
     terms = results.sweep.confirm
     over = search_variances(results, results.sweep.confirm.metric.test) or {}
-    # As an arm would be judged: by no less luck of search than that of the arms.
+    # As an arm would be judged: by no smaller variance over searches than that of the arms.
     (found,) = against_baseline(copied, least=mean_known(over.values())).values()
     false = BY_SEARCH if not terms.over_searches and _chosen(results) else FALSE
     return AA(found=found, words=_said(subject, found, false, terms.seeds, "seeds", results.sweep.confirm.metric))
@@ -78,7 +78,7 @@ def aa_cost(results: Results) -> str:
     copied = results.copied
     if copied is None:
         return ""
-    trials = sum(is_copy(cell.arm) for cell in copied.plain_trials)
+    trials = sum(is_copy(key.arm) for key in copied.plain_trials)
     parts = [part for part in (copied.epochs, copied.superseded) if len(part)]
     epochs, seconds = sum(map(len, parts)), sum(float(part["seconds"].sum()) for part in parts)
     return (

@@ -13,9 +13,8 @@ from regtune.core.resampling import MOST as MOST_RIVALS
 from regtune.pruners import ENDED, pruning_of, unused
 from regtune.reports.text import THIS, interval_words
 from regtune.results.loader import Results
-from regtune.statistics.looks import FAR
 from regtune.statistics.power import MOST, POWER
-from regtune.statistics.racing import Race
+from regtune.statistics.racing import FAR, Race
 
 _KEPT = "its kept epoch (the last, unless a method of the arm keeps another)"
 _AGAIN = "Each trial was then trained a second time, on train + validation, from other initial weights,"

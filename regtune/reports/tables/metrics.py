@@ -11,10 +11,10 @@ from regtune.analysis.families import measured_metrics, other_metrics
 from regtune.analysis.metrics import other_columns
 from regtune.core.metric import ACCURACY, ECE, NLL, Metric
 from regtune.reports.tables.families import OVER_SEEDS, families_caption, families_unsaid, family_cells, without_number
-from regtune.reports.text import number, spread
+from regtune.reports.text import mean_and_sd, number
 from regtune.results.loader import Results
 
-# Of each of `metrics.MEASURED`: head of the column, factor, format.
+# Of each of `replay.TABLE_METRICS`: head of the column, factor, format.
 SHOWN = {
     ACCURACY.test: (ACCURACY.head("test"), 100, ".2f"),
     "test_accuracy_last": ("last epoch %", 100, ".2f"),
@@ -110,7 +110,7 @@ def metrics_as_text(frame: pd.DataFrame, search: Metric = ACCURACY) -> pd.DataFr
         head, factor, form = SHOWN[name]
         means, sds = frame[name] * factor, frame[f"{name}_sd"] * factor
         if not means.isna().all():
-            columns[head] = [spread(mean, sd, form) for mean, sd in zip(means, sds, strict=True)]
+            columns[head] = [mean_and_sd(mean, sd, form) for mean, sd in zip(means, sds, strict=True)]
             columns |= {
                 f"{of.short} difference": family_cells(frame, of, "seeds")
                 for of in other_metrics(own)

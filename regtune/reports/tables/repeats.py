@@ -38,8 +38,7 @@ from regtune.reports.tables.families import (
 from regtune.reports.tables.metrics import SHOWN
 from regtune.reports.tables.rows import difference_cell, mean_cell
 from regtune.reports.tables.spread import spread_table
-from regtune.reports.text import further_words, interval_words, knob_name, number
-from regtune.reports.text import spread as mean_and_sd
+from regtune.reports.text import further_words, interval_words, knob_name, mean_and_sd, number
 from regtune.results.loader import Results
 from regtune.statistics.power import POWER
 

@@ -1,4 +1,4 @@
-"""The arms of a sweep, and the trial that all of theirs are made from, read from a sweep file."""
+"""Reading the arms of a sweep file, and the trial that all of their trials are made from."""
 
 from __future__ import annotations
 

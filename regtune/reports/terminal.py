@@ -1,4 +1,4 @@
-"""Text that fits a terminal's width: a table that drops columns, and words that go on in further lines."""
+"""Text that fits a terminal's width: a table that drops columns, and words that wrap into further lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ground under a trial: where it is trained now, and what is another than it was under the header of a log."""
+"""Where a trial is trained now, and what of that differs from what the header of a log says."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from regtune.core.records import Json, Trial
 from regtune.core.sources import changed_modules, plugin_fingerprint
 from regtune.data import Pool, data_fingerprint
-from regtune.storage.environment import describe, differences, location, stood
+from regtune.storage.environment import describe, environment_changes, location, stood
 
 
 def place_for(device: str) -> dict[str, str]:
@@ -15,14 +15,14 @@ def place_for(device: str) -> dict[str, str]:
     return location(torch.cuda.get_device_name() if device != "cpu" and torch.cuda.is_available() else None)
 
 
-def ground_for(device: str) -> Json:
+def environment_for(device: str) -> Json:
     """Return the header that a log would have of a trial for a device that is trained here, without its sweep."""
     return stood(describe(), place_for(device), device)
 
 
-def changes(header: Json, trial: Trial, pool: Pool) -> list[str]:
+def environment_changes_since(header: Json, trial: Trial, pool: Pool) -> list[str]:
     """Return in words what decides a trial's numbers and has changed since a header, see `environment.stood`."""
-    found = differences(header, ground_for(trial.device))
+    found = environment_changes(header, environment_for(trial.device))
     plugins = header["sweep"].get("plugins", {})
     for name in trial.plugins:
         if modules := changed_modules(name, plugins.get(name, ""), plugin_fingerprint(name)):

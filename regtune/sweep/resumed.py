@@ -1,4 +1,4 @@
-"""A sweep goes on as it was begun: its samplers by the same rules, its race over what it was over, with its plugins."""
+"""A sweep resumes by the rules of its log: those of its samplers, what its race is over, and its plugins."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from regtune.core.records import Json
 from regtune.sweep.sweep import Sweep
 
 
-def as_begun(sweep: Sweep, rows: Sequence[Json]) -> Sweep:
-    """Return the sweep for which a log with these rows goes on: by its rules of samplers, see `Sweep.as_in`.
+def as_resumed(sweep: Sweep, rows: Sequence[Json]) -> Sweep:
+    """Return the sweep for which a log with these rows resumes: by its rules of samplers, see `Sweep.as_in`.
 
     A race that was begun over configurations stays one unless its file names the scope: what it has decided was by
     that, so a race that is over adds nothing. Races of earlier versions were all over configurations.

@@ -7,7 +7,7 @@ from regtune.sweep.scope import lacking_copy
 from regtune.sweep.sweep import Sweep
 
 
-def alone(sweep: Sweep) -> Sweep:
+def aa_sweep(sweep: Sweep) -> Sweep:
     """Return a sweep of the first arm and its copy, without repeats; raises Refused where there can be no copy."""
     first = sweep.arms[0]
     if why := lacking_copy(sweep.select, sweep.confirm, trials=sweep.budget(first)):

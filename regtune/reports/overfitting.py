@@ -26,7 +26,7 @@ class Curve:
     kept_validation: float
 
 
-def headroom(repeats: Sequence[Results]) -> str:
+def hardly_overfits(repeats: Sequence[Results]) -> str:
     """Return why regularizers can show little beside this baseline; empty where that cannot be said.
 
     It is decided by the recorded epochs of the first arm's confirmed trials in all repeats, in the first training of
@@ -37,7 +37,7 @@ def headroom(repeats: Sequence[Results]) -> str:
     and the gap is the most that it can win: three quarters of the errors are made on training examples too, and
     methods that close half of a gap would take away an eighth of all errors here. It is a share since a gap of one
     point is all there is where 1 % of examples are wrong, and nothing where half of them are. With noisy labels
-    (`label_noise`, a share p drawn anew) a network that learns none of them by heart is right on about 1 - p times as
+    (`label_noise`, a share p redrawn) a network that learns none of them by heart is right on about 1 - p times as
     many training examples as validation examples, and the gap counts from there.
 
     *It is still learning* where both curves rise at the end, from the last tenth of the epochs but one to the last (of
@@ -60,9 +60,9 @@ def _label_noise(results: Results) -> float:
     return float(template["data"].get("label_noise", 0.0))
 
 
-def _close(curves: Sequence[Curve], noise: float) -> list[str]:
+def _close(curves: Sequence[Curve], label_noise: float) -> list[str]:
     train, validation = fmean(c.kept_train for c in curves), fmean(c.kept_validation for c in curves)
-    if not train - (1 - noise) * validation <= CLOSE * (1 - validation):
+    if not train - (1 - label_noise) * validation <= CLOSE * (1 - validation):
         return []
     right = f"{100 * train:.1f} % of training and {100 * validation:.1f} % of validation examples right"
     return [f"hardly overfits, with {right}"]

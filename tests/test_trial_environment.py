@@ -19,16 +19,16 @@ from regtune.core.records import Json, Trial, TrialKey
 from regtune.execution import lane_work, local
 from regtune.execution.attempt import Report, ReportPlan
 from regtune.execution.controller import PhaseController
-from regtune.execution.ground import changes, place_for
 from regtune.execution.lane_queue import LaneAnswer, LaneTerms, Work
 from regtune.execution.ray import worker
 from regtune.execution.ray.transfer import OpaqueBytes
 from regtune.execution.reproduce import recorded_epochs
 from regtune.execution.reuse import reusable, reusing
-from regtune.execution.turns import Task
+from regtune.execution.trial_environment import environment_changes_since, place_for
+from regtune.execution.trial_queue import Task
 from regtune.results.loader import load
 from regtune.storage import environment
-from regtune.storage.environment import CLASS, describe, differences, location, same_class, stood
+from regtune.storage.environment import CLASS, describe, environment_changes, location, same_class, stood
 from regtune.storage.log import read_log
 from regtune.sweep.sweep import Sweep
 from regtune.training.build import load_pool
@@ -61,13 +61,13 @@ def test_both_runners_say_the_device_of_a_trial(
 ) -> None:
     log, sent = Rows(tmp_path / "log.jsonl"), list[Json]()
     monkeypatch.setattr(lane_work, "attempt", one_report)
-    phase = PhaseController(scheduler=Twins(device=device), log=log, retries=1)
-    local.run_here(phase, Any, PACE, LaneTerms(width=1))  # type: ignore[arg-type]
+    controller = PhaseController(scheduler=Twins(device=device), log=log, retries=1)
+    local.run_here(controller, Any, PACE, LaneTerms(width=1))  # type: ignore[arg-type]
     assert {row["where"]["processor"] for row in log.rows if row["event"] == "started"} == {processor}
     monkeypatch.setattr(tune, "report", sent.append)
     monkeypatch.setattr(ray, "get_runtime_context", lambda: SimpleNamespace(get_node_id=lambda: "node"))
     monkeypatch.setattr(ray, "get", lambda answer: pickle.dumps(LaneAnswer()))
-    task = Task(cell=TrialKey("a", "search", 0), trial=small_trial(device=device), resume=None, avoid=())
+    task = Task(key=TrialKey("a", "search", 0), trial=small_trial(device=device), resume=None, avoid=())
     given = OpaqueBytes(pickle.dumps(Work(kind="k", tasks=(task,), width=1)))
     mailbox = SimpleNamespace(take=SimpleNamespace(remote=str))
     worker.train_lane({"work": given, "lane": "l"}, SimpleNamespace(unpack=lambda: None), PACE, mailbox)  # type: ignore[arg-type]
@@ -108,10 +108,10 @@ def test_trials_on_a_gpu_are_compared_by_it(said: str, gpus: str, same: bool, gp
     line = reusable(sweep, results.header["data"]).words[-1]
     why = "" if same else "; not: 8 trained on another class of machine, or by another torch"
     assert line == f"reuse {log.parent}: {8 if same else 0} of 8 trials there can be reused{why}"
-    cell, plain = next(iter(results.plain_trials.items()))
-    header, recorded, _ = recorded_epochs(results, cell)
+    key, plain = next(iter(results.plain_trials.items()))
+    header, recorded, _ = recorded_epochs(results, key)
     trial = Trial.from_plain(plain)
-    assert len(recorded) == 4 and bool(changes(header, trial, load_pool(trial))) is not same
+    assert len(recorded) == 4 and bool(environment_changes_since(header, trial, load_pool(trial))) is not same
 
 
 def test_trials_for_another_device_are_counted_apart(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_each_of_the_list_makes_another_machine(name: str) -> None:
     here = describe()
     part = "packages" if name == "torch" else "machine"
     other = here | {part: here[part] | {name: "other"}}
-    assert differences(other, here) == [f"{name} was other, is {here[part][name]}"]
+    assert environment_changes(other, here) == [f"{name} was other, is {here[part][name]}"]
     one, another = ({"processor": "a", "torch": "1", "host": host} for host in "xy")
     assert same_class(one, another) and not same_class(one, another | {name: "other"})
 
@@ -134,7 +134,7 @@ def test_each_of_the_list_makes_another_machine(name: str) -> None:
 def test_an_old_header_without_a_hash_of_the_sources_reads() -> None:
     here = describe()
     old = {name: value for name, value in here.items() if name != "code"}
-    assert differences(old, here) == [] and differences(here | {"code": "other"}, here)
+    assert environment_changes(old, here) == [] and environment_changes(here | {"code": "other"}, here)
     assert stood(old, location(), "cpu") == old
 
 

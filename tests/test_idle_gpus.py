@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from regtune.execution.idle import idle_gpus
+from regtune.execution.idle_gpus import idle_gpus
 from regtune.execution.run import run
 from regtune.sweep.schema import ClusterConfig
 from regtune.sweep.sweep import Sweep
