@@ -45,7 +45,7 @@ def left(log: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("cell", "number"),
+    ("key", "number"),
     [
         pytest.param(CELL, 3, id="search"),
         pytest.param(TrialKey("dropout", "confirm", 0), 2, id="confirm"),
