@@ -81,8 +81,11 @@ class PhaseController:
         """Return how many epochs the log has of each trial that was interrupted."""
         return {key: len(self._recovery.open[key].epochs) for key in self._queue.waiting}
 
-    def ask(self) -> Task | None:
-        """Return the next trial to run, or None when there is none left to hand out."""
+    def ask(self, *, ahead: bool = False) -> Task | None:
+        """Return the next trial to run, or None when there is none left to hand out.
+
+        One that is asked for `ahead` of its turn comes into the log when it is `given` to a worker.
+        """
         while not self.closed and (key := self._next()) is not None:
             progress = self._recovery.open[key]
             if self._has_it(key, progress):
@@ -92,12 +95,15 @@ class PhaseController:
             avoid = tuple(dict.fromkeys(node for node in progress.faults if node))
             resume = checkpoint_of(key, progress, self._checkpoints)
             progress.after = resume.epoch if resume else 0
+            if not ahead:
+                self.given(key)
             faults = len(progress.faults)
             return Task(key=key, trial=progress.asked.trial, resume=resume, avoid=avoid, faults=faults)
         return None
 
     def given(self, key: TrialKey) -> None:
-        """Tell those who watch that a trial goes to a worker; the log has it when the worker says so."""
+        """Record that a trial goes to a worker."""
+        self._record(key)
         self._watch("given", {"cell": list(key)})
 
     def keep_lane_width(self, kind: str, width: int) -> None:
@@ -162,9 +168,7 @@ class PhaseController:
             asked = self._scheduler.ask()
             if asked is None:
                 return None
-            row = {"id": asked.trial.id, "params": dict(asked.params), "trial": asked.trial.plain()}
-            self._write("asked", asked.key, row)
-            self._recovery.open[asked.key] = progress = TrialProgress(asked=asked)
+            self._recovery.open[asked.key] = progress = TrialProgress(asked=asked, recorded=False)
             self._queue.wait(asked.key, progress)
         return key
 
@@ -178,6 +182,7 @@ class PhaseController:
         progress.taken = {SAME: list(run.key)} if run.folder is None else {}
         progress.taken |= {} if run.origin is None else {REUSED: run.origin}
         progress.started, progress.after = False, 0
+        self._record(key)
         self.take(key, Report(epochs=tuple(run.epochs)), run.where)
         progress.taken = progress.taken if key in self.ended else {}
         return key in self.ended
@@ -205,6 +210,14 @@ class PhaseController:
             if epoch.outcome is not None:
                 self.end(key, epoch.outcome)
         return "go"
+
+    def _record(self, key: TrialKey) -> None:
+        """Write that a trial was asked for, if the log does not have it."""
+        progress = self._recovery.open[key]
+        if not progress.recorded:
+            progress.recorded, asked = True, progress.asked
+            row = {"id": asked.trial.id, "params": dict(asked.params), "trial": asked.trial.plain()}
+            self._write("asked", key, row)
 
     def _write(self, event: str, key: TrialKey, fields: Json) -> None:
         row = {"cell": list(key), **fields}

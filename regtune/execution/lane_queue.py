@@ -75,6 +75,8 @@ class LaneQueue:
     def __init__(self, phase: PhaseController, terms: LaneTerms, *, own_splits: bool) -> None:
         self._phase, self._terms, self._own_splits = phase, terms, own_splits
         self._waiting: list[tuple[str, Task]] = []  # with their kinds, the longest waiting first
+        self._order: dict[TrialKey, int] = {}  # in which trials were asked for
+        self._given: set[TrialKey] = set()
         self._apart: set[TrialKey] = set()
         self._share: int | None = None  # of what there is to train first, where all lanes train at once
 
@@ -88,17 +90,21 @@ class LaneQueue:
         kind, _ = self._waiting[0]
         width = self._width(kind)
         most = width or max(1, min(self._terms.most, self._share))
-        return Work(kind=kind, tasks=tuple(self._taken(kind, most)), width=width)
+        work = Work(kind=kind, tasks=tuple(self._taken(kind, most)), width=width)
+        self._give(work.tasks if width else work.tasks[:1])  # how many a lane takes is not known before it is measured
+        return work
 
     def exchange(self, work: Work, told: LaneReport, where: Mapping[str, str]) -> LaneAnswer:
         """Record what a lane tells, and return what it does next; `where` says on what it runs."""
         if self._width(work.kind) is None:
             self._phase.keep_lane_width(work.kind, told.width)
+        self._put_back(work, told.back)
+        self._give(task for task in work.tasks if task.key not in told.back)
         self.part(told.apart)
         place = {**where, LANE: str(told.width)} if told.width > 1 else where
         stopped = [key for key, report in told.reports if self._phase.take(key, report, place) == "stop"]
         ended = {key for key, report in told.reports if report.outcome or _over(report)}
-        self.give_back([*told.back, *stopped])
+        self.give_back(stopped)
         free = told.free + len(set(stopped) - ended)
         # One trial after the other each takes its turn among all; what goes apart has no company.
         refills = told.width > 1 and not any(self._goes_apart(task) for task in work.tasks)
@@ -137,7 +143,22 @@ class LaneQueue:
         """Return further trials of a kind, as many as there are free slots."""
         if free:
             self._look_ahead()
-        return self._taken(kind, free, company=True)
+        taken = self._taken(kind, free, company=True)
+        self._give(taken)
+        return taken
+
+    def _give(self, tasks: Iterable[Task]) -> None:
+        """Record that trials go to a worker, each once until it comes back."""
+        for task in tasks:
+            if task.key not in self._given:
+                self._given.add(task.key)
+                self._phase.given(task.key)
+
+    def _put_back(self, work: Work, keys: Collection[TrialKey]) -> None:
+        """Have trials that a lane did not take wait in their old places."""
+        back = [(work.kind, task) for task in work.tasks if task.key in keys]
+        if back:
+            self._waiting = sorted([*back, *self._waiting], key=lambda each: self._order[each[1].key])
 
     def _taken(self, kind: str, most: int, *, company: bool = False) -> list[Task]:
         """Take the next trials of a kind; one that goes apart is taken by itself, and not where there is `company`."""
@@ -148,8 +169,6 @@ class LaneQueue:
             mine = [task for task in mine if not self._goes_apart(task)]
         taken = mine[:most]
         keys = {task.key for task in taken}
-        for task in taken:
-            self._phase.given(task.key)
         self._waiting = [(each, task) for each, task in self._waiting if task.key not in keys]
         return taken
 
@@ -159,7 +178,9 @@ class LaneQueue:
     def _look_ahead(self) -> None:
         """Ask the phase for all trials that there are, or for one where results decide what is asked for."""
         most = AHEAD if self._terms.ahead else 1
-        while len(self._waiting) < most and (task := self._phase.ask()) is not None:
+        while len(self._waiting) < most and (task := self._phase.ask(ahead=True)) is not None:
+            self._order[task.key] = len(self._order)
+            self._given.discard(task.key)
             self._waiting.append((self._kind(task), task))
 
 
