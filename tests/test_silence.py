@@ -56,7 +56,7 @@ def test_a_trial_is_named_after_ten_of_its_arm_s_usual_epochs_and_five_minutes()
 def test_a_trial_that_waits_for_a_worker_is_not_named_and_one_that_hangs_in_its_first_epoch_is() -> None:
     watched = Watched()
     for cell in (A, B, C):
-        watched.see(cell, "given")
+        watched.see(cell, "asked")
     watched.see(B, "started")
     for minute in range(10):
         watched.now = 60.0 * minute

@@ -21,7 +21,7 @@ MOST_NAMED = 3
 
 @dataclass(kw_only=True)
 class _Underway:
-    """A trial that has a worker: when it last gave a sign, whether it has reported from there, its lane's width."""
+    """A trial under way: when it last gave a sign, whether it has reported from a worker, the width of its lane."""
 
     sign: float
     started: bool = False
@@ -59,9 +59,7 @@ class Silence:
         if "time" in row:
             return
         self._newest = self.clock()
-        if event == "fault":
-            self._underway.pop(key, None)
-        elif event == "given":
+        if event in ("asked", "fault"):
             self._underway.pop(key, None)  # handed out again, it waits behind the others
             self._underway[key] = _Underway(sign=self._newest)
         elif event in ("started", "epoch"):

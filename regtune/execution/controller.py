@@ -84,7 +84,7 @@ class PhaseController:
     def ask(self, *, ahead: bool = False) -> Task | None:
         """Return the next trial to run, or None when there is none left to hand out.
 
-        One that is asked for `ahead` of its turn comes into the log when it is `given` to a worker.
+        One that is asked for `ahead` of its turn comes into the log by `record`, when it goes to a worker.
         """
         while not self.closed and (key := self._next()) is not None:
             progress = self._recovery.open[key]
@@ -96,15 +96,18 @@ class PhaseController:
             resume = checkpoint_of(key, progress, self._checkpoints)
             progress.after = resume.epoch if resume else 0
             if not ahead:
-                self.given(key)
+                self.record(key)
             faults = len(progress.faults)
             return Task(key=key, trial=progress.asked.trial, resume=resume, avoid=avoid, faults=faults)
         return None
 
-    def given(self, key: TrialKey) -> None:
-        """Record that a trial goes to a worker."""
-        self._record(key)
-        self._watch("given", {"cell": list(key)})
+    def record(self, key: TrialKey) -> None:
+        """Write that a trial was asked for, if the log does not have it."""
+        progress = self._recovery.open[key]
+        if not progress.recorded:
+            progress.recorded, asked = True, progress.asked
+            row = {"id": asked.trial.id, "params": dict(asked.params), "trial": asked.trial.plain()}
+            self._write("asked", key, row)
 
     def keep_lane_width(self, kind: str, width: int) -> None:
         """Record how wide lanes of a kind of trials are, see `lane_queue`."""
@@ -182,7 +185,7 @@ class PhaseController:
         progress.taken = {SAME: list(run.key)} if run.folder is None else {}
         progress.taken |= {} if run.origin is None else {REUSED: run.origin}
         progress.started, progress.after = False, 0
-        self._record(key)
+        self.record(key)
         self.take(key, Report(epochs=tuple(run.epochs)), run.where)
         progress.taken = progress.taken if key in self.ended else {}
         return key in self.ended
@@ -210,14 +213,6 @@ class PhaseController:
             if epoch.outcome is not None:
                 self.end(key, epoch.outcome)
         return "go"
-
-    def _record(self, key: TrialKey) -> None:
-        """Write that a trial was asked for, if the log does not have it."""
-        progress = self._recovery.open[key]
-        if not progress.recorded:
-            progress.recorded, asked = True, progress.asked
-            row = {"id": asked.trial.id, "params": dict(asked.params), "trial": asked.trial.plain()}
-            self._write("asked", key, row)
 
     def _write(self, event: str, key: TrialKey, fields: Json) -> None:
         row = {"cell": list(key), **fields}

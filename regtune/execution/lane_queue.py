@@ -76,7 +76,6 @@ class LaneQueue:
         self._phase, self._terms, self._own_splits = phase, terms, own_splits
         self._waiting: list[tuple[str, Task]] = []  # with their kinds, the longest waiting first
         self._order: dict[TrialKey, int] = {}  # in which trials were asked for
-        self._given: set[TrialKey] = set()
         self._apart: set[TrialKey] = set()
         self._share: int | None = None  # of what there is to train first, where all lanes train at once
 
@@ -148,11 +147,9 @@ class LaneQueue:
         return taken
 
     def _give(self, tasks: Iterable[Task]) -> None:
-        """Record that trials go to a worker, each once until it comes back."""
+        """Record that trials go to a worker."""
         for task in tasks:
-            if task.key not in self._given:
-                self._given.add(task.key)
-                self._phase.given(task.key)
+            self._phase.record(task.key)
 
     def _put_back(self, work: Work, keys: Collection[TrialKey]) -> None:
         """Have trials that a lane did not take wait in their old places."""
@@ -180,7 +177,6 @@ class LaneQueue:
         most = AHEAD if self._terms.ahead else 1
         while len(self._waiting) < most and (task := self._phase.ask(ahead=True)) is not None:
             self._order[task.key] = len(self._order)
-            self._given.discard(task.key)
             self._waiting.append((self._kind(task), task))
 
 

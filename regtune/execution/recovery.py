@@ -18,9 +18,10 @@ Watch = Callable[[str, Json], None]
 class TrialProgress:
     """What is known of a trial that has not ended: its epochs so far, where it was trained, what happened to it.
 
-    `recorded` says whether the log has that it was asked for. `been` has the place of every attempt that reported, the newest last. `after` is the epoch of the checkpoint
-    that the attempt under way resumes from, 0 for its beginning; `started` says whether it has reported, `differs`
-    whether it gave other numbers than an earlier one. `faults` has the node of each fault, "" for an unknown one.
+    `recorded` says whether the log has that it was asked for. `been` has the place of every attempt that reported, the
+    newest last. `after` is the epoch of the checkpoint that the attempt under way resumes from, 0 for its beginning;
+    `started` says whether it has reported, `differs` whether it gave other numbers than an earlier one. `faults` has
+    the node of each fault, "" for an unknown one.
     `taken` is what its started row says of the trial whose numbers it has without being trained, see `reused`.
     """
 
