@@ -103,8 +103,8 @@ class PhaseController:
 
     def record(self, key: TrialKey) -> None:
         """Write that a trial was asked for, if the log does not have it."""
-        progress = self._recovery.open[key]
-        if not progress.recorded:
+        progress = self._recovery.open.get(key)
+        if progress is not None and not progress.recorded:
             progress.recorded, asked = True, progress.asked
             row = {"id": asked.trial.id, "params": dict(asked.params), "trial": asked.trial.plain()}
             self._write("asked", key, row)

@@ -95,10 +95,12 @@ class LaneQueue:
 
     def exchange(self, work: Work, told: LaneReport, where: Mapping[str, str]) -> LaneAnswer:
         """Record what a lane tells, and return what it does next; `where` says on what it runs."""
-        if self._width(work.kind) is None:
+        if work.width is None and work.kind not in self._phase.lane_widths:
             self._phase.keep_lane_width(work.kind, told.width)
-        self._put_back(work, told.back)
-        self._give(task for task in work.tasks if task.key not in told.back)
+        if told.back:
+            self._put_back(work, told.back)
+        elif work.width is None and told.width > 1:
+            self._give(work.tasks)
         self.part(told.apart)
         place = {**where, LANE: str(told.width)} if told.width > 1 else where
         stopped = [key for key, report in told.reports if self._phase.take(key, report, place) == "stop"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 
 import torch
 
@@ -12,7 +13,7 @@ from regtune.core.signals import sigint_marked
 from regtune.data import Pool, Splits
 from regtune.execution.attempt import ReportPlan, in_words, is_fault
 from regtune.execution.controller import PhaseController
-from regtune.execution.lane_queue import LaneQueue, LaneTerms, OpenLane
+from regtune.execution.lane_queue import LaneAnswer, LaneQueue, LaneReport, LaneTerms, OpenLane
 from regtune.execution.lane_work import work
 from regtune.execution.trial_environment import place_for
 from regtune.sweep.sweep import Sweep
@@ -34,6 +35,14 @@ def run_here(phase: PhaseController, data: Splits | Pool, plan: ReportPlan, term
         _run(phase, data, dataclasses.replace(plan, report_seconds=0.0), terms)
 
 
+class _PhaseError(Exception):
+    """Wraps what the phase raises when it is told something (a full disk, a lost lease): that is no lane's fault."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
+
+
 def _run(phase: PhaseController, data: Splits | Pool, plan: ReportPlan, terms: LaneTerms) -> None:
     queue = LaneQueue(phase, terms, own_splits=isinstance(data, Pool))
     while (given := queue.begin()) is not None:
@@ -41,10 +50,19 @@ def _run(phase: PhaseController, data: Splits | Pool, plan: ReportPlan, terms: L
         prepare_process(trial.threads)
         lane, here = OpenLane(queue, given), place_for(trial.device)
         try:
-            work(given, data, plan, functools.partial(lane.exchange, where=here))
+            work(given, data, plan, functools.partial(_exchange, lane, here))
+        except _PhaseError as error:
+            raise error.error from error
         except Exception as error:
             if not is_fault(error):
                 raise
             lane.fault(in_words(error))
         lane.end()
     queue.close()
+
+
+def _exchange(lane: OpenLane, here: Mapping[str, str], told: LaneReport) -> LaneAnswer:
+    try:
+        return lane.exchange(told, here)
+    except Exception as error:
+        raise _PhaseError(error) from error

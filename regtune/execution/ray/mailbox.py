@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 
 class Mailbox:
@@ -31,5 +32,6 @@ class Mailbox:
 
 
 def open_mailbox() -> Any:
-    """Start a mailbox that takes no CPU of the cluster and lives as long as its handle; any number may wait at it."""
-    return ray.remote(num_cpus=0, max_concurrency=10_000)(Mailbox).remote()
+    """Start a mailbox on this node, where it lives as long as its handle; it takes no CPU, and many may wait at it."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return ray.remote(num_cpus=0, max_concurrency=10_000, scheduling_strategy=here)(Mailbox).remote()
