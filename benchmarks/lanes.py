@@ -1,154 +1,115 @@
-"""A phase by lanes in this process: many trials of one structure at once, for benchmarks that run many sweeps.
+"""What a trial costs alone and in lanes: CPU per member and epoch by the width of the lane, and of a whole sweep.
 
-    python benchmarks/lanes.py [sweeps/quickstart.toml]
+    python benchmarks/lanes.py [sweeps/quickstart.toml] [--widths 1 4 16 64] [--sweep]
 
-runs the sweep twice into a temporary folder, with sampler "qmc" and nothing pruned: one trial after the other, and by
-lanes. Prints the CPU seconds of both and how far their numbers are apart. A lane adds in another order than a trial
-alone, so its epochs agree to rounding at first and drift apart like those of another machine.
+prints for every arm the milliseconds of CPU time that a member takes for an epoch, the shortest of a few epochs, beside
+a bare PyTorch loop of the network on the same data (no regularizer, no evaluation). With --sweep it runs the sweep in
+this process twice, with lanes of width 1 and of the width that is measured, and prints the CPU seconds of both. One
+thread; compare within one run.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
-import json
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Literal
 
-from regtune.analysis.comparison import comparison
-from regtune.core.errors import Refused
-from regtune.core.records import Epoch
-from regtune.data import Pool, Splits
-from regtune.execution.attempt import Report, ReportPlan
-from regtune.execution.controller import PhaseController
-from regtune.execution.lane_queue import LaneTerms
-from regtune.execution.run import Launch, run
-from regtune.execution.trial_queue import Task
-from regtune.results.loader import load
-from regtune.storage.environment import location
+import torch
+from optuna.distributions import CategoricalDistribution
+
+from regtune.core.records import Trial
+from regtune.data import Splits, pixels
+from regtune.execution.run import run
 from regtune.sweep.sweep import Sweep
-from regtune.training.assembly import common
-from regtune.training.build import split_data
+from regtune.training.build import load_data, start_network
 from regtune.training.lane import Lane
 from regtune.training.process import prepare_process
 
-WIDTH = 64  # trials in a lane at most
-ASKED = 1000  # trials asked for before any of them is trained
-DEAF = ("grid", "paired", "qmc", "random")  # samplers that do not listen to results
-COMPARED = ("val_accuracy", "val_loss", "test_accuracy", "test_loss")
+EPOCHS = 6
 
 
-def by_lanes(sweep: Sweep, width: int = WIDTH) -> Launch:
-    """Return what runs the phases of a sweep by lanes; raises Refused for a sweep that waits for results.
-
-    What the log says of seconds is of whole lanes, and weights are not kept.
-    """
-    if sweep.search.sampler not in DEAF:
-        raise Refused(f"lanes: expected search.sampler of {', '.join(DEAF)}, given {sweep.search.sampler!r}")
-    if sweep.search.pruner != "none":
-        raise Refused(f"lanes: expected search.pruner 'none', given {sweep.search.pruner!r}")
-    if sweep.confirm.retrain != "none":
-        raise Refused(f"lanes: expected confirm.retrain 'none', given {sweep.confirm.retrain!r}")
-
-    def launch(controller: PhaseController, data: Splits | Pool, report_plan: ReportPlan, terms: LaneTerms) -> None:
-        here, known = location(), dict[str, Splits]()
-        while tasks := _asked(controller):
-            for lane in _lanes(tasks, width, own_splits=isinstance(data, Pool)):
-                ends = _trained(lane, data if isinstance(data, Splits) else _splits(lane, data, known))
-                for task, epochs in zip(lane, ends, strict=True):
-                    controller.take(task.key, Report(epochs=epochs), here)
-                    controller.back(task.key)  # whom a limit stopped; nothing becomes of one that has ended
-
-    return launch
-
-
-def _asked(controller: PhaseController) -> list[Task]:
-    """Return the trials that are handed out before any of them has ended."""
-    return list(itertools.islice(iter(controller.ask, None), ASKED))
-
-
-def _lanes(tasks: Sequence[Task], width: int, *, own_splits: bool) -> Iterator[list[Task]]:
-    """Yield the trials that may share a lane, at most so many at a time."""
-    groups: dict[str, list[Task]] = {}
-    for task in tasks:
-        key = json.dumps(common(task.trial, own_splits=own_splits), sort_keys=True, default=str)
-        groups.setdefault(key, []).append(task)
-    for group in groups.values():
-        for start in range(0, len(group), width):
-            yield group[start : start + width]
-
-
-def _splits(lane: Sequence[Task], pool: Pool, known: dict[str, Splits]) -> list[Splits]:
-    """Return each trial's own splits; arms share them, so they are `known` once they are made."""
-    made = []
-    for task in lane:
-        key = json.dumps(task.trial.data, sort_keys=True)
-        if key not in known:
-            known[key] = split_data(task.trial, pool)
-        made.append(known[key])
+def trials(sweep: Sweep, arm: str, count: int) -> list[Trial]:
+    """Return trials of an arm whose knobs lie evenly in their ranges."""
+    made, spaces = [], sweep.arm(arm).space
+    for number in range(count):
+        share = (number + 0.5) / count
+        values = {path: _at(space, share) for path, space in spaces.items()}
+        made.append(sweep.arm(arm).trial(values, seed=number, phase="search"))
     return made
 
 
-def _trained(lane: Sequence[Task], data: Splits | Sequence[Splits]) -> list[tuple[Epoch, ...]]:
-    """Return the epochs of each member.
-
-    They are reported when the lane is over: the bits of a member depend on the width of its lane, so a driver that
-    was killed in the middle must not find half a trial in the log that it would resume in a lane of another width.
-    """
-    prepare_process(lane[0].trial.threads)
-    epochs: list[list[Epoch]] = [[] for _ in lane]
-    for number in Lane([task.trial for task in lane], data=data):
-        for mine, epoch in zip(epochs, number, strict=True):
-            if epoch is not None:
-                mine.append(epoch)
-    return [tuple(mine) for mine in epochs]
+def _at(space: Any, share: float) -> Any:
+    """Return what lies at a share of a range, of choices the last."""
+    if isinstance(space, CategoricalDistribution):
+        return space.choices[-1]
+    return type(space.low)(space.low + share * (space.high - space.low))
 
 
-def _differences(one: Path, other: Path) -> Iterator[str]:
-    """Yield in words how far the numbers of two logs of the same sweep are apart."""
-    first, second = load(one), load(other)
-    keys = ["arm", "phase", "number"]
-    epochs = first.epochs.merge(second.epochs, on=[*keys, "epoch"])
-    for count in (1, 5, 30):
-        gap = (epochs["val_loss_x"] / epochs["val_loss_y"] - 1).abs()[epochs["epoch"] == count]
-        if len(gap):
-            yield f"val_loss after epoch {count}: relative difference up to {gap.max():.1e}, median {gap.median():.1e}"
-    trials = first.trials.merge(second.trials, on=keys)
-    yield f"trials with another status: {(trials['status_x'] != trials['status_y']).sum()} of {len(trials)}"
-    for name in COMPARED:
-        gap = (trials[f"{name}_x"] - trials[f"{name}_y"]).abs().dropna()
-        yield f"{name}: equal in {(gap == 0).mean():.0%} of trials, up to {gap.max():.2g} apart, mean {gap.mean():.2g}"
-    arms = list(first.chosen)
-    yield f"same choice in {sum(first.chosen[arm] == second.chosen.get(arm) for arm in arms)} of {len(arms)} arms"
-    tables = comparison(first).merge(comparison(second), on="arm")
-    yield f"same verdict in {(tables['verdict_x'] == tables['verdict_y']).sum()} of {len(tables)} arms"
-    gap = (tables["difference_x"] - tables["difference_y"]).abs()
-    yield f"difference to the baseline: up to {100 * gap.max():.3f} points apart, mean {100 * gap.mean():.3f}"
+def shortest(epoch: Callable[[], object]) -> float:
+    """Return the CPU seconds of an epoch, the shortest of a few."""
+    found = []
+    for _ in range(EPOCHS):
+        begun = time.process_time()
+        epoch()
+        found.append(time.process_time() - begun)
+    return min(found)
 
 
-def _timed(sweep: Sweep, folder: Path, launch: Launch | None) -> tuple[Path, float]:
-    """Run a sweep here and return its folder and the CPU seconds that it took."""
-    before = time.process_time()
-    path = run(sweep, folder, in_process=True, launch=launch)
-    return path.parent, time.process_time() - before
+def bare(trial: Trial, data: Splits) -> float:
+    """Return the CPU seconds of an epoch of the network in a plain loop with torch's SGD."""
+    net = start_network(trial, data)
+    pictures, labels = pixels(data.train.images, torch.float32), data.train.labels
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9)
+
+    def epoch() -> None:
+        order = torch.randperm(len(labels))
+        for start in range(0, len(labels) - trial.batch + 1, trial.batch):
+            places = order[start : start + trial.batch]
+            optimizer.zero_grad()
+            logits = net(pictures[places], lambda signal, slot: signal)
+            loss = torch.nn.functional.cross_entropy(logits, labels[places])
+            torch.autograd.backward(loss)
+            optimizer.step()
+
+    epoch()
+    return shortest(epoch)
+
+
+def seconds_of(sweep: Sweep, width: int | Literal["auto"]) -> float:
+    """Return the CPU seconds of a whole sweep in this process."""
+    with tempfile.TemporaryDirectory(prefix="regtune-benchmark-") as folder:
+        begun = time.process_time()
+        run(sweep.in_lanes(width), Path(folder), in_process=True)
+        return time.process_time() - begun
 
 
 def main() -> None:
-    """Compare lanes with one trial after the other."""
+    """Print what members cost, and a sweep."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path, nargs="?", default=Path(__file__).parents[1] / "sweeps" / "quickstart.toml")
-    sweep = Sweep.read(parser.parse_args().file)
-    search = sweep.search.model_copy(update={"sampler": "qmc", "pruner": "none"})
-    confirm = sweep.confirm.model_copy(update={"weights": False, "aa": False})
-    sweep = sweep.model_copy(update={"search": search, "confirm": confirm})
-    with tempfile.TemporaryDirectory(prefix="regtune-benchmark-") as folder:
-        alone, slow = _timed(sweep, Path(folder) / "alone", None)
-        lanes, fast = _timed(sweep, Path(folder) / "lanes", by_lanes(sweep))
-        print(f"CPU seconds: {slow:.1f} one after the other, {fast:.1f} by lanes ({slow / fast:.1f} times less)")
-        for text in _differences(alone, lanes):
-            print(text)
+    parser.add_argument("--widths", type=int, nargs="+", default=[1, 4, 16, 64])
+    parser.add_argument("--sweep", action="store_true")
+    given = parser.parse_args()
+    sweep = Sweep.read(given.file)
+    prepare_process(1)
+    first = trials(sweep, sweep.baseline, 1)[0]
+    data = load_data(first)
+    print(f"bare loop: {1000 * bare(first, data):.1f} ms of CPU an epoch")
+    print("| arm | " + " | ".join(f"K = {width}" for width in given.widths) + " |")
+    print("|---|" + "---|" * len(given.widths))
+    for arm in sweep.arms:
+        found = []
+        for width in given.widths:
+            lane = Lane(trials(sweep, arm.name, width), data=data)
+            next(lane)
+            found.append(f"{1000 * shortest(lambda lane=lane: next(lane)) / width:.1f}")  # type: ignore[misc]  # bound now
+        print(f"| {arm.name} | " + " | ".join(found) + " |", flush=True)
+    if given.sweep:
+        alone, lanes = seconds_of(sweep, 1), seconds_of(sweep, "auto")
+        print(f"whole sweep: {alone:.0f} CPU s one by one, {lanes:.0f} in lanes ({alone / lanes:.1f} times less)")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ import cProfile
 import functools
 import io
 import os
-import pickle
 import pstats
 import secrets
 import tempfile
@@ -28,20 +27,19 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray import tune
 
 from regtune.core.records import Epoch, Json, Outcome
 from regtune.execution.attempt import Report
 from regtune.execution.controller import PhaseController
-from regtune.execution.lane_queue import LaneReport, LaneTerms
+from regtune.execution.lane_queue import LaneReport, LaneTerms, PhaseJob, Work
+from regtune.execution.lane_work import Exchange
 from regtune.execution.preflight import preflight
 from regtune.execution.ray.connect import SETTINGS
 from regtune.execution.ray.env_vars import environment
 from regtune.execution.ray.tune import run_on_ray
-from regtune.execution.ray.worker import encoded
 from regtune.execution.run import report_plan_of
 from regtune.search.search import SearchScheduler
-from regtune.storage.environment import describe, location
+from regtune.storage.environment import describe
 from regtune.storage.log import Log
 from regtune.sweep.sweep import Sweep
 
@@ -58,13 +56,13 @@ confirm = { seeds = 0 }
 """
 
 
-def stand_in(config: Json, shared_data: object, plan: object, mailbox: Any, late: bool) -> None:
-    """Sleep and report, in place of `worker.train_lane`."""
-    (task,) = pickle.loads(config["work"].take()).tasks  # noqa: S301 - from our own driver
-    here = location() | {"node": ray.get_runtime_context().get_node_id()}
+def stand_in(given: Work, data: object, plan: object, exchange: Exchange, *, late: bool) -> None:
+    """Sleep and report, in place of `lane_work.work`."""
+    (task,) = given.tasks
     # The last digits of the seed make the scores of trials differ; nothing here is trained.
     score, begun = task.trial.seed % 97 / 97, time.monotonic()
-    metrics = {"train_accuracy": score, "train_loss": 1 - score, "val_accuracy": score, "val_loss": 1 - score}
+    measured = {"train_accuracy": score, "train_loss": 1 - score, "val_accuracy": score, "val_loss": 1 - score}
+    metrics: dict[str, Any] = measured
     for number in range(1, REPORTS + 1):
         time.sleep(max(0.0, begun + number * SECONDS - time.monotonic()) if late else SECONDS)
         epoch = Epoch(
@@ -76,8 +74,7 @@ def stand_in(config: Json, shared_data: object, plan: object, mailbox: Any, late
             seconds=SECONDS,
             outcome=Outcome(status="ok", kept=number, metrics=metrics) if number == REPORTS else None,
         )
-        tune.report(encoded(LaneReport(width=1, reports=[(task.cell, Report(epochs=(epoch,)))]), here))
-        ray.get(mailbox.take.remote(config["lane"]))
+        exchange(LaneReport(width=1, reports=[(task.key, Report(epochs=(epoch,)))]))
 
 
 def megabytes() -> float:
@@ -150,11 +147,14 @@ def main() -> None:
             with Log(path) as log:
                 controller = PhaseController(scheduler=SearchScheduler(sweep), log=log, watch=watch, retries=0)
                 before, begun, busy = megabytes(), time.perf_counter(), time.process_time()
-                trainable = functools.partial(stand_in, late=given.late)
+                work = functools.partial(stand_in, late=given.late)
                 if given.profile:
                     profile.enable()
-                plan, terms = report_plan_of(sweep), LaneTerms(width=1)
-                run_on_ray(sweep.cluster, controller, splits.without_test(), plan, terms, trainable=trainable)
+                terms = LaneTerms(width=1, ahead=False)
+                job = PhaseJob(
+                    controller=controller, data=splits.without_test(), plan=report_plan_of(sweep), terms=terms
+                )
+                run_on_ray(sweep.cluster, [job], work=work)
                 profile.disable()
                 wall, busy = time.perf_counter() - begun, time.process_time() - busy
         finally:

@@ -4,10 +4,10 @@
         [--workers 2] [--aa] [--read]
 
 Each sweep has its folder RESULTS/seed-<seed>/<name>. The logs are the truth: run it again, and it resumes; with more
---sweeps there are more of them; with --read it only tells what those that are over say. Sweeps that wait for no
-result are trained by lanes, see `lanes`, others one trial after the other; a worker has one thread. Prints a table and
-writes it beside the logs as RESULTS/replication.md and .csv, and every verdict as verdicts.csv. `replicas` says what
-the numbers mean. With --aa the arms are the same thing, and every verdict but "unresolved" or "equal" is false.
+--sweeps there are more of them; with --read it only tells what those that are over say. Trials train by lanes where
+that is faster; a worker has one thread. Prints a table and writes it beside the logs as RESULTS/replication.md and
+.csv, and every verdict as verdicts.csv. `replicas` says what the numbers mean. With --aa the arms are the same thing,
+and every verdict but "unresolved" or "equal" is false.
 """
 
 from __future__ import annotations
@@ -22,15 +22,12 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 import pandas as pd
-from lanes import by_lanes
 from replicas import false_verdicts, summary
 
 from regtune.analysis.comparison import comparison
 from regtune.analysis.repeat_scores import repeat_scores
 from regtune.analysis.repeats import counted_repeats
-from regtune.core.errors import Refused
-from regtune.execution.local import run_here
-from regtune.execution.run import Launch, run
+from regtune.execution.run import run
 from regtune.reports.tables.folder import repeats_in
 from regtune.sweep.sweep import Sweep
 
@@ -62,20 +59,12 @@ def nth(sweep: Sweep, seed: int) -> Sweep:
     return sweep.model_copy(update={"seed": seed, "confirm": confirm})
 
 
-def launch_of(sweep: Sweep) -> Launch:
-    """Return how the trials of a sweep are run: by lanes where that is allowed."""
-    try:
-        return by_lanes(sweep)
-    except Refused:
-        return run_here
-
-
 def complete(file: Path, results: Path, seed: int) -> tuple[int, float]:
     """Run what is left of all repeats of a sweep; return its seed and the CPU seconds that took."""
     begun = time.process_time()
     sweep = nth(Sweep.read(file), seed)
     for one in sweep.every_repeat():
-        run(one, results / f"seed-{seed}", in_process=True, launch=launch_of(sweep))
+        run(one, results / f"seed-{seed}", in_process=True)
     return seed, time.process_time() - begun
 
 

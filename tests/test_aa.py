@@ -7,6 +7,7 @@ import json
 import math
 import random
 import struct
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -26,10 +27,9 @@ from regtune.core.halving import Score, Selection, join_number
 from regtune.core.records import Epoch, Outcome, Trial, TrialKey
 from regtune.core.resampling import draws
 from regtune.core.selection import Scored, merge_scored
-from regtune.data import Pool, Splits
-from regtune.execution.attempt import Report, ReportPlan
+from regtune.execution.attempt import Report
 from regtune.execution.controller import PhaseController
-from regtune.execution.lane_queue import LaneTerms
+from regtune.execution.lane_queue import PhaseJob
 from regtune.execution.run import Launch, run
 from regtune.reports.brief import brief
 from regtune.reports.output import formatted
@@ -310,7 +310,11 @@ def launched(luck: float) -> Launch:
         truth = random.Random(rate).gauss(0.7, luck)
         return min(1.0, max(0.0, truth + random.Random(rate + f"{trial.seed}/{test}".encode()).gauss(0, 0.01)))
 
-    def launch(phase: PhaseController, data: Splits | Pool, plan: ReportPlan, terms: LaneTerms) -> None:
+    def launch(jobs: Iterable[PhaseJob]) -> None:
+        for job in jobs:
+            score_all(job.controller)
+
+    def score_all(phase: PhaseController) -> None:
         while (task := phase.ask()) is not None:
             validation = score(task.trial, "validation")
             metrics = {"val_accuracy": validation, "val_loss": 1.0, "test_accuracy": score(task.trial, "test")}

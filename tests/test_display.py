@@ -15,7 +15,7 @@ from regtune.core.errors import Refused
 from regtune.core.reused import REUSED
 from regtune.execution.attempt import Report
 from regtune.execution.controller import PhaseController
-from regtune.execution.lane_queue import LaneTerms
+from regtune.execution.lane_queue import LaneTerms, PhaseJob
 from regtune.execution.local import run_here
 from regtune.execution.run import report_plan_of
 from regtune.search.search import SearchScheduler
@@ -48,7 +48,7 @@ def test_the_display_shows_a_search_under_way_and_again_after_a_restart(sweep_fi
         phase.take(asked.key, Report(epochs=(next(train(asked.trial, data=data)),)), location())
         assert progress.tallies["search", "baseline"].running == {0}
         assert progress.seconds_left() is None
-        run_here(phase, data, report_plan_of(sweep), LaneTerms(width=1))
+        run_here([PhaseJob(controller=phase, data=data, plan=report_plan_of(sweep), terms=LaneTerms(width=1))])
     seconds = progress.seconds_left()
     assert seconds is not None
     assert seconds > 0

@@ -17,7 +17,7 @@ from regtune.data import DataLocation
 from regtune.execution import lane_work
 from regtune.execution.attempt import Report, ReportPlan
 from regtune.execution.controller import PhaseController
-from regtune.execution.lane_queue import LaneQueue, LaneReport, LaneTerms
+from regtune.execution.lane_queue import LaneQueue, LaneReport, LaneTerms, PhaseJob
 from regtune.execution.lane_width import measured_width
 from regtune.execution.lane_work import OwnSplits
 from regtune.execution.local import run_here
@@ -190,7 +190,7 @@ def test_a_fault_of_the_machine_gives_all_back_and_the_third_attempt_is_apart(
     log = Rows(tmp_path / "log.jsonl")
     scheduler = Twins(count=2, phase="search")
     phase = PhaseController(scheduler=scheduler, log=log, retries=3)
-    run_here(phase, load_data(small_trial()), PLAN, LaneTerms(width=2))
+    run_here([job_of(phase, LaneTerms(width=2), PLAN)])
     faults = Counter(tuple(row["cell"]) for row in log.rows if row["event"] == "fault")
     assert set(faults.values()) == {2}, "after that each was alone"
     ends = [row["outcome"]["status"] for row in log.rows if row["event"] == "ended"]
@@ -203,15 +203,19 @@ def test_a_limit_ends_each_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyP
     log = Rows(tmp_path / "log.jsonl")
     phase = PhaseController(scheduler=Twins(count=1), log=log, retries=0)
     plan = ReportPlan(rungs=(), checkpoint_seconds=1e9, trial_seconds=25.0, weights=False)
-    run_here(phase, load_data(small_trial()), plan, LaneTerms(width=2))
+    run_here([job_of(phase, LaneTerms(width=2), plan)])
     messages = {row["outcome"]["message"] for row in log.rows if row["event"] == "ended"}
     assert any(text.startswith("it ran for longer than its limit") for text in messages)
 
 
-def queue_of(tmp_path: Path, terms: LaneTerms, **changes: Any) -> tuple[LaneQueue, Rows]:
+def job_of(phase: PhaseController, terms: LaneTerms, plan: ReportPlan = PLAN) -> PhaseJob:
+    return PhaseJob(controller=phase, data=load_data(small_trial()), plan=plan, terms=terms)
+
+
+def queue_of(tmp_path: Path, terms: LaneTerms, lanes: int = 1, **changes: Any) -> tuple[LaneQueue, Rows]:
     log = Rows(tmp_path / "log.jsonl")
     phase = PhaseController(scheduler=Twins(**changes), log=log, retries=3)
-    return LaneQueue(phase, terms, own_splits=False), log
+    return LaneQueue(job_of(phase, terms), lanes=lanes), log
 
 
 def test_what_is_measured_is_written_down_and_holds_for_every_lane_of_the_kind(tmp_path: Path) -> None:
@@ -228,7 +232,7 @@ def test_what_is_measured_is_written_down_and_holds_for_every_lane_of_the_kind(t
 
 
 def test_lanes_that_train_at_once_share_what_there_is(tmp_path: Path) -> None:
-    queue, _ = queue_of(tmp_path, LaneTerms(lanes=3), count=5)  # of ten cells five trials
+    queue, _ = queue_of(tmp_path, LaneTerms(), lanes=3, count=5)  # of ten cells five trials
     sizes = []
     while (work := queue.begin()) is not None:
         sizes.append(len(work.tasks))

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -18,10 +19,8 @@ import torch
 from regtune.analysis.comparison import comparison
 from regtune.core.errors import Refused
 from regtune.core.records import Json
-from regtune.data import Pool, Splits
-from regtune.execution.attempt import ReportPlan, attempt
-from regtune.execution.controller import PhaseController
-from regtune.execution.lane_queue import LaneTerms
+from regtune.execution.attempt import attempt
+from regtune.execution.lane_queue import PhaseJob
 from regtune.execution.run import run
 from regtune.reports.formats import markdown
 from regtune.reports.tables.catalog import tables
@@ -239,11 +238,12 @@ def test_a_trial_that_fails_while_it_is_built_ends_itself_and_not_the_run(tmp_pa
 GPU = SWEEP.replace("trials = 4", "trials = 1") + "[cluster]\ngpus_per_trial = 0.5\n"
 
 
-def on_the_cpu(phase: PhaseController, data: Splits | Pool, report_plan: ReportPlan, terms: LaneTerms) -> None:
-    """Run what is left of a phase as if there were a GPU."""
-    while (task := phase.ask()) is not None:
-        for report in attempt(dataclasses.replace(task.trial, device="cpu"), data, report_plan):
-            phase.take(task.key, report, {})
+def on_the_cpu(jobs: Iterable[PhaseJob]) -> None:
+    """Run what is left of phases as if there were a GPU."""
+    for job in jobs:
+        while (task := job.controller.ask()) is not None:
+            for report in attempt(dataclasses.replace(task.trial, device="cpu"), job.data, job.plan):
+                job.controller.take(task.key, report, {})
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

@@ -19,9 +19,9 @@ from regtune.core.records import Json, Trial, TrialKey
 from regtune.execution import lane_work, local
 from regtune.execution.attempt import Report, ReportPlan
 from regtune.execution.controller import PhaseController
-from regtune.execution.lane_queue import LaneAnswer, LaneTerms, Work
+from regtune.execution.lane_queue import LaneAnswer, LaneTerms, PhaseJob, Work
 from regtune.execution.ray import worker
-from regtune.execution.ray.transfer import OpaqueBytes
+from regtune.execution.ray.pool import Assignment
 from regtune.execution.reproduce import recorded_epochs
 from regtune.execution.reuse import reusable, reusing
 from regtune.execution.trial_environment import environment_changes_since, place_for
@@ -62,16 +62,23 @@ def test_both_runners_say_the_device_of_a_trial(
     log, sent = Rows(tmp_path / "log.jsonl"), list[Json]()
     monkeypatch.setattr(lane_work, "attempt", one_report)
     controller = PhaseController(scheduler=Twins(device=device), log=log, retries=1)
-    local.run_here(controller, Any, PACE, LaneTerms(width=1))  # type: ignore[arg-type]
+    splits: Any = Any
+    local.run_here([PhaseJob(controller=controller, data=splits, plan=PACE, terms=LaneTerms(width=1))])
     assert {row["where"]["processor"] for row in log.rows if row["event"] == "started"} == {processor}
     monkeypatch.setattr(tune, "report", sent.append)
     monkeypatch.setattr(ray, "get_runtime_context", lambda: SimpleNamespace(get_node_id=lambda: "node"))
-    monkeypatch.setattr(ray, "get", lambda answer: pickle.dumps(LaneAnswer()))
     task = Task(key=TrialKey("a", "search", 0), trial=small_trial(device=device), resume=None, avoid=())
-    given = OpaqueBytes(pickle.dumps(Work(kind="k", tasks=(task,), width=1)))
-    mailbox = SimpleNamespace(take=SimpleNamespace(remote=str))
-    worker.train_lane({"work": given, "lane": "l"}, SimpleNamespace(unpack=lambda: None), PACE, mailbox)  # type: ignore[arg-type]
-    (found,) = [worker.decoded(result) for result in sent]
+    work = Work(kind="k", tasks=(task,), width=1)
+    answers = iter([Assignment(phase=1, work=work, plan=PACE), LaneAnswer(), None])
+    monkeypatch.setattr(ray, "get", lambda got: next(answers) if got == "answer" else got)
+    monkeypatch.setattr(pickle, "loads", lambda content: content)
+    shared = SimpleNamespace(unpack=lambda: None)
+    mailbox = SimpleNamespace(
+        take=SimpleNamespace(remote=lambda name: "answer"), published=SimpleNamespace(remote=lambda phase: [shared])
+    )
+    worker.train_lanes({"worker": "w"}, mailbox)
+    monkeypatch.undo()
+    _, found, _ = [worker.decoded(result) for result in sent]
     assert found is not None and found[1] == place_for(device) | {"node": "node"}
     assert found[1]["processor"] == processor
 

@@ -8,10 +8,7 @@ from typing import Any
 
 from ray.tune.experiment import Trial as TuneTrial
 
-from regtune.execution.attempt import ReportPlan
 from regtune.execution.ray.adapters import LaneScheduler
-
-PACE = ReportPlan(rungs=(), checkpoint_seconds=60, trial_seconds=None, weights=False)
 
 
 def chosen(starting: Set[str], waiting: Set[str], running: Set[str] = frozenset()) -> str | None:
@@ -36,9 +33,8 @@ def chosen(starting: Set[str], waiting: Set[str], running: Set[str] = frozenset(
         def get_live_trials(self) -> list[Any]:
             return trials[::-1]
 
-    phase: Any = SimpleNamespace(closed="")
-    searcher: Any = SimpleNamespace(in_order=lambda: names, elsewhere=lambda avoid: False)
-    trial = LaneScheduler(phase, searcher, PACE, None).choose_trial_to_run(Controller())
+    pool: Any = SimpleNamespace(in_order=lambda: names, elsewhere=lambda avoid: False, over=False)
+    trial = LaneScheduler(pool).choose_trial_to_run(Controller())
     return trial.trial_id if trial is not None else None
 
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from regtune.core.records import TrialKey
-from regtune.execution.attempt import Report
+from regtune.data import Pool, Splits
+from regtune.execution.attempt import Report, ReportPlan
 from regtune.execution.controller import PhaseController
 from regtune.execution.trial_queue import Task
 from regtune.storage.environment import LANE
@@ -29,13 +31,22 @@ class LaneTerms:
     """How trials are put into lanes.
 
     `width` is that of every lane, None where it is measured, at `most`. Trials are asked for `ahead` of their turn
-    where nothing that is learnt until then would change them. `lanes` train at once.
+    where nothing that is learnt until then would change them.
     """
 
     width: int | None = None
     most: int = MOST
     ahead: bool = True
-    lanes: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhaseJob:
+    """A phase to run to its end: on these splits, or on splits of this pool that each trial has for itself."""
+
+    controller: PhaseController
+    data: Splits | Pool
+    plan: ReportPlan
+    terms: LaneTerms
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,26 +81,49 @@ class LaneAnswer:
 
 
 class LaneQueue:
-    """The trials of a phase on their way into lanes; `own_splits` says whether each has splits of its own."""
+    """The trials of a phase on their way into lanes, `lanes` of which train at once.
 
-    def __init__(self, phase: PhaseController, terms: LaneTerms, *, own_splits: bool) -> None:
-        self._phase, self._terms, self._own_splits = phase, terms, own_splits
+    `elsewhere` says whether there is a node beside those: a trial that met faults on a node goes to another one.
+    """
+
+    def __init__(
+        self, job: PhaseJob, *, lanes: int = 1, elsewhere: Callable[[Sequence[str]], bool] = lambda nodes: False
+    ) -> None:
+        self._phase, self._terms, self._lanes = job.controller, job.terms, lanes
+        self._own_splits, self._elsewhere = isinstance(job.data, Pool), elsewhere
         self._waiting: list[tuple[str, Task]] = []  # with their kinds, the longest waiting first
         self._order: dict[TrialKey, int] = {}  # in which trials were asked for
         self._apart: set[TrialKey] = set()
         self._share: int | None = None  # of what there is to train first, where all lanes train at once
 
-    def begin(self) -> Work | None:
-        """Return what a new lane begins with, None where there is nothing to train now."""
+    @property
+    def waiting(self) -> bool:
+        """Whether there are trials that no lane has."""
         self._look_ahead()
-        if not self._waiting:
+        return bool(self._waiting)
+
+    def lanes_waiting(self) -> int:
+        """Return how many lanes there are trials for that no lane has."""
+        self._look_ahead()
+        counts = Counter(kind for kind, _ in self._waiting)
+        usual = min(self._terms.most, self._share or 1)
+        return sum(-(-count // (self._width(kind) or usual)) for kind, count in counts.items())
+
+    def avoided(self) -> list[str]:
+        """Return the nodes that the longest waiting trial is not to go to."""
+        return list(self._waiting[0][1].avoid) if self._waiting else []
+
+    def begin(self, node: str = "") -> Work | None:
+        """Return what a lane on a node begins with, None where there is nothing for it to train now."""
+        self._look_ahead()
+        if self._phase.closed:
             return None
-        if self._share is None:
-            self._share = -(-len(self._waiting) // self._terms.lanes)
-        kind, _ = self._waiting[0]
+        kind = next((kind for kind, task in self._waiting if self._may(task, node)), None)
+        if kind is None:
+            return None
         width = self._width(kind)
-        most = width or max(1, min(self._terms.most, self._share))
-        work = Work(kind=kind, tasks=tuple(self._taken(kind, most)), width=width)
+        most = width or max(1, min(self._terms.most, self._share or 1))
+        work = Work(kind=kind, tasks=tuple(self._taken(kind, most, node)), width=width)
         self._give(work.tasks if width else work.tasks[:1])  # how many a lane takes is not known before it is measured
         return work
 
@@ -109,7 +143,7 @@ class LaneQueue:
         free = told.free + len(set(stopped) - ended)
         # One trial after the other each takes its turn among all; what goes apart has no company.
         refills = told.width > 1 and not any(self._goes_apart(task) for task in work.tasks)
-        return LaneAnswer(stopped=stopped, tasks=self._more(work.kind, free) if refills else [])
+        return LaneAnswer(stopped=stopped, tasks=self._more(work.kind, free, where) if refills else [])
 
     def fault(self, keys: Iterable[TrialKey], message: str, node: str = "") -> None:
         """Record that a fault of the machine ended a lane with these trials in it."""
@@ -140,11 +174,12 @@ class LaneQueue:
         """Return the width of lanes of a kind, as the terms or the log have it."""
         return self._terms.width or self._phase.lane_widths.get(kind)
 
-    def _more(self, kind: str, free: int) -> list[Task]:
+    def _more(self, kind: str, free: int, where: Mapping[str, str]) -> list[Task]:
         """Return further trials of a kind, as many as there are free slots."""
-        if free:
-            self._look_ahead()
-        taken = self._taken(kind, free, company=True)
+        if not free or self._phase.closed:
+            return []
+        self._look_ahead()
+        taken = self._taken(kind, free, where.get("node", ""), company=True)
         self._give(taken)
         return taken
 
@@ -159,9 +194,9 @@ class LaneQueue:
         if back:
             self._waiting = sorted([*back, *self._waiting], key=lambda each: self._order[each[1].key])
 
-    def _taken(self, kind: str, most: int, *, company: bool = False) -> list[Task]:
+    def _taken(self, kind: str, most: int, node: str, *, company: bool = False) -> list[Task]:
         """Take the next trials of a kind; one that goes apart is taken by itself, and not where there is `company`."""
-        mine = [task for each, task in self._waiting if each == kind]
+        mine = [task for each, task in self._waiting if each == kind and self._may(task, node)]
         if not company and mine and self._goes_apart(mine[0]):
             most = 1
         else:
@@ -170,6 +205,10 @@ class LaneQueue:
         keys = {task.key for task in taken}
         self._waiting = [(each, task) for each, task in self._waiting if task.key not in keys]
         return taken
+
+    def _may(self, task: Task, node: str) -> bool:
+        """Return whether a trial may go to a node."""
+        return node not in task.avoid or not self._elsewhere(task.avoid)
 
     def _goes_apart(self, task: Task) -> bool:
         return task.key in self._apart or task.faults >= TOGETHER
@@ -180,6 +219,8 @@ class LaneQueue:
         while len(self._waiting) < most and (task := self._phase.ask(ahead=True)) is not None:
             self._order[task.key] = len(self._order)
             self._waiting.append((self._kind(task), task))
+        if self._share is None and self._waiting:
+            self._share = -(-len(self._waiting) // self._lanes)
 
 
 class OpenLane:

@@ -1,19 +1,17 @@
-"""A phase in this process, by one lane after the other: for small sweeps, tests and debugging."""
+"""The phases of a sweep in this process, by one lane after the other: for small sweeps, tests and debugging."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 
 from regtune.core.errors import Refused
 from regtune.core.signals import sigint_marked
-from regtune.data import Pool, Splits
-from regtune.execution.attempt import ReportPlan, in_words, is_fault
-from regtune.execution.controller import PhaseController
-from regtune.execution.lane_queue import LaneAnswer, LaneQueue, LaneReport, LaneTerms, OpenLane
+from regtune.execution.attempt import in_words, is_fault
+from regtune.execution.lane_queue import LaneAnswer, LaneQueue, LaneReport, OpenLane, PhaseJob
 from regtune.execution.lane_work import work
 from regtune.execution.trial_environment import place_for
 from regtune.sweep.sweep import Sweep
@@ -29,10 +27,11 @@ def check_device(sweep: Sweep, *, here: bool) -> None:
         )
 
 
-def run_here(phase: PhaseController, data: Splits | Pool, plan: ReportPlan, terms: LaneTerms) -> None:
-    """Run what is left of a phase on these splits, or on splits of this pool that each trial has for itself."""
-    with sigint_marked():
-        _run(phase, data, dataclasses.replace(plan, report_seconds=0.0), terms)
+def run_here(jobs: Iterable[PhaseJob]) -> None:
+    """Run what is left of phases, one after the other."""
+    for job in jobs:
+        with sigint_marked():
+            _run(job)
 
 
 class _PhaseError(Exception):
@@ -43,14 +42,14 @@ class _PhaseError(Exception):
         self.error = error
 
 
-def _run(phase: PhaseController, data: Splits | Pool, plan: ReportPlan, terms: LaneTerms) -> None:
-    queue = LaneQueue(phase, terms, own_splits=isinstance(data, Pool))
+def _run(job: PhaseJob) -> None:
+    queue, plan = LaneQueue(job), dataclasses.replace(job.plan, report_seconds=0.0)
     while (given := queue.begin()) is not None:
         trial = given.tasks[0].trial
         prepare_process(trial.threads)
         lane, here = OpenLane(queue, given), place_for(trial.device)
         try:
-            work(given, data, plan, functools.partial(_exchange, lane, here))
+            work(given, job.data, plan, functools.partial(_exchange, lane, here))
         except _PhaseError as error:
             raise error.error from error
         except Exception as error:

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +14,8 @@ from regtune.core.errors import Refused
 from regtune.core.records import Json, PhaseName, TrialKey
 from regtune.data import DataLocation, Pool, Splits, data_fingerprint
 from regtune.execution.attempt import ReportPlan
-from regtune.execution.controller import PhaseController
 from regtune.execution.idle_gpus import gpus_here, idle_gpus
-from regtune.execution.lane_queue import LaneTerms
+from regtune.execution.lane_queue import LaneTerms, PhaseJob
 from regtune.execution.limits import Limit, Spent
 from regtune.execution.local import check_device, run_here
 from regtune.execution.phases import SweepPhase, phases
@@ -33,7 +32,7 @@ from regtune.sweep.resumed import as_resumed
 from regtune.sweep.sweep import Sweep
 from regtune.training.build import build_dataset
 
-Launch = Callable[[PhaseController, Splits | Pool, ReportPlan, LaneTerms], None]
+Launch = Callable[[Iterable[PhaseJob]], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +85,7 @@ def run_with(
 
     The sweep has a folder of its own, named after it, in the folder `results`; a repeat has one below that. This runs
     one repeat, `repeats.run_all` runs all of them. `watch` is called with every event, `say` with messages for a user.
-    `launch` runs a phase instead of Ray or this process. Trials found in the folders of `sweep.reuse` are reused.
+    `launch` runs the phases instead of Ray or this process. Trials found in the folders of `sweep.reuse` are reused.
     Raises Refused if the folder holds another sweep, if one of the folders to reuse holds none, or if trials need a
     GPU that is not there; NoRoom where a disk is full.
     """
@@ -123,22 +122,19 @@ def run_with(
         check_device(sweep, here=here)
         check_reuse(sweep, results)
         pool, splits = preflight(sweep, options.place)
-        data = data_fingerprint(pool)
-        others = reusable(sweep, data)
+        fingerprint = data_fingerprint(pool)
+        others = reusable(sweep, fingerprint)
         trained.lend(others.runs)
         for text in [*flaws(sweep, pool), *others.words]:
             say(text)
         with lease.held(log, waiting=say), contextlib.ExitStack() as stack:
             begins = not log.rows and sweep.repeat == 1
-            log.append("header", {**describe(), "sweep": sweep.plain(), "examples": splits.counts, "data": data})
+            log.append("header", {**describe(), "sweep": sweep.plain(), "examples": splits.counts, "data": fingerprint})
             launch = launch or (
                 _here(sweep, say, begins) if options.in_process else _on_ray(sweep, options.address, stack, say, begins)
             )
-            for phase in itertools.chain(made, in_order):
-                _run(phase, sweep, pool, splits, launch, lane_terms(sweep, phase.name, options))
-                if phase.controller.closed:
-                    log.append("limit", {"message": phase.controller.closed})
-                    say(f"{phase.controller.closed}: confirm takes what search has found")
+            data = _PhaseData(sweep=sweep, pool=pool, splits=splits)
+            launch(_jobs(itertools.chain(made, in_order), data, options, log, say))
         if sweep.reuse:
             say(reused.words())
     return path
@@ -181,7 +177,7 @@ def report_plan_of(sweep: Sweep) -> ReportPlan:
 
 
 def _here(sweep: Sweep, say: Callable[[str], None], begins: bool) -> Launch:
-    """Return what runs a phase in this process; of a sweep that begins, say which GPUs it leaves idle."""
+    """Return what runs phases in this process; of a sweep that begins, say which GPUs it leaves idle."""
     for text in idle_gpus(sweep.cluster, gpus_here() if begins else 0, "this machine"):
         say(text)
     return run_here
@@ -190,7 +186,7 @@ def _here(sweep: Sweep, say: Callable[[str], None], begins: bool) -> Launch:
 def _on_ray(
     sweep: Sweep, address: str | None, stack: contextlib.ExitStack, say: Callable[[str], None], begins: bool
 ) -> Launch:
-    """Return what runs a phase on a cluster, which is left when the stack is; likewise with the cluster's GPUs."""
+    """Return what runs phases on a cluster, which is left when the stack is; likewise with the cluster's GPUs."""
     from regtune.execution.ray.connect import cluster
     from regtune.execution.ray.nodes import gpus_there
     from regtune.execution.ray.tune import run_on_ray
@@ -199,8 +195,8 @@ def _on_ray(
     place = "the cluster" if address else "this machine"
     for text in idle_gpus(sweep.cluster, gpus_there() if begins else 0, place):
         say(text)
-    # Here no node will come, and what is asked for before its turn was chosen without the results until then.
-    terms = sweep.cluster if address else sweep.cluster.model_copy(update={"pending": 1})
+    # Here no node will come: there is no worker to wait for one.
+    terms = sweep.cluster if address else sweep.cluster.model_copy(update={"pending": 0})
     return functools.partial(run_on_ray, terms)
 
 
@@ -216,24 +212,44 @@ def lane_terms(sweep: Sweep, phase: PhaseName, options: RunOptions) -> LaneTerms
     return LaneTerms(width=width, ahead=width != 1)
 
 
-def _run(phase: SweepPhase, sweep: Sweep, pool: Pool, splits: Splits, launch: Launch, terms: LaneTerms) -> None:
-    """Run what is left of a phase."""
-    controller, fresh = phase.controller, sweep.confirm.splits == "fresh"
-    controller.settle()
-    if controller.done:
-        return
-    # No test picture is where a choice is made.
-    data: Splits | Pool = pool if fresh else splits
-    if phase.name == "search" or (phase.name == "select" and not fresh):
-        data = splits.without_test()
-    elif phase.name == "select":
-        data = build_dataset(sweep.arms[0].template).sealed(pool)
-    report_plan = report_plan_of(sweep)
-    launch(
-        controller,
-        data,
-        dataclasses.replace(report_plan, weights=report_plan.weights and phase.name == "confirm"),
-        terms,
-    )
-    if not controller.done:
-        raise RuntimeError("the phase ended before its trials had; run the same command again to resume")
+@dataclass(frozen=True, kw_only=True)
+class _PhaseData:
+    """The data of a sweep, of which each phase sees a part."""
+
+    sweep: Sweep
+    pool: Pool
+    splits: Splits
+
+    def of(self, phase: PhaseName) -> Splits | Pool:
+        """Return what a phase reads: no test picture is where a choice is made."""
+        fresh = self.sweep.confirm.splits == "fresh"
+        if phase == "search" or (phase == "select" and not fresh):
+            return self.splits.without_test()
+        if phase == "select":
+            return build_dataset(self.sweep.arms[0].template).sealed(self.pool)
+        return self.pool if fresh else self.splits
+
+
+def _jobs(
+    phases: Iterable[SweepPhase], data: _PhaseData, options: RunOptions, log: Log, say: Callable[[str], None]
+) -> Iterator[PhaseJob]:
+    """Yield what is left of each phase, the next when the one before has been run; raises RuntimeError if it was not.
+
+    Of a phase that a limit has closed that is written and said.
+    """
+    plan = report_plan_of(data.sweep)
+    for phase in phases:
+        controller = phase.controller
+        controller.settle()
+        if not controller.done:
+            yield PhaseJob(
+                controller=controller,
+                data=data.of(phase.name),
+                plan=dataclasses.replace(plan, weights=plan.weights and phase.name == "confirm"),
+                terms=lane_terms(data.sweep, phase.name, options),
+            )
+        if not controller.done:
+            raise RuntimeError("the phase ended before its trials had; run the same command again to resume")
+        if controller.closed:
+            log.append("limit", {"message": controller.closed})
+            say(f"{controller.closed}: confirm takes what search has found")

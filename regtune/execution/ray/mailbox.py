@@ -1,8 +1,9 @@
-"""What the driver answers its lanes: Tune carries reports to it, and nothing back."""
+"""What the driver has for its workers: answers to their reports, since Tune carries nothing back, and data."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from typing import Any
 
 import ray
@@ -10,25 +11,29 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 
 class Mailbox:
-    """An actor with one place for each lane; who takes from an empty one waits until something is put there."""
+    """An actor with a place for each worker and for the data of each phase; who finds it empty waits."""
 
     def __init__(self) -> None:
-        self._places: dict[str, asyncio.Queue[bytes]] = {}
+        self._answers: dict[str, asyncio.Queue[bytes]] = defaultdict(asyncio.Queue)
+        self._published: dict[int, asyncio.Future[list[ray.ObjectRef[Any]]]] = defaultdict(asyncio.Future)
 
-    async def put(self, lane: str, content: bytes) -> None:
-        """Lay an answer into the place of a lane."""
-        await self._place(lane).put(content)
+    async def put(self, worker: str, content: bytes) -> None:
+        """Lay an answer into the place of a worker."""
+        await self._answers[worker].put(content)
 
-    async def take(self, lane: str) -> bytes:
-        """Return the oldest answer to a lane."""
-        return await self._place(lane).get()
+    async def take(self, worker: str) -> bytes:
+        """Return the oldest answer to a worker."""
+        return await self._answers[worker].get()
 
-    async def drop(self, lane: str) -> None:
-        """Forget a lane that has ended."""
-        self._places.pop(lane, None)
+    async def publish(self, phase: int, data: list[ray.ObjectRef[Any]]) -> None:
+        """Have a reference to the data of a phase at hand, and no other any more."""
+        for earlier in [number for number in self._published if number < phase]:
+            del self._published[earlier]
+        self._published[phase].set_result(data)
 
-    def _place(self, lane: str) -> asyncio.Queue[bytes]:
-        return self._places.setdefault(lane, asyncio.Queue())
+    async def published(self, phase: int) -> list[ray.ObjectRef[Any]]:
+        """Return the reference to the data of a phase, in a list: Ray would fetch what it refers to."""
+        return await asyncio.shield(self._published[phase])
 
 
 def open_mailbox() -> Any:

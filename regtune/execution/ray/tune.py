@@ -1,68 +1,65 @@
-"""A phase as Ray Tune trials on the cluster that is connected."""
+"""The phases of a sweep on the cluster that is connected: each worker is a Ray Tune trial."""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
+import functools
 import logging
+import pickle
 import tempfile
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
 
+import ray
 from ray import tune
 from ray.tune import PlacementGroupFactory
 
 from regtune.core.errors import Refused
 from regtune.core.records import Json
-from regtune.data import Pool, Splits
-from regtune.execution.attempt import ReportPlan
-from regtune.execution.controller import PhaseController
-from regtune.execution.lane_queue import LaneQueue, LaneTerms
+from regtune.execution import lane_work
+from regtune.execution.lane_queue import LaneAnswer, PhaseJob
 from regtune.execution.ray.adapters import LaneScheduler, LaneSearcher
 from regtune.execution.ray.mailbox import open_mailbox
-from regtune.execution.ray.nodes import Need, capacity
+from regtune.execution.ray.nodes import Need
+from regtune.execution.ray.pool import Assignment, LanePool
 from regtune.execution.ray.transfer import SharedData
-from regtune.execution.ray.worker import train_lane
+from regtune.execution.ray.worker import train_lanes
 from regtune.sweep.schema import ClusterConfig
 
 
-def run_on_ray(
-    terms: ClusterConfig,
-    phase: PhaseController,
-    data: Splits | Pool,
-    plan: ReportPlan,
-    lanes: LaneTerms,
-    *,
-    trainable: Any = train_lane,
-) -> None:
-    """Run what is left of a phase, each lane as a trial of Tune; a pool is for splits of their own.
+def run_on_ray(terms: ClusterConfig, jobs: Iterable[PhaseJob], *, work: Callable[..., None] = lane_work.work) -> None:
+    """Run what is left of phases, one after the other, on workers that stay for all of them.
 
-    `trainable` is what Tune runs: a function of (config, shared_data, plan, mailbox), replaced only to time the rest.
+    `work` is what a worker does with a lane, replaced only to time the rest.
     """
-    need, mailbox = Need.of(terms), open_mailbox()
-    lanes = dataclasses.replace(lanes, lanes=max(1, sum(capacity(need).values())))
-    queue = LaneQueue(phase, lanes, own_splits=isinstance(data, Pool))
-    searcher = LaneSearcher(queue, need, pending=terms.pending)
+    mailbox, need = open_mailbox(), Need.of(terms)
+    held = dict[str, ray.ObjectRef[SharedData]]()  # what nobody refers to is thrown away
+
+    def send(worker: str, message: Assignment | LaneAnswer | None) -> None:
+        mailbox.put.remote(worker, pickle.dumps(message))
+
+    def publish(number: int, job: PhaseJob) -> None:
+        held["data"] = ray.put(SharedData.pack(job.data))
+        mailbox.publish.remote(number, [held["data"]])
+
+    pool = LanePool(iter(jobs), need, pending=terms.pending, send=send, publish=publish)
+    if pool.over:
+        return
     with tempfile.TemporaryDirectory(prefix="regtune-") as scratch:
         tuner = tune.Tuner(
             tune.with_resources(
-                tune.with_parameters(trainable, shared_data=SharedData.pack(data), plan=plan, mailbox=mailbox),
+                tune.with_parameters(functools.partial(train_lanes, work=work), mailbox=mailbox),
                 lambda config: _resources(need, config),
             ),
             tune_config=tune.TuneConfig(
-                num_samples=-1,
-                search_alg=searcher,
-                scheduler=LaneScheduler(phase, searcher, plan, mailbox),
-                reuse_actors=True,
+                num_samples=-1, search_alg=LaneSearcher(pool), scheduler=LaneScheduler(pool), reuse_actors=True
             ),
-            run_config=tune.RunConfig(name="phase", storage_path=scratch, verbose=0),
+            run_config=tune.RunConfig(name="sweep", storage_path=scratch, verbose=0),
         )
         try:
             with _quiet():
                 tuner.fit()
         except tune.TuneError as error:
             raise _cause(error) from error
-    queue.close()
 
 
 @contextlib.contextmanager
@@ -78,7 +75,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _resources(need: Need, config: Json) -> PlacementGroupFactory:
-    """Return what Ray sets aside for a trial, away from the nodes that it is to avoid."""
+    """Return what Ray sets aside for a worker, away from the nodes that it is to avoid."""
     labels = dict(need.labels)
     if config["avoid"]:
         labels["ray.io/node-id"] = f"!in({','.join(config['avoid'])})"

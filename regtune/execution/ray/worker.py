@@ -1,4 +1,4 @@
-"""The function that Ray Tune runs on a worker: a lane, which sends reports home and waits for what to do next."""
+"""The function that Ray Tune runs on a worker: lanes, which send reports home and wait for what to do next."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import contextlib
 import faulthandler
 import pickle
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import ray
 from ray import tune
 
 from regtune.core.records import Json
-from regtune.execution.attempt import ReportPlan
-from regtune.execution.lane_queue import LaneAnswer, LaneReport, Work
-from regtune.execution.lane_work import work
+from regtune.execution import lane_work
+from regtune.execution.lane_queue import LaneAnswer, LaneReport
+from regtune.execution.ray.pool import Assignment
 from regtune.execution.ray.transfer import OpaqueBytes, SharedData
 from regtune.execution.trial_environment import place_for
 from regtune.training.process import prepare_process
@@ -23,24 +24,64 @@ REPORT = "report"
 GRACE = 1.1  # an attempt looks at its limit between epochs; one that hangs inside of one is ended a little later
 
 
-def train_lane(config: Json, shared_data: SharedData, plan: ReportPlan, mailbox: Any) -> None:
-    """Train the lane of a Tune configuration.
+def train_lanes(config: Json, mailbox: Any, work: Callable[..., None] = lane_work.work) -> None:
+    """Train the lanes that the driver sends, until it sends none; `config` has the name of this worker.
 
-    A fault of the machine is raised: Tune then ends this process, and the phase hands its trials out again.
+    A fault of the machine is raised: Tune then ends this process, and the phase hands its trials out again. `work` is
+    replaced only to time the rest.
     """
-    given: Work = pickle.loads(config["work"].take())  # noqa: S301 - from our own driver
-    trial, lane = given.tasks[0].trial, config["lane"]
-    prepare_process(trial.threads)
-    here = place_for(trial.device) | {"node": ray.get_runtime_context().get_node_id()}
-    with _watched(plan.trial_seconds) as alive:
+    driver, data = _Driver(mailbox=mailbox, name=config["worker"]), _PhaseData(mailbox)
+    node = {"node": ray.get_runtime_context().get_node_id()}
+    assignment: Assignment | None
+    while (assignment := driver.ask(None, node)) is not None:
+        trial = assignment.work.tasks[0].trial
+        prepare_process(trial.threads)
+        here = place_for(trial.device) | node
+        with _watched(assignment.plan.trial_seconds) as alive:
+            shared = data.of(assignment.phase)
+            work(assignment.work, shared.unpack(), assignment.plan, driver.exchange(here, alive))
+        del shared
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Driver:
+    """The way to the driver: by a report of Tune's to it, by the mailbox back."""
+
+    mailbox: Any
+    name: str
+
+    def ask(self, told: LaneReport | None, here: Mapping[str, str]) -> Any:
+        """Tell the driver something and return what it answers."""
+        tune.report(encoded(told, here))
+        return pickle.loads(ray.get(self.mailbox.take.remote(self.name)))  # noqa: S301 - from our own driver
+
+    def exchange(self, here: Mapping[str, str], alive: Callable[[], None]) -> Callable[[LaneReport], LaneAnswer]:
+        """Return the exchange of a lane, which says that it is `alive` whenever it is answered."""
 
         def exchange(told: LaneReport) -> LaneAnswer:
-            tune.report(encoded(told, here))
-            answer: LaneAnswer = pickle.loads(ray.get(mailbox.take.remote(lane)))  # noqa: S301 - likewise
+            answer: LaneAnswer = self.ask(told, here)
             alive()
             return answer
 
-        work(given, shared_data.unpack(), plan, exchange)
+        return exchange
+
+
+class _PhaseData:
+    """The data of the phase that is under way; of the one before nothing is kept."""
+
+    def __init__(self, mailbox: Any) -> None:
+        self._mailbox, self._phase = mailbox, 0
+        self._shared: SharedData | None = None
+
+    def of(self, phase: int) -> SharedData:
+        """Return the data of a phase by its number in the run."""
+        if self._shared is None or phase != self._phase:
+            self._shared = None
+            (reference,) = ray.get(self._mailbox.published.remote(phase))
+            self._phase, self._shared = phase, ray.get(reference)
+        if self._shared is None:
+            raise ValueError(f"phase {phase} has no data")
+        return self._shared
 
 
 @contextlib.contextmanager
@@ -61,14 +102,15 @@ def _watched(seconds: float | None) -> Iterator[Callable[[], None]]:
         faulthandler.cancel_dump_traceback_later()
 
 
-def encoded(told: LaneReport, here: Mapping[str, str]) -> Json:
-    """Return what a lane tells as bytes: Tune flattens tables and takes them apart."""
+def encoded(told: LaneReport | None, here: Mapping[str, str]) -> Json:
+    """Return what a lane tells as bytes, None where it has ended: Tune flattens tables and takes them apart."""
     return {REPORT: OpaqueBytes(pickle.dumps((told, dict(here))))}
 
 
-def decoded(result: Json) -> tuple[LaneReport, dict[str, str]] | None:
+def decoded(result: Json) -> tuple[LaneReport | None, dict[str, str]] | None:
     """Return what a Tune result tells, and on what it was trained; None for a result of Tune's own."""
     if REPORT not in result:
         return None
-    found: tuple[LaneReport, dict[str, str]] = pickle.loads(result[REPORT].take())  # noqa: S301 - from our own worker
+    found: tuple[LaneReport | None, dict[str, str]]
+    found = pickle.loads(result[REPORT].take())  # noqa: S301 - from our own worker
     return found
