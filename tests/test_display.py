@@ -109,7 +109,7 @@ def test_epochs_that_are_taken_over_say_nothing_of_the_pace(sweep_file: Path) ->
     progress, cell = Progress(Sweep.read(sweep_file)), ["baseline", "search", 0]
 
     def watch(more: dict[str, object]) -> None:
-        progress.watch("started", {"cell": cell, **more})
+        progress.watch("started", {"cell": cell, "where": {}, **more})
         for number in range(1, 31):
             progress.watch("epoch", {"cell": cell, "epoch": {**epoch(1, 0.5).plain(), "number": number}})
 

@@ -70,14 +70,12 @@ def test_both_runners_say_the_device_of_a_trial(
     task = Task(key=TrialKey("a", "search", 0), trial=small_trial(device=device), resume=None, avoid=())
     work = Work(kind="k", tasks=(task,), width=1)
     answers = iter([Assignment(phase=1, work=work, plan=PACE), LaneAnswer(), None])
-    monkeypatch.setattr(ray, "get", lambda got: next(answers) if got == "answer" else got)
-    monkeypatch.setattr(pickle, "loads", lambda content: content)
+    monkeypatch.setattr(ray, "get", lambda got: pickle.dumps(next(answers)) if got == "answer" else got)
     shared = SimpleNamespace(unpack=lambda: None)
     mailbox = SimpleNamespace(
         take=SimpleNamespace(remote=lambda name: "answer"), published=SimpleNamespace(remote=lambda phase: [shared])
     )
     worker.train_lanes({"worker": "w"}, mailbox)
-    monkeypatch.undo()
     _, found, _ = [worker.decoded(result) for result in sent]
     assert found is not None and found[1] == place_for(device) | {"node": "node"}
     assert found[1]["processor"] == processor
