@@ -86,7 +86,7 @@ def test_no_trial_of_the_copy_has_a_seed_of_an_arm(name: str, logs: dict[str, Pa
     assert ("search" in phases) == (name != "paired")  # paired, it has the baseline's
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(seed=st.integers(0, 99_999), select=st.integers(0, MAX_SELECT), data=st.data())
 def test_seeds_never_meet(logs: dict[str, Path], seed: int, select: int, data: st.DataObject) -> None:
     trials, confirm = data.draw(st.integers(1, SHIFT - select)), data.draw(st.integers(3, SHIFT))

@@ -26,6 +26,12 @@ from tests.originals import bytes_of, labels_of, write_pictures
 from tests.test_own_data import npz
 
 
+def idle(jobs: Iterable[PhaseJob]) -> None:
+    """Ask for the next phase and train nothing."""
+    for _ in jobs:
+        pass
+
+
 def sweep_on(folder: Path, data: str) -> Sweep:
     path = folder / "own.toml"
     path.write_text(f"[data]\n{data}\n[network]{SWEEP.partition('[network]')[2]}")
@@ -124,7 +130,7 @@ def test_classes_without_a_test_example_are_said_by_check_and_run(tmp_path: Path
     assert said_of(tmp_path, NPZ) == [line]
     sweep, said = sweep_on(tmp_path, NPZ), list[str]()
     with pytest.raises(RuntimeError, match="the phase ended before"):
-        run(sweep, tmp_path / "results", say=said.append, place=DataLocation(root=tmp_path), launch=lambda *given: None)
+        run(sweep, tmp_path / "results", say=said.append, place=DataLocation(root=tmp_path), launch=idle)
     assert said == [line]
 
 
@@ -189,12 +195,6 @@ def leaking(folder: Path) -> Sweep:
     words = np.array(["one", "[two]", "three", "four"] * 20)
     npz(folder, x=x, y=words, x_test=x[:8], y_test=words[:8])
     return sweep_on(folder, NPZ)
-
-
-def idle(jobs: Iterable[PhaseJob]) -> None:
-    """Ask for the next phase and train nothing."""
-    for _ in jobs:
-        pass
 
 
 def test_run_says_it_once_before_anything_starts(tmp_path: Path) -> None:
