@@ -28,6 +28,14 @@ class Twins(PlannedScheduler):
         pass
 
 
+class Singles(Twins):
+    """One arm, `count` trials that have nothing in common but their kind."""
+
+    def __init__(self, phase: PhaseName, count: int) -> None:
+        super().__init__(phase=phase, count=0)
+        self.plan(TrialKey("a", phase, number) for number in range(count))
+
+
 class Rows:
     """A log in memory, beside a folder."""
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from regtune.core.records import Outcome, PhaseName, TrialKey
+from regtune.core.records import Outcome
 from regtune.data import Pool, Splits
 from regtune.execution.attempt import Report, ReportPlan
 from regtune.execution.controller import PhaseController
@@ -20,17 +20,9 @@ from regtune.execution.ray.pool import SECONDS_IDLE, Assignment, LanePool
 from regtune.execution.trial_queue import Task
 from regtune.training.build import load_data
 from tests.conftest import small_trial
-from tests.schedulers import Rows, Twins
+from tests.schedulers import Rows, Singles
 
 PLAN = ReportPlan(rungs=(), checkpoint_seconds=60.0, trial_seconds=None, weights=False)
-
-
-class Singles(Twins):
-    """One arm, `count` trials that have nothing in common but their kind."""
-
-    def __init__(self, phase: PhaseName, count: int) -> None:
-        super().__init__(phase=phase, count=0)
-        self.plan(TrialKey("a", phase, number) for number in range(count))
 
 
 class Cluster:
@@ -161,7 +153,7 @@ def test_a_trial_that_hangs_has_ended_and_of_several_each_goes_apart(
     cluster = Cluster(folder, monkeypatch, counts=(2,), plan=plan)
     cluster.pool.hire("one")
     assert len(cluster.hello("one").work.tasks) == 2
-    cluster.now += 6
+    cluster.now += 11
     cluster.pool.died("one", "", "a")
     cluster.pool.leave("one")
     assert not [row for row in cluster.log.rows if row["event"] == "fault"]

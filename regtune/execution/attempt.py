@@ -52,6 +52,11 @@ class Report:
     checkpoint: Saved | None = None
     weights: Saved | None = None
 
+    @property
+    def ends(self) -> bool:
+        """Whether the trial has ended."""
+        return self.outcome is not None or (bool(self.epochs) and self.epochs[-1].outcome is not None)
+
 
 class _RaisedError(Exception):
     """Wraps what code of the user raised, of whatever kind, so that nothing else is taken for it."""

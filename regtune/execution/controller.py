@@ -119,6 +119,7 @@ class PhaseController:
         if key in self.ended:
             return "stop"
         progress = self._recovery.open[key]
+        self.record(key)
         if not progress.started:
             self._write("started", key, {"where": dict(where), "after": progress.after, **progress.taken})
             progress.started = True
@@ -137,6 +138,7 @@ class PhaseController:
         if key in self.ended:
             return
         progress = self._recovery.open[key]
+        self.record(key)
         progress.faults.append(node)
         self._write("fault", key, {"message": message, "node": node})
         if len(progress.faults) > self._retries:
@@ -144,6 +146,10 @@ class PhaseController:
             self.end(key, Outcome(status="lost", message=text))
         else:
             self._queue.wait(key, progress)
+
+    def is_last_attempt(self, key: TrialKey) -> bool:
+        """Return whether another fault of the machine would be a trial's end."""
+        return key not in self.ended and len(self._recovery.open[key].faults) >= self._retries
 
     def back(self, key: TrialKey) -> None:
         """Take back a trial that nobody runs any more, if it has not ended."""
@@ -153,6 +159,7 @@ class PhaseController:
     def end(self, key: TrialKey, outcome: Outcome) -> None:
         """Record how a trial ended; a second end of the same trial changes nothing."""
         if key not in self.ended:
+            self.record(key)
             spared = self._scheduler.would_have_stopped_at(key)
             more = {} if spared is None else {"spared": spared}
             self._write("ended", key, {"outcome": outcome.plain(), **more})

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from bisect import insort
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from regtune.execution.trial_queue import Task
 from regtune.storage.environment import LANE
 from regtune.training.assembly import common
 
+FEWEST = 4  # trials of which a width is measured: two say little of many
 MOST = 64  # slots of a lane, where nothing else is asked for
 AHEAD = 10_000  # trials that are asked for before their turn
 TOGETHER = 2  # attempts that a trial has among others; a fault that it meets again may be its own doing
@@ -94,17 +96,18 @@ class LaneQueue:
         self._waiting: list[tuple[str, Task]] = []  # with their kinds, the longest waiting first
         self._order: dict[TrialKey, int] = {}  # in which trials were asked for
         self._apart: set[TrialKey] = set()
+        self._measured: set[str] = set()  # kinds of which a lane is measuring the width
         self._share: int | None = None  # of what there is to train first, where all lanes train at once
 
     @property
     def waiting(self) -> bool:
         """Whether there are trials that no lane has."""
-        self._look_ahead()
+        self._look_ahead(1)
         return bool(self._waiting)
 
-    def lanes_waiting(self) -> int:
-        """Return how many lanes there are trials for that no lane has."""
-        self._look_ahead()
+    def lanes_waiting(self, wanted: int) -> int:
+        """Return how many lanes there are trials for that no lane has, where so many are wanted."""
+        self._look_ahead(wanted)
         counts = Counter(kind for kind, _ in self._waiting)
         usual = min(self._terms.most, self._share or 1)
         return sum(-(-count // (self._width(kind) or usual)) for kind, count in counts.items())
@@ -115,42 +118,61 @@ class LaneQueue:
 
     def begin(self, node: str = "") -> Work | None:
         """Return what a lane on a node begins with, None where there is nothing for it to train now."""
-        self._look_ahead()
+        self._look_ahead(self._terms.width or 1)
         if self._phase.closed:
             return None
-        kind = next((kind for kind, task in self._waiting if self._may(task, node)), None)
+        kind = self._next_kind(node)
+        if kind is None and self._ask_one():  # those that wait are for other nodes
+            kind = self._next_kind(node)
         if kind is None:
             return None
         width = self._width(kind)
         most = width or max(1, min(self._terms.most, self._share or 1))
         work = Work(kind=kind, tasks=tuple(self._taken(kind, most, node)), width=width)
-        self._give(work.tasks if width else work.tasks[:1])  # how many a lane takes is not known before it is measured
+        if width is None:
+            self._measured.add(kind)
+        for task in work.tasks if width else work.tasks[:1]:  # how many a lane takes is not known before
+            self._phase.record(task.key)
         return work
+
+    def _next_kind(self, node: str) -> str | None:
+        """Return the kind of the longest waiting trial for a node, but none that a lane is measuring."""
+        return next(
+            (kind for kind, task in self._waiting if kind not in self._measured and self._allowed_on(task, node)), None
+        )
 
     def exchange(self, work: Work, told: LaneReport, where: Mapping[str, str]) -> LaneAnswer:
         """Record what a lane tells, and return what it does next; `where` says on what it runs."""
-        if work.width is None and work.kind not in self._phase.lane_widths:
+        self.measured(work)
+        if work.width is None and len(work.tasks) >= FEWEST and work.kind not in self._phase.lane_widths:
             self._phase.keep_lane_width(work.kind, told.width)
-        if told.back:
-            self._put_back(work, told.back)
-        elif work.width is None and told.width > 1:
-            self._give(work.tasks)
-        self.part(told.apart)
+        self._put_back(work, told.back)
+        self.isolate(told.apart)
         place = {**where, LANE: str(told.width)} if told.width > 1 else where
         stopped = [key for key, report in told.reports if self._phase.take(key, report, place) == "stop"]
-        ended = {key for key, report in told.reports if report.outcome or _over(report)}
+        ended = {key for key, report in told.reports if report.ends}
         self.give_back(stopped)
         free = told.free + len(set(stopped) - ended)
         # One trial after the other each takes its turn among all; what goes apart has no company.
         refills = told.width > 1 and not any(self._goes_apart(task) for task in work.tasks)
         return LaneAnswer(stopped=stopped, tasks=self._more(work.kind, free, where) if refills else [])
 
-    def fault(self, keys: Iterable[TrialKey], message: str, node: str = "") -> None:
-        """Record that a fault of the machine ended a lane with these trials in it."""
-        for key in keys:
-            self._phase.fault(key, message, node)
+    def fault(self, keys: Collection[TrialKey], message: str, node: str = "") -> None:
+        """Record that a fault of the machine ended a lane with these trials in it.
 
-    def part(self, keys: Collection[TrialKey]) -> None:
+        Of several nobody knows whose it was: none is lost by it, those that have no further attempt go apart.
+        """
+        for key in keys:
+            if len(keys) > 1 and self._phase.is_last_attempt(key):
+                self.isolate([key])
+            else:
+                self._phase.fault(key, message, node)
+
+    def measured(self, work: Work) -> None:
+        """Take note that the lane which measured a kind has answered, or ended."""
+        self._measured.discard(work.kind)
+
+    def isolate(self, keys: Collection[TrialKey]) -> None:
         """Take back trials of which one may be at fault: each comes into a lane by itself."""
         self._apart |= set(keys)
         self.give_back(keys)
@@ -167,7 +189,12 @@ class LaneQueue:
 
     def _kind(self, task: Task) -> str:
         """Return what a trial has in common with those that it may share a lane with, as a hash."""
-        shared = {"phase of the sweep": task.key.phase, **common(task.trial, own_splits=self._own_splits)}
+        if self._terms.width == 1:
+            return ""
+        try:
+            shared = {"phase of the sweep": task.key.phase, **common(task.trial, own_splits=self._own_splits)}
+        except Exception:  # a method of the user's that cannot be made: its trial says so, in a lane by itself
+            return str(task.key)
         return hashlib.sha256(json.dumps(shared, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
     def _width(self, kind: str) -> int | None:
@@ -178,15 +205,11 @@ class LaneQueue:
         """Return further trials of a kind, as many as there are free slots."""
         if not free or self._phase.closed:
             return []
-        self._look_ahead()
+        self._look_ahead(free)
         taken = self._taken(kind, free, where.get("node", ""), company=True)
-        self._give(taken)
-        return taken
-
-    def _give(self, tasks: Iterable[Task]) -> None:
-        """Record that trials go to a worker."""
-        for task in tasks:
+        for task in taken:
             self._phase.record(task.key)
+        return taken
 
     def _put_back(self, work: Work, keys: Collection[TrialKey]) -> None:
         """Have trials that a lane did not take wait in their old places."""
@@ -196,7 +219,7 @@ class LaneQueue:
 
     def _taken(self, kind: str, most: int, node: str, *, company: bool = False) -> list[Task]:
         """Take the next trials of a kind; one that goes apart is taken by itself, and not where there is `company`."""
-        mine = [task for each, task in self._waiting if each == kind and self._may(task, node)]
+        mine = [task for each, task in self._waiting if each == kind and self._allowed_on(task, node)]
         if not company and mine and self._goes_apart(mine[0]):
             most = 1
         else:
@@ -206,21 +229,29 @@ class LaneQueue:
         self._waiting = [(each, task) for each, task in self._waiting if task.key not in keys]
         return taken
 
-    def _may(self, task: Task, node: str) -> bool:
+    def _allowed_on(self, task: Task, node: str) -> bool:
         """Return whether a trial may go to a node."""
         return node not in task.avoid or not self._elsewhere(task.avoid)
 
     def _goes_apart(self, task: Task) -> bool:
         return task.key in self._apart or task.faults >= TOGETHER
 
-    def _look_ahead(self) -> None:
-        """Ask the phase for all trials that there are, or for one where results decide what is asked for."""
-        most = AHEAD if self._terms.ahead else 1
-        while len(self._waiting) < most and (task := self._phase.ask(ahead=True)) is not None:
-            self._order[task.key] = len(self._order)
-            self._waiting.append((self._kind(task), task))
+    def _look_ahead(self, wanted: int) -> None:
+        """Ask the phase for all trials that there are, or for as many as are wanted where results decide which."""
+        while len(self._waiting) < (AHEAD if self._terms.ahead else wanted):
+            if not self._ask_one():
+                break
         if self._share is None and self._waiting:
             self._share = -(-len(self._waiting) // self._lanes)
+
+    def _ask_one(self) -> bool:
+        """Ask the phase for a further trial; one that comes back keeps its place."""
+        task = self._phase.ask(ahead=True)
+        if task is None:
+            return False
+        self._order.setdefault(task.key, len(self._order))
+        insort(self._waiting, (self._kind(task), task), key=lambda each: self._order[each[1].key])
+        return True
 
 
 class OpenLane:
@@ -234,23 +265,21 @@ class OpenLane:
         """Record what the lane tells, and return what it does next."""
         answer = self._queue.exchange(self.given, told, where)
         gone = {*told.back, *told.apart, *answer.stopped}
-        gone |= {key for key, report in told.reports if report.outcome or _over(report)}
+        gone |= {key for key, report in told.reports if report.ends}
         self.open = [key for key in self.open if key not in gone] + [task.key for task in answer.tasks]
         return answer
 
     def fault(self, message: str, node: str = "") -> None:
         """Record that a fault of the machine ended the lane."""
+        self._queue.measured(self.given)
         self._queue.fault(self.open, message, node)
 
-    def part(self) -> None:
+    def isolate(self) -> None:
         """Give back the trials of the lane, each to be in one by itself."""
-        self._queue.part(self.open)
+        self._queue.isolate(self.open)
         self.open = []
 
     def end(self) -> None:
         """Give back what the lane did not end."""
+        self._queue.measured(self.given)
         self._queue.give_back(self.open)
-
-
-def _over(report: Report) -> bool:
-    return bool(report.epochs) and report.epochs[-1].outcome is not None

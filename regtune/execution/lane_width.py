@@ -11,18 +11,18 @@ from typing import Protocol
 import torch
 from torch.utils._pytree import tree_leaves, tree_map
 
-from regtune.core.errors import Refused
 from regtune.core.records import Trial
+from regtune.core.signals import Interrupted
 from regtune.data import Splits
+from regtune.execution.lane_queue import FEWEST
 from regtune.training.lane import Lane
 from regtune.training.updates import UpdatePlan
 
 GAIN = 0.98  # of the time of a step that one trial takes alone: a lane that takes more is not worth it
 SECONDS = 1.0  # that a timed step of a lane may take, were it no faster than its trials one by one
-FEWEST = 4  # trials in a lane that is timed: two of them say little of many
 ROUNDS = 3
 WORTH = 2.0  # seconds that trials would take one by one: less is not worth the time of measuring
-SHARE = 16  # of the memory: what a lane may hold of weights and what belongs to them
+SHARE = 8  # of the memory: what a lane may hold of weights and what belongs to them
 
 
 class Own(Protocol):
@@ -41,11 +41,9 @@ def measured_width(trials: Sequence[Trial], own: Own, *, most: int) -> int:
     Trials that cannot share one are told by the lane itself, which refuses them.
     """
     first = trials[0]
-    if most < FEWEST or first.compiled or first.channels_last or first.retrain != "none":
+    if most < FEWEST or not can_share(trials, own):
         return 1
     try:
-        if first.plugins:
-            _short(trials[:2], own)
         one = Lane(trials[:1], data=own.of(trials[:1]))
         alone, room = _seconds(one), _memory(first) // SHARE // _bytes(one)
         width = min(most, room, max(FEWEST, int(SECONDS / alone)))
@@ -54,12 +52,31 @@ def measured_width(trials: Sequence[Trial], own: Own, *, most: int) -> int:
             return 1
         lane = Lane(trials[:width], data=own.of(trials[:width]))
         return width if _seconds(lane) / width <= GAIN * alone else 1
-    except Refused:  # draws from global states, splits of other sizes
+    except Interrupted:
+        raise
+    except BaseException:
+        # Whatever it is, also no room for so many: a trial alone raises it again if it is its own, and says so.
         return 1
-    except (RuntimeError, TypeError, ValueError, MemoryError):
-        # Code that looks at the values of its tensors, or for which vmap has no rule, trains alone as it always did;
-        # so does what has no room beside others.
-        return 1
+
+
+def can_share(trials: Sequence[Trial], own: Own) -> bool:
+    """Return whether trials like these can train side by side; those of a user's code take a step together to see it.
+
+    Code that looks at the values of its tensors, for which vmap has no rule, or that draws from global states, trains
+    alone as it always did.
+    """
+    first = trials[0]
+    if first.compiled or first.channels_last or first.retrain != "none":
+        return False
+    if not first.plugins:
+        return True
+    try:
+        _short([first, replace(first, seed=first.seed + 1)], own)
+    except Interrupted:
+        raise
+    except BaseException:  # told by the trial itself, alone
+        return False
+    return True
 
 
 def _short(trials: Sequence[Trial], own: Own) -> None:
@@ -103,7 +120,7 @@ def _bytes(lane: Lane) -> int:
 
 
 def _memory(trial: Trial) -> int:
-    """Return the bytes of memory where a trial trains: those that are free on a GPU, all of a machine."""
+    """Return the bytes of memory where a trial trains: those that are free on a GPU, its part of a machine."""
     if trial.device == "cuda":
         return int(torch.cuda.mem_get_info()[0])
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // (os.cpu_count() or 1)

@@ -17,7 +17,7 @@ from regtune.core.signals import Interrupted
 from regtune.data import Pool, Splits
 from regtune.execution.attempt import Report, ReportPlan, attempt, failed, is_fault, overdue, unreadable
 from regtune.execution.lane_queue import LaneAnswer, LaneReport, Work
-from regtune.execution.lane_width import measured_width
+from regtune.execution.lane_width import can_share, measured_width
 from regtune.execution.trial_queue import Task
 from regtune.storage.checkpoints import Saved
 from regtune.training.build import split_data
@@ -34,7 +34,11 @@ def work(given: Work, data: Splits | Pool, plan: ReportPlan, exchange: Exchange)
     was, and they go back, each to be in a lane by itself. A fault of the machine is raised.
     """
     own = OwnSplits(data)
-    width = given.width or measured_width([task.trial for task in given.tasks], own, most=len(given.tasks))
+    trials = [task.trial for task in given.tasks]
+    if given.width is None:
+        width = measured_width(trials, own, most=len(trials))
+    else:
+        width = given.width if given.width > 1 and can_share(trials, own) else 1
     if width == 1:
         _alone(given.tasks, data, plan, exchange)
     else:
@@ -78,10 +82,10 @@ def _alone(tasks: Sequence[Task], data: Splits | Pool, plan: ReportPlan, exchang
 
 @dataclass(kw_only=True)
 class _Slot:
-    """A trial under way: when it began, and its epochs that were not yet reported."""
+    """A trial under way: its seconds so far, and its epochs that were not yet reported."""
 
     task: Task
-    begun: float
+    seconds: float = 0.0
     epochs: list[Epoch] = field(default_factory=list)
 
 
@@ -115,7 +119,7 @@ class _Slots:
                     raise
                 self.reports.append((task.key, Report(outcome=failed(error))))
             else:
-                self._lane, self.open[place] = lane, _Slot(task=task, begun=time.monotonic())
+                self._lane, self.open[place] = lane, _Slot(task=task)
 
     def _started(self, place: int, task: Task) -> Lane:
         """Return the lane with a trial in a slot; the first one makes it, all other slots being idle."""
@@ -138,20 +142,21 @@ class _Slots:
         if self._lane is None:
             raise ValueError("a lane is filled before it trains")
         found = next(self._lane)
-        now, due = time.monotonic(), False
+        due = False
         for place, slot in [*self.open.items()]:
             epoch = found[place]
             if epoch is None:
                 raise ValueError(f"slot {place} of the lane was taken and has no epoch")
             slot.epochs.append(epoch)
+            slot.seconds += epoch.seconds
             due = due or epoch.number in self._plan.rungs
             limit, late = self._plan.trial_seconds, None
-            if epoch.outcome is None and limit is not None and now - slot.begun > limit:
+            if epoch.outcome is None and limit is not None and slot.seconds > limit:  # its share of the lane's time
                 late = overdue(limit, epoch.kept)
             if epoch.outcome is not None or late is not None:
                 due = True
                 self._end(place, late)
-        return due or now - self._reported >= self._plan.report_seconds or self._to_save()
+        return due or time.monotonic() - self._reported >= self._plan.report_seconds or self._to_save()
 
     def _end(self, place: int, outcome: Outcome | None) -> None:
         """Report the last of a trial, which ended by itself or with an outcome of ours, and free its slot."""
@@ -176,9 +181,12 @@ class _Slots:
     def _to_save(self) -> bool:
         return time.monotonic() - self._saved >= self._plan.checkpoint_seconds
 
-    def told(self) -> list[tuple[TrialKey, Report]]:
-        """Return what there is to tell, with a checkpoint of every trial where it is time for one."""
-        saving = self._to_save() and self._lane is not None
+    def told(self, *, sound: bool = True) -> list[tuple[TrialKey, Report]]:
+        """Return what there is to tell, with a checkpoint of every trial where it is time for one.
+
+        None where the lane is not `sound`, in the middle of an epoch.
+        """
+        saving = sound and self._to_save() and self._lane is not None
         for place, slot in self.open.items():
             checkpoint = None
             if saving and self._lane is not None and slot.epochs:
@@ -191,6 +199,12 @@ class _Slots:
         self._reported = time.monotonic()
         self._saved = self._reported if saving else self._saved
         return told
+
+    def fail(self, error: BaseException) -> None:
+        """Report that the only trial under way ended by what it raised, with the epochs that it had."""
+        (place, slot), *_ = self.open.items()
+        del self.open[place]
+        self.reports.append((slot.task.key, Report(epochs=tuple(slot.epochs), outcome=failed(error))))
 
     def keys(self) -> list[TrialKey]:
         """Return the trials under way."""
@@ -219,8 +233,8 @@ def _side_by_side(tasks: Sequence[Task], own: OwnSplits, width: int, plan: Repor
                 raise
             keys = slots.keys()
             if len(keys) > 1:
-                exchange(LaneReport(width=width, reports=slots.told(), apart=keys))
+                exchange(LaneReport(width=width, reports=slots.told(sound=False), apart=keys))
                 return
-            slots.reports.append((keys[0], Report(outcome=failed(error))))
-            exchange(LaneReport(width=width, reports=slots.told()))
+            slots.fail(error)
+            exchange(LaneReport(width=width, reports=slots.told(sound=False)))
             return

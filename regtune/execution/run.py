@@ -39,7 +39,7 @@ Launch = Callable[[Iterable[PhaseJob]], None]
 class RunOptions:
     """How a sweep is run, whatever is in it.
 
-    With `in_process` trials run in this process one after the other, without Ray. Otherwise they run on the Ray cluster
+    With `in_process` lanes run in this process one after the other, without Ray. Otherwise they run on the Ray cluster
     at `address` ("auto", or host:port), or on a new Ray on this machine. `place` says where the data are; by default
     the environment does. At a `limit` search stops, and confirm takes what it has found. With `retry_failed` trials
     that an exception ended are retried, and arms whose plugin has changed are retrained.
@@ -209,7 +209,7 @@ def lane_terms(sweep: Sweep, phase: PhaseName, options: RunOptions) -> LaneTerms
     given, search = sweep.cluster.lane_width, phase == "search"
     waits = search and (sweep.adaptive or options.limit != Limit())
     width = (1 if waits else None) if given == "auto" else given
-    return LaneTerms(width=width, ahead=width != 1)
+    return LaneTerms(width=width, ahead=not waits)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -74,10 +74,12 @@ class LaneScheduler(_NeverSaved, FIFOScheduler):
         if time.monotonic() - self._looked >= SECONDS_BETWEEN_LOOKS:
             self._looked = time.monotonic()
             self._pool.release_idle()
+            overrunning = self._pool.overrunning()
             for trial in tune_controller.get_live_trials():
                 avoid = trial.config["avoid"]
                 stuck = avoid and not self._pool.elsewhere(avoid)  # the only other node is gone
-                if trial.status == TuneTrial.PENDING and (stuck or self._pool.over):
+                waits = trial.status == TuneTrial.PENDING and (stuck or self._pool.over)
+                if waits or trial.trial_id in overrunning:
                     tune_controller.request_stop_trial(trial)
         return self._without_worker(tune_controller)
 

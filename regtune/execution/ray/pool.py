@@ -6,7 +6,7 @@ A worker stays for the whole sweep: where a lane has come to its end, it begins 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from regtune.execution.attempt import ReportPlan, overdue
@@ -77,7 +77,7 @@ class LanePool:
             self._employ()
         free = sum(worker.lane is None and not worker.dismissed for worker in self._workers.values())
         room = sum(self.slots().values()) + self._pending - len(self._workers)
-        if self._job is None or room <= 0 or self._queue.lanes_waiting() <= free:
+        if self._job is None or room <= 0 or self._queue.lanes_waiting(free + 1) <= free:
             return None
         self._workers[name] = _Worker(lane=None, since=time.monotonic())
         avoid = self._queue.avoided()
@@ -101,11 +101,12 @@ class LanePool:
         if lane is None or self._job is None:
             return
         limit = self._job.plan.trial_seconds
+        limit = limit and limit * len(lane.given.tasks)
         if limit is not None and time.monotonic() - worker.since > limit:
             if len(lane.open) == 1:
-                self._job.controller.end(lane.open[0], overdue(limit))
+                self._job.controller.end(lane.open[0], overdue(self._job.plan.trial_seconds or 0.0))
             else:
-                lane.part()  # which of them hangs is seen when each has a lane by itself
+                lane.isolate()  # which of them hangs is seen when each has a lane by itself
             return
         lane.fault(message, node)
 
@@ -119,7 +120,7 @@ class LanePool:
         return list(self._workers)
 
     def release_idle(self) -> None:
-        """Have workers end that have had nothing to do for long, where they are not the only ones."""
+        """Have workers end that have had nothing to do for long."""
         now = time.monotonic()
         for name, worker in self._workers.items():
             if worker.lane is None and worker.here and now - worker.since > SECONDS_IDLE:
@@ -131,10 +132,16 @@ class LanePool:
             self._looked, self._slots = time.monotonic(), capacity(self._need)
         return self._slots
 
-    def elsewhere(self, nodes: object) -> bool:
+    def elsewhere(self, nodes: Sequence[str]) -> bool:
         """Return whether there is a node for a worker beside those."""
-        avoid = set(nodes) if isinstance(nodes, list | tuple) else set()
-        return bool(avoid) and bool(self.slots().keys() - avoid)
+        return bool(nodes) and bool(self.slots().keys() - set(nodes))
+
+    def overrunning(self) -> list[str]:
+        """Return the workers that still train although a limit has closed the phase, and have not heard of it."""
+        if self._job is None or not self._job.controller.closed:
+            return []
+        late = time.monotonic() - SECONDS_BETWEEN_LOOKS
+        return [name for name, worker in self._workers.items() if worker.lane is not None and worker.since < late]
 
     def _end(self, worker: _Worker) -> None:
         """Have a worker be without a lane."""

@@ -37,7 +37,8 @@ def train_lanes(config: Json, mailbox: Any, work: Callable[..., None] = lane_wor
         trial = assignment.work.tasks[0].trial
         prepare_process(trial.threads)
         here = place_for(trial.device) | node
-        with _watched(assignment.plan.trial_seconds) as alive:
+        limit = assignment.plan.trial_seconds
+        with _watched(limit and limit * len(assignment.work.tasks)) as alive:
             shared = data.of(assignment.phase)
             work(assignment.work, shared.unpack(), assignment.plan, driver.exchange(here, alive))
         del shared
