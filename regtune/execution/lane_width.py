@@ -46,7 +46,8 @@ def measured_width(trials: Sequence[Trial], own: Own, *, most: int) -> int:
     try:
         one = Lane(trials[:1], data=own.of(trials[:1]))
         alone, room = _seconds(one), _memory(first) // SHARE // _bytes(one)
-        width = min(most, room, max(FEWEST, int(SECONDS / alone)))
+        steps = max(FEWEST, int(SECONDS / alone))
+        width = min(most, room, 1 << (steps.bit_length() - 1))  # powers of two: noise in a time seldom changes them
         updates = first.epochs * (len(own.one(first).train) // first.batch)
         if width < FEWEST or alone * updates * len(trials) < WORTH:
             return 1

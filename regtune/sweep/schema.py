@@ -168,7 +168,9 @@ class ClusterConfig(_Table):
     )
     checkpoint_seconds: float = Field(default=60.0, ge=0, description="seconds between two checkpoints of a trial")
     hours_per_trial: float | None = Field(
-        default=None, gt=0, description="time limit in hours for one attempt of a trial"
+        default=None,
+        gt=0,
+        description="time limit in hours for one attempt of a trial; in a lane its share of the lane's time counts",
     )
     lane_width: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = Field(
         default="auto",
@@ -178,8 +180,7 @@ class ClusterConfig(_Table):
         default=4,
         ge=1,
         le=10_000,
-        description="trials that may wait for nodes of an autoscaler: more bring nodes faster, but an adaptive sampler "
-        "then knows fewer results",
+        description="workers that may wait for nodes of an autoscaler: more bring nodes faster",
     )
 
 
