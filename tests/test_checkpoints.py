@@ -72,7 +72,7 @@ def test_a_trial_goes_on_after_the_epoch_of_its_checkpoint(
     assert left(log) == []
 
 
-@pytest.mark.parametrize("row", [pytest.param(16, marks=pytest.mark.slow), 38])
+@pytest.mark.parametrize("row", [pytest.param(14, marks=pytest.mark.slow), 35])
 def test_a_killed_driver_leaves_checkpoints_that_trials_go_on_from(
     undisturbed: Path, row: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
