@@ -19,9 +19,11 @@ from regtune.execution.controller import PhaseController
 from regtune.execution.lane_queue import LaneQueue, LaneReport, LaneTerms, OpenLane, PhaseJob
 from regtune.execution.lane_width import measured_width
 from regtune.execution.lane_work import OwnSplits
+from regtune.execution.limits import Limit
 from regtune.execution.local import run_here
 from regtune.execution.reproduce import recorded_epochs
-from regtune.execution.run import run
+from regtune.execution.run import RunOptions, lane_terms, run
+from regtune.execution.trial_queue import Task
 from regtune.results.loader import Results, load
 from regtune.storage.log import read_log
 from regtune.sweep.sweep import Sweep
@@ -352,3 +354,31 @@ def test_code_that_draws_from_global_states_trains_alone(slow: dict[int, float])
     recipe = [{"name": "pixel_noise"}]
     trials = [small_trial(recipe, seed=s, epochs=9, plugins=("tests.plugin_noise",)) for s in range(8)]
     assert measured_width(trials, OwnSplits(load_data(trials[0])), most=8) == 1
+
+
+def test_in_the_middle_of_an_epoch_no_checkpoint_is_made() -> None:
+    tasks = [
+        Task(key=TrialKey("a", "search", seed), trial=small_trial(seed=seed), resume=None, avoid=()) for seed in (1, 2)
+    ]
+    slots = lane_work._Slots(OwnSplits(load_data(tasks[0].trial)), 2, PLAN)
+    slots.fill(tasks)
+    slots.epoch()
+    assert [report.checkpoint for _, report in slots.told(sound=False)] == [None, None]
+    slots.epoch()
+    assert all(report.checkpoint is not None for _, report in slots.told())
+
+
+def test_where_results_decide_what_is_tried_no_more_than_a_lane_is_asked_for(tmp_path: Path) -> None:
+    text = SWEEP.replace('sampler = "random"', 'sampler = "tpe"')
+    sweep = sweep_of(tmp_path, text, 3)
+    assert lane_terms(sweep, "search", RunOptions()) == LaneTerms(width=3, ahead=False)
+    assert lane_terms(sweep, "confirm", RunOptions()) == LaneTerms(width=3, ahead=True)
+    assert lane_terms(sweep.in_lanes("auto"), "search", RunOptions()).width == 1
+    assert lane_terms(sweep_of(tmp_path, SWEEP, None), "search", RunOptions(limit=Limit(hours=1.0))).width == 1
+    queue, log = queue_of(tmp_path, LaneTerms(width=3, ahead=False), scheduler=Singles("search", 9))
+    work = queue.begin()
+    assert work is not None
+    assert len(work.tasks) == len([row for row in log.rows if row["event"] == "asked"]) == 3
+    task = queue._phase.ask()
+    assert task is not None
+    assert task.key.number == 3, "the fourth was not asked for"

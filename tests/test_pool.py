@@ -33,7 +33,8 @@ class Cluster:
         self.nodes = {"a": 1, "b": 1}
         self.log = Rows(folder / "log.jsonl")
         self._plan = terms.pop("plan", PLAN)
-        self._width, self._counts = terms.pop("width", 2), terms.pop("counts", (2, 2))
+        self._terms = LaneTerms(width=terms.pop("width", 2), ahead=terms.pop("ahead", True))
+        self._counts = terms.pop("counts", (2, 2))
         monkeypatch.setattr(pools, "capacity", lambda need: dict(self.nodes))
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
         need = Need(cpus=1, gpus=0.0)
@@ -46,7 +47,7 @@ class Cluster:
         for seed, count in enumerate(self._counts):
             scheduler = Singles("search" if seed == 0 else "select", count)
             phase = PhaseController(scheduler=scheduler, log=self.log, retries=1)
-            yield PhaseJob(controller=phase, data=data, plan=self._plan, terms=LaneTerms(width=self._width))
+            yield PhaseJob(controller=phase, data=data, plan=self._plan, terms=self._terms)
             assert phase.done
 
     def send(self, name: str, message: Assignment | LaneAnswer | None) -> None:
@@ -176,3 +177,54 @@ def test_a_worker_without_work_gives_its_place_back(folder: Path, monkeypatch: p
     cluster.pool.release_idle()
     assert cluster.sent["one"][-1] is None
     assert cluster.sent["two"][-1] is not None
+
+
+def test_a_trial_alone_that_was_offered_among_many_hangs_for_its_own_limit_only(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = ReportPlan(rungs=(), checkpoint_seconds=60.0, trial_seconds=5.0, weights=False)
+    cluster = Cluster(folder, monkeypatch, counts=(8,), width=None, plan=plan)
+    cluster.nodes = {"a": 1}
+    cluster.now += 10
+    cluster.pool.hire("one")
+    tasks = cluster.hello("one").work.tasks
+    assert len(tasks) > 2
+    cluster.pool.told("one", LaneReport(width=1, back=[task.key for task in tasks[1:]]), {"node": "a"})
+    cluster.now += 6
+    cluster.pool.died("one", "", "a")
+    assert [row["outcome"]["status"] for row in cluster.log.rows if row["event"] == "ended"] == ["failed"]
+
+
+def test_where_one_waits_for_another_node_the_others_train_meanwhile(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = Cluster(folder, monkeypatch, counts=(4,), width=1, ahead=False)
+    cluster.pool.hire("one")
+    first = cluster.hello("one", "a")
+    cluster.pool.died("one", "its worker died", "a")
+    cluster.pool.leave("one")
+    cluster.pool.hire("two")
+    second = cluster.hello("two", "a")
+    assert isinstance(second, Assignment)
+    assert second.work.tasks[0].key != first.work.tasks[0].key
+
+
+def test_as_many_workers_as_there_are_trials_are_hired_at_once_where_results_decide_what_comes(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = Cluster(folder, monkeypatch, counts=(3,), width=1, ahead=False)
+    cluster.nodes = {"a": 16}
+    cluster.now += 10
+    assert [cluster.pool.hire(name) for name in "abcde"] == [[], [], [], None, None]
+
+
+def test_who_trains_on_where_a_limit_has_closed_the_phase_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = Cluster(folder, monkeypatch, counts=(4,))
+    cluster.pool.hire("one")
+    cluster.hello("one")
+    cluster.now += 10
+    assert cluster.pool.overrunning() == []
+    monkeypatch.setattr(PhaseController, "closed", property(lambda self: "the limit is reached"))
+    assert cluster.pool.overrunning() == ["one"]

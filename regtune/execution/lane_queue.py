@@ -135,12 +135,6 @@ class LaneQueue:
             self._phase.record(task.key)
         return work
 
-    def _next_kind(self, node: str) -> str | None:
-        """Return the kind of the longest waiting trial for a node, but none that a lane is measuring."""
-        return next(
-            (kind for kind, task in self._waiting if kind not in self._measured and self._allowed_on(task, node)), None
-        )
-
     def exchange(self, work: Work, told: LaneReport, where: Mapping[str, str]) -> LaneAnswer:
         """Record what a lane tells, and return what it does next; `where` says on what it runs."""
         self.measured(work)
@@ -196,6 +190,12 @@ class LaneQueue:
         except Exception:  # a method of the user's that cannot be made: its trial says so, in a lane by itself
             return str(task.key)
         return hashlib.sha256(json.dumps(shared, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+    def _next_kind(self, node: str) -> str | None:
+        """Return the kind of the longest waiting trial for a node, but none that a lane is measuring."""
+        return next(
+            (kind for kind, task in self._waiting if kind not in self._measured and self._allowed_on(task, node)), None
+        )
 
     def _width(self, kind: str) -> int | None:
         """Return the width of lanes of a kind, as the terms or the log have it."""

@@ -101,7 +101,7 @@ class LanePool:
         if lane is None or self._job is None:
             return
         limit = self._job.plan.trial_seconds
-        limit = limit and limit * len(lane.given.tasks)
+        limit = limit and limit * len(lane.open)  # each of them has a share of the lane's time
         if limit is not None and time.monotonic() - worker.since > limit:
             if len(lane.open) == 1:
                 self._job.controller.end(lane.open[0], overdue(self._job.plan.trial_seconds or 0.0))

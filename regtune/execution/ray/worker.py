@@ -37,8 +37,8 @@ def train_lanes(config: Json, mailbox: Any, work: Callable[..., None] = lane_wor
         trial = assignment.work.tasks[0].trial
         prepare_process(trial.threads)
         here = place_for(trial.device) | node
-        limit = assignment.plan.trial_seconds
-        with _watched(limit and limit * len(assignment.work.tasks)) as alive:
+        with _watched(assignment.plan.trial_seconds) as alive:
+            alive(len(assignment.work.tasks))
             shared = data.of(assignment.phase)
             work(assignment.work, shared.unpack(), assignment.plan, driver.exchange(here, alive))
         del shared
@@ -56,12 +56,12 @@ class _Driver:
         tune.report(encoded(told, here))
         return pickle.loads(ray.get(self.mailbox.take.remote(self.name)))  # noqa: S301 - from our own driver
 
-    def exchange(self, here: Mapping[str, str], alive: Callable[[], None]) -> Callable[[LaneReport], LaneAnswer]:
-        """Return the exchange of a lane, which says that it is `alive` whenever it is answered."""
+    def exchange(self, here: Mapping[str, str], alive: Callable[[int], None]) -> Callable[[LaneReport], LaneAnswer]:
+        """Return the exchange of a lane, which says that so many are `alive` whenever it is answered."""
 
         def exchange(told: LaneReport) -> LaneAnswer:
             answer: LaneAnswer = self.ask(told, here)
-            alive()
+            alive(max(1, told.width - told.free + len(answer.tasks)))
             return answer
 
         return exchange
@@ -86,17 +86,16 @@ class _PhaseData:
 
 
 @contextlib.contextmanager
-def _watched(seconds: float | None) -> Iterator[Callable[[], None]]:
-    """End this process where so long nothing is exchanged, even where it hangs in code that is not Python's.
+def _watched(seconds: float | None) -> Iterator[Callable[[int], None]]:
+    """End this process where a trial takes so long without an exchange, even where it hangs in code not Python's.
 
-    Yields what is called to say that it goes on.
+    Yields what is called to say that it goes on, with so many trials that share the time.
     """
 
-    def alive() -> None:
+    def alive(trials: int) -> None:
         if seconds is not None:
-            faulthandler.dump_traceback_later(GRACE * seconds, exit=True)
+            faulthandler.dump_traceback_later(GRACE * seconds * trials, exit=True)
 
-    alive()
     try:
         yield alive
     finally:
