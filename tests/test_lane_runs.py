@@ -96,7 +96,9 @@ def test_a_pruned_trial_makes_room_for_another(tmp_path: Path) -> None:
     assert set(pruned["epochs"]) == {2}, "a pruned trial trains not one epoch beyond its rung"
 
 
-@pytest.mark.parametrize("cut", [9, 30, 47, 80, 110])
+@pytest.mark.parametrize(
+    "cut", [pytest.param(9, marks=pytest.mark.slow), 30, pytest.param(47, marks=pytest.mark.slow), 80, 110]
+)
 def test_a_run_killed_anywhere_ends_as_the_undisturbed_one(tmp_path: Path, cut: int) -> None:
     """Bit for bit, though checkpoints bring trials back into other slots, beside others."""
 
