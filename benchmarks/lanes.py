@@ -1,115 +1,134 @@
-"""What a trial costs alone and in lanes: CPU per member and epoch by the width of the lane, and of a whole sweep.
+"""A search by regtune, in lanes and one by one, beside the loops that people write: cost per trial and member-epoch.
 
-    python benchmarks/lanes.py [sweeps/quickstart.toml] [--widths 1 4 16 64] [--sweep]
+`ray` is a plain Ray Tune script (`plain_tune.py`), `optuna` Optuna's loop in one process with its own pruner, `bare`
+that training without a scheduler, none of it pruned (both `plain_optuna.py`). `regtune` is a sweep with one arm in
+lanes on Ray, `regtune, in process` the same without Ray, `regtune, width 1` on Ray one by one: the same digits,
+network, batch, epochs, search space and rungs, random sampler, no confirm. Each run is a fresh process; its CPU time
+is that of all its processes, Ray's included, and from the start of Python to its end. A slope is the difference
+between the most and the fewest trials, per trial or per epoch trained. Medians over the repeats. `other CPU s` is what
+else the machine did meanwhile; wall times mean something only where it is small:
 
-prints for every arm the milliseconds of CPU time that a member takes for an epoch, the shortest of a few epochs, beside
-a bare PyTorch loop of the network on the same data (no regularizer, no evaluation). With --sweep it runs the sweep in
-this process twice, with lanes of width 1 and of the width that is measured, and prints the CPU seconds of both. One
-thread; compare within one run.
+    .venv/bin/python benchmarks/lanes.py --trials 40 120 480 --repeats 1
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
+import itertools
+import json
+import secrets
+import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import torch
-from optuna.distributions import CategoricalDistribution
+import numpy as np
+from plain_optuna import bare, tuned
+from plain_tune import plain
+from process_tree import run_measured
 
-from regtune.core.records import Trial
-from regtune.data import Splits, pixels
-from regtune.execution.run import run
-from regtune.sweep.sweep import Sweep
-from regtune.training.build import load_data, start_network
-from regtune.training.lane import Lane
-from regtune.training.process import prepare_process
+from regtune.storage.environment import describe
 
-EPOCHS = 6
-
-
-def trials(sweep: Sweep, arm: str, count: int) -> list[Trial]:
-    """Return trials of an arm whose knobs lie evenly in their ranges."""
-    made, spaces = [], sweep.arm(arm).space
-    for number in range(count):
-        share = (number + 0.5) / count
-        values = {path: _at(space, share) for path, space in spaces.items()}
-        made.append(sweep.arm(arm).trial(values, seed=number, phase="search"))
-    return made
+SWEEP = """
+data = { name = "digits", train = 200, validation = 397 }
+network = { name = "mlp", widths = [64, 64, 64], residual = true }
+optimizer = { name = "sgd", momentum = 0.9, learning_rate = { low = 0.001, high = 0.2, log = true } }
+training = { epochs = 30, batch = 20 }
+arms = { dropout = { dropout = { p_hidden = { low = 0.1, high = 0.7 } } } }
+search = { trials = COUNT, sampler = "random", pruner = "asha", grace = 0.2, factor = 3, population = 1 }
+select = { seeds = 0 }
+confirm = { seeds = 0 }
+"""
+COLUMNS = ("wall s", "CPU s", "other CPU s", "processes", "epochs")
+Run = Callable[[int, Path], None]
 
 
-def _at(space: Any, share: float) -> Any:
-    """Return what lies at a share of a range, of choices the last."""
-    if isinstance(space, CategoricalDistribution):
-        return space.choices[-1]
-    return type(space.low)(space.low + share * (space.high - space.low))
+def regtune(count: int, folder: Path, *, in_process: bool = False, width: Literal["auto", 1] = "auto") -> None:
+    """Run the sweep."""
+    from regtune.execution.run import run
+    from regtune.sweep.sweep import Sweep
+
+    (folder / "sweep.toml").write_text(SWEEP.replace("COUNT", str(count)))
+    run(Sweep.read(folder / "sweep.toml").in_lanes(width), folder, in_process=in_process)
 
 
-def shortest(epoch: Callable[[], object]) -> float:
-    """Return the CPU seconds of an epoch, the shortest of a few."""
-    found = []
-    for _ in range(EPOCHS):
-        begun = time.process_time()
-        epoch()
-        found.append(time.process_time() - begun)
-    return min(found)
+SYSTEMS: dict[str, Run] = {
+    "regtune": regtune,
+    "regtune, in process": functools.partial(regtune, in_process=True),
+    "regtune, width 1": functools.partial(regtune, width=1),
+    "ray": plain,
+    "optuna": tuned,
+    "bare": bare,
+}
 
 
-def bare(trial: Trial, data: Splits) -> float:
-    """Return the CPU seconds of an epoch of the network in a plain loop with torch's SGD."""
-    net = start_network(trial, data)
-    pictures, labels = pixels(data.train.images, torch.float32), data.train.labels
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9)
-
-    def epoch() -> None:
-        order = torch.randperm(len(labels))
-        for start in range(0, len(labels) - trial.batch + 1, trial.batch):
-            places = order[start : start + trial.batch]
-            optimizer.zero_grad()
-            logits = net(pictures[places], lambda signal, slot: signal)
-            loss = torch.nn.functional.cross_entropy(logits, labels[places])
-            torch.autograd.backward(loss)
-            optimizer.step()
-
-    epoch()
-    return shortest(epoch)
+def measure(system: str, count: int) -> tuple[float, ...]:
+    """Run one system in a fresh process; return the values of COLUMNS."""
+    # Without an auth mode Ray writes a token into the home directory, without the last it reports usage home.
+    ray = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0"}
+    with tempfile.TemporaryDirectory(prefix="regtune-benchmark-") as name:
+        command = [sys.executable, __file__, "--one", system, "--count", str(count), "--folder", name]
+        cost = run_measured(command, ray, Path(name) / "output.txt")
+        return (*cost, epochs(system, count, Path(name)))
 
 
-def seconds_of(sweep: Sweep, width: int | Literal["auto"]) -> float:
-    """Return the CPU seconds of a whole sweep in this process."""
-    with tempfile.TemporaryDirectory(prefix="regtune-benchmark-") as folder:
-        begun = time.process_time()
-        run(sweep.in_lanes(width), Path(folder), in_process=True)
-        return time.process_time() - begun
+def epochs(system: str, count: int, folder: Path) -> int:
+    """Return how many epochs a run trained; raises RuntimeError unless all of its trials ended well."""
+    lengths, why = list[int](), list[str]()
+    if system == "ray":
+        whole = [path for path in folder.glob("plain/*/result.json") if not (path.parent / "error.txt").exists()]
+        lengths, why = [len(path.read_text().splitlines()) for path in whole], ["see error.txt"]
+    elif system in ("optuna", "bare"):
+        lengths = json.loads((folder / "epochs.json").read_text())
+    else:
+        from regtune.results.loader import load
+
+        trials = load(folder / "sweep").trials
+        good = trials["status"].isin(["ok", "pruned"])
+        lengths, why = trials["epochs"][good].to_list(), trials["message"][~good].to_list()
+    if len(lengths) != count:
+        raise RuntimeError(f"{system}: expected {count} trials, {len(lengths)} ended well {why}")
+    return sum(lengths)
 
 
 def main() -> None:
-    """Print what members cost, and a sweep."""
+    """Measure all runs in turn and print the tables; with --one, be one of these runs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("file", type=Path, nargs="?", default=Path(__file__).parents[1] / "sweeps" / "quickstart.toml")
-    parser.add_argument("--widths", type=int, nargs="+", default=[1, 4, 16, 64])
-    parser.add_argument("--sweep", action="store_true")
+    parser.add_argument("--trials", type=int, nargs="+", default=[40, 120, 480])
+    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=[*SYSTEMS])
+    for name in ("--one", "--count", "--folder"):  # how the script starts itself
+        parser.add_argument(name, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    sweep = Sweep.read(given.file)
-    prepare_process(1)
-    first = trials(sweep, sweep.baseline, 1)[0]
-    data = load_data(first)
-    print(f"bare loop: {1000 * bare(first, data):.1f} ms of CPU an epoch")
-    print("| arm | " + " | ".join(f"K = {width}" for width in given.widths) + " |")
-    print("|---|" + "---|" * len(given.widths))
-    for arm in sweep.arms:
-        found = []
-        for width in given.widths:
-            lane = Lane(trials(sweep, arm.name, width), data=data)
-            next(lane)
-            found.append(f"{1000 * shortest(lambda lane=lane: next(lane)) / width:.1f}")  # type: ignore[misc]  # bound now
-        print(f"| {arm.name} | " + " | ".join(found) + " |", flush=True)
-    if given.sweep:
-        alone, lanes = seconds_of(sweep, 1), seconds_of(sweep, "auto")
-        print(f"whole sweep: {alone:.0f} CPU s one by one, {lanes:.0f} in lanes ({alone / lanes:.1f} times less)")
+    if given.one:
+        SYSTEMS[given.one](int(given.count), Path(given.folder))
+        return
+    costs: dict[tuple[int, str], list[tuple[float, ...]]] = {}
+    # The systems take turns, so that a machine that becomes slower does so for all.
+    for _, count, system in itertools.product(range(given.repeats), given.trials, given.systems):
+        costs.setdefault((count, system), []).append(found := measure(system, count))
+        print(f"# {system}, {count} trials: {found}", file=sys.stderr, flush=True)
+    rows = {key: np.median(values, axis=0).tolist() for key, values in costs.items()}
+    print(f"n = {given.repeats} runs a cell; {describe()['packages']} {describe()['machine']}\n")
+    print(f"| trials | system | {' | '.join(COLUMNS)} | wall ms / epoch | CPU ms / epoch |")
+    print(f"|---:|---|{'---:|' * (len(COLUMNS) + 2)}")
+    for (count, system), row in rows.items():
+        print(f"| {count} | {system} | {' | '.join(f'{value:.1f}' for value in row)} | {per_epoch(row)} |")
+    few, many = min(given.trials), max(given.trials)
+    if few < many:
+        print(
+            "\n| slope | wall s / trial | CPU s / trial | wall ms / epoch | CPU ms / epoch |\n|---|---:|---:|---:|---:|"
+        )
+        for system in given.systems:
+            more = [b - a for a, b in zip(rows[few, system], rows[many, system], strict=True)]
+            print(f"| {system} | {more[0] / (many - few):.3f} | {more[1] / (many - few):.3f} | {per_epoch(more)} |")
+
+
+def per_epoch(row: Sequence[float]) -> str:
+    """Return the milliseconds of wall and of CPU time for an epoch of a trial."""
+    return f"{1000 * row[0] / row[-1]:.2f} | {1000 * row[1] / row[-1]:.2f}"
 
 
 if __name__ == "__main__":
