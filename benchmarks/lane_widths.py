@@ -1,9 +1,10 @@
 """What a trial costs alone and in lanes: CPU per member and epoch by the width of the lane, and of a whole sweep.
 
-    python benchmarks/lane_widths.py [sweeps/quickstart.toml] [--widths 1 4 16 64] [--sweep]
+    python benchmarks/lane_widths.py [sweeps/quickstart.toml] [--widths 1 4 16 64] [--arms ...] [--compiled] [--sweep]
 
 prints for every arm the milliseconds of CPU time that a member takes for an epoch, the shortest of a few epochs, beside
-a bare PyTorch loop of the network on the same data (no regularizer, no evaluation). With --sweep it runs the sweep in
+a bare PyTorch loop of the network on the same data (no regularizer, no evaluation); with --compiled of compiled lanes
+and the seconds until all is compiled. With --sweep it runs the sweep in
 this process twice, with lanes of width 1 and of the width that is measured, and prints the CPU seconds of both. One
 thread; compare within one run.
 """
@@ -11,6 +12,7 @@ thread; compare within one run.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import tempfile
 import time
 from collections.abc import Callable
@@ -91,6 +93,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path, nargs="?", default=Path(__file__).parents[1] / "sweeps" / "quickstart.toml")
     parser.add_argument("--widths", type=int, nargs="+", default=[1, 4, 16, 64])
+    parser.add_argument("--arms", nargs="+")
+    parser.add_argument("--compiled", action="store_true")
     parser.add_argument("--sweep", action="store_true")
     given = parser.parse_args()
     sweep = Sweep.read(given.file)
@@ -100,13 +104,16 @@ def main() -> None:
     print(f"bare loop: {1000 * bare(first, data):.1f} ms of CPU an epoch")
     print("| arm | " + " | ".join(f"K = {width}" for width in given.widths) + " |")
     print("|---|" + "---|" * len(given.widths))
-    for arm in sweep.arms:
+    for arm in given.arms or [arm.name for arm in sweep.arms]:
         found = []
         for width in given.widths:
-            lane = Lane(trials(sweep, arm.name, width), data=data)
-            next(lane)
-            found.append(f"{1000 * shortest(lambda lane=lane: next(lane)) / width:.1f}")  # type: ignore[misc]  # bound now
-        print(f"| {arm.name} | " + " | ".join(found) + " |", flush=True)
+            members = [dataclasses.replace(trial, compiled=given.compiled) for trial in trials(sweep, arm, width)]
+            begun = time.perf_counter()
+            lane = Lane(members, data=data)
+            next(lane), next(lane)
+            ready = f" ({time.perf_counter() - begun:.0f} s)" if given.compiled else ""
+            found.append(f"{1000 * shortest(lambda lane=lane: next(lane)) / width:.2f}{ready}")  # type: ignore[misc]  # bound now
+        print(f"| {arm} | " + " | ".join(found) + " |", flush=True)
     if given.sweep:
         alone, lanes = seconds_of(sweep, 1), seconds_of(sweep, "auto")
         print(f"whole sweep: {alone:.0f} CPU s one by one, {lanes:.0f} in lanes ({alone / lanes:.1f} times less)")

@@ -344,9 +344,7 @@ def test_the_width_is_the_one_that_is_fastest(slow: dict[int, float], taken: dic
     assert measured_width(trials, OwnSplits(load_data(trials[0])), most=8) == width
 
 
-@pytest.mark.parametrize(
-    "changes", [{"compiled": True}, {"channels_last": True}, {"retrain": "epochs", "phase": "confirm"}]
-)
+@pytest.mark.parametrize("changes", [{"channels_last": True}, {"retrain": "epochs", "phase": "confirm"}])
 def test_what_cannot_share_a_lane_trains_alone(slow: dict[int, float], changes: dict[str, Any]) -> None:
     trials = [small_trial(seed=seed, epochs=9, **changes) for seed in range(8)]
     assert measured_width(trials, OwnSplits(load_data(trials[0])), most=8) == 1

@@ -222,6 +222,15 @@ def test_a_compiled_program_draws_what_an_eager_one_does(backend: str) -> None:
         torch.testing.assert_close(beta, noise.beta("y", 0.2, 0.2, (64,)), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
+def test_a_compiled_lane_draws_what_an_eager_one_does(backend: str) -> None:
+    draw = torch.vmap(lambda seed, step: Rng(seed=seed, step=step).at("method").uniform("x", (257, 5)))
+    seeds = torch.tensor([1, 2_000_000_000, 7], dtype=torch.int32)
+    torch.compiler.reset()
+    compiled = torch.compile(draw, fullgraph=True, backend=backend)
+    assert torch.equal(compiled(seeds, seeds * 3), draw(seeds, seeds * 3))
+
+
 def test_names_keep_the_sites_of_users_apart() -> None:
     noise = Rng(seed=1)
     sites = [noise, noise.at("a"), noise.at("b"), noise.at("a").at("b"), noise.at("b").at("a")]

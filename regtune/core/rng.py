@@ -80,9 +80,19 @@ def _mix_host(word: int) -> int:
 
 def _mix(word: Tensor) -> Tensor:
     """Mix int32 words; `>>` is arithmetic in torch, so the sign bits are masked away."""
-    word = (word ^ ((word >> 16) & 0xFFFF)) * _signed(_M1)
-    word = (word ^ ((word >> 15) & 0x1FFFF)) * _signed(_M2)
+    word = (word ^ ((word >> 16) & 0xFFFF)) * _constant(_M1, word.device)
+    word = (word ^ ((word >> 15) & 0x1FFFF)) * _constant(_M2, word.device)
     return word ^ ((word >> 16) & 0xFFFF)
+
+
+def _constant(word: int, device: torch.device) -> int | Tensor:
+    """Return 32 bits as a signed number: in a compiled program as a tensor.
+
+    There, inside vmap, torch 2.14 rounds what a tensor of integers is multiplied by to a float32.
+    """
+    number = _signed(word)
+    compiling = torch.compiler.is_compiling()
+    return torch.full((), number, dtype=torch.int32, device=device) if compiling else number
 
 
 def _crc(site: str) -> int:
@@ -138,11 +148,11 @@ class Rng:
         first, second = self._keys(_crc(f"{self.prefix}{site}"))
         words = _counter(math.prod(shape), self.device) + first
         words ^= (words >> 16) & 0xFFFF
-        words *= _signed(_M1)
+        words *= _constant(_M1, self.device)
         words ^= (words >> 15) & 0x1FFFF
         words *= second | 1
         words ^= (words >> 16) & 0xFFFF
-        words *= _signed(_M2)
+        words *= _constant(_M2, self.device)
         words ^= (words >> 15) & 0x1FFFF
         return words.view(tuple(shape))
 
@@ -201,8 +211,8 @@ class Rng:
             second = _mix_host(_mix_host(_mix_host(self.seed ^ _M1) + stride) + site * _GOLDEN)
             return _signed(first), _signed(second)
         seed = torch.as_tensor(self.seed, dtype=torch.int32, device=self.device)
-        strides = torch.as_tensor(self.step, dtype=torch.int32, device=self.device) * _signed(_GOLDEN)
+        strides = torch.as_tensor(self.step, dtype=torch.int32, device=self.device) * _constant(_GOLDEN, self.device)
         return (
-            _mix(_mix(seed + _mix(strides)) ^ _signed(site)),
-            _mix(_mix(_mix(seed ^ _signed(_M1)) + strides) + _signed(site * _GOLDEN)),
+            _mix(_mix(seed + _mix(strides)) ^ _constant(site, self.device)),
+            _mix(_mix(_mix(seed ^ _constant(_M1, self.device)) + strides) + _constant(site * _GOLDEN, self.device)),
         )

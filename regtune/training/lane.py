@@ -89,10 +89,8 @@ class Lane:
         if data is not None and not isinstance(data, Splits) and len(data) == count:
             data = [*data, *[data[0]] * idle]
         check_alike(filled[:count], own_splits=self._own_splits)
-        if (first.channels_last or first.compiled) and self.width > 1:
-            raise Refused(
-                "lane: expected trials with channels_last = false and compiled = false; train them one by one"
-            )
+        if first.channels_last and self.width > 1:
+            raise Refused("lane: expected trials with channels_last = false; train them one by one")
         check_arithmetic(first)
         device = device_of(first)
         self._data = LaneData.of(filled, data, device)

@@ -7,7 +7,7 @@ import dataclasses
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,8 @@ from regtune.networks import Bend, Branch, Slot
 from regtune.regularizers import Step
 from regtune.training import shapes
 from regtune.training.recipe import Recipe, Steps
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +36,10 @@ class Arithmetic:
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """The objective of a trial; with `lifted`, of one member of a lane inside vmap."""
+    """The objective of a trial; with `lifted`, of one member of a lane inside vmap.
+
+    Compiled is the objective of a trial alone, and of a lane its whole step, see `TrainStep.step`.
+    """
 
     net: nn.Module
     lifted: bool
@@ -54,12 +59,12 @@ class Objective:
         `batch` is (inputs [N, C, H, W], targets [N, classes]) as augmented. The network updates `buffers` in
         place; the labels of residual branches that are run go into `ran`.
         """
-        objective = functools.partial(self._either, recipe, steps, ran, *batch)
         if self.lifted:  # ordinary autograd does not work inside vmap; outside of it, it costs half as much
+            objective = functools.partial(self._value, recipe, steps, ran, *batch)
             grads, value = grad_and_value(objective)(params, buffers)
             return grads, value
         leaves = {name: p.detach().requires_grad_() for name, p in params.items()}
-        value = objective(leaves, buffers)
+        value = self._either(recipe, steps, ran, *batch, leaves, buffers)
         found = torch.autograd.grad(value, list(leaves.values()), allow_unused=True, materialize_grads=True)
         return dict(zip(leaves, found, strict=True)), value.detach()
 
@@ -121,11 +126,14 @@ def in_tensors(now: Step) -> Step:
 MOST_VARIANTS = 1024  # compiled programs of one function in a process: a worker trains many trials
 
 
-def one_graph(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Return a function compiled by `torch.compile` without graph breaks; the first call takes a minute."""
+def one_graph(function: Callable[..., R]) -> Callable[..., R]:
+    """Return a function compiled by `torch.compile` without graph breaks; the first call takes a minute.
+
+    On a machine that has compiled it before it takes seconds: the compiler keeps what it made on disk.
+    """
     compiled = torch.compile(function, fullgraph=True, dynamic=False)
 
-    def call(*arguments: Any) -> Tensor:
+    def call(*arguments: Any) -> R:
         with torch._dynamo.config.patch(recompile_limit=MOST_VARIANTS, accumulated_recompile_limit=MOST_VARIANTS):
             return compiled(*arguments)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -49,6 +48,7 @@ class Recipe:
     """
 
     methods: tuple[tuple[str, Regularizer], ...]
+    _by_hook: dict[str, list[tuple[str, Regularizer]]] = dataclasses.field(init=False, repr=False, compare=False)
 
     @classmethod
     def of(cls, regularizers: Iterable[Regularizer]) -> Recipe:
@@ -85,9 +85,10 @@ class Recipe:
             except Refused as error:
                 raise Refused(f"{where}.{name_at(site)}.{error}") from error
 
-    @functools.cached_property
-    def _by_hook(self) -> dict[str, list[tuple[str, Regularizer]]]:
-        return {hook: [(s, m) for s, m in self.methods if overrides(m, hook)] for hook in HOOKS}
+    def __post_init__(self) -> None:
+        """Sort the methods by the hooks that they have."""
+        by_hook = {hook: [(s, m) for s, m in self.methods if overrides(m, hook)] for hook in HOOKS}
+        object.__setattr__(self, "_by_hook", by_hook)
 
     def steps(self, now: Step, memory: Mapping[str, Tensors], plain: Recipe | None = None) -> Steps:
         """Return what each method sees of a step, by site; `plain` is this recipe with plain numbers."""

@@ -12,6 +12,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from regtune.core.errors import Refused
+from regtune.core.registry import name_of
 from regtune.core.state import Tensors, TrainState
 from regtune.optimizers import Moments
 
@@ -93,8 +94,11 @@ def moments(given: Any, where: str) -> Moments:
     return {kind: tensors(found, f"{where}[{kind!r}]") for kind, found in given.items()}
 
 
-def moved(given: Any, params: Tensors, before: Moments, where: str) -> tuple[Tensors, Moments]:
+def moved(given: Any, params: Tensors, before: Moments, optimizer: type) -> tuple[Tensors, Moments]:
     """Return weights and moments of the names and shapes of those `before`; what came in is right already."""
+    if isinstance(given, tuple) and len(given) == 2 and given[0] is params and given[1] is before:
+        return given
+    where = f"{name_of(optimizer)}.update"
     if not isinstance(given, tuple) or len(given) != 2:
         raise Refused(f"{where}: expected (params, moments), given {outline(given)}")
     if given[0] is not params and outlines(tensors(given[0], where)) != outlines(params):

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from regtune.core.registry import name_of
 from regtune.core.rng import Rng
 from regtune.core.state import Number, Tensors, TrainState
 from regtune.networks import Bend
@@ -23,8 +22,8 @@ from regtune.optimizers import Optimizer
 from regtune.regularizers import Step
 from regtune.training import shapes
 from regtune.training.batch_norm import recomputed_statistics
-from regtune.training.objective import Objective, in_tensors
-from regtune.training.recipe import Recipe, with_numbers
+from regtune.training.objective import Objective, in_tensors, one_graph
+from regtune.training.recipe import Recipe, Steps, with_numbers
 from regtune.training.step_timer import StepTimer
 
 Knobs = dict[str, Any]  # {"optimizer": {name: tensor}, "recipe": [{name: tensor}, ...]}
@@ -53,11 +52,22 @@ class Update:
 
 
 class Work(NamedTuple):
-    """What is noted down during a step: labels of the branches that ran, objectives at each gradient, times."""
+    """What is noted down during a step: labels of the branches that ran, objectives at each gradient."""
 
     branches: list[str]
     gradients: list[Tensor]
-    timer: StepTimer
+
+
+class Seen(NamedTuple):
+    """What there is to see of a step: the recipe filled with its numbers, what each of its methods sees, the state
+    before it, the optimizer filled with its numbers.
+    """
+
+    recipe: Recipe
+    now: Step
+    steps: Steps
+    state: TrainState
+    optimizer: Optimizer
 
 
 class Stepped(NamedTuple):
@@ -108,10 +118,15 @@ class TrainStep:
 
         State and buffers are updated in place. `timer` gets the mark "step" once the batch is augmented.
         """
-        work = Work(branches=[], gradients=[], timer=timer or StepTimer(self.device))
-        one = functools.partial(self._step, work, update.ends_epoch)
-        lifted = torch.vmap(one) if self.lifted else one
-        state, objective = lifted(update.step, update.progress, state, knobs, seed, x, y)
+        work = Work(branches=[], gradients=[])
+        timer = timer or StepTimer(self.device)
+        given = (update.step, update.progress, state, knobs, seed)
+        if self.lifted and self.objective.arithmetic.compiled:
+            x, y = torch.vmap(functools.partial(self._augmented, update.ends_epoch))(*given, x, y)
+            timer.mark("step")
+            return self._program(update.ends_epoch, *given, x, y)
+        one = functools.partial(self._step, work, timer, update.ends_epoch)
+        state, objective = (torch.vmap(one) if self.lifted else one)(*given, x, y)
         return Stepped(state, objective, len(work.branches), len(work.gradients))
 
     def logits(self, params: Tensors, buffers: Tensors, knobs: Knobs, x: Tensor) -> Tensor:
@@ -161,6 +176,17 @@ class TrainStep:
         found: list[float] = rates.reshape(-1).tolist()
         return found
 
+    @functools.cached_property
+    def _program(self) -> Callable[..., Stepped]:
+        """What follows augmentation in a step of a lane, compiled as a whole."""
+
+        def program(ends_epoch: bool, *given: Any) -> Stepped:
+            work = Work(branches=[], gradients=[])
+            state, objective = torch.vmap(functools.partial(self._descended, work, ends_epoch))(*given)
+            return Stepped(state, objective, len(work.branches), len(work.gradients))
+
+        return one_graph(program)
+
     def _still(self) -> Rng:
         """Return the noise of evaluation, the same for every trial; no method of regtune draws from it."""
         return Rng(seed=0, prefix="eval/", device=self.device)
@@ -169,18 +195,31 @@ class TrainStep:
         methods = zip(self.recipe.methods, knobs["recipe"], strict=True)
         return Recipe(tuple((site, with_numbers(m, tensors)) for (site, m), tensors in methods))
 
-    def _step(
+    def _step(self, work: Work, timer: StepTimer, ends_epoch: bool, *given: Any) -> tuple[TrainState, Tensor]:
+        """Take a step of one member; `given` is what `_seen` takes, then inputs and targets."""
+        *now, x, y = given
+        seen = self._seen(ends_epoch, *now)
+        x, y = self._augment(seen, x, y)
+        timer.mark("step")
+        return self._descend(work, seen, x, y)
+
+    def _augmented(self, ends_epoch: bool, *given: Any) -> tuple[Tensor, Tensor]:
+        *now, x, y = given
+        return self._augment(self._seen(ends_epoch, *now), x, y)
+
+    def _descended(self, work: Work, ends_epoch: bool, *given: Any) -> tuple[TrainState, Tensor]:
+        *now, x, y = given
+        return self._descend(work, self._seen(ends_epoch, *now), x, y)
+
+    def _seen(
         self,
-        work: Work,
         ends_epoch: bool,
         step: int | Tensor,
         progress: Number,
         state: TrainState,
         knobs: Knobs,
         seed: int | Tensor,
-        x: Tensor,
-        y: Tensor,
-    ) -> tuple[TrainState, Tensor]:
+    ) -> Seen:
         recipe = self._filled(knobs)
         now = Step(
             noise=Rng(seed=seed, step=step, prefix="step/", device=self.device),
@@ -189,10 +228,16 @@ class TrainStep:
             ends_epoch=ends_epoch,
         )
         steps = recipe.steps(now, state.memory, plain=None if self.lifted else self.recipe)
+        return Seen(recipe, now, steps, state, with_numbers(self.optimizer, knobs["optimizer"]))
+
+    def _augment(self, seen: Seen, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
-            x, y = recipe.augment(x, y, steps)
-        work.timer.mark("step")
-        inner = recipe.steps(in_tensors(now), state.memory) if self.objective.arithmetic.compiled else steps
+            return seen.recipe.augment(x, y, seen.steps)
+
+    def _descend(self, work: Work, seen: Seen, x: Tensor, y: Tensor) -> tuple[TrainState, Tensor]:
+        recipe, now, steps, state, optimizer = seen
+        compiled = self.objective.arithmetic.compiled and not self.lifted
+        inner = recipe.steps(in_tensors(now), state.memory) if compiled else steps
 
         def gradient(params: Tensors) -> Tensors:
             # What is asked for beside the gradient at the weights that train leaves no trace in the buffers.
@@ -203,17 +248,15 @@ class TrainStep:
 
         grads = recipe.descend(gradient, steps)(state.params)
         with torch.no_grad():
-            optimizer = with_numbers(self.optimizer, knobs["optimizer"])
             given = optimizer.update(
                 state.params,
                 grads,
                 state.moments,
                 learning_rate=now.learning_rate,
-                step=step,
+                step=now.noise.step,
                 lane=self.lifted,
             )
-            where = f"{name_of(type(optimizer))}.update"
-            params, moments = shapes.moved(given, state.params, state.moments, where)
+            params, moments = shapes.moved(given, state.params, state.moments, type(optimizer))
             updated = state._replace(params=params, moments=moments)
             return recipe.project(updated, steps), work.gradients[0]
 
