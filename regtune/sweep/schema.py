@@ -32,7 +32,10 @@ class TrainingConfig(_Table):
     dtype: str = Field(default="float32", pattern="^(float32|float64)$", description="`float32` or `float64`")
     autocast: bool = Field(default=False, description="compute the network in bfloat16 where that is safe")
     channels_last: bool = Field(default=False, description="keep pictures in channels-last memory format")
-    compiled: bool = Field(default=False, description="compile the network and its objective, in lanes the whole step, with `torch.compile`")
+    compiled: bool = Field(
+        default=False,
+        description="compile the network and its objective, in lanes the whole step, with `torch.compile`",
+    )
     tightness: bool = Field(
         default=False,
         description="measure at the end of every trial how tightly the classes lie in the last hidden layer (NC1 and "
