@@ -14,9 +14,11 @@ from regtune.core.records import Json, Trial
 from regtune.core.state import Tensors, member
 from regtune.data import DataLocation
 from regtune.regularizers import HOOKS, REGULARIZERS, overrides
+from regtune.training import lane as lane_module
 from regtune.training.build import build_dataset, split_data
-from regtune.training.lane import Lane
-from tests.conftest import METHODS, row, same, searched, small_trial
+from regtune.training.lane import ENDING, Lane
+from regtune.training.outcome import Evaluated, evaluated
+from tests.conftest import METHODS, row, same, searched, small_trial, trained
 
 every_method = pytest.mark.parametrize("name", METHODS)
 WIDTH = 5  # no multiple of what a processor takes at once
@@ -121,6 +123,32 @@ def test_only_what_is_alike_takes_a_slot() -> None:
         lane.restore(1, Lane((small_trial(seed=9),)).checkpoint())
     with pytest.raises(ValueError, match="a lane of one"):
         Lane((trial,)).replace(0, trial)
+
+
+def test_those_that_end_together_are_evaluated_in_few_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And each has the bits that it has when it ends by itself, also where another epoch than the last is kept."""
+    passes = list[int]()
+
+    def counted(*given: Any) -> list[Evaluated]:
+        found = evaluated(*given)
+        passes.append(len(found))
+        return found
+
+    monkeypatch.setattr(lane_module, "evaluated", counted)
+    recipe = [row("early_stopping", searched("early_stopping"))]
+    trials = [small_trial(recipe, seed=seed, phase="confirm", epochs=5) for seed in range(11)]
+    together = Lane(trials)
+    for _ in together:
+        pass
+    assert passes == [ENDING, ENDING, 3]
+    assert {epochs[-1].kept == len(epochs) for epochs in together.epochs} == {False, True}
+    for place in (0, 3, 10):
+        by_itself = Lane(trials[place : place + 1], width=11)
+        assert end(by_itself, 0)[2] == numbers_of(together, place)
+        alone, last = trained(trials[place]).epochs[0][-1].outcome, together.epochs[place][-1].outcome
+        assert alone is not None and last is not None
+        assert alone.metrics.keys() == last.metrics.keys()
+        assert alone.test_right is not None and last.test_right is not None
 
 
 def members(names: Sequence[str], seed: int) -> Trial:
