@@ -7,17 +7,20 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+import torch
+from torch.utils._pytree import tree_map
 
 from regtune.core.errors import Refused
 from regtune.core.knobs import knobs
 from regtune.core.records import Json, Trial
-from regtune.core.state import Tensors, member
+from regtune.core.state import Tensors, TrainState, member
 from regtune.data import DataLocation
 from regtune.regularizers import HOOKS, REGULARIZERS, overrides
 from regtune.training import lane as lane_module
 from regtune.training.build import build_dataset, split_data
 from regtune.training.lane import ENDING, Lane
 from regtune.training.outcome import Evaluated, evaluated
+from regtune.training.train_step import Stepped, TrainStep
 from tests.conftest import METHODS, row, same, searched, small_trial, trained
 
 every_method = pytest.mark.parametrize("name", METHODS)
@@ -74,6 +77,47 @@ def test_slots_neighbours_refills_and_resumption_change_nothing(name: str) -> No
     resumed.replace(2, trial)
     resumed.restore(2, stopped.checkpoint(0))
     assert_same(end(resumed, 2), alone_in_it)
+
+
+@every_method
+def test_a_narrower_lane_goes_on_with_the_same_bits(name: str) -> None:
+    """Of every width from 2 on, on the processors that were seen; where not, a lane stays as it is."""
+
+    def begun() -> Lane:
+        lane = Lane([small_trial([row(name, searched(name))], seed=seed) for seed in range(9)])
+        next(lane)
+        return lane
+
+    whole, ends = begun(), [end(begun(), place) for place in (7, 2)]
+    for places in ([7, 2], [7, 7], [2, 0, 4, 7, 1]):
+        narrow = whole.narrowed(places)
+        assert narrow is not None
+        assert narrow.width == len(places)
+    for places in ([7, 2], [7, 7]):
+        narrow = begun().narrowed(places)
+        assert narrow is not None
+        for _ in narrow:
+            pass
+        found = [(member(narrow.state, 0).params, narrow.kept[0][0], numbers_of(narrow, 0))]
+        found += [(member(narrow.state, 1).params, narrow.kept[1][0], numbers_of(narrow, 1))] if places[1] == 2 else []
+        for one, two in zip(found, ends, strict=False):
+            assert_same(one, two)
+
+
+def test_a_lane_is_not_narrowed_where_bits_would_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    lane = Lane([small_trial(seed=seed) for seed in range(5)])
+    original = TrainStep.step
+
+    def otherwise(step: TrainStep, state: TrainState, *given: Any, **more: Any) -> Stepped:
+        found = original(step, state, *given, **more)
+        off = 1e-7 if len(found.objective) < 5 else 0.0
+        return found._replace(objective=found.objective + off)
+
+    monkeypatch.setattr(TrainStep, "step", otherwise)
+    before = tree_map(torch.clone, lane.state)
+    assert lane.narrowed([1, 3]) is None
+    assert same(lane.state.params, before.params), "it was only looked at"
+    assert lane.narrowed([0, 1, 2, 3, 4]) is not None
 
 
 @every_method

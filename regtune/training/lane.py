@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 
 from regtune.core.errors import Refused
 from regtune.core.global_rng import LaneNoise
 from regtune.core.metric import METRICS
 from regtune.core.records import Epoch, Outcome, Trial, finite
 from regtune.core.rng import Rng
-from regtune.core.signals import Interrupted
-from regtune.core.state import Tensors, TrainState, Tree, member, members, stacked, with_member
+from regtune.core.state import TrainState, Tree, member, members, stacked, with_member
 from regtune.data import Splits, pixels, splits_beside
 from regtune.training.assembly import LaneData, Start, check_alike, device_of, start
 from regtune.training.build import DTYPES, arithmetic_of, check_arithmetic
 from regtune.training.evaluation import measure
+from regtune.training.member import Member
 from regtune.training.objective import Objective
 from regtune.training.outcome import Ending, Evaluated, Weights, evaluated
-from regtune.training.recipe import Recipe
 from regtune.training.snapshot import Snapshot
 from regtune.training.step_timer import StepTimer
 from regtune.training.train_step import Knobs, Stepped, TrainStep, Update
@@ -36,27 +35,6 @@ CLEAN_SUBSET = 1000  # training examples on which every epoch is measured
 ENDING = 4  # members of a last pass: always so many, so that a member's bits do not depend on who ends with it
 
 T = TypeVar("T")
-
-
-@dataclass(kw_only=True)
-class Member:
-    """What a lane knows on the host of the trial in one of its slots.
-
-    `begun` are the weights that count before the first update. An `idle` slot is trained along and yields nothing.
-    `error` is what the trial's own code raised between two epochs, where it has neighbours: its slot is then idle.
-    """
-
-    trial: Trial
-    recipe: Recipe
-    begun: Tensors
-    epochs: list[Epoch]
-    idle: bool = False
-    error: BaseException | None = None
-
-    @property
-    def ended(self) -> bool:
-        """Whether the slot may be filled with another trial."""
-        return self.idle or (bool(self.epochs) and self.epochs[-1].outcome is not None)
 
 
 class Lane:
@@ -180,6 +158,44 @@ class Lane:
         """Let the trial of a slot go: it yields no more."""
         self.members[place].idle = True
 
+    def narrowed(self, places: Sequence[int]) -> Lane | None:
+        """Return a lane of these slots alone, two or more, in that order; None where its bits would be others.
+
+        What is said of a program of one width holds for another one only where both were seen to give the same: here a
+        step and what is measured after it, of these trials as they are. A place that comes again is
+        idle there.
+        """
+        index = torch.tensor(places, device=self.train_step.device)
+        lane = copy.copy(self)
+        lane.width, lane._seeds = len(places), members(self._seeds, index)
+        lane.state, lane.knobs, lane._kept = (members(tree, index) for tree in (self.state, self.knobs, self._kept))  # type: ignore[assignment]  # each its own type
+        lane.members = [
+            self.members[k] if k not in places[:i] else dataclasses.replace(self.members[k], epochs=[], idle=True)
+            for i, k in enumerate(places)
+        ]
+        lane._data = self._data.only(places)
+        lane._noise = dataclasses.replace(self._noise, seeds=[one.trial.seed for one in lane.members])
+        alone, beside = lane._trial_run(), self._trial_run()
+        rows = [i for i, one in enumerate(lane.members) if not one.ended]
+        same = all(torch.equal(a[i], b[places[i]]) for a, b in zip(alone, beside, strict=True) for i in rows)
+        return lane if same else None
+
+    def _trial_run(self) -> list[Tensor]:
+        """Return what the next step and the pass over the validation split would give, member by member."""
+        before = self.state
+        self.state = tree_map(torch.clone, before)
+        try:
+            update = self.updates([1 if one.ended else len(one.epochs) + 1 for one in self.members])[0]
+            places = torch.arange(self._batch, device=self.data.train.index.device).expand(self.width, -1)
+            stepped = self.step(self.state, update, places)
+            self.state = stepped.state
+            weights = self._evaluated(update)
+        finally:
+            self.state = before
+        val = measure(self.train_step, *weights, self.knobs, self.data.validation)
+        seen = torch.tensor([[one.accuracy, one.loss] for one in val], dtype=torch.float64)
+        return [*tree_leaves((stepped.state, weights)), stepped.objective, seen]
+
     def checkpoint(self, place: int = 0) -> bytes:
         """Return all that the trial of a slot needs to go on from here, readable with `weights_only=True`."""
         one = self.members[place]
@@ -239,7 +255,7 @@ class Lane:
                 epoch = dataclasses.replace(epoch, **{METRICS[metric].val: finite(val[k].asked)})  # type: ignore[arg-type]  # the field of that name
             if not self.update_plan.fixed:
                 seen = [*one.epochs, epoch]
-                kept = self._own(k, lambda one=one, seen=seen: one.recipe.keep(seen))  # type: ignore[misc]  # bound now
+                kept = self._tried(k, lambda one=one, seen=seen: one.recipe.keep(seen))  # type: ignore[misc]  # bound now
                 if kept is None:
                     continue
                 epoch = dataclasses.replace(epoch, kept=kept)
@@ -248,17 +264,9 @@ class Lane:
         self._end(going, objectives, weights)
         return tuple(one.epochs[-1] if k in going and not one.idle else None for k, one in enumerate(self.members))
 
-    def _own(self, k: int, action: Callable[[], T]) -> T | None:
-        """Return what code of member k returns; what it raises ends that member alone, where it has neighbours."""
-        try:
-            return action()
-        except Interrupted:
-            raise
-        except BaseException as error:
-            if not self.train_step.lifted:
-                raise
-            self.members[k].error, self.members[k].idle = error, True
-            return None
+    def _tried(self, k: int, action: Callable[[], T]) -> T | None:
+        """Return what code of member k returns, None where it raised and has neighbours that train on."""
+        return self.members[k].tried(action) if self.train_step.lifted else action()
 
     def updates(self, numbers: Sequence[int]) -> list[Update]:
         """Return the updates of an epoch in which each member is in that of its number."""
@@ -331,7 +339,7 @@ class Lane:
                 message = f"the training objective became {objectives[k]} in epoch {newest.number}"
                 diverged = Outcome(status="diverged", message=message, kept=newest.kept)
                 one.epochs[-1] = dataclasses.replace(newest, outcome=diverged)
-            elif self._own(k, lambda one=one: self._stops(one)):  # type: ignore[misc]  # bound now
+            elif self._tried(k, lambda one=one: self._stops(one)):  # type: ignore[misc]  # bound now
                 ended.append(k)
             elif one.idle:
                 one.epochs.pop()
@@ -339,7 +347,7 @@ class Lane:
             places = ended[first : first + ENDING]
             for k, seen in zip(places, self._last_pass(places, weights), strict=True):
                 one = self.members[k]
-                outcome = self._own(k, lambda k=k, seen=seen: self._ending(k).outcome(seen))  # type: ignore[misc]  # bound now
+                outcome = self._tried(k, lambda k=k, seen=seen: self._ending(k).outcome(seen))  # type: ignore[misc]  # bound now
                 if outcome is None:
                     one.epochs.pop()
                 else:
