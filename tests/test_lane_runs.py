@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from regtune.execution import lane_work
 from regtune.execution.attempt import Report, ReportPlan
 from regtune.execution.controller import PhaseController
 from regtune.execution.lane_queue import LaneQueue, LaneReport, LaneTerms, OpenLane, PhaseJob
-from regtune.execution.lane_width import measured_width
+from regtune.execution.lane_width import measured_width, step_bytes
 from regtune.execution.lane_work import OwnSplits
 from regtune.execution.limits import Limit
 from regtune.execution.local import run_here
@@ -354,6 +355,24 @@ def test_the_width_is_the_one_that_is_fastest(slow: dict[int, float], taken: dic
     slow |= taken
     trials = [small_trial(seed=seed, epochs=9) for seed in range(8)]
     assert measured_width(trials, OwnSplits(load_data(trials[0])), most=8) == width
+
+
+def test_a_lane_is_as_wide_as_memory_allows(slow: dict[int, float], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Activations count: of a convolution they are many times the weights."""
+    trials = [small_trial(seed=seed, epochs=9) for seed in range(8)]
+    data = load_data(trials[0])
+    one = step_bytes(Lane(trials[:1], data=data))
+    monkeypatch.setattr("regtune.execution.lane_width._memory", lambda trial: 2 * 5 * one)
+    slow[5] = 0.2
+    assert measured_width(trials, OwnSplits(data), most=8) == 5
+    monkeypatch.setattr("regtune.execution.lane_width._memory", lambda trial: 2 * 3 * one)
+    assert measured_width(trials, OwnSplits(data), most=8) == 1
+    conv = small_trial(network={"name": "convnet", "channels": [8]})
+    weights = sum(leaf.nbytes for leaf in Lane((conv,)).state.params.values())
+    few, many = (step_bytes(Lane((replace(conv, batch=batch),), data=load_data(conv))) for batch in (4, 32))
+    activations = 4 * 28 * 8 * 6 * 6  # of one feature map, of the further examples
+    assert few > 3 * weights
+    assert many - few > 2 * activations
 
 
 @pytest.mark.parametrize(
