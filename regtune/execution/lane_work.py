@@ -200,6 +200,7 @@ class _Slots:
 def _side_by_side(tasks: Sequence[Task], own: OwnSplits, width: int, plan: ReportPlan, exchange: Exchange) -> None:
     slots = _Slots(own, width, plan)
     slots.fill(tasks[:width])
+    slots.short = len(tasks) < width
     back = [task.key for task in tasks[width:]]
     while slots.open or slots.due or back:
         if slots.due or back:
