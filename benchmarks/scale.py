@@ -169,7 +169,7 @@ def search_of(sweep: Sweep, log: Log, past: Past) -> tuple[SweepPhase, Progress]
 
 def work(folder: Path, size: Size) -> None:
     """Be the driver of a sweep until it is killed, and print what it took."""
-    sweep, draws = size.sweep(folder), random.Random(0)
+    sweep, draws = size.sweep(folder), random.Random(0)  # noqa: S311 - made-up curves
     plan = ReportPlan(rungs=(), checkpoint_seconds=60.0, trial_seconds=None, weights=False)
     past = Past()
     with Log(folder / "log.jsonl", past) as log:
@@ -210,7 +210,7 @@ def work(folder: Path, size: Size) -> None:
             report = lane.report()
             sent = pickle.dumps((report, where))
             begun = time.process_time()
-            got, here = pickle.loads(sent)
+            got, here = pickle.loads(sent)  # noqa: S301 - our own
             answer = lane.lane.exchange(got, here)
             pickle.dumps(answer)
             driver_now = time.process_time() - begun
@@ -253,7 +253,8 @@ def replay(folder: Path, size: Size) -> None:
         phase, _ = search_of(sweep, log, past)
         told = time.perf_counter() - begun - read
         print(
-            f"resume: {read:.1f} s to read the log, {told:.1f} s to tell it, {len(phase.controller.ended)} trials ended, {len(phase.controller.open())} open"
+            f"resume: {read:.1f} s to read the log, {told:.1f} s to tell it, "
+            f"{len(phase.controller.ended)} trials ended, {len(phase.controller.open())} open"
         )
         begun = time.perf_counter()
         job = PhaseJob(
