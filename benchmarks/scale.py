@@ -163,7 +163,7 @@ def search_of(sweep: Sweep, log: Log, past: Past) -> tuple[SweepPhase, Progress]
     """Return the search of a sweep as a run makes it, with the display that counts."""
     progress = Progress(sweep)
     spent, trained = Spent(Limit(), past.work, 0.0), Trained(past.trials, log.read)
-    watch = Reused().beside(progress.watch)
+    watch = Reused().beside(progress.watching)
     return next(phases(sweep, log, watch=watch, spent=spent, trained=trained)), progress
 
 

@@ -160,7 +160,7 @@ def test_the_best_at_the_kept_epoch_is_chosen_and_ties_are_broken() -> None:
         outcome = Outcome(status=status, metrics={"val_accuracy": accuracies[kept - 1], "val_loss": loss})  # type: ignore[arg-type]  # plain words in tests
         state = TrialState(params={}, outcome=outcome if status == "ok" else Outcome(status="pruned"))
         for one in epochs:
-            state.take(one, ACCURACY)
+            state.take(ACCURACY.score(one.val_accuracy), one.val_loss, one.kept)
         return state
 
     assert best_first({0: entry(0.8, 0.7, kept=1), 1: entry(0.1, 0.79, kept=2)}, ALL)[0][0] == 0

@@ -21,7 +21,9 @@ from regtune.core.metric import ACCURACY, METRICS
 from regtune.core.records import BAD_ENDS, Epoch, Json, TrialKey
 from regtune.core.reused import is_reused
 from regtune.execution.recovery import key_of
+from regtune.execution.watch import Watching
 from regtune.pruners import Ladder, Rung, unused
+from regtune.storage.bundles import Bundle
 from regtune.storage.layout import repeat_words
 from regtune.sweep.sweep import Sweep
 
@@ -79,6 +81,22 @@ class Progress:
                 tally.running.discard(key.number)
                 tally.ended[row["outcome"]["status"]] += 1
                 tally.epochs_of_ended += self._epochs_of[key]
+
+    @property
+    def watching(self) -> Watching:
+        """What a run calls."""
+        return Watching(one=self.watch, many=self._replayed)
+
+    def _replayed(self, bundle: Bundle) -> None:
+        """Take many replayed epochs at once."""
+        with self._lock:
+            self._standing.replayed(bundle)
+            self._silence.replayed(bundle)
+            self.best.replayed(bundle)
+            for cell in bundle.cells:
+                self._epochs_of[cell] += 1
+                arm, phase, number = cell
+                self.tallies[phase, arm].running.add(number)
 
     def seconds_left(self) -> float | None:
         """Estimate the time to the end from the speed of this run; None before there is one."""
@@ -236,6 +254,15 @@ class Best:
             score, of = self._metric.score(value), (key.phase, key.arm)
             self._scores[of] = max(score, self._scores.get(of, score))
 
+    def replayed(self, bundle: Bundle) -> None:
+        """Take many replayed epochs at once."""
+        values = bundle.column(self._metric.val)
+        for cell, number, kept, value in zip(
+            bundle.cells, bundle.column("number"), bundle.column("kept"), values, strict=True
+        ):
+            if kept == number:
+                self._kept[cell] = value
+
     def score(self, phase: str, arm: str) -> float | None:
         """Return the best score of an arm in a phase, None before there is one."""
         return self._scores.get((phase, arm))
@@ -270,6 +297,21 @@ class Standing:
             self._found.pop(key.arm, None)
             if "spared" in row:  # the pruner would have ended it, and heard no more of it
                 self._ladders[key.arm].forget(key.number)
+
+    def replayed(self, bundle: Bundle) -> None:
+        """Take many replayed epochs at once."""
+        if not self._ladders:
+            return
+        values, kept = bundle.column(self._metric.val), bundle.column("kept")
+        numbers, outcomes = bundle.column("number"), bundle.column("outcome")
+        for place, cell in enumerate(bundle.cells):
+            arm, phase, number = cell
+            if phase != "search":
+                continue
+            mine = self._scores.setdefault(cell, array("d"))
+            mine.append(self._metric.score(values[place]))
+            if self._ladders[arm].counts(numbers[place], ended=outcomes[place] is not None):
+                self._ladders[arm].take(number, Epoch.from_plain(bundle.epoch(place)), mine[kept[place] - 1])
 
     def words(self) -> str:
         """Say which rungs are not used although enough trials have ended; empty where there are none."""

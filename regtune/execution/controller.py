@@ -16,10 +16,11 @@ from regtune.core.reused import REUSED
 from regtune.execution.attempt import Report
 from regtune.execution.kept_weights import KeptWeights
 from regtune.execution.limits import Spent
-from regtune.execution.recovery import Recovery, TrialProgress, Watch, pruned, unlike
+from regtune.execution.recovery import Recovery, TrialProgress, pruned, unlike
 from regtune.execution.resume import checkpoint_of, save
 from regtune.execution.trained import RecordedTrials, Trained, epochs_at
 from regtune.execution.trial_queue import Task, TrialQueue
+from regtune.execution.watch import Watch
 from regtune.search.scheduler import Decision, Scheduler
 from regtune.storage.checkpoints import Checkpoints
 from regtune.storage.environment import same_class

@@ -16,9 +16,9 @@ from regtune.core.errors import Refused
 from regtune.core.records import SAME, Json
 from regtune.core.reused import REUSED, origin
 from regtune.core.sources import same_sources
-from regtune.execution.recovery import Watch
 from regtune.execution.trained import RecordedTrial, RecordedTrials, TrainedRun
 from regtune.execution.trial_environment import environment_for
+from regtune.execution.watch import Watch, Watching, many_of
 from regtune.pruners import RECORDED
 from regtune.storage.environment import machine_of, same_class, stood
 from regtune.storage.layout import repeats_of
@@ -105,7 +105,7 @@ class Reused:
                 self._ended[tuple(row["cell"])] = self._taken.get(tuple(row["cell"]), "")
             watch(event, row)
 
-        return watched
+        return Watching(one=watched, many=many_of(watch))
 
     def words(self) -> str:
         """Say how many of the trials that have ended were reused."""

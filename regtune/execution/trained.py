@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from regtune.core.records import SAME, Epoch, Json, TrialKey
 from regtune.core.reused import REUSED
-from regtune.storage.bundles import BUNDLE, EPOCH, cells_of, expanded
+from regtune.storage.bundles import BUNDLE, EPOCH, Bundle, expanded
 
 
 class TrainedRun(NamedTuple):
@@ -87,14 +87,21 @@ class RecordedTrials:
 
     def take(self, place: int, row: Json) -> None:
         """Take the next row."""
-        event, now = row["event"], self._now
-        if event == BUNDLE:
-            for cell in cells_of(row):
-                mine = now.get(cell)
-                if mine is not None:
+        if row["event"] == BUNDLE:
+            self._take_many(place, Bundle(row))
+        else:
+            self._take(place, row)
+
+    def _take_many(self, place: int, bundle: Bundle) -> None:
+        for cell in bundle.cells:
+            if cell in self._now:
+                mine = self._now[cell]
+                mine.places.append(place)
+                if not mine.headers or mine.headers[-1] is not self._header:
                     self._under(mine)
-                    mine.places.append(place)
-            return
+
+    def _take(self, place: int, row: Json) -> None:
+        event, now = row["event"], self._now
         if event == "header":
             self._header = row
         elif event == "retry":
