@@ -302,14 +302,14 @@ class Standing:
         """Take many replayed epochs at once."""
         if not self._ladders:
             return
-        values, kept = bundle.column(self._metric.val), bundle.column("kept")
+        scores, kept = self._metric.scores(bundle.column(self._metric.val)), bundle.column("kept")
         numbers, outcomes = bundle.column("number"), bundle.column("outcome")
         for place, cell in enumerate(bundle.cells):
             arm, phase, number = cell
             if phase != "search":
                 continue
             mine = self._scores.setdefault(cell, array("d"))
-            mine.append(self._metric.score(values[place]))
+            mine.append(scores[place])
             if self._ladders[arm].counts(numbers[place], ended=outcomes[place] is not None):
                 self._ladders[arm].take(number, Epoch.from_plain(bundle.epoch(place)), mine[kept[place] - 1])
 

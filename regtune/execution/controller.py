@@ -74,7 +74,8 @@ class PhaseController:
     @property
     def closed(self) -> str:
         """Why the trials that are left are not trained; empty where they are."""
-        return self._spent.over() if self._spent is not None and len(self.ended) < len(self._scheduler.planned) else ""
+        over = "" if self._spent is None else self._spent.over()
+        return over if over and len(self.ended) < len(self._scheduler.planned) else ""
 
     @property
     def settled(self) -> bool:

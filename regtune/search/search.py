@@ -73,7 +73,7 @@ class SearchScheduler:
     def tell_all(self, bundle: Bundle) -> Sequence[int]:
         """Take epochs of running trials in their order; return the places of those that are to end."""
         metric = self._metric
-        scores = [metric.score(value) for value in bundle.column(metric.val)]
+        scores = metric.scores(bundle.column(metric.val))
         losses, kept = bundle.column("val_loss"), bundle.column("kept")
         numbers, outcomes = bundle.column("number"), bundle.column("outcome")
         stopped = list[int]()
