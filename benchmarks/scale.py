@@ -45,7 +45,11 @@ from regtune.sweep.sweep import Sweep
 from regtune.training.build import load_data
 
 SECONDS = 5.0  # of virtual time between two reports of a lane
-ARMS = ("baseline", "dropout", "l2", "label_smoothing", "mixup", "max_norm", "gaussian_dropout", "early_stopping")
+ARMS = (  # of almost 10,000 trials each at most
+    "baseline", "confidence_penalty", "cosine_restarts", "dropout", "early_stopping", "elastic_net", "ema", "l1", "l2",
+    "exponential_decay", "gaussian_dropout", "gradient_clipping", "inverse_time_decay", "label_smoothing", "max_norm",
+    "linear_decay", "mixup", "staircase", "swa", "warm_up", "weight_decay",
+)  # fmt: skip
 SWEEP = """
 [data]
 name = "digits"

@@ -8,7 +8,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from ray.tune.schedulers import AsyncHyperBandScheduler
 from rich.console import Console
 
@@ -19,7 +22,8 @@ from regtune.core.knobs import Interval, knobs
 from regtune.core.metric import ACCURACY
 from regtune.core.records import Outcome, TrialKey
 from regtune.execution.run import run
-from regtune.pruners import PRUNERS, FixedEpochs
+from regtune.pruners import PRUNERS, FixedEpochs, Ladder
+from regtune.pruners._rungs import percentile
 from regtune.reports.formats import markdown
 from regtune.reports.tables.catalog import tables
 from regtune.results.loader import Results, load
@@ -187,3 +191,26 @@ def test_the_settings_of_pruners_are_those_of_a_sweep_file_with_the_same_default
         bounds = schema[name] if name != "stop_after" else schema[name]["anyOf"][0] | {"maximum": 1e6, "default": 1}
         assert isinstance(k.legal, Interval)
         assert (k.legal.low, k.legal.high, k.default) == (bounds["minimum"], bounds["maximum"], bounds["default"])
+
+
+@given(
+    scores=st.lists(st.floats(-1e6, 1.0) | st.sampled_from([0.5, 0.0]), min_size=1, max_size=40),
+    factor=st.floats(1.1, 100),
+)
+@settings(deadline=None)
+def test_a_cut_is_numpy_s_percentile_bit_for_bit(scores: list[float], factor: float) -> None:
+    percent = (1 - 1 / factor) * 100
+    assert percentile(sorted(scores), percent) == np.percentile(scores, percent) == np.nanpercentile(scores, percent)
+
+
+def test_ranks_of_many_trials_are_measured_anew_when_there_are_a_twentieth_more() -> None:
+    draws, ladder, said = random.Random(0), Ladder([1]), list[int]()
+    for number in range(300):
+        ladder.take(number, epoch(1, 0.5), draws.random())
+        ladder.take(number, epoch(2, 0.5, finished(0.5)), draws.random())
+        said.append(ladder.rung(1).n)
+    assert said[:201] == [*range(1, 202)], "up to 200, and the first beyond, each counts at once"
+    assert sorted(set(said[200:])) == [201, 212, 223, 235, 247, 260, 273, 287]
+    for number in range(20):
+        ladder.forget(number)
+    assert ladder.rung(1).n == 280, "what is taken back counts no more"
