@@ -195,6 +195,8 @@ def main() -> None:
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     import numpy as np
 
+    import regtune.execution.run  # noqa: F401  # before the forks, so that no driver imports it itself
+
     threads = [(thread / "comm").read_text().strip() for thread in Path("/proc/self/task").iterdir()]
     if len([name for name in threads if name != "jemalloc_bg_thd"]) != 1:  # Ray's, made for forks
         raise RuntimeError(f"expected a process of one thread, which alone may be forked, given {threads}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from regtune.execution import lane_work
 from regtune.execution.attempt import Report, ReportPlan
 from regtune.execution.controller import PhaseController
 from regtune.execution.lane_queue import LaneQueue, LaneReport, LaneTerms, OpenLane, PhaseJob
-from regtune.execution.lane_width import measured_width
+from regtune.execution.lane_width import measured_width, step_bytes
 from regtune.execution.lane_work import OwnSplits
 from regtune.execution.limits import Limit
 from regtune.execution.local import run_here
@@ -146,33 +147,45 @@ from regtune.core.knobs import knob
 
 @dataclass(frozen=True, kw_only=True)
 class Picky(Regularizer):
-    """Raises in one of three seeds: when it is asked whether training ends, or in the middle of a step."""
+    """Raises for one of several between two epochs."""
 
     def stop(self, epochs):
         if len(epochs) == 3 and epochs[0].val_loss > LIMIT:
             raise RuntimeError("not this one")
         return False
 '''
+PICKY_KEEP = PLUGIN.replace("def stop", "def keep").replace("return False", "return len(epochs)")
 
 
-def test_what_one_of_several_raises_is_its_own_end_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("plugin", [PLUGIN, PICKY_KEEP], ids=["stop", "keep"])
+def test_what_one_of_several_raises_between_epochs_is_its_own_end_alone(
+    plugin: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its neighbours train on, with the bits that they have without it."""
+    name = f"picky_{[PLUGIN, PICKY_KEEP].index(plugin)}"
     monkeypatch.syspath_prepend(str(tmp_path))
     plain = ran(tmp_path / "plain", UNPRUNED, 3)
     first = plain.epochs[(plain.epochs["arm"] == "mixup") & (plain.epochs["epoch"] == 1)]
     searched = first[first["phase"] == "search"]["val_loss"].sort_values().to_list()
     limit = (searched[-1] + searched[-2]) / 2
-    (tmp_path / "picky_plugin.py").write_text(PLUGIN.replace("LIMIT", repr(limit)))
-    text = 'plugins = ["picky_plugin"]\n' + UNPRUNED.replace(
-        "mixup = { mixup = {} }", "mixup = { mixup = {}, picky = {} }"
-    )
+    (tmp_path / f"{name}.py").write_text(plugin.replace("LIMIT", repr(limit)))
+    text = f'plugins = ["{name}"]\n' + UNPRUNED.replace("mixup = { mixup = {} }", "mixup = { mixup = {}, picky = {} }")
     results = ran(tmp_path / "picky", text, 3)
     trials = results.trials[results.trials["phase"] == "search"]
     failed = trials[trials["status"] == "failed"]
     assert failed["arm"].to_list() == ["mixup"]
-    assert failed["message"].iloc[0].startswith("RuntimeError: not this one (picky_plugin.py:")
+    assert failed["message"].iloc[0].startswith(f"RuntimeError: not this one ({name}.py:")
+    assert failed["epochs"].to_list() == [2], "the third was not yielded"
     assert (trials["status"] == "ok").sum() == 11
     rows, _ = read_log(results.path / "log.jsonl")
     assert not [row for row in rows if row["event"] == "fault"]
+    started = Counter(tuple(row["cell"]) for row in rows if row["event"] == "started")
+    assert set(started.values()) == {1}, "none began again"
+    number = int(failed["number"].iloc[0])
+    ours, theirs = (
+        each.epochs[(each.epochs["phase"] == "search") & (each.epochs["number"] != number)] for each in (results, plain)
+    )
+    assert ours["val_loss"].to_list() == theirs["val_loss"].to_list()
 
 
 RAISES = {
@@ -340,20 +353,72 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[int, float]]:
 def test_the_width_is_the_one_that_is_fastest(slow: dict[int, float], taken: dict[int, float], width: int) -> None:
     """Not where nothing is gained, nor where there is little to train; of a slow network four are tried."""
     slow |= taken
-    trials = [small_trial(seed=seed, epochs=9) for seed in range(8)]
+    trials = [small_trial(seed=seed, epochs=90) for seed in range(8)]
     assert measured_width(trials, OwnSplits(load_data(trials[0])), most=8) == width
+    short = [replace(trial, epochs=30) for trial in trials]  # of 720 steps measuring may take 14, three times a lane's
+    assert measured_width(short, OwnSplits(load_data(trials[0])), most=8) == 1
+
+
+def test_a_lane_is_as_wide_as_memory_allows(slow: dict[int, float], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Activations count: of a convolution they are many times the weights."""
+    trials = [small_trial(seed=seed, epochs=90) for seed in range(8)]
+    data = load_data(trials[0])
+    one = step_bytes(Lane(trials[:1], data=data))
+    monkeypatch.setattr("regtune.execution.lane_width._memory", lambda trial: 2 * 5 * one)
+    slow[5] = 0.2
+    assert measured_width(trials, OwnSplits(data), most=8) == 5
+    monkeypatch.setattr("regtune.execution.lane_width._memory", lambda trial: 2 * 3 * one)
+    assert measured_width(trials, OwnSplits(data), most=8) == 1
+    conv = small_trial(network={"name": "convnet", "channels": [8]})
+    weights = sum(leaf.nbytes for leaf in Lane((conv,)).state.params.values())
+    few, many = (step_bytes(Lane((replace(conv, batch=batch),), data=load_data(conv))) for batch in (4, 32))
+    activations = 4 * 28 * 8 * 6 * 6  # of one feature map, of the further examples
+    assert few > 3 * weights
+    assert many - few > 2 * activations
 
 
 @pytest.mark.parametrize("changes", [{"channels_last": True}, {"retrain": "epochs", "phase": "confirm"}])
 def test_what_cannot_share_a_lane_trains_alone(slow: dict[int, float], changes: dict[str, Any]) -> None:
-    trials = [small_trial(seed=seed, epochs=9, **changes) for seed in range(8)]
+    trials = [small_trial(seed=seed, epochs=90, **changes) for seed in range(8)]
     assert measured_width(trials, OwnSplits(load_data(trials[0])), most=8) == 1
 
 
 def test_code_that_draws_from_global_states_trains_alone(slow: dict[int, float]) -> None:
     recipe = [{"name": "pixel_noise"}]
-    trials = [small_trial(recipe, seed=s, epochs=9, plugins=("tests.plugin_noise",)) for s in range(8)]
+    trials = [small_trial(recipe, seed=s, epochs=90, plugins=("tests.plugin_noise",)) for s in range(8)]
     assert measured_width(trials, OwnSplits(load_data(trials[0])), most=8) == 1
+
+
+def test_idle_slots_are_left_out_at_the_end_and_no_bit_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = ASHA.replace("trials = 4", "trials = 12")
+    narrow = list[int]()
+
+    class Told(Lane):
+        def __next__(self) -> Any:
+            narrow.append(self.width)
+            return super().__next__()
+
+    monkeypatch.setattr(lane_work, "Lane", Told)
+    ours = ran(tmp_path / "narrowed", text, 9)
+    assert min(narrow) < 9 == max(narrow)
+    monkeypatch.setattr(Lane, "narrowed", lambda lane, places: None)
+    narrow.clear()
+    theirs = ran(tmp_path / "wide", text, 9)
+    assert set(narrow) == {9}
+    assert widths(ours) == widths(theirs) == {"9"}
+    keys, drop = ["arm", "phase", "number", "epoch"], ["seconds", "data_share"]
+    one, two = (each.epochs.sort_values(keys, ignore_index=True).drop(columns=drop) for each in (ours, theirs))
+    pd.testing.assert_frame_equal(one, two)
+    pd.testing.assert_frame_equal(untimed(comparison(ours)), untimed(comparison(theirs)))
+
+
+def test_a_lane_that_was_narrowed_takes_no_further_trials(tmp_path: Path) -> None:
+    queue, _ = queue_of(tmp_path, LaneTerms(width=2), scheduler=Singles("search", 9))
+    work = queue.begin()
+    assert work is not None
+    ended = [(work.tasks[0].key, Report(outcome=Outcome(status="ok")))]
+    assert queue.exchange(work, LaneReport(width=2, reports=ended, last=True, free=1), {}).tasks == []
+    assert len(queue.exchange(work, LaneReport(width=2, free=1), {}).tasks) == 1
 
 
 def test_in_the_middle_of_an_epoch_no_checkpoint_is_made() -> None:

@@ -7,16 +7,21 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+import torch
+from torch.utils._pytree import tree_map
 
 from regtune.core.errors import Refused
 from regtune.core.knobs import knobs
 from regtune.core.records import Json, Trial
-from regtune.core.state import Tensors, member
+from regtune.core.state import Tensors, TrainState, member
 from regtune.data import DataLocation
 from regtune.regularizers import HOOKS, REGULARIZERS, overrides
+from regtune.training import lane as lane_module
 from regtune.training.build import build_dataset, split_data
-from regtune.training.lane import Lane
-from tests.conftest import METHODS, row, same, searched, small_trial
+from regtune.training.lane import ENDING, Lane
+from regtune.training.outcome import Evaluated, evaluated
+from regtune.training.train_step import Stepped, TrainStep
+from tests.conftest import METHODS, row, same, searched, small_trial, trained
 
 every_method = pytest.mark.parametrize("name", METHODS)
 WIDTH = 5  # no multiple of what a processor takes at once
@@ -75,6 +80,47 @@ def test_slots_neighbours_refills_and_resumption_change_nothing(name: str) -> No
 
 
 @every_method
+def test_a_narrower_lane_goes_on_with_the_same_bits(name: str) -> None:
+    """Of every width from 2 on, on the processors that were seen; where not, a lane stays as it is."""
+
+    def begun() -> Lane:
+        lane = Lane([small_trial([row(name, searched(name))], seed=seed) for seed in range(9)])
+        next(lane)
+        return lane
+
+    whole, ends = begun(), [end(begun(), place) for place in (7, 2)]
+    for places in ([7, 2], [7, 7], [2, 0, 4, 7, 1]):
+        narrow = whole.narrowed(places)
+        assert narrow is not None
+        assert narrow.width == len(places)
+    for places in ([7, 2], [7, 7]):
+        narrow = begun().narrowed(places)
+        assert narrow is not None
+        for _ in narrow:
+            pass
+        found = [(member(narrow.state, 0).params, narrow.kept[0][0], numbers_of(narrow, 0))]
+        found += [(member(narrow.state, 1).params, narrow.kept[1][0], numbers_of(narrow, 1))] if places[1] == 2 else []
+        for one, two in zip(found, ends, strict=False):
+            assert_same(one, two)
+
+
+def test_a_lane_is_not_narrowed_where_bits_would_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    lane = Lane([small_trial(seed=seed) for seed in range(5)])
+    original = TrainStep.step
+
+    def otherwise(step: TrainStep, state: TrainState, *given: Any, **more: Any) -> Stepped:
+        found = original(step, state, *given, **more)
+        off = 1e-7 if len(found.objective) < 5 else 0.0
+        return found._replace(objective=found.objective + off)
+
+    monkeypatch.setattr(TrainStep, "step", otherwise)
+    before = tree_map(torch.clone, lane.state)
+    assert lane.narrowed([1, 3]) is None
+    assert same(lane.state.params, before.params), "it was only looked at"
+    assert lane.narrowed([0, 1, 2, 3, 4]) is not None
+
+
+@every_method
 def test_a_slot_is_refilled_with_splits_of_its_own(name: str) -> None:
     def trial_of(seed: int) -> Trial:
         data = OWN | {"split_seed": seed, "label_noise": 0.2}
@@ -121,6 +167,32 @@ def test_only_what_is_alike_takes_a_slot() -> None:
         lane.restore(1, Lane((small_trial(seed=9),)).checkpoint())
     with pytest.raises(ValueError, match="a lane of one"):
         Lane((trial,)).replace(0, trial)
+
+
+def test_those_that_end_together_are_evaluated_in_few_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And each has the bits that it has when it ends by itself, also where another epoch than the last is kept."""
+    passes = list[int]()
+
+    def counted(*given: Any) -> list[Evaluated]:
+        found = evaluated(*given)
+        passes.append(len(found))
+        return found
+
+    monkeypatch.setattr(lane_module, "evaluated", counted)
+    recipe = [row("early_stopping", searched("early_stopping"))]
+    trials = [small_trial(recipe, seed=seed, phase="confirm", epochs=5) for seed in range(11)]
+    together = Lane(trials)
+    for _ in together:
+        pass
+    assert passes == [ENDING, ENDING, 3]
+    assert {epochs[-1].kept == len(epochs) for epochs in together.epochs} == {False, True}
+    for place in (0, 3, 10):
+        by_itself = Lane(trials[place : place + 1], width=11)
+        assert end(by_itself, 0)[2] == numbers_of(together, place)
+        alone, last = trained(trials[place]).epochs[0][-1].outcome, together.epochs[place][-1].outcome
+        assert alone is not None and last is not None
+        assert alone.metrics.keys() == last.metrics.keys()
+        assert alone.test_right is not None and last.test_right is not None
 
 
 def members(names: Sequence[str], seed: int) -> Trial:

@@ -162,10 +162,13 @@ def test_neighbours_in_a_lane_change_nothing(name: str) -> None:
 @every_method
 def test_a_lane_member_takes_the_same_step_as_a_trial_alone(name: str) -> None:
     trials = [small_trial([row(name, searched(name))], seed=seed, batch=48) for seed in (1, 2)]
-    lane, alone = Lane(trials), Lane((trials[1],))
-    next(lane), next(alone)  # one full batch: one step
-    for parameter, value in alone.state.params.items():
-        torch.testing.assert_close(lane.state.params[parameter][1], value, rtol=1e-6, atol=1e-7)
+    alone = Lane((trials[1],))
+    next(alone)  # one full batch: one step
+    for width in (2, 8, 64):
+        lane = Lane(trials, width=width)
+        next(lane)
+        for parameter, value in alone.state.params.items():
+            torch.testing.assert_close(lane.state.params[parameter][1], value, rtol=1e-6, atol=1e-7)
 
 
 OWN: Json = {"name": "synthetic", "train": 48, "validation": 32, "test": 37, "noise": 0.6, "side": 6}

@@ -19,7 +19,7 @@ import torch
 from regtune.analysis.comparison import comparison
 from regtune.core.errors import Refused
 from regtune.core.records import Json
-from regtune.execution.attempt import attempt
+from regtune.execution.alone import attempt
 from regtune.execution.lane_queue import PhaseJob
 from regtune.execution.run import run
 from regtune.reports.formats import markdown

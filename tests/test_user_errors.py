@@ -18,7 +18,8 @@ from regtune.core.errors import Refused
 from regtune.core.own_code import frames_of, is_own, place_of
 from regtune.core.records import Json, Outcome, TrialKey
 from regtune.core.signals import Interrupted, sigint_marked
-from regtune.execution.attempt import ReportPlan, attempt
+from regtune.execution.alone import attempt
+from regtune.execution.attempt import ReportPlan
 from regtune.execution.preflight import preflight
 from regtune.execution.rehearsal import rehearse
 from regtune.reports.formats import markdown
@@ -163,7 +164,7 @@ def test_an_interruption_inside_the_user_s_code_is_told_from_one_that_it_raises(
             raise error
 
         with monkeypatch.context() as patched:
-            patched.setattr("regtune.execution.attempt.Training.__next__", raising)
+            patched.setattr("regtune.execution.alone.Training.__next__", raising)
             return [*attempt(trial, load_data(trial), PACE)][-1].outcome
 
     with pytest.raises(Interrupted):

@@ -52,6 +52,12 @@ def with_member(tree: Tree, place: int, one: Tree) -> Tree:
     return result
 
 
+def members(tree: Tree, places: Tensor) -> Tree:
+    """Return a copy of the parts of some members of a stacked tree, at places [members], which may repeat."""
+    result: Tree = tree_map(lambda leaf: leaf[places], tree)
+    return result
+
+
 def member(tree: Tree, place: int) -> Tree:
     """Return a copy of one member's part of a stacked tree."""
     result: Tree = tree_map(lambda leaf: leaf[place].clone(), tree)

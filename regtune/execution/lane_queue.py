@@ -64,12 +64,14 @@ class Work:
 class LaneReport:
     """What a lane of a `width` has to tell at once: a report for each trial that has one, how many slots are free.
 
-    `back` are trials that it does not train; those that go `apart` are to be in a lane by themselves.
+    These trials are its `last` where it takes no further ones. `back` are those that it does not train; what goes
+    `apart` is to be in a lane by itself.
     """
 
     width: int
     reports: Sequence[tuple[TrialKey, Report]] = ()
     free: int = 0
+    last: bool = False
     back: Sequence[TrialKey] = ()
     apart: Sequence[TrialKey] = ()
 
@@ -148,7 +150,7 @@ class LaneQueue:
         self.give_back(stopped)
         free = told.free + len(set(stopped) - ended)
         # One trial after the other each takes its turn among all; what goes apart has no company.
-        refills = told.width > 1 and not any(self._goes_apart(task) for task in work.tasks)
+        refills = told.width > 1 and not told.last and not any(self._goes_apart(task) for task in work.tasks)
         return LaneAnswer(stopped=stopped, tasks=self._more(work.kind, free, where) if refills else [])
 
     def fault(self, keys: Collection[TrialKey], message: str, node: str = "") -> None:

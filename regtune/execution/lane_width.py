@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Protocol
 
 import torch
+from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
 from regtune.core.records import Trial
@@ -22,7 +23,8 @@ GAIN = 0.98  # of the time of a step that one trial takes alone: a lane that tak
 SECONDS = 1.0  # that a timed step of a lane may take, were it no faster than its trials one by one
 ROUNDS = 3
 WORTH = 2.0  # seconds that trials would take one by one: less is not worth the time of measuring
-SHARE = 8  # of the memory: what a lane may hold of weights and what belongs to them
+PRICE = 0.02  # of that time: what measuring may take, also where nothing is gained
+SHARE = 2  # of the memory that is there: what a lane may take of it
 
 
 class Own(Protocol):
@@ -46,11 +48,12 @@ def measured_width(trials: Sequence[Trial], own: Own, *, most: int) -> int:
         return 1
     try:
         one = Lane(trials[:1], data=own.of(trials[:1]))
-        alone, room = _seconds(one), _memory(first) // SHARE // _bytes(one)
+        alone, room = _seconds(one), _memory(first) // SHARE // step_bytes(one)
         steps = max(FEWEST, int(SECONDS / alone))
-        width = min(most, room, 1 << (steps.bit_length() - 1))  # powers of two: noise in a time seldom changes them
-        updates = first.epochs * (len(own.one(first).train) // first.batch)
-        if width < FEWEST or alone * updates * len(trials) < WORTH:
+        updates = len(trials) * first.epochs * (len(own.one(first).train) // first.batch)
+        paid = int(PRICE * updates / ROUNDS) - 1  # a step of a lane that gains nothing is as many of a trial as it has
+        width = min(most, room, paid, 1 << (steps.bit_length() - 1))  # powers of two: noise seldom changes them
+        if width < FEWEST or alone * updates < WORTH:
             return 1
         lane = Lane(trials[:width], data=own.of(trials[:width]))
         return width if _seconds(lane) / width <= GAIN * alone else 1
@@ -117,9 +120,33 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _bytes(lane: Lane) -> int:
-    """Return the bytes of a lane's state, with gradients and what is kept."""
-    return 3 * sum(int(leaf.nbytes) for leaf in tree_leaves(lane.state))
+def step_bytes(lane: Lane) -> int:
+    """Return the bytes that a lane of one takes: its state, with gradients and what is kept, and those of a step.
+
+    On a GPU the peak of a step is measured. Elsewhere it is what is saved for the way back, twice: its gradients come
+    beside it.
+    """
+    device = lane.train_step.device
+    places, update = torch.arange(lane.members[0].trial.batch, device=lane.data.train.index.device), lane.updates([1])
+    state = tree_map(torch.clone, lane.state)
+    held = 3 * sum(int(leaf.nbytes) for leaf in tree_leaves(lane.state))
+    if device.type == "cuda":
+        _wait(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        lane.step(state, update[0], places)
+        _wait(device)
+        return held + int(torch.cuda.max_memory_allocated(device)) - before
+    saved: dict[int, int] = {}
+
+    def noted(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        saved[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(noted, lambda tensor: tensor):
+        lane.step(state, update[0], places)
+    return held + 2 * sum(saved.values())
 
 
 def _memory(trial: Trial) -> int:

@@ -6,18 +6,19 @@ lane brings goes to the phase, and by which come back which trials it lets go an
 
 from __future__ import annotations
 
+import functools
 import json
-import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
-from regtune.core.records import Epoch, Outcome, Trial, TrialKey
+from regtune.core.records import Trial, TrialKey
 from regtune.core.signals import Interrupted
 from regtune.data import Pool, Splits
-from regtune.execution.attempt import Report, ReportPlan, attempt, failed, is_fault, overdue, unreadable
+from regtune.execution.alone import attempt
+from regtune.execution.attempt import Report, ReportPlan, is_fault, unreadable
 from regtune.execution.lane_queue import LaneAnswer, LaneReport, Work
 from regtune.execution.lane_width import can_share, measured_width
+from regtune.execution.reporter import Reporter
 from regtune.execution.trial_queue import Task
 from regtune.storage.checkpoints import Saved
 from regtune.training.build import split_data
@@ -25,6 +26,7 @@ from regtune.training.lane import Lane
 from regtune.training.trainer import weights_of
 
 Exchange = Callable[[LaneReport], LaneAnswer]
+FEWEST_ROWS = 2  # of a program that trains several
 
 
 def work(given: Work, data: Splits | Pool, plan: ReportPlan, exchange: Exchange) -> None:
@@ -80,34 +82,35 @@ def _alone(tasks: Sequence[Task], data: Splits | Pool, plan: ReportPlan, exchang
             break
 
 
-@dataclass(kw_only=True)
-class _Slot:
-    """A trial under way: its seconds so far, and its epochs that were not yet reported."""
-
-    task: Task
-    seconds: float = 0.0
-    epochs: list[Epoch] = field(default_factory=list)
-
-
 class _Slots:
-    """The slots of a lane and who is in them; `reports` is what there is to tell."""
+    """The slots of a lane of a `width` and who is in them.
+
+    Where slots stay idle, being `short` of trials, it leaves them out if no bit changes by that; it is then the `last`
+    of its trials and takes no further ones.
+    """
 
     def __init__(self, own: OwnSplits, width: int, plan: ReportPlan) -> None:
-        self._own, self._plan, self.width = own, plan, width
+        self._own, self.width, self._narrows = own, width, True
+        self.short = self.last = False
         self._lane: Lane | None = None
-        self.open: dict[int, _Slot] = {}
-        self.reports: list[tuple[TrialKey, Report]] = []
-        self._reported = self._saved = time.monotonic()
+        self._reporter = Reporter[TrialKey](plan)
+        self.open: dict[TrialKey, int] = {}  # trials under way, and their slots
 
     @property
     def free(self) -> int:
         """How many trials could begin."""
-        return self.width - len(self.open)
+        return 0 if self.last else self.width - len(self.open)
+
+    @property
+    def due(self) -> bool:
+        """Whether the phase should hear of it now."""
+        return self._reporter.due
 
     def fill(self, tasks: Sequence[Task]) -> None:
         """Have trials begin in free slots; what one of them raises is its end."""
         for task in tasks:
-            place = next(place for place in range(self.width) if place not in self.open)
+            place = next(place for place in range(self.width) if place not in self.open.values())
+            self._reporter.begin(task.key, task.trial)
             try:
                 lane = self._started(place, task)
                 if task.resume is not None:
@@ -117,9 +120,9 @@ class _Slots:
             except BaseException as error:
                 if is_fault(error):
                     raise
-                self.reports.append((task.key, Report(outcome=failed(error))))
+                self._reporter.fail(task.key, error)
             else:
-                self._lane, self.open[place] = lane, _Slot(task=task)
+                self._lane, self.open[task.key] = lane, place
 
     def _started(self, place: int, task: Task) -> Lane:
         """Return the lane with a trial in a slot; the first one makes it, all other slots being idle."""
@@ -137,104 +140,88 @@ class _Slots:
             warnings.warn(unreadable(task.trial, error), stacklevel=2)
             lane.replace(place, task.trial, data=self._own.own(task.trial))
 
-    def epoch(self) -> bool:
-        """Train an epoch of all; return whether the phase should hear of it now."""
+    def _narrow(self, lane: Lane) -> Lane:
+        """Return the lane without the slots that are idle, where half of them are."""
+        places = [*self.open.values()]
+        if not (self.short and self._narrows) or max(len(places), FEWEST_ROWS) > lane.width // 2:
+            return lane
+        found = lane.narrowed([*places, *places[:1]] if len(places) == 1 else places)
+        if found is None:
+            self._narrows = False
+            return lane
+        self.last, self._lane = True, found
+        self.open = {key: place for place, key in enumerate(self.open)}
+        return found
+
+    def epoch(self) -> None:
+        """Train an epoch of all. What the code of one of them raises between two epochs is the end of that one."""
+        lane = self._narrow(self._begun())
+        found = next(lane)
+        for key, place in [*self.open.items()]:
+            one, epoch = lane.members[place], found[place]
+            if one.error is not None:
+                if is_fault(one.error):
+                    raise one.error
+                self.fail(key, one.error)
+            elif epoch is None:
+                raise ValueError(f"slot {place} of the lane was taken and has no epoch")
+            elif self._reporter.epoch(key, epoch, functools.partial(self._weights, lane, place)):
+                del self.open[key]
+                lane.release(place)
+
+    def _begun(self) -> Lane:
         if self._lane is None:
             raise ValueError("a lane is filled before it trains")
-        found = next(self._lane)
-        due = False
-        for place, slot in [*self.open.items()]:
-            epoch = found[place]
-            if epoch is None:
-                raise ValueError(f"slot {place} of the lane was taken and has no epoch")
-            slot.epochs.append(epoch)
-            slot.seconds += epoch.seconds
-            due = due or epoch.number in self._plan.rungs
-            limit, late = self._plan.trial_seconds, None
-            if epoch.outcome is None and limit is not None and slot.seconds > limit:  # its share of the lane's time
-                late = overdue(limit, epoch.kept)
-            if epoch.outcome is not None or late is not None:
-                due = True
-                self._end(place, late)
-        return due or time.monotonic() - self._reported >= self._plan.report_seconds or self._to_save()
+        return self._lane
 
-    def _end(self, place: int, outcome: Outcome | None) -> None:
-        """Report the last of a trial, which ended by itself or with an outcome of ours, and free its slot."""
-        slot = self.open.pop(place)
-        ended = slot.epochs[-1].outcome
-        if self._lane is None:
-            raise ValueError("a lane is filled before a trial of it ends")
-        if self._plan.weights and slot.task.trial.phase == "confirm" and ended is not None and ended.status == "ok":
-            content = weights_of(self._lane.kept_at(place), self._own.one(slot.task.trial))
-            weights = Saved(id=slot.task.trial.id, epoch=slot.epochs[-1].number, content=content)
-            self.reports.append((slot.task.key, Report(weights=weights)))
-        self.reports.append((slot.task.key, Report(epochs=tuple(slot.epochs), outcome=outcome)))
-        self._lane.release(place)
+    def _weights(self, lane: Lane, place: int) -> bytes:
+        return weights_of(lane.kept_at(place), self._own.one(lane.members[place].trial))
 
     def stop(self, keys: Sequence[TrialKey]) -> None:
         """Let trials go that are to end."""
-        for place, slot in [*self.open.items()]:
-            if slot.task.key in keys and self._lane is not None:
-                self._lane.release(place)
-                del self.open[place]
-
-    def _to_save(self) -> bool:
-        return time.monotonic() - self._saved >= self._plan.checkpoint_seconds
+        for key in keys:
+            if key in self.open:
+                self._begun().release(self.open.pop(key))
+                self._reporter.drop(key)
 
     def told(self, *, sound: bool = True) -> list[tuple[TrialKey, Report]]:
-        """Return what there is to tell, with a checkpoint of every trial where it is time for one.
+        """Return what there is to tell, with checkpoints where it is time for them.
 
-        None where the lane is not `sound`, in the middle of an epoch.
+        None of those where the lane is not `sound`, in the middle of an epoch.
         """
-        saving = sound and self._to_save() and self._lane is not None
-        for place, slot in self.open.items():
-            checkpoint = None
-            if saving and self._lane is not None and slot.epochs:
-                content = self._lane.checkpoint(place)
-                checkpoint = Saved(id=slot.task.trial.id, epoch=slot.epochs[-1].number, content=content)
-            if slot.epochs:
-                self.reports.append((slot.task.key, Report(epochs=tuple(slot.epochs), checkpoint=checkpoint)))
-                slot.epochs = []
-        told, self.reports = self.reports, []
-        self._reported = time.monotonic()
-        self._saved = self._reported if saving else self._saved
-        return told
+        return self._reporter.told((lambda key: self._begun().checkpoint(self.open[key])) if sound else None)
 
-    def fail(self, error: BaseException) -> None:
-        """Report that the only trial under way ended by what it raised, with the epochs that it had."""
-        (place, slot), *_ = self.open.items()
-        del self.open[place]
-        self.reports.append((slot.task.key, Report(epochs=tuple(slot.epochs), outcome=failed(error))))
-
-    def keys(self) -> list[TrialKey]:
-        """Return the trials under way."""
-        return [slot.task.key for slot in self.open.values()]
+    def fail(self, key: TrialKey, error: BaseException) -> None:
+        """Take note that a trial under way ended by what it raised."""
+        del self.open[key]
+        self._reporter.fail(key, error)
 
 
 def _side_by_side(tasks: Sequence[Task], own: OwnSplits, width: int, plan: ReportPlan, exchange: Exchange) -> None:
     slots = _Slots(own, width, plan)
     slots.fill(tasks[:width])
+    slots.short = len(tasks) < width
     back = [task.key for task in tasks[width:]]
-    due = bool(slots.reports or back)
-    while slots.open or due:
-        if due:
-            answer = exchange(LaneReport(width=width, reports=slots.told(), free=slots.free, back=back))
+    while slots.open or slots.due or back:
+        if slots.due or back:
+            told = LaneReport(width=width, reports=slots.told(), free=slots.free, last=slots.last, back=back)
+            answer = exchange(told)
             back = []
             slots.stop(answer.stopped)
+            slots.short = slots.last or slots.free > len(answer.tasks)
             slots.fill(answer.tasks)
-            due = bool(slots.reports)
             continue
         try:
-            due = slots.epoch()
+            slots.epoch()
         except Interrupted:
             raise
         except BaseException as error:
             if is_fault(error):
                 raise
-            keys = slots.keys()
+            keys = [*slots.open]
             if len(keys) > 1:
                 exchange(LaneReport(width=width, reports=slots.told(sound=False), apart=keys))
                 return
-            slots.fail(error)
+            slots.fail(keys[0], error)
             exchange(LaneReport(width=width, reports=slots.told(sound=False)))
             return

@@ -102,6 +102,13 @@ class LaneData:
         each[place] = _seen(splits, trial)
         return self._beside(tuple(each), self.all.train.labels.device, self)
 
+    def only(self, places: Sequence[int]) -> LaneData:
+        """Return the data of the members at some places, in that order."""
+        own, given = tuple(self.own[k] for k in places), tuple(self.given[k] for k in places)
+        if self.all.train.labels.ndim == 1:
+            return replace(self, own=own, given=given)
+        return self._beside(given, self.all.train.labels.device, self)
+
     @classmethod
     def _shared(cls, splits: Splits, count: int, device: torch.device) -> LaneData:
         data = splits.to(device)

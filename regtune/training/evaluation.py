@@ -26,7 +26,7 @@ BINS = 15
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What there is to say of one network on a split.
+    """What there is to say of one member's network on a split.
 
     `accuracy` is a fraction, `loss` the negative log-likelihood in nats per example, `ece` the expected
     calibration error; `right` [N] says which examples it was right about. `classwise` has the metrics of
@@ -82,29 +82,36 @@ def evaluate(
     knobs: Knobs,
     examples: Examples,
     *,
+    count: int = 1,
     classwise: bool = False,
-) -> Evaluation:
-    """Return what `measure` does of one network, to the bit, and how far its confidence can be trusted.
+) -> list[Evaluation]:
+    """Return what `measure` does of the first `count` members, and how far their confidence can be trusted.
 
     With `classwise` the metrics over classes too, for which all logits are held in memory.
     """
     loss, rights, confidences, answers = torch.zeros(()), [], [], list[Tensor]()
-    for logits, labels in _answers(train_step, params, buffers, knobs, examples):
+    for logits, labels in _answers(train_step, params, buffers, knobs, examples, count):
         likelihood, right = _judged(logits, labels)
         loss = loss - likelihood.sum(-1)
         rights.append(right)
         answers += [logits] if classwise else []
         confidences.append(logits.softmax(-1).amax(-1))
-    right, confidence = torch.cat(rights), torch.cat(confidences)
-    return Evaluation(
-        accuracy=(right.double().sum() / len(examples)).item(),
-        loss=(loss / len(examples)).item(),
-        ece=calibration_error(confidence, right),
-        right=right,
-        classwise={name: mean_over_classes(name, torch.cat(answers), examples.labels.cpu()) for name in CLASSWISE}
-        if classwise
-        else {},
-    )
+    right, confidence = (torch.cat(parts, -1).reshape(-1, len(examples)) for parts in (rights, confidences))
+    every = torch.cat(answers, -2).reshape(len(right), len(examples), -1) if classwise else None
+    own = examples.labels if examples.labels.ndim > 1 else examples.labels.expand(count, -1)
+    truth, losses = own.cpu(), (loss / len(examples)).reshape(-1)
+    return [
+        Evaluation(
+            accuracy=(right[k].double().sum() / len(examples)).item(),
+            loss=losses[k].item(),
+            ece=calibration_error(confidence[k], right[k]),
+            right=right[k],
+            classwise={}
+            if every is None
+            else {name: mean_over_classes(name, every[k], truth[k]) for name in CLASSWISE},
+        )
+        for k in range(count)
+    ]
 
 
 def calibration_error(confidence: Tensor, right: Tensor) -> float:
@@ -157,13 +164,19 @@ def evaluate_collapse(
 
 
 def _answers(
-    train_step: TrainStep, params: Tensors, buffers: Tensors, knobs: Knobs, examples: Examples
+    train_step: TrainStep, params: Tensors, buffers: Tensors, knobs: Knobs, examples: Examples, count: int | None = None
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield logits [..., N, classes] in float64 and labels [N], both on the CPU, batch by batch."""
+    """Yield logits [..., N, classes] in float64 and labels [..., N], both on the CPU, batch by batch.
+
+    Of members those of the first `count`.
+    """
     dtype = next(iter(params.values())).dtype
+    own = examples.labels.ndim > 1  # members with splits of their own have labels of their own
     train_step.net.eval()
     for images, labels in examples.batches(_ROWS).labelled():
-        yield train_step.logits(params, buffers, knobs, pixels(images, dtype)).double().cpu(), labels.cpu()
+        logits = train_step.logits(params, buffers, knobs, pixels(images, dtype))
+        logits = logits[:count] if train_step.lifted else logits
+        yield logits.double().cpu(), (labels[:count] if own else labels).cpu()
     train_step.net.train()
 
 

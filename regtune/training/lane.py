@@ -2,54 +2,39 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 
 from regtune.core.errors import Refused
 from regtune.core.global_rng import LaneNoise
 from regtune.core.metric import METRICS
 from regtune.core.records import Epoch, Outcome, Trial, finite
 from regtune.core.rng import Rng
-from regtune.core.state import Tensors, TrainState, Tree, member, stacked, with_member
-from regtune.data import Splits, pixels
+from regtune.core.state import TrainState, Tree, member, members, stacked, with_member
+from regtune.data import Splits, pixels, splits_beside
 from regtune.training.assembly import LaneData, Start, check_alike, device_of, start
 from regtune.training.build import DTYPES, arithmetic_of, check_arithmetic
 from regtune.training.evaluation import measure
+from regtune.training.member import Member
 from regtune.training.objective import Objective
-from regtune.training.outcome import Ending, Weights
-from regtune.training.recipe import Recipe
+from regtune.training.outcome import Ending, Evaluated, Weights, evaluated
 from regtune.training.snapshot import Snapshot
 from regtune.training.step_timer import StepTimer
 from regtune.training.train_step import Knobs, Stepped, TrainStep, Update
 from regtune.training.updates import UpdatePlan
 
 CLEAN_SUBSET = 1000  # training examples on which every epoch is measured
+ENDING = 4  # members of a last pass: always so many, so that a member's bits do not depend on who ends with it
 
-
-@dataclass(kw_only=True)
-class Member:
-    """What a lane knows on the host of the trial in one of its slots.
-
-    `begun` are the weights that count before the first update. An `idle` slot is trained along and yields nothing.
-    """
-
-    trial: Trial
-    recipe: Recipe
-    begun: Tensors
-    epochs: list[Epoch]
-    idle: bool = False
-
-    @property
-    def ended(self) -> bool:
-        """Whether the slot may be filled with another trial."""
-        return self.idle or (bool(self.epochs) and self.epochs[-1].outcome is not None)
+T = TypeVar("T")
 
 
 class Lane:
@@ -171,6 +156,46 @@ class Lane:
         """Let the trial of a slot go: it yields no more."""
         self.members[place].idle = True
 
+    def narrowed(self, places: Sequence[int]) -> Lane | None:
+        """Return a lane of these slots alone, two or more, in that order; None where its bits would be others.
+
+        What is said of a program of one width holds for another one only where both were seen to give the same: here a
+        step and what is measured after it, of these trials as they are. A place that comes again is idle there. A
+        compiled lane stays as it is: it would be compiled again.
+        """
+        if self.members[0].trial.compiled:
+            return None
+        index = torch.tensor(places, device=self.train_step.device)
+        lane = copy.copy(self)
+        lane.width, lane._seeds = len(places), members(self._seeds, index)
+        lane.state, lane.knobs, lane._kept = (members(tree, index) for tree in (self.state, self.knobs, self._kept))  # type: ignore[assignment]  # each its own type
+        lane.members = [
+            self.members[k] if k not in places[:i] else dataclasses.replace(self.members[k], epochs=[], idle=True)
+            for i, k in enumerate(places)
+        ]
+        lane._data = self._data.only(places)
+        lane._noise = dataclasses.replace(self._noise, seeds=[one.trial.seed for one in lane.members])
+        alone, beside = lane._trial_run(), self._trial_run()
+        rows = [i for i, one in enumerate(lane.members) if not one.ended]
+        same = all(torch.equal(a[i], b[places[i]]) for a, b in zip(alone, beside, strict=True) for i in rows)
+        return lane if same else None
+
+    def _trial_run(self) -> list[Tensor]:
+        """Return what the next step and the pass over the validation split would give, member by member."""
+        before = self.state
+        self.state = tree_map(torch.clone, before)
+        try:
+            update = self.updates([1 if one.ended else len(one.epochs) + 1 for one in self.members])[0]
+            places = torch.arange(self._batch, device=self.data.train.index.device).expand(self.width, -1)
+            stepped = self.step(self.state, update, places)
+            self.state = stepped.state
+            weights = self._evaluated(update)
+        finally:
+            self.state = before
+        val = measure(self.train_step, *weights, self.knobs, self.data.validation)
+        seen = torch.tensor([[one.accuracy, one.loss] for one in val], dtype=torch.float64)
+        return [*tree_leaves((stepped.state, weights)), stepped.objective, seen]
+
     def checkpoint(self, place: int = 0) -> bytes:
         """Return all that the trial of a slot needs to go on from here, readable with `weights_only=True`."""
         one = self.members[place]
@@ -229,13 +254,19 @@ class Lane:
             if metric := one.trial.metric:
                 epoch = dataclasses.replace(epoch, **{METRICS[metric].val: finite(val[k].asked)})  # type: ignore[arg-type]  # the field of that name
             if not self.update_plan.fixed:
-                epoch = dataclasses.replace(epoch, kept=one.recipe.keep([*one.epochs, epoch]))
+                seen = [*one.epochs, epoch]
+                kept = self._tried(k, lambda one=one, seen=seen: one.recipe.keep(seen))  # type: ignore[misc]  # bound now
+                if kept is None:
+                    continue
+                epoch = dataclasses.replace(epoch, kept=kept)
             one.epochs.append(epoch)
         self._keep(weights, [not one.ended and one.epochs[-1].kept == one.epochs[-1].number for one in self.members])
-        for k in going:
-            epochs = self.members[k].epochs
-            epochs[-1] = dataclasses.replace(epochs[-1], outcome=self._outcome(k, objectives[k], weights))
-        return tuple(one.epochs[-1] if k in going else None for k, one in enumerate(self.members))
+        self._end(going, objectives, weights)
+        return tuple(one.epochs[-1] if k in going and not one.idle else None for k, one in enumerate(self.members))
+
+    def _tried(self, k: int, action: Callable[[], T]) -> T | None:
+        """Return what code of member k returns, None where it raised and has neighbours that train on."""
+        return self.members[k].tried(action) if self.train_step.lifted else action()
 
     def updates(self, numbers: Sequence[int]) -> list[Update]:
         """Return the updates of an epoch in which each member is in that of its number."""
@@ -296,23 +327,55 @@ class Lane:
     def _of(self, tree: Tree, place: int) -> Tree:
         return member(tree, place) if self.train_step.lifted else tree
 
-    def _outcome(self, k: int, objective: float, weights: Weights) -> Outcome | None:
-        """Return how member k ended with its newest epoch and these weights, or None if it goes on."""
+    def _end(self, going: Sequence[int], objectives: Sequence[float], weights: Weights) -> None:
+        """Give the newest epochs of those that end with it, and with these weights, their outcomes."""
+        ended = []
+        for k in going:
+            one = self.members[k]
+            if one.idle:
+                continue
+            newest = one.epochs[-1]
+            if not math.isfinite(objectives[k]):
+                message = f"the training objective became {objectives[k]} in epoch {newest.number}"
+                diverged = Outcome(status="diverged", message=message, kept=newest.kept)
+                one.epochs[-1] = dataclasses.replace(newest, outcome=diverged)
+            elif self._tried(k, lambda one=one: self._stops(one)):  # type: ignore[misc]  # bound now
+                ended.append(k)
+            elif one.idle:
+                one.epochs.pop()
+        for first in range(0, len(ended), ENDING):
+            places = ended[first : first + ENDING]
+            for k, seen in zip(places, self._last_pass(places, weights), strict=True):
+                one = self.members[k]
+                outcome = self._tried(k, lambda k=k, seen=seen: self._ending(k).outcome(seen))  # type: ignore[misc]  # bound now
+                if outcome is None:
+                    one.epochs.pop()
+                else:
+                    one.epochs[-1] = dataclasses.replace(one.epochs[-1], outcome=outcome)
+
+    def _stops(self, one: Member) -> bool:
+        return (not self.update_plan.fixed and one.recipe.stop(one.epochs)) or self.update_plan.over(one.epochs[-1])
+
+    def _last_pass(self, places: Sequence[int], weights: Weights) -> list[Evaluated]:
+        """Return how members do on their splits that have ended with these weights."""
+        newest = [self.members[k].epochs[-1] for k in places]
+        same = [epoch.kept == epoch.number for epoch in newest]
+        if not self.train_step.lifted:
+            return evaluated(self.train_step, self.knobs, self.data, self._kept, weights, same)
+        filled = [*places, *[places[0]] * (ENDING - len(places))]
+        index = torch.tensor(filled, device=self.train_step.device)
+        knobs, kept, last = members(self.knobs, index), members(self._kept, index), members(weights, index)
+        data = splits_beside([self._data.own[k] for k in filled]) if self._own_splits else self.data
+        return evaluated(self.train_step, knobs, data, kept, last, same)
+
+    def _ending(self, k: int) -> Ending:
         one = self.members[k]
-        newest = one.epochs[-1]
-        if not math.isfinite(objective):
-            message = f"the training objective became {objective} in epoch {newest.number}"
-            return Outcome(status="diverged", message=message, kept=newest.kept)
-        if (self.update_plan.fixed or not one.recipe.stop(one.epochs)) and not self.update_plan.over(newest):
-            return None
         return Ending(
             train_step=self.train_step.alone(one.recipe),
             knobs=self._of(self.knobs, k),
             data=self._data.own[k],
-            chosen=one.epochs[newest.kept - 1],
-            last=newest,
+            chosen=one.epochs[one.epochs[-1].kept - 1],
             begun=one.begun,
             kept=self.kept_at(k),
-            newest=self._of(weights, k),
             tightness=one.trial.tightness,
-        ).outcome()
+        )

@@ -84,6 +84,8 @@ class Training:
     def __next__(self) -> Epoch:
         """Train one epoch and return what was measured."""
         epoch, *_ = next(self._lane)
+        if (error := self._lane.members[0].error) is not None:
+            raise error
         if epoch is None:
             raise StopIteration
         if self._first is not None:
