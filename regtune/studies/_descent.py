@@ -9,32 +9,36 @@ import torch
 from torch import Tensor, nn
 
 from regtune.core.state import Tensors, TrainState
+from regtune.networks import Bend
 from regtune.optimizers import Optimizer
 from regtune.optimizers.sgd import SGD
 from regtune.regularizers import Regularizer
+from regtune.studies._noise import noise_of
 from regtune.training.objective import Arithmetic, Objective
 from regtune.training.recipe import Recipe, Steps, numbers
 from regtune.training.train_step import TrainStep, Update
 
 NOTHING = torch.zeros(())
 CPU = torch.device("cpu")
+Loss = Callable[[Tensor, Bend], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LossObjective(Objective):
     """An objective with a loss of the weights in place of the likelihood of a network's answers."""
 
-    loss: Callable[[Tensor], Tensor]
+    loss: Loss
 
     def _value(
         self, recipe: Recipe, steps: Steps, ran: list[str], x: Tensor, y: Tensor, params: Tensors, buffers: Tensors
     ) -> Tensor:
         seen = {"params": params, "inputs": x, "targets": y, "logits": NOTHING, "taps": {}}
-        return self.loss(params["weight"]) + recipe.penalty(steps, seen)
+        value = self.loss(params["weight"], lambda signal, slot: recipe.bend(signal, slot, steps))
+        return value + recipe.penalty(steps, seen)
 
 
 def descended(
-    loss: Callable[[Tensor], Tensor],
+    loss: Loss,
     start: Tensor,
     recipe: Sequence[Regularizer],
     *,
@@ -45,8 +49,8 @@ def descended(
 ) -> Tensor:
     """Return the weights before the first update and after each [updates + 1, *start.shape].
 
-    `loss` takes the weights, in the type and shape of `start`; regularizers see them as a weight matrix, which they
-    are where `start` has two dimensions. By SGD, if no `optimizer` is given.
+    `loss` takes the weights, in the type and shape of `start`, and what bends a signal at a slot; regularizers see the
+    weights as a weight matrix, which they are where `start` has two dimensions. By SGD, if no `optimizer` is given.
     """
     own = optimizer or SGD(momentum=momentum)
     methods = Recipe.of(recipe)
@@ -70,11 +74,40 @@ def descended(
     return torch.stack(path)
 
 
-def quadratic(hessian: Tensor, optimum: Tensor) -> Callable[[Tensor], Tensor]:
-    """Return the lecture's J(w) = (w - w*)' H (w - w*) / 2 of weights [1, d]."""
+@dataclass(frozen=True, kw_only=True)
+class Quadratic:
+    """The lecture's J(w) = (w - w*)'H(w - w*) / 2 of weights [1, d], with H = Q Λ Q'."""
 
-    def loss(w: Tensor) -> Tensor:
-        gap = w[0] - optimum
-        return gap @ hessian @ gap / 2
+    basis: Tensor
+    values: Tensor
+    optimum: Tensor
 
-    return loss
+    @classmethod
+    def drawn(cls, values: Sequence[float]) -> Quadratic:
+        """Return one with these eigenvalues, and eigenvectors and an optimum that are drawn."""
+        noise, count = noise_of("quadratic"), len(values)
+        basis, _ = torch.linalg.qr(noise.normal("basis", (count, count)).double())
+        return cls(
+            basis=basis,
+            values=torch.tensor(values, dtype=torch.float64),
+            optimum=noise.normal("optimum", (count,)).double(),
+        )
+
+    @property
+    def hessian(self) -> Tensor:
+        """H [d, d]."""
+        return self.basis @ self.values.diag() @ self.basis.T
+
+    def loss(self, w: Tensor, bend: Bend) -> Tensor:
+        """Return J of weights [1, d]."""
+        gap = w[0] - self.optimum
+        return gap @ self.hessian @ gap / 2
+
+    def shares(self, w: Tensor) -> Tensor:
+        """Return Q'w over Q'w*, direction by direction, of weights [..., d]."""
+        return (w @ self.basis) / (self.optimum @ self.basis)
+
+
+def in_float32(number: float) -> float:
+    """Return a number as the product's step has it: its knobs are float32."""
+    return float(torch.tensor(number))

@@ -67,10 +67,11 @@ def write_companion(found: Mapping[str, tuple[Study, Findings]], to: Path) -> li
                 figures=mine,
             )
         )
+    counted = "1 study" if len(found) == 1 else f"{len(found)} studies"
     text = rendered(
         name="Regularization",
         question=": the theory beside what was measured",
-        facts=f"{len(found)} studies, in the order of the lecture. {time.strftime('%Y-%m-%d')}.",
+        facts=f"{counted}, in the order of the lecture. {time.strftime('%Y-%m-%d')}.",
         sections=sections,
         chapters=(),
         figures=figures,

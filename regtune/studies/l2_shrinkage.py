@@ -13,7 +13,7 @@ import torch
 from regtune.regularizers.l2 import L2
 from regtune.reports.figures._drawing import BLUE, ORANGE
 from regtune.studies._base import Comparison, Drawn, Findings, Study
-from regtune.studies._descent import descended, quadratic
+from regtune.studies._descent import Quadratic, descended, in_float32
 
 ALPHAS = (0.01, 0.1, 1.0)
 EIGENVALUES = (2.0, 1.0, 0.5, 0.2, 0.1, 0.05)
@@ -32,25 +32,20 @@ class L2Shrinkage(Study):
 
     def run(self) -> Findings:
         """Train for three strengths and compare the components with the formula."""
-        generator = torch.Generator().manual_seed(0)
-        basis, _ = torch.linalg.qr(torch.randn(6, 6, generator=generator, dtype=torch.float64))
-        values = torch.tensor(EIGENVALUES, dtype=torch.float64)
-        hessian, optimum = basis @ values.diag() @ basis.T, torch.randn(6, generator=generator, dtype=torch.float64)
+        valley, start = Quadratic.drawn(EIGENVALUES), torch.zeros(1, len(EIGENVALUES), dtype=torch.float64)
         rows, comparisons = [], []
         for alpha in ALPHAS:
-            start = torch.zeros(1, 6, dtype=torch.float64)
-            path = descended(quadratic(hessian, optimum), start, [L2(strength=alpha)], learning_rate=0.6, updates=1500)
-            ratio = (basis.T @ path[-1, 0]) / (basis.T @ optimum)
-            strength = float(torch.tensor(alpha))  # as the product has it, in float32
-            theory = values / (values + strength)
+            path = descended(valley.loss, start, [L2(strength=alpha)], learning_rate=0.6, updates=1500)
+            ratio = valley.shares(path[-1, 0])
+            theory = valley.values / (valley.values + in_float32(alpha))
             comparisons.append(
                 Comparison(
                     what=f"share of w* that is left, α = {alpha}", theory=theory, measured=ratio, tolerance=1e-12
                 )
             )
             rows += [
-                {"α": str(alpha), "λ": float(value), "share of w* left": float(share)}
-                for value, share in zip(values, ratio, strict=True)
+                {"α": str(alpha), "λ": value, "share of w* left": float(share)}
+                for value, share in zip(EIGENVALUES, ratio, strict=True)
             ]
         return Findings(comparisons=comparisons, charts=[_chart(pd.DataFrame(rows))])
 
