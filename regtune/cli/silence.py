@@ -70,8 +70,10 @@ class Silence:
 
     def replayed(self, bundle: Bundle) -> None:
         """Take many replayed epochs at once."""
-        for cell, seconds in zip(bundle.cells, bundle.column("seconds"), strict=True):
-            self._seconds.setdefault(cell[0], deque(maxlen=REMEMBERED)).append(seconds)
+        seconds = bundle.column("seconds")
+        for arm in {cell[0] for cell in bundle.cells}:
+            mine = [each for cell, each in zip(bundle.cells, seconds, strict=True) if cell[0] == arm]
+            self._seconds.setdefault(arm, deque(maxlen=REMEMBERED)).extend(mine)
 
     def words(self) -> list[str]:
         """Return in a line each who has been silent for long; nothing where nobody was."""

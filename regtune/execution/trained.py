@@ -34,6 +34,7 @@ class TrainedRun(NamedTuple):
 
 
 Read = Callable[[int], Json]  # of a log, by the place of a row
+_LOOKED_AT = ("device", "plugins")  # of a trial
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +112,7 @@ class RecordedTrials:
                     now[again] = self.found[asked["id"]] = RecordedTrial(rows=[asked])
         key = TrialKey(*row["cell"]) if "cell" in row else None
         if key is not None and event == "asked":
+            row = _without_content(row)
             now[key] = RecordedTrial(rows=[])
             self.found.setdefault(row["id"], now[key])
         if key is None or key not in now:
@@ -133,6 +135,12 @@ class RecordedTrials:
         header, known = self._header, trial.headers
         if header is not None and not (known and known[-1] is header) and not any(header is each for each in known):
             known.append(header)
+
+
+def _without_content(row: Json) -> Json:
+    """Return what is needed of a row that asks for a trial: what this is fills memory, and stands in the log."""
+    trial = row.get("trial", {})
+    return row | {"trial": {name: trial[name] for name in _LOOKED_AT if name in trial}}
 
 
 class Trained:

@@ -105,7 +105,8 @@ class Ladder:
     def __init__(self, rungs: Sequence[int]) -> None:
         self._then: dict[int, dict[int, float]] = {rung: {} for rung in rungs}
         self._final: dict[int, float] = {}
-        self._known: dict[int, tuple[int, Rung | None]] = {}  # of many trials: how many they were then
+        self._version = 0  # grows whenever other trials have ended
+        self._known: dict[int, tuple[int, int, Rung]] = {}  # of rungs, with how many had ended then, and the version
 
     def counts(self, epoch: int, *, ended: bool) -> bool:
         """Return whether a number of an epoch is one that `take` needs: that of a rung, or the last of a trial."""
@@ -118,10 +119,12 @@ class Ladder:
                 self._then[epoch.number][number] = score
         elif epoch.outcome.status == "ok":
             self._final[number] = score
+            self._version += 1
 
     def forget(self, number: int) -> None:
         """Take back how a trial ended: it is none to learn from."""
         self._final.pop(number, None)
+        self._version += 1
 
     @property
     def rungs(self) -> Sequence[int]:
@@ -133,13 +136,13 @@ class Ladder:
 
         Of many it is as of when they were a twentieth fewer: to rank thousands anew for each takes milliseconds.
         """
-        ended = len(self._final)
-        if ended <= EXACT:
-            return self._ranked(rung)
-        then, found = self._known.get(rung, (0, None))
-        if found is None or not then <= ended < GROWTH * then:
-            found = self._ranked(rung)
-            self._known[rung] = ended, found
+        ended, known = len(self._final), self._known.get(rung)
+        if known is not None:
+            then, version, found = known
+            if version == self._version or (ended > EXACT and then <= ended < GROWTH * then):
+                return found
+        found = self._ranked(rung)
+        self._known[rung] = ended, self._version, found
         return found
 
     def _ranked(self, rung: int) -> Rung:

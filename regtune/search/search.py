@@ -7,7 +7,6 @@ things again answers the same.
 
 from __future__ import annotations
 
-import math
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -80,7 +79,7 @@ class SearchScheduler:
         for place, (name, _, number) in enumerate(bundle.cells):
             arm = self.arms[name]
             entry = arm.entries[number]
-            entry.take(scores[place], losses[place], kept[place])
+            entry.take(scores[place], losses[place], kept=kept[place] == numbers[place])
             heard = arm.hears_of is None or numbers[place] in arm.hears_of or outcomes[place] is not None
             if heard and arm.judged(number, entry, Epoch.from_plain(bundle.epoch(place))) == "stop":
                 stopped.append(place)
@@ -97,27 +96,26 @@ class SearchScheduler:
 
 @dataclass(kw_only=True)
 class TrialState:
-    """What an arm's scheduler knows of one of its trials.
+    """What an arm's scheduler knows of one of its trials, in little memory: there may be many.
 
-    By epoch `measured` has the metric of search as a score, of which more is better, `scores` that of the epoch which
-    the recipe would keep, now `kept`, and `losses` the validation loss, NaN where there is none. `spared` is the epoch
-    after which it would have been stopped.
+    `scores` has one per epoch, of which more is better: the metric of search at the epoch which the recipe would keep.
+    `loss` is the validation loss there, as of the newest epoch. `spared` is the epoch after which it would have been
+    stopped.
     """
 
     params: Mapping[str, Any]
-    measured: array[float] = field(default_factory=lambda: array("d"))
-    losses: array[float] = field(default_factory=lambda: array("d"))
     scores: array[float] = field(default_factory=lambda: array("d"))
-    kept: int = 0
+    loss: float | None = None
     outcome: Outcome | None = None
     spared: int | None = None
 
-    def take(self, score: float, loss: float | None, kept: int) -> None:
-        """Take note of its next epoch: its own score and validation loss, and which one the recipe would keep."""
-        self.measured.append(score)
-        self.losses.append(math.nan if loss is None else loss)
-        self.scores.append(self.measured[kept - 1])
-        self.kept = kept
+    def take(self, score: float, loss: float | None, *, kept: bool) -> None:
+        """Take note of its next epoch: it is the one kept, or that is the same as before."""
+        if kept or not self.scores:
+            self.scores.append(score)
+            self.loss = loss
+        else:
+            self.scores.append(self.scores[-1])
 
 
 class ArmScheduler:
@@ -158,7 +156,8 @@ class ArmScheduler:
     def tell(self, number: int, epoch: Epoch) -> Decision:
         """Record an epoch; the arm's pruner decides."""
         entry = self.entries[number]
-        entry.take(self._metric.score(epoch.on_validation(self._metric)), epoch.val_loss, epoch.kept)
+        score = self._metric.score(epoch.on_validation(self._metric))
+        entry.take(score, epoch.val_loss, kept=epoch.kept == epoch.number)
         return self.judged(number, entry, epoch)
 
     def judged(self, number: int, entry: TrialState, epoch: Epoch) -> Decision:

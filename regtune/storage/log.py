@@ -123,7 +123,7 @@ class Writer(Protocol):
 
     @property
     def rows(self) -> list[Json]:
-        """The rows that it held in the beginning, but those of epochs."""
+        """The rows that it held in the beginning, but those of epochs, and without what a trial is."""
 
     @property
     def places(self) -> Sequence[int]:
@@ -143,8 +143,8 @@ class Writer(Protocol):
 
 
 class LogFile:
-    """A log that is read. `rows` are those that it held then, but not those of epochs, which may be millions: whoever
-    needs these hears them while it is read, or reads them again.
+    """A log that is read. `rows` are those that it held then, but not those of epochs, which may be millions, and
+    without what trials are, `trial` of `asked`: whoever needs these hears them while it is read, or reads them again.
     """
 
     def __init__(self, path: Path) -> None:
@@ -182,7 +182,8 @@ class LogFile:
         """Take note of a row that the file holds."""
         self.newest = max(self.newest, row.get("time", 0.0))
         if row["event"] not in (EPOCH, BUNDLE):
-            self.rows.append(row)
+            asked = row["event"] == "asked"
+            self.rows.append({name: each for name, each in row.items() if name != "trial"} if asked else row)
             self.places.append(place)
         for phase in [row["cell"][1]] if "cell" in row else {group[1] for group in row.get("cells", ())}:
             self._stretches[phase] = (self._stretches.get(phase, (place, place))[0], place)
