@@ -10,7 +10,7 @@ from typing import Annotated, TextIO
 
 import typer
 
-from regtune.cli import jobs, registries, results, sweeps
+from regtune.cli import jobs, registries, results, studies, sweeps
 from regtune.core.errors import Refused
 from regtune.core.writing import in_one_line
 
@@ -24,7 +24,7 @@ app = typer.Typer(
     rich_markup_mode="rich" if TERMINAL else None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (registries, sweeps, results, jobs):
+for part in (registries, sweeps, results, studies, jobs):
     app.add_typer(part.app)
 
 

@@ -19,7 +19,7 @@ FLOORS = [
     {"regularizers", "results"},
     {"training", "sweep", "analysis"},
     {"search", "reports"},
-    {"execution"},
+    {"execution", "studies"},
     {"cli"},
     {"__init__", "space"},
     {"__main__"},

@@ -24,6 +24,7 @@ of a sweep, with `[search] stream` in place of its name where there is one.
     training/lane.py                 seed, epoch, order/epoch               the order of the examples
     training/train_step.py           seed, step, step/METHOD.N/...          what the N-th METHOD of a recipe draws
     training/train_step.py           0, 0, eval/METHOD.N/...                the same, in evaluation
+    studies/_noise.py                0, 0, {study}/...                      what a study draws
     Global states of torch, numpy and Python: use/seed/step, hashed by `global_rng.seed_all`
     training/build.py                pool/0/0                               the examples of a user's data set
     training/build.py                split/split/0                          its splits

@@ -75,7 +75,7 @@ def figure(section: str, title: str, draw: Callable[[Subject], Drawing | Nothing
         name=draw.__name__,
         title=title,
         caption=_by_metric(" ".join((inspect.getdoc(draw) or "").split()), subject),
-        spec=None if isinstance(chart, Nothing) else _specification(chart),
+        spec=None if isinstance(chart, Nothing) else specification(chart),
         why=chart.why if isinstance(chart, Nothing) else "",
     )
 
@@ -98,7 +98,7 @@ def _by_metric(caption: str, subject: object) -> str:
     return caption
 
 
-def _specification(chart: Drawing) -> Json:
+def specification(chart: Drawing) -> Json:
     """Return the chart with its data, without Altair's look: the page or the paper brings its own."""
     with alt.data_transformers.enable("default", max_rows=None):  # charts thin their data themselves
         spec: Json = chart.to_dict()

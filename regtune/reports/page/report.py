@@ -56,13 +56,18 @@ def rendered(
     chapters: Sequence[Chapter],
     figures: Sequence[Figure],
     made: str,
+    question: str = ": which regularizer is worth it?",
 ) -> str:
-    """Return the HTML of sections and, behind them, chapters; `figures` are all that they name."""
+    """Return the HTML of sections and, behind them, chapters; `figures` are all that they name.
+
+    The heading is the name and the `question`.
+    """
     environment = Environment(loader=FileSystemLoader(STATIC), autoescape=True, undefined=StrictUndefined)
     charts = {figure.name: figure.spec for figure in figures if figure.spec is not None}
     data = {"charts": charts, "light": _drawing.light(), "dark": _drawing.dark(), "blue": {"light": BLUE, "dark": SKY}}
     return environment.get_template("report.html").render(
         name=name,
+        question=question,
         facts=facts,
         sections=sections,
         chapters=chapters,
