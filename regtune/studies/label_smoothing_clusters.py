@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import altair as alt
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -39,8 +40,9 @@ class LabelSmoothingClusters(Study):
     example wants the same gap to all wrong classes, so that the examples of a class come to lie together in the layer
     before the last. Measured: SGD on free logits with targets from the product's LabelSmoothing; networks trained on
     digits with and without it, NC1 and CDNV on training examples: variance within classes over what is between their
-    means, 0 where classes are points. With one hidden layer in place of three NC1 falls too, and CDNV does not. Source: R. Mueller et al., "When Does Label Smoothing Help?" (NeurIPS 2019); I. Goodfellow et al., "Deep
-    Learning" (2016), section 7.5.1.
+    means, 0 where classes are points. With one hidden layer in place of three NC1 falls too, and CDNV does not. Source:
+    R. Mueller et al., "When Does Label Smoothing Help?" (NeurIPS 2019); I. Goodfellow et al., "Deep Learning" (2016),
+    section 7.5.1.
     """
 
     title: ClassVar[str] = "Label smoothing: bounded gaps and tight classes"
@@ -126,7 +128,7 @@ def _tightness(lane: Lane) -> NeuralCollapse:
 
 
 def _mean(measured: list[NeuralCollapse], key: str) -> float:
-    return sum(getattr(one, key) for one in measured) / len(measured)
+    return float(np.mean([getattr(one, key) for one in measured]))
 
 
 def _chart(lanes: dict[str, Lane]) -> Drawn:
