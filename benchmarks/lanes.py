@@ -2,7 +2,8 @@
 
 `ray` is a plain Ray Tune script (`plain_tune.py`), `optuna` Optuna's loop in one process with its own pruner, `bare`
 that training without a scheduler, none of it pruned (both `plain_optuna.py`). `regtune` is a sweep with one arm in
-lanes on Ray, `regtune, in process` the same without Ray, `regtune, width 1` on Ray one by one: the same digits,
+lanes on Ray, `regtune, in process` the same without Ray, `regtune, compiled` that with compiled lanes (the first run on
+a machine compiles for a minute, which counts), `regtune, width 1` on Ray one by one: the same digits,
 network, batch, epochs, search space and rungs, random sampler, no confirm. Each run is a fresh process; its CPU time
 is that of all its processes, Ray's included, and from the start of Python to its end. A slope is the difference
 between the most and the fewest trials, per trial or per epoch trained. Medians over the repeats. `other CPU s` is what
@@ -35,7 +36,7 @@ SWEEP = """
 data = { name = "digits", train = 200, validation = 397 }
 network = { name = "mlp", widths = [64, 64, 64], residual = true }
 optimizer = { name = "sgd", momentum = 0.9, learning_rate = { low = 0.001, high = 0.2, log = true } }
-training = { epochs = 30, batch = 20 }
+training = { epochs = 30, batch = 20, compiled = COMPILED }
 arms = { dropout = { dropout = { p_hidden = { low = 0.1, high = 0.7 } } } }
 search = { trials = COUNT, sampler = "random", pruner = "asha", grace = 0.2, factor = 3, population = 1 }
 select = { seeds = 0 }
@@ -45,18 +46,27 @@ COLUMNS = ("wall s", "CPU s", "other CPU s", "processes", "epochs")
 Run = Callable[[int, Path], None]
 
 
-def regtune(count: int, folder: Path, *, in_process: bool = False, width: Literal["auto", 1] = "auto") -> None:
+def regtune(
+    count: int,
+    folder: Path,
+    *,
+    in_process: bool = False,
+    width: Literal["auto", 1] = "auto",
+    compiled: bool = False,
+) -> None:
     """Run the sweep."""
     from regtune.execution.run import run
     from regtune.sweep.sweep import Sweep
 
-    (folder / "sweep.toml").write_text(SWEEP.replace("COUNT", str(count)))
+    text = SWEEP.replace("COUNT", str(count)).replace("COMPILED", "true" if compiled else "false")
+    (folder / "sweep.toml").write_text(text)
     run(Sweep.read(folder / "sweep.toml").in_lanes(width), folder, in_process=in_process)
 
 
 SYSTEMS: dict[str, Run] = {
     "regtune": regtune,
     "regtune, in process": functools.partial(regtune, in_process=True),
+    "regtune, compiled": functools.partial(regtune, in_process=True, compiled=True),
     "regtune, width 1": functools.partial(regtune, width=1),
     "ray": plain,
     "optuna": tuned,

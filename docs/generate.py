@@ -21,6 +21,7 @@ from regtune.cli import catalog
 from regtune.core.records import Epoch, Outcome
 from regtune.execution.export import Exported
 from regtune.results.loader import Results
+from regtune.studies import STUDIES
 from regtune.sweep.schema import SweepFile
 
 DOCS = Path(__file__).resolve().parent
@@ -206,6 +207,13 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
+def studies() -> str:
+    """Return a table of the studies, in the order of the lecture."""
+    every = sorted(STUDIES.all().items(), key=lambda each: each[1].place)
+    rows = [f"| `{name.replace('_', '-')}` | {study.title} |" for name, study in every]
+    return "\n".join(["| study | |", "|---|---|", *rows]) + "\n"
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
     "methods": catalog.markdown,
     "method-cards": lambda: cards("regularizers"),
@@ -214,6 +222,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "optimizer-cards": lambda: cards("optimizers"),
     "quickstart-table": published_table,
     "settings": settings,
+    "studies": studies,
     "commands": commands,
     "api": api,
 }

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 from xdist.scheduler import LoadFileScheduling
 
-RAY = ("test_cluster.py", "test_jobs.py", "test_loopback.py", "test_nodes.py")
+RAY = ("test_cluster.py", "test_jobs.py", "test_nodes.py")
 LONG = ("test_readme.py",)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from regtune.core.records import Json, Outcome, PhaseName, TrialKey
+from regtune.execution.trained import RecordedTrials
 from regtune.search.scheduler import PlannedScheduler, Suggestion
+from regtune.storage.bundles import Event
 from tests.conftest import small_trial
 
 
@@ -37,11 +40,33 @@ class Singles(Twins):
 
 
 class Rows:
-    """A log in memory, beside a folder."""
+    """A log in memory, beside a folder: its rows are known by their numbers, and all are of before and of now."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, rows: list[Json] | None = None) -> None:
         self.path = path
-        self.rows: list[Json] = []
+        self.rows = [] if rows is None else rows
 
-    def append(self, event: str, fields: Json) -> None:
+    @property
+    def places(self) -> Sequence[int]:
+        return range(len(self.rows))
+
+    def replay(self, phase: str | None = None) -> Iterable[tuple[int, Json]]:
+        return enumerate([*self.rows])
+
+    def read(self, place: int) -> Json:
+        return self.rows[place]
+
+    def append(self, event: str, fields: Json) -> int:
         self.rows.append({"event": event, "time": 0.0, **fields})
+        return len(self.rows) - 1
+
+    def append_all(self, events: Sequence[Event]) -> list[int]:
+        return [self.append(event, fields) for event, fields in events]
+
+
+def trials_of(rows: Iterable[Json]) -> RecordedTrials:
+    """Return what rows say of trials, each at the place of its number."""
+    found = RecordedTrials()
+    for place, row in enumerate(rows):
+        found.take(place, row)
+    return found

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -27,6 +28,7 @@ from regtune.sweep.sweep import Sweep
 from regtune.training.build import build_dataset, load_data
 from tests.command_line import called
 from tests.conftest import ASHA, SWEEP, small_trial, untimed
+from tests.test_loopback import SOCKETS, descendants, listening
 
 GPU = SWEEP + "[cluster]\ngpus_per_trial = 0.5\n"
 UNPRUNED = SWEEP.replace("population = 1", 'pruner = "none"')
@@ -189,19 +191,43 @@ def test_a_sweep_with_a_plugin_on_ray(tmp_path: Path) -> None:
     assert (tmp_path / "results" / "witness" / "log.jsonl").read_bytes() == before
 
 
-def test_a_driver_killed_on_ray_goes_on_and_ends_as_in_one_process(tmp_path: Path) -> None:
-    path = tmp_path / "small.toml"
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """A sweep on Ray whose driver was killed, and what it and its children listened on before."""
+
+    path: Path
+    listened: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def cut(tmp_path_factory: pytest.TempPathFactory) -> Cut:
+    """Stop a driver when a trial has ended, look at its sockets, and kill it."""
+    folder = tmp_path_factory.mktemp("cut")
+    path, log = folder / "small.toml", folder / "results" / "small" / "log.jsonl"
     path.write_text(UNPRUNED)
-    log = tmp_path / "results" / "small" / "log.jsonl"
     words = [sys.executable, "-m", "regtune", "run", str(path)]
-    with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.DEVNULL, start_new_session=True) as driver:
+    with subprocess.Popen(words, cwd=folder, stdout=subprocess.DEVNULL, start_new_session=True) as driver:
         deadline = time.monotonic() + 200
         while time.monotonic() < deadline and not (log.exists() and b'"ended"' in log.read_bytes()):
             time.sleep(0.02)
+        driver.send_signal(signal.SIGSTOP)
+        listened = listening(descendants(driver.pid)) if SOCKETS.exists() else {}
         driver.send_signal(signal.SIGKILL)
+    return Cut(path=path, listened=listened)
+
+
+@pytest.mark.skipif(not SOCKETS.exists(), reason="needs Linux's /proc")
+def test_nothing_of_a_run_listens_beyond_loopback(cut: Cut) -> None:
+    assert cut.listened, "Ray's own processes listen"
+    beyond = {place for place in cut.listened if not place.startswith(("127.", "::1:", "::ffff:127."))}
+    assert not beyond, cut.listened
+
+
+def test_a_driver_killed_on_ray_goes_on_and_ends_as_in_one_process(cut: Cut, tmp_path: Path) -> None:
+    path, log = cut.path, cut.path.parent / "results" / "small" / "log.jsonl"
     ended = [json.loads(row) for row in log.read_bytes().splitlines() if b'"ended"' in row]
     assert ended
-    done = command("run", str(path), folder=tmp_path)
+    done = command("run", str(path), folder=path.parent)
     assert done.returncode == 0, done.stderr
     rows, _ = read_log(log)
     ends = Counter(tuple(row["cell"]) for row in rows if row["event"] == "ended")

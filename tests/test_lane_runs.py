@@ -97,10 +97,16 @@ def test_a_pruned_trial_makes_room_for_another(tmp_path: Path) -> None:
     assert set(pruned["epochs"]) == {2}, "a pruned trial trains not one epoch beyond its rung"
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """Return what a sweep by lanes of three ends as."""
+    return ran(tmp_path_factory.mktemp("whole"), UNPRUNED, 3)
+
+
 @pytest.mark.parametrize(
     "cut", [pytest.param(9, marks=pytest.mark.slow), 30, pytest.param(47, marks=pytest.mark.slow), 80, 110]
 )
-def test_a_run_killed_anywhere_ends_as_the_undisturbed_one(tmp_path: Path, cut: int) -> None:
+def test_a_run_killed_anywhere_ends_as_the_undisturbed_one(tmp_path: Path, whole: Results, cut: int) -> None:
     """Bit for bit, though checkpoints bring trials back into other slots, beside others."""
 
     class Killed(Exception):
@@ -114,7 +120,6 @@ def test_a_run_killed_anywhere_ends_as_the_undisturbed_one(tmp_path: Path, cut: 
         if rows == cut:
             raise Killed
 
-    whole = ran(tmp_path / "whole", UNPRUNED, 3)
     with pytest.raises(Killed):
         ran(tmp_path / "killed", UNPRUNED, 3, watch=watch)
     again = ran(tmp_path / "killed", UNPRUNED, 3)

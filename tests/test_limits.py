@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from regtune.core.records import Epoch, Json, TrialKey
-from regtune.execution.limits import Limit, Spent, seconds_at_work
+from regtune.execution.limits import Limit, Spent, Work
 from regtune.reports.tables.caption import caption
 from regtune.results.loader import load
 from regtune.storage.lease import SECONDS
@@ -41,27 +41,31 @@ def test_gpu_hours_are_seconds_of_epochs_times_the_share_of_a_gpu() -> None:
         {"event": "epoch", "cell": key, "time": 0.0, "epoch": epoch(3600.0).plain()},
         {"event": "ended", "cell": key, "time": 0.0},
     ]
-    spent = Spent(Limit(gpu_hours=1.0), rows, gpus_per_trial=0.5)
+    spent = Spent(Limit(gpu_hours=1.0), Work(rows), gpus_per_trial=0.5)
     assert spent.over() == ""
     spent.add(epoch(3599.0))
     assert spent.over() == ""
     spent.add(epoch(1.0))
     assert spent.over() == "the limit of 1 GPU-hours is reached"
-    assert Spent(Limit(gpu_hours=1.0), rows, gpus_per_trial=1.0).over() == "the limit of 1 GPU-hours is reached"
+    assert Spent(Limit(gpu_hours=1.0), Work(rows), gpus_per_trial=1.0).over() == "the limit of 1 GPU-hours is reached"
 
 
 def test_hours_are_those_of_all_drivers_so_far() -> None:
     rows: list[Json] = [{"event": "row", "time": 60.0 * minute} for minute in range(91)]
-    assert Spent(Limit(hours=1.5), rows, gpus_per_trial=0.0).over() == "the limit of 1.5 hours is reached"
-    assert Spent(Limit(hours=1.6), rows, gpus_per_trial=0.0).over() == ""
-    assert Spent(Limit(), rows, gpus_per_trial=1.0).over() == ""
+    assert Spent(Limit(hours=1.5), Work(rows), gpus_per_trial=0.0).over() == "the limit of 1.5 hours is reached"
+    assert Spent(Limit(hours=1.6), Work(rows), gpus_per_trial=0.0).over() == ""
+    assert Spent(Limit(), Work(rows), gpus_per_trial=1.0).over() == ""
+
+
+def at_work(times: list[float]) -> float:
+    return Work({"event": "row", "time": time} for time in times).drivers
 
 
 def test_time_in_which_no_driver_lived_does_not_count() -> None:
     times = [0.0, 10.0, 10.0 + SECONDS, 20.0 + SECONDS, 10_000.0, 10_001.0]
-    assert seconds_at_work([{"event": "row", "time": time} for time in times]) == 10.0 + 10.0 + 1.0
-    assert seconds_at_work([]) == 0.0
-    assert seconds_at_work([{"time": 5.0}, {"time": 4.0}, {"time": 6.0}]) == 2.0  # a clock that was set back
+    assert at_work(times) == 10.0 + 10.0 + 1.0
+    assert at_work([]) == 0.0
+    assert at_work([5.0, 4.0, 6.0]) == 2.0  # a clock that was set back
 
 
 def test_a_limit_that_is_reached_at_once_leaves_a_log_that_says_so(tmp_path: Path) -> None:

@@ -8,13 +8,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from regtune.analysis.comparison import comparison
 from regtune.core.records import Json
 from regtune.execution.ray.nodes import Need
 from regtune.execution.run import run
@@ -22,11 +21,11 @@ from regtune.results.loader import load
 from regtune.storage.log import read_log
 from regtune.sweep.sweep import Sweep
 from tests.command_line import called
-from tests.conftest import SWEEP, untimed
+from tests.conftest import SWEEP
 from tests.test_jobs import free_ports
 
 TOKEN = "fedcba9876543210" * 4
-# What befalls a trial once, at the first call in the middle of its training that finds no file `struck`.
+# What befalls a trial once, at the first call in the middle of its training that finds no file `struck-…`.
 SHAKY = '''
 import ctypes
 import os
@@ -43,9 +42,9 @@ class Shaky(Regularizer):
     how: str = knob(default="killed", legal=("killed", "memory", "hangs", "interrupts"), meaning="how it ends")
 
     def schedule(self, progress):
-        with open(f"FOLDER/steps-{os.getpid()}", "a") as file:
+        with open(f"FOLDER/steps-{self.how}-{os.getpid()}", "a") as file:
             file.write(f"{float(progress)}\\n")
-        struck = Path("FOLDER/struck")
+        struck = Path(f"FOLDER/struck-{self.how}")
         if progress > 0.6 and not struck.exists():
             struck.touch()
             if self.how == "killed":
@@ -59,10 +58,11 @@ class Shaky(Regularizer):
 '''
 
 
-def prepared(folder: Path, how: str, cluster: str) -> Path:
-    """Return a sweep file with an arm that is shaky."""
+def prepared(folder: Path, hows: Sequence[str], cluster: str) -> Path:
+    """Return a sweep file with arms that are shaky, each in a way that it is named after."""
     (folder / "shaky_plugin.py").write_text(SHAKY.replace("FOLDER", str(folder)))
-    text = SWEEP.replace("mixup = { mixup = {} }", f'shaky = {{ shaky = {{ how = "{how}" }} }}')
+    arms = "\n".join(f'{how} = {{ shaky = {{ how = "{how}" }} }}' for how in hows)
+    text = SWEEP.replace("mixup = { mixup = {} }", arms)
     text = text.replace("population = 1", 'pruner = "none"').replace("trials = 4", "trials = 2")
     path = folder / "shaky.toml"
     path.write_text('plugins = ["shaky_plugin"]\n' + text + f"[cluster]\n{cluster}\n")
@@ -80,58 +80,76 @@ def rows_of(folder: Path, event: str) -> list[Json]:
     return [row for row in rows if row["event"] == event]
 
 
-def beginnings(folder: Path) -> list[float]:
+def beginnings(folder: Path, how: str) -> list[float]:
     """Return the share of the budget at which each attempt of a shaky trial began, as the methods themselves saw it."""
     found = []
-    for file in folder.glob("steps-*"):
+    for file in folder.glob(f"steps-{how}-*"):
         shares = [2.0, *map(float, file.read_text().split())]
         found += [now for before, now in itertools.pairwise(shares) if now < before]
     return found
 
 
-@pytest.mark.parametrize(
-    ("how", "said"),
-    [
-        ("killed", "The actor is dead because"),
-        pytest.param("memory", "MemoryError: no more", marks=pytest.mark.slow),
-    ],
-)
-def test_a_trial_goes_on_from_its_checkpoint_after_a_fault(how: str, said: str, tmp_path: Path) -> None:
-    path = prepared(tmp_path, how, "checkpoint_seconds = 0")
-    done = regtune("run", "shaky.toml", folder=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert not done.stderr
+@pytest.fixture(scope="module")
+def shaken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run a sweep of which a worker is killed, and one hangs; return its folder."""
+    folder = tmp_path_factory.mktemp("shaken")
+    prepared(folder, ["killed", "hangs"], "checkpoint_seconds = 0\nhours_per_trial = 0.001")
+    done = regtune("run", "shaky.toml", folder=folder)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
     assert "raylet" not in done.stdout, "Ray says of every worker that dies that it has died"
-    (fault,) = rows_of(tmp_path, "fault")
+    return folder
+
+
+def goes_on(folder: Path, how: str, said: str) -> None:
+    """Check that the trial that was struck went on from its checkpoint, and all but a hung one are as without it."""
+    (fault,) = rows_of(folder, "fault")
     assert fault["message"].startswith(said)
+    assert fault["cell"][0] == how
     assert fault["node"]
-    attempts = [row["after"] for row in rows_of(tmp_path, "started") if row["cell"] == fault["cell"]]
+    attempts = [row["after"] for row in rows_of(folder, "started") if row["cell"] == fault["cell"]]
     assert attempts[0] == 0 and attempts[-1] == 3, "the fourth of six epochs was under way"
-    assert sorted(beginnings(tmp_path))[-2:] == [0.0, 0.5], "the worker went on, too: it did not train them again"
-    sys.path.insert(0, str(tmp_path))
+    assert sorted(beginnings(folder, how))[-2:] == [0.0, 0.5], "the worker went on, too: it did not train them again"
+    sys.path.insert(0, str(folder))
     try:
-        here = run(Sweep.read(path), tmp_path / "here", in_process=True)  # `struck` is there, so nothing happens
+        sweep = Sweep.read(folder / "shaky.toml")
+        here = run(sweep, folder / "here", in_process=True)  # `struck-…` is there, so nothing happens
     finally:
-        sys.path.remove(str(tmp_path))
+        sys.path.remove(str(folder))
         sys.modules.pop("shaky_plugin", None)
-    ours, theirs = (untimed(comparison(load(p))) for p in (tmp_path / "results" / "shaky", here))
+    ours, theirs = (undisturbed(load(p).trials) for p in (folder / "results" / "shaky", here))
     pd.testing.assert_frame_equal(ours, theirs)
 
 
-def test_a_trial_that_hangs_in_c_ends_as_failed(tmp_path: Path) -> None:
-    prepared(tmp_path, "hangs", "hours_per_trial = 0.001")
+def undisturbed(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the trials of the arms that did not hang, with all that a fault may not change."""
+    kept = trials[trials["arm"] != "hangs"].drop(columns=["seconds", "faults"])
+    return kept.sort_values(["phase", "arm", "number"], ignore_index=True)
+
+
+def test_a_trial_goes_on_from_its_checkpoint_after_its_worker_was_killed(shaken: Path) -> None:
+    goes_on(shaken, "killed", "The actor is dead because")
+
+
+@pytest.mark.slow
+def test_a_trial_goes_on_from_its_checkpoint_after_memory_ran_out(tmp_path: Path) -> None:
+    prepared(tmp_path, ["memory"], "checkpoint_seconds = 0")
     done = regtune("run", "shaky.toml", folder=tmp_path)
-    assert done.returncode == 0, done.stderr
-    trials = load(tmp_path / "results" / "shaky").trials
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    goes_on(tmp_path, "memory", "MemoryError: no more")
+
+
+def test_a_trial_that_hangs_in_c_ends_as_failed(shaken: Path) -> None:
+    trials = load(shaken / "results" / "shaky").trials
     failed = trials[trials["status"] == "failed"]
     assert failed["message"].to_list() == ["it ran for longer than its limit of 0.001 h (cluster.hours_per_trial)"]
-    assert not rows_of(tmp_path, "fault"), "what is the trial's own is not tried again"
+    assert failed["arm"].to_list() == ["hangs"]
+    assert "hangs" not in {row["cell"][0] for row in rows_of(shaken, "fault")}, "what is its own is not tried again"
 
 
 @pytest.mark.slow
 def test_a_keyboard_interrupt_of_a_hook_in_a_worker_ends_its_trial_at_once(tmp_path: Path) -> None:
     """Tests in one process have every other exception."""
-    prepared(tmp_path, "interrupts", "retries = 3")
+    prepared(tmp_path, ["interrupts"], "retries = 3")
     done = regtune("run", "shaky.toml", folder=tmp_path)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     trials = load(tmp_path / "results" / "shaky").trials
@@ -172,7 +190,7 @@ def test_a_sweep_on_nodes_started_by_hand_keeps_to_its_labels_and_tries_again_el
     by_hand: str, tmp_path: Path
 ) -> None:
     """regtune and the plugin travel to the nodes, whose own Python path has neither."""
-    prepared(tmp_path, "killed", 'checkpoint_seconds = 0\nlabels = { kind = "wanted" }')
+    prepared(tmp_path, ["killed"], 'checkpoint_seconds = 0\nlabels = { kind = "wanted" }')
     done = regtune("run", "shaky.toml", "--address", by_hand, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     trials = load(tmp_path / "results" / "shaky").trials
@@ -185,7 +203,7 @@ def test_a_sweep_on_nodes_started_by_hand_keeps_to_its_labels_and_tries_again_el
 
 
 def test_an_address_where_no_cluster_is_is_refused_in_one_line(tmp_path: Path) -> None:
-    prepared(tmp_path, "killed", "")
+    prepared(tmp_path, ["killed"], "")
     for address, said in (("ray://127.0.0.1:1", "use regtune submit"), ("127.0.0.1:1", "expected a Ray cluster")):
         done = called("run", "shaky.toml", "--address", address, folder=tmp_path)
         assert done.returncode == 2

@@ -23,6 +23,7 @@ from regtune.search.select import SelectScheduler
 from regtune.storage.compatibility import changed
 from regtune.storage.log import read_log
 from tests.resuming import SMALL, ran, read, rows_of
+from tests.schedulers import Rows
 from tests.test_scheduler import finished
 
 RATE, P = "optimizer.learning_rate", "dropout.p_hidden"
@@ -198,7 +199,7 @@ def test_scheduler_and_table_draw_the_same_searches(over: Path) -> None:
 
 
 def _replay(scheduler: SearchScheduler, rows: Sequence[Mapping[str, Any]]) -> None:
-    Recovery(scheduler, [dict(row) for row in rows], 0, lambda event, row: None)
+    Recovery(scheduler, Rows(Path("log.jsonl"), [dict(row) for row in rows]), 0, lambda event, row: None)
 
 
 def test_curves_are_of_draws_only(over: Path) -> None:

@@ -16,6 +16,7 @@ from regtune.analysis.comparison import comparison
 from regtune.cli.plan import plan_table
 from regtune.cli.progress import Progress
 from regtune.core.knobs import Interval, knobs
+from regtune.core.metric import ACCURACY
 from regtune.core.records import Outcome, TrialKey
 from regtune.execution.run import run
 from regtune.pruners import PRUNERS, FixedEpochs
@@ -157,7 +158,10 @@ def test_the_best_at_the_kept_epoch_is_chosen_and_ties_are_broken() -> None:
         epochs = [epoch(number, accuracy) for number, accuracy in enumerate(accuracies, start=1)]
         epochs = [type(e)(**{**vars(e), "kept": min(kept, e.number), "val_loss": loss}) for e in epochs]
         outcome = Outcome(status=status, metrics={"val_accuracy": accuracies[kept - 1], "val_loss": loss})  # type: ignore[arg-type]  # plain words in tests
-        return TrialState(params={}, epochs=epochs, outcome=outcome if status == "ok" else Outcome(status="pruned"))
+        state = TrialState(params={}, outcome=outcome if status == "ok" else Outcome(status="pruned"))
+        for one in epochs:
+            state.take(one, ACCURACY)
+        return state
 
     assert best_first({0: entry(0.8, 0.7, kept=1), 1: entry(0.1, 0.79, kept=2)}, ALL)[0][0] == 0
     assert best_first({0: entry(0.8, kept=1), 1: entry(0.9, kept=1, status="ok")}, ALL)[0][0] == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -37,14 +38,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (where / "shrink.py").write_text(next(b for b in blocks("python") if "class ShrinkInputs" in b))
     (where / "shrink.toml").write_text(next(b for b in blocks("toml") if "shrink_inputs" in b))
     (where / "mine.toml").write_text(next(b for b in blocks("toml") if "staircase" in b))
-    run(["regtune", "init", "my-sweeps"], where)
+    run(["regtune", "init", "my-sweeps"], where, alone=True)
     return where
 
 
-def run(words: list[str], where: Path) -> str:
-    """Return what a command prints; the first, a whole sweep and a row of it run as processes of their own."""
+def run(words: list[str], where: Path, *, alone: bool) -> str:
+    """Return what a command prints, in a process of its own or in this one."""
     assert words[0] == "regtune", words
-    if words[1] == "init" or words[1:] == ["run", "my-sweeps/quickstart.toml"] or "--row" in words:
+    if alone:
         done = subprocess.run(
             [SCRIPT, *words[1:]], cwd=where, capture_output=True, text=True, check=False, timeout=HANGS,
             stdin=subprocess.DEVNULL,
@@ -58,14 +59,19 @@ def run(words: list[str], where: Path) -> str:
 
 @pytest.fixture(scope="module")
 def printed(folder: Path) -> dict[str, str]:
-    """Run every command of the pages in order; return what each printed, of a kind also the first."""
-    done = []
+    """Run every command of the pages in order; return what each printed, of a kind also the first.
+
+    A whole sweep and a row of it run as processes of their own; a sweep that has ended has nothing to run.
+    """
+    done = list[tuple[list[str], str]]()
+    sweep = ["regtune", "run", "my-sweeps/quickstart.toml"]
     for block in blocks("bash"):
         for words in commands(block):
             if words[0] == "make":
                 assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
             else:
-                done.append((words, run(words, folder)))
+                first = words not in [earlier for earlier, _ in done]
+                done.append((words, run(words, folder, alone=(words == sweep and first) or "--row" in words)))
     return {" ".join(words[1:until]): text for words, text in reversed(done) for until in (None, 3)}
 
 
@@ -101,16 +107,22 @@ def test_quickstart_keeps_its_promises(folder: Path) -> None:
 
 @pytest.mark.usefixtures("printed")
 @pytest.mark.parametrize("code", blocks("python"))
-def test_every_python_example_runs(folder: Path, code: str) -> None:
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
+def test_every_python_example_runs(
+    folder: Path, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a script of its own, in this process."""
+    (tmp_path / "example.py").write_text(code)
+    monkeypatch.chdir(folder)
+    runpy.run_path(str(tmp_path / "example.py"), run_name="__main__")
+    printed = capsys.readouterr().out
     if "import Sweep, train" in code:
-        accuracy, status = done.stdout.split()
+        accuracy, status = printed.split()
         assert float(accuracy) > 0.8
         assert status == "ok"
     if "import load, table" in code:
-        assert re.search(r"^\d +mixup +better ", done.stdout, flags=re.MULTILINE)
+        assert re.search(r"^\d +mixup +better ", printed, flags=re.MULTILINE)
     if "import load_network" in code:
-        assert done.stdout == "torch.Size([2, 10])\n"
+        assert printed == "torch.Size([2, 10])\n"
 
 
 def test_the_cocktail_of_the_pages_can_be_added_to_the_sweep_file_of_the_readme(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from regtune.search.search import SearchScheduler
 from regtune.sweep.sweep import Sweep
 from tests.conftest import SWEEP
 from tests.curves import recorded
+from tests.schedulers import Rows
 from tests.test_scheduler import epoch, finished
 
 SAMPLERS = ("tpe", "random", "qmc", "grid")
@@ -38,17 +39,16 @@ PRUNERS = (
 COCKTAIL = "dropout = { dropout = { switch = true }, mixing = { one_of = { mixup = {}, label_smoothing = {} } } }"
 
 
-class Memory:
+class Memory(Rows):
     """A log that is a list; rows go through JSON as they do in a file. Where an attempt runs is left out."""
 
-    path = Path("log.jsonl")
-
     def __init__(self, rows: list[Json]) -> None:
-        self.rows = rows
+        super().__init__(Path("log.jsonl"), rows)
 
-    def append(self, event: str, fields: Json) -> None:
+    def append(self, event: str, fields: Json) -> int:
         if event != "started":
             self.rows.append(json.loads(json.dumps({"event": event, **fields}, allow_nan=False)))
+        return len(self.rows) - 1
 
 
 class Driver:

@@ -23,7 +23,7 @@ from regtune.core.reused import REUSED, origin
 from regtune.data import Examples, Pool, data_fingerprint
 from regtune.execution.attempt import Report
 from regtune.execution.controller import PhaseController
-from regtune.execution.limits import trained_seconds
+from regtune.execution.limits import Work
 from regtune.execution.ray.package import JobOptions, entrypoint
 from regtune.execution.repeats import run_all
 from regtune.execution.reuse import Reused, reusing
@@ -36,7 +36,7 @@ from regtune.storage.log import read_log, sealed
 from regtune.sweep.sweep import Sweep
 from tests.command_line import called
 from tests.resuming import SMALL, Stopped, rows_of, stop_at, table_of_epochs, table_of_trials, trained_epochs
-from tests.schedulers import Twins
+from tests.schedulers import Twins, trials_of
 from tests.test_rebuilt import Memory
 from tests.test_scheduler import epoch, finished
 from tests.test_trained import A0, B0
@@ -153,7 +153,7 @@ def test_a_chain_says_where_each_is_from_and_charges_no_time(tmp_path: Path, mon
     assert not spent["seconds"].any() and first["seconds"].all()
     mine, theirs = (frame.drop(columns=["seconds", "gpu_seconds", "reused"]) for frame in (spent, first))
     pd.testing.assert_frame_equal(mine, theirs)
-    assert trained_seconds(read_log(c)[0]) == 0 < trained_seconds(read_log(a)[0])
+    assert Work(read_log(c)[0]).trials == 0 < Work(read_log(a)[0]).trials
     assert "reused: trials" in budget_caption(load(c)) and "reused" not in budget_caption(load(a))
 
 
@@ -241,11 +241,12 @@ def test_what_was_pruned_by_another_rule_is_trained(full: Path, tmp_path: Path) 
 def test_what_was_pruned_there_and_is_not_here_is_trained_to_its_end() -> None:
     """As where those that it was pruned against are not in this sweep; the scheduler here ends none."""
     rows: list[Json] = []
-    known, scheduler = Trained(()), Twins()
+    log, scheduler = Memory(rows), Twins()
+    known = Trained(trials_of(rows), log.read)
     there = origin("there", A0)
     run_there = TrainedRun(A0, [epoch(1, 0.4)], {"host": "there"}, folder="there", origin=there)
     known.lend({scheduler.at(A0).trial.id: run_there})
-    phase = PhaseController(scheduler=scheduler, log=Memory(rows), retries=1, trained=known)
+    phase = PhaseController(scheduler=scheduler, log=log, retries=1, trained=known)
     assert [phase.ask(), phase.ask()] != [None, None]
     phase.fault(A0, "its node died")
     task = phase.ask()

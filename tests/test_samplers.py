@@ -221,3 +221,12 @@ def test_the_grid_of_many_knobs_is_never_written_down() -> None:
     space: Space = {f"m.{number}": FloatDistribution(0.0, 1.0) for number in range(60)}
     assert grid_size(space, {}, 5) == 5**60
     assert len(suggested("grid", question(space, number=9, levels=5))) == 60
+
+
+@pytest.mark.parametrize("number", [0, 1, 255, 256, 257, 1000])
+def test_a_paired_trial_has_the_point_of_its_number_whatever_is_drawn_at_once(number: int) -> None:
+    engine = qmc.Sobol(256, scramble=True, rng=zlib.crc32(b"sweep/0"))
+    if number:
+        engine.fast_forward(number)
+    (point,) = engine.random(1)
+    assert list(suggested("paired", question(FREE, number=number)).values()) == point[:4].tolist()

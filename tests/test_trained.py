@@ -13,9 +13,9 @@ from regtune.analysis.budget import budget_by_phase
 from regtune.core.records import SAME, Json, Outcome, TrialKey
 from regtune.execution.attempt import Report
 from regtune.execution.controller import PhaseController
-from regtune.execution.limits import trained_seconds
+from regtune.execution.limits import Work
 from regtune.execution.reproduce import recorded_epochs
-from regtune.execution.trained import Trained, recorded_trial
+from regtune.execution.trained import Trained
 from regtune.results.loader import load
 from regtune.search.scheduler import Suggestion
 from regtune.storage.checkpoints import Checkpoints
@@ -31,7 +31,7 @@ from tests.resuming import (
     table_of_epochs,
     trained_epochs,
 )
-from tests.schedulers import Twins
+from tests.schedulers import Twins, trials_of
 from tests.test_rebuilt import Memory
 from tests.test_scheduler import epoch, finished
 
@@ -74,7 +74,7 @@ def test_twins_are_trained_once_and_both_have_all_that_there_is(
 def test_a_limit_counts_what_was_trained(tmp_path: Path) -> None:
     rows, _ = read_log(ran(tmp_path, TWINS))
     total = sum(row["epoch"]["seconds"] for row in rows if row["event"] == "epoch")
-    assert trained_seconds(rows) == pytest.approx(total / 2)
+    assert Work(rows).trials == pytest.approx(total / 2)
 
 
 @pytest.mark.parametrize("number", [1, 4])
@@ -152,7 +152,8 @@ A0, B0, A1, B1 = Twins().planned
 
 
 def phase_of(rows: list[Json], retries: int = 1) -> PhaseController:
-    return PhaseController(scheduler=Twins(), log=Memory(rows), retries=retries, trained=Trained(rows))
+    log = Memory(rows)
+    return PhaseController(scheduler=Twins(), log=log, retries=retries, trained=Trained(trials_of(rows), log.read))
 
 
 def given(phase: PhaseController) -> TrialKey | None:
@@ -273,5 +274,6 @@ def test_what_a_cell_lent_keeps_the_headers_that_it_was_trained_under() -> None:
 
     rows = [old, *key("first"), new, *key("second", same=["first", "search", 0])]
     assert SAME == "same"
-    assert recorded_trial(rows)["x"].key.arm == "second"
-    assert recorded_trial(rows)["x"].headers == [old, new]
+    found = trials_of(rows).found["x"]
+    assert found.key.arm == "second"
+    assert found.headers == [old, new]

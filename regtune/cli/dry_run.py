@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from rich.table import Table
 from regtune.core.records import Json, TrialKey
 from regtune.core.records import PhaseName as Name
 from regtune.data import data_fingerprint
+from regtune.execution.past import Past
 from regtune.execution.phases import SweepPhase, phases
 from regtune.execution.repeats import extra_repeats
 from regtune.execution.retry import RETRY, retry_of
@@ -19,24 +21,32 @@ from regtune.execution.reuse import check_reuse, reusable
 from regtune.execution.run import RunOptions
 from regtune.execution.trained import Trained
 from regtune.search.scheduler import Scheduler
+from regtune.storage.bundles import Event
 from regtune.storage.checkpoints import Checkpoints, Saved
 from regtune.storage.compatibility import check_same
-from regtune.storage.log import read_log
+from regtune.storage.log import Hearer, LogFile
 from regtune.sweep.arms import Arm
 from regtune.sweep.resumed import as_resumed
 from regtune.sweep.sweep import Sweep
 from regtune.training.build import load_pool
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Read:
+class _Read(LogFile):
     """A log that is only read: a phase that is asked what it would take over writes nothing."""
 
-    path: Path
-    rows: list[Json]
+    def add(self, row: Json, hearer: Hearer) -> None:
+        """Have a row, behind all others, that a run would write first."""
+        self.rows.append(row)
+        self.places.append(self.size)
+        hearer.take(self.size, row)
 
-    def append(self, event: str, fields: Json) -> None:
+    def append(self, event: str, fields: Json) -> int:
         """Write nothing."""
+        return self.size
+
+    def append_all(self, events: Sequence[Event]) -> list[int]:
+        """Write nothing."""
+        return [self.size] * len(events)
 
 
 class _Seen(Checkpoints):
@@ -72,14 +82,17 @@ def forecast(sweep: Sweep, results: Path, options: RunOptions) -> Group:
     Where the sweep reuses trials of other logs its data are read from `place`: trials on other data are of no use.
     """
     path = sweep.folder(results) / "log.jsonl"
-    rows, torn = read_log(path) if path.exists() else ([], 0)
-    again = retry_of(rows, sweep) if options.retry_failed else None
-    sweep = as_resumed(sweep, rows)
-    lines = check_same(path, rows, sweep.plain(), again.mended if again else ())
+    log, past = _Read(path), Past()
+    if path.exists():
+        log.hear(past)
+    again = retry_of(log.rows, sweep) if options.retry_failed else None
+    sweep = as_resumed(sweep, log.rows)
+    lines = check_same(path, log.rows, sweep.plain(), again.mended if again else ())
     lines += again.words() if again else []
-    log = _Read(path=path, rows=[*rows, {"event": RETRY, **again.row()}] if again else rows)
-    lines += ["the last line of the log was cut off by a crash and is ignored"] if torn else []
-    trained = Trained(log.rows)
+    if again:
+        log.add({"event": RETRY, "time": log.newest, **again.row()}, past)
+    lines += ["the last line of the log was cut off by a crash and is ignored"] if log.torn else []
+    trained = Trained(past.trials, log.read)
     if sweep.reuse:
         check_reuse(sweep, results)
         others = reusable(sweep, data_fingerprint(load_pool(sweep.arms[0].template, options.place)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from array import array
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -252,7 +253,7 @@ class Standing:
         self._metric = METRICS[sweep.search.metric]
         ladders = {arm.name: sweep.pruner.ladder(sweep.training.epochs) for _, arm in sweep.with_copy}
         self._ladders: dict[str, Ladder] = {arm: ladder for arm, ladder in ladders.items() if ladder is not None}
-        self._scores: dict[TrialKey, list[float]] = {}
+        self._scores: dict[TrialKey, array[float]] = {}
         self._found: dict[str, dict[tuple[str, int], Rung]] = {}  # by arm, until a trial of it ends
 
     def watch(self, key: TrialKey, event: str, row: Json) -> None:
@@ -260,9 +261,10 @@ class Standing:
         if key.phase != "search" or not self._ladders:
             return
         if event == "epoch":
-            epoch, mine = Epoch.from_plain(row["epoch"]), self._scores.setdefault(key, [])
-            mine.append(self._metric.score(epoch.on_validation(self._metric)))
-            self._ladders[key.arm].take(key.number, epoch, mine[epoch.kept - 1])
+            epoch, mine = row["epoch"], self._scores.setdefault(key, array("d"))
+            mine.append(self._metric.score(epoch.get(self._metric.val)))
+            if self._ladders[key.arm].counts(epoch["number"], ended=epoch["outcome"] is not None):
+                self._ladders[key.arm].take(key.number, Epoch.from_plain(epoch), mine[epoch["kept"] - 1])
         elif event == "ended":
             self._scores.pop(key, None)
             self._found.pop(key.arm, None)

@@ -1,12 +1,13 @@
 """A folder is a registry: every class in it that extends the registry's base is found by its name.
 
-Nothing registers itself and nothing is kept: a look-up imports the folder's modules, then the plugin
-modules that it was given, and collects. A thing's name is its class name in snake case (`MaxNorm` is
+Nothing registers itself: a look-up imports the folder's modules, then the plugin modules that it was given, and
+collects. A thing's name is its class name in snake case (`MaxNorm` is
 `max_norm`), or its `label` where it sets one.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -39,13 +40,23 @@ class Registry(Generic[T]):
 
     def all(self, plugins: Iterable[str] = ()) -> dict[str, type[T]]:
         """Return every thing by name, sorted; raises Refused if two share a name."""
+        plugins = [*plugins]
+        return dict(self._collected([*self._modules(), *map(import_plugin, plugins)]) if plugins else self._own)
+
+    @functools.cached_property
+    def _own(self) -> dict[str, type[T]]:
+        """What is in the folder: it is looked through once, since every trial asks for its methods."""
+        return self._collected(self._modules())
+
+    def _modules(self) -> list[object]:
         package = importlib.import_module(self.package)
-        modules: list[object] = [
+        return [
             importlib.import_module(f"{self.package}.{module.name}")
             for module in pkgutil.iter_modules(package.__path__)
             if not module.name.startswith("_")
         ]
-        modules += [import_plugin(name) for name in plugins]
+
+    def _collected(self, modules: Iterable[object]) -> dict[str, type[T]]:
         found: dict[str, type[T]] = {}
         for module in modules:
             for cls in vars(module).values():

@@ -7,16 +7,18 @@ are neither written nor told twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
-from regtune.core.records import SAME, Epoch, Json, Outcome, TrialKey
+from regtune.core.records import SAME, Epoch, Json, Outcome, PhaseName, TrialKey
 from regtune.core.reused import REUSED
 from regtune.execution.attempt import Report
 from regtune.execution.kept_weights import KeptWeights
 from regtune.execution.limits import Spent
 from regtune.execution.recovery import Recovery, TrialProgress, Watch, pruned, unlike
 from regtune.execution.resume import checkpoint_of, save
-from regtune.execution.trained import Trained, TrainedRun
+from regtune.execution.trained import RecordedTrials, Trained, epochs_at
 from regtune.execution.trial_queue import Task, TrialQueue
 from regtune.search.scheduler import Decision, Scheduler
 from regtune.storage.checkpoints import Checkpoints
@@ -24,12 +26,20 @@ from regtune.storage.environment import same_class
 from regtune.storage.log import Writer
 
 
+class _Held(NamedTuple):
+    """A row that waits to be written with others, and what is done then, given its place."""
+
+    event: str
+    row: Json
+    then: list[Callable[[int], object]]
+
+
 class PhaseController:
     """One phase under way. `watch` is called with every row that counts, replayed or new, in order.
 
     A trial is handed out again after as many as `retries` faults of the machine. `spent` says when the
     phase is to end early. What is in `trained` is not trained again, unless `weights` wants some that are not there.
-    `files` is what checkpoints are kept in.
+    `files` is what checkpoints are kept in. Of the log the rows from the first to the last of `phase` are read again.
     """
 
     def __init__(
@@ -43,12 +53,14 @@ class PhaseController:
         weights: KeptWeights | None = None,
         files: type[Checkpoints] = Checkpoints,
         watch: Watch = lambda event, row: None,
+        phase: PhaseName | None = None,
     ) -> None:
         watch = watch if weights is None else weights.beside(watch)
         self._scheduler, self._log, self._watch, self._retries, self._spent = scheduler, log, watch, retries, spent
-        self._trained, self._weights = trained or Trained(()), weights
+        self._trained, self._weights = trained or Trained(RecordedTrials(), log.read), weights
         self._checkpoints = files(log.path.parent / "checkpoints")
-        self._recovery = Recovery(scheduler, log.rows, retries, watch)
+        self._recovery = Recovery(scheduler, log, retries, watch, phase)
+        self._held: list[_Held] | None = None  # what is to be written at once
         self.ended = self._recovery.ended  # the trials that have ended
         self._queue = TrialQueue(self._recovery.open)  # those were asked for before
         self.lane_widths: dict[str, int] = {row["kind"]: row["width"] for row in log.rows if row["event"] == "lane"}
@@ -79,7 +91,7 @@ class PhaseController:
 
     def open(self) -> dict[TrialKey, int]:
         """Return how many epochs the log has of each trial that was interrupted."""
-        return {key: len(self._recovery.open[key].epochs) for key in self._queue.waiting}
+        return {key: self._recovery.open[key].epochs for key in self._queue.waiting}
 
     def ask(self, *, ahead: bool = False) -> Task | None:
         """Return the next trial to run, or None when there is none left to hand out.
@@ -114,6 +126,26 @@ class PhaseController:
         self.lane_widths[kind] = width
         self._log.append("lane", {"kind": kind, "width": width})
 
+    def take_all(self, reports: Sequence[tuple[TrialKey, Report]], where: Mapping[str, str]) -> list[TrialKey]:
+        """Record what attempts report at once; return those that are to end.
+
+        Of several it is written at once, when all are taken; then what follows from it is done.
+        """
+        if len(reports) < 2:
+            return [key for key, report in reports if self.take(key, report, where) == "stop"]
+        self._held = []
+        try:
+            stopped = [key for key, report in reports if self.take(key, report, where) == "stop"]
+            held = self._held
+        finally:
+            self._held = None
+        places = self._log.append_all([(each.event, each.row) for each in held])
+        for each, place in zip(held, places, strict=True):
+            self._watch(each.event, each.row)
+            for act in each.then:
+                act(place)
+        return stopped
+
     def take(self, key: TrialKey, report: Report, where: Mapping[str, str]) -> Decision:
         """Record what an attempt reports; return "stop" where it is to end. `where` says on what it runs."""
         if key in self.ended:
@@ -130,7 +162,7 @@ class PhaseController:
         if report.outcome is not None:
             self.end(key, report.outcome)
         if report.checkpoint is not None and key not in self.ended:
-            save(key, report.checkpoint, self._checkpoints)
+            self._then(functools.partial(save, key, report.checkpoint, self._checkpoints))
         return "stop" if self.closed else decision
 
     def fault(self, key: TrialKey, message: str, node: str = "") -> None:
@@ -167,10 +199,9 @@ class PhaseController:
             self._queue.over(key, progress)
             if outcome.status == "ok" and SAME not in progress.taken:
                 where = progress.been[-1] if progress.been else {}
-                run = TrainedRun(key, progress.epochs, where, origin=progress.taken.get(REUSED))
-                self._trained.keep(progress.asked.trial.id, run)
+                self._trained.keep(progress.asked.trial.id, key, progress.places, where, progress.taken.get(REUSED))
             self._recovery.close(key, outcome)
-            self._checkpoints.drop(key)
+            self._then(functools.partial(self._checkpoints.drop, key))
 
     def _next(self) -> TrialKey | None:
         """Return the trial key whose turn it is, of those that wait or else of the scheduler's."""
@@ -185,7 +216,7 @@ class PhaseController:
     def _has_it(self, key: TrialKey, progress: TrialProgress) -> bool:
         """Give a key what is known of its trial, if anything is; return whether it ended so: not all may be known."""
         run, trial = self._trained.find(progress.asked.trial.id), progress.asked.trial.id
-        if run is None or len(run.epochs) <= len(progress.epochs):
+        if run is None or len(run.epochs) <= progress.epochs:
             return False
         if self._weights is not None and not self._weights.hand_on(run, key, trial):
             return False
@@ -201,8 +232,8 @@ class PhaseController:
         self, key: TrialKey, progress: TrialProgress, epochs: Iterable[Epoch], where: Mapping[str, str]
     ) -> Decision:
         for epoch in epochs:
-            if epoch.number <= len(progress.epochs):
-                if progress.differs or epoch.numbers() == progress.epochs[epoch.number - 1].numbers():
+            if epoch.number <= progress.epochs:
+                if progress.differs or epoch.numbers() == self._numbers(key, progress, epoch.number):
                     continue
                 if progress.asked.trial.device == "cpu" and all(same_class(where, place) for place in progress.been):
                     self.end(key, unlike(epoch))
@@ -210,8 +241,8 @@ class PhaseController:
                 self._write("differs", key, {"epoch": epoch.number, "where": dict(where)})
                 progress.differs = True
                 continue
-            progress.epochs.append(epoch)
-            self._write("epoch", key, {"epoch": epoch.plain()})
+            progress.epochs += 1
+            self._write("epoch", key, {"epoch": epoch.plain()}, progress.places.append)
             if self._spent is not None and not progress.taken:
                 self._spent.add(epoch)
             if self._scheduler.tell(key, epoch) == "stop":
@@ -221,7 +252,25 @@ class PhaseController:
                 self.end(key, epoch.outcome)
         return "go"
 
-    def _write(self, event: str, key: TrialKey, fields: Json) -> None:
+    def _numbers(self, key: TrialKey, progress: TrialProgress, number: int) -> Json:
+        """Return what the log has of an epoch that was written before."""
+        first = progress.places.index(progress.places[number - 1])  # several may stand at one place
+        return epochs_at(key, progress.places[first:number], self._log.read)[-1].numbers()
+
+    def _write(self, event: str, key: TrialKey, fields: Json, *then: Callable[[int], object]) -> None:
+        """Write a row, have it watched, and do what follows, given its place; or have that wait for others."""
         row = {"cell": list(key), **fields}
-        self._log.append(event, row)
+        if self._held is not None:
+            self._held.append(_Held(event, row, [*then]))
+            return
+        place = self._log.append(event, row)
         self._watch(event, row)
+        for act in then:
+            act(place)
+
+    def _then(self, act: Callable[[], object]) -> None:
+        """Do something when all before it is written."""
+        if self._held:
+            self._held[-1].then.append(lambda place: act())
+        else:
+            act()

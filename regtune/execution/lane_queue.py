@@ -145,7 +145,7 @@ class LaneQueue:
         self._put_back(work, told.back)
         self.isolate(told.apart)
         place = {**where, LANE: str(told.width)} if told.width > 1 else where
-        stopped = [key for key, report in told.reports if self._phase.take(key, report, place) == "stop"]
+        stopped = self._phase.take_all(told.reports, place)
         ended = {key for key, report in told.reports if report.ends}
         self.give_back(stopped)
         free = told.free + len(set(stopped) - ended)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from regtune.core.records import Epoch, Json
 from regtune.core.reused import is_reused
+from regtune.storage.bundles import BUNDLE, EPOCH, cells_of, columns_of
 from regtune.storage.lease import SECONDS
 
 
@@ -20,13 +21,42 @@ class Limit:
     gpu_hours: float | None = None
 
 
-class Spent:
-    """What a sweep has taken so far, by its log, and what it takes from now on."""
+class Work:
+    """How long drivers and trials were at work, by the rows of a log.
 
-    def __init__(self, limit: Limit, rows: Sequence[Json], gpus_per_trial: float) -> None:
+    A living driver leaves no gap as long as its lease between two rows. A cell that has the numbers of another trial
+    took none, see `reused`.
+    """
+
+    def __init__(self, rows: Iterable[Json] = ()) -> None:
+        self.drivers, self.trials = 0.0, 0.0  # seconds
+        self._taken, self._before = set[tuple[object, ...]](), math.inf
+        for row in rows:
+            self.take(row)
+
+    def take(self, row: Json) -> None:
+        """Take the next row."""
+        gap = row["time"] - self._before
+        self.drivers += gap if 0 < gap < SECONDS else 0.0
+        self._before = row["time"]
+        if row["event"] == "started":
+            (self._taken.add if is_reused(row) else self._taken.discard)(tuple(row["cell"]))
+        elif row["event"] == EPOCH and tuple(row["cell"]) not in self._taken:
+            self.trials += row["epoch"]["seconds"]
+        elif row["event"] == BUNDLE:
+            cells = cells_of(row)
+            seconds = columns_of(row, len(cells))["seconds"]
+            both = zip(cells, seconds, strict=True)
+            self.trials += sum(each for cell, each in both if cell not in self._taken) if self._taken else sum(seconds)
+
+
+class Spent:
+    """What a sweep has taken so far, by the work in its log, and what it takes from now on."""
+
+    def __init__(self, limit: Limit, before: Work, gpus_per_trial: float) -> None:
         self._limit, self._gpus = limit, gpus_per_trial
-        self._seconds_before, self._since = seconds_at_work(rows), time.monotonic()
-        self._trial_seconds = trained_seconds(rows)
+        self._seconds_before, self._since = before.drivers, time.monotonic()
+        self._trial_seconds = before.trials
 
     def add(self, epoch: Epoch) -> None:
         """Take note of an epoch that was trained."""
@@ -40,20 +70,3 @@ class Spent:
             if most is not None and spent >= most:
                 return f"the limit of {most:g} {name} is reached"
         return ""
-
-
-def trained_seconds(rows: Sequence[Json]) -> float:
-    """Return how long trials were trained; a cell that has the numbers of another trial took none, see `reused`."""
-    taken, seconds = set[tuple[object, ...]](), 0.0
-    for row in rows:
-        if row["event"] == "started":
-            (taken.add if is_reused(row) else taken.discard)(tuple(row["cell"]))
-        elif row["event"] == "epoch" and tuple(row["cell"]) not in taken:
-            seconds += row["epoch"]["seconds"]
-    return seconds
-
-
-def seconds_at_work(rows: Sequence[Json]) -> float:
-    """Return how long drivers were at work: a living one leaves no gap as long as its lease between two rows."""
-    times: list[float] = [row["time"] for row in rows]
-    return sum(gap for a, b in itertools.pairwise(times) if 0 < (gap := b - a) < SECONDS)

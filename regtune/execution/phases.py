@@ -36,16 +36,16 @@ def phases(
     sweep: Sweep,
     log: Writer,
     *,
+    trained: Trained,
     watch: Watch = lambda event, row: None,
     spent: Spent | None = None,
-    trained: Trained | None = None,
     files: type[Checkpoints] = Checkpoints,
 ) -> Iterator[SweepPhase]:
     """Yield the phases of a sweep: the next may be asked for when the one before is done.
 
     What select compares needs all of search, confirm's choice all of both; a phase replays its rows when it is made, so
-    each is made once. `trained` is that of the log if not given, `files` is as in `PhaseController`. Beside the arms
-    goes the hidden copy of the baseline, where there is one.
+    each is made once. `trained` and `files` are as in `PhaseController`. Beside the arms goes the hidden copy of the
+    baseline, where there is one.
     """
 
     def phase(name: PhaseName, scheduler: Scheduler) -> SweepPhase:
@@ -55,13 +55,13 @@ def phases(
             watch=watch,
             retries=sweep.cluster.retries,
             spent=spent if name == "search" else None,
-            trained=known,
+            trained=trained,
             files=files,
             weights=_weights(sweep, files(log.path.parent / "weights")) if name == "confirm" else None,
+            phase=name,
         )
         return SweepPhase(name, controller, scheduler)
 
-    known = trained or Trained(log.rows)
     for name, arms, copy in _schedulers(sweep):
         yield phase(name, arms if copy is None else ArmsAndCopy(arms, copy))
 

@@ -5,18 +5,23 @@ Reading it is also telling it to the scheduler, which by then knows what the sch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from regtune.core.records import Epoch, Json, Outcome, Trial, TrialKey
+from regtune.core.collection import gc_paused
+from regtune.core.records import Epoch, Json, Outcome, PhaseName, Trial, TrialKey
 from regtune.search.scheduler import Scheduler, Suggestion
+from regtune.storage.bundles import BUNDLE, expanded
+from regtune.storage.log import Writer
 
 Watch = Callable[[str, Json], None]
 
 
 @dataclass(kw_only=True)
 class TrialProgress:
-    """What is known of a trial that has not ended: its epochs so far, where it was trained, what happened to it.
+    """What is known of a trial that has not ended: how many epochs it has and where they are in the log, where it was
+    trained, what happened to it.
 
     `recorded` says whether the log has that it was asked for. `been` has the place of every attempt that reported, the
     newest last. `after` is the epoch of the checkpoint that the attempt under way resumes from, 0 for its beginning;
@@ -27,7 +32,8 @@ class TrialProgress:
 
     asked: Suggestion
     recorded: bool = True
-    epochs: list[Epoch] = field(default_factory=list)
+    epochs: int = 0
+    places: array[int] = field(default_factory=lambda: array("q"))
     been: list[Mapping[str, str]] = field(default_factory=list)
     after: int = 0
     started: bool = False
@@ -42,21 +48,33 @@ class Recovery:
     The end of a `decided` trial was known when its driver was killed, before the row that says so.
     """
 
-    def __init__(self, scheduler: Scheduler, rows: Sequence[Json], retries: int, watch: Watch) -> None:
-        self._scheduler, self._retries = scheduler, retries
+    def __init__(
+        self, scheduler: Scheduler, log: Writer, retries: int, watch: Watch, phase: PhaseName | None = None
+    ) -> None:
+        self._scheduler, self._retries, self._watch = scheduler, retries, watch
         self.open: dict[TrialKey, TrialProgress] = {}
         self.ended: set[TrialKey] = set()
         self.decided: dict[TrialKey, Outcome] = {}
         # Where search was extended, an arm may have another choice, and its trial keys of confirm were asked for again.
-        newest = {key_of(row): place for place, row in enumerate(rows) if row["event"] == "asked"}
-        again = {TrialKey(*key): n for n, row in enumerate(rows) if row["event"] == "retry" for key in row["cells"]}
-        for place, row in enumerate(rows):
-            key = key_of(row)
-            if key is None or not scheduler.has(key) or place < newest.get(key, 0):
-                continue
-            counts = row["event"] == "asked" or place > again.get(key, -1)  # to be trained again is to be asked for
-            if counts and self._replay(key, row):
-                watch(row["event"], row)
+        known = [*zip(log.places, log.rows, strict=True)]
+        self._newest = {key_of(row): place for place, row in known if row["event"] == "asked"}
+        self._again = {TrialKey(*key): n for n, row in known if row["event"] == "retry" for key in row["cells"]}
+        with gc_paused():
+            for place, row in log.replay(phase):
+                if row["event"] == BUNDLE:
+                    for one in expanded(row):
+                        self._take(place, one)
+                else:
+                    self._take(place, row)
+
+    def _take(self, place: int, row: Json) -> None:
+        """Take the next row of an earlier driver, and let it be watched if it still counts."""
+        key = key_of(row)
+        if key is None or not self._scheduler.has(key) or place < self._newest.get(key, 0):
+            return
+        counts = row["event"] == "asked" or place > self._again.get(key, -1)  # to be trained again is to be asked for
+        if counts and self._replay(place, key, row):
+            self._watch(row["event"], row)
 
     def close(self, key: TrialKey, outcome: Outcome) -> None:
         """Count a trial as ended."""
@@ -65,8 +83,8 @@ class Recovery:
         self.decided.pop(key, None)
         self._scheduler.end(key, outcome)
 
-    def _replay(self, key: TrialKey, row: Json) -> bool:
-        """Take a row of an earlier driver; return whether it still counts."""
+    def _replay(self, place: int, key: TrialKey, row: Json) -> bool:
+        """Take what a row of an earlier driver says of a trial; return whether it still counts."""
         if row["event"] == "asked":
             asked = Suggestion(key, Trial.from_plain(row["trial"]), row["params"])
             if not self._scheduler.matches(asked):
@@ -81,7 +99,8 @@ class Recovery:
             progress.been.append(row["where"])
         elif row["event"] == "epoch":
             epoch = Epoch.from_plain(row["epoch"])
-            progress.epochs.append(epoch)
+            progress.epochs += 1
+            progress.places.append(place)
             if self._scheduler.tell(key, epoch) == "stop":
                 self.decided[key] = pruned(epoch, self._scheduler.why)
             elif epoch.outcome is not None:

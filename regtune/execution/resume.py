@@ -22,9 +22,9 @@ def checkpoint_of(key: TrialKey, progress: TrialProgress, checkpoints: Checkpoin
         return None
     if saved is None or saved.id != progress.asked.trial.id:
         return None
-    if saved.epoch > len(progress.epochs):  # the log lost rows, as when a machine loses power
+    if saved.epoch > progress.epochs:  # the log lost rows, as when a machine loses power
         warnings.warn(
-            f"{checkpoints.path(key)}: expected at most the {len(progress.epochs)} epochs that the log has, "
+            f"{checkpoints.path(key)}: expected at most the {progress.epochs} epochs that the log has, "
             f"given {saved.epoch}; the trial restarts at its first epoch",
             stacklevel=3,
         )

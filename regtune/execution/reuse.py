@@ -8,7 +8,7 @@ ended is of use only where the rule is the same, and then only if this search en
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +17,12 @@ from regtune.core.records import SAME, Json
 from regtune.core.reused import REUSED, origin
 from regtune.core.sources import same_sources
 from regtune.execution.recovery import Watch
-from regtune.execution.trained import RecordedTrial, TrainedRun, recorded_trial
+from regtune.execution.trained import RecordedTrial, RecordedTrials, TrainedRun
 from regtune.execution.trial_environment import environment_for
 from regtune.pruners import RECORDED
 from regtune.storage.environment import machine_of, same_class, stood
 from regtune.storage.layout import repeats_of
-from regtune.storage.log import Reading
+from regtune.storage.log import LogFile
 from regtune.sweep.sweep import Sweep
 
 PRUNING = ("pruner", "stop_after", "grace", "factor", "population", "control", "metric", RECORDED)  # of [search]
@@ -71,12 +71,13 @@ def reusable(sweep: Sweep, data: str) -> Reusable:
     for given in sweep.reuse:
         why = Counter[str]()
         for folder in repeats_of(Path(given)):
-            known = recorded_trial(_rows(folder / "log.jsonl"))
+            log = LogFile(folder / "log.jsonl")
+            known = _known(log)
             for trial, each in known.items():
                 unfit = _unfit(each, now, device)
                 why[unfit] += 1
                 if not unfit:
-                    run = each.run()
+                    run = each.run(log.read)
                     mine = run._replace(folder=str(folder), origin=origin(str(folder), run.key))
                     runs.setdefault(trial, mine)
             lines += _hints(sweep, given, known)
@@ -118,11 +119,13 @@ class Reused:
         )
 
 
-def _rows(log: Path) -> Iterator[Json]:
-    """Yield the rows of a log; a torn last line, as of a sweep that is running, is left out."""
-    if log.is_file():
-        with log.open("rb") as file:
-            yield from Reading(log, file)
+def _known(log: LogFile) -> dict[str, RecordedTrial]:
+    """Return what a log has of each trial; a torn last line, as of a sweep that is running, is left out."""
+    trials = RecordedTrials()
+    if log.path.is_file():
+        for place, row in log.reading().as_written():
+            trials.take(place, row)
+    return trials.found
 
 
 def _unfit(each: RecordedTrial, now: Json, device: str) -> str:

@@ -18,6 +18,7 @@ from regtune.execution.idle_gpus import gpus_here, idle_gpus
 from regtune.execution.lane_queue import LaneTerms, PhaseJob
 from regtune.execution.limits import Limit, Spent
 from regtune.execution.local import check_device, run_here
+from regtune.execution.past import Past
 from regtune.execution.phases import SweepPhase, phases
 from regtune.execution.preflight import flaws, preflight
 from regtune.execution.recovery import Watch, key_of
@@ -92,7 +93,8 @@ def run_with(
     if options.limit.gpu_hours is not None and not sweep.cluster.gpus_per_trial:
         raise Refused("--max-gpu-hours: expected a sweep with cluster.gpus_per_trial above 0; --max-hours counts here")
     path = sweep.folder(results) / "log.jsonl"
-    with Log(path) as log:
+    past = Past()
+    with Log(path, past) as log:
         if log.torn:
             say(f"{path}: the last line was cut off by a crash and is ignored")
         again = retry_of(log.rows, sweep) if options.retry_failed else None
@@ -105,8 +107,8 @@ def run_with(
             ask_again(log, again, say)
         for text in again.words() if again is not None else _left(failed_keys(log.rows, sweep)):
             say(text)
-        spent = Spent(options.limit, log.rows, sweep.cluster.gpus_per_trial)
-        trained, reused = Trained(log.rows), Reused()
+        spent = Spent(options.limit, past.work, sweep.cluster.gpus_per_trial)
+        trained, reused = Trained(past.trials, log.read), Reused()
         in_order = phases(sweep, log, watch=reused.beside(_telling(watch, say)), spent=spent, trained=trained)
         made = [*_over(in_order)]
         if made[-1].name == sweep.order[-1] and made[-1].controller.done:

@@ -8,12 +8,15 @@ What other logs have may be lent, see `reuse`: it is given where this log has no
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from regtune.core.records import SAME, Epoch, Json, TrialKey
 from regtune.core.reused import REUSED
+from regtune.storage.bundles import BUNDLE, EPOCH, cells_of, expanded
 
 
 class TrainedRun(NamedTuple):
@@ -30,12 +33,19 @@ class TrainedRun(NamedTuple):
     origin: Json | None = None
 
 
+Read = Callable[[int], Json]  # of a log, by the place of a row
+
+
 @dataclass(frozen=True, kw_only=True)
 class RecordedTrial:
-    """What a log says of a trial: its rows from `asked` on, and the headers under which they stand."""
+    """What a log says of a trial: its rows from `asked` on, and the headers under which they stand.
+
+    Those of its epochs, which are most of a log, are not kept: `places` says where they are.
+    """
 
     rows: list[Json]
     headers: list[Json] = field(default_factory=list)
+    places: array[int] = field(default_factory=lambda: array("q"))
 
     @property
     def key(self) -> TrialKey:
@@ -47,61 +57,93 @@ class RecordedTrial:
         """How the trial has ended; empty where it has not."""
         return str(self.rows[-1]["outcome"]["status"]) if self.rows[-1]["event"] == "ended" else ""
 
-    def run(self) -> TrainedRun:
-        """Return the trial's epochs and where they are from."""
-        epochs = [Epoch.from_plain(row["epoch"]) for row in self.rows if row["event"] == "epoch"]
+    def run(self, read: Read) -> TrainedRun:
+        """Return the trial's epochs, which are read again, and where they are from."""
         started = [row for row in self.rows if row["event"] == "started"]
         newest = started[-1] if started else {"where": {}}
-        return TrainedRun(self.key, epochs, newest["where"], origin=newest.get(REUSED))
+        return TrainedRun(self.key, epochs_at(self.key, self.places, read), newest["where"], origin=newest.get(REUSED))
 
 
-def recorded_trial(rows: Iterable[Json]) -> dict[str, RecordedTrial]:
-    """Return what these rows say of each trial, by id: of those that ended well the newest, else the newest.
-
-    A trial that was trained again on request counts from there: before, its plugin may have been another.
-    """
-    found: dict[str, RecordedTrial] = {}
-    now: dict[TrialKey, RecordedTrial] = {}
-    header: Json | None = None
-    for row in rows:
-        if row["event"] == "header":
-            header = row
-        elif row["event"] == "retry":
-            for again in (TrialKey(*each) for each in row["cells"]):
-                if again in now:
-                    asked = now[again].rows[0]
-                    now[again] = found[asked["id"]] = RecordedTrial(rows=[asked])
-        key = TrialKey(*row["cell"]) if "cell" in row else None
-        if key is not None and row["event"] == "asked":
-            now[key] = RecordedTrial(rows=[])
-            found.setdefault(row["id"], now[key])
-        if key is None or key not in now:
-            continue
-        mine = now[key]
-        mine.rows.append(row)
-        if header is not None and not any(header is each for each in mine.headers):
-            mine.headers.append(header)
-        if row["event"] == "started" and SAME in row and (lender := now.get(TrialKey(*row[SAME]))) is not None:
-            # What another key of this log lent was trained under the headers of that one.
-            mine.headers[:0] = [each for each in lender.headers if not any(each is one for one in mine.headers)]
-        trial = mine.rows[0]["id"]
-        if row["event"] == "ended" and (mine.status == "ok" or found[trial].status != "ok"):
-            found[trial] = mine
+def epochs_at(key: TrialKey, places: Iterable[int], read: Read) -> list[Epoch]:
+    """Return the epochs of a trial key that are in the rows at these places, once for each place."""
+    found, at = list[Epoch](), Counter[int]()
+    for place in places:
+        mine = [row for row in expanded(read(place)) if tuple(row["cell"]) == key]
+        found.append(Epoch.from_plain(mine[at[place]]["epoch"]))
+        at[place] += 1
     return found
 
 
-class Trained:
-    """The runs of a log with these rows, and those that are kept since; of each trial the newest."""
+class RecordedTrials:
+    """What the rows of a log say of each trial, by id: of those that ended well the newest, else the newest.
 
-    def __init__(self, rows: Sequence[Json]) -> None:
-        self._runs: dict[str, TrainedRun] = {}
-        # No more than the log holds of them already.
-        self._told = {trial: each for trial, each in recorded_trial(rows).items() if each.status == "ok"}
+    A trial that was trained again on request counts from there: before, its plugin may have been another.
+    """
+
+    def __init__(self) -> None:
+        self.found: dict[str, RecordedTrial] = {}
+        self._now: dict[tuple[str, str, int], RecordedTrial] = {}
+        self._header: Json | None = None
+
+    def take(self, place: int, row: Json) -> None:
+        """Take the next row."""
+        event, now = row["event"], self._now
+        if event == BUNDLE:
+            for cell in cells_of(row):
+                mine = now.get(cell)
+                if mine is not None:
+                    self._under(mine)
+                    mine.places.append(place)
+            return
+        if event == "header":
+            self._header = row
+        elif event == "retry":
+            for again in (TrialKey(*each) for each in row["cells"]):
+                if again in now:
+                    asked = now[again].rows[0]
+                    now[again] = self.found[asked["id"]] = RecordedTrial(rows=[asked])
+        key = TrialKey(*row["cell"]) if "cell" in row else None
+        if key is not None and event == "asked":
+            now[key] = RecordedTrial(rows=[])
+            self.found.setdefault(row["id"], now[key])
+        if key is None or key not in now:
+            return
+        mine = now[key]
+        self._under(mine)
+        if event == EPOCH:
+            mine.places.append(place)
+            return
+        mine.rows.append(row)
+        if event == "started" and SAME in row and (lender := now.get(TrialKey(*row[SAME]))) is not None:
+            # What another key of this log lent was trained under the headers of that one.
+            mine.headers[:0] = [each for each in lender.headers if not any(each is one for one in mine.headers)]
+        trial = mine.rows[0]["id"]
+        if event == "ended" and (mine.status == "ok" or self.found[trial].status != "ok"):
+            self.found[trial] = mine
+
+    def _under(self, trial: RecordedTrial) -> None:
+        """Take note that a row of a trial stands under the newest header."""
+        header, known = self._header, trial.headers
+        if header is not None and not (known and known[-1] is header) and not any(header is each for each in known):
+            known.append(header)
+
+
+class Trained:
+    """The runs of a log that holds these trials, and those that are kept since; of each trial the newest.
+
+    Of each is kept where its epochs are in the log; `read` reads a row there.
+    """
+
+    def __init__(self, recorded: RecordedTrials, read: Read) -> None:
+        self._runs: dict[str, tuple[TrialKey, array[int], Mapping[str, str], Json | None]] = {}
+        self._recorded, self._read = recorded, read
         self._lent: Mapping[str, TrainedRun] = {}
 
-    def keep(self, trial: str, run: TrainedRun) -> None:
-        """Take note of a trial that has ended well."""
-        self._runs[trial] = run
+    def keep(
+        self, trial: str, key: TrialKey, places: array[int], where: Mapping[str, str], origin: Json | None
+    ) -> None:
+        """Take note of a trial that has ended well, as `TrainedRun` has it, by the places of its epochs."""
+        self._runs[trial] = key, places, where, origin
 
     def lend(self, runs: Mapping[str, TrainedRun]) -> None:
         """Have what other logs hold given too: runs by the id of their trial, of which some were ended early."""
@@ -109,9 +151,15 @@ class Trained:
 
     def find(self, trial: str) -> TrainedRun | None:
         """Return the run of a trial by its id, None where it has to be trained."""
-        if trial not in self._runs and trial in self._told:
-            self._runs[trial] = self._told.pop(trial).run()
-        run = self._runs.get(trial)
+        run = self._own(trial)
         if run is not None and run.epochs and run.epochs[-1].outcome is not None:
             return run
         return self._lent.get(trial)
+
+    def _own(self, trial: str) -> TrainedRun | None:
+        """Return the run of a trial that this log has, ended well."""
+        if trial in self._runs:
+            key, places, where, origin = self._runs[trial]
+            return TrainedRun(key, epochs_at(key, places, self._read), where, origin=origin)
+        told = self._recorded.found.get(trial)
+        return told.run(self._read) if told is not None and told.status == "ok" else None

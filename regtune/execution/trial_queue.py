@@ -37,7 +37,7 @@ class TrialQueue:
         if first is None:
             return None
         same = [key for key in self.waiting if recovery[key].asked.trial.id == recovery[first].asked.trial.id]
-        return max(same, key=lambda key: len(recovery[key].epochs))
+        return max(same, key=lambda key: recovery[key].epochs)
 
     def wait(self, key: TrialKey, progress: TrialProgress) -> None:
         """Let a key wait: nobody runs it any more."""

@@ -95,6 +95,10 @@ class Ladder:
         self._then: dict[int, dict[int, float]] = {rung: {} for rung in rungs}
         self._final: dict[int, float] = {}
 
+    def counts(self, epoch: int, *, ended: bool) -> bool:
+        """Return whether a number of an epoch is one that `take` needs: that of a rung, or the last of a trial."""
+        return ended or epoch in self._then
+
     def take(self, number: int, epoch: Epoch, score: float) -> None:
         """Take an epoch of a trial: it counts where it is a rung and not the last, or the end of a trial that is ok."""
         if epoch.outcome is None:

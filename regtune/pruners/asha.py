@@ -69,6 +69,7 @@ class AshaJudge:
     def __init__(self, pruner: Asha, epochs: int) -> None:
         self._pruner, self._epochs = pruner, epochs
         self._reached: Counter[int] = Counter()
+        self._rungs = frozenset((*pruner.rungs(epochs), epochs))
 
     @cached_property
     def _asha(self) -> AsyncHyperBandScheduler:
@@ -93,6 +94,8 @@ class AshaJudge:
         handle: Any = _Handle(str(number))
         if epoch.number == 1:
             self._asha.on_trial_add(None, handle)  # ASHA uses no controller, and of the trial its id
+        if epoch.number not in self._rungs:
+            return False
         action = self._asha.on_trial_result(None, handle, {"epoch": epoch.number, "score": score})
         return bool(action == self._asha.STOP and self._reached[epoch.number] > self._pruner.population)
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import gc
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from regtune.core.bitset import unpack_bits
+from regtune.core.collection import gc_paused
 from regtune.core.copies import is_copy, keys_with_copy, with_copy
 from regtune.core.errors import Refused
 from regtune.core.header import SweepRecord
@@ -143,7 +142,7 @@ def load(path: str | Path) -> Results:
     try:
         with log.open("rb") as file, gc_paused():
             reading = Reading(log, file)
-            for row in reading:
+            for _, row in reading.as_written():
                 replay.take(row)
     except OSError as error:
         raise Refused(f"{log}: expected a results folder with a log.jsonl, given {error.strerror or error}") from error
@@ -155,7 +154,7 @@ def load(path: str | Path) -> Results:
     header = headers[-1]
     sweep = SweepRecord.of(header["sweep"])
     every = empty_rows(sweep) | replay.of(sweep)
-    if lease.ends([*replay.rows, replay.newest]) <= time.time():
+    if lease.ends(replay.rows, replay.newest) <= time.time():
         for entry in every.values():
             entry["status"] = "interrupted" if entry["status"] == "running" else entry["status"]
     keys = {key: row for key, row in every.items() if not is_copy(key.arm)}
@@ -227,18 +226,6 @@ def has_begun(folder: Path) -> bool:
 def _with_gap(trials: pd.DataFrame) -> pd.DataFrame:
     numbers = trials.astype(dict.fromkeys((*MEASURED_METRICS, "spared"), float))
     return numbers.assign(**{GAP: numbers["train_accuracy"] - numbers["test_accuracy"]})
-
-
-@contextlib.contextmanager
-def gc_paused() -> Iterator[None]:
-    """Put off garbage collection: it would go through the rows of a log again and again, a fifth of the reading."""
-    before = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if before:
-            gc.enable()
 
 
 def limit_of(rows: list[Json]) -> str:

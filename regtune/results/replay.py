@@ -11,6 +11,7 @@ from regtune.core.metric import ASKED, CLASSWISE, METRICS
 from regtune.core.records import Json, TrialKey
 from regtune.core.reused import REUSED, origin_words
 from regtune.results.epoch_table import EpochTable
+from regtune.storage.bundles import BUNDLE, EPOCH, expanded
 
 GAP = "gap"  # train minus test accuracy: not measured, made of what was
 # What tables show the mean of, in the order of their columns.
@@ -45,7 +46,7 @@ MEASURED_METRICS = (
 
 
 class Replay:
-    """The trial keys of the rows so far. `rows` are all but those of epochs, `newest` the last row."""
+    """The trial keys of the rows so far. `rows` are all but those of epochs, `newest` the time of the last row."""
 
     def __init__(self) -> None:
         self.rows: list[Json] = []
@@ -53,13 +54,17 @@ class Replay:
         self.plain_trials: dict[TrialKey, Json] = {}
         self.runs: dict[TrialKey, int] = {}
         self.epochs = EpochTable()
-        self.newest: Json = {}
+        self.newest = 0.0
 
     def take(self, row: Json) -> None:
         """Take the next row."""
-        self.newest = row
-        if row["event"] == "epoch":
+        self.newest = row.get("time", 0.0)
+        if row["event"] == EPOCH:
             self._epoch(row)
+            return
+        if row["event"] == BUNDLE:
+            for one in expanded(row):
+                self._epoch(one)
             return
         self.rows.append(row)
         if row["event"] == "retry":

@@ -6,13 +6,18 @@ luckier than another's. Source of scrambled Sobol points: A. Owen, "Scrambling S
 from __future__ import annotations
 
 import zlib
+from functools import lru_cache
 from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from regtune.core.errors import Refused
 from regtune.samplers._base import Question, Sampler
 from regtune.samplers._unit import value_at
 
 MOST = 256  # dimensions of the sequence: fixed, since other dimensions would have other points
+BLOCK = 256  # points that are made at once: to scramble takes as long for one
 
 
 class Paired(Sampler):
@@ -26,16 +31,24 @@ class Paired(Sampler):
 
     def sample(self, question: Question) -> dict[str, Any]:
         """Take the point of this number; raises Refused for more knobs than the sequence has dimensions."""
-        from scipy.stats.qmc import Sobol  # it costs a second, and the other samplers need none of it
-
         paths = sorted(question.space, key=lambda path: path not in question.shared)  # stable: else in their order
         if len(paths) > MOST:
             raise Refused(
                 f"search.sampler: expected at most {MOST} searched knobs an arm with paired and with tpe, which begins "
                 f"as it does, given {len(paths)}"
             )
-        engine = Sobol(MOST, scramble=True, rng=zlib.crc32(question.sweep.encode()))
-        if question.number:  # scipy has its first point before it is drawn, and cannot go forward by none
-            engine.fast_forward(question.number)
-        point = dict(zip(paths, engine.random(1)[0].tolist(), strict=False))
+        block, place = divmod(question.number, BLOCK)
+        points = _points(zlib.crc32(question.sweep.encode()), block)
+        point = dict(zip(paths, points[place].tolist(), strict=False))
         return question.answered(lambda path: value_at(question.space[path], point[path]))
+
+
+@lru_cache(maxsize=4)
+def _points(seed: int, block: int) -> NDArray[np.float64]:
+    """Return a block of the sequence of a seed, [BLOCK, MOST]."""
+    from scipy.stats.qmc import Sobol  # it costs a second, and the other samplers need none of it
+
+    engine = Sobol(MOST, scramble=True, rng=seed)
+    if block:  # scipy has its first point before it is drawn, and cannot go forward by none
+        engine.fast_forward(block * BLOCK)
+    return engine.random(BLOCK)

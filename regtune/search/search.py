@@ -7,13 +7,15 @@ things again answers the same.
 
 from __future__ import annotations
 
+import math
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from regtune.core.metric import ACCURACY, METRICS
+from regtune.core.metric import ACCURACY, METRICS, Metric
 from regtune.core.records import Epoch, Outcome, TrialKey
 from regtune.core.selection import in_control_share
 from regtune.samplers import SAMPLERS, Question, as_worst, frozen, is_bad
@@ -77,16 +79,27 @@ class SearchScheduler:
 
 @dataclass(kw_only=True)
 class TrialState:
-    """What an arm's scheduler knows of one of its trials; `scores` has one per epoch, of which more is
-    better: the metric of search at the epoch which the recipe would keep. `spared` is the epoch after which it would
-    have been stopped.
+    """What an arm's scheduler knows of one of its trials.
+
+    By epoch `measured` has the metric of search as a score, of which more is better, `scores` that of the epoch which
+    the recipe would keep, now `kept`, and `losses` the validation loss, NaN where there is none. `spared` is the epoch
+    after which it would have been stopped.
     """
 
     params: Mapping[str, Any]
-    epochs: list[Epoch] = field(default_factory=list)
-    scores: list[float] = field(default_factory=list)
+    measured: array[float] = field(default_factory=lambda: array("d"))
+    losses: array[float] = field(default_factory=lambda: array("d"))
+    scores: array[float] = field(default_factory=lambda: array("d"))
+    kept: int = 0
     outcome: Outcome | None = None
     spared: int | None = None
+
+    def take(self, epoch: Epoch, metric: Metric) -> None:
+        """Take note of its next epoch."""
+        self.measured.append(metric.score(epoch.on_validation(metric)))
+        self.losses.append(math.nan if epoch.val_loss is None else epoch.val_loss)
+        self.scores.append(self.measured[epoch.kept - 1])
+        self.kept = epoch.kept
 
 
 class ArmScheduler:
@@ -126,9 +139,7 @@ class ArmScheduler:
     def tell(self, number: int, epoch: Epoch) -> Decision:
         """Record an epoch; the arm's pruner decides."""
         entry = self.entries[number]
-        entry.epochs.append(epoch)
-        kept = entry.epochs[epoch.kept - 1]
-        entry.scores.append(self._metric.score(kept.on_validation(self._metric)))
+        entry.take(epoch, self._metric)
         # Of a trial that was spared the pruner hears no more: others are judged as if it had been stopped.
         if entry.spared is not None or not self._judge.ends(number, epoch, entry.scores[-1]):
             return "go"

@@ -48,10 +48,12 @@ def held(log: Log, *, seconds: float = SECONDS, waiting: Callable[[str], None] =
     log.append("lease", {**mine, "seconds": 0.0})
 
 
-def ends(rows: Sequence[Json]) -> float:
-    """Return when the newest lease of these rows ends, in seconds since 1970; 0 without one."""
+def ends(rows: Sequence[Json], newest: float) -> float:
+    """Return when the newest lease of these rows ends, in seconds since 1970, 0 without one; `newest` is the time of
+    the newest row.
+    """
     leases = [row for row in rows if row["event"] == "lease"]
-    return rows[-1]["time"] + leases[-1]["seconds"] if leases and leases[-1]["seconds"] else 0.0
+    return newest + leases[-1]["seconds"] if leases and leases[-1]["seconds"] else 0.0
 
 
 def here() -> str:
@@ -62,16 +64,16 @@ def here() -> str:
 
 def _wait(log: Log, waiting: Callable[[str], None]) -> None:
     leases = [row for row in log.rows if row["event"] == "lease"]
-    left = ends(log.rows) - time.time()
+    left = ends(log.rows, log.newest) - time.time()
     # Who runs on this machine held the lock of the file, and that is ours now.
     if left <= 0 or leases[-1]["host"].split()[-1] == here().split()[-1]:
         return
     holder = f"{leases[-1]['host'].split()[0]} (process {leases[-1]['pid']})"
     waiting(f"{log.path}: the driver on {holder} was active a moment ago; waiting {left:.0f} s to see if it still runs")
     time.sleep(min(left, leases[-1]["seconds"]) + 1)
-    before = len(log.rows), log.torn
+    before = log.size
     log.reread()
-    if (len(log.rows), log.torn) != before:
+    if log.size != before:
         raise Refused(f"{log.path}: the driver on {holder} is running this sweep; wait for it or stop it")
 
 

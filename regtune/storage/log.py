@@ -2,31 +2,35 @@
 
 Every row ends in a checksum over itself and the rows before it, so a row that was changed, lost or
 doubled is seen. A row is written with one system call and is in the kernel's hands before anything acts on it, so a
-killed driver loses at most the row that it was writing: a torn last line, which is dropped.
+killed driver loses at most the row that it was writing: a torn last line, which is dropped. What a lane reports at once
+is written at once, its epochs bundled in one row, see `bundles`.
 """
 
 from __future__ import annotations
 
 import fcntl
-import io
 import json
 import os
 import threading
 import time
 import zlib
-from collections.abc import Iterable, Iterator
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
 import orjson
 
+from regtune.core.collection import gc_paused
 from regtune.core.errors import Refused, shown
 from regtune.core.records import Json
 from regtune.core.writing import NoRoom, room_for
+from regtune.storage.bundles import BUNDLE, EPOCH, Event, bundled, expanded
 
 SEAL = b',"crc":"'
-_EPOCH = b'{"event":"epoch",'
+_EPOCH = b'{"event":"epoch'  # or several
+_REMEMBERED = 256  # rows that were read again
 
 
 def read_log(path: Path) -> tuple[list[Json], int]:
@@ -61,7 +65,14 @@ class Reading:
         self.size, self.torn, self.seal = 0, 0, 0
 
     def __iter__(self) -> Iterator[Json]:
+        """Yield the rows, of bundles those that they stand for."""
+        for _, row in self.as_written():
+            yield from expanded(row)
+
+    def as_written(self) -> Iterator[tuple[int, Json]]:
+        """Yield the rows as they stand there, bundles too, each with the place where it begins, in bytes."""
         for number, line in enumerate(self._lines, start=1):
+            place = self.size
             self.size += len(line)
             if not line.endswith(b"\n"):
                 self.torn = len(line)
@@ -75,7 +86,7 @@ class Reading:
                     f"{self._path}:{number}: expected a row that regtune wrote, with its checksum, given {given}; "
                     f"to resume from there, remove it and all lines below"
                 )
-            yield row
+            yield place, row
 
 
 def _row(body: bytes) -> Json | None:
@@ -93,8 +104,18 @@ def _row(body: bytes) -> Json | None:
     return row
 
 
+class Hearer(Protocol):
+    """Who is told every row of a log while it is read, so that it is read once."""
+
+    def begin(self) -> None:
+        """Forget what was told: the log is read from its beginning."""
+
+    def take(self, place: int, row: Json) -> None:
+        """Take the next row, as it stands in the log: of several epochs there may be one."""
+
+
 class Writer(Protocol):
-    """What a phase of a sweep needs of a log."""
+    """What a phase of a sweep needs of a log. Rows are known by their places, which grow."""
 
     @property
     def path(self) -> Path:
@@ -102,22 +123,116 @@ class Writer(Protocol):
 
     @property
     def rows(self) -> list[Json]:
-        """The rows that it held in the beginning."""
+        """The rows that it held in the beginning, but those of epochs."""
 
-    def append(self, event: str, fields: Json) -> None:
-        """Write one row."""
+    @property
+    def places(self) -> Sequence[int]:
+        """The places of `rows`."""
+
+    def replay(self, phase: str | None = None) -> Iterable[tuple[int, Json]]:
+        """Go once more through the rows that it held in the beginning; of a phase from its first to its last."""
+
+    def read(self, place: int) -> Json:
+        """Return the row at a place, as it stands there."""
+
+    def append(self, event: str, fields: Json) -> int:
+        """Write one row; return its place."""
+
+    def append_all(self, events: Sequence[Event]) -> list[int]:
+        """Write rows at once, neighbouring epochs in one; return the place of each."""
 
 
-class Log:
-    """The one writer of a log; a second one on the same machine is refused while the first lives.
-
-    Several threads may append. A writer that finds more in the file than it wrote itself has lost its
-    place to another one (see `lease`) and writes nothing any more.
+class LogFile:
+    """A log that is read. `rows` are those that it held then, but not those of epochs, which may be millions: whoever
+    needs these hears them while it is read, or reads them again.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = threading.Lock()
+        self._forget()
+
+    def _forget(self) -> None:
+        self.rows: list[Json] = []
+        self.places = array("q")
+        self.newest = 0.0  # the time of the newest row
+        self.size, self.torn, self.seal = 0, 0, 0  # as of a `Reading`
+        self._stretches: dict[str, tuple[int, int]] = {}  # of a phase the places of its first row and of its last
+        self._read: dict[int, Json] = {}
+
+    def reading(self) -> Reading:
+        """Return what goes once through all that the file holds."""
+        # Up to here, whatever another writer adds meanwhile.
+        return Reading(self.path, self._lines(0, self.path.stat().st_size))
+
+    def hear(self, hearer: Hearer | None = None) -> None:
+        """Take what the file holds now as the rows so far, and have them heard."""
+        self._forget()
+        if hearer is not None:
+            hearer.begin()
+        reading = self.reading()
+        with gc_paused():
+            for place, row in reading.as_written():
+                self._take(place, row)
+                if hearer is not None:
+                    hearer.take(place, row)
+        self.size, self.torn, self.seal = reading.size, reading.torn, reading.seal
+        self._held = self.size - self.torn
+
+    def _take(self, place: int, row: Json) -> None:
+        """Take note of a row that the file holds."""
+        self.newest = max(self.newest, row.get("time", 0.0))
+        if row["event"] not in (EPOCH, BUNDLE):
+            self.rows.append(row)
+            self.places.append(place)
+        for phase in [row["cell"][1]] if "cell" in row else {group[1] for group in row.get("cells", ())}:
+            self._stretches[phase] = (self._stretches.get(phase, (place, place))[0], place)
+
+    def replay(self, phase: str | None = None) -> Iterator[tuple[int, Json]]:
+        """Go once more through the rows that it held then; of a phase, from its first to its last."""
+        place, last = (0, self._held - 1) if phase is None else self._stretches.get(phase, (0, -1))
+        for line in self._lines(place, last + 1):
+            yield place, _known(self.path, line)
+            place += len(line)
+
+    def read(self, place: int) -> Json:
+        """Return the row at a place, as it stands there."""
+        found = self._read.pop(place, None)
+        if found is None:
+            found = _known(self.path, next(self._lines(place, place + 1)))
+        self._read[place] = found  # the newest is the last
+        if len(self._read) > _REMEMBERED:
+            del self._read[next(iter(self._read))]
+        return found
+
+    def _lines(self, place: int, end: int) -> Iterator[bytes]:
+        """Yield the lines that begin at a place or behind it, and before an end."""
+        if place >= end:  # there may be no file yet
+            return
+        with self.path.open("rb") as file:
+            file.seek(place)
+            while place < end and (line := file.readline()):
+                yield line
+                place += len(line)
+
+
+def _known(path: Path, line: bytes) -> Json:
+    """Return the row of a line that was read before, or that we wrote."""
+    row = _row(line.rpartition(SEAL)[0])
+    if row is None:
+        raise Refused(f"{path}: expected the rows that it had, given others; another regtune has changed it")
+    return row
+
+
+class Log(LogFile):
+    """The one writer of a log; a second one on the same machine is refused while the first lives.
+
+    Several threads may append. A writer that finds more in the file than it wrote itself has lost its
+    place to another one (see `lease`) and writes nothing any more. `hearer` hears its rows whenever they are read.
+    """
+
+    def __init__(self, path: Path, hearer: Hearer | None = None) -> None:
+        super().__init__(path)
+        self._hearer, self._lock = hearer, threading.Lock()
         try:
             with room_for(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -139,35 +254,47 @@ class Log:
 
     def reread(self) -> None:
         """Take what the file holds now as the rows so far."""
-        reading = Reading(self.path, io.BytesIO(self.path.read_bytes()))
-        self.rows = list(reading)
-        # The size read, and not what the file has by now: another writer's rows are no rows of ours.
-        self.torn, self._seal, self._size = reading.torn, reading.seal, reading.size
-        self.newest = max((row["time"] for row in self.rows if "time" in row), default=0.0)
+        self.hear(self._hearer)
 
-    def append(self, event: str, fields: Json) -> None:
-        """Write one row; it is on its way to the disk when this returns.
+    def append(self, event: str, fields: Json) -> int:
+        """Write one row, see `append_all`."""
+        return self.append_all([(event, fields)])[0]
 
-        A torn last line is cut off first. Raises Refused where another writer has taken over, NoRoom
-        where the row does not fit on the disk; then nothing of it is left.
+    def append_all(self, events: Sequence[Event]) -> list[int]:
+        """Write rows with one system call; they are on their way to the disk when this returns.
+
+        Neighbouring epochs come into one row. Returns the place of each. A torn last line is cut off first. Raises
+        Refused where another writer has taken over, NoRoom where they do not fit on the disk; then nothing is left of
+        them.
         """
         with self._lock:
             now = round(time.time(), 3)
-            line, seal = sealed({"event": event, "time": now, **fields}, self._seal)
-            if os.fstat(self._file).st_size != self._size:
-                raise Refused(f"{self.path}: another regtune has taken this sweep over; this one ends")
-            if self.torn:
-                os.ftruncate(self._file, self._size - self.torn)
-                self._size, self.torn = self._size - self.torn, 0
-            try:
-                with room_for(self.path):
-                    written = os.write(self._file, line)
-                    while written < len(line):  # why not all of it was written is said by the next try
-                        written += os.write(self._file, line[written:])
-            except OSError:
-                os.ftruncate(self._file, self._size)
-                raise
-            self._size, self._seal, self.newest = self._size + written, seal, now
+            lines, places, seal, size = list[bytes](), list[int](), self.seal, self.size - self.torn
+            for (event, fields), count in bundled(events):
+                line, seal = sealed({"event": event, "time": now, **fields}, seal)
+                lines.append(line)
+                places += [size] * count
+                size += len(line)
+            self._append(b"".join(lines))
+            self.seal, self.newest = seal, now
+            return places
+
+    def _append(self, text: bytes) -> None:
+        """Write whole lines, or nothing."""
+        if os.fstat(self._file).st_size != self.size:
+            raise Refused(f"{self.path}: another regtune has taken this sweep over; this one ends")
+        if self.torn:
+            os.ftruncate(self._file, self.size - self.torn)
+            self.size, self.torn = self.size - self.torn, 0
+        try:
+            with room_for(self.path):
+                written = os.write(self._file, text)
+                while written < len(text):  # why not all of it was written is said by the next try
+                    written += os.write(self._file, text[written:])
+        except OSError:
+            os.ftruncate(self._file, self.size)
+            raise
+        self.size += written
 
     def __enter__(self) -> Log:
         return self

@@ -34,11 +34,11 @@ class DoubleDescent(Study):
 
     For isotropic inputs the risk is s²p / (n - p - 1) with p < n weights, and r²(1 - n / p) + s²n / (p - n - 1) with
     more, where r² = ‖w*‖². The norm of the weights has its peak at the same place, and L2 takes the peak away.
-    Measured: least squares on drawn inputs; the random features of the product's network on digits, 10 % of the labels
-    wrong, with the weights of smallest norm, to which SGD from 0 goes (see min-norm-interpolation), and with L2.
-    Source: M. Belkin et al., "Reconciling Modern Machine-Learning Practice and the Classical Bias-Variance Trade-Off"
-    (PNAS 2019); T. Hastie et al., "Surprises in High-Dimensional Ridgeless Least Squares Interpolation" (2022), theorem
-    1.
+    Measured: least squares on drawn inputs; the random features of the product's network on digits, 10 % of the
+    labels wrong, with the weights of smallest norm, to which SGD from 0 goes (see min-norm-interpolation), and
+    with L2. Source: M. Belkin et al., "Reconciling Modern Machine-Learning Practice and the Classical Bias-
+    Variance Trade-Off" (PNAS 2019); T. Hastie et al., "Surprises in High-Dimensional Ridgeless Least Squares
+    Interpolation" (2022), theorem 1.
     """
 
     title: ClassVar[str] = "Double descent: a peak where N = n"
@@ -80,8 +80,8 @@ class DoubleDescent(Study):
             ],
             sentences=[
                 f"Test error on digits, mean of {SEEDS} draws of features: {100 * plain[peak]:.0f} % at N = n = "
-                f"{EXAMPLES}, {100 * plain[:peak].min():.0f} % at the best smaller N, {100 * plain[-1]:.0f} % at "
-                f"N = {FEATURES[-1]}; with L2 {100 * ridge[peak]:.0f} % at N = n."
+                f"{EXAMPLES}, {100 * plain[:peak].min():.0f} % at the best smaller N, {100 * plain[-1]:.0f} % at N = "
+                f"{FEATURES[-1]}; with L2 {100 * ridge[peak]:.0f} % at N = n."
             ],
             charts=[_chart(plain, norms, ridge)],
         )
