@@ -24,6 +24,7 @@ def study(
     """Set the theory beside what the product does, in seconds on a CPU; exit code 1 where they differ."""
     from regtune.studies import STUDIES
     from regtune.studies._page import text_of, write_companion
+    from regtune.training.process import prepare_process
 
     known = {name.replace("_", "-"): made() for name, made in STUDIES.all().items()}
     asked = sorted(known, key=lambda name: known[name].place) if every else [*(names or ())]
@@ -31,6 +32,7 @@ def study(
         for name, one in sorted(known.items(), key=lambda each: each[1].place):
             print(f"{name}: {one.title}")
         return
+    prepare_process(threads=1)  # the tensors are small: threads would wait for each other
     found = {}
     for name in asked:
         if name not in known:
