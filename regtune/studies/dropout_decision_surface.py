@@ -29,10 +29,11 @@ DROPOUT = {"name": "dropout", "p_hidden": 0.5}
 class DropoutDecisionSurface(Study):
     """A network that fits every point of two noisy moons has a torn surface between them; dropout makes it smoother.
 
-    Measured: the same network, trained by the product with and without its Dropout from the same weights on 100 points;
-    how much the probability changes over the plane, as the mean length of its gradient, and the error on 1,000 other
-    points. That holds for moons with much noise (0.35): on 60 points with less (0.25) dropout made the error smaller
-    and the surface of none of three trainings smoother. Source: the lecture's example in two dimensions; N. Srivastava et al., "Dropout" (JMLR 2014).
+    Measured: the same network, trained by the product with and without its Dropout from the same weights on 100
+    points; how much the probability changes over the plane, as the mean length of its gradient, and the error on
+    1,000 other points. That holds for moons with much noise (0.35): on 60 points with less (0.25) dropout made the
+    error smaller and the surface of none of three trainings smoother. Source: the lecture's example in two
+    dimensions; N. Srivastava et al., "Dropout" (JMLR 2014).
     """
 
     title: ClassVar[str] = "Dropout: a smoother surface between two moons"
