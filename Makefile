@@ -10,10 +10,12 @@ quickstart: environment
 	$(BIN)/regtune trial sweeps/random_labels.toml
 	$(BIN)/regtune run sweeps/quickstart.toml
 
+# Compiled beforehand, since where PYTHONDONTWRITEBYTECODE is set each process of a test would compile regtune again.
 test: environment
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/python -m compileall -q regtune
 	$(BIN)/pytest -m "not slow" $(AT_ONCE)
 
 test-slow: environment

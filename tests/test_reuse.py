@@ -335,6 +335,14 @@ def test_a_dry_run_counts_what_would_be_taken_over_and_touches_nothing(tmp_path:
     assert sorted(tmp_path.rglob("*")) == sorted([*before, tmp_path / "b.toml"])
 
 
+def test_a_dry_run_of_two_arms_alike_reads_what_it_did_not_write(tmp_path: Path) -> None:
+    twins = SMALL.replace("dropout = { dropout = {} }", "twin = {}").replace('"random"', '"paired"')
+    a = ran(tmp_path, "a", twins)
+    console = Console(file=io.StringIO(), width=300)
+    console.print(forecast(named(tmp_path, "b", twins, (folder_of(a),)), tmp_path, RunOptions()))
+    assert "reused instead of trained: search " in console.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
+
+
 # Where the folders are.
 
 

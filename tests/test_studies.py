@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from regtune.__main__ import app
-from regtune.studies import STUDIES, Comparison
+from regtune.studies import STUDIES, Comparison, Findings
 
 NAMES = sorted(STUDIES.all())
 
@@ -34,6 +34,20 @@ def test_a_comparison_has_its_largest_difference() -> None:
     assert not given.holds
     assert Comparison(what="x", theory=[2.0], measured=[3.0], tolerance=0.4, relative=True).error == 0.5
     assert Comparison(what="x", theory=[2.0], measured=[3.0], tolerance=0.4, fails=True).holds
+
+
+def test_what_is_no_number_does_not_hold() -> None:
+    for fails in (False, True):
+        assert not Comparison(what="x", theory=[1.0], measured=[np.nan], tolerance=0.1, fails=fails).holds
+
+
+def test_where_they_differ_the_command_ends_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = Comparison(what="x", theory=[1.0], measured=[2.0], tolerance=0.1)
+    monkeypatch.setattr(STUDIES.all()["l2_shrinkage"], "run", lambda self: Findings(comparisons=[wrong]))
+    ended = CliRunner().invoke(app, ["study", "l2-shrinkage"])
+    assert ended.exit_code == 1
+    assert "theory and measurement differ in l2-shrinkage" in ended.output
+    assert "expected the names of studies" in str(CliRunner().invoke(app, ["study", "--report", "x.html"]).exception)
 
 
 def test_the_command_lists_shows_and_writes_a_page(tmp_path: Path) -> None:

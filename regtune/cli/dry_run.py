@@ -32,21 +32,37 @@ from regtune.training.build import load_pool
 
 
 class _Read(LogFile):
-    """A log that is only read: a phase that is asked what it would take over writes nothing."""
+    """A log that is only read: a phase that is asked what it would take over writes nothing.
+
+    What a run would write is kept here, at places behind the end of the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._unwritten: list[Json] = []
 
     def add(self, row: Json, hearer: Hearer) -> None:
         """Have a row, behind all others, that a run would write first."""
+        place = self._keep(row)
         self.rows.append(row)
-        self.places.append(self.size)
-        hearer.take(self.size, row)
+        self.places.append(place)
+        hearer.take(place, row)
 
     def append(self, event: str, fields: Json) -> int:
         """Write nothing."""
-        return self.size
+        return self._keep({"event": event, "time": self.newest, **fields})
 
     def append_all(self, events: Sequence[Event]) -> list[int]:
         """Write nothing."""
-        return [self.size] * len(events)
+        return [self.append(event, fields) for event, fields in events]
+
+    def read(self, place: int) -> Json:
+        """Return the row at a place, also one that was not written."""
+        return super().read(place) if place < self.size else self._unwritten[place - self.size]
+
+    def _keep(self, row: Json) -> int:
+        self._unwritten.append(row)
+        return self.size + len(self._unwritten) - 1
 
 
 class _Seen(Checkpoints):

@@ -98,8 +98,8 @@ class _Slots:
 
     @property
     def free(self) -> int:
-        """How many trials could begin."""
-        return 0 if self.last else self.width - len(self.open)
+        """How many slots have no trial; the `last` lane of its kind takes none into them."""
+        return self.width - len(self.open)
 
     @property
     def due(self) -> bool:

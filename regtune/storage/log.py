@@ -2,8 +2,8 @@
 
 Every row ends in a checksum over itself and the rows before it, so a row that was changed, lost or
 doubled is seen. A row is written with one system call and is in the kernel's hands before anything acts on it, so a
-killed driver loses at most the row that it was writing: a torn last line, which is dropped. What a lane reports at once
-is written at once, its epochs bundled in one row, see `bundles`.
+killed driver loses at most what it was writing: what a lane reports at once is written at once, neighbouring epochs
+bundled in one row (see `bundles`), and of it a beginning may be there, with a torn last line, which is dropped.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ class LogFile:
         """Return the row at a place, as it stands there."""
         found = self._read.pop(place, None)
         if found is None:
-            found = _known(self.path, next(self._lines(place, place + 1)))
+            found = _known(self.path, next(self._lines(place, place + 1), b""))
         self._read[place] = found  # the newest is the last
         if len(self._read) > _REMEMBERED:
             del self._read[next(iter(self._read))]
@@ -268,6 +268,8 @@ class Log(LogFile):
         Refused where another writer has taken over, NoRoom where they do not fit on the disk; then nothing is left of
         them.
         """
+        if not events:
+            return []
         with self._lock:
             now = round(time.time(), 3)
             lines, places, seal, size = list[bytes](), list[int](), self.seal, self.size - self.torn

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -38,8 +39,8 @@ class Comparison:
 
     @property
     def holds(self) -> bool:
-        """Whether the comparison came out as it should."""
-        return (self.error > self.tolerance) == self.fails
+        """Whether the comparison came out as it should; one that is no number never does."""
+        return math.isfinite(self.error) and (self.error > self.tolerance) == self.fails
 
 
 @dataclass(frozen=True, kw_only=True)

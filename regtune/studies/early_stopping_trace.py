@@ -33,7 +33,8 @@ ANNEALED = {"name": "staircase", "factor": 0.001, "milestones": [0.2]}
 class EarlyStoppingTrace(Study):
     """Stop after p evaluations that are not better than the best, and return to θ* of step i*.
 
-    Where the measure is the 0-1 loss in place of its surrogate, the log-likelihood, i* is often later. Both ways of
+    Where the measure is the 0-1 loss in place of its surrogate, the log-likelihood, i* is often later (with 20 % of the
+    labels wrong it was so in none of 10 trainings). Both ways of
     retraining are dangerous: as many updates are fewer passes over more examples, and the loss on the former validation
     examples may never come down to that on the training examples. Measured: the product's EarlyStopping on a given
     curve and on 200 drawn ones, beside the algorithm line by line; trainings on digits. Source:
