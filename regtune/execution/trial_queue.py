@@ -44,6 +44,10 @@ class TrialQueue:
         self.over(key, progress)
         self.waiting[key] = None
 
+    def is_running(self, trial: str) -> bool:
+        """Return whether a trial is running, by its id."""
+        return trial in self._running
+
     def take(self, key: TrialKey) -> None:
         """Count a key as waiting no more."""
         self.waiting.pop(key, None)
