@@ -9,12 +9,14 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from regtune.analysis.comparison import comparison
 from regtune.reports.formats import FORMATS
 from regtune.reports.latex import escaped
 from regtune.reports.output import formatted
+from regtune.reports.tables._table import Table
 from regtune.reports.tables.cannot_be_said import cannot_be_said
 from regtune.results.loader import load
 from tests.command_line import called
@@ -143,3 +145,10 @@ def test_reading_a_log_leaves_the_garbage_collector_as_it_was(tmp_path: Path) ->
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_a_caption_is_cut_behind_its_first_sentence_and_not_in_a_name() -> None:
+    caption = "What varies, after X. Bouthillier et al. (2021). Shown: a deviation. More."
+    table = Table(title="", caption=caption, frame=pd.DataFrame())
+    assert table.conclusion == "What varies, after X. Bouthillier et al. (2021)."
+    assert table.details == "Shown: a deviation. More."

@@ -100,7 +100,7 @@ class PhaseController:
 
         One that is asked for `ahead` of its turn comes into the log by `record`, when it goes to a worker.
         """
-        while not self.closed and (key := self._next()) is not None:
+        while not self.closed and (key := self._next(ahead=ahead)) is not None:
             progress = self._recovery.open[key]
             if self._has_it(key, progress):
                 continue
@@ -205,14 +205,20 @@ class PhaseController:
             self._recovery.close(key, outcome)
             self._then(functools.partial(self._checkpoints.drop, key))
 
-    def _next(self) -> TrialKey | None:
-        """Return the trial key whose turn it is, of those that wait or else of the scheduler's."""
+    def _next(self, *, ahead: bool) -> TrialKey | None:
+        """Return the trial key whose turn it is, of those that wait or else of the scheduler's.
+
+        One that waits for another key with its trial is recorded, unless trials are asked for `ahead` of their turn: a
+        driver that resumes would draw it by what came meanwhile.
+        """
         while (key := self._queue.next(self._recovery.open)) is None:
             asked = self._scheduler.ask()
             if asked is None:
                 return None
             self._recovery.open[asked.key] = progress = TrialProgress(asked=asked, recorded=False)
             self._queue.wait(asked.key, progress)
+            if not ahead and self._queue.is_running(asked.trial.id):
+                self.record(asked.key)
         return key
 
     def _has_it(self, key: TrialKey, progress: TrialProgress) -> bool:

@@ -60,6 +60,10 @@ class TrialQueue:
         self.over(key, progress)
         self._add(key, progress)
 
+    def is_running(self, trial: str) -> bool:
+        """Return whether a trial is running, by its id."""
+        return trial in self._running
+
     def hold(self, key: TrialKey, progress: TrialProgress) -> None:
         """Count a key as running."""
         self._take(key)

@@ -34,7 +34,7 @@ class TrainingConfig(_Table):
     channels_last: bool = Field(default=False, description="keep pictures in channels-last memory format")
     compiled: bool = Field(
         default=False,
-        description="compile the network and its objective, in lanes the whole step, with `torch.compile`",
+        description="compile the network and its objective, in lanes all but augmentation, with `torch.compile`",
     )
     tightness: bool = Field(
         default=False,

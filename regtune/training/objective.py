@@ -38,7 +38,7 @@ class Arithmetic:
 class Objective:
     """The objective of a trial; with `lifted`, of one member of a lane inside vmap.
 
-    Compiled is the objective of a trial alone, and of a lane its whole step, see `TrainStep.step`.
+    Compiled is the objective of a trial alone, and of a lane all of its step but augmentation: see `TrainStep.step`.
     """
 
     net: nn.Module

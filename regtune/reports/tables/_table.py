@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-END = re.compile(r"(?<!\b[A-Z])\. ")  # of a sentence, and not of an initial
+END = re.compile(r"(?<!\b[A-Z])(?<!\bal)\. ")  # of a sentence, and not of an initial or of "et al."
 
 
 @dataclass(frozen=True, kw_only=True)
