@@ -262,7 +262,9 @@ class PhaseController:
 
     def _numbers(self, key: TrialKey, progress: TrialProgress, number: int) -> Json:
         """Return what the log has of an epoch that was written before."""
-        first = progress.places.index(progress.places[number - 1])  # several may stand at one place
+        first = number - 1
+        while first > 0 and progress.places[first - 1] == progress.places[number - 1]:  # several may stand at one place
+            first -= 1
         return epochs_at(key, progress.places[first:number], self._log.read)[-1].numbers()
 
     def _write(self, event: str, key: TrialKey, fields: Json, *then: Callable[[int], object]) -> None:

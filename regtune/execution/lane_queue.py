@@ -53,11 +53,15 @@ class PhaseJob:
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What a lane begins with: trials of one `kind`, and the width of their lanes, None where nobody measured it."""
+    """What a lane begins with: trials of one `kind`, and the width of their lanes, None where nobody measured it.
+
+    `more` says that slots which stay idle at first may still get trials.
+    """
 
     kind: str
     tasks: tuple[Task, ...]
     width: int | None
+    more: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +134,7 @@ class LaneQueue:
             return None
         width = self._width(kind)
         most = width or max(1, min(self._terms.most, self._share or 1))
-        work = Work(kind=kind, tasks=tuple(self._taken(kind, most, node)), width=width)
+        work = Work(kind=kind, tasks=tuple(self._taken(kind, most, node)), width=width, more=not self._terms.ahead)
         if width is None:
             self._measured.add(kind)
         for task in work.tasks if width else work.tasks[:1]:  # how many a lane takes is not known before

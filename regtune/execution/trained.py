@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from regtune.core.records import SAME, Epoch, Json, TrialKey
 from regtune.core.reused import REUSED
-from regtune.storage.bundles import BUNDLE, EPOCH, Bundle, expanded
+from regtune.storage.bundles import BUNDLE, EPOCH, Bundle
 
 
 class TrainedRun(NamedTuple):
@@ -69,8 +69,13 @@ def epochs_at(key: TrialKey, places: Iterable[int], read: Read) -> list[Epoch]:
     """Return the epochs of a trial key that are in the rows at these places, once for each place."""
     found, at = list[Epoch](), Counter[int]()
     for place in places:
-        mine = [row for row in expanded(read(place)) if tuple(row["cell"]) == key]
-        found.append(Epoch.from_plain(mine[at[place]]["epoch"]))
+        row = read(place)
+        if row["event"] == BUNDLE:
+            bundle = Bundle(row)
+            mine = [n for n, cell in enumerate(bundle.cells) if cell == key]
+            found.append(Epoch.from_plain(bundle.epoch(mine[at[place]])))
+        else:
+            found.append(Epoch.from_plain(row["epoch"]))
         at[place] += 1
     return found
 
