@@ -12,10 +12,7 @@ from typing import ClassVar
 import altair as alt
 import pandas as pd
 import torch
-from PIL import Image
-from sklearn.datasets import load_sample_images
 from torch import Tensor
-from torchvision.transforms.v2 import functional
 
 from regtune.augmentation import OPERATIONS, Operation, draw_operations
 from regtune.core.rng import Rng
@@ -81,6 +78,10 @@ class Augmentations(Study):
 
 def _photographs() -> Tensor:
     """Return scikit-learn's two photographs, their middle squares, [2, 3, SIDE, SIDE] in whole 255ths."""
+    from PIL import Image
+    from sklearn.datasets import load_sample_images
+    from torchvision.transforms.v2 import functional
+
     made = []
     for array in load_sample_images().images:
         height, width, _ = array.shape
@@ -140,6 +141,8 @@ def _beside_torchvision(photo: Tensor, sheet: Mapping[tuple[str, int], Tensor]) 
 
 def _torchvisions(levels: Tensor, name: str, share: float) -> Tensor:
     """Return what torchvision makes of a picture of uint8 levels at a share of the paper's scale."""
+    from torchvision.transforms.v2 import functional
+
     factor, shift = 1 + 0.9 * share, int(150 / 331 * SIDE * share)
     shear, corner = math.degrees(math.atan(0.3 * share)), [0.0, 0.0]
     straight: list[float] = [0.0, 0.0]
@@ -286,6 +289,8 @@ def _sheet(
 
 def _as_url(picture: Tensor) -> str:
     """Return a picture [3, H, W] as the address of a JPEG that is in it."""
+    from torchvision.transforms.v2 import functional
+
     levels = (picture.clamp(0, 1) * 255).round().byte()
     found = io.BytesIO()
     functional.to_pil_image(levels).save(found, "JPEG", quality=85)
