@@ -154,7 +154,7 @@ class Training:
                 metrics["target_reached"] = float(reached)
                 if not reached:
                     message = (
-                        f"retraining did not bring the validation loss down to {target} "
+                        f"retraining did not bring the validation loss down to {target:.4g} "
                         f"within {self.trial.retrain_cap} epochs"
                     )
             outcome = dataclasses.replace(outcome, message=message, kept=first.outcome.kept, metrics=metrics)
