@@ -45,7 +45,11 @@ from regtune.sweep.sweep import Sweep
 from regtune.training.build import load_data
 
 SECONDS = 5.0  # of virtual time between two reports of a lane
-ARMS = ("baseline", "dropout", "l2", "label_smoothing", "mixup", "max_norm", "gaussian_dropout", "early_stopping")
+ARMS = (  # of almost 10,000 trials each at most
+    "baseline", "confidence_penalty", "cosine_restarts", "dropout", "early_stopping", "elastic_net", "ema", "l1", "l2",
+    "exponential_decay", "gaussian_dropout", "gradient_clipping", "inverse_time_decay", "label_smoothing", "max_norm",
+    "linear_decay", "mixup", "staircase", "swa", "warm_up", "weight_decay",
+)  # fmt: skip
 SWEEP = """
 [data]
 name = "digits"
@@ -106,6 +110,7 @@ class _Member:
         """Return the next epoch; numbers come from float32 tensors, so they have its digits."""
         self.number += 1
         score = self.height * (1 - math.exp(-self.number / self.pace)) + self.draws.gauss(0.0, 0.01)
+        score = min(max(score, 0.03), 0.97)
         own = np.array([1.2 - score, 1 - score, score, score - 0.02], np.float32).tolist()
         objective, loss, train, val = own
         outcome = None
@@ -163,7 +168,7 @@ def search_of(sweep: Sweep, log: Log, past: Past) -> tuple[SweepPhase, Progress]
     """Return the search of a sweep as a run makes it, with the display that counts."""
     progress = Progress(sweep)
     spent, trained = Spent(Limit(), past.work, 0.0), Trained(past.trials, log.read)
-    watch = Reused().beside(progress.watch)
+    watch = Reused().beside(progress.watching)
     return next(phases(sweep, log, watch=watch, spent=spent, trained=trained)), progress
 
 
@@ -245,18 +250,13 @@ def _memory() -> float:
 
 
 def replay(folder: Path, size: Size) -> None:
-    """Be the driver that resumes, up to where it could hand out the first trial."""
-    sweep = size.sweep(folder)
-    begun, past = time.perf_counter(), Past()
+    """Be the driver that resumes, up to where it has given every lane its first trials."""
+    sweep, timer, past = size.sweep(folder), _Timer(), Past()
     with Log(folder / "log.jsonl", past) as log:
-        read = time.perf_counter() - begun
+        print(f"resume: {timer.words()} to read the log", flush=True)
         phase, _ = search_of(sweep, log, past)
-        told = time.perf_counter() - begun - read
-        print(
-            f"resume: {read:.1f} s to read the log, {told:.1f} s to tell it, "
-            f"{len(phase.controller.ended)} trials ended, {len(phase.controller.open())} open"
-        )
-        begun = time.perf_counter()
+        ended, still = len(phase.controller.ended), len(phase.controller.open())
+        print(f"{timer.words()} to tell it: {ended} trials ended, {still} open; memory {_memory():.2f} GB", flush=True)
         job = PhaseJob(
             controller=phase.controller,
             data=load_data(sweep.arms[0].template),
@@ -265,14 +265,28 @@ def replay(folder: Path, size: Size) -> None:
         )
         queue = LaneQueue(job, lanes=size.lanes)
         lanes = sum(queue.begin("n") is not None for _ in range(size.lanes))
-        print(f"first work for {lanes} lanes: {time.perf_counter() - begun:.1f} s")
+        print(f"{timer.words()} to give {lanes} lanes their first trials")
+
+
+class _Timer:
+    """Says how long it is since it last did."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def words(self) -> str:
+        """Return wall and CPU time since the last time."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        text = f"{wall - self._wall:.1f} s ({cpu - self._cpu:.1f} s of CPU)"
+        self._wall, self._cpu = wall, cpu
+        return text
 
 
 def table(folder: Path, size: Size) -> None:
     """Load the results, as every table does first."""
-    begun = time.perf_counter()
+    timer = _Timer()
     results = load(folder)
-    print(f"load: {time.perf_counter() - begun:.1f} s, {len(results.epochs)} epochs")
+    print(f"load: {timer.words()}, {len(results.epochs)} epochs")
 
 
 def measured(step: str, folder: Path, argv: list[str]) -> None:

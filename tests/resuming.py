@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from regtune.core.records import Epoch, Json, TrialKey
-from regtune.execution.recovery import Watch
 from regtune.execution.run import run
+from regtune.execution.watch import Watch
 from regtune.results.loader import Results, load
 from regtune.storage.log import read_log
 from regtune.sweep.sweep import Sweep

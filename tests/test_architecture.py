@@ -83,11 +83,7 @@ def test_heavy_libraries_stay_in_their_rooms(file: Path) -> None:
     assert not at_start & LAZY
     if room(file) in LIGHT and name not in HEAVY:
         assert "torch" not in everywhere
-    if name == "pruners/asha.py":
-        rays = [module for module in imports(file, top_level_only=False) if module.startswith("ray")]
-        assert rays == ["ray.tune.schedulers"]
-        assert "ray" not in at_start
-    elif not name.startswith("execution/ray/"):
+    if not name.startswith("execution/ray/"):
         assert "ray" not in everywhere
 
 

@@ -50,7 +50,7 @@ def test_list_names_what_is_nearest_and_prints_nothing_else(results: Path, name:
 
 def test_list_prints_several_cards_and_tables_of_a_kind_in_their_order(results: Path) -> None:
     printed = called("list", "mixup", "pruners", "tpe", "asha", folder=results).stdout
-    parts = ("Knobs:\n  alpha", "│ pruner │ cautious", "TPE: paired candidates first", "Ray's own AsyncHyperBand")
+    parts = ("Knobs:\n  alpha", "│ pruner │ cautious", "TPE: paired candidates first", "ASHA as Ray's AsyncHyperBand")
     places = [printed.rindex(part) for part in parts]
     assert places == sorted(places)
     assert "grace = 0.2 in [0.2, 1]: share of the epochs before the first rung" in printed

@@ -331,6 +331,13 @@ def test_what_is_measured_is_written_down_and_holds_for_every_lane_of_the_kind(t
     assert again is not None and again.width == 4
 
 
+@pytest.mark.parametrize("ahead", [True, False])
+def test_a_lane_is_short_of_trials_only_where_all_are_known(ahead: bool, tmp_path: Path) -> None:
+    queue, _ = queue_of(tmp_path, LaneTerms(width=4, ahead=ahead), count=3)
+    work = queue.begin()
+    assert work is not None and work.more != ahead
+
+
 def test_lanes_that_train_at_once_share_what_there_is(tmp_path: Path) -> None:
     queue, _ = queue_of(tmp_path, LaneTerms(), lanes=3, count=5)  # of ten cells five trials
     work = queue.begin()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import json
 import math
 import os
@@ -18,7 +19,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from regtune.core.errors import Refused
-from regtune.storage.log import Log, Reading, read_log, sealed
+from regtune.storage.layout import log_in
+from regtune.storage.log import Log, LogFile, Reading, read_log, sealed
 
 ROWS: list[dict[str, Any]] = [
     {"trial": {"seed": 1, "recipe": []}, "loss": 0.1 + 0.2},
@@ -85,6 +87,32 @@ def test_the_reader_of_epochs_reads_as_json_does(number: float, text: str) -> No
         lines.append(line)
     quick, plain = Reading(Path("log.jsonl"), lines)
     assert repr(quick["epoch"]) == repr(plain["epoch"]) == repr(row["epoch"])  # to the last bit, and the sign of 0
+
+
+def test_a_compressed_log_is_read_and_never_written(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    with Log(path) as log:
+        for row in ROWS:
+            log.append("row", row)
+        place = log.append("row", {"last": 1})
+    rows = read_log(path)
+    compressed = tmp_path / "log.jsonl.gz"
+    compressed.write_bytes(gzip.compress(path.read_bytes()))
+    assert log_in(tmp_path) == path
+    path.unlink()
+    assert log_in(tmp_path) == compressed
+    assert read_log(compressed) == rows
+    known = LogFile(compressed)
+    known.hear()
+    assert list(known.reading()) == rows[0] and known.read(place)["last"] == 1
+    with pytest.raises(Refused, match=r"log\.jsonl\.gz: expected log\.jsonl to resume from.*gunzip"):
+        Log(path)
+    assert not path.exists()
+    whole = compressed.read_bytes()
+    for damaged in (whole[:-12], b"no gzip", whole[:30] + b"\0" * 30 + whole[60:]):
+        compressed.write_bytes(damaged)
+        with pytest.raises(Refused, match=r"log\.jsonl\.gz: expected a log that gzip compressed, given"):
+            read_log(compressed)
 
 
 def test_a_row_is_in_the_file_when_append_returns_and_a_later_writer_sees_it(tmp_path: Path) -> None:

@@ -8,7 +8,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from ray.tune.schedulers import AsyncHyperBandScheduler
 from rich.console import Console
 
@@ -19,7 +22,8 @@ from regtune.core.knobs import Interval, knobs
 from regtune.core.metric import ACCURACY
 from regtune.core.records import Outcome, TrialKey
 from regtune.execution.run import run
-from regtune.pruners import PRUNERS, FixedEpochs
+from regtune.pruners import PRUNERS, FixedEpochs, Ladder
+from regtune.pruners._rungs import percentile
 from regtune.reports.formats import markdown
 from regtune.reports.tables.catalog import tables
 from regtune.results.loader import Results, load
@@ -160,7 +164,7 @@ def test_the_best_at_the_kept_epoch_is_chosen_and_ties_are_broken() -> None:
         outcome = Outcome(status=status, metrics={"val_accuracy": accuracies[kept - 1], "val_loss": loss})  # type: ignore[arg-type]  # plain words in tests
         state = TrialState(params={}, outcome=outcome if status == "ok" else Outcome(status="pruned"))
         for one in epochs:
-            state.take(one, ACCURACY)
+            state.take(ACCURACY.score(one.val_accuracy), one.val_loss, kept=one.kept == one.number)
         return state
 
     assert best_first({0: entry(0.8, 0.7, kept=1), 1: entry(0.1, 0.79, kept=2)}, ALL)[0][0] == 0
@@ -187,3 +191,26 @@ def test_the_settings_of_pruners_are_those_of_a_sweep_file_with_the_same_default
         bounds = schema[name] if name != "stop_after" else schema[name]["anyOf"][0] | {"maximum": 1e6, "default": 1}
         assert isinstance(k.legal, Interval)
         assert (k.legal.low, k.legal.high, k.default) == (bounds["minimum"], bounds["maximum"], bounds["default"])
+
+
+@given(
+    scores=st.lists(st.floats(-1e6, 1.0) | st.sampled_from([0.5, 0.0]), min_size=1, max_size=40),
+    factor=st.floats(1.1, 100),
+)
+@settings(deadline=None)
+def test_a_cut_is_numpy_s_percentile_bit_for_bit(scores: list[float], factor: float) -> None:
+    percent = (1 - 1 / factor) * 100
+    assert percentile(sorted(scores), percent) == np.percentile(scores, percent) == np.nanpercentile(scores, percent)
+
+
+def test_ranks_of_many_trials_are_measured_anew_when_there_are_a_twentieth_more() -> None:
+    draws, ladder, said = random.Random(0), Ladder([1]), list[int]()
+    for number in range(300):
+        ladder.take(number, epoch(1, 0.5), draws.random())
+        ladder.take(number, epoch(2, 0.5, finished(0.5)), draws.random())
+        said.append(ladder.rung(1).n)
+    assert said[:200] == [*range(1, 201)], "up to 200 each counts at once"
+    assert sorted(set(said[199:])) == [200, 210, 221, 233, 245, 258, 271, 285, 300]
+    for number in range(20):
+        ladder.forget(number)
+    assert ladder.rung(1).n == 280, "what is taken back counts no more"

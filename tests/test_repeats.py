@@ -29,9 +29,9 @@ from regtune.core.selection import in_control_share
 from regtune.execution.limits import Limit
 from regtune.execution.optuna_mirror import Mirror
 from regtune.execution.ray.jobs import job_id, progress
-from regtune.execution.recovery import Watch
 from regtune.execution.repeats import run_all
 from regtune.execution.run import RunOptions, run
+from regtune.execution.watch import Watch
 from regtune.reports.formats import SWEEPS
 from regtune.reports.output import formatted, write_folder
 from regtune.reports.page.sections import sections

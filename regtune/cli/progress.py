@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -21,10 +21,13 @@ from regtune.core.metric import ACCURACY, METRICS
 from regtune.core.records import BAD_ENDS, Epoch, Json, TrialKey
 from regtune.core.reused import is_reused
 from regtune.execution.recovery import key_of
+from regtune.execution.watch import Watching
 from regtune.pruners import Ladder, Rung, unused
+from regtune.storage.bundles import Bundle
 from regtune.storage.layout import repeat_words
 from regtune.sweep.sweep import Sweep
 
+T = TypeVar("T")
 GROWING = ("select", "rivals")  # phases that plan as they go
 REFRESHES_PER_SECOND = 4
 SECONDS_BETWEEN_LINES = 30.0
@@ -42,7 +45,7 @@ class Progress:
         self._lock = threading.Lock()
         self._standing, self._silence = Standing(sweep), silence or Silence()
         self.best = Best(sweep)
-        self._epochs_of: Counter[object] = Counter()
+        self._epochs_of: dict[TrialKey, int] = {}
         self._started: float | None = None
         self._epochs_now = 0
         self._taken: set[object] = set()  # the trial keys whose epochs come without training
@@ -70,7 +73,7 @@ class Progress:
             if event == "started":
                 (self._taken.add if is_reused(row) else self._taken.discard)(key)
             if event == "epoch":
-                self._epochs_of[key] += 1
+                self._epochs_of[key] = self._epochs_of.get(key, 0) + 1
                 tally.running.add(key.number)
                 if "time" not in row and key not in self._taken:
                     self._started = self._started or time.monotonic()
@@ -78,7 +81,24 @@ class Progress:
             elif event == "ended":
                 tally.running.discard(key.number)
                 tally.ended[row["outcome"]["status"]] += 1
-                tally.epochs_of_ended += self._epochs_of[key]
+                tally.epochs_of_ended += self._epochs_of.get(key, 0)
+
+    @property
+    def watching(self) -> Watching:
+        """What a run calls."""
+        return Watching(one=self.watch, many=self._replayed)
+
+    def _replayed(self, bundle: Bundle) -> None:
+        """Take many replayed epochs at once."""
+        with self._lock:
+            self._standing.replayed(bundle)
+            self._silence.replayed(bundle)
+            self.best.replayed(bundle)
+            numbers = bundle.column("number")
+            self._epochs_of.update(zip(bundle.cells, numbers, strict=True))
+            if 1 in numbers:
+                for arm, phase, number in bundle.cells:
+                    self.tallies[phase, arm].running.add(number)
 
     def seconds_left(self) -> float | None:
         """Estimate the time to the end from the speed of this run; None before there is one."""
@@ -236,6 +256,10 @@ class Best:
             score, of = self._metric.score(value), (key.phase, key.arm)
             self._scores[of] = max(score, self._scores.get(of, score))
 
+    def replayed(self, bundle: Bundle) -> None:
+        """Take many replayed epochs at once."""
+        self._kept.update(newest_kept(bundle, bundle.column(self._metric.val)))
+
     def score(self, phase: str, arm: str) -> float | None:
         """Return the best score of an arm in a phase, None before there is one."""
         return self._scores.get((phase, arm))
@@ -246,6 +270,15 @@ class Best:
         return "" if score is None else self._metric.rough(self._metric.to_maximize(score))
 
 
+def newest_kept(bundle: Bundle, values: Sequence[T]) -> Iterator[tuple[TrialKey, T]]:
+    """Yield of these values of epochs, with its trial, each that is now the one kept: that of a newest epoch."""
+    numbers, kept = bundle.column("number"), bundle.column("kept")
+    if numbers == kept:  # nearly always
+        return zip(bundle.cells, values, strict=True)
+    both = zip(bundle.cells, numbers, kept, values, strict=True)
+    return ((cell, value) for cell, number, newest, value in both if newest == number)
+
+
 class Standing:
     """Sees what the pruner of each arm is told, and says what it makes of it. Another pruner has nothing to say."""
 
@@ -253,7 +286,7 @@ class Standing:
         self._metric = METRICS[sweep.search.metric]
         ladders = {arm.name: sweep.pruner.ladder(sweep.training.epochs) for _, arm in sweep.with_copy}
         self._ladders: dict[str, Ladder] = {arm: ladder for arm, ladder in ladders.items() if ladder is not None}
-        self._scores: dict[TrialKey, array[float]] = {}
+        self._scores: dict[TrialKey, float] = {}  # of trials that run, at the epoch kept
         self._found: dict[str, dict[tuple[str, int], Rung]] = {}  # by arm, until a trial of it ends
 
     def watch(self, key: TrialKey, event: str, row: Json) -> None:
@@ -261,15 +294,30 @@ class Standing:
         if key.phase != "search" or not self._ladders:
             return
         if event == "epoch":
-            epoch, mine = row["epoch"], self._scores.setdefault(key, array("d"))
-            mine.append(self._metric.score(epoch.get(self._metric.val)))
+            epoch = row["epoch"]
+            if epoch["kept"] == epoch["number"]:
+                self._scores[key] = self._metric.score(epoch.get(self._metric.val))
             if self._ladders[key.arm].counts(epoch["number"], ended=epoch["outcome"] is not None):
-                self._ladders[key.arm].take(key.number, Epoch.from_plain(epoch), mine[epoch["kept"] - 1])
+                self._ladders[key.arm].take(key.number, Epoch.from_plain(epoch), self._scores[key])
         elif event == "ended":
             self._scores.pop(key, None)
             self._found.pop(key.arm, None)
             if "spared" in row:  # the pruner would have ended it, and heard no more of it
                 self._ladders[key.arm].forget(key.number)
+
+    def replayed(self, bundle: Bundle) -> None:
+        """Take many replayed epochs at once."""
+        if not self._ladders:
+            return
+        self._scores.update(newest_kept(bundle, self._metric.scores(bundle.column(self._metric.val))))
+        numbers, outcomes = bundle.column("number"), bundle.column("outcome")
+        rungs = {rung for ladder in self._ladders.values() for rung in ladder.rungs}
+        if rungs.isdisjoint(numbers) and not any(outcomes):
+            return
+        for place, cell in enumerate(bundle.cells):
+            arm, phase, number = cell
+            if phase == "search" and self._ladders[arm].counts(numbers[place], ended=outcomes[place] is not None):
+                self._ladders[arm].take(number, Epoch.from_plain(bundle.epoch(place)), self._scores[cell])
 
     def words(self) -> str:
         """Say which rungs are not used although enough trials have ended; empty where there are none."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from regtune.core.records import Json, TrialKey
+from regtune.storage.bundles import Bundle
 from regtune.storage.environment import LANE
 
 LONG = 30.0  # seconds without any report after which the load of the machine is told
@@ -66,6 +67,13 @@ class Silence:
             before = self._underway.get(key)
             width = before.width if before and event == "epoch" else width
             self._underway[key] = _Underway(sign=self._newest, started=True, width=width)
+
+    def replayed(self, bundle: Bundle) -> None:
+        """Take many replayed epochs at once."""
+        seconds = bundle.column("seconds")
+        for arm in {cell[0] for cell in bundle.cells}:
+            mine = [each for cell, each in zip(bundle.cells, seconds, strict=True) if cell[0] == arm]
+            self._seconds.setdefault(arm, deque(maxlen=REMEMBERED)).extend(mine)
 
     def words(self) -> list[str]:
         """Return in a line each who has been silent for long; nothing where nobody was."""

@@ -122,10 +122,10 @@ def run(
     from regtune.data import DataLocation
     from regtune.execution.limits import Limit
     from regtune.execution.optuna_mirror import Mirror
-    from regtune.execution.recovery import Watch
     from regtune.execution.repeats import run_all
     from regtune.execution.reuse import reusing
     from regtune.execution.run import RunOptions
+    from regtune.execution.watch import Watch
     from regtune.reports.brief import brief_of
     from regtune.reports.output import write_folder
     from regtune.reports.tables.folder import read_folder
@@ -147,7 +147,7 @@ def run(
     @contextlib.contextmanager
     def watching(repeat: Sweep) -> Iterator[Watch]:
         progress = Progress(repeat)
-        watch = Mirror(repeat, optuna_storage).beside(progress.watch) if optuna_storage else progress.watch
+        watch = Mirror(repeat, optuna_storage).beside(progress.watching) if optuna_storage else progress.watching
         with live(progress, console):
             yield watch
 

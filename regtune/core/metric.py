@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
@@ -68,6 +68,13 @@ class Metric:
         if value is None or math.isnan(value):
             return self.worst
         return max(self.to_maximize(value), self.worst)
+
+    def scores(self, values: Sequence[float | None]) -> list[float]:
+        """Return many values as scores."""
+        if self.better != "higher":
+            return [self.score(value) for value in values]
+        worst = self.worst
+        return [worst if value is None or not value >= worst else value for value in values]
 
     def to_maximize(self, value: float) -> float:
         """Return a value, its sign turned where less is better, so that more is; turned twice it is as it was."""

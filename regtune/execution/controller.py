@@ -16,10 +16,11 @@ from regtune.core.reused import REUSED
 from regtune.execution.attempt import Report
 from regtune.execution.kept_weights import KeptWeights
 from regtune.execution.limits import Spent
-from regtune.execution.recovery import Recovery, TrialProgress, Watch, pruned, unlike
+from regtune.execution.recovery import Recovery, TrialProgress, pruned, unlike
 from regtune.execution.resume import checkpoint_of, save
 from regtune.execution.trained import RecordedTrials, Trained, epochs_at
 from regtune.execution.trial_queue import Task, TrialQueue
+from regtune.execution.watch import Watch
 from regtune.search.scheduler import Decision, Scheduler
 from regtune.storage.checkpoints import Checkpoints
 from regtune.storage.environment import same_class
@@ -73,7 +74,8 @@ class PhaseController:
     @property
     def closed(self) -> str:
         """Why the trials that are left are not trained; empty where they are."""
-        return self._spent.over() if self._spent is not None and len(self.ended) < len(self._scheduler.planned) else ""
+        over = "" if self._spent is None else self._spent.over()
+        return over if over and len(self.ended) < len(self._scheduler.planned) else ""
 
     @property
     def settled(self) -> bool:
@@ -260,7 +262,9 @@ class PhaseController:
 
     def _numbers(self, key: TrialKey, progress: TrialProgress, number: int) -> Json:
         """Return what the log has of an epoch that was written before."""
-        first = progress.places.index(progress.places[number - 1])  # several may stand at one place
+        first = number - 1
+        while first > 0 and progress.places[first - 1] == progress.places[number - 1]:  # several may stand at one place
+            first -= 1
         return epochs_at(key, progress.places[first:number], self._log.read)[-1].numbers()
 
     def _write(self, event: str, key: TrialKey, fields: Json, *then: Callable[[int], object]) -> None:

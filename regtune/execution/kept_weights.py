@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from regtune.core.copies import is_copy
 from regtune.core.metric import Metric
 from regtune.core.records import Json, Outcome, TrialKey
 from regtune.core.selection import rank
 from regtune.execution.resume import kept_of
 from regtune.execution.trained import TrainedRun
+from regtune.execution.watch import Watch, Watching, many_of
 from regtune.storage.checkpoints import Checkpoints, Saved
 
 Rank = tuple[float, float, int]
@@ -28,7 +27,7 @@ class KeptWeights:
         self._best: dict[str, tuple[Rank, TrialKey]] = {}
         self._worse: set[TrialKey] = set()  # ended, and their weights are to go
 
-    def beside(self, other: Callable[[str, Json], None]) -> Callable[[str, Json], None]:
+    def beside(self, other: Watch) -> Watch:
         """Return a watch that hands every event to another one and to this; a replayed one, with a time, drops none."""
 
         def watch(event: str, row: Json) -> None:
@@ -38,7 +37,7 @@ class KeptWeights:
                 if "time" not in row:
                     self.settle()
 
-        return watch
+        return Watching(one=watch, many=many_of(other))
 
     def save(self, key: TrialKey, saved: Saved) -> None:
         """Keep the weights of a trial that is about to end; raises NoRoom."""

@@ -53,11 +53,15 @@ class PhaseJob:
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What a lane begins with: trials of one `kind`, and the width of their lanes, None where nobody measured it."""
+    """What a lane begins with: trials of one `kind`, and the width of their lanes, None where nobody measured it.
+
+    `more` says that slots which stay idle at first may still get trials.
+    """
 
     kind: str
     tasks: tuple[Task, ...]
     width: int | None
+    more: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +134,7 @@ class LaneQueue:
             return None
         width = self._width(kind)
         most = width or max(1, min(self._terms.most, self._share or 1))
-        work = Work(kind=kind, tasks=tuple(self._taken(kind, most, node)), width=width)
+        work = Work(kind=kind, tasks=tuple(self._taken(kind, most, node)), width=width, more=not self._terms.ahead)
         if width is None:
             self._measured.add(kind)
         for task in work.tasks if width else work.tasks[:1]:  # how many a lane takes is not known before
@@ -221,14 +225,18 @@ class LaneQueue:
 
     def _taken(self, kind: str, most: int, node: str, *, company: bool = False) -> list[Task]:
         """Take the next trials of a kind; one that goes apart is taken by itself, and not where there is `company`."""
-        mine = [task for each, task in self._waiting if each == kind and self._allowed_on(task, node)]
-        if not company and mine and self._goes_apart(mine[0]):
-            most = 1
-        else:
-            mine = [task for task in mine if not self._goes_apart(task)]
-        taken = mine[:most]
-        keys = {task.key for task in taken}
-        self._waiting = [(each, task) for each, task in self._waiting if task.key not in keys]
+        first = next((task for each, task in self._waiting if each == kind and self._allowed_on(task, node)), None)
+        alone = first is not None and not company and self._goes_apart(first)
+        taken, passed, looked = list[Task](), list[tuple[str, Task]](), 0
+        for each, task in self._waiting:  # as far as is needed: thousands may wait
+            if len(taken) == (1 if alone else most):
+                break
+            looked += 1
+            if each == kind and self._allowed_on(task, node) and (alone or not self._goes_apart(task)):
+                taken.append(task)
+            else:
+                passed.append((each, task))
+        self._waiting = passed + self._waiting[looked:]
         return taken
 
     def _allowed_on(self, task: Task, node: str) -> bool:

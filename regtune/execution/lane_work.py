@@ -44,7 +44,7 @@ def work(given: Work, data: Splits | Pool, plan: ReportPlan, exchange: Exchange)
     if width == 1:
         _alone(given.tasks, data, plan, exchange)
     else:
-        _side_by_side(given.tasks, own, width, plan, exchange)
+        _side_by_side(given, own, width, plan, exchange)
 
 
 class OwnSplits:
@@ -197,10 +197,10 @@ class _Slots:
         self._reporter.fail(key, error)
 
 
-def _side_by_side(tasks: Sequence[Task], own: OwnSplits, width: int, plan: ReportPlan, exchange: Exchange) -> None:
-    slots = _Slots(own, width, plan)
+def _side_by_side(given: Work, own: OwnSplits, width: int, plan: ReportPlan, exchange: Exchange) -> None:
+    slots, tasks = _Slots(own, width, plan), given.tasks
     slots.fill(tasks[:width])
-    slots.short = len(tasks) < width
+    slots.short = len(tasks) < width and not given.more
     back = [task.key for task in tasks[width:]]
     while slots.open or slots.due or back:
         if slots.due or back:

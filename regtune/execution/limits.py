@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from regtune.core.records import Epoch, Json
 from regtune.core.reused import is_reused
-from regtune.storage.bundles import BUNDLE, EPOCH, cells_of, columns_of
+from regtune.storage.bundles import BUNDLE, EPOCH, Bundle
 from regtune.storage.lease import SECONDS
 
 
@@ -44,9 +44,9 @@ class Work:
         elif row["event"] == EPOCH and tuple(row["cell"]) not in self._taken:
             self.trials += row["epoch"]["seconds"]
         elif row["event"] == BUNDLE:
-            cells = cells_of(row)
-            seconds = columns_of(row, len(cells))["seconds"]
-            both = zip(cells, seconds, strict=True)
+            bundle = Bundle(row)
+            seconds = bundle.column("seconds")
+            both = zip(bundle.cells, seconds, strict=True)
             self.trials += sum(each for cell, each in both if cell not in self._taken) if self._taken else sum(seconds)
 
 

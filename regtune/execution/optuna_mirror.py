@@ -10,7 +10,6 @@ import hashlib
 import json
 import re
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -24,7 +23,9 @@ from regtune.core.errors import Refused, shown
 from regtune.core.metric import METRICS
 from regtune.core.records import Json, TrialKey
 from regtune.execution.recovery import key_of
+from regtune.execution.watch import Watch, Watching, many_of
 from regtune.samplers import frozen
+from regtune.storage.bundles import EPOCH, Bundle
 from regtune.sweep.sweep import Sweep
 
 SWEEP = "regtune sweep"  # the attribute of a study that says whose it is
@@ -72,14 +73,21 @@ class Mirror:
                 f"given {_without_password(url)}: {_said(error)}"
             ) from error
 
-    def beside(self, other: Callable[[str, Json], None]) -> Callable[[str, Json], None]:
+    def beside(self, other: Watch) -> Watch:
         """Return a watch that hands every event to another one and to this mirror."""
 
         def watch(event: str, row: Json) -> None:
             other(event, row)
             self.watch(event, row)
 
-        return watch
+        others = many_of(other)
+
+        def many(bundle: Bundle) -> None:
+            others(bundle)
+            for row in bundle.rows():
+                self.watch(EPOCH, row)
+
+        return Watching(one=watch, many=many)
 
     def watch(self, event: str, row: Json) -> None:
         """Take one event, replayed or new; at the end of a trial add what the study does not have."""

@@ -11,8 +11,8 @@ from regtune.core.selection import merge_scored
 from regtune.execution.controller import PhaseController
 from regtune.execution.kept_weights import KeptWeights
 from regtune.execution.limits import Spent
-from regtune.execution.recovery import Watch
 from regtune.execution.trained import Trained
+from regtune.execution.watch import Watch
 from regtune.search.arms_and_copy import ArmsAndCopy
 from regtune.search.confirm import ConfirmScheduler
 from regtune.search.rivals import RivalsScheduler

@@ -6,16 +6,15 @@ Reading it is also telling it to the scheduler, which by then knows what the sch
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from regtune.core.collection import gc_paused
 from regtune.core.records import Epoch, Json, Outcome, PhaseName, Trial, TrialKey
+from regtune.execution.watch import Watch, many_of
 from regtune.search.scheduler import Scheduler, Suggestion
-from regtune.storage.bundles import BUNDLE, expanded
+from regtune.storage.bundles import BUNDLE, Bundle
 from regtune.storage.log import Writer
-
-Watch = Callable[[str, Json], None]
 
 
 @dataclass(kw_only=True)
@@ -51,7 +50,7 @@ class Recovery:
     def __init__(
         self, scheduler: Scheduler, log: Writer, retries: int, watch: Watch, phase: PhaseName | None = None
     ) -> None:
-        self._scheduler, self._retries, self._watch = scheduler, retries, watch
+        self._scheduler, self._retries, self._watch, self._many = scheduler, retries, watch, many_of(watch)
         self.open: dict[TrialKey, TrialProgress] = {}
         self.ended: set[TrialKey] = set()
         self.decided: dict[TrialKey, Outcome] = {}
@@ -62,8 +61,7 @@ class Recovery:
         with gc_paused():
             for place, row in log.replay(phase):
                 if row["event"] == BUNDLE:
-                    for one in expanded(row):
-                        self._take(place, one)
+                    self._take_many(place, Bundle(row))
                 else:
                     self._take(place, row)
 
@@ -75,6 +73,25 @@ class Recovery:
         counts = row["event"] == "asked" or place > self._again.get(key, -1)  # to be trained again is to be asked for
         if counts and self._replay(place, key, row):
             self._watch(row["event"], row)
+
+    def _take_many(self, place: int, bundle: Bundle) -> None:
+        """Take epochs of an earlier driver at once, of trials that still count."""
+        again = self._again
+        mine = [
+            n for n, cell in enumerate(bundle.cells) if cell in self.open and (not again or place > again.get(cell, -1))
+        ]
+        if not mine:
+            return
+        bundle = bundle if len(mine) == len(bundle.cells) else bundle.part(mine)
+        for cell in bundle.cells:
+            progress = self.open[cell]
+            progress.epochs += 1
+            progress.places.append(place)
+        stopped = self._scheduler.tell_all(bundle)
+        ends = [(n, Outcome(**plain)) for n, plain in enumerate(bundle.column("outcome")) if plain]
+        ends += [(n, pruned(Epoch.from_plain(bundle.epoch(n)), self._scheduler.why)) for n in stopped]
+        self.decided |= {TrialKey(*bundle.cells[n]): outcome for n, outcome in ends}
+        self._many(bundle)
 
     def close(self, key: TrialKey, outcome: Outcome) -> None:
         """Count a trial as ended."""

@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from regtune.execution.recovery import Watch
 from regtune.execution.run import RunOptions, run_with
+from regtune.execution.watch import Watch
 from regtune.storage.layout import repeat_words, repeats_of
 from regtune.sweep.sweep import Sweep
 

@@ -14,6 +14,7 @@ from regtune.execution.trial_environment import environment_changes_since
 from regtune.execution.try_out import trained
 from regtune.results.loader import Results, load
 from regtune.storage.environment import LANE, stood
+from regtune.storage.layout import log_in
 from regtune.storage.log import LogFile
 from regtune.training.build import load_pool, split_data
 from regtune.training.trainer import train
@@ -116,7 +117,7 @@ def recorded_epochs(results: Results, key: TrialKey) -> Recorded:
     """Return what the log has of a trial key."""
     device = Trial.from_plain(results.plain_trials[key]).device
     header, then, epochs, width = results.header, results.header, list[Json](), 1
-    for row in LogFile(results.path / "log.jsonl").reading():
+    for row in LogFile(log_in(results.path)).reading():
         if row["event"] == "header":
             header = row
         if row["event"] == "retry" and list(key) in row["cells"]:

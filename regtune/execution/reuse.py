@@ -16,12 +16,12 @@ from regtune.core.errors import Refused
 from regtune.core.records import SAME, Json
 from regtune.core.reused import REUSED, origin
 from regtune.core.sources import same_sources
-from regtune.execution.recovery import Watch
 from regtune.execution.trained import RecordedTrial, RecordedTrials, TrainedRun
 from regtune.execution.trial_environment import environment_for
+from regtune.execution.watch import Watch, Watching, many_of
 from regtune.pruners import RECORDED
 from regtune.storage.environment import machine_of, same_class, stood
-from regtune.storage.layout import repeats_of
+from regtune.storage.layout import log_in, repeats_of
 from regtune.storage.log import LogFile
 from regtune.sweep.sweep import Sweep
 
@@ -51,7 +51,7 @@ def check_reuse(sweep: Sweep, results: Path) -> None:
                 f"reuse: expected the results folder of another sweep, given {given}, this sweep's own, whose trials "
                 f"are kept anyway; drop it"
             )
-        if not any((folder / "log.jsonl").is_file() for folder in repeats_of(given)):
+        if not any(log_in(folder).is_file() for folder in repeats_of(given)):
             given_as = "a folder without one" if given.is_dir() else "which is not a folder"
             raise Refused(
                 f"reuse: expected a results folder with a log.jsonl, given {given}, {given_as}; correct its path"
@@ -71,7 +71,7 @@ def reusable(sweep: Sweep, data: str) -> Reusable:
     for given in sweep.reuse:
         why = Counter[str]()
         for folder in repeats_of(Path(given)):
-            log = LogFile(folder / "log.jsonl")
+            log = LogFile(log_in(folder))
             known = _known(log)
             for trial, each in known.items():
                 unfit = _unfit(each, now, device)
@@ -105,7 +105,7 @@ class Reused:
                 self._ended[tuple(row["cell"])] = self._taken.get(tuple(row["cell"]), "")
             watch(event, row)
 
-        return watched
+        return Watching(one=watched, many=many_of(watch))
 
     def words(self) -> str:
         """Say how many of the trials that have ended were reused."""

@@ -21,10 +21,11 @@ from regtune.execution.local import check_device, run_here
 from regtune.execution.past import Past
 from regtune.execution.phases import SweepPhase, phases
 from regtune.execution.preflight import flaws, preflight
-from regtune.execution.recovery import Watch, key_of
+from regtune.execution.recovery import key_of
 from regtune.execution.retry import ask_again, failed_keys, retry_of
 from regtune.execution.reuse import Reused, check_reuse, reusable
 from regtune.execution.trained import Trained
+from regtune.execution.watch import Watch, Watching, many_of
 from regtune.storage import lease
 from regtune.storage.compatibility import check_same, reworded
 from regtune.storage.environment import describe
@@ -164,7 +165,7 @@ def _telling(watch: Watch, say: Callable[[str], None]) -> Watch:
             say(f"{key_of(row)}: {row['message']}")
         watch(event, row)
 
-    return told
+    return Watching(one=told, many=many_of(watch))
 
 
 def report_plan_of(sweep: Sweep) -> ReportPlan:

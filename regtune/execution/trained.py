@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from regtune.core.records import SAME, Epoch, Json, TrialKey
 from regtune.core.reused import REUSED
-from regtune.storage.bundles import BUNDLE, EPOCH, cells_of, expanded
+from regtune.storage.bundles import BUNDLE, EPOCH, Bundle
 
 
 class TrainedRun(NamedTuple):
@@ -34,6 +34,7 @@ class TrainedRun(NamedTuple):
 
 
 Read = Callable[[int], Json]  # of a log, by the place of a row
+_LOOKED_AT = ("device", "plugins")  # of a trial
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +69,13 @@ def epochs_at(key: TrialKey, places: Iterable[int], read: Read) -> list[Epoch]:
     """Return the epochs of a trial key that are in the rows at these places, once for each place."""
     found, at = list[Epoch](), Counter[int]()
     for place in places:
-        mine = [row for row in expanded(read(place)) if tuple(row["cell"]) == key]
-        found.append(Epoch.from_plain(mine[at[place]]["epoch"]))
+        row = read(place)
+        if row["event"] == BUNDLE:
+            bundle = Bundle(row)
+            mine = [n for n, cell in enumerate(bundle.cells) if cell == key]
+            found.append(Epoch.from_plain(bundle.epoch(mine[at[place]])))
+        else:
+            found.append(Epoch.from_plain(row["epoch"]))
         at[place] += 1
     return found
 
@@ -87,14 +93,21 @@ class RecordedTrials:
 
     def take(self, place: int, row: Json) -> None:
         """Take the next row."""
-        event, now = row["event"], self._now
-        if event == BUNDLE:
-            for cell in cells_of(row):
-                mine = now.get(cell)
-                if mine is not None:
+        if row["event"] == BUNDLE:
+            self._take_many(place, Bundle(row))
+        else:
+            self._take(place, row)
+
+    def _take_many(self, place: int, bundle: Bundle) -> None:
+        for cell in bundle.cells:
+            if cell in self._now:
+                mine = self._now[cell]
+                mine.places.append(place)
+                if not mine.headers or mine.headers[-1] is not self._header:
                     self._under(mine)
-                    mine.places.append(place)
-            return
+
+    def _take(self, place: int, row: Json) -> None:
+        event, now = row["event"], self._now
         if event == "header":
             self._header = row
         elif event == "retry":
@@ -104,6 +117,7 @@ class RecordedTrials:
                     now[again] = self.found[asked["id"]] = RecordedTrial(rows=[asked])
         key = TrialKey(*row["cell"]) if "cell" in row else None
         if key is not None and event == "asked":
+            row = _without_content(row)
             now[key] = RecordedTrial(rows=[])
             self.found.setdefault(row["id"], now[key])
         if key is None or key not in now:
@@ -126,6 +140,12 @@ class RecordedTrials:
         header, known = self._header, trial.headers
         if header is not None and not (known and known[-1] is header) and not any(header is each for each in known):
             known.append(header)
+
+
+def _without_content(row: Json) -> Json:
+    """Return what is needed of a row that asks for a trial: what this is fills memory, and stands in the log."""
+    trial = row.get("trial", {})
+    return row | {"trial": {name: trial[name] for name in _LOOKED_AT if name in trial}}
 
 
 class Trained:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import abc
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from regtune.core.metric import Metric
 from regtune.core.records import Epoch, Status
@@ -25,6 +25,15 @@ class Judge(Protocol):
 
     def ends(self, number: int, epoch: Epoch, score: float) -> bool:
         """Take an epoch of a trial and its score at the epoch kept, of which more is better; say whether it ends."""
+
+
+@runtime_checkable
+class QuietJudge(Judge, Protocol):
+    """A judge that of a trial needs not all epochs: those in `hears_of`, and its last."""
+
+    @property
+    def hears_of(self) -> frozenset[int]:
+        """The epochs."""
 
 
 class Saving(NamedTuple):

@@ -4,24 +4,21 @@ Massively Parallel Hyperparameter Tuning" (2020).
 
 from __future__ import annotations
 
+import bisect
 import math
-from collections import Counter
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 from regtune.core.knobs import knob
 from regtune.core.metric import ACCURACY, Metric
 from regtune.core.records import Epoch
 from regtune.pruners._base import Judge, Pruner, Saving
-
-if TYPE_CHECKING:
-    from ray.tune.schedulers import AsyncHyperBandScheduler
+from regtune.pruners._rungs import percentile
 
 
 @dataclass(frozen=True, kw_only=True)
 class Asha(Pruner):
-    """Ray's own AsyncHyperBandScheduler, with a minimum population."""
+    """ASHA as Ray's AsyncHyperBandScheduler has it, decision by decision, with a minimum population."""
 
     why: ClassVar[str] = "it was not among the best of its own arm"
 
@@ -46,7 +43,7 @@ class Asha(Pruner):
         return max(1, math.ceil(self.grace * epochs))
 
     def judge(self, epochs: int, examples: int | None = None) -> Judge:
-        """Return one that asks Ray's ASHA."""
+        """Return one that decides as Ray's ASHA."""
         return AshaJudge(self, epochs)
 
     def words(self, metric: Metric) -> str:
@@ -64,44 +61,29 @@ class Asha(Pruner):
 
 
 class AshaJudge:
-    """What Ray's ASHA says, once enough trials are on a rung."""
+    """What ASHA says, as Ray has it, once enough trials are on a rung.
+
+    Ray's own goes through all trials of a rung for each that comes; of thousands that is most of a driver's time.
+    """
 
     def __init__(self, pruner: Asha, epochs: int) -> None:
-        self._pruner, self._epochs = pruner, epochs
-        self._reached: Counter[int] = Counter()
-        self._rungs = frozenset((*pruner.rungs(epochs), epochs))
-
-    @cached_property
-    def _asha(self) -> AsyncHyperBandScheduler:
-        """The scheduler, made when a trial comes: Ray takes seconds to import, and rungs are known without it."""
-        from ray.tune.schedulers import AsyncHyperBandScheduler
-
-        return AsyncHyperBandScheduler(
-            time_attr="epoch",
-            metric="score",
-            mode="max",
-            max_t=self._epochs,
-            grace_period=self._pruner.first(self._epochs),
-            reduction_factor=self._pruner.factor,
-            stop_last_trials=False,
-        )
+        self._pruner = pruner
+        self.hears_of = frozenset(pruner.rungs(epochs))
+        self._reached: dict[int, int] = dict.fromkeys(pruner.rungs(epochs), 0)
+        self._scores: dict[int, list[float]] = {rung: [] for rung in self._reached}  # the lowest first
 
     def ends(self, number: int, epoch: Epoch, score: float) -> bool:
-        """At a rung with enough trials on it, let Ray's ASHA decide."""
+        """At a rung with enough trials on it, end what is below the cut."""
+        return self.cut_above(epoch, score) is not None
+
+    def cut_above(self, epoch: Epoch, score: float) -> float | None:
+        """Take an epoch of a trial; return the cut of its rung where its score is below, and trials may end there."""
+        if epoch.number not in self._reached:
+            return None
         self._reached[epoch.number] += 1
         if epoch.outcome is not None:
-            return False
-        handle: Any = _Handle(str(number))
-        if epoch.number == 1:
-            self._asha.on_trial_add(None, handle)  # ASHA uses no controller, and of the trial its id
-        if epoch.number not in self._rungs:
-            return False
-        action = self._asha.on_trial_result(None, handle, {"epoch": epoch.number, "score": score})
-        return bool(action == self._asha.STOP and self._reached[epoch.number] > self._pruner.population)
-
-
-@dataclass(frozen=True)
-class _Handle:
-    """The only thing that ASHA asks of a trial."""
-
-    trial_id: str
+            return None
+        scores = self._scores[epoch.number]
+        cut = percentile(scores, (1 - 1 / self._pruner.factor) * 100) if scores else score
+        bisect.insort(scores, score)
+        return cut if score < cut and self._reached[epoch.number] > self._pruner.population else None

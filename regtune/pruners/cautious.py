@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from regtune.core.metric import ACCURACY, Metric
 from regtune.core.records import Epoch
 from regtune.pruners._base import Judge, Saving
@@ -30,7 +28,7 @@ class CautiousAsha(Asha):
     independent: ClassVar[bool] = True  # whom it ends would seldom have been chosen
 
     def judge(self, epochs: int, examples: int | None = None) -> Judge:
-        """Return one that asks Ray's ASHA, and then the trials that have ended."""
+        """Return one that asks ASHA, and then the trials that have ended."""
         return CautiousJudge(self, epochs, examples)
 
     def words(self, metric: Metric) -> str:
@@ -61,11 +59,9 @@ class CautiousJudge(AshaJudge):
 
     def ends(self, number: int, epoch: Epoch, score: float) -> bool:
         """At a rung that is used, let ASHA decide, and let a trial continue that is near the cut."""
-        below = super().ends(number, epoch, score)
-        earlier = self._ladder.scores(epoch.number) if below else ()
+        cut = self.cut_above(epoch, score)
         self._ladder.take(number, epoch, score)
-        if not earlier:
+        if cut is None:
             return False
         rung = self._ladder.rung(epoch.number)
-        cut = float(np.percentile(earlier, 100 * (1 - 1 / self._pruner.factor)))  # as Ray's ASHA has it
         return rung.used and score < cut - ERRORS * standard_error(cut, rung, self._examples)

@@ -24,6 +24,7 @@ class EpochTable:
         self._runs = array("q")  # of each row
         self._names: tuple[str, ...] = ()  # of the fields of the rows not packed yet
         self._rows: list[tuple[Any, ...]] = []
+        self._columns: dict[str, list[Any]] = {}  # instead of rows, where they came so
         self._packed: list[dict[str, np.ndarray]] = []
 
     @property
@@ -47,11 +48,22 @@ class EpochTable:
     def add(self, run: int, epoch: Json) -> None:
         """Take the plain form of a `records.Epoch`."""
         names = tuple(epoch)
-        if names != self._names or len(self._rows) == CHUNK:  # logs of several versions may have different fields
+        # Logs of several versions may have different fields.
+        if names != self._names or self._columns or len(self._rows) == CHUNK:
             self._pack()
             self._names = names
         self._runs.append(run)
         self._rows.append(tuple(epoch.values()))
+
+    def add_many(self, runs: Sequence[int], columns: dict[str, list[Any]]) -> None:
+        """Take the plain forms of epochs by columns."""
+        names = tuple(columns)
+        if names != self._names or not self._columns or len(self._columns[names[0]]) >= CHUNK:
+            self._pack()
+            self._names, self._columns = names, {name: [] for name in names}
+        self._runs.extend(runs)
+        for name, values in columns.items():
+            self._columns[name] += values
 
     def frame(self, runs: Sequence[int]) -> pd.DataFrame:
         """Return the epochs of these runs, one run after the other: the trial key, then the fields of the epoch.
@@ -75,12 +87,15 @@ class EpochTable:
 
     def _pack(self) -> None:
         """Turn the rows so far into columns."""
-        if self._rows:
-            columns = dict(zip(self._names, zip(*self._rows, strict=True), strict=True))
+        if self._rows or self._columns:
+            columns: dict[str, Sequence[Any]] = {**self._columns}
+            if self._rows:
+                columns = dict(zip(self._names, zip(*self._rows, strict=True), strict=True))
             columns = {"epoch": columns.pop("number"), **columns}
             columns.pop("outcome", None)
             self._packed.append({name: np.array(values, KINDS.get(name, float)) for name, values in columns.items()})
             self._rows.clear()
+            self._columns = {}
 
     def _column(self, name: str) -> np.ndarray:
         """Return one field of all rows, empty where a row has none."""

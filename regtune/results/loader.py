@@ -23,7 +23,8 @@ from regtune.pruners import pruning_of
 from regtune.results.replay import GAP, MEASURED_METRICS, Replay, empty_row, empty_rows
 from regtune.results.searches import Searches
 from regtune.storage import lease
-from regtune.storage.log import Reading
+from regtune.storage.layout import log_in
+from regtune.storage.log import Reading, opened
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,10 +138,10 @@ class Results:
 def load(path: str | Path) -> Results:
     """Load the results of a sweep from its folder or its log; raises Refused where there is none."""
     log = Path(path)
-    log = log / "log.jsonl" if log.is_dir() else log
+    log = log_in(log) if log.is_dir() else log
     replay = Replay()
     try:
-        with log.open("rb") as file, gc_paused():
+        with opened(log) as file, gc_paused():
             reading = Reading(log, file)
             for _, row in reading.as_written():
                 replay.take(row)
@@ -218,8 +219,8 @@ def _results(
 
 def has_begun(folder: Path) -> bool:
     """Return whether the log of a folder has a header: a run that ended before its first trial may leave none."""
-    log = folder / "log.jsonl"
-    with log.open("rb") as file:
+    log = log_in(folder)
+    with opened(log) as file:
         return any(row["event"] == "header" for row in Reading(log, file))
 
 

@@ -11,7 +11,7 @@ from regtune.core.metric import ASKED, CLASSWISE, METRICS
 from regtune.core.records import Json, TrialKey
 from regtune.core.reused import REUSED, origin_words
 from regtune.results.epoch_table import EpochTable
-from regtune.storage.bundles import BUNDLE, EPOCH, expanded
+from regtune.storage.bundles import BUNDLE, EPOCH, Bundle
 
 GAP = "gap"  # train minus test accuracy: not measured, made of what was
 # What tables show the mean of, in the order of their columns.
@@ -44,6 +44,8 @@ MEASURED_METRICS = (
     "target_reached",
 )
 
+_NOT_ASKED: Json = dict.fromkeys(ASKED)
+
 
 class Replay:
     """The trial keys of the rows so far. `rows` are all but those of epochs, `newest` the time of the last row."""
@@ -63,8 +65,7 @@ class Replay:
             self._epoch(row)
             return
         if row["event"] == BUNDLE:
-            for one in expanded(row):
-                self._epoch(one)
+            self._epochs(Bundle(row))
             return
         self.rows.append(row)
         if row["event"] == "retry":
@@ -120,6 +121,24 @@ class Replay:
         if epoch["kept"] == epoch["number"] and epoch.get("stage", "train") == "train":
             entry["val_accuracy"], entry["val_loss"] = epoch["val_accuracy"], epoch["val_loss"]
             entry.update({name: epoch.get(name) for name in ASKED})
+
+    def _epochs(self, bundle: Bundle) -> None:
+        """Take many epochs at once."""
+        cells = bundle.cells
+        columns = {name: bundle.column(name) for name in bundle.names}
+        self.epochs.add_many([self.runs[cell] for cell in cells], columns)
+        asked = [(name, columns[name]) for name in ASKED if name in columns]
+        numbers, kept, seconds = columns["number"], columns["kept"], columns["seconds"]
+        accuracy, loss, stages = columns["val_accuracy"], columns["val_loss"], bundle.column("stage")
+        for place, cell in enumerate(cells):
+            entry = self.keys[cell]
+            entry["epochs"] = number = numbers[place]
+            entry["seconds"] += seconds[place]
+            if kept[place] == number and stages[place] in (None, "train"):
+                entry["val_accuracy"], entry["val_loss"] = accuracy[place], loss[place]
+                entry.update(_NOT_ASKED)
+                for name, values in asked:
+                    entry[name] = values[place]
 
 
 def empty_rows(sweep: SweepRecord) -> dict[TrialKey, dict[str, Any]]:

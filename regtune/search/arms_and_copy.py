@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from regtune.core.copies import is_copy
 from regtune.core.records import Epoch, Outcome, TrialKey
 from regtune.search.scheduler import Decision, Scheduler, Suggestion
+from regtune.storage.bundles import Bundle
 
 
 class ArmsAndCopy:
@@ -47,6 +48,15 @@ class ArmsAndCopy:
     def tell(self, key: TrialKey, epoch: Epoch) -> Decision:
         """Take one epoch of a running trial and say whether it continues."""
         return self._of(key).tell(key, epoch)
+
+    def tell_all(self, bundle: Bundle) -> Sequence[int]:
+        """Take epochs of running trials in their order; return the places of those that are to end."""
+        stopped = list[int]()
+        for copy, scheduler in ((False, self._arms), (True, self._copy)):  # neither knows of the other
+            places = [place for place, cell in enumerate(bundle.cells) if is_copy(cell[0]) == copy]
+            if places:
+                stopped += [places[place] for place in scheduler.tell_all(bundle.part(places))]
+        return stopped
 
     def would_have_stopped_at(self, key: TrialKey) -> int | None:
         """Return the epoch after which a trial of the control share would have been stopped, if any."""

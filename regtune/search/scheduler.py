@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
 from regtune.core.records import Epoch, Outcome, Trial, TrialKey
+from regtune.storage.bundles import Bundle
 
 Decision = Literal["go", "stop"]
 
@@ -45,6 +46,9 @@ class Scheduler(Protocol):
 
     def tell(self, key: TrialKey, epoch: Epoch) -> Decision:
         """Take one epoch of a running trial and say whether it continues."""
+
+    def tell_all(self, bundle: Bundle) -> Sequence[int]:
+        """Take epochs of running trials in their order, as `tell` each; return the places of those that it stops."""
 
     def would_have_stopped_at(self, key: TrialKey) -> int | None:
         """Return the epoch after which a trial of the control share would have been stopped, if any."""
@@ -94,6 +98,10 @@ class PlannedScheduler(abc.ABC):
     def tell(self, key: TrialKey, epoch: Epoch) -> Decision:
         """Let every trial continue."""
         return "go"
+
+    def tell_all(self, bundle: Bundle) -> Sequence[int]:
+        """Let every trial continue."""
+        return ()
 
     def would_have_stopped_at(self, key: TrialKey) -> int | None:
         """Stop nobody, so spare nobody."""

@@ -7,7 +7,6 @@ things again answers the same.
 
 from __future__ import annotations
 
-import math
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,11 +14,13 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from regtune.core.metric import ACCURACY, METRICS, Metric
+from regtune.core.metric import ACCURACY, METRICS
 from regtune.core.records import Epoch, Outcome, TrialKey
 from regtune.core.selection import in_control_share
+from regtune.pruners import QuietJudge
 from regtune.samplers import SAMPLERS, Question, as_worst, frozen, is_bad
 from regtune.search.scheduler import Decision, Suggestion
+from regtune.storage.bundles import Bundle
 from regtune.sweep.arms import Arm
 from regtune.sweep.sweep import Sweep
 
@@ -40,7 +41,7 @@ class SearchScheduler:
             if number < sweep.budget(arm)
         ]
         self._known = frozenset(self.planned)
-        self.why = sweep.pruner.why
+        self.why, self._metric = sweep.pruner.why, METRICS[sweep.search.metric]
         self._turn = 0  # every planned trial before it was handed out
 
     def ask(self) -> Suggestion | None:
@@ -68,6 +69,22 @@ class SearchScheduler:
         """Say whether a trial is good enough within its own arm to continue."""
         return self.arms[key.arm].tell(key.number, epoch)
 
+    def tell_all(self, bundle: Bundle) -> Sequence[int]:
+        """Take epochs of running trials in their order; return the places of those that are to end."""
+        metric = self._metric
+        scores = metric.scores(bundle.column(metric.val))
+        losses, kept = bundle.column("val_loss"), bundle.column("kept")
+        numbers, outcomes = bundle.column("number"), bundle.column("outcome")
+        stopped = list[int]()
+        for place, (name, _, number) in enumerate(bundle.cells):
+            arm = self.arms[name]
+            entry = arm.entries[number]
+            entry.take(scores[place], losses[place], kept=kept[place] == numbers[place])
+            heard = arm.hears_of is None or numbers[place] in arm.hears_of or outcomes[place] is not None
+            if heard and arm.judged(number, entry, Epoch.from_plain(bundle.epoch(place))) == "stop":
+                stopped.append(place)
+        return stopped
+
     def would_have_stopped_at(self, key: TrialKey) -> int | None:
         """Return after which epoch the arm's pruner would have stopped a trial that it had no say over."""
         return self.arms[key.arm].entries[key.number].spared
@@ -79,27 +96,26 @@ class SearchScheduler:
 
 @dataclass(kw_only=True)
 class TrialState:
-    """What an arm's scheduler knows of one of its trials.
+    """What an arm's scheduler knows of one of its trials, in little memory: there may be many.
 
-    By epoch `measured` has the metric of search as a score, of which more is better, `scores` that of the epoch which
-    the recipe would keep, now `kept`, and `losses` the validation loss, NaN where there is none. `spared` is the epoch
-    after which it would have been stopped.
+    `scores` has one per epoch, of which more is better: the metric of search at the epoch which the recipe would keep.
+    `loss` is the validation loss there, as of the newest epoch. `spared` is the epoch after which it would have been
+    stopped.
     """
 
     params: Mapping[str, Any]
-    measured: array[float] = field(default_factory=lambda: array("d"))
-    losses: array[float] = field(default_factory=lambda: array("d"))
     scores: array[float] = field(default_factory=lambda: array("d"))
-    kept: int = 0
+    loss: float | None = None
     outcome: Outcome | None = None
     spared: int | None = None
 
-    def take(self, epoch: Epoch, metric: Metric) -> None:
-        """Take note of its next epoch."""
-        self.measured.append(metric.score(epoch.on_validation(metric)))
-        self.losses.append(math.nan if epoch.val_loss is None else epoch.val_loss)
-        self.scores.append(self.measured[epoch.kept - 1])
-        self.kept = epoch.kept
+    def take(self, score: float, loss: float | None, *, kept: bool) -> None:
+        """Take note of its next epoch: it is the one kept, or that is the same as before."""
+        if kept or not self.scores:
+            self.scores.append(score)
+            self.loss = loss
+        else:
+            self.scores.append(self.scores[-1])
 
 
 class ArmScheduler:
@@ -114,6 +130,7 @@ class ArmScheduler:
         examples = arm.template.data.get("validation") if self._metric == ACCURACY else None
         self._finishes = sweep.pruner.finishes
         self._judge = sweep.pruner.judge(sweep.training.epochs, examples)
+        self.hears_of = self._judge.hears_of if isinstance(self._judge, QuietJudge) else None
         self._ended: dict[int, FrozenTrial] = {}  # what an ended trial is to Optuna changes no more
 
     def ask(self, key: TrialKey) -> Suggestion:
@@ -139,7 +156,12 @@ class ArmScheduler:
     def tell(self, number: int, epoch: Epoch) -> Decision:
         """Record an epoch; the arm's pruner decides."""
         entry = self.entries[number]
-        entry.take(epoch, self._metric)
+        score = self._metric.score(epoch.on_validation(self._metric))
+        entry.take(score, epoch.val_loss, kept=epoch.kept == epoch.number)
+        return self.judged(number, entry, epoch)
+
+    def judged(self, number: int, entry: TrialState, epoch: Epoch) -> Decision:
+        """Return what the arm's pruner decides of a trial after an epoch of which note was taken."""
         # Of a trial that was spared the pruner hears no more: others are judged as if it had been stopped.
         if entry.spared is not None or not self._judge.ends(number, epoch, entry.scores[-1]):
             return "go"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -116,5 +115,4 @@ def _kept(entry: TrialState, metric: Metric) -> tuple[float, float | None]:
     """Return score and validation loss at the epoch that a trial kept."""
     if entry.outcome is not None and entry.outcome.status == "ok":
         return metric.score(entry.outcome.metrics.get(metric.val)), entry.outcome.metrics["val_loss"]
-    loss = entry.losses[entry.kept - 1]
-    return entry.scores[-1], None if math.isnan(loss) else loss
+    return entry.scores[-1], entry.loss

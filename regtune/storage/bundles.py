@@ -16,7 +16,6 @@ from regtune.core.records import Json
 
 EPOCH = "epoch"  # the event of a row of one epoch
 BUNDLE = "epochs"  # the event of a row of several
-Cell = tuple[str, str, int]
 Event = tuple[str, Json]  # of a row that is to be written, with its fields
 _ONCE = (type(None), bool, int, float, str)  # what may stand for a whole column: a list would be taken for one
 
@@ -57,23 +56,50 @@ def _column(values: Sequence[Any]) -> Any:
     return first if all(type(value) is type(first) and repr(value) == alike for value in values) else list(values)
 
 
-def cells_of(row: Json) -> list[Cell]:
-    """Return whose epochs a bundle has, in its order."""
-    return [(arm, phase, number) for arm, phase, numbers in row["cells"] for number in numbers]
+class Bundle:
+    """The epochs of a bundle: `cells` says whose they are, in their order."""
 
+    def __init__(self, row: Json) -> None:
+        self.time: float = row["time"]
+        # Each is equal to its TrialKey, and made in a fraction of the time.
+        self.cells: list[Any] = [(arm, phase, number) for arm, phase, each in row["cells"] for number in each]
+        self._epoch: dict[str, Any] = row["epoch"]
 
-def columns_of(row: Json, count: int) -> dict[str, list[Any]]:
-    """Return the fields of the epochs of a bundle of so many, each with a value for every one."""
-    return {name: values if isinstance(values, list) else [values] * count for name, values in row["epoch"].items()}
+    @property
+    def names(self) -> list[str]:
+        """The fields that each of the epochs has."""
+        return list(self._epoch)
+
+    def column(self, name: str) -> list[Any]:
+        """Return a field of all of them; None where they lack it."""
+        values = self._epoch.get(name)
+        return values if isinstance(values, list) else [values] * len(self.cells)
+
+    def epoch(self, place: int) -> Json:
+        """Return the epoch at a place, with all of its fields."""
+        return {name: each[place] if isinstance(each, list) else each for name, each in self._epoch.items()}
+
+    def rows(self) -> Iterator[Json]:
+        """Yield the rows that the bundle stands for."""
+        columns = [self.column(name) for name in self._epoch]
+        for cell, values in zip(self.cells, zip(*columns, strict=True), strict=True):
+            epoch = dict(zip(self._epoch, values, strict=True))
+            yield {"event": EPOCH, "time": self.time, "cell": list(cell), "epoch": epoch}
+
+    def part(self, places: Sequence[int]) -> Bundle:
+        """Return the epochs at these places, in their order."""
+        mine = Bundle({"time": self.time, "cells": [], "epoch": {}})
+        mine.cells = [self.cells[place] for place in places]
+        mine._epoch = {
+            name: [each[place] for place in places] if isinstance(each, list) else each
+            for name, each in self._epoch.items()
+        }
+        return mine
 
 
 def expanded(row: Json) -> Iterator[Json]:
     """Yield the rows that a row stands for: that of each epoch of a bundle, any other itself."""
-    if row["event"] != BUNDLE:
+    if row["event"] == BUNDLE:
+        yield from Bundle(row).rows()
+    else:
         yield row
-        return
-    cells = cells_of(row)
-    columns = columns_of(row, len(cells))
-    for cell, values in zip(cells, zip(*columns.values(), strict=True), strict=True):
-        epoch = dict(zip(columns, values, strict=True))
-        yield {"event": EPOCH, "time": row["time"], "cell": list(cell), "epoch": epoch}

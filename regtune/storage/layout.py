@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+LOG = "log.jsonl"
+COMPRESSED = ".gz"  # behind the name of a log that gzip compressed, to be read only
 _FOLDER = re.compile(r"repeat-([2-9]|[1-9]\d+)")
 
 
@@ -14,13 +16,19 @@ def repeat_folder(folder: Path, repeat: int) -> Path:
     return folder if repeat == 1 else folder / f"repeat-{repeat}"
 
 
+def log_in(folder: Path) -> Path:
+    """Return the log of a folder, which may not exist: a compressed one where there is that alone."""
+    compressed = folder / f"{LOG}{COMPRESSED}"
+    return compressed if compressed.is_file() and not (folder / LOG).exists() else folder / LOG
+
+
 def repeats_of(folder: Path) -> list[Path]:
     """Return the folders of all repeats with a log, in their order: the sweep's own first, and alone without repeats.
 
     A log, or a folder of a repeat, has none below it and comes back alone. Nothing is read.
     """
     more = {int(match[1]): path for path in folder.glob("repeat-*") if (match := _FOLDER.fullmatch(path.name))}
-    return [folder, *(more[repeat] for repeat in sorted(more) if (more[repeat] / "log.jsonl").is_file())]
+    return [folder, *(more[repeat] for repeat in sorted(more) if log_in(more[repeat]).is_file())]
 
 
 def repeat_words(repeat: int, repeats: int) -> str:

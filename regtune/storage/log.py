@@ -8,9 +8,13 @@ bundled in one row (see `bundles`), and of it a beginning may be there, with a t
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import gzip
+import io
 import json
 import os
+import sys
 import threading
 import time
 import zlib
@@ -27,6 +31,7 @@ from regtune.core.errors import Refused, shown
 from regtune.core.records import Json
 from regtune.core.writing import NoRoom, room_for
 from regtune.storage.bundles import BUNDLE, EPOCH, Event, bundled, expanded
+from regtune.storage.layout import COMPRESSED
 
 SEAL = b',"crc":"'
 _EPOCH = b'{"event":"epoch'  # or several
@@ -38,9 +43,29 @@ def read_log(path: Path) -> tuple[list[Json], int]:
 
     Raises Refused for a damaged line that is not the last one: that is not how a crash looks.
     """
-    with path.open("rb") as file:
+    with opened(path) as file:
         reading = Reading(path, file)
         return list(reading), reading.torn
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[io.BufferedReader]:
+    """Open a log to read it, also a compressed one; raises Refused where this cannot be decompressed."""
+    try:
+        with path.open("rb") as file:
+            yield io.BufferedReader(gzip.GzipFile(fileobj=file)) if path.suffix == COMPRESSED else file
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise Refused(f"{path}: expected a log that gzip compressed, given {error}; compress it again") from error
+
+
+def check_not_compressed(path: Path) -> None:
+    """Raise Refused where of a log that is to be written there is a compressed one alone."""
+    compressed = path.with_name(path.name + COMPRESSED)
+    if compressed.is_file() and not path.exists():
+        raise Refused(
+            f"{compressed}: expected {path.name} to resume from, given a compressed log, which can be read only; "
+            f"decompress it by gunzip and run the same command again"
+        )
 
 
 def sealed(row: Json, seal: int) -> tuple[bytes, int]:
@@ -123,7 +148,7 @@ class Writer(Protocol):
 
     @property
     def rows(self) -> list[Json]:
-        """The rows that it held in the beginning, but those of epochs."""
+        """The rows that it held in the beginning, but those of epochs, and without what a trial is."""
 
     @property
     def places(self) -> Sequence[int]:
@@ -143,8 +168,8 @@ class Writer(Protocol):
 
 
 class LogFile:
-    """A log that is read. `rows` are those that it held then, but not those of epochs, which may be millions: whoever
-    needs these hears them while it is read, or reads them again.
+    """A log that is read. `rows` are those that it held then, but not those of epochs, which may be millions, and
+    without what trials are, `trial` of `asked`: whoever needs these hears them while it is read, or reads them again.
     """
 
     def __init__(self, path: Path) -> None:
@@ -162,7 +187,8 @@ class LogFile:
     def reading(self) -> Reading:
         """Return what goes once through all that the file holds."""
         # Up to here, whatever another writer adds meanwhile.
-        return Reading(self.path, self._lines(0, self.path.stat().st_size))
+        end = sys.maxsize if self.path.suffix == COMPRESSED else self.path.stat().st_size
+        return Reading(self.path, self._lines(0, end))
 
     def hear(self, hearer: Hearer | None = None) -> None:
         """Take what the file holds now as the rows so far, and have them heard."""
@@ -182,7 +208,8 @@ class LogFile:
         """Take note of a row that the file holds."""
         self.newest = max(self.newest, row.get("time", 0.0))
         if row["event"] not in (EPOCH, BUNDLE):
-            self.rows.append(row)
+            asked = row["event"] == "asked"
+            self.rows.append({name: each for name, each in row.items() if name != "trial"} if asked else row)
             self.places.append(place)
         for phase in [row["cell"][1]] if "cell" in row else {group[1] for group in row.get("cells", ())}:
             self._stretches[phase] = (self._stretches.get(phase, (place, place))[0], place)
@@ -208,7 +235,7 @@ class LogFile:
         """Yield the lines that begin at a place or behind it, and before an end."""
         if place >= end:  # there may be no file yet
             return
-        with self.path.open("rb") as file:
+        with opened(self.path) as file:
             file.seek(place)
             while place < end and (line := file.readline()):
                 yield line
@@ -231,6 +258,7 @@ class Log(LogFile):
     """
 
     def __init__(self, path: Path, hearer: Hearer | None = None) -> None:
+        check_not_compressed(path)
         super().__init__(path)
         self._hearer, self._lock = hearer, threading.Lock()
         try:
