@@ -27,6 +27,7 @@ from regtune.regularizers.mixup import Mixup
 from regtune.regularizers.rand_augment import RandAugment
 from regtune.regularizers.random_crop import RandomCrop
 from regtune.regularizers.random_erasing import RandomErasing
+from regtune.regularizers.rotation_prediction import RotationPrediction
 from regtune.regularizers.sam import SAM
 from regtune.regularizers.staircase import Staircase
 from regtune.regularizers.stochastic_depth import StochasticDepth
@@ -69,6 +70,7 @@ __all__ = [
     "RandAugment",
     "RandomCrop",
     "RandomErasing",
+    "RotationPrediction",
     "Regularizer",
     "Staircase",
     "Statistics",
