@@ -1,8 +1,8 @@
 """Heads for further tasks: linear layers beside the network's own last one, on the same features.
 
-The features are what leaves the last hidden slot outside of residual branches, bent. A head's weights are parameters of
-the network, so they train, resume and share lanes as all others do; the network's own forward pass does not use them,
-and what is measured or exported of a network is without them.
+The features are what leaves a features slot, or else the last hidden slot outside of residual branches, bent. A head's
+weights are parameters of the network, so they train, resume and share lanes as all others do; the network's own forward
+pass does not use them, and what is measured or exported of a network is without them.
 """
 
 from __future__ import annotations
@@ -22,16 +22,23 @@ HEADS = "auxiliary_heads"
 
 def gives_features(slot: Slot) -> bool:
     """Return whether what leaves a slot are the features of its network."""
-    return slot.kind == "hidden" and slot.number == slot.count and not slot.inner
+    return slot.kind == "features" or (slot.kind == "hidden" and slot.number == slot.count and not slot.inner)
+
+
+def check_features(net: nn.Module) -> None:
+    """Raise Refused for a network without features."""
+    if not any(map(gives_features, slots(net))):
+        raise Refused(
+            "weight: expected a network with a hidden or features slot in front of its last layer, this one has none; "
+            "place one there"
+        )
 
 
 def with_head(net: nn.Module, images: Tensor, name: str, outputs: int) -> nn.Module:
     """Return the network with a head for `outputs` classes, its weights 0; `images` [N, C, H, W] tell its inputs.
 
-    At 0 all answers are equally likely, and nothing is drawn. Raises Refused for a network without such features.
+    At 0 all answers are equally likely, and nothing is drawn. See `check_features` for networks that have none.
     """
-    if not any(map(gives_features, slots(net))):
-        raise Refused("expected a network with a hidden slot in front of its last layer, this one has none")
     found = list[int]()
 
     def bend(signal: Any, slot: Slot) -> Any:

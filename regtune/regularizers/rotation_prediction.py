@@ -1,4 +1,4 @@
-"""Rotation prediction: beside the class of a picture the network tells by how many quarter turns another one was turned.
+"""Rotation prediction: beside the class of a picture the network tells how many quarter turns it was turned by.
 
 Changes: the objective, by a second task on the same features; a head that is not exported.
 Formula: J + weight * mean CE(r, head(features(turned(x, r)))), r in {0, 90, 180, 270} degrees, each for a quarter of
@@ -20,7 +20,7 @@ from regtune.core.errors import Refused
 from regtune.core.knobs import knob
 from regtune.core.state import Number
 from regtune.data import Splits, pixels
-from regtune.networks import answers, has_head, with_head
+from regtune.networks import answers, check_features, has_head, with_head
 from regtune.regularizers._base import Forward, Regularizer
 
 TURNS, HEAD = 4, "rotation"
@@ -46,7 +46,8 @@ class RotationPrediction(Regularizer):
     )
 
     def check(self, net: nn.Module, data: Splits) -> None:
-        """Raise Refused for pictures that are not square: turned they have another shape."""
+        """Raise Refused for pictures that are not square, which turned have another shape, or without features."""
+        check_features(net)
         height, width = data.train.source.shape[2:]
         if height != width:
             raise Refused(

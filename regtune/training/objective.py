@@ -90,7 +90,7 @@ class Objective:
         def bend(signal: Any, slot: Slot) -> Any:
             if isinstance(signal, Branch):
                 return recipe.bend(signal.counted(ran, slot.label), slot, steps)
-            if not slot.inner:
+            if not slot.inner and slot.kind != "features":
                 taps[slot.label] = signal
             # A step aside from the tap: a penalty's gradient is then added to that of all else together,
             # whatever a recipe bends here, and not to its parts in another order.
@@ -108,7 +108,7 @@ class Objective:
         return torch.as_tensor(likelihood + recipe.penalty(steps, seen))
 
     def _features(self, recipe: Recipe, steps: Steps, params: Tensors, buffers: Tensors, x: Tensor) -> Tensor:
-        """Return what leaves the last hidden slot [N, d] for inputs [N, C, H, W]; buffers stay as they are."""
+        """Return the features [N, d] of inputs [N, C, H, W]; buffers stay as they are."""
         found = list[Tensor]()
 
         def bend(signal: Any, slot: Slot) -> Any:
