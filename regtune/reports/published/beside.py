@@ -201,7 +201,8 @@ class Beside:
             "Not measured by the trials of a sweep: {}.": list(unmeasured),
             f"Further parts of {self.match.table.name}, not shown: {{}}.": list(dict.fromkeys(others)),
         }
-        return [*self.protocol, *(text.format("; ".join(names)) for text, names in said.items() if names)]
+        left_out = counted_repeats(self.sweep.repeats).left_out if len(self.sweep.logs) > 1 else []
+        return [*left_out, *self.protocol, *(text.format("; ".join(names)) for text, names in said.items() if names)]
 
     def plain(self) -> Json:
         """Return the rows and what is said of them, fit for strict JSON: None for what cannot be said."""

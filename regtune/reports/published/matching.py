@@ -15,6 +15,7 @@ PIXELS: Mapping[str, Corruption] = {
     "random": "random pixels",
     "gaussian": "gaussian pixels",
 }
+MANY = 4  # arms that a table shares with a sweep on other data, so that it is a comparison of the same methods
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,8 @@ class Match:
 def matches(results: Results, name: str) -> list[Match]:
     """Return the published tables to be set beside a sweep: the one of a name, or for "" those whose arms match.
 
-    Of the latter those on other data count only where none is on the same. Raises Refused where there is none.
+    Of the latter those on other data count where they share many arms, or where none is on the same. Raises Refused
+    where there is none.
     """
     known = published_tables()
     if name:
@@ -54,7 +56,8 @@ def matches(results: Results, name: str) -> list[Match]:
             f"--published: expected arms of a published table, given {results.sweep.name} with "
             f"{shown(', '.join(results.sweep.arms))} on {corruption_words(_data(results))}; docs/results.md lists all"
         )
-    return [match for match in found if same_data(match.part, _data(results))] or found
+    near = [match for match in found if same_data(match.part, _data(results)) or len(match.arms) >= MANY]
+    return near or found
 
 
 def closest(table: PublishedTable, results: Results) -> Match | None:
@@ -80,9 +83,12 @@ def _named(table: PublishedTable, results: Results) -> Match:
         kinds = dict.fromkeys(
             corruption_words({}) if part.corruption == "none" else part.corruption for part in table.parts
         )
+        given = (
+            f"{results.sweep.name} with {shown(', '.join(results.sweep.arms))} on {corruption_words(_data(results))}"
+        )
         raise Refused(
-            f"--published {table.name}: expected one of the arms {shown(', '.join(arms))} on "
-            f"{' or '.join(kinds)}, given {results.sweep.name} with {shown(', '.join(results.sweep.arms))} on {corruption_words(_data(results))}"
+            f"--published {table.name}: expected one of the arms {shown(', '.join(arms))} on {' or '.join(kinds)}, "
+            f"given {given}"
         )
     return found
 

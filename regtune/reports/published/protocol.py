@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from regtune.analysis.repeats import counted_repeats
 from regtune.core.records import Json, Retrain
 from regtune.reports.published.matching import Match, corruption_words, same_network
 from regtune.reports.published.reading import Part
@@ -75,9 +76,11 @@ def _updates(template: Json, data: Json) -> int | None:
 
 
 def _runs(part: Part, sweep: FolderTables) -> str:
-    confirm, searches = sweep.first.results.sweep.confirm, len(sweep.logs)
+    confirm = sweep.first.results.sweep.confirm
     seeds = f"{'up to ' if confirm.racing else ''}{_times(confirm.seeds, 'seed')}"
-    ours = f"{_times(searches, 'search', 'searches')} with {seeds} each" if searches > 1 else f"mean of {seeds}"
+    ours = f"mean of {seeds}"
+    if len(sweep.logs) > 1:
+        ours = f"{_times(len(counted_repeats(sweep.repeats).counted), 'search', 'searches')} with {seeds} each"
     theirs = f"{part.aggregate or 'over'} of {part.runs}" if part.runs else "not stated how many"
     return f"Runs: {ours} here, {theirs} published."
 
