@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 
 import regtune
 from regtune.cli import catalog
+from regtune.cli.sweeps import sweep_files
 from regtune.core.records import Epoch, Outcome
 from regtune.execution.export import Exported
 from regtune.results.loader import Results
@@ -214,7 +215,27 @@ def studies() -> str:
     return "\n".join(["| study | |", "|---|---|", *rows]) + "\n"
 
 
+def sweep_head(path: Path) -> dict[str, str]:
+    """Return what the comment at the top of a sweep file says, by the words that its parts begin with."""
+    lines = path.read_text(encoding="utf-8").partition("\n\n")[0].splitlines()
+    text = " ".join(line.removeprefix("#").strip() for line in lines)
+    parts = re.split(r"(?:^| )(Shows|Published|Differs|Takes): ", text)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def sweeps() -> str:
+    """Return a table of the sweep files that ship: what each asks, and how long it takes on 2 cores."""
+    rows = []
+    for path in sweep_files():
+        said = sweep_head(path)
+        asks = said["Shows"].partition("? ")[0].rstrip("?")
+        takes = re.split(r"On 2 cores(?: without other work)?: |, estimated|, measured", said["Takes"])[1].rstrip(".")
+        rows.append(f"| `{path.stem}` | {asks[0].upper()}{asks[1:]}? | {takes} |")
+    return "\n".join(["| file | what it asks | on 2 cores |", "|---|---|---|", *rows]) + "\n"
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
+    "sweeps": sweeps,
     "methods": catalog.markdown,
     "method-cards": lambda: cards("regularizers"),
     "network-cards": lambda: cards("networks"),
