@@ -22,6 +22,7 @@ from regtune.reports.published.reading import PublishedTable, published_tables, 
 from regtune.reports.tables.folder import read_folder
 from regtune.statistics import share_interval
 from regtune.storage.log import read_log
+from regtune.sweep.sweep import Sweep
 from tests.command_line import called
 from tests.conftest import write_log
 from tests.made_up import made_up_log
@@ -241,16 +242,16 @@ def test_tables_on_other_data_count_only_where_none_is_on_the_same(tmp_path: Pat
 
 
 def test_a_table_on_other_data_that_compares_the_same_methods_is_shown_too(tmp_path: Path) -> None:
-    arms = {name: (0.9, 0.91) for name in ("baseline", "mixup", "cutout", "cutmix")}
+    arms = dict.fromkeys(("baseline", "mixup", "cutout", "cutmix"), (0.9, 0.91))
     found = beside(sweep_log(tmp_path, arms, {**MNIST, "name": "cifar10"}, SMALL))
     assert {"devries2017_cutout", "yun2019_cutmix_cifar100"} <= {each.match.table.name for each in found}
 
 
-@pytest.mark.parametrize("name", [name for name in OF_SWEEPS if (SWEEPS / f"{name}.toml").exists()])
+@pytest.mark.parametrize("name", OF_SWEEPS)
 def test_the_sweeps_that_repeat_a_published_table_have_its_arms(tmp_path: Path, name: str) -> None:
-    sweep = read_sweep(SWEEPS / f"{name}.toml")
-    template = next(iter(sweep.plain()["arms"].values()))["template"]
-    arms = dict.fromkeys(sweep.plain()["arms"], (0.5, 0.6))
+    sweep = Sweep.read(SWEEPS / f"{name}.toml").plain()
+    template = next(iter(sweep["arms"].values()))["template"]
+    arms = dict.fromkeys(sweep["arms"], (0.5, 0.6))
     folder = sweep_log(tmp_path, arms, template["data"], template["network"], batch=template["batch"], name=name)
     found = {each.match.table.name: each for each in beside(folder)}
     table, figures = OF_SWEEPS[name]
