@@ -164,9 +164,8 @@ def test_every_difference_of_protocol_that_the_sweep_says_is_a_sentence(six: Pat
         assert words in said
     alone = next(sentence for sentence in said if sentence.startswith("A published figure of one run"))
     assert "0.10 to 0.13 points from its 10,000 test examples alone" in alone
-    same = {**MNIST, "train": 60000}
     folder = sweep_log(
-        tmp_path / "same", SIX, same, {"name": "srivastava2014"}, terms={"confirm": {"retrain": "updates"}}
+        tmp_path / "same", SIX, MNIST, {"name": "srivastava2014"}, terms={"confirm": {"retrain": "updates"}}
     )
     said = beside(folder)[0].table.sentences
     assert not any(sentence.startswith(("Network:", "Training examples:", "Data:")) for sentence in said)
@@ -287,3 +286,11 @@ def test_the_option_takes_a_name_or_none_before_and_behind_the_folder(tmp_path: 
         assert "table 9" in " ".join(ended.stdout.split())
     one = called("table", six, "--published", "srivastava2014_mnist_1024", "--format", "csv", folder=tmp_path)
     assert one.stdout.count("\n") == 2
+
+
+def test_an_arm_without_a_confirmed_trial_has_no_figure_of_ours(tmp_path: Path) -> None:
+    folder = sweep_log(tmp_path, {"l2": (0.98, 0.981), "max_norm": (None, None)}, {**MNIST, "train": "all"}, SMALL)
+    rows = beside(folder, "srivastava2014_mnist")[0].table.frame.set_index("arm")
+    assert [*rows.loc["max_norm", ["ours", "difference", "n"]]] == ["–", "–", 0]
+    for form in (*FORMATS, None):
+        assert published_beside([folder], "", form, 80)

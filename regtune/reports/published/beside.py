@@ -181,12 +181,14 @@ class Beside:
             "published": [cited[row["metric"], row["arm"]] for row, _ in lines],
             "difference": [number(row["difference"], f"+{measure.form}") for row, measure in lines],
             "n": rows["n"],
-            "published as": rows["label"],
             f"ours to {first}": [_interval(row, "ours_to_first", measure, sign="+") for row, measure in lines],
             f"published to {first}": [number(row["published_to_first"], f"+{measure.form}") for row, measure in lines],
+            "published as": rows["label"],
         }
         text = pd.DataFrame(columns)
-        return text.drop(columns=[name for name in text.columns[-2:] if (text[name] == "–").all()])
+        return text.drop(
+            columns=[name for name in text if str(name).endswith(f" to {first}") and (text[name] == "–").all()]
+        )
 
     def _sentences(self) -> list[str]:
         unmeasured = dict.fromkeys(MEASURES[name].head for name in self.rows["metric"] if not MEASURES[name].column)

@@ -24,7 +24,7 @@ def protocol_sentences(match: Match, sweep: FolderTables) -> list[str]:
     part, results = match.part, match.results
     template, data = results.sweep.template, results.counted_data
     both = {
-        "Training examples": (data["train"], part.train),
+        "Training examples": (_examples(data, results.sweep.confirm.retrain), part.train),
         "Batch": (template["batch"], part.batch),
         **_length(part, template["epochs"], _updates(template, data)),
     }
@@ -43,6 +43,12 @@ def protocol_sentences(match: Match, sweep: FolderTables) -> list[str]:
     unstated = [f"{word.lower()} ({_count(ours)} here)" for word, (ours, theirs) in both.items() if not theirs]
     said += [f"Not stated where the figures were read: {', '.join(unstated)}."] if unstated else []
     return [*filter(None, said), *_examples_alone(part), *(f"{note}." for note in part.notes)]
+
+
+def _examples(data: Json, retrain: Retrain) -> int | str:
+    """Return on how many examples the tested weights were trained: after a second training with those of validation."""
+    train: int | str = data["train"]
+    return train + int(data["validation"]) if retrain != "none" and isinstance(train, int) else train
 
 
 def _network(part: Part, network: Json) -> list[str]:
