@@ -21,6 +21,7 @@ from regtune.cli import catalog
 from regtune.cli.sweeps import sweep_files
 from regtune.core.records import Epoch, Outcome
 from regtune.execution.export import Exported
+from regtune.reports.published.reading import published_tables
 from regtune.results.loader import Results
 from regtune.studies import STUDIES
 from regtune.sweep.schema import SweepFile
@@ -55,6 +56,17 @@ def published_table() -> str:
     """Return the first table of the published quickstart, with its caption."""
     text = (ROOT / "results" / "published" / "quickstart.md").read_text(encoding="utf-8")
     return text.partition("\n\nWhich arms beat baseline in ")[0] + "\n"
+
+
+def published_list() -> str:
+    """Return which published tables there are, where each stands, and the arms that have figures there."""
+    lines = ["| name | source | network and data | arms |", "|---|---|---|---|"]
+    for name, table in published_tables().items():
+        settings = dict.fromkeys(f"{part.network} on {part.data}" for part in table.parts)
+        arms = dict.fromkeys(f"`{figure.arms[0]}`" for part in table.parts for figure in part.figures if figure.arms)
+        shown = [f"{'; '.join([*settings][:3])}{' and more' if len(settings) > 3 else ''}", ", ".join(arms)]
+        lines.append("| " + " | ".join([f"`{name}`", _cell(table.cited), *map(_cell, shown)]) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def settings() -> str:
@@ -242,6 +254,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "data-cards": lambda: cards("data"),
     "optimizer-cards": lambda: cards("optimizers"),
     "quickstart-table": published_table,
+    "published-tables": published_list,
     "settings": settings,
     "studies": studies,
     "commands": commands,

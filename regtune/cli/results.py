@@ -9,23 +9,34 @@ from typing import Annotated
 
 import typer
 
+from regtune.cli.optional_value import PUBLISHED, WithPublished
 from regtune.cli.options import DataFolder, Download, Full, Plugin
 from regtune.core.errors import Refused
 
 app = typer.Typer()
 
 
-@app.command()
+@app.command(cls=WithPublished)
 def table(
     results: Annotated[list[Path], typer.Argument(help="results folders", show_default=False)],
     form: Annotated[
         str | None, typer.Option("--format", help="md, csv, latex, html or json: all tables with their captions")
     ] = None,
     full: Full = False,
+    published: Annotated[
+        str | None,
+        typer.Option(
+            PUBLISHED,
+            help="figures of published tables beside ours: of the one named, else of those whose arms match",
+            metavar="[NAME]",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Print the answer of each results folder with one table that fits the terminal; for several, one over all too.
 
     With --full or --format: all tables with their captions. With repeats, the table over repeated searches is first.
+    With --published: our figures beside published ones, in the same formats.
     """
     from regtune.core.errors import nearest
     from regtune.reports.brief import brief
@@ -34,7 +45,12 @@ def table(
 
     if form is not None and form not in FORMATS:
         raise Refused(f"--format: unknown format {form!r}{nearest(form, FORMATS)}")
-    if form is None and not full:
+    if published is not None:
+        from regtune.reports.published.output import published_beside
+
+        shape = "md" if form is None and full else form
+        sys.stdout.write(published_beside(results, published, shape, shutil.get_terminal_size().columns))
+    elif form is None and not full:
         sys.stdout.write(brief(results, shutil.get_terminal_size().columns))
     else:
         sys.stdout.write(formatted(results, form or "md"))
