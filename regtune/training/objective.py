@@ -109,7 +109,7 @@ class Objective:
 
     def _features(self, recipe: Recipe, steps: Steps, params: Tensors, buffers: Tensors, x: Tensor) -> Tensor:
         """Return the features [N, d] of inputs [N, C, H, W]; buffers stay as they are."""
-        found = list[Tensor]()
+        found: list[Tensor] = []
 
         def bend(signal: Any, slot: Slot) -> Any:
             bent = recipe.bend(signal, slot, steps)
