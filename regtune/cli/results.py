@@ -22,10 +22,17 @@ def table(
         str | None, typer.Option("--format", help="md, csv, latex, html or json: all tables with their captions")
     ] = None,
     full: Full = False,
+    published: Annotated[
+        bool, typer.Option("--published", help="published figures beside ours: the tables that belong to the sweep")
+    ] = False,
+    published_table: Annotated[
+        str | None, typer.Option("--published-table", help="this published table beside ours", metavar="NAME")
+    ] = None,
 ) -> None:
     """Print the answer of each results folder with one table that fits the terminal; for several, one over all too.
 
     With --full or --format: all tables with their captions. With repeats, the table over repeated searches is first.
+    With --published: published figures beside ours, and what the protocols differ in, in any format.
     """
     from regtune.core.errors import nearest
     from regtune.reports.brief import brief
@@ -34,8 +41,13 @@ def table(
 
     if form is not None and form not in FORMATS:
         raise Refused(f"--format: unknown format {form!r}{nearest(form, FORMATS)}")
-    if form is None and not full:
-        sys.stdout.write(brief(results, shutil.get_terminal_size().columns))
+    columns = shutil.get_terminal_size().columns
+    if published or published_table is not None:
+        from regtune.reports.beside_published import beside_published
+
+        sys.stdout.write(beside_published(results, published_table, form or ("md" if full else None), columns))
+    elif form is None and not full:
+        sys.stdout.write(brief(results, columns))
     else:
         sys.stdout.write(formatted(results, form or "md"))
 
