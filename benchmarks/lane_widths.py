@@ -1,12 +1,12 @@
 """What a trial costs alone and in lanes: CPU per member and epoch by the width of the lane, and of a whole sweep.
 
-    python benchmarks/lane_widths.py [sweeps/quickstart.toml] [--widths 1 4 16 64] [--arms ...] [--compiled] [--sweep]
+    python benchmarks/lane_widths.py [sweeps/quickstart.toml] [--widths 1 4 16 64] [--arms ...] [--compiled] [--sweep N]
 
 prints for every arm the milliseconds of CPU time that a member takes for an epoch, the shortest of a few epochs, beside
 a bare PyTorch loop of the network on the same data (no regularizer, no evaluation); with --compiled of compiled lanes
 and the seconds until all is compiled. With --sweep it runs the sweep in
-this process twice, with lanes of width 1 and of the width that is measured, and prints the CPU seconds of both. One
-thread; compare within one run.
+this process, N times with lanes of width 1 and N times of the width that is measured, by turns, and prints the CPU
+seconds of both. One thread; compare within one run.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def main() -> None:
     parser.add_argument("--widths", type=int, nargs="+", default=[1, 4, 16, 64])
     parser.add_argument("--arms", nargs="+")
     parser.add_argument("--compiled", action="store_true")
-    parser.add_argument("--sweep", action="store_true")
+    parser.add_argument("--sweep", type=int, default=0, metavar="N")
     given = parser.parse_args()
     sweep = Sweep.read(given.file)
     prepare_process(1)
@@ -114,9 +114,12 @@ def main() -> None:
             ready = f" ({time.perf_counter() - begun:.0f} s)" if given.compiled else ""
             found.append(f"{1000 * shortest(lambda lane=lane: next(lane)) / width:.2f}{ready}")  # type: ignore[misc]  # bound now
         print(f"| {arm} | " + " | ".join(found) + " |", flush=True)
-    if given.sweep:
+    for _ in range(given.sweep):
         alone, lanes = seconds_of(sweep, 1), seconds_of(sweep, "auto")
-        print(f"whole sweep: {alone:.0f} CPU s one by one, {lanes:.0f} in lanes ({alone / lanes:.1f} times less)")
+        print(
+            f"whole sweep: {alone:.1f} CPU s one by one, {lanes:.1f} in lanes ({alone / lanes:.3g} times less)",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

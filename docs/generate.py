@@ -18,8 +18,10 @@ from pydantic.fields import FieldInfo
 
 import regtune
 from regtune.cli import catalog
+from regtune.cli.sweeps import sweep_files
 from regtune.core.records import Epoch, Outcome
 from regtune.execution.export import Exported
+from regtune.reports.published.reading import published_tables
 from regtune.results.loader import Results
 from regtune.studies import STUDIES
 from regtune.sweep.schema import SweepFile
@@ -54,6 +56,17 @@ def published_table() -> str:
     """Return the first table of the published quickstart, with its caption."""
     text = (ROOT / "results" / "published" / "quickstart.md").read_text(encoding="utf-8")
     return text.partition("\n\nWhich arms beat baseline in ")[0] + "\n"
+
+
+def published_list() -> str:
+    """Return which published tables there are, where each stands, and the arms that have figures there."""
+    lines = ["| name | source | network and data | arms |", "|---|---|---|---|"]
+    for name, table in published_tables().items():
+        settings = dict.fromkeys(f"{part.network} on {part.data}" for part in table.parts)
+        arms = dict.fromkeys(f"`{figure.arms[0]}`" for part in table.parts for figure in part.figures if figure.arms)
+        shown = [f"{'; '.join([*settings][:3])}{' and more' if len(settings) > 3 else ''}", ", ".join(arms)]
+        lines.append("| " + " | ".join([f"`{name}`", _cell(table.cited), *map(_cell, shown)]) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def settings() -> str:
@@ -214,13 +227,34 @@ def studies() -> str:
     return "\n".join(["| study | |", "|---|---|", *rows]) + "\n"
 
 
+def sweep_head(path: Path) -> dict[str, str]:
+    """Return what the comment at the top of a sweep file says, by the words that its parts begin with."""
+    lines = path.read_text(encoding="utf-8").partition("\n\n")[0].splitlines()
+    text = " ".join(line.removeprefix("#").strip() for line in lines)
+    parts = re.split(r"(?:^| )(Shows|Published|Differs|Takes): ", text)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def sweeps() -> str:
+    """Return a table of the sweep files that ship: what each asks, and how long it takes on 2 cores."""
+    rows = []
+    for path in sweep_files():
+        said = sweep_head(path)
+        asks = said["Shows"].partition("? ")[0].rstrip("?")
+        takes = re.split(r"On 2 cores(?: without other work)?: |, estimated|, measured", said["Takes"])[1].rstrip(".")
+        rows.append(f"| `{path.stem}` | {asks[0].upper()}{asks[1:]}? | {takes} |")
+    return "\n".join(["| file | what it asks | on 2 cores |", "|---|---|---|", *rows]) + "\n"
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
+    "sweeps": sweeps,
     "methods": catalog.markdown,
     "method-cards": lambda: cards("regularizers"),
     "network-cards": lambda: cards("networks"),
     "data-cards": lambda: cards("data"),
     "optimizer-cards": lambda: cards("optimizers"),
     "quickstart-table": published_table,
+    "published-tables": published_list,
     "settings": settings,
     "studies": studies,
     "commands": commands,

@@ -147,6 +147,7 @@ def test_data_lie_where_an_option_or_the_environment_says(tmp_path: Path) -> Non
 def test_init_writes_the_shipped_sweeps_and_keeps_what_is_there(tmp_path: Path) -> None:
     first = called("init", "mine", folder=tmp_path)
     assert "wrote mine/quickstart.toml" in first.stdout
+    assert "wrote mine/hidden_width.py" in first.stdout  # a plugin that sweeps beside it name
     (tmp_path / "mine" / "quickstart.toml").write_text("changed")
     assert "kept mine/quickstart.toml" in called("init", "mine", folder=tmp_path).stdout
     assert (tmp_path / "mine" / "quickstart.toml").read_text() == "changed"
@@ -184,8 +185,9 @@ def test_a_wheel_brings_the_sweep_files(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("regtune-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
-    code = "from regtune.cli.sweeps import sweep_files; print(*[f.name for f in sweep_files()])"
+    code = "from regtune.cli.sweeps import *; print(*[f.name for f in [*sweep_files(), *beside_sweeps()]])"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path / "site", capture_output=True, text=True, check=True
     )
-    assert done.stdout.split() == sorted(file.name for file in (root / "sweeps").glob("*.toml"))
+    kinds = ("*.toml", "*.py")
+    assert done.stdout.split() == [file.name for kind in kinds for file in sorted((root / "sweeps").glob(kind))]

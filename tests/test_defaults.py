@@ -83,12 +83,6 @@ def test_without_what_searches_take_verdicts_are_about_the_configuration(tmp_pat
     assert "scope" not in sweep.plain()["confirm"]
 
 
-def test_the_sweeps_that_ship_read() -> None:
-    assert {path.name for path in sweep_files()} == {"quickstart.toml", "cocktail.toml", "random_labels.toml"}
-    for path in sweep_files():
-        assert Sweep.read(path).arms
-
-
 def test_a_network_learns_random_labels_by_heart() -> None:
     """What quickstart opens with: all 200 training labels right, and others no more often than by chance."""
     path = next(path for path in sweep_files() if path.name == "random_labels.toml")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import importlib.util
 import io
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from regtune.__main__ import app
 from regtune.data import DataLocation
 from regtune.studies import STUDIES, Comparison, Findings
 from regtune.studies._pictures import pairs
-from regtune.studies._sheets import FINE, Shot, as_url, sheet
+from regtune.studies._sheets import FINE, Shot, as_url, sheet_of
 
 NAMES = sorted(STUDIES.all())
 
@@ -84,10 +85,20 @@ def test_a_picture_on_a_sheet_is_the_picture(channels: int) -> None:
 
 def test_a_sheet_keeps_its_rows_and_columns_in_order() -> None:
     shots = [Shot(row=row, column=column, picture=torch.zeros(1, 8, 8)) for row in "zb" for column in "31"]
-    spec = sheet(shots, columns="M").to_dict()
+    spec = sheet_of(shots, columns="M").to_dict()
     rows = next(iter(spec["datasets"].values()))
     assert [(one["row"], one["column"]) for one in rows] == [("z", "3"), ("z", "1"), ("b", "3"), ("b", "1")]
     assert all(spec["layer"][0]["encoding"][axis]["sort"] is None for axis in "xy")
+
+
+def test_the_contact_sheet_needs_neither_pillow_nor_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PIL", "torchvision"):
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    found = STUDIES.all()["augmentations"]().run()
+    assert all(one.holds for one in found.comparisons)
+    assert len(found.charts) == 2
+    assert any("regtune[vision]" in sentence for sentence in found.sentences)
 
 
 def test_a_source_of_pictures_that_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

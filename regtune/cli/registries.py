@@ -45,11 +45,11 @@ def list_(
 def init(
     folder: Annotated[Path, typer.Argument(help="where to write the sweep files", show_default=False)],
 ) -> None:
-    """Write the sweep files that ship with regtune into a folder; existing files are left alone."""
-    from regtune.cli.sweeps import sweep_files
+    """Write the sweep files that ship with regtune, and their plugins, into a folder; existing files are left alone."""
+    from regtune.cli.sweeps import beside_sweeps, sweep_files
 
     folder.mkdir(parents=True, exist_ok=True)
-    for file in sweep_files():
+    for file in [*sweep_files(), *beside_sweeps()]:
         target = folder / file.name
         if target.exists():
             print(f"kept {target}")

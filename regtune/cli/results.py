@@ -9,13 +9,14 @@ from typing import Annotated
 
 import typer
 
+from regtune.cli.optional_value import PUBLISHED, WithPublished
 from regtune.cli.options import DataFolder, Download, Full, Plugin
 from regtune.core.errors import Refused
 
 app = typer.Typer()
 
 
-@app.command()
+@app.command(cls=WithPublished)
 def table(
     results: Annotated[list[Path], typer.Argument(help="results folders", show_default=False)],
     form: Annotated[
@@ -23,16 +24,19 @@ def table(
     ] = None,
     full: Full = False,
     published: Annotated[
-        bool, typer.Option("--published", help="published figures beside ours: the tables that belong to the sweep")
-    ] = False,
-    published_table: Annotated[
-        str | None, typer.Option("--published-table", help="this published table beside ours", metavar="NAME")
+        str | None,
+        typer.Option(
+            PUBLISHED,
+            help="figures of published tables beside ours: of the one named, else of those whose arms match",
+            metavar="[NAME]",
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
     """Print the answer of each results folder with one table that fits the terminal; for several, one over all too.
 
     With --full or --format: all tables with their captions. With repeats, the table over repeated searches is first.
-    With --published: published figures beside ours, and what the protocols differ in, in any format.
+    With --published: our figures beside published ones, in the same formats.
     """
     from regtune.core.errors import nearest
     from regtune.reports.brief import brief
@@ -41,13 +45,13 @@ def table(
 
     if form is not None and form not in FORMATS:
         raise Refused(f"--format: unknown format {form!r}{nearest(form, FORMATS)}")
-    columns = shutil.get_terminal_size().columns
-    if published or published_table is not None:
-        from regtune.reports.beside_published import beside_published
+    if published is not None:
+        from regtune.reports.published.output import published_beside
 
-        sys.stdout.write(beside_published(results, published_table, form or ("md" if full else None), columns))
+        shape = "md" if form is None and full else form
+        sys.stdout.write(published_beside(results, published, shape, shutil.get_terminal_size().columns))
     elif form is None and not full:
-        sys.stdout.write(brief(results, columns))
+        sys.stdout.write(brief(results, shutil.get_terminal_size().columns))
     else:
         sys.stdout.write(formatted(results, form or "md"))
 

@@ -209,6 +209,15 @@ def _interruptible() -> Iterator[None]:
 
 def sweep_files() -> list[Path]:
     """Return the shipped sweep files, from the wheel or from the checkout."""
+    return _shipped("*.toml")
+
+
+def beside_sweeps() -> list[Path]:
+    """Return the plugins that shipped sweep files name, which lie beside them."""
+    return _shipped("*.py")
+
+
+def _shipped(pattern: str) -> list[Path]:
     # The build puts `sweeps/` into the package; an editable install sees it beside the package.
     folder = PACKAGE / "sweeps" if (PACKAGE / "sweeps").is_dir() else PACKAGE.parent / "sweeps"
-    return sorted(folder.glob("*.toml"))
+    return sorted(folder.glob(pattern))

@@ -32,19 +32,6 @@ from regtune.regularizers._base import Regularizer, Step
 LAST = {"paper": 10, "torchvision": 30}
 
 
-def ranges_of(scale: str, height: int, width: int) -> Ranges:
-    """Return the strengths at the end of a scale of M, for pictures of this size."""
-    return Ranges(
-        last=LAST[scale],
-        shear=0.3,
-        shift_x=150.0 / 331.0 * width,
-        shift_y=150.0 / 331.0 * height,
-        angle=30.0,
-        factor=0.9,
-        bits=4,
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
 class RandAugment(Regularizer):
     """N operations per example at magnitude M; ranges, nearest pixels and black outside are torchvision's.
@@ -81,7 +68,15 @@ class RandAugment(Regularizer):
         if self.num_ops == 0:
             return x, y
         height, width = x.shape[2:]
+        ranges = Ranges(
+            last=LAST[self.scale],
+            shear=0.3,
+            shift_x=150.0 / 331.0 * width,
+            shift_y=150.0 / 331.0 * height,
+            angle=30.0,
+            factor=0.9,
+            bits=4,
+        )
         drawn = draw_operations(step.noise, self.num_ops, len(x))
         place = torch.as_tensor(self.magnitude, dtype=torch.float32, device=x.device)
-        ranges = ranges_of(self.scale, height, width)
         return augmented(x, drawn, strengths(ranges, drawn.operation, place, drawn.negative)), y

@@ -19,26 +19,25 @@ IN_FOLDER = {"fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10"}
 DIGITS, PHOTOS = "digits of scikit-learn", "photographs of scikit-learn"
 
 
-def digits(count: int) -> Tensor:
-    """Return so many handwritten digits [N, 1, 8, 8] in [0, 1]."""
-    return Digits().pool(DataLocation()).train.images[:count]
-
-
 def pairs(place: DataLocation) -> Iterator[tuple[str, Tensor | str]]:
-    """Yield two pictures [2, C, H, W] in [0, 1] of every source, by the name of the source, or why there are none.
+    """Yield two pictures [2, C, H, W] in whole 255ths of every source by its name, or why there are none.
 
     Digits and, with pillow, photographs are always there; others where there is a data folder.
     """
-    yield DIGITS, digits(4)[2:]
+    yield DIGITS, _in_levels(Digits().pool(DataLocation()).train.images[2:4])
     if importlib.util.find_spec("PIL") is None:
         yield PHOTOS, 'pillow is not installed; pip install "regtune[vision]"'
     else:
-        yield PHOTOS, torch.stack([_photograph(name) for name in PHOTOGRAPHS])
+        yield PHOTOS, _in_levels(torch.stack([_photograph(name) for name in PHOTOGRAPHS]))
     for name, title in IN_FOLDER.items() if place.root is not None else ():
         try:
             yield title, _first_two(name, place)
         except Refused as error:
             yield title, str(error)
+
+
+def _in_levels(pictures: Tensor) -> Tensor:
+    return (pictures * 255).round() / 255
 
 
 def _first_two(name: str, place: DataLocation) -> Tensor:

@@ -27,7 +27,7 @@ class Shot:
     words: str = ""
 
 
-def sheet(shots: Sequence[Shot], *, columns: str) -> alt.LayerChart:
+def sheet_of(shots: Sequence[Shot], *, columns: str) -> alt.LayerChart:
     """Return a chart of pictures; `columns` is the title above them."""
     rows = [{"row": one.row, "column": one.column, "words": one.words, "url": as_url(one.picture)} for one in shots]
     below = 12 if any(one.words for one in shots) else 0

@@ -90,18 +90,11 @@ class EarlyStoppingTrace(Study):
             sentences=[
                 f"In {later} of {SEEDS} trainings the 0-1 loss on validation examples is lowest later than the "
                 f"log-likelihood, in the mean at epoch {sum(error) / SEEDS:.1f} and not at {sum(nll) / SEEDS:.1f}.",
-                f"After the learning rate was annealed to a thousandth, {_what_came(held)}.",
+                f"After the learning rate was annealed to a thousandth, {held.message}.",
             ],
             tables=[_table(again)],
             charts=[_chart(runs[0])],
         )
-
-
-def _what_came(held: Outcome) -> str:
-    """Return whether retraining came to its target, with fewer digits than its message has."""
-    if held.metrics["target_reached"]:
-        return "retraining came to its target"
-    return f"retraining did not come down to the training loss of before within {CAP} epochs"
 
 
 def _stopped(curve: Sequence[float], patience: int) -> tuple[int, int]:

@@ -153,8 +153,9 @@ class Training:
                 reached = target is not None and epoch.val_loss is not None and epoch.val_loss <= target
                 metrics["target_reached"] = float(reached)
                 if not reached:
+                    aim = "that on training examples, which is not finite," if target is None else f"{target:.4g}"
                     message = (
-                        f"retraining did not bring the validation loss down to {target} "
+                        f"retraining did not bring the validation loss down to {aim} "
                         f"within {self.trial.retrain_cap} epochs"
                     )
             outcome = dataclasses.replace(outcome, message=message, kept=first.outcome.kept, metrics=metrics)
