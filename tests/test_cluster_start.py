@@ -19,7 +19,8 @@ def test_a_cluster_that_does_not_start_is_one_line(sweep_file: Path, monkeypatch
 
     monkeypatch.setattr(ray, "init", late)
     expected = (
-        r"^cluster: expected Ray to start on this machine, given: The current node timed out during startup\. See \.\.\.; "
+        r"^cluster: expected Ray to start on this machine, given: The current node timed out "
+        r"during startup\. See \.\.\.; "
         r"when the machine is less busy run the same command again, which resumes, or add "
         r"--in-process to train without Ray$"
     )
