@@ -2,10 +2,10 @@
 
     python benchmarks/time_to_fit.py results/memorization_small_* --to results/published/memorization_small.md
 
-prints for each results folder and arm, over the trials of confirm: how many reached a training accuracy of 1 after an
-epoch (on at most 1,000 examples), after how many epochs, the training error of the weights kept on all training
-examples, and the test accuracy. C. Zhang et al., "Understanding Deep Learning Requires Rethinking Generalization" (ICLR 2017),
-figure 1.
+prints for each results folder and arm, over the trials of confirm: how many reached a training accuracy of 1 after
+an epoch (on at most 1,000 examples), after how many epochs, the training error of the weights kept on all training
+examples, and the test accuracy. C. Zhang et al., "Understanding Deep Learning Requires Rethinking Generalization"
+(ICLR 2017), figure 1.
 """
 
 from __future__ import annotations

@@ -274,9 +274,8 @@ def test_slots_are_checked_for_every_method_that_an_arm_could_hold(tmp_path: Pat
             preflight(Sweep.read(path))
 
 
-OF_DIGITS = [
-    file for file in sweep_files() if tomllib.loads(file.read_text(encoding="utf-8"))["data"]["name"] == "digits"
-]
+DATA = {file: tomllib.loads(file.read_text(encoding="utf-8"))["data"]["name"] for file in sweep_files()}
+OF_DIGITS = [file for file, data in DATA.items() if data == "digits"]
 
 
 @pytest.mark.parametrize("file", OF_DIGITS, ids=lambda file: str(file.name))
