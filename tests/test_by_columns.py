@@ -97,35 +97,43 @@ def test_a_scheduler_that_is_told_by_columns_knows_and_decides_as_one_by_one(pru
     assert (stops > 0) == (pruner != "none")
 
 
-def log_of(folder: Path, sweep: Sweep, *, plain: bool) -> Path:
-    """Write what a search of lanes of 9 leaves when its driver is killed, by bundles or with a row for each epoch."""
+def log_of(folder: Path, sweep: Sweep, *, plain: bool, at_once: int = 1) -> Path:
+    """Write what a search of lanes of 9 leaves when its driver is killed, by bundles or with a row for each epoch.
+
+    Lanes report so many epochs of a trial `at_once`.
+    """
     path, draws = folder / "log.jsonl", random.Random(3)
     with Log(path) as log:
         phase = PhaseController(scheduler=both(sweep), log=log, retries=0, phase="search")
         numbers: dict[TrialKey, int] = {}
-        for _ in range(22):
+        for _ in range(22 // at_once):
             while len(numbers) < 9 and (task := phase.ask()) is not None:
                 numbers[task.key] = 0
-            numbers = {key: number + 1 for key, number in numbers.items()}
-            reports = [(key, Report(epochs=(curve(draws, key, number),))) for key, number in numbers.items()]
+            before, numbers = numbers, {key: min(number + at_once, EPOCHS) for key, number in numbers.items()}
+            reports = [
+                (key, Report(epochs=tuple(curve(draws, key, each) for each in range(before[key] + 1, number + 1))))
+                for key, number in numbers.items()
+            ]
             stopped = phase.take_all(reports, {})
             ended = {*stopped, *(key for key, report in reports if report.ends)}
             numbers = {key: number for key, number in numbers.items() if key not in ended}
-    assert path.read_text().count('"event":"epochs"') > 10
+    assert path.read_text().count('"event":"epochs"') > 10 // at_once
     if plain:
         write_log(path, read_log(path)[0])
         assert '"event":"epochs"' not in path.read_text()
     return path
 
 
-@pytest.mark.parametrize("pruner", ["asha", "cautious"])
-def test_a_driver_and_its_display_resume_alike_from_bundles_and_from_rows(pruner: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("pruner", "at_once"), [("asha", 1), ("cautious", 1), ("cautious", 3)])
+def test_a_driver_and_its_display_resume_alike_from_bundles_and_from_rows(
+    pruner: str, at_once: int, tmp_path: Path
+) -> None:
     found = []
     for plain in (False, True):
         (tmp_path / str(plain)).mkdir()
         sweep = sweep_of(tmp_path / str(plain), pruner)
         progress, past, seen = Progress(sweep), Past(), list[tuple[str, object]]()
-        log = Log(log_of(tmp_path / str(plain), sweep, plain=plain), past)
+        log = Log(log_of(tmp_path / str(plain), sweep, plain=plain, at_once=at_once), past)
         with log:
             scheduler = both(sweep)
             phase = PhaseController(scheduler=scheduler, log=log, retries=0, watch=progress.watching, phase="search")

@@ -6,6 +6,7 @@ import json
 import random
 import subprocess
 import sys
+import tomllib
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -273,8 +274,14 @@ def test_slots_are_checked_for_every_method_that_an_arm_could_hold(tmp_path: Pat
             preflight(Sweep.read(path))
 
 
-@pytest.mark.parametrize("file", sweep_files(), ids=lambda file: str(file.name))
-def test_every_sweep_that_ships_can_be_trained(file: Path) -> None:
+OF_DIGITS = [
+    file for file in sweep_files() if tomllib.loads(file.read_text(encoding="utf-8"))["data"]["name"] == "digits"
+]
+
+
+@pytest.mark.parametrize("file", OF_DIGITS, ids=lambda file: str(file.name))
+def test_every_sweep_that_ships_on_data_that_ship_can_be_trained(file: Path) -> None:
+    """Of the others see test_shipped_sweeps.py."""
     preflight(Sweep.read(file))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from regtune.data import DataLocation
 from regtune.execution import lane_work
 from regtune.execution.attempt import Report, ReportPlan
 from regtune.execution.controller import PhaseController
-from regtune.execution.lane_queue import LaneQueue, LaneReport, LaneTerms, OpenLane, PhaseJob
+from regtune.execution.lane_queue import LaneAnswer, LaneQueue, LaneReport, LaneTerms, OpenLane, PhaseJob, Work
 from regtune.execution.lane_width import measured_width, step_bytes
 from regtune.execution.lane_work import OwnSplits
 from regtune.execution.limits import Limit
@@ -335,7 +335,25 @@ def test_what_is_measured_is_written_down_and_holds_for_every_lane_of_the_kind(t
 def test_a_lane_is_short_of_trials_only_where_all_are_known(ahead: bool, tmp_path: Path) -> None:
     queue, _ = queue_of(tmp_path, LaneTerms(width=4, ahead=ahead), count=3)
     work = queue.begin()
-    assert work is not None and work.more != ahead
+    assert work is not None and work.may_refill != ahead
+
+
+@pytest.mark.parametrize("may_refill", [True, False])
+def test_a_lane_that_may_get_trials_keeps_its_slots_until_it_was_told(
+    may_refill: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = list[int]()
+
+    def narrowed(lane: Lane, places: Sequence[int]) -> None:
+        begun.append(len(lane.members[places[0]].epochs))
+
+    monkeypatch.setattr(Lane, "narrowed", narrowed)
+    trial = small_trial()
+    task = Task(key=TrialKey("a", "search", 0), trial=trial, resume=None, avoid=())
+    plan = ReportPlan(rungs=(), report_seconds=0.0, checkpoint_seconds=60.0, trial_seconds=None, weights=False)
+    given = Work(kind="k", tasks=(task,), width=4, may_refill=may_refill)
+    lane_work.work(given, load_data(trial), plan, lambda told: LaneAnswer())
+    assert begun == [1 if may_refill else 0], "told after its first epoch that nobody comes"
 
 
 def test_lanes_that_train_at_once_share_what_there_is(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_a_compressed_log_is_read_and_never_written(tmp_path: Path) -> None:
     known = LogFile(compressed)
     known.hear()
     assert list(known.reading()) == rows[0] and known.read(place)["last"] == 1
-    with pytest.raises(Refused, match=r"log\.jsonl\.gz: expected log\.jsonl to resume from.*gunzip"):
+    with pytest.raises(Refused, match=r"log\.jsonl\.gz: expected log\.jsonl, given a compressed log.*gunzip"):
         Log(path)
     assert not path.exists()
     whole = compressed.read_bytes()

@@ -115,7 +115,7 @@ def test_more_parameter_counts() -> None:
         ("convnet", {"channels": [4, 4, 4]}, {"input": 1, "hidden": 4}),
         ("resnet", {"depth": 110}, {"input": 1, "hidden": 1, "residual": 54}),
         ("resnet", {"depth": 20, "pre_activation": True}, {"input": 1, "hidden": 1, "residual": 9}),
-        ("wide_resnet", {"depth": 28}, {"input": 1, "hidden": 12, "residual": 12}),
+        ("wide_resnet", {"depth": 28}, {"input": 1, "hidden": 12, "residual": 12, "features": 1}),
         ("resnet9", {}, {"input": 1, "hidden": 1, "residual": 2}),
         ("small_inception", {}, {"input": 1, "hidden": 1}),
         ("random_features", {}, {"input": 1, "hidden": 1}),

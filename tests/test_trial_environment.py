@@ -68,7 +68,7 @@ def test_both_runners_say_the_device_of_a_trial(
     monkeypatch.setattr(tune, "report", sent.append)
     monkeypatch.setattr(ray, "get_runtime_context", lambda: SimpleNamespace(get_node_id=lambda: "node"))
     task = Task(key=TrialKey("a", "search", 0), trial=small_trial(device=device), resume=None, avoid=())
-    work = Work(kind="k", tasks=(task,), width=1, more=False)
+    work = Work(kind="k", tasks=(task,), width=1, may_refill=False)
     answers = iter([Assignment(phase=1, work=work, plan=PACE), LaneAnswer(), None])
     monkeypatch.setattr(ray, "get", lambda got: pickle.dumps(next(answers)) if got == "answer" else got)
     shared = SimpleNamespace(unpack=lambda: None)

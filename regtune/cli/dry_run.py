@@ -24,6 +24,7 @@ from regtune.search.scheduler import Scheduler
 from regtune.storage.bundles import Event
 from regtune.storage.checkpoints import Checkpoints, Saved
 from regtune.storage.compatibility import check_same
+from regtune.storage.layout import LOG
 from regtune.storage.log import Hearer, LogFile, check_not_compressed
 from regtune.sweep.arms import Arm
 from regtune.sweep.resumed import as_resumed
@@ -97,7 +98,7 @@ def forecast(sweep: Sweep, results: Path, options: RunOptions) -> Group:
 
     Where the sweep reuses trials of other logs its data are read from `place`: trials on other data are of no use.
     """
-    path = sweep.folder(results) / "log.jsonl"
+    path = sweep.folder(results) / LOG
     check_not_compressed(path)
     log, past = _Read(path), Past()
     if path.exists():

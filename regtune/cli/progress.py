@@ -23,7 +23,7 @@ from regtune.core.reused import is_reused
 from regtune.execution.recovery import key_of
 from regtune.execution.watch import Watching
 from regtune.pruners import Ladder, Rung, unused
-from regtune.storage.bundles import Bundle
+from regtune.storage.bundles import EPOCH, Bundle
 from regtune.storage.layout import repeat_words
 from regtune.sweep.sweep import Sweep
 
@@ -308,6 +308,10 @@ class Standing:
     def replayed(self, bundle: Bundle) -> None:
         """Take many replayed epochs at once."""
         if not self._ladders:
+            return
+        if len(set(bundle.cells)) < len(bundle.cells):  # several of a trial, which count one after the other
+            for cell, row in zip(bundle.cells, bundle.rows(), strict=True):
+                self.watch(TrialKey(*cell), EPOCH, row)
             return
         self._scores.update(newest_kept(bundle, self._metric.scores(bundle.column(self._metric.val))))
         numbers, outcomes = bundle.column("number"), bundle.column("outcome")

@@ -55,13 +55,13 @@ class PhaseJob:
 class Work:
     """What a lane begins with: trials of one `kind`, and the width of their lanes, None where nobody measured it.
 
-    `more` says that slots which stay idle at first may still get trials.
+    `may_refill` says that slots which stay idle at first may still get trials.
     """
 
     kind: str
     tasks: tuple[Task, ...]
     width: int | None
-    more: bool
+    may_refill: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +134,9 @@ class LaneQueue:
             return None
         width = self._width(kind)
         most = width or max(1, min(self._terms.most, self._share or 1))
-        work = Work(kind=kind, tasks=tuple(self._taken(kind, most, node)), width=width, more=not self._terms.ahead)
+        work = Work(
+            kind=kind, tasks=tuple(self._taken(kind, most, node)), width=width, may_refill=not self._terms.ahead
+        )
         if width is None:
             self._measured.add(kind)
         for task in work.tasks if width else work.tasks[:1]:  # how many a lane takes is not known before

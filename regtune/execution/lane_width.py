@@ -22,7 +22,6 @@ from regtune.training.updates import UpdatePlan
 GAIN = 0.98  # of the time of a step that one trial takes alone: a lane that takes more is not worth it
 SECONDS = 1.0  # that a timed step of a lane may take, were it no faster than its trials one by one
 ROUNDS = 3
-WORTH = 1_000  # steps of trials: fewer are not worth the time of measuring
 PRICE = 0.02  # of the time of their steps: what measuring may take, also where nothing is gained
 SHARE = 2  # of the memory that is there: what a lane may take of it
 
@@ -46,11 +45,11 @@ def measured_width(trials: Sequence[Trial], own: Own, *, most: int) -> int:
     first = trials[0]
     if most < FEWEST or not can_share(trials, own):
         return 1
-    updates = len(trials) * first.epochs * (len(own.one(first).train) // first.batch)
-    paid = int(PRICE * updates / ROUNDS) - 1  # a step of a lane that gains nothing is as many of a trial as it has
-    if updates < WORTH or paid < FEWEST:
-        return 1
     try:
+        updates = len(trials) * first.epochs * (len(own.one(first).train) // first.batch)
+        paid = int(PRICE * updates / ROUNDS) - 1  # a step of a lane that gains nothing is as many of a trial as it has
+        if paid < FEWEST:
+            return 1
         one = Lane(trials[:1], data=own.of(trials[:1]))
         alone, room = _seconds(one), _memory(first) // SHARE // step_bytes(one)
         steps = max(FEWEST, int(SECONDS / alone))

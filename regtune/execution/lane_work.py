@@ -200,7 +200,7 @@ class _Slots:
 def _side_by_side(given: Work, own: OwnSplits, width: int, plan: ReportPlan, exchange: Exchange) -> None:
     slots, tasks = _Slots(own, width, plan), given.tasks
     slots.fill(tasks[:width])
-    slots.short = len(tasks) < width and not given.more
+    slots.short = len(tasks) < width and not given.may_refill
     back = [task.key for task in tasks[width:]]
     while slots.open or slots.due or back:
         if slots.due or back:

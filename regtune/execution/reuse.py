@@ -21,8 +21,8 @@ from regtune.execution.trial_environment import environment_for
 from regtune.execution.watch import Watch, Watching, many_of
 from regtune.pruners import RECORDED
 from regtune.storage.environment import machine_of, same_class, stood
-from regtune.storage.layout import log_in, repeats_of
-from regtune.storage.log import LogFile
+from regtune.storage.layout import LOG, log_in, repeats_of
+from regtune.storage.log import LogFile, check_not_compressed
 from regtune.sweep.sweep import Sweep
 
 PRUNING = ("pruner", "stop_after", "grace", "factor", "population", "control", "metric", RECORDED)  # of [search]
@@ -56,6 +56,8 @@ def check_reuse(sweep: Sweep, results: Path) -> None:
             raise Refused(
                 f"reuse: expected a results folder with a log.jsonl, given {given}, {given_as}; correct its path"
             )
+        for folder in repeats_of(given):
+            check_not_compressed(folder / LOG)
 
 
 def reusable(sweep: Sweep, data: str) -> Reusable:
@@ -71,7 +73,7 @@ def reusable(sweep: Sweep, data: str) -> Reusable:
     for given in sweep.reuse:
         why = Counter[str]()
         for folder in repeats_of(Path(given)):
-            log = LogFile(log_in(folder))
+            log = LogFile(folder / LOG)
             known = _known(log)
             for trial, each in known.items():
                 unfit = _unfit(each, now, device)

@@ -29,6 +29,7 @@ from regtune.execution.watch import Watch, Watching, many_of
 from regtune.storage import lease
 from regtune.storage.compatibility import check_same, reworded
 from regtune.storage.environment import describe
+from regtune.storage.layout import LOG
 from regtune.storage.log import Log
 from regtune.sweep.resumed import as_resumed
 from regtune.sweep.sweep import Sweep
@@ -93,7 +94,7 @@ def run_with(
     """
     if options.limit.gpu_hours is not None and not sweep.cluster.gpus_per_trial:
         raise Refused("--max-gpu-hours: expected a sweep with cluster.gpus_per_trial above 0; --max-hours counts here")
-    path = sweep.folder(results) / "log.jsonl"
+    path = sweep.folder(results) / LOG
     past = Past()
     with Log(path, past) as log:
         if log.torn:

@@ -2,8 +2,26 @@
 
 from regtune.core.registry import Registry
 from regtune.networks._base import Bend, Branch, Network, Normalize, Slot, fresh, slots
+from regtune.networks._heads import HEADS, answers, check_features, gives_features, has_head, with_head, without_heads
 from regtune.networks._initializers import KEEP
 
 NETWORKS: Registry[Network] = Registry(package=__name__, base=Network, noun="network")  # type: ignore[type-abstract]  # a registry never instantiates its base
 
-__all__ = ["KEEP", "NETWORKS", "Bend", "Branch", "Network", "Normalize", "Slot", "fresh", "slots"]
+__all__ = [
+    "HEADS",
+    "KEEP",
+    "NETWORKS",
+    "Bend",
+    "Branch",
+    "Network",
+    "Normalize",
+    "Slot",
+    "answers",
+    "check_features",
+    "fresh",
+    "gives_features",
+    "has_head",
+    "slots",
+    "with_head",
+    "without_heads",
+]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from regtune.core.registry import name_of
 from regtune.core.rng import Rng
 from regtune.networks._initializers import INITS, MEANING, draw
 
-SlotKind = Literal["input", "hidden", "residual"]
+SlotKind = Literal["input", "hidden", "residual", "features"]
 Bend = Callable[[Any, "Slot"], Any]
 
 
@@ -63,6 +63,8 @@ class Slot(nn.Module):
     An `input` or `hidden` slot is called with a tensor [N, ...] and returns one of the same shape. A
     `residual` slot is called with the module that is the branch of its block, and returns a `Branch`; where
     that module has slots of its own, `run` says how it is run, with a `bend` for them.
+    A `features` slot is called with what enters the last layer and returns it: nothing is bent there. A network needs
+    one where no hidden slot outside of residual branches stands in front of its last layer, for heads of other tasks.
     `number` counts the slots of a kind from 1 in the order of the modules; `count` is how many exist.
     `bounded` says that what flows there lies in [0, 1], as behind a sigmoid; `inner` that the slot is part
     of a residual branch, which may be left out, so that nothing can be made of its activations.
@@ -145,7 +147,7 @@ def fresh(network: Network, *, shape: tuple[int, int, int], classes: int, seed: 
         raise Refused(
             f"network {name_of(type(network))}: expected build to return an nn.Module, given {type(module).__name__}"
         )
-    for kind in ("input", "hidden", "residual"):
+    for kind in get_args(SlotKind):
         places = [slot for slot in slots(module) if slot.kind == kind]
         for number, slot in enumerate(places, start=1):
             slot.number, slot.count = number, len(places)

@@ -21,7 +21,7 @@ class WideResnet(Network):
     """Three stages of n pre-activation blocks, 16k, 32k and 64k channels: 6n + 4 layers, width k.
 
     Slots: `input`; `hidden` between the two convolutions of every block, where the paper puts its dropout;
-    `residual` around the branch of every block, 3n of both. Where channels change, the shortcut is a
+    `residual` around the branch of every block, 3n of both; `features`. Where channels change, the shortcut is a
     convolution of single pixels, and the block activates before the fork. 32 x 32 x 3 and 10 classes:
     36,479,194 parameters at depth 28, width 10. Source: S. Zagoruyko, N. Komodakis, "Wide Residual Networks"
     (BMVC 2016).
@@ -52,11 +52,12 @@ class _WideResnet(nn.Module):
             for place in block_shapes(STEM, channels, blocks)
         )
         self.last = nn.Sequential(style.norm(channels[-1]), style.act())
+        self.features = Slot("features")
         self.head = nn.Linear(channels[-1], classes)
 
     def forward(self, x: Tensor, bend: Bend) -> Tensor:
         h: Tensor = self.stem(self.input(self.normalize(x), bend))
         for block in self.blocks:
             h = block(h, bend)
-        logits: Tensor = self.head(self.last(h).mean((2, 3)))
+        logits: Tensor = self.head(self.features(self.last(h).mean((2, 3)), bend))
         return logits

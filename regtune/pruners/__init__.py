@@ -5,7 +5,7 @@ of its own, here or in a plugin module; sweep files then know it as `[search] pr
 with its knobs as further settings of `[search]`.
 """
 
-from regtune.pruners._base import Judge, Pruner, QuietJudge, Saving
+from regtune.pruners._base import Judge, Pruner, Saving, SparseJudge
 from regtune.pruners._recorded import PRUNERS, RECORDED, Pruning, pruning_of
 from regtune.pruners._rungs import ENDED, ERRORS, RANKED, Ladder, Rung, judged, standard_error, unused
 from regtune.pruners.asha import Asha
@@ -26,9 +26,9 @@ __all__ = [
     "Ladder",
     "Pruner",
     "Pruning",
-    "QuietJudge",
     "Rung",
     "Saving",
+    "SparseJudge",
     "Unpruned",
     "judged",
     "pruning_of",

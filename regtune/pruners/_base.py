@@ -28,11 +28,11 @@ class Judge(Protocol):
 
 
 @runtime_checkable
-class QuietJudge(Judge, Protocol):
-    """A judge that of a trial needs not all epochs: those in `hears_of`, and its last."""
+class SparseJudge(Judge, Protocol):
+    """A judge that of a trial needs not all epochs: those in `epochs_needed`, and its last."""
 
     @property
-    def hears_of(self) -> frozenset[int]:
+    def epochs_needed(self) -> frozenset[int]:
         """The epochs."""
 
 

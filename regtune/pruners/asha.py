@@ -68,15 +68,15 @@ class AshaJudge:
 
     def __init__(self, pruner: Asha, epochs: int) -> None:
         self._pruner = pruner
-        self.hears_of = frozenset(pruner.rungs(epochs))
+        self.epochs_needed = frozenset(pruner.rungs(epochs))
         self._reached: dict[int, int] = dict.fromkeys(pruner.rungs(epochs), 0)
         self._scores: dict[int, list[float]] = {rung: [] for rung in self._reached}  # the lowest first
 
     def ends(self, number: int, epoch: Epoch, score: float) -> bool:
         """At a rung with enough trials on it, end what is below the cut."""
-        return self.cut_above(epoch, score) is not None
+        return self.cut_if_below(epoch, score) is not None
 
-    def cut_above(self, epoch: Epoch, score: float) -> float | None:
+    def cut_if_below(self, epoch: Epoch, score: float) -> float | None:
         """Take an epoch of a trial; return the cut of its rung where its score is below, and trials may end there."""
         if epoch.number not in self._reached:
             return None

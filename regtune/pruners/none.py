@@ -33,7 +33,7 @@ class Unpruned(Pruner):
 
 
 class _Judge:
-    hears_of = frozenset[int]()
+    epochs_needed = frozenset[int]()
 
     def ends(self, number: int, epoch: Epoch, score: float) -> bool:
         """Let every trial continue."""

@@ -27,6 +27,7 @@ from regtune.regularizers.mixup import Mixup
 from regtune.regularizers.rand_augment import RandAugment
 from regtune.regularizers.random_crop import RandomCrop
 from regtune.regularizers.random_erasing import RandomErasing
+from regtune.regularizers.rotation_prediction import RotationPrediction
 from regtune.regularizers.sam import SAM
 from regtune.regularizers.staircase import Staircase
 from regtune.regularizers.stochastic_depth import StochasticDepth
@@ -70,6 +71,7 @@ __all__ = [
     "RandomCrop",
     "RandomErasing",
     "Regularizer",
+    "RotationPrediction",
     "Staircase",
     "Statistics",
     "Step",

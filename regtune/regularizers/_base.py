@@ -87,7 +87,8 @@ class Forward(Step):
 
     `inputs` [N, C, H, W] and `targets` [N, classes] as augmented, `logits` [N, classes], `taps` the
     tensors [N, ...] that reached the input and hidden slots outside residual branches, by slot label, before
-    any bending.
+    any bending. `features` is a second forward pass, of other inputs [N, C, H, W]: it returns what
+    enters the last layer [N, d], bent as in the first, and leaves no trace in buffers; see `networks.with_head`.
     """
 
     params: Tensors
@@ -95,6 +96,7 @@ class Forward(Step):
     targets: Tensor
     logits: Tensor
     taps: Tensors
+    features: Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)

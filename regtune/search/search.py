@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial
 from regtune.core.metric import ACCURACY, METRICS
 from regtune.core.records import Epoch, Outcome, TrialKey
 from regtune.core.selection import in_control_share
-from regtune.pruners import QuietJudge
+from regtune.pruners import SparseJudge
 from regtune.samplers import SAMPLERS, Question, as_worst, frozen, is_bad
 from regtune.search.scheduler import Decision, Suggestion
 from regtune.storage.bundles import Bundle
@@ -80,8 +80,8 @@ class SearchScheduler:
             arm = self.arms[name]
             entry = arm.entries[number]
             entry.take(scores[place], losses[place], kept=kept[place] == numbers[place])
-            heard = arm.hears_of is None or numbers[place] in arm.hears_of or outcomes[place] is not None
-            if heard and arm.judged(number, entry, Epoch.from_plain(bundle.epoch(place))) == "stop":
+            needed = arm.needs(numbers[place], ended=outcomes[place] is not None)
+            if needed and arm.judged(number, entry, Epoch.from_plain(bundle.epoch(place))) == "stop":
                 stopped.append(place)
         return stopped
 
@@ -130,7 +130,7 @@ class ArmScheduler:
         examples = arm.template.data.get("validation") if self._metric == ACCURACY else None
         self._finishes = sweep.pruner.finishes
         self._judge = sweep.pruner.judge(sweep.training.epochs, examples)
-        self.hears_of = self._judge.hears_of if isinstance(self._judge, QuietJudge) else None
+        self._needed = self._judge.epochs_needed if isinstance(self._judge, SparseJudge) else None
         self._ended: dict[int, FrozenTrial] = {}  # what an ended trial is to Optuna changes no more
 
     def ask(self, key: TrialKey) -> Suggestion:
@@ -158,7 +158,12 @@ class ArmScheduler:
         entry = self.entries[number]
         score = self._metric.score(epoch.on_validation(self._metric))
         entry.take(score, epoch.val_loss, kept=epoch.kept == epoch.number)
-        return self.judged(number, entry, epoch)
+        needed = self.needs(epoch.number, ended=epoch.outcome is not None)
+        return self.judged(number, entry, epoch) if needed else "go"
+
+    def needs(self, epoch: int, *, ended: bool) -> bool:
+        """Return whether the arm's pruner is told of an epoch with this number, `ended` where it is a trial's last."""
+        return self._needed is None or epoch in self._needed or ended
 
     def judged(self, number: int, entry: TrialState, epoch: Epoch) -> Decision:
         """Return what the arm's pruner decides of a trial after an epoch of which note was taken."""

@@ -63,7 +63,7 @@ def check_not_compressed(path: Path) -> None:
     compressed = path.with_name(path.name + COMPRESSED)
     if compressed.is_file() and not path.exists():
         raise Refused(
-            f"{compressed}: expected {path.name} to resume from, given a compressed log, which can be read only; "
+            f"{compressed}: expected {path.name}, given a compressed log, of which there are tables only; "
             f"decompress it by gunzip and run the same command again"
         )
 

@@ -32,7 +32,14 @@ class LossObjective(Objective):
     def _value(
         self, recipe: Recipe, steps: Steps, ran: list[str], x: Tensor, y: Tensor, params: Tensors, buffers: Tensors
     ) -> Tensor:
-        seen = {"params": params, "inputs": x, "targets": y, "logits": NOTHING, "taps": {}}
+        seen = {
+            "params": params,
+            "inputs": x,
+            "targets": y,
+            "logits": NOTHING,
+            "taps": {},
+            "features": lambda x: x.flatten(1),
+        }
         value = self.loss(params["weight"], lambda signal, slot: recipe.bend(signal, slot, steps))
         return value + recipe.penalty(steps, seen)
 

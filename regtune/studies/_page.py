@@ -26,9 +26,9 @@ def comparisons(found: Findings) -> Table:
     rows = [
         {
             "compared": one.what,
+            "holds": "yes" if one.holds else "NO",
             "largest error": f"{one.error:.2g}{' (relative)' if one.relative else ''}",
             "expected": f"{'more than' if one.fails else 'at most'} {one.tolerance:.2g}",
-            "holds": "yes" if one.holds else "NO",
         }
         for one in found.comparisons
     ]

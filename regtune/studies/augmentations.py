@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import base64
-import io
+import importlib.util
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-import altair as alt
-import pandas as pd
 import torch
 from torch import Tensor
 
 from regtune.augmentation import OPERATIONS, Operation, draw_operations
 from regtune.core.rng import Rng
+from regtune.data import DataLocation
 from regtune.regularizers import CutMix, Cutout, Mixup, RandAugment, RandomErasing, Regularizer, Step
 from regtune.studies._base import Comparison, Drawn, Findings, Study
 from regtune.studies._noise import noise_of
+from regtune.studies._pictures import DIGITS, PHOTOS, pairs
+from regtune.studies._sheets import Shot, sheet_of
 
-SIDE = 80  # pixels of a picture
 MAGNITUDES, LAST = (1, 3, 5, 7, 9), 10
 SHOWN, DRAWS, SMALL = 6, 5_000, 32
-CELL, TEXT = 84, 16  # pixels of a picture on the sheet, and of a line below it
 SIGMAS = 4  # standard errors within which a share of draws is as it should be
 UNTOUCHED = frozenset(OPERATIONS) - {"AutoContrast", "Equalize", "Solarize"}  # at magnitude 0
 
@@ -36,7 +34,8 @@ class Augmentations(Study):
     √(1 - λ) of those of xᵢ and counts in y' the area that is left in the picture. Cutout blackens a square around any
     pixel, random erasing fills a rectangle inside of a share p of the pictures. Measured: the product's operations
     beside torchvision's on photographs, at three magnitudes; which of them do nothing at M = 0; the share of λ in
-    pixels beside the one in targets; areas beside the means over all places of a box. Sources: E. Cubuk et al.,
+    pixels beside the one in targets; areas beside the means over all places of a box. Drawn on photographs and digits
+    that come with scikit-learn, and on Fashion-MNIST and CIFAR-10 in the data folder. Sources: E. Cubuk et al.,
     "RandAugment" (NeurIPS 2020); H. Zhang et al., "mixup" (ICLR 2018); S. Yun et al., "CutMix" (ICCV 2019);
     T. DeVries, G. Taylor, "Cutout" (2017); Z. Zhong et al., "Random Erasing" (AAAI 2020).
     """
@@ -46,15 +45,18 @@ class Augmentations(Study):
 
     def run(self) -> Findings:
         """Compare what they do, and draw it."""
-        photos = _photographs()
-        sheet = {(name, m): _operated(photos[:1], name, m)[0] for name in OPERATIONS for m in (0, *MAGNITUDES)}
+        sources = dict(pairs(DataLocation.from_environment()))
+        found = {name: both for name, both in sources.items() if isinstance(both, Tensor)}
+        photos = found.get(PHOTOS, found[DIGITS])
+        sheets = {name: _operations(both[:1]) for name, both in found.items()}
+        sheet = sheets[PHOTOS if PHOTOS in found else DIGITS]
         shares = draw_operations(noise_of("augmentations"), 1, DRAWS).operation[0].bincount(minlength=len(OPERATIONS))
-        white = float((sheet["Solarize", 0] != photos[0]).any(0).double().mean())
+        white = float((sheets[DIGITS]["Solarize", 0] != found[DIGITS][0]).double().mean())
         return Findings(
             comparisons=[
-                *_beside_torchvision(photos[:1], sheet),
+                *(_beside_torchvision(photos[:1], sheet) if importlib.util.find_spec("torchvision") else []),
                 Comparison(
-                    what=f"{len(UNTOUCHED)} operations at M = 0 beside the photograph",
+                    what=f"{len(UNTOUCHED)} operations at M = 0 beside the picture",
                     theory=torch.stack([photos[0]] * len(UNTOUCHED)).numpy(),
                     measured=torch.stack([sheet[name, 0] for name in sorted(UNTOUCHED)]).numpy(),
                     tolerance=0,
@@ -70,26 +72,14 @@ class Augmentations(Study):
             ],
             sentences=[
                 f"AutoContrast and Equalize have no strength. Solarize inverts levels from 255 (1 - M / 10) on, so at "
-                f"M = 0 it makes white black: {100 * white:.1f} % of the pixels of this photograph.",
+                f"M = 0 it makes white black: {100 * white:.1f} % of the pixels of the digit that is drawn.",
+                *(f"Left out, {name}: {why}." for name, why in sources.items() if isinstance(why, str)),
             ],
-            charts=[_policy_sheet(sheet), _mixing_sheet(photos)],
+            charts=[
+                *(_policy_sheet(name, made) for name, made in sheets.items()),
+                *(_mixing_sheet(name, both) for name, both in found.items()),
+            ],
         )
-
-
-def _photographs() -> Tensor:
-    """Return scikit-learn's two photographs, their middle squares, [2, 3, SIDE, SIDE] in whole 255ths."""
-    from PIL import Image
-    from sklearn.datasets import load_sample_images
-    from torchvision.transforms.v2 import functional
-
-    made = []
-    for array in load_sample_images().images:
-        height, width, _ = array.shape
-        left, top, side = (width - height) // 2, 0, height
-        picture = Image.fromarray(array).crop((left, top, left + side, top + side))
-        pixels = picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
-        made.append(functional.pil_to_tensor(pixels).float() / 255)
-    return torch.stack(made)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +102,11 @@ def _operated(x: Tensor, name: str, magnitude: int) -> Tensor:
     """Return what the product's RandAugment makes of pictures by one operation."""
     step = Step(noise=_Chosen(operation=Operation[name].value), progress=0.0, learning_rate=0.0)
     return RandAugment(num_ops=1, magnitude=float(magnitude)).augment(x, torch.zeros(len(x), 1), step)[0]
+
+
+def _operations(x: Tensor) -> dict[tuple[str, int], Tensor]:
+    """Return what every operation makes of a picture [1, C, H, W], by name and magnitude."""
+    return {(name, m): _operated(x, name, m)[0] for name in OPERATIONS for m in (0, *MAGNITUDES)}
 
 
 def _step(name: str) -> Step:
@@ -143,7 +138,7 @@ def _torchvisions(levels: Tensor, name: str, share: float) -> Tensor:
     """Return what torchvision makes of a picture of uint8 levels at a share of the paper's scale."""
     from torchvision.transforms.v2 import functional
 
-    factor, shift = 1 + 0.9 * share, int(150 / 331 * SIDE * share)
+    factor, shift = 1 + 0.9 * share, int(150 / 331 * levels.shape[2] * share)
     shear, corner = math.degrees(math.atan(0.3 * share)), [0.0, 0.0]
     straight: list[float] = [0.0, 0.0]
     made: dict[str, Callable[[], Tensor]] = {
@@ -231,67 +226,36 @@ def _standard_error(share: float) -> float:
     return math.sqrt(share * (1 - share) / DRAWS)
 
 
-def _policy_sheet(sheet: Mapping[tuple[str, int], Tensor]) -> Drawn:
-    rows = [
-        {"operation": name, "M": str(magnitude), "picture": _as_url(picture)}
-        for (name, magnitude), picture in sheet.items()
-    ]
+def _policy_sheet(name: str, made: Mapping[tuple[str, int], Tensor]) -> Drawn:
+    shots = [Shot(row=each, column=str(magnitude), picture=picture) for (each, magnitude), picture in made.items()]
+    side = shots[0].picture.shape[2]
     return Drawn(
-        title="RandAugment's 14 operations by magnitude",
-        caption=f"A photograph of scikit-learn's, {SIDE} x {SIDE} pixels, after one operation each, on the paper's "
-        f"scale of M from 0 to {LAST}; those with a sign have a positive one.",
-        chart=_sheet(rows, row="operation", rows=OPERATIONS, column="M", columns=[str(m) for m in (0, *MAGNITUDES)]),
+        title=f"RandAugment's 14 operations by magnitude: {name}",
+        caption=f"A picture of {side} x {side} pixels after one operation each, on the paper's scale of M from 0 to "
+        f"{LAST}; those with a sign have a positive one.",
+        chart=sheet_of(shots, columns="M"),
     )
 
 
-def _mixing_sheet(photos: Tensor) -> Drawn:
+def _mixing_sheet(name: str, both: Tensor) -> Drawn:
+    side = both.shape[3]
     methods: dict[str, Regularizer] = {
         "mixup": Mixup(alpha=1.0, per="example"),
         "CutMix": CutMix(prob=1.0, per="example"),
-        "cutout": Cutout(length=SIDE / 2),
+        "cutout": Cutout(length=side / 2),
         "random erasing": RandomErasing(p=1.0),
     }
-    batch, targets = photos.repeat(SHOWN, 1, 1, 1), torch.eye(2).repeat(SHOWN, 1)
-    rows = []
-    for name, method in methods.items():
-        x, y = method.augment(batch, targets, _step(name))
-        for number in range(SHOWN):
-            rows.append({"method": name, "draw": str(number + 1), "picture": _as_url(x[2 * number])})
-            rows[-1]["target"] = f"{float(y[2 * number, 0]):.2f}"
+    batch, targets = both.repeat(SHOWN, 1, 1, 1), torch.eye(2).repeat(SHOWN, 1)
+    shots = []
+    for each, method in methods.items():
+        x, y = method.augment(batch, targets, _step(each))
+        shots += [
+            Shot(row=each, column=str(at + 1), picture=x[2 * at], words=f"{float(y[2 * at, 0]):.2f}")
+            for at in range(SHOWN)
+        ]
     return Drawn(
-        title="Mixing and hiding",
-        caption=f"{SHOWN} draws each of mixup and CutMix (α = 1) with another photograph, of cutout with half of the "
-        f"side, and of random erasing. Numbers: the target that the photograph keeps, λ.",
-        chart=_sheet(rows, row="method", rows=[*methods], column="draw", columns=[str(n + 1) for n in range(SHOWN)]),
+        title=f"Mixing and hiding: {name}",
+        caption=f"{SHOWN} draws each of mixup and CutMix (α = 1) with another picture, of cutout with half of the "
+        "side, and of random erasing. Numbers: the target that the picture keeps, λ.",
+        chart=sheet_of(shots, columns="draw"),
     )
-
-
-def _sheet(
-    pictures: Sequence[Mapping[str, str]], *, row: str, rows: Sequence[str], column: str, columns: Sequence[str]
-) -> alt.LayerChart:
-    """Return pictures in rows and columns, under each its target where it has one."""
-    target = "target" in pictures[0]
-    room = CELL + (TEXT if target else 0)
-    size = alt.ExprRef(f"min(bandwidth('x'), {CELL}) - 2")  # on a narrow page columns are narrower than rows are high
-    base = alt.Chart().encode(
-        x=alt.X(
-            f"{column}:N", sort=[*columns], scale=alt.Scale(type="band"), axis=alt.Axis(labelAngle=0, orient="top")
-        ),
-        y=alt.Y(f"{row}:N", sort=[*rows], scale=alt.Scale(type="band"), title=None),
-    )
-    layers = [base.mark_image(width=size, height=size).encode(url="picture:N")]
-    if target:
-        layers.append(base.mark_text(dy=CELL / 2 + 6).encode(text="target:N"))
-    return alt.LayerChart(layer=layers, data=pd.DataFrame(pictures)).properties(
-        width=CELL * len(columns), height=room * len(rows)
-    )
-
-
-def _as_url(picture: Tensor) -> str:
-    """Return a picture [3, H, W] as the address of a JPEG that is in it."""
-    from torchvision.transforms.v2 import functional
-
-    levels = (picture.clamp(0, 1) * 255).round().byte()
-    found = io.BytesIO()
-    functional.to_pil_image(levels).save(found, "JPEG", quality=85)
-    return f"data:image/jpeg;base64,{base64.b64encode(found.getvalue()).decode()}"

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from regtune.data import Examples, Splits, channel_statistics
+from regtune.data import Examples, Splits, channel_statistics, pixels
 from regtune.networks import Normalize, Slot, fresh
 from regtune.networks.random_features import RandomFeatures
 from regtune.reports.figures._drawing import BLUE, GREY, ORANGE
@@ -49,7 +49,7 @@ class DoubleDescent(Study):
         theory = [_risk(width) for width in WIDTHS]
         measured = [_measured_risk(width) for width in WIDTHS]
         data = load_data(trial_of(data=DATA))
-        runs = [[_fitted(data, count, seed) for count in FEATURES] for seed in range(SEEDS)]
+        runs = [[fitted(data, count, seed) for count in FEATURES] for seed in range(SEEDS)]
         plain, norms, ridge = torch.tensor(runs, dtype=torch.float64).mean(0).T
         peak = FEATURES.index(EXAMPLES)
         return Findings(
@@ -115,9 +115,11 @@ def _smallest(inputs: Tensor, targets: Tensor, ridge: float = 0.0) -> Tensor:
     return many
 
 
-def _fitted(data: Splits, count: int, seed: int) -> tuple[float, float, float]:
-    """Return test error and norm of the fit with so many features, and the test error with L2."""
-    net = fresh(RandomFeatures(features=count, sigma=SIGMA), shape=(1, 8, 8), classes=data.classes, seed=seed)
+def fitted(data: Splits, count: int, seed: int, *, sigma: float = SIGMA) -> tuple[float, float, float]:
+    """Return error on validation examples and norm of the fit with so many features, and the error with L2."""
+    channels, height, width = data.train.source.shape[1:]
+    network = RandomFeatures(features=count, sigma=sigma)
+    net = fresh(network, shape=(channels, height, width), classes=data.classes, seed=seed)
     for part in net.modules():
         if isinstance(part, Normalize):
             part.fit(*channel_statistics(data.train))
@@ -141,7 +143,7 @@ def _features(net: torch.nn.Module, examples: Examples) -> Tensor:
         return signal
 
     with torch.no_grad():
-        net.double()(examples.images.double(), bend)
+        net.double()(pixels(examples.images, torch.float64), bend)
     return seen[0]
 
 

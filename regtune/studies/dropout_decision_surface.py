@@ -102,8 +102,10 @@ def _error(lane: Lane, others: Examples) -> float:
 
 def _chart(lanes: dict[str, Lane], points: Examples) -> Drawn:
     cell = 1 / SIDE
+    over = 1.2 * cell  # the next cell covers it: cells that only touch have seams
     rows = [
-        {"x": i * cell, "x2": (i + 1) * cell, "y": j * cell, "y2": (j + 1) * cell, "p": round(p, 3), "training": name}
+        {"x": i * cell, "x2": min(i * cell + over, 1), "y": j * cell, "y2": min(j * cell + over, 1)}
+        | {"p": round(p, 3), "training": name}
         for name, lane in lanes.items()
         for j, line in enumerate(_surface(lane).tolist())
         for i, p in enumerate(line)
@@ -126,7 +128,7 @@ def _chart(lanes: dict[str, Lane], points: Examples) -> Drawn:
             .encode(x=x, x2="x2", y=y, y2="y2", color=shades)
             .transform_filter("isValid(datum.p)"),
             alt.Chart()
-            .mark_point(filled=True, size=30, color="black", opacity=1)
+            .mark_point(filled=True, size=30, color="black", stroke="white", strokeWidth=0.7, opacity=1)
             .encode(x=x, y=y, shape=shapes)
             .transform_filter("isValid(datum.moon)"),
         ],

@@ -112,7 +112,7 @@ def _chart(threshold: Tensor, proximal: Tensor, hovering: Tensor) -> Drawn:
             for j, optimum in enumerate(OPTIMA)
         ]
     )
-    base = alt.Chart().encode(x=alt.X("w*:Q", title="optimum w* without penalty"), y=alt.Y("w:Q"))
+    base = alt.Chart().encode(x=alt.X("w*:Q", title="w* without penalty"), y=alt.Y("w:Q"))
     shapes = alt.Shape("kind:N", title=None, scale=alt.Scale(domain=[*kinds][1:], range=["circle", "cross"]))
     layers = alt.LayerChart(
         layer=[

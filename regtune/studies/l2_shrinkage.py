@@ -55,7 +55,7 @@ def _chart(rows: pd.DataFrame) -> Drawn:
     lines = pd.DataFrame(
         [{"α": str(a), "λ": value, "share of w* left": value / (value + a)} for a in ALPHAS for value in grid]
     )
-    x = alt.X("λ:Q", scale=alt.Scale(type="log"), title="curvature λ along the eigenvector")
+    x = alt.X("λ:Q", scale=alt.Scale(type="log"), title="curvature λ")
     y = alt.Y("share of w* left:Q", scale=alt.Scale(domain=[0, 1]))
     column = alt.Facet("α:N", title="α")
     theory = alt.Chart().mark_line(color=ORANGE).encode(x=x, y=y).transform_filter("datum.kind == 'theory'")

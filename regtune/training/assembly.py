@@ -136,11 +136,17 @@ def common(trial: Trial, *, own_splits: bool) -> Json:
     """Return what a trial must have in common with its neighbours in a lane: all that is no tensor.
 
     Free are the seed, float knobs, and the knobs of methods that act between epochs only; with splits of their
-    own also the seed of the split.
+    own also the seed of the split. Of a float knob of a method that prepares the network only counts whether it is
+    neutral: then it may leave the network as it is.
     """
 
     def fixed(value: Optimizer | Regularizer) -> Json:
-        return {k.name: getattr(value, k.name) for k in knobs_of(type(value)).values() if k.kind is not float}
+        prepares = isinstance(value, Regularizer) and overrides(value, "prepare")
+        return {
+            k.name: getattr(value, k.name) if k.kind is not float else getattr(value, k.name) == k.neutral
+            for k in knobs_of(type(value)).values()
+            if k.kind is not float or prepares
+        }
 
     def in_program(method: Regularizer) -> bool:
         return any(overrides(method, hook) for hook in HOOKS if hook not in ("stop", "keep"))

@@ -14,6 +14,7 @@ from regtune.core.metric import CLASSWISE
 from regtune.core.records import finite
 from regtune.core.state import Tensors, weights
 from regtune.data import Examples, Splits, pixels
+from regtune.networks import without_heads
 from regtune.training.classwise import classwise as mean_over_classes
 from regtune.training.features import features_of
 from regtune.training.neural_collapse import Pairs
@@ -127,14 +128,15 @@ def calibration_error(confidence: Tensor, right: Tensor) -> float:
 
 
 def sizes(params: Tensors, begun: Tensors) -> dict[str, float]:
-    """Return what the weights proper say (no biases, no scales of normalization layers).
+    """Return what the weights proper say (no biases, no scales of normalization layers, no heads of other tasks).
 
     `weight_norm` is their Euclidean length, `zero_share` the share of exact zeros among them, `distance` the
     Euclidean length of what they differ by from those of the beginning.
     """
 
     def flat(tensors: Tensors) -> Tensor:
-        return torch.cat([value.double().reshape(-1) for value in weights(tensors).values()] or [torch.zeros(0)])
+        own = weights(without_heads(tensors))
+        return torch.cat([value.double().reshape(-1) for value in own.values()] or [torch.zeros(0)])
 
     end, start = flat(params), flat(begun)
     return {

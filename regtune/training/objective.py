@@ -15,7 +15,7 @@ from torch.func import functional_call, grad_and_value
 
 from regtune.core.errors import Refused
 from regtune.core.state import Tensors
-from regtune.networks import Bend, Branch, Slot
+from regtune.networks import Bend, Branch, Slot, gives_features
 from regtune.regularizers import Step
 from regtune.training import shapes
 from regtune.training.recipe import Recipe, Steps
@@ -90,7 +90,7 @@ class Objective:
         def bend(signal: Any, slot: Slot) -> Any:
             if isinstance(signal, Branch):
                 return recipe.bend(signal.counted(ran, slot.label), slot, steps)
-            if not slot.inner:
+            if not slot.inner and slot.kind != "features":
                 taps[slot.label] = signal
             # A step aside from the tap: a penalty's gradient is then added to that of all else together,
             # whatever a recipe bends here, and not to its parts in another order.
@@ -103,8 +103,22 @@ class Objective:
                 f"build is told the number"
             )
         likelihood = -(y * logits.log_softmax(-1)).sum(-1).mean()
-        seen = {"params": params, "inputs": x, "targets": y, "logits": logits, "taps": taps}
+        features = functools.partial(self._features, recipe, steps, params, buffers)
+        seen = {"params": params, "inputs": x, "targets": y, "logits": logits, "taps": taps, "features": features}
         return torch.as_tensor(likelihood + recipe.penalty(steps, seen))
+
+    def _features(self, recipe: Recipe, steps: Steps, params: Tensors, buffers: Tensors, x: Tensor) -> Tensor:
+        """Return the features [N, d] of inputs [N, C, H, W]; buffers stay as they are."""
+        found: list[Tensor] = []
+
+        def bend(signal: Any, slot: Slot) -> Any:
+            bent = recipe.bend(signal, slot, steps)
+            if gives_features(slot):
+                found.append(bent)
+            return bent
+
+        self.forward(params, {name: buffer.clone() for name, buffer in buffers.items()}, x, bend)
+        return found[0].flatten(1).to(x.dtype)
 
 
 def in_tensors(now: Step) -> Step:

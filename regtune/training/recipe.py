@@ -120,8 +120,8 @@ class Recipe:
         return x, y
 
     def bend(self, x: Any, slot: Slot, steps: Steps) -> Any:
-        """Compose."""
-        for site, method in self._by_hook["bend"]:
+        """Compose; features are left as they are."""
+        for site, method in self._by_hook["bend"] if slot.kind != "features" else ():
             x = shapes.bent(method.bend(x, slot, steps[site]), x, f"{name_at(site)}.bend at {slot.label}")
         return x
 

@@ -18,6 +18,7 @@ from regtune.core.metric import CLASSWISE
 from regtune.core.records import Epoch, Retrain, Trial
 from regtune.core.state import Tensors
 from regtune.data import Pool, Splits, joined
+from regtune.networks import without_heads
 from regtune.training.build import load_data, split_data
 from regtune.training.lane import Lane
 from regtune.training.process import prepare_process
@@ -170,7 +171,7 @@ def weights_of(kept: tuple[Tensors, Tensors], data: Splits) -> bytes:
     their `names`, where they have any.
     """
     params, buffers = kept
-    content = {"params": _on_cpu(params), "buffers": _on_cpu(buffers)}
+    content = {"params": _on_cpu(without_heads(params)), "buffers": _on_cpu(buffers)}
     shape = list(data.train.source.shape[1:])
     buffer = io.BytesIO()
     torch.save(content | {"shape": shape, "classes": data.classes, "names": list(data.names)}, buffer)

@@ -64,7 +64,7 @@ def given(**draws: Tensor) -> Step:
 
 def seen(**fields: Any) -> Forward:
     """Return what a penalty sees; what is not said is blank."""
-    blank = {"params": {}, "inputs": BLANK, "targets": BLANK, "logits": BLANK, "taps": {}}
+    blank = {"params": {}, "inputs": BLANK, "targets": BLANK, "logits": BLANK, "taps": {}, "features": lambda x: x}
     return Forward(**(vars(step()) | blank | fields))
 
 

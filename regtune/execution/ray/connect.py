@@ -44,7 +44,7 @@ def _private(sweep: Sweep) -> Iterator[None]:
     """Start Ray on this machine's loopback for one sweep.
 
     The cluster is closed to others by a token that lives in this process and its children only. Raises
-    Refused where not even one trial fits.
+    Refused where not even one trial fits, or where Ray does not start.
     """
     present = _present_cpus()
     if present < sweep.cluster.cpus_per_trial:
@@ -60,20 +60,33 @@ def _private(sweep: Sweep) -> Iterator[None]:
     with environment(SETTINGS | driver_niceness() | token):
         try:
             with on_loopback(), unassuming():
-                ray.init(
-                    address="local",
-                    num_cpus=present,
-                    include_dashboard=False,
-                    log_to_driver=False,
-                    logging_level="ERROR",
-                    _node_ip_address="127.0.0.1",
-                    runtime_env=_shipped(_plugins(sweep)),
-                )
+                _start(sweep, present)
             if sweep.cluster.gpus_per_trial > ray.cluster_resources().get("GPU", 0):
                 raise Refused("cluster.gpus_per_trial: expected 0, this machine has no GPU that Ray can see")
             yield
         finally:
             ray.shutdown()
+
+
+def _start(sweep: Sweep, cpus: int) -> None:
+    """Start Ray's processes; raises Refused where they do not come up."""
+    shipped = _shipped(_plugins(sweep))
+    try:
+        ray.init(
+            address="local",
+            num_cpus=cpus,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="ERROR",
+            _node_ip_address="127.0.0.1",
+            runtime_env=shipped,
+        )
+    except Exception as error:  # Ray raises no class of its own where its processes took too long
+        text = " ".join(str(error).split())[:300]
+        raise Refused(
+            f"cluster: expected Ray to start on this machine, given: {text}; when the machine is less busy run the "
+            f"same command again, which resumes, or add --in-process to train without Ray"
+        ) from error
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ function fitted(spec, width) {
   const parts = fit.concat || (fit.facet ? [fit.spec] : null);
   if (parts) {
     const inner = parts[0].width, gap = 20, left = 60;
-    const own = fit.concat ? 50 : 0; // in a facet only the first column has an axis
+    const own = fit.concat ? 50 : 8; // in a facet only the first column has an axis; the others have halves of labels
     const room = fit.concat ? width : width - left;
     const least = 90 + own + gap;
     const count = fit.concat ? fit.concat.length : Infinity;

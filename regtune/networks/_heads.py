@@ -1,0 +1,75 @@
+"""Heads for further tasks: linear layers beside the network's own last one, on the same features.
+
+The features are what leaves a features slot, or else the last hidden slot outside of residual branches, bent. A head's
+weights are parameters of the network, so they train, resume and share lanes as all others do; the network's own forward
+pass does not use them, and what is measured or exported of a network is without them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+from regtune.core.errors import Refused
+from regtune.core.state import Tensors
+from regtune.networks._base import Slot, slots
+
+HEADS = "auxiliary_heads"
+
+
+def gives_features(slot: Slot) -> bool:
+    """Return whether what leaves a slot are the features of its network."""
+    return slot.kind == "features" or (slot.kind == "hidden" and slot.number == slot.count and not slot.inner)
+
+
+def check_features(net: nn.Module) -> None:
+    """Raise Refused for a network without features."""
+    if not any(map(gives_features, slots(net))):
+        raise Refused(
+            "weight: expected a network with a hidden or features slot in front of its last layer, this one has none; "
+            "place one there"
+        )
+
+
+def with_head(net: nn.Module, images: Tensor, name: str, outputs: int) -> nn.Module:
+    """Return the network with a head for `outputs` classes, its weights 0; `images` [N, C, H, W] tell its inputs.
+
+    At 0 all answers are equally likely, and nothing is drawn. See `check_features` for networks that have none.
+    """
+    found = list[int]()
+
+    def bend(signal: Any, slot: Slot) -> Any:
+        if gives_features(slot):
+            found.append(signal.flatten(1).shape[1])
+        return signal
+
+    training = net.training
+    net.eval()
+    with torch.no_grad():
+        net(images, bend)
+    net.train(training)
+    head = nn.Linear(found[0], outputs, device=images.device, dtype=images.dtype)
+    nn.init.zeros_(head.weight)
+    nn.init.zeros_(head.bias)
+    if not hasattr(net, HEADS):
+        net.add_module(HEADS, nn.ModuleDict())
+    net.get_submodule(HEADS).add_module(name, head)
+    return net
+
+
+def has_head(params: Tensors, name: str) -> bool:
+    """Return whether a network with these parameters has a head."""
+    return f"{HEADS}.{name}.weight" in params
+
+
+def answers(params: Tensors, name: str, features: Tensor) -> Tensor:
+    """Return the logits [N, outputs] of a head for features [N, d]."""
+    return linear(features, params[f"{HEADS}.{name}.weight"], params[f"{HEADS}.{name}.bias"])
+
+
+def without_heads(params: Tensors) -> Tensors:
+    """Return the parameters of the network itself."""
+    return {name: value for name, value in params.items() if not name.startswith(f"{HEADS}.")}
