@@ -1,7 +1,7 @@
 """Hidden width as a method, so that arms of one sweep can differ in it: for the sweeps on double descent.
 
 Changes: hidden slots, in training and at test.
-Formula: h_j for j < units, 0 for the others.
+Formula: h_j for j < units, 0 for the others; j counts the units of a layer, in a convolution its channels.
 Expect: the net with `units` units in every hidden layer; test error that peaks where it can just fit the training set.
 Not with: batch norm, whose units of the same layer it does not see.
 """
@@ -33,7 +33,8 @@ class HiddenWidth(Regularizer):
     units: Number = knob(default=64, legal="[1, 1000000]", neutral=1000000, meaning="hidden units that are left")
 
     def bend(self, x: Any, slot: Slot, step: Step) -> Any:
-        """Silence the units of hidden slots from number `units` on."""
+        """Silence the units of hidden slots from number `units` on; in [N, C, H, W] a unit is a channel."""
         if slot.kind != "hidden":
             return x
-        return torch.where(torch.arange(x.shape[1], device=x.device) < self.units, x, torch.zeros_like(x))
+        left = torch.arange(x.shape[1], device=x.device) < self.units
+        return torch.where(left.view(-1, *[1] * (x.dim() - 2)), x, torch.zeros_like(x))

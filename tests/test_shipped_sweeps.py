@@ -57,6 +57,20 @@ def test_a_shipped_sweep_passes_the_checks(name: str, monkeypatch: pytest.Monkey
     checked(FILES[name], monkeypatch)
 
 
+@pytest.mark.parametrize("name", [name for name, path in FILES.items() if "cifar10-jpeg.tar" in path.read_text()])
+def test_without_the_jpeg_copy_the_lines_that_the_head_gives_take_the_original_files(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = 'name = "image_folder"\npath = "cifar10-jpeg.tar"\n', 'name = "cifar10"\n'
+    shown = sweep_head(FILES[name])["Shows"]
+    assert all(line in shown for line in (*old.splitlines(), *new.splitlines(), "--download"))
+    text = FILES[name].read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    own = tmp_path / name
+    own.write_text(text.replace(old, new), encoding="utf-8")
+    assert checked(own, monkeypatch).arms[0].template.data["name"] == "cifar10"
+
+
 def test_the_checks_find_a_method_that_has_no_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = FILES["mnist_dropout_small.toml"].read_text(encoding="utf-8")
     spoilt = tmp_path / "spoilt.toml"
