@@ -62,7 +62,7 @@ def check(
     notes = rehearse(plan, splits)
     counts = splits.counts
     print(
-        f"{sweep}: ok, {len(plan.arms)} arms; {counts['train']} training, {counts['validation']} validation, "
+        f"{sweep}: ok, {len(plan.arms)} {'arm' if len(plan.arms) == 1 else 'arms'}; {counts['train']} training, {counts['validation']} validation, "
         f"{counts['test']} test examples of {splits.classes} classes{named(splits.names)}"
     )
     for text in remarks(plan, pool):
