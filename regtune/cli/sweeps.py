@@ -61,8 +61,9 @@ def check(
     pool, splits = preflight(plan, DataLocation(root=data, download=download))
     notes = rehearse(plan, splits)
     counts = splits.counts
+    arms = "1 arm" if len(plan.arms) == 1 else f"{len(plan.arms)} arms"
     print(
-        f"{sweep}: ok, {len(plan.arms)} {'arm' if len(plan.arms) == 1 else 'arms'}; {counts['train']} training, {counts['validation']} validation, "
+        f"{sweep}: ok, {arms}; {counts['train']} training, {counts['validation']} validation, "
         f"{counts['test']} test examples of {splits.classes} classes{named(splits.names)}"
     )
     for text in remarks(plan, pool):
