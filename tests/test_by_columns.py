@@ -170,6 +170,15 @@ def lane_of_three(keys: list[TrialKey]) -> list[list[tuple[TrialKey, Report]]]:
     return reports
 
 
+def after_two_epochs(log: Log) -> tuple[PhaseController, list[TrialKey]]:
+    """Return a phase that was told of a lane of three, whose first trial has ended, and the keys of these."""
+    phase = PhaseController(scheduler=Twins(count=3), log=log, retries=0)
+    keys = [task.key for task in iter(phase.ask, None)]
+    for reports in lane_of_three(keys):
+        phase.take_all(reports, {})
+    return phase, keys
+
+
 class Counted(Log):
     """A log that counts how often it is written to."""
 
@@ -203,10 +212,7 @@ def test_what_a_lane_reports_is_written_at_once_before_anything_acts_on_it(tmp_p
 def test_a_driver_that_resumes_knows_the_numbers_in_bundles(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     with Log(path) as log:
-        phase = PhaseController(scheduler=Twins(count=3), log=log, retries=0)
-        keys = [task.key for task in iter(phase.ask, None)]
-        for reports in lane_of_three(keys):
-            phase.take_all(reports, {})
+        _, keys = after_two_epochs(log)
     with Log(path) as log:
         again = PhaseController(scheduler=Twins(count=3), log=log, retries=0)
         twins = [key._replace(arm="b") for key in keys]  # asked for, and waiting for the trials that they share
@@ -222,10 +228,7 @@ def test_a_driver_that_resumes_knows_the_numbers_in_bundles(tmp_path: Path) -> N
 def test_a_twin_has_what_its_trial_has_in_bundles(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     with Log(path) as log:
-        phase = PhaseController(scheduler=Twins(count=3), log=log, retries=0)
-        keys = [task.key for task in iter(phase.ask, None)]
-        for reports in lane_of_three(keys):
-            phase.take_all(reports, {})
+        phase, keys = after_two_epochs(log)
         assert phase.ask() is None
         twin = keys[0]._replace(arm="b")
         assert twin in phase.ended
@@ -238,10 +241,7 @@ def test_of_a_bundle_only_trials_that_count_are_told_and_watched(tmp_path: Path)
     """One that is no longer planned, and one that was asked to be trained again."""
     path = tmp_path / "log.jsonl"
     with Log(path) as log:
-        phase = PhaseController(scheduler=Twins(count=3), log=log, retries=0)
-        keys = [task.key for task in iter(phase.ask, None)]
-        for reports in lane_of_three(keys):
-            phase.take_all(reports, {})
+        _, keys = after_two_epochs(log)
         log.append("retry", {"cells": [list(keys[1])], "mended": {}})
     seen = list[object]()
     with Log(path) as log:

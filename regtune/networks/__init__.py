@@ -2,7 +2,7 @@
 
 from regtune.core.registry import Registry
 from regtune.networks._base import Bend, Branch, Network, Normalize, Slot, fresh, slots
-from regtune.networks._heads import HEADS, answers, check_features, gives_features, has_head, with_head, without_heads
+from regtune.networks._heads import HEADS, answers, gives_features, has_features, has_head, with_head, without_heads
 from regtune.networks._initializers import KEEP
 
 NETWORKS: Registry[Network] = Registry(package=__name__, base=Network, noun="network")  # type: ignore[type-abstract]  # a registry never instantiates its base
@@ -17,9 +17,9 @@ __all__ = [
     "Normalize",
     "Slot",
     "answers",
-    "check_features",
     "fresh",
     "gives_features",
+    "has_features",
     "has_head",
     "slots",
     "with_head",

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from regtune.core.errors import Refused
 from regtune.core.state import Tensors
 from regtune.networks._base import Slot, slots
 
@@ -25,19 +24,15 @@ def gives_features(slot: Slot) -> bool:
     return slot.kind == "features" or (slot.kind == "hidden" and slot.number == slot.count and not slot.inner)
 
 
-def check_features(net: nn.Module) -> None:
-    """Raise Refused for a network without features."""
-    if not any(map(gives_features, slots(net))):
-        raise Refused(
-            "weight: expected a network with a hidden or features slot in front of its last layer, this one has none; "
-            "place one there"
-        )
+def has_features(net: nn.Module) -> bool:
+    """Return whether a network has features that a head can read."""
+    return any(map(gives_features, slots(net)))
 
 
 def with_head(net: nn.Module, images: Tensor, name: str, outputs: int) -> nn.Module:
     """Return the network with a head for `outputs` classes, its weights 0; `images` [N, C, H, W] tell its inputs.
 
-    At 0 all answers are equally likely, and nothing is drawn. See `check_features` for networks that have none.
+    At 0 all answers are equally likely, and nothing is drawn. The network is one that `has_features`.
     """
     found = list[int]()
 

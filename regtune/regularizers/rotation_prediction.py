@@ -20,7 +20,7 @@ from regtune.core.errors import Refused
 from regtune.core.knobs import knob
 from regtune.core.state import Number
 from regtune.data import Splits, pixels
-from regtune.networks import answers, check_features, has_head, with_head
+from regtune.networks import answers, has_features, has_head, with_head
 from regtune.regularizers._base import Forward, Regularizer
 
 TURNS, HEAD = 4, "rotation"
@@ -47,7 +47,11 @@ class RotationPrediction(Regularizer):
 
     def check(self, net: nn.Module, data: Splits) -> None:
         """Raise Refused for pictures that are not square, which turned have another shape, or without features."""
-        check_features(net)
+        if not has_features(net):
+            raise Refused(
+                "weight: expected a network with a hidden or features slot in front of its last layer, this one has "
+                "none; place one there"
+            )
         height, width = data.train.source.shape[2:]
         if height != width:
             raise Refused(
