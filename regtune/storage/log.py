@@ -281,6 +281,11 @@ class Log(LogFile):
     def reread(self) -> None:
         """Take what the file holds now as the rows so far."""
         self.hear(self._hearer)
+        if self.size - self.torn < self._segments.begin:  # the machine, not the writer, must have died
+            raise Refused(
+                f"{self.path}: expected whole rows in the segments before it, given a line that was cut off at "
+                f"the end of the newest; to resume from there, remove that line"
+            )
 
     def append(self, event: str, fields: Json) -> int:
         """Write one row, see `append_all`."""
