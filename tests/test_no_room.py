@@ -24,8 +24,8 @@ from tests.resuming import SMALL, assert_same_results, ran, rows_of
 
 REMEDY = "and run the same command again: a run resumes from its log"
 FREES = (
-    "; of a results folder only the log has to stay, log.jsonl and log-* (weights, checkpoints, tables and reports may be "
-    "deleted)"
+    "; of a results folder only the log has to stay, log.jsonl and log-* (weights, checkpoints, tables and reports may "
+    "be deleted)"
 )
 
 
