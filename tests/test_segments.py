@@ -242,3 +242,12 @@ def test_a_run_in_segments_resumes_bit_for_bit_and_every_reader_sees_one_log(
         sweep = read(tmp_path / "whole", (tmp_path / "whole" / "small.toml").read_text())
         run(reusing(sweep, [str(log.parent)]), tmp_path / "again", in_process=True)
     assert trained == []
+
+
+def test_the_end_of_a_log_without_its_segments_is_refused_with_what_is_missing(tmp_path: Path) -> None:
+    path, _ = written(tmp_path / "whole", ROWS)
+    alone = tmp_path / "copied" / path.name
+    alone.parent.mkdir()
+    shutil.copy(path, alone)
+    with pytest.raises(Refused, match=r"log\.jsonl:1: .*; put the segments of the log before it beside it, or remove"):
+        read_log(alone)

@@ -108,9 +108,12 @@ class Reading:
 
 def _damaged(path: Path, number: int, line: bytes) -> Refused:
     given = shown(line[:60].removesuffix(b"\n").decode(errors="replace"))
+    # A first line that is whole goes on with what is not there.
+    before = number == 1 and SEAL in line
+    remedy = "put the segments of the log before it beside it, or " if before else "to resume from there, "
     return Refused(
         f"{path}:{number}: expected a row that regtune wrote, with its checksum, given {given}; "
-        f"to resume from there, remove it and all lines below"
+        f"{remedy}remove it and all lines below"
     )
 
 
