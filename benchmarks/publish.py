@@ -22,7 +22,7 @@ from regtune.reports.page.report import write_report
 from regtune.reports.published.output import published_beside
 from regtune.reports.tables.folder import read_folder
 from regtune.storage.layout import COMPRESSED, LOG, log_in, repeats_of
-from regtune.storage.log import Reading, opened, sealed
+from regtune.storage.log import LogFile, sealed
 
 TO = Path(__file__).parents[1] / "results" / "published"
 FIGURES = ("effects", "confirmed_curves", "tuning_curves")
@@ -41,10 +41,9 @@ def without_machines(row: Json) -> Json:
 def compressed(log: Path) -> bytes:
     """Return a log without the names of machines, its checksums anew, compressed."""
     lines, seal = list[bytes](), 0
-    with opened(log) as file:
-        for _, row in Reading(log, file).as_written():
-            line, seal = sealed(without_machines(row), seal)
-            lines.append(line)
+    for _, row in LogFile(log).reading().as_written():
+        line, seal = sealed(without_machines(row), seal)
+        lines.append(line)
     return gzip.compress(b"".join(lines), mtime=0)
 
 

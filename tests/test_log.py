@@ -85,7 +85,7 @@ def test_the_reader_of_epochs_reads_as_json_does(number: float, text: str) -> No
     for event in ("epoch", "row"):  # the second is read by the standard library
         line, seal = sealed(row | {"event": event}, seal)
         lines.append(line)
-    quick, plain = Reading(Path("log.jsonl"), lines)
+    quick, plain = Reading([(Path("log.jsonl"), lines)])
     assert repr(quick["epoch"]) == repr(plain["epoch"]) == repr(row["epoch"])  # to the last bit, and the sign of 0
 
 

@@ -23,7 +23,10 @@ from tests.command_line import called
 from tests.resuming import SMALL, assert_same_results, ran, rows_of
 
 REMEDY = "and run the same command again: a run resumes from its log"
-FREES = "; of a results folder only log.jsonl has to stay (weights, checkpoints, tables and reports may be deleted)"
+FREES = (
+    "; of a results folder only the log has to stay, log.jsonl and log-* (weights, checkpoints, tables and reports may "
+    "be deleted)"
+)
 
 
 @contextlib.contextmanager

@@ -59,7 +59,11 @@ def test_cifar100_has_fine_and_coarse_labels(
     labels: str, classes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows: dict[str, Any] = {
-        name: {"data": bytes_of(k, 6, 3072), "fine_labels": [99, 1, 2, 3, 4, k], "coarse_labels": [19, 0, 1, 2, 3, k]}
+        name: {
+            "data": bytes_of(k, 100, 3072),
+            "fine_labels": [(label + k) % 100 for label in range(100)],
+            "coarse_labels": [7 * ((label + k) % 100) % 20 for label in range(100)],
+        }
         for k, name in enumerate(("train", "test"))
     }
     write_pickles(tmp_path, datasets.CIFAR100, rows | {"meta": {"fine_label_names": []}}, monkeypatch)
@@ -69,6 +73,7 @@ def test_cifar100_has_fine_and_coarse_labels(
         assert pool.classes == classes
         assert pool.train.labels.tolist() == rows["train"][f"{labels}_labels"]
         assert pool.test.labels.tolist() == rows["test"][f"{labels}_labels"]
+        assert pool.superclasses == (tuple(7 * label % 20 for label in range(100)) if labels == "fine" else ())
 
 
 def test_svhn_mat_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

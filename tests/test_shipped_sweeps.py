@@ -44,7 +44,9 @@ def checked(path: Path, patch: pytest.MonkeyPatch) -> Sweep:
     assert sum(asked) <= most
     pool = Pool(train=few(shape, 400, classes), test=few(shape, 200, classes), classes=classes)
     train = few(shape, min(asked[1], max(template.batch, 2 * classes)), classes)
-    splits = Splits(train=train, validation=few(shape, 2 * classes, classes), test=pool.test, classes=classes)
+    validation = few(shape, 2 * classes, classes)
+    groups = tuple(k // 5 for k in range(100)) if template.data["name"] == "cifar100" else ()
+    splits = Splits(train=train, validation=validation, test=pool.test, classes=classes, superclasses=groups)
     patch.setattr(checks, "load_pool", lambda template, place: pool)
     patch.setattr(checks, "split_data", lambda template, pool: splits)
     patch.setattr(checks, "_check_fresh", lambda sweep, pool: None)

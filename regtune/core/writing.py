@@ -12,8 +12,8 @@ from pathlib import Path
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a full disk, a quota that is used up, a limit on a file's size
 AGAIN = "and run the same command again: a run resumes from its log"
 MAKE_ROOM = (
-    f"make room {AGAIN}; of a results folder only log.jsonl has to stay (weights, checkpoints, tables and reports may "
-    f"be deleted), and regtune-cache beside the data may go"
+    f"make room {AGAIN}; of a results folder only the log has to stay, log.jsonl and log-* (weights, checkpoints, "
+    f"tables and reports may be deleted), and regtune-cache beside the data may go"
 )
 RAISE_LIMIT = f"raise the limit on the size of a file (ulimit -f) {AGAIN}"
 

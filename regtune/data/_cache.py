@@ -28,7 +28,7 @@ from regtune.core.writing import NoRoom, write_atomically
 from regtune.data._examples import Examples
 from regtune.data._splits import Pool
 
-FORMAT = 2  # of the file; another one is made again
+FORMAT = 3  # of the file; another one is made again
 _DAMAGE = (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, TypeError, OSError)
 
 
@@ -86,13 +86,20 @@ def _read(file: Path, key: str) -> Pool | None:
         tensors = {part: (saved[part]["images"], saved[part]["labels"]) for part in ("train", "test") if saved[part]}
         if saved["sums"] != {part: _sums(*pair) for part, pair in tensors.items()}:
             raise ValueError("its checksum is another")
-        names, notes = tuple(saved["names"]), tuple(saved["notes"])
+        names, superclasses, notes = (tuple(saved[name]) for name in ("names", "superclasses", "notes"))
     except _DAMAGE as error:
         reason = " ".join(str(error).split())[:100]
         warnings.warn(f"{file}: damaged ({type(error).__name__}: {reason}), written again", stacklevel=2)
         return None
     parts = {part: Examples.of(images=images, labels=labels) for part, (images, labels) in tensors.items()}
-    return Pool(train=parts["train"], test=parts.get("test"), classes=saved["classes"], names=names, notes=notes)
+    return Pool(
+        train=parts["train"],
+        test=parts.get("test"),
+        classes=saved["classes"],
+        names=names,
+        superclasses=superclasses,
+        notes=notes,
+    )
 
 
 class _Outlet(io.FileIO):
@@ -115,7 +122,7 @@ class _Outlet(io.FileIO):
 def _write(file: Path, key: str, pool: Pool) -> None:
     """Write a pool so that nobody ever sees a half of it; raises OSError where that is impossible."""
     saved: dict[str, Any] = {"key": key, "classes": pool.classes, "sums": {}}
-    saved |= {"names": list(pool.names), "notes": list(pool.notes)}
+    saved |= {"names": list(pool.names), "superclasses": list(pool.superclasses), "notes": list(pool.notes)}
     for name, part in (("train", pool.train), ("test", pool.test)):
         saved[name] = {"images": part.source, "labels": part.labels} if part is not None else None
         if part is not None:

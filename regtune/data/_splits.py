@@ -22,8 +22,9 @@ class Pool:
 
     `test` are those that its makers have set aside as the test split; None where there is no such split,
     and the test split is carved from `train` too. A `sealed` pool is what is left of one whose test examples were
-    taken out of it: its splits have none. `names` are those of the classes, where they have any; `notes` say in a
-    line each what was done with the data that a user may not expect.
+    taken out of it: its splits have none. `names` are those of the classes, where they have any; `superclasses` say to
+    which larger one each class belongs, by numbers from 0, where the makers say so; `notes` say in a line each what was
+    done with the data that a user may not expect.
     """
 
     train: Examples
@@ -31,6 +32,7 @@ class Pool:
     classes: int
     sealed: bool = False
     names: tuple[str, ...] = ()
+    superclasses: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -38,8 +40,9 @@ class Pool:
 class Splits:
     """The parts of a data set. `test` is None wherever the test split must not be seen.
 
-    `names` are those of the classes, where they have any. Raises Refused for examples of a class of their own: it would
-    be lost where splits are cut and joined, so that search would train on other pictures than confirm.
+    `names` are those of the classes, where they have any, `superclasses` as those of a `Pool`. Raises Refused for
+    examples of a class of their own: it would be lost where splits are cut and joined, so that search would train on
+    other pictures than confirm.
     """
 
     train: Examples
@@ -47,6 +50,7 @@ class Splits:
     test: Examples | None
     classes: int
     names: tuple[str, ...] = ()
+    superclasses: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for part in (self.train, self.validation, self.test):
@@ -121,6 +125,7 @@ def splits_beside(members: Sequence[Splits]) -> Splits:
         test=beside(tests) if tests else None,
         classes=first.classes,
         names=first.names,
+        superclasses=first.superclasses,
     )
 
 

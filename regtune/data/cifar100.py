@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from regtune.core.knobs import knob
@@ -39,11 +39,14 @@ class Cifar100(Published):
 
         def part(train: bool, file: str) -> Examples:
             read = published(folder, train=train)
-            return cifar_part(read, read.targets if self.labels == "fine" else _coarse(folder / file))
+            coarse = _coarse(folder / file)
+            groups.update(zip(read.targets, coarse, strict=True))
+            return cifar_part(read, read.targets if self.labels == "fine" else coarse)
 
+        groups: dict[int, int] = {}
         train, test, _ = self.files
-        classes = 100 if self.labels == "fine" else 20
-        return Pool(train=part(True, train), test=part(False, test), classes=classes)
+        pool = Pool(train=part(True, train), test=part(False, test), classes=100 if self.labels == "fine" else 20)
+        return replace(pool, superclasses=tuple(groups[k] for k in range(100))) if self.labels == "fine" else pool
 
 
 def _coarse(file: Path) -> list[int]:

@@ -2,7 +2,19 @@
 
 from regtune.core.registry import Registry
 from regtune.networks._base import Bend, Branch, Network, Normalize, Slot, fresh, slots
-from regtune.networks._heads import HEADS, answers, gives_features, has_features, has_head, with_head, without_heads
+from regtune.networks._heads import (
+    HEADS,
+    answers,
+    feature_count,
+    gives_features,
+    has_features,
+    has_head,
+    log_variance,
+    with_head,
+    with_log_variances,
+    with_part,
+    without_heads,
+)
 from regtune.networks._initializers import KEEP
 
 NETWORKS: Registry[Network] = Registry(package=__name__, base=Network, noun="network")  # type: ignore[type-abstract]  # a registry never instantiates its base
@@ -17,11 +29,15 @@ __all__ = [
     "Normalize",
     "Slot",
     "answers",
+    "feature_count",
     "fresh",
     "gives_features",
     "has_features",
     "has_head",
+    "log_variance",
     "slots",
     "with_head",
+    "with_log_variances",
+    "with_part",
     "without_heads",
 ]

@@ -7,6 +7,7 @@ pass does not use them, and what is measured or exported of a network is without
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from regtune.core.state import Tensors
 from regtune.networks._base import Slot, slots
 
 HEADS = "auxiliary_heads"
+LOG_VARIANCES = "log_variances"  # of the losses of tasks, beside the heads
 
 
 def gives_features(slot: Slot) -> bool:
@@ -34,6 +36,34 @@ def with_head(net: nn.Module, images: Tensor, name: str, outputs: int) -> nn.Mod
 
     At 0 all answers are equally likely, and nothing is drawn. The network is one that `has_features`.
     """
+    head = nn.Linear(feature_count(net, images), outputs, device=images.device, dtype=images.dtype)
+    nn.init.zeros_(head.weight)
+    nn.init.zeros_(head.bias)
+    return with_part(net, name, head)
+
+
+def with_part(net: nn.Module, name: str, part: nn.Module) -> nn.Module:
+    """Return the network with parameters for a further task, which its own forward pass does not use."""
+    if not hasattr(net, HEADS):
+        net.add_module(HEADS, nn.ModuleDict())
+    net.get_submodule(HEADS).add_module(name, part)
+    return net
+
+
+def with_log_variances(net: nn.Module, starts: Mapping[str, float]) -> nn.Module:
+    """Return the network with a log-variance for the loss of each of these tasks, which begins there."""
+    first = next(net.parameters())
+    values = {name: nn.Parameter(first.new_full((), start)) for name, start in starts.items()}
+    return with_part(net, LOG_VARIANCES, nn.ParameterDict(values))
+
+
+def log_variance(params: Tensors, name: str) -> Tensor | None:
+    """Return the log-variance (0-dim) of a task's loss; None where the network has none."""
+    return params.get(f"{HEADS}.{LOG_VARIANCES}.{name}")
+
+
+def feature_count(net: nn.Module, images: Tensor) -> int:
+    """Return how many features a network that `has_features` makes of a picture; `images` are some, [N, C, H, W]."""
     found = list[int]()
 
     def bend(signal: Any, slot: Slot) -> Any:
@@ -46,13 +76,7 @@ def with_head(net: nn.Module, images: Tensor, name: str, outputs: int) -> nn.Mod
     with torch.no_grad():
         net(images, bend)
     net.train(training)
-    head = nn.Linear(found[0], outputs, device=images.device, dtype=images.dtype)
-    nn.init.zeros_(head.weight)
-    nn.init.zeros_(head.bias)
-    if not hasattr(net, HEADS):
-        net.add_module(HEADS, nn.ModuleDict())
-    net.get_submodule(HEADS).add_module(name, head)
-    return net
+    return found[0]
 
 
 def has_head(params: Tensors, name: str) -> bool:

@@ -3,6 +3,7 @@
 from regtune.core.registry import Registry
 from regtune.regularizers._base import HOOKS, Forward, Gradient, Regularizer, Statistics, Step, check_hooks, overrides
 from regtune.regularizers.confidence_penalty import ConfidencePenalty
+from regtune.regularizers.contrastive import Contrastive
 from regtune.regularizers.cosine_restarts import CosineRestarts
 from regtune.regularizers.cutmix import CutMix
 from regtune.regularizers.cutout import Cutout
@@ -31,6 +32,7 @@ from regtune.regularizers.rotation_prediction import RotationPrediction
 from regtune.regularizers.sam import SAM
 from regtune.regularizers.staircase import Staircase
 from regtune.regularizers.stochastic_depth import StochasticDepth
+from regtune.regularizers.superclass_prediction import SuperclassPrediction
 from regtune.regularizers.swa import SWA
 from regtune.regularizers.trivial_augment import TrivialAugment
 from regtune.regularizers.warm_up import WarmUp
@@ -48,6 +50,7 @@ __all__ = [
     "SAM",
     "SWA",
     "ConfidencePenalty",
+    "Contrastive",
     "CosineRestarts",
     "CutMix",
     "Cutout",
@@ -76,6 +79,7 @@ __all__ = [
     "Statistics",
     "Step",
     "StochasticDepth",
+    "SuperclassPrediction",
     "TrivialAugment",
     "WarmUp",
     "WeightDecay",

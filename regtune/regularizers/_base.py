@@ -87,8 +87,9 @@ class Forward(Step):
 
     `inputs` [N, C, H, W] and `targets` [N, classes] as augmented, `logits` [N, classes], `taps` the
     tensors [N, ...] that reached the input and hidden slots outside residual branches, by slot label, before
-    any bending. `features` is a second forward pass, of other inputs [N, C, H, W]: it returns what
-    enters the last layer [N, d], bent as in the first, and leaves no trace in buffers; see `networks.with_head`.
+    any bending. `features` returns what enters the last layer [N, d], bent: for `inputs` itself that of
+    the forward pass, for other inputs [N, C, H, W] by a second one, which leaves no trace in buffers; see
+    `networks.with_head`.
     """
 
     params: Tensors

@@ -19,9 +19,10 @@ from torch import Tensor, nn
 from regtune.core.errors import Refused
 from regtune.core.knobs import knob
 from regtune.core.state import Number
-from regtune.data import Splits, pixels
-from regtune.networks import answers, has_features, has_head, with_head
+from regtune.data import Splits
+from regtune.networks import answers, has_head, with_head
 from regtune.regularizers._base import Forward, Regularizer
+from regtune.regularizers._tasks import WEIGHTING, WEIGHTINGS, check_features, some_pictures, weighed, weighing
 
 TURNS, HEAD = 4, "rotation"
 
@@ -44,14 +45,11 @@ class RotationPrediction(Regularizer):
         neutral=0.0,
         meaning="factor of the loss of the second task",
     )
+    weighting: str = knob(default="fixed", legal=WEIGHTINGS, late=True, meaning=WEIGHTING)
 
     def check(self, net: nn.Module, data: Splits) -> None:
         """Raise Refused for pictures that are not square, which turned have another shape, or without features."""
-        if not has_features(net):
-            raise Refused(
-                "weight: expected a network with a hidden or features slot in front of its last layer, this one has "
-                "none; place one there"
-            )
+        check_features(net)
         height, width = data.train.source.shape[2:]
         if height != width:
             raise Refused(
@@ -62,9 +60,8 @@ class RotationPrediction(Regularizer):
         """Return the network with a head for turns; as it is where the weight is 0."""
         if not self.weight:
             return net
-        first = next(net.parameters())
-        images = pixels(data.train.batches(2)[0], first.dtype).to(first.device)
-        return with_head(net, images, HEAD, TURNS)
+        net = with_head(net, some_pictures(net, data), HEAD, TURNS)
+        return weighing(net, HEAD, self.weight, self.weighting)
 
     def penalty(self, step: Forward) -> Number:
         """Return the price of not knowing the turns."""
@@ -74,7 +71,8 @@ class RotationPrediction(Regularizer):
         # Batches are in random order, so every picture has each turn as often, and a batch a quarter of each.
         turns = (torch.arange(len(x), device=x.device) + step.noise.below(TURNS, "turn", ())) % TURNS
         scores = answers(step.params, HEAD, step.features(turned(x, turns)))
-        return self.weight * -scores.log_softmax(-1).gather(-1, turns[:, None]).mean()
+        loss = -scores.log_softmax(-1).gather(-1, turns[:, None]).mean()
+        return weighed(step, HEAD, self.weight, loss)
 
 
 def turned(x: Tensor, turns: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from regtune.results.replay import GAP, MEASURED_METRICS, Replay, empty_row, emp
 from regtune.results.searches import Searches
 from regtune.storage import lease
 from regtune.storage.layout import log_in
-from regtune.storage.log import Reading, opened
+from regtune.storage.log import LogFile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,8 +141,8 @@ def load(path: str | Path) -> Results:
     log = log_in(log) if log.is_dir() else log
     replay = Replay()
     try:
-        with opened(log) as file, gc_paused():
-            reading = Reading(log, file)
+        reading = LogFile(log).reading()
+        with gc_paused():
             for _, row in reading.as_written():
                 replay.take(row)
     except OSError as error:
@@ -219,9 +219,7 @@ def _results(
 
 def has_begun(folder: Path) -> bool:
     """Return whether the log of a folder has a header: a run that ended before its first trial may leave none."""
-    log = log_in(folder)
-    with opened(log) as file:
-        return any(row["event"] == "header" for row in Reading(log, file))
+    return any(row["event"] == "header" for row in LogFile(log_in(folder)).reading())
 
 
 def _with_gap(trials: pd.DataFrame) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""The log: `results/<sweep>/log.jsonl`, strict JSON lines, the only truth about a sweep.
+"""The log: `results/<sweep>/log.jsonl`, strict JSON lines, the only truth about a sweep; a long one is in `segments`.
 
 Every row ends in a checksum over itself and the rows before it, so a row that was changed, lost or
 doubled is seen. A row is written with one system call and is in the kernel's hands before anything acts on it, so a
@@ -8,13 +8,9 @@ bundled in one row (see `bundles`), and of it a beginning may be there, with a t
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
-import gzip
-import io
 import json
 import os
-import sys
 import threading
 import time
 import zlib
@@ -31,7 +27,15 @@ from regtune.core.errors import Refused, shown
 from regtune.core.records import Json
 from regtune.core.writing import NoRoom, room_for
 from regtune.storage.bundles import BUNDLE, EPOCH, Event, bundled, expanded
-from regtune.storage.layout import COMPRESSED
+from regtune.storage.segments import (
+    OPENED,
+    SEGMENT_BYTES,
+    Segments,
+    close_segment,
+    compress_segments,
+    compressed,
+    mend,
+)
 
 SEAL = b',"crc":"'
 _EPOCH = b'{"event":"epoch'  # or several
@@ -43,27 +47,16 @@ def read_log(path: Path) -> tuple[list[Json], int]:
 
     Raises Refused for a damaged line that is not the last one: that is not how a crash looks.
     """
-    with opened(path) as file:
-        reading = Reading(path, file)
-        return list(reading), reading.torn
-
-
-@contextlib.contextmanager
-def opened(path: Path) -> Iterator[io.BufferedReader]:
-    """Open a log to read it, also a compressed one; raises Refused where this cannot be decompressed."""
-    try:
-        with path.open("rb") as file:
-            yield io.BufferedReader(gzip.GzipFile(fileobj=file)) if path.suffix == COMPRESSED else file
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise Refused(f"{path}: expected a log that gzip compressed, given {error}; compress it again") from error
+    reading = LogFile(path).reading()
+    return list(reading), reading.torn
 
 
 def check_not_compressed(path: Path) -> None:
     """Raise Refused where of a log that is to be written there is a compressed one alone."""
-    compressed = path.with_name(path.name + COMPRESSED)
-    if compressed.is_file() and not path.exists():
+    whole = compressed(path)
+    if whole.is_file() and not path.exists():
         raise Refused(
-            f"{compressed}: expected {path.name}, given a compressed log, of which there are tables only; "
+            f"{whole}: expected {path.name}, given a compressed log, of which there are tables only; "
             f"decompress it by gunzip and run the same command again"
         )
 
@@ -81,12 +74,12 @@ def sealed(row: Json, seal: int) -> tuple[bytes, int]:
 class Reading:
     """Goes once through the rows of a log, and holds none of them: a log may be larger than memory.
 
-    After it `size` is what was read in bytes, `torn` the bytes of a torn last line, `seal` the checksum of the
-    last row. Raises Refused for a damaged line that is not the last one.
+    `parts` are its files with their lines. After it `size` is what was read in bytes, `torn` the bytes of a torn last
+    line, `seal` the checksum of the last row. Raises Refused for a damaged line that is not the last one.
     """
 
-    def __init__(self, path: Path, lines: Iterable[bytes]) -> None:
-        self._path, self._lines = path, lines
+    def __init__(self, parts: Iterable[tuple[Path, Iterable[bytes]]]) -> None:
+        self._parts = parts
         self.size, self.torn, self.seal = 0, 0, 0
 
     def __iter__(self) -> Iterator[Json]:
@@ -96,22 +89,32 @@ class Reading:
 
     def as_written(self) -> Iterator[tuple[int, Json]]:
         """Yield the rows as they stand there, bundles too, each with the place where it begins, in bytes."""
-        for number, line in enumerate(self._lines, start=1):
-            place = self.size
-            self.size += len(line)
-            if not line.endswith(b"\n"):
-                self.torn = len(line)
-                return
-            body, _, end = line.rpartition(SEAL)
-            self.seal = zlib.crc32(body, self.seal)
-            row = _row(body) if end == b'%08x"}\n' % self.seal else None
-            if row is None:
-                given = shown(line[:60].removesuffix(b"\n").decode(errors="replace"))
-                raise Refused(
-                    f"{self._path}:{number}: expected a row that regtune wrote, with its checksum, given {given}; "
-                    f"to resume from there, remove it and all lines below"
-                )
-            yield place, row
+        for path, lines in self._parts:
+            for number, line in enumerate(lines, start=1):
+                place = self.size
+                self.size += len(line)
+                if self.torn:  # in the middle
+                    raise _damaged(path, number, line)
+                if not line.endswith(b"\n"):
+                    self.torn = len(line)
+                    break
+                body, _, end = line.rpartition(SEAL)
+                self.seal = zlib.crc32(body, self.seal)
+                row = _row(body) if end == b'%08x"}\n' % self.seal else None
+                if row is None:
+                    raise _damaged(path, number, line)
+                yield place, row
+
+
+def _damaged(path: Path, number: int, line: bytes) -> Refused:
+    given = shown(line[:60].removesuffix(b"\n").decode(errors="replace"))
+    # A first line that is whole goes on with what is not there.
+    before = number == 1 and SEAL in line
+    remedy = "put the segments of the log before it beside it, or " if before else "to resume from there, "
+    return Refused(
+        f"{path}:{number}: expected a row that regtune wrote, with its checksum, given {given}; "
+        f"{remedy}remove it and all lines below"
+    )
 
 
 def _row(body: bytes) -> Json | None:
@@ -174,6 +177,7 @@ class LogFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._segments = Segments(path)
         self._forget()
 
     def _forget(self) -> None:
@@ -185,10 +189,10 @@ class LogFile:
         self._read: dict[int, Json] = {}
 
     def reading(self) -> Reading:
-        """Return what goes once through all that the file holds."""
+        """Return what goes once through all that the log holds."""
+        self._segments.look()
         # Up to here, whatever another writer adds meanwhile.
-        end = sys.maxsize if self.path.suffix == COMPRESSED else self.path.stat().st_size
-        return Reading(self.path, self._lines(0, end))
+        return Reading(self._segments.parts(0, self._segments.size))
 
     def hear(self, hearer: Hearer | None = None) -> None:
         """Take what the file holds now as the rows so far, and have them heard."""
@@ -217,29 +221,20 @@ class LogFile:
     def replay(self, phase: str | None = None) -> Iterator[tuple[int, Json]]:
         """Go once more through the rows that it held then; of a phase, from its first to its last."""
         place, last = (0, self._held - 1) if phase is None else self._stretches.get(phase, (0, -1))
-        for line in self._lines(place, last + 1):
-            yield place, _known(self.path, line)
-            place += len(line)
+        for _, lines in self._segments.parts(place, last + 1):
+            for line in lines:
+                yield place, _known(self.path, line)
+                place += len(line)
 
     def read(self, place: int) -> Json:
         """Return the row at a place, as it stands there."""
         found = self._read.pop(place, None)
         if found is None:
-            found = _known(self.path, next(self._lines(place, place + 1), b""))
+            found = _known(self.path, self._segments.line(place))
         self._read[place] = found  # the newest is the last
         if len(self._read) > _REMEMBERED:
             del self._read[next(iter(self._read))]
         return found
-
-    def _lines(self, place: int, end: int) -> Iterator[bytes]:
-        """Yield the lines that begin at a place or behind it, and before an end."""
-        if place >= end:  # there may be no file yet
-            return
-        with opened(self.path) as file:
-            file.seek(place)
-            while place < end and (line := file.readline()):
-                yield line
-                place += len(line)
 
 
 def _known(path: Path, line: bytes) -> Json:
@@ -253,36 +248,47 @@ def _known(path: Path, line: bytes) -> Json:
 class Log(LogFile):
     """The one writer of a log; a second one on the same machine is refused while the first lives.
 
-    Several threads may append. A writer that finds more in the file than it wrote itself has lost its
-    place to another one (see `lease`) and writes nothing any more. `hearer` hears its rows whenever they are read.
+    Several threads may append. A writer that finds more in the file than it wrote itself, or another file, has lost
+    its place to another one (see `lease`) and writes nothing any more. `hearer` hears its rows whenever they are read.
+    The file is closed as a segment when it has `segment_bytes`.
     """
 
-    def __init__(self, path: Path, hearer: Hearer | None = None) -> None:
+    def __init__(self, path: Path, hearer: Hearer | None = None, *, segment_bytes: int = SEGMENT_BYTES) -> None:
         check_not_compressed(path)
         super().__init__(path)
         self._hearer, self._lock = hearer, threading.Lock()
+        self._segment_bytes = self._close_at = segment_bytes  # how long the file is when it is closed
         try:
             with room_for(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+                self._file = os.open(path, OPENED, 0o644)
         except NoRoom:
             raise
         except OSError as error:
             raise Refused(f"{path}: expected a log that can be written, given {error.strerror or error}") from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not os.path.samestat(os.fstat(self._file), path.stat()):  # it was closed as a segment meanwhile
+                raise BlockingIOError
         except BlockingIOError as error:
             os.close(self._file)
             raise Refused(f"{path}: another regtune is writing this log; wait for it or stop it") from error
         try:
+            mend(path)
             self.reread()
         except Refused:
             os.close(self._file)
             raise
+        self._compressing = self._compress()
 
     def reread(self) -> None:
         """Take what the file holds now as the rows so far."""
         self.hear(self._hearer)
+        if self.size - self.torn < self._segments.begin:  # the machine, not the writer, must have died
+            raise Refused(
+                f"{self.path}: expected whole rows in the segments before it, given a line that was cut off at "
+                f"the end of the newest; to resume from there, remove that line"
+            )
 
     def append(self, event: str, fields: Json) -> int:
         """Write one row, see `append_all`."""
@@ -311,20 +317,48 @@ class Log(LogFile):
 
     def _append(self, text: bytes) -> None:
         """Write whole lines, or nothing."""
-        if os.fstat(self._file).st_size != self.size:
+        begin = self._segments.begin
+        if not self._is_mine(self.size - begin):
             raise Refused(f"{self.path}: another regtune has taken this sweep over; this one ends")
         if self.torn:
-            os.ftruncate(self._file, self.size - self.torn)
+            os.ftruncate(self._file, self.size - self.torn - begin)
             self.size, self.torn = self.size - self.torn, 0
+        if self.size - begin >= self._close_at:
+            self._close_segment()
         try:
             with room_for(self.path):
                 written = os.write(self._file, text)
                 while written < len(text):  # why not all of it was written is said by the next try
                     written += os.write(self._file, text[written:])
         except OSError:
-            os.ftruncate(self._file, self.size)
+            os.ftruncate(self._file, self.size - self._segments.begin)
             raise
         self.size += written
+
+    def _is_mine(self, size: int) -> bool:
+        """Return whether the log is the file that this one writes, and as long."""
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            return False
+        return found.st_size == size and os.path.samestat(found, os.fstat(self._file))
+
+    def _close_segment(self) -> None:
+        """Go on in an empty file, and compress what was written beside that."""
+        file = close_segment(self.path, self._segments.number)
+        if file is None:
+            self._close_at = self.size - self._segments.begin + self._segment_bytes
+            return
+        os.close(self._file)
+        self._file, self._close_at = file, self._segment_bytes
+        self._segments.closed(self.size)
+        self._compressing.join()  # of the segment before: over long ago
+        self._compressing = self._compress()
+
+    def _compress(self) -> threading.Thread:
+        compressing = threading.Thread(target=compress_segments, args=(self.path,), daemon=True)
+        compressing.start()
+        return compressing
 
     def __enter__(self) -> Log:
         return self
@@ -332,4 +366,5 @@ class Log(LogFile):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._compressing.join()
         os.close(self._file)

@@ -72,9 +72,9 @@ def split_data(trial: Trial, pool: Pool) -> Splits:
     """Return a trial's own splits of a pool that trials of other splits share; raises Refused."""
     value = build_dataset(trial)
     splits = split(value, pool)
-    splits = checked(
-        replace(splits, names=splits.names or pool.names), f"data {trial.data['name']}", sealed=pool.sealed
-    )
+    names, superclasses = splits.names or pool.names, splits.superclasses or pool.superclasses
+    splits = replace(splits, names=names, superclasses=superclasses)
+    splits = checked(splits, f"data {trial.data['name']}", sealed=pool.sealed)
     return corrupted(splits, label_noise=value.label_noise, pixels=value.pixels, seed=value.split_seed)
 
 

@@ -86,6 +86,7 @@ class Objective:
         self, recipe: Recipe, steps: Steps, ran: list[str], x: Tensor, y: Tensor, params: Tensors, buffers: Tensors
     ) -> Tensor:
         taps: Tensors = {}
+        own: list[Tensor] = []  # the features of this pass
 
         def bend(signal: Any, slot: Slot) -> Any:
             if isinstance(signal, Branch):
@@ -94,7 +95,10 @@ class Objective:
                 taps[slot.label] = signal
             # A step aside from the tap: a penalty's gradient is then added to that of all else together,
             # whatever a recipe bends here, and not to its parts in another order.
-            return recipe.bend(signal.view_as(signal), slot, steps)
+            bent = recipe.bend(signal.view_as(signal), slot, steps)
+            if gives_features(slot):
+                own.append(bent)
+            return bent
 
         logits = self.forward(params, buffers, x, bend)
         if logits.shape != y.shape:  # one class too few might be spread over all without a word
@@ -103,7 +107,12 @@ class Objective:
                 f"build is told the number"
             )
         likelihood = -(y * logits.log_softmax(-1)).sum(-1).mean()
-        features = functools.partial(self._features, recipe, steps, params, buffers)
+
+        def features(inputs: Tensor) -> Tensor:
+            if inputs is x:
+                return own[0].flatten(1).to(x.dtype)
+            return self._features(recipe, steps, params, buffers, inputs)
+
         seen = {"params": params, "inputs": x, "targets": y, "logits": logits, "taps": taps, "features": features}
         return torch.as_tensor(likelihood + recipe.penalty(steps, seen))
 
