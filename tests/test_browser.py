@@ -16,6 +16,9 @@ from regtune.reports.page.several import page_of_several
 from regtune.reports.tables.catalog import tables
 from regtune.reports.tables.folder import folder_tables
 from regtune.results.loader import load
+from regtune.studies._base import Comparison, Findings
+from regtune.studies._page import write_companion
+from regtune.studies.l2_shrinkage import L2Shrinkage
 from tests.made_up import RATE, made_up_log
 from tests.test_report import RAND_AUGMENT, RAND_AUGMENT_SPACE
 from tests.test_tables import BETTER, HOSTILE, SPREAD
@@ -119,6 +122,19 @@ def test_the_first_table_fits_a_screen_of_1280_pixels(browser: Browser, tmp_path
     view = browser.new_page(viewport={"width": 1280, "height": 900})
     view.goto(path.as_uri())
     needed, inside = (view.evaluate(f"document.querySelector('.scroll').{one}Width") for one in ("scroll", "client"))
+    view.close()
+    assert needed <= inside
+
+
+def test_theory_beside_measurement_fits_a_phone(browser: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "studies.html"
+    one = Comparison(
+        what="what is left of the weights, α = 0.01", theory=[1.0], measured=[1.0], tolerance=1e-12, relative=True
+    )
+    write_companion({"l2-shrinkage": (L2Shrinkage(), Findings(comparisons=[one]))}, path)
+    view = browser.new_page(viewport={"width": 390, "height": 900})
+    view.goto(path.as_uri())
+    needed, inside = (view.evaluate(f"document.querySelector('.scroll').{end}Width") for end in ("scroll", "client"))
     view.close()
     assert needed <= inside
 

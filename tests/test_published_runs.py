@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from regtune.reports.figures.catalog import drawn
 from regtune.reports.output import formatted
-from regtune.reports.published.output import published_beside
+from regtune.reports.page.report import page
+from regtune.reports.page.sections import sections
+from regtune.reports.published.output import beside_each, published_beside
+from regtune.reports.tables.folder import read_folder
 from regtune.results.loader import load
 from regtune.storage.layout import log_in
 
@@ -34,3 +38,23 @@ def test_the_sweep_file_is_that_of_the_log(name: str) -> None:
     template = next(iter(logged["arms"].values()))["template"]
     assert given["training"].items() <= template.items()
     assert given["data"].items() <= template["data"].items()
+
+
+def test_the_report_has_published_figures_and_counts_the_trials_of_all_repeats() -> None:
+    sweep = read_folder(PUBLISHED / "mnist_dropout_small")
+    beside = beside_each(sweep)
+    section = next(each for each in sections(sweep, []) if each.title == "Published")
+    assert len(section.tables) == len(beside) >= 1
+    for table, each in zip(section.tables, beside, strict=True):
+        assert table.frame.equals(each.table.frame)
+        assert each.match.table.cited in table.caption
+        assert all(sentence in table.caption for sentence in each.protocol)
+    planned = [len(results.trials) for results in sweep.repeats]
+    assert len(planned) == 3
+    assert f" of {sum(planned)} planned trials ended" in page(sweep, drawn(sweep.first))
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_report_has_a_section_of_published_figures_where_there_is_a_table(name: str) -> None:
+    ids = [section.id for section in sections(read_folder(PUBLISHED / name), [])]
+    assert ("published" in ids) == (PUBLISHED / name / "published.md").exists()

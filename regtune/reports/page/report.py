@@ -29,7 +29,7 @@ VEGA_LITE = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])  # the one t
 def write_report(sweep: FolderTables, to: Path) -> list[Path]:
     """Write the page of a sweep to `to` and the figures beside it; return what was written, the page first.
 
-    Of a sweep with repeats it shows the first, and the table over whole searches.
+    Of a sweep with repeats it shows the first, and the table over whole searches; the trials of all are counted.
     """
     figures = drawn(sweep.first)
     return write_page(page(sweep, figures), figures, to)
@@ -40,7 +40,7 @@ def page(sweep: FolderTables, figures: Sequence[Figure]) -> str:
     results = sweep.first.results
     return rendered(
         name=results.sweep.name,
-        facts=f"{_arms(results)}, {progress([results])}",
+        facts=f"{_arms(results)}, {progress(sweep.repeats)}",
         sections=sections(sweep, figures),
         chapters=(),
         figures=figures,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from regtune.analysis.failures import failures, failures_words
 from regtune.reports.figures.catalog import Figure, drawn
+from regtune.reports.published.output import beside_each
 from regtune.reports.tables._table import Table
 from regtune.reports.tables.answer import answer
 from regtune.reports.tables.folder import FolderTables
@@ -25,12 +26,16 @@ class Section:
 
 
 def sections(sweep: FolderTables, figures: Sequence[Figure]) -> list[Section]:
-    """Return the five sections of a sweep; they are of its first repeat, one more is over all."""
+    """Return the sections of a sweep.
+
+    Five are of its first repeat, one is over all where there are several, one has the published tables that match.
+    """
     found, results, searches = sweep.first, sweep.first.results, sweep.over_repeats
     bad, pruned = failures(results), pruning_table(results)
     whole = Section(
         id="searches", title="Does it hold over repeated searches?", sentences=searches[0].sentences, tables=searches
     ) if searches else None  # fmt: skip
+    beside = [_published(each.table) for each in beside_each(sweep)]
     cost = [table for table in (found.budget, found.tuning, pruned) if table is not None]
     of = {key: [figure for figure in figures if figure.section == key] for key in ("sure", "cost", "why")}
     return [
@@ -40,6 +45,7 @@ def sections(sweep: FolderTables, figures: Sequence[Figure]) -> list[Section]:
             tables=[found.spread] if found.spread else [],
         ),
         *([whole] if whole else []),
+        *([Section(id="published", title="Published", tables=beside)] if beside else []),
         Section(
             id="cost", title="At what cost?", sentences=found.budget.sentences, tables=cost, figures=of["cost"],
         ),
@@ -51,6 +57,11 @@ def sections(sweep: FolderTables, figures: Sequence[Figure]) -> list[Section]:
             tables=[Table(title="Trials that failed", caption="", frame=bad)] if len(bad) else [],
         ),
     ]  # fmt: skip
+
+
+def _published(table: Table) -> Table:
+    """Return a table with its sentences, which say how the protocols differ, in its caption: there may be several."""
+    return replace(table, caption=" ".join([table.caption, *table.sentences]))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,6 @@ from regtune.reports.page.report import CHARTS, progress, provenance, rendered, 
 from regtune.reports.page.sections import Chapter, Section, chapter
 from regtune.reports.tables.folder import FolderTables
 from regtune.reports.tables.sweeps import sweeps_table
-from regtune.results.loader import Results
 
 
 def write_several(sweeps: Sequence[FolderTables], to: Path) -> list[Path]:
@@ -31,7 +30,7 @@ def page_of_several(sweeps: Sequence[FolderTables]) -> tuple[str, list[Figure]]:
     figures = [replace(drawing, name=f"together-{drawing.name}"), *(each for one in chapters for each in one.figures)]
     text = rendered(
         name=f"{len(sweeps)} sweeps",
-        facts=progress(found.sweeps),
+        facts=progress([results for sweep in sweeps for results in sweep.repeats]),
         sections=[_together(found, figures[0])],
         chapters=chapters,
         figures=figures,
@@ -43,13 +42,13 @@ def page_of_several(sweeps: Sequence[FolderTables]) -> tuple[str, list[Figure]]:
 def _chapters(found: SweepsTogether, sweeps: Sequence[FolderTables]) -> list[Chapter]:
     names = [str(label) for label in found.scores.index]
     return [
-        chapter(sweep, title=name, slug=slug, facts=_facts(sweep.first.results))
+        chapter(sweep, title=name, slug=slug, facts=_facts(sweep))
         for sweep, name, slug in zip(sweeps, names, slugs(["together", *names])[1:], strict=True)
     ]
 
 
-def _facts(results: Results) -> str:
-    return f"{progress([results])} {provenance(results.header)}"
+def _facts(sweep: FolderTables) -> str:
+    return f"{progress(sweep.repeats)} {provenance(sweep.first.results.header)}"
 
 
 def _together(found: SweepsTogether, drawing: Figure) -> Section:

@@ -42,20 +42,29 @@ class Match:
 def matches(results: Results, name: str) -> list[Match]:
     """Return the published tables to be set beside a sweep: the one of a name, or for "" those whose arms match.
 
-    Of the latter those on other data count where they share many arms, or where none is on the same. Raises Refused
-    where there is none.
+    Raises Refused where there is none.
     """
-    known = published_tables()
     if name:
+        known = published_tables()
         if name not in known:
             raise Refused(f"--published: unknown published table {shown(name)}{nearest(name, known)}")
         return [_named(known[name], results)]
-    found = [match for table in known.values() if (match := closest(table, results)) and match.is_enough]
+    found = all_that_match(results)
     if not found:
         raise Refused(
             f"--published: expected arms of a published table, given {results.sweep.name} with "
             f"{shown(', '.join(results.sweep.arms))} on {corruption_words(_data(results))}; docs/results.md lists all"
         )
+    return found
+
+
+def all_that_match(results: Results) -> list[Match]:
+    """Return the published tables whose arms match those of a sweep; none where none does.
+
+    Those on other data count where they share many arms, or where none is on the same.
+    """
+    tables = published_tables().values()
+    found = [match for table in tables if (match := closest(table, results)) and match.is_enough]
     near = [match for match in found if same_data(match.part, _data(results)) or len(match.arms) >= MANY]
     return near or found
 

@@ -12,7 +12,7 @@ from regtune.analysis.labels import labels
 from regtune.reports.brief import Part, fit_to_width
 from regtune.reports.formats import TABLE
 from regtune.reports.published.beside import Beside
-from regtune.reports.published.matching import matches
+from regtune.reports.published.matching import all_that_match, matches
 from regtune.reports.tables.folder import FolderTables, read_folder
 
 
@@ -35,6 +35,11 @@ def published_beside(folders: Sequence[Path], name: str, form: str | None, width
         ]
         return "\n".join(fit_to_width(part, width) for part in parts)
     return "\n\n".join(TABLE[form](table).rstrip("\n") for table in tables) + "\n"
+
+
+def beside_each(sweep: FolderTables) -> list[Beside]:
+    """Return each published table whose arms match beside a sweep; none where none does."""
+    return [Beside(match=match, sweep=sweep) for match in all_that_match(sweep.first.results)]
 
 
 def _json(sweeps: Sequence[FolderTables], found: Sequence[Sequence[Beside]]) -> str:
