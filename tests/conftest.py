@@ -53,6 +53,14 @@ def own_process() -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what is cached by machine, pretrained weights, away from that of the user."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def no_collections() -> Iterator[None]:
     """statsmodels collects garbage for every table, 50 ms and more in a process with pytest in it."""
     with pytest.MonkeyPatch.context() as patch:

@@ -164,7 +164,7 @@ def test_an_objective_that_is_no_number_at_the_first_step_is_told(what: str, val
 
 def test_a_method_without_a_hook_is_told(tmp_path: Path) -> None:
     (said,) = checked(swept(tmp_path, "good = { l2 = {} }\nours = { l2 = {}, hookless = {} }"))
-    assert said.startswith("arms.ours.hookless: it has none of the hooks (prepare, augment, ")
+    assert said.startswith("arms.ours.hookless: it has none of the hooks (pretrain, prepare, augment, ")
 
 
 def test_a_switched_method_and_each_of_a_group_are_rehearsed(tmp_path: Path) -> None:

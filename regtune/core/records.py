@@ -143,6 +143,10 @@ class Outcome:
         return row if self.traceback else {k: v for k, v in row.items() if k != "traceback"}  # older rows have none
 
 
+PRETRAINING = ("pretrained", "pretraining_examples", "pretraining_seconds")
+TIMES = ("seconds", "data_share", "pretraining_seconds")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
     """One pass over the training data and what was measured after it.
@@ -154,6 +158,8 @@ class Epoch:
     `gradients` are how many residual branches were really run and how many gradients evaluated, per update. `stage` is
     "retrain" in the second training of a trial that has one: the validation examples are then training examples too.
     `seconds` is wall time, `data_share` the share of it that batches and augmentation took of the updates alone.
+    `pretrained` is the key of what the trial was pretrained by, on its first epoch, with the examples and seconds that
+    took; trials with one key share it. See `training.pretraining`.
     `outcome` is set on the last epoch only. None stands for a number that is not finite or not defined.
     """
 
@@ -173,11 +179,16 @@ class Epoch:
     gradients: float = 1.0
     stage: Literal["train", "retrain"] = "train"
     data_share: float = 0.0
+    pretrained: str = ""
+    pretraining_examples: int = 0
+    pretraining_seconds: float = 0.0
     outcome: Outcome | None = None
 
     def plain(self) -> Json:
         """Return the strict-JSON form, in which metrics that were not asked for do not stand."""
         row = {name: value for name, value in vars(self).items() if value is not None or name not in ASKED}
+        if not self.pretrained:
+            row = {name: value for name, value in row.items() if name not in PRETRAINING}
         return row | {"outcome": self.outcome.plain() if self.outcome else None}
 
     @classmethod
@@ -197,4 +208,4 @@ class Epoch:
 
     def numbers(self) -> Json:
         """Return what two runs of one trial must agree on: everything but the times."""
-        return {name: value for name, value in self.plain().items() if name not in ("seconds", "data_share")}
+        return {name: value for name, value in self.plain().items() if name not in TIMES}

@@ -24,12 +24,16 @@ of a sweep, with `[search] stream` in place of its name where there is one.
     training/lane.py                 seed, epoch, order/epoch               the order of the examples
     training/train_step.py           seed, step, step/METHOD.N/...          what the N-th METHOD of a recipe draws
     training/train_step.py           0, 0, eval/METHOD.N/...                the same, in evaluation
+    training/pretraining.py          a hash, 0, pretraining/...             what a method draws before it pretrains
+    regularizers/_pretraining.py     a hash, epoch, {noise.prefix}order/...  the order of pictures in pretraining
+    regularizers/_pretraining.py     a hash, step, {noise.prefix}step/...    what a method draws in pretraining
     studies/_noise.py                0, 0, {study}/...                      what a study draws
     Global states of torch, numpy and Python: use/seed/step, hashed by `global_rng.seed_all`
     training/build.py                pool/0/0                               the examples of a user's data set
     training/build.py                split/split/0                          its splits
     networks/_base.py                build/seed/0                           a network's own constructor
     training/assembly.py             begin/seed/0                           what is done before the first step
+    training/pretraining.py          pretraining/a hash/0                   what is done before that, in pretraining
     training/lane.py                 step/seed/step                         a step, where there are plugins
     training/lane.py                 evaluation/seed/epoch                  an evaluation, likewise
     core/global_rng.py               lane/0/0                               to see that a lane draws nothing from them

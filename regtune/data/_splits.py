@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -43,6 +44,9 @@ class Splits:
     `names` are those of the classes, where they have any, `superclasses` as those of a `Pool`. Raises Refused for
     examples of a class of their own: it would be lost where splits are cut and joined, so that search would train on
     other pictures than confirm.
+
+    `unlabelled` are pictures that are in none of the splits, where the training split leaves any; their labels are -1.
+    They are for methods that need no labels, see `Regularizer.pretrain`.
     """
 
     train: Examples
@@ -51,9 +55,10 @@ class Splits:
     classes: int
     names: tuple[str, ...] = ()
     superclasses: tuple[int, ...] = ()
+    unlabelled: Examples | None = None
 
     def __post_init__(self) -> None:
-        for part in (self.train, self.validation, self.test):
+        for part in (self.train, self.validation, self.test, self.unlabelled):
             if part is not None and type(part) is not Examples:
                 raise Refused(
                     f"data: expected Examples as they are, given {type(part).__name__}; what changes pictures from one "
@@ -71,10 +76,28 @@ class Splits:
         seen = replace(self, test=None)
         if self.test is None or all(part.source is not self.test.source for part in (self.train, self.validation)):
             return seen
-        both = joined(self.train, self.validation).compact()
-        count = len(self.train)
-        places = torch.arange(len(both))
-        return replace(seen, train=both.take(places[:count]), validation=both.take(places[count:]))
+        parts = [part for part in (self.train, self.validation, self.unlabelled) if part is not None]
+        everything = functools.reduce(joined, parts).compact()
+        places = torch.split(torch.arange(len(everything)), [len(part) for part in parts])
+        train, validation, *more = (everything.take(each) for each in places)
+        return replace(seen, train=train, validation=validation, unlabelled=more[0] if more else None)
+
+    def with_unlabelled(self, everything: Examples) -> Splits:
+        """Return the splits with those of all these pictures that are in none of them as `unlabelled`.
+
+        None where the splits have pictures of their own.
+        """
+        parts = [part for part in (self.train, self.validation, self.test) if part is not None]
+        own = [part.index for part in parts if part.source is everything.source]
+        if self.train.source is not everything.source:
+            return self
+        left = torch.ones(len(everything.source), dtype=torch.bool)
+        left[torch.cat(own)] = False
+        index = everything.index[left[everything.index]]
+        if not len(index):
+            return self
+        unknown = torch.full_like(index, -1)
+        return replace(self, unlabelled=Examples(source=everything.source, index=index, labels=unknown))
 
     def member(self, place: int) -> Splits:
         """Return the splits of one of several members."""

@@ -1,12 +1,23 @@
 """The registry of regularizers: one file = one method. `regtune list` prints the catalogue."""
 
 from regtune.core.registry import Registry
-from regtune.regularizers._base import HOOKS, Forward, Gradient, Regularizer, Statistics, Step, check_hooks, overrides
+from regtune.regularizers._base import (
+    HOOKS,
+    Forward,
+    Gradient,
+    Pretrained,
+    Regularizer,
+    Statistics,
+    Step,
+    check_hooks,
+    overrides,
+)
 from regtune.regularizers.confidence_penalty import ConfidencePenalty
 from regtune.regularizers.contrastive import Contrastive
 from regtune.regularizers.cosine_restarts import CosineRestarts
 from regtune.regularizers.cutmix import CutMix
 from regtune.regularizers.cutout import Cutout
+from regtune.regularizers.denoising_autoencoder import DenoisingAutoencoder
 from regtune.regularizers.dropout import Dropout
 from regtune.regularizers.early_stopping import EarlyStopping
 from regtune.regularizers.elastic_net import ElasticNet
@@ -29,6 +40,7 @@ from regtune.regularizers.rand_augment import RandAugment
 from regtune.regularizers.random_crop import RandomCrop
 from regtune.regularizers.random_erasing import RandomErasing
 from regtune.regularizers.rotation_prediction import RotationPrediction
+from regtune.regularizers.rotation_pretraining import RotationPretraining
 from regtune.regularizers.sam import SAM
 from regtune.regularizers.staircase import Staircase
 from regtune.regularizers.stochastic_depth import StochasticDepth
@@ -54,6 +66,7 @@ __all__ = [
     "CosineRestarts",
     "CutMix",
     "Cutout",
+    "DenoisingAutoencoder",
     "Dropout",
     "EarlyStopping",
     "ElasticNet",
@@ -70,11 +83,13 @@ __all__ = [
     "MaxNorm",
     "MixSwitch",
     "Mixup",
+    "Pretrained",
     "RandAugment",
     "RandomCrop",
     "RandomErasing",
     "Regularizer",
     "RotationPrediction",
+    "RotationPretraining",
     "Staircase",
     "Statistics",
     "Step",

@@ -1,7 +1,8 @@
-"""What a regularizer is: a frozen dataclass that changes training through twelve hooks; by default none does anything.
+"""What a regularizer is: a frozen dataclass that changes training through 13 hooks; by default none does anything.
 
 A training, with the hooks of all methods of a recipe in it; `->` says how those of several go together:
 
+    net = pretrain(net, data)                                   -> composed, in recipe order
     net = prepare(net, data)                                    -> composed
     memory = begin(state, data)                                 -> each its own
     for each step, at its share `progress` of the budget:
@@ -44,6 +45,7 @@ from regtune.data import Splits
 from regtune.networks import Slot
 
 HOOKS = (
+    "pretrain",
     "prepare",
     "augment",
     "bend",
@@ -101,6 +103,17 @@ class Forward(Step):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pretrained:
+    """A network after pretraining, and how many examples went through it, those of all passes together.
+
+    Without any nothing was done.
+    """
+
+    net: nn.Module
+    examples: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Regularizer:
     """The base of every regularizer: all hooks neutral. A method overrides the ones it needs.
 
@@ -111,6 +124,14 @@ class Regularizer:
 
     def check(self, net: nn.Module, data: Splits) -> None:
         """Raise Refused, with the remedy, for settings that make no sense for this network and data."""
+
+    def pretrain(self, net: nn.Module, data: Splits, noise: Rng) -> Pretrained:
+        """Return the network after training on another task, given the one with its initial weights and the data.
+
+        What it returns is kept and given to every trial that asks for the same, so it is to be a function of the
+        weights, the data, the knobs and `noise`. The given network may be changed in place: it is a copy.
+        """
+        return Pretrained(net=net, examples=0)
 
     def prepare(self, net: nn.Module, data: Splits) -> nn.Module:
         """Return the network to train, given the one built and the data."""

@@ -12,7 +12,8 @@ import pandas as pd
 from regtune.core.records import Json, TrialKey
 
 CHUNK = 1_000  # rows that are Python's at a time
-KINDS: dict[str, Any] = {"epoch": int, "kept": int, "stage": object}  # the others are floats, NaN for None
+# The others are floats, NaN for None.
+KINDS: dict[str, Any] = {"epoch": int, "kept": int, "stage": object, "pretrained": object}
 
 
 class EpochTable:

@@ -20,14 +20,17 @@ from regtune.regularizers import HOOKS, Regularizer, overrides
 from regtune.training import shapes
 from regtune.training.build import DTYPES, build_optimizer, load_data, start_network
 from regtune.training.features import check_last_layer
+from regtune.training.pretraining import Pretraining, pretrained
 from regtune.training.recipe import Recipe, numbers
 from regtune.training.train_step import Knobs
+
+OUTSIDE = ("pretrain", "stop", "keep")  # hooks that are no part of the program that trains
 
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
     """What a trial starts from: its network, its recipe with plain numbers, its optimizer, and tensors without a
-    member axis.
+    member axis; and what it was pretrained by.
     """
 
     net: nn.Module
@@ -35,6 +38,7 @@ class Start:
     optimizer: Optimizer
     knobs: Knobs
     state: TrainState
+    pretraining: Pretraining
 
 
 def start(trial: Trial, splits: Splits, weights: tuple[Tensors, Tensors] | None = None) -> Start:
@@ -47,7 +51,10 @@ def start(trial: Trial, splits: Splits, weights: tuple[Tensors, Tensors] | None 
         seen = replace(splits, test=None)
         net = start_network(trial, splits)
         recipe.check(net, splits, "recipe")
-        net = recipe.prepare(net.to(device=device, dtype=dtype), seen).to(device=device, dtype=dtype)
+        net, pretraining = net.to(device=device, dtype=dtype), Pretraining()
+        if weights is None:
+            net, pretraining = pretrained(recipe, net, seen)
+        net = recipe.prepare(net, seen).to(device=device, dtype=dtype)
         if trial.tightness:
             check_last_layer(net, pixels(seen.train.batches(2)[0], dtype), seen.classes)
         params, buffers = weights or (dict(net.named_parameters()), dict(net.named_buffers()))
@@ -63,7 +70,7 @@ def start(trial: Trial, splits: Splits, weights: tuple[Tensors, Tensors] | None 
         "optimizer": numbers(optimizer, device),
         "recipe": [numbers(method, device) for _, method in recipe.methods],
     }
-    return Start(net=net.train(), recipe=recipe, optimizer=optimizer, knobs=knobs, state=state)
+    return Start(net=net.train(), recipe=recipe, optimizer=optimizer, knobs=knobs, state=state, pretraining=pretraining)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +125,8 @@ class LaneData:
     def _beside(cls, each: tuple[Splits, ...], device: torch.device, before: LaneData | None = None) -> LaneData:
         host = splits_beside(each)
         data = host.to(device) if before is None else host.moved_like(before.host, before.all)
-        return cls(all=data, own=tuple(data.member(place) for place in range(len(each))), host=host, given=each)
+        own = [replace(data.member(place), unlabelled=one.unlabelled) for place, one in enumerate(each)]
+        return cls(all=data, own=tuple(own), host=host, given=each)
 
 
 def _seen(splits: Splits, trial: Trial) -> Splits:
@@ -135,9 +143,9 @@ def device_of(trial: Trial) -> torch.device:
 def common(trial: Trial, *, own_splits: bool) -> Json:
     """Return what a trial must have in common with its neighbours in a lane: all that is no tensor.
 
-    Free are the seed, float knobs, and the knobs of methods that act between epochs only; with splits of their
-    own also the seed of the split. Of a float knob of a method that prepares the network only counts whether it is
-    neutral: then it may leave the network as it is.
+    Free are the seed, float knobs, and the knobs of methods that act before training or between epochs only; with
+    splits of their own also the seed of the split. Of a float knob of a method that prepares the network only counts
+    whether it is neutral: then it may leave the network as it is.
     """
 
     def fixed(value: Optimizer | Regularizer) -> Json:
@@ -149,7 +157,7 @@ def common(trial: Trial, *, own_splits: bool) -> Json:
         }
 
     def in_program(method: Regularizer) -> bool:
-        return any(overrides(method, hook) for hook in HOOKS if hook not in ("stop", "keep"))
+        return any(overrides(method, hook) for hook in HOOKS if hook not in OUTSIDE)
 
     recipe = Recipe.read(trial.recipe, trial.plugins)
     methods = [(site, fixed(method) if in_program(method) else {}) for site, method in recipe.methods]

@@ -75,6 +75,8 @@ def split_data(trial: Trial, pool: Pool) -> Splits:
     names, superclasses = splits.names or pool.names, splits.superclasses or pool.superclasses
     splits = replace(splits, names=names, superclasses=superclasses)
     splits = checked(splits, f"data {trial.data['name']}", sealed=pool.sealed)
+    if value.pixels == "true":
+        splits = splits.with_unlabelled(pool.train)
     return corrupted(splits, label_noise=value.label_noise, pixels=value.pixels, seed=value.split_seed)
 
 

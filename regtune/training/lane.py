@@ -100,7 +100,14 @@ class Lane:
         begun += [begun[0]] * idle
         self._kept: Weights = stacked(begun) if lifted else begun[0]
         self.members = [
-            Member(trial=trial, recipe=one.recipe, begun=params, epochs=[], idle=place >= count)
+            Member(
+                trial=trial,
+                recipe=one.recipe,
+                begun=params,
+                epochs=[],
+                pretraining=one.pretraining,
+                idle=place >= count,
+            )
             for place, (trial, one, (params, _)) in enumerate(zip(filled, each, begun, strict=True))
         ]
         self._seeds: int | Tensor = first.seed
@@ -150,7 +157,9 @@ class Lane:
         self.state, self.knobs = with_member(self.state, place, one.state), with_member(self.knobs, place, one.knobs)
         self._kept = with_member(self._kept, place, begun)
         self._seeds = with_member(self._seeds, place, torch.as_tensor(trial.seed).to(self._seeds))
-        self.members[place] = Member(trial=trial, recipe=one.recipe, begun=begun[0], epochs=[])
+        self.members[place] = Member(
+            trial=trial, recipe=one.recipe, begun=begun[0], epochs=[], pretraining=one.pretraining
+        )
 
     def release(self, place: int) -> None:
         """Let the trial of a slot go: it yields no more."""
@@ -251,6 +260,8 @@ class Lane:
                 seconds=seconds,
                 data_share=spent["data"] / sum(spent.values()),
             )
+            if numbers[k] == 1:
+                epoch = one.pretraining.noted(epoch)
             if metric := one.trial.metric:
                 epoch = dataclasses.replace(epoch, **{METRICS[metric].val: finite(val[k].asked)})  # type: ignore[arg-type]  # the field of that name
             if not self.update_plan.fixed:

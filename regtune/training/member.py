@@ -9,6 +9,7 @@ from typing import TypeVar
 from regtune.core.records import Epoch, Trial
 from regtune.core.signals import Interrupted
 from regtune.core.state import Tensors
+from regtune.training.pretraining import Pretraining
 from regtune.training.recipe import Recipe
 
 T = TypeVar("T")
@@ -18,14 +19,16 @@ T = TypeVar("T")
 class Member:
     """The trial in a slot: what it is, and its epochs so far.
 
-    `begun` are the weights that count before the first update. An `idle` slot is trained along and yields nothing.
-    `error` is what the trial's own code raised between two epochs, where it has neighbours: its slot is then idle.
+    `begun` are the weights that count before the first update, `pretraining` is what they come from. An `idle` slot is
+    trained along and yields nothing. `error` is what the trial's own code raised between two epochs, where it has
+    neighbours: its slot is then idle.
     """
 
     trial: Trial
     recipe: Recipe
     begun: Tensors
     epochs: list[Epoch]
+    pretraining: Pretraining
     idle: bool = False
     error: BaseException | None = None
 

@@ -98,6 +98,11 @@ class Recipe:
             for site, _ in self.methods
         }
 
+    @property
+    def pretraining(self) -> list[tuple[str, Regularizer]]:
+        """The methods that train on another task first, by site."""
+        return self._by_hook["pretrain"]
+
     def prepare(self, net: nn.Module, data: Splits) -> nn.Module:
         """Compose."""
         for site, method in self.methods:

@@ -15,6 +15,7 @@ from regtune.core.errors import Refused
 from regtune.core.registry import name_of
 from regtune.core.state import Tensors, TrainState
 from regtune.optimizers import Moments
+from regtune.regularizers import Pretrained
 
 
 def batch(given: Any, x: Tensor, y: Tensor, where: str) -> tuple[Tensor, Tensor]:
@@ -51,6 +52,13 @@ def module(given: Any, where: str) -> nn.Module:
     if isinstance(given, nn.Module):
         return given
     raise Refused(f"{where}: expected the network, an nn.Module, given {outline(given)}; return it")
+
+
+def pretrained(given: Any, where: str) -> tuple[nn.Module, int]:
+    """Return a network and how many examples it was pretrained on."""
+    if isinstance(given, Pretrained) and isinstance(given.net, nn.Module) and type(given.examples) is int:
+        return given.net, given.examples
+    raise Refused(f"{where}: expected Pretrained(net=..., examples=...), given {outline(given)}")
 
 
 def function(given: Any, where: str) -> Any:

@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy, one_hot
 
 from regtune.core.errors import Refused
 from regtune.core.records import Trial
+from regtune.core.registry import name_of
 from regtune.networks import HEADS, has_features, without_heads
 from regtune.regularizers import Contrastive, Regularizer, RotationPrediction, SuperclassPrediction
 from regtune.regularizers.contrastive import nt_xent
@@ -27,8 +28,7 @@ PLAIN = {"name": "sgd", "learning_rate": 1.0, "momentum": 0.0}
 
 def trial_of(*methods: Regularizer, **changes: Any) -> Trial:
     settings: dict[str, Any] = {"network": NETWORK, "batch": 48, "dtype": "float64"}
-    names = {SuperclassPrediction: "superclass_prediction", Contrastive: "contrastive"}
-    recipe = [row(names.get(type(one), "rotation_prediction"), one) for one in methods]
+    recipe = [row(name_of(type(one)), one) for one in methods]
     return small_trial(recipe, **(settings | changes))
 
 

@@ -1,0 +1,78 @@
+"""Rotation pretraining: before training the network learns to tell by how many quarter turns a picture was turned.
+
+Changes: the initial weights, by pretraining of all layers but the last; a head that is thrown away.
+Formula: minimize mean CE(r, head(features(turned(x, r)))) over r in {0, 90, 180, 270} degrees, then train as ever.
+Expect: better features where there are few labels and many pictures with an upright position.
+Not with: pictures that look the same turned (0, 1, 8 of digits), or whose class is a turn of another (6 and 9).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from optuna.distributions import IntDistribution
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from regtune.core.errors import Refused
+from regtune.core.knobs import knob
+from regtune.core.rng import Rng
+from regtune.data import Splits, pixels
+from regtune.regularizers._base import Pretrained, Regularizer
+from regtune.regularizers._pretraining import EPOCHS, PICTURES, WHICH, check_features, chosen, features, learned
+from regtune.regularizers.rotation_prediction import TURNS
+
+
+@dataclass(frozen=True, kw_only=True)
+class RotationPretraining(Regularizer):
+    """Pretrains the network on all four turns of each picture, as RotNet does.
+
+    The source trains with SGD on CIFAR-10, then a classifier on frozen features; here Adam, and all layers go on.
+    Source: S. Gidaris et al., "Unsupervised Representation Learning by Predicting Image Rotations" (ICLR 2018).
+    """
+
+    epochs: int = knob(
+        default=20, legal="[0, 100000]", space=IntDistribution(5, 40, log=True), neutral=0, meaning=EPOCHS
+    )
+    learning_rate: float = knob(default=1e-3, legal="(0, 1]", meaning="of Adam, before training")
+    batch: int = knob(default=32, legal="[1, 100000]", meaning="pictures of a step, each of them four times")
+    pictures: str = knob(default="all", legal=PICTURES, meaning=WHICH)
+
+    def check(self, net: nn.Module, data: Splits) -> None:
+        """Raise Refused for pictures that are not square, or a network without features."""
+        check_features(net)
+        height, width = data.train.source.shape[2:]
+        if height != width:
+            raise Refused(
+                f"epochs: expected square pictures, given {height} x {width}; leave this method out for these data"
+            )
+
+    def pretrain(self, net: nn.Module, data: Splits, noise: Rng) -> Pretrained:
+        """Return the network that tells turns."""
+        if not self.epochs:
+            return Pretrained(net=net, examples=0)
+        pictures = chosen(data, self.pictures)
+        some = next(net.parameters())
+        x = pixels(pictures.pictures(torch.arange(2, device=pictures.index.device)), some.dtype).to(some.device)
+        with torch.no_grad():
+            width = features(net, x).shape[1]
+        head = nn.Linear(width, TURNS, device=some.device, dtype=some.dtype)
+        nn.init.zeros_(head.weight)
+        nn.init.zeros_(head.bias)
+
+        def loss(x: Tensor, step: Rng) -> Tensor:
+            turned = torch.cat([torch.rot90(x, turn, (2, 3)) for turn in range(TURNS)])
+            turns = torch.arange(TURNS, device=x.device).repeat_interleave(len(x))
+            return cross_entropy(head(features(net, turned)), turns)
+
+        examples = learned(
+            loss,
+            nn.ModuleList([net, head]),
+            pictures,
+            noise,
+            epochs=self.epochs,
+            batch=self.batch,
+            learning_rate=self.learning_rate,
+        )
+        return Pretrained(net=net, examples=TURNS * examples)
