@@ -1,9 +1,10 @@
 """Squared loss as a method: what the experiments on double descent minimize instead of cross-entropy.
 
 Changes: the objective.
-Formula: (1 - share) * J + share * sum over classes of (logit - target)^2, the mean over the batch.
+Formula: (1 - share) * CE + share * sum over classes of (logit - target)^2, the mean over the batch, and penalties.
 Expect: a peak of the test error that cross-entropy hides, where a network has just enough parameters to fit.
-Not with: recipes tuned for cross-entropy: its gradients are others, so search the learning rate anew.
+Not with: recipes tuned for cross-entropy: its gradients are others, so search the learning rate anew; tasks with
+weighting = "uncertainty", which weigh cross-entropy.
 """
 
 from __future__ import annotations

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from regtune.analysis.budget import budget_by_phase, optimism, warnings
+from regtune.analysis.budget import budget, budget_by_phase, optimism, warnings
 from regtune.execution.run import run
+from regtune.reports.tables.budget import budget_as_text, budget_caption
+from regtune.reports.tables.caption import caption
 from regtune.results.loader import Results, load
 from regtune.storage.log import read_log
 from regtune.sweep.sweep import Sweep
@@ -22,6 +24,12 @@ def finished(folder: Path, *changes: tuple[str, str]) -> Results:
         text = text.replace(old, new)
     (folder / "small.toml").write_text(text)
     return load(run(Sweep.read(folder / "small.toml"), folder, in_process=True))
+
+
+def again_of(results: Results, arm: str) -> list[Any]:
+    """Return the rows of a confirm trial of an arm, as if it were trained again."""
+    rows, _ = read_log(results.path / "log.jsonl")
+    return [row for row in rows if row.get("cell") == [arm, "confirm", 1]]
 
 
 def rows_of(results: Results) -> dict[tuple[str, str], dict[Any, Any]]:
@@ -44,11 +52,36 @@ def test_planned_and_consumed(tmp_path: Path) -> None:
     assert warnings(results, budget_by_phase(results)) == []
 
 
+def test_a_pretraining_that_trials_share_is_counted_once(tmp_path: Path) -> None:
+    """Of 48 pictures in batches of 16, four turns of each, for 2 epochs; a trial that was trained again shares it."""
+    arm = "turned = { rotation_pretraining = { epochs = 2, batch = 16 } }"
+    results = finished(tmp_path, ("mixup = { mixup = {} }", arm))
+    rows, first = rows_of(results), results.epochs[results.epochs["epoch"] == 1]
+    mine = first[first["arm"] == "turned"]
+    for phase, trials in (("search", 4), ("confirm", 3)):
+        keys = mine[mine["phase"] == phase].drop_duplicates("pretrained")
+        assert len(mine[mine["phase"] == phase]) == trials
+        assert rows["turned", phase]["pretraining_examples"] == len(keys) * 2 * 48 * 4
+        assert rows["turned", phase]["pretraining_seconds"] == pytest.approx(keys["pretraining_seconds"].sum())
+        assert rows["dropout", phase]["pretraining_examples"] == 0
+    write_log(tmp_path / "log.jsonl", [*read_log(results.path / "log.jsonl")[0], *again_of(results, "turned")])
+    twice = rows_of(load(tmp_path))
+    assert twice["turned", "confirm"]["epochs"] == 4 * 6
+    assert twice["turned", "confirm"]["pretraining_examples"] == rows["turned", "confirm"]["pretraining_examples"]
+    frame = budget(results, budget_by_phase(results))
+    assert "pretraining seconds" in budget_as_text(frame)
+    assert "each counted once" in budget_caption(results)
+    assert "Pretrained without labels on all pictures" in caption(results)
+    rest = results.sweep.arms.keys() - {"turned"}
+    without = budget_by_phase(results)
+    without = without[without["arm"].isin(rest)]
+    assert not any("pretraining" in str(name) for name in budget_as_text(budget(results, without)))
+
+
 def test_work_that_no_longer_counts_was_consumed(tmp_path: Path) -> None:
     results = finished(tmp_path)
     rows, _ = read_log(results.path / "log.jsonl")
-    again = [row for row in rows if row.get("cell") == ["dropout", "confirm", 1]]
-    write_log(tmp_path / "log.jsonl", [*rows, *again])
+    write_log(tmp_path / "log.jsonl", [*rows, *again_of(results, "dropout")])
     twice = rows_of(load(tmp_path))
     assert twice["dropout", "confirm"]["epochs"] == 4 * 6
     assert twice["dropout", "confirm"]["examples"] == 4 * 6 * 48

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gzip
+import io
 import os
 import shutil
 import time
@@ -20,7 +21,7 @@ from regtune.execution import run as running
 from regtune.execution.reuse import reusing
 from regtune.execution.run import run
 from regtune.results.loader import load
-from regtune.storage import segments
+from regtune.storage import blocks, segments
 from regtune.storage.log import Log, LogFile, read_log
 from tests.command_line import called
 from tests.resuming import assert_same_results, ran, read, stopped, trained_epochs
@@ -186,7 +187,17 @@ def test_a_writer_whose_file_was_closed_by_another_one_writes_nothing(tmp_path: 
     assert numbers(path) == [0, 1, 2]
 
 
-@pytest.mark.parametrize("damage", ["changed", "cut", "lost", "torn", "by gzip"])
+SAID = {
+    "changed": "expected a row that regtune wrote, with its checksum",
+    "cut": "given a file that was cut off; put back a copy",
+    "lost": "put the segments of the log before it beside it",
+    "torn": "expected",
+    "by gzip": "given a file that is not in blocks; put back a copy, or where gzip made it of the plain file",
+    "in other blocks": "given a file in blocks of other lengths",
+}
+
+
+@pytest.mark.parametrize("damage", SAID)
 def test_a_damaged_segment_is_refused_in_one_line(damage: str, tmp_path: Path) -> None:
     path, _ = written(tmp_path, ROWS[:12])
     packed = tmp_path / "log-000001.jsonl.gz"
@@ -195,6 +206,12 @@ def test_a_damaged_segment_is_refused_in_one_line(damage: str, tmp_path: Path) -
         packed.write_bytes(packed.read_bytes()[:-10])
     elif damage == "by gzip":
         packed.write_bytes(gzip.compress(content))
+    elif damage == "in other blocks":
+        part = tmp_path / "part"
+        for piece in (content[:100], content[100:]):
+            with part.open("ab") as target:
+                blocks.compress(io.BytesIO(piece), target)
+        part.replace(packed)
     else:
         packed.unlink()
         if damage != "lost":
@@ -202,6 +219,7 @@ def test_a_damaged_segment_is_refused_in_one_line(damage: str, tmp_path: Path) -
     with pytest.raises(Refused) as caught:
         read_log(path)
     assert len(str(caught.value).splitlines()) == 1
+    assert SAID[damage] in str(caught.value)
     with pytest.raises(Refused):
         Log(path)
 
@@ -249,5 +267,5 @@ def test_the_end_of_a_log_without_its_segments_is_refused_with_what_is_missing(t
     alone = tmp_path / "copied" / path.name
     alone.parent.mkdir()
     shutil.copy(path, alone)
-    with pytest.raises(Refused, match=r"log\.jsonl:1: .*; put the segments of the log before it beside it, or remove"):
+    with pytest.raises(Refused, match=r"log\.jsonl:1: .*; put the segments of the log before it beside it, if"):
         read_log(alone)

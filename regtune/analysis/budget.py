@@ -15,6 +15,7 @@ from regtune.core.selection import ranked
 from regtune.pruners import pruning_of
 from regtune.results.loader import Results
 
+PRETRAINED = ("pretraining_examples", "pretraining_seconds")
 MUCH = 0.1  # the share of an arm's trials above which its budget is another one than planned
 
 
@@ -25,11 +26,12 @@ def budget_by_phase(results: Results) -> pd.DataFrame:
     included at its longest; a race promises the seeds that it has not done without. `bad` counts the trials that
     failed, diverged or were lost. Consumed were `epochs`; `examples`, those of all updates; `gradients`, gradient
     evaluations on a batch; `seconds` of training and of measuring after each epoch; `gpu_seconds`, these times the
-    share of a GPU that a trial held. `reused` trials were reused from other logs: their epochs, examples and
-    gradients are the arm's, their seconds were spent there. Trials that no longer count, as of a choice that was
-    superseded, are in; what an interrupted trial trained again since its checkpoint is not in the log, and not here.
-    `examples` and `gradients` are NaN where the sweep file takes "all" examples and the log is of a version that did
-    not write down how many those are.
+    share of a GPU that a trial held. `pretraining_examples` and `pretraining_seconds` are those of the pretrainings
+    that trials of an arm share, each counted once, in the phase that comes first. `reused` trials were reused from
+    other logs: their epochs, examples and gradients are the arm's, their seconds were spent there. Trials that no
+    longer count, as of a choice that was superseded, are in; what an interrupted trial trained again since its
+    checkpoint is not in the log, and not here. `examples` and `gradients` are NaN where the sweep file takes "all"
+    examples and the log is of a version that did not write down how many those are.
     """
     spent = _spent(results)
     rows = []
@@ -42,7 +44,10 @@ def budget_by_phase(results: Results) -> pd.DataFrame:
                 {"arm": arm, "phase": phase, "planned_trials": trials, "planned_epochs": trials * epochs}
                 | {"bad": int(cells["status"].isin(BAD_ENDS).sum()), "epochs": len(mine)}
                 | {"reused": int((cells["reused_from"] != "").sum())}
-                | {name: float(mine[name].sum(skipna=False)) for name in ("examples", "gradients", "seconds")}
+                | {
+                    name: float(mine[name].sum(skipna=False))
+                    for name in ("examples", "gradients", "seconds", *PRETRAINED)
+                }
             )
     frame = pd.DataFrame(rows)
     return frame.assign(gpu_seconds=frame["seconds"] * results.sweep.gpus_per_trial)
@@ -125,7 +130,7 @@ def _planned_epochs(sweep: SweepRecord, arm: ArmRecord) -> dict[str, int]:
 
 def _spent(results: Results) -> pd.DataFrame:
     """Return arm, phase, examples, gradients and seconds of every epoch, also of those that no longer count."""
-    wanted = ["arm", "phase", "epoch", "kept", "stage", "gradients", "seconds", "reused"]
+    wanted = ["arm", "phase", "epoch", "kept", "stage", "gradients", "seconds", "reused", "pretrained", *PRETRAINED]
     parts = [part.reindex(columns=wanted) for part in (results.epochs, results.superseded) if len(part)]
     frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=wanted)
     counted, batch = results.counted_data, results.sweep.template["batch"]
@@ -136,8 +141,13 @@ def _spent(results: Results) -> pd.DataFrame:
     if results.sweep.confirm.retrain == "updates":  # the last epoch ends with the last update
         updates = updates.where(~again, np.minimum(updates, _left(frame, again, per_epoch, per_epoch_again)))
     gradients = frame["gradients"].astype(float).fillna(1.0)  # older logs do not say
-    seconds = frame["seconds"].astype(float).mask(frame["reused"].eq(True), 0.0)
-    return frame.assign(examples=updates * batch, gradients=updates * gradients, seconds=seconds)
+    reused = frame["reused"].eq(True)
+    seconds = frame["seconds"].astype(float).mask(reused, 0.0)
+    # Trials with one key shared it; older logs have no such column.
+    shared = frame["pretrained"].isna() | frame.duplicated(["arm", "pretrained"])
+    pretrained = {name: frame[name].astype(float).mask(shared, 0.0) for name in PRETRAINED}
+    pretrained["pretraining_seconds"] = pretrained["pretraining_seconds"].mask(reused, 0.0)
+    return frame.assign(examples=updates * batch, gradients=updates * gradients, seconds=seconds, **pretrained)
 
 
 def _left(frame: pd.DataFrame, again: pd.Series[bool], per_epoch: float, per_epoch_again: float) -> pd.Series[float]:
@@ -148,14 +158,14 @@ def _left(frame: pd.DataFrame, again: pd.Series[bool], per_epoch: float, per_epo
     return kept * per_epoch - (frame["epoch"] - length - 1) * per_epoch_again
 
 
-SPENT = ("reused", "epochs", "examples", "gradients", "seconds", "gpu_seconds")
+SPENT = ("reused", "epochs", "examples", "gradients", "seconds", "gpu_seconds", *PRETRAINED)
 
 
 def budget(results: Results, phases: pd.DataFrame) -> pd.DataFrame:
     """Return one row per arm with the columns of `budget.budget_by_phase` for each phase, and how its trials ended.
 
-    `phases` is that frame. `data_share` is the share of an update that batches and augmentation took, the mean over
-    epochs.
+    `phases` is that frame; without columns of pretraining where there was none. `data_share` is the share of an update
+    that batches and augmentation took, the mean over epochs.
     """
     trials = results.trials
     timed = results.epochs.reindex(columns=["arm", "data_share"])  # older logs have no such column
@@ -168,7 +178,9 @@ def budget(results: Results, phases: pd.DataFrame) -> pd.DataFrame:
         row |= _counted(status, phase)
         row |= {f"{phase}_{name}": entry[name] for name in ("planned_trials", "planned_epochs", *SPENT)}
         row["data_share"] = float(shares.get(arm, math.nan))
-    return pd.DataFrame(list(rows.values()))
+    frame = pd.DataFrame(list(rows.values()))
+    pretraining = [name for name in frame if str(name).endswith(PRETRAINED)]
+    return frame if frame[pretraining].any(axis=None) else frame.drop(columns=pretraining)
 
 
 def _counted(status: pd.Series[str], phase: str) -> dict[str, int]:

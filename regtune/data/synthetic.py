@@ -18,8 +18,8 @@ from regtune.data._splits import Pool, Splits, carve
 class Synthetic(Dataset):
     """Grey images: clamp(pattern of the class + noise * normal draws, 0, 1), equally many per class.
 
-    Two classes each form a superclass. The patterns and the draws are functions of `split_seed`. Source: none, made
-    for regtune.
+    Of three classes and more, two neighbours each form a superclass. The patterns and the draws are functions of
+    `split_seed`. Source: none, made for regtune.
     """
 
     train: int = knob(default=64, legal="[2, 1000000]", meaning="training examples")
@@ -49,5 +49,5 @@ class Synthetic(Dataset):
             seed=self.split_seed,
             where=self.where,
         )
-        pairs = tuple(label // 2 for label in range(self.classes))
+        pairs = tuple(label // 2 for label in range(self.classes)) if self.classes > 2 else ()
         return Splits(train=train, validation=validation, test=test, classes=self.classes, superclasses=pairs)

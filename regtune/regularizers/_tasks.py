@@ -3,7 +3,9 @@
 Fixed, the loss of the task counts `weight` times. By uncertainty the weights are learned, after A. Kendall, Y. Gal,
 R. Cipolla, "Multi-Task Learning Using Uncertainty to Weigh Losses for Scene Geometry and Semantics" (CVPR 2018): each
 loss L of both tasks counts as exp(-s) L + s, s the log of its variance, a parameter of the network; for a given L the
-best s is ln L. The class loss begins with s = 0, the other with the s at which exp(-s) is the `weight`.
+best s is ln L. (For classes the paper has s / 2, and ln 2 L; the common form is this one.) The class loss begins with
+s = 0, the other with the s at which exp(-s) is the `weight`. A loss that goes to 0, of examples learned by heart, would
+drive its weight to infinity, so that is at most TIMES what it was at the start.
 """
 
 from __future__ import annotations
@@ -20,8 +22,9 @@ from regtune.networks import has_features, log_variance, with_log_variances
 from regtune.regularizers._base import Forward
 
 WEIGHTINGS = ("fixed", "uncertainty")
-WEIGHTING = "whether the factor stays, or both losses are weighed by learned variances that begin there"
+WEIGHTING = "whether the factor stays, or is where both losses begin to be weighed by learned variances"
 CLASS = "class"
+TIMES = 3.0
 
 
 def check_features(net: nn.Module) -> None:
@@ -57,4 +60,7 @@ def weighed(step: Forward, task: str, weight: Number, loss: Tensor) -> Tensor:
     if of_class is None or of_task is None:
         return weight * loss
     likelihood = -(step.targets * step.logits.log_softmax(-1)).sum(-1).mean()
+    lowest = -math.log(TIMES)
+    of_class = of_class.clamp_min(lowest)
+    of_task = torch.maximum(of_task, lowest - torch.as_tensor(weight).to(of_task).log())
     return torch.expm1(-of_class) * likelihood + of_class + (-of_task).exp() * loss + of_task

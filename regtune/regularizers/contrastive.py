@@ -18,6 +18,7 @@ from optuna.distributions import FloatDistribution
 from torch import Tensor, nn
 from torch.nn.functional import linear, normalize
 
+from regtune.core.errors import Refused
 from regtune.core.knobs import knob
 from regtune.core.state import Number, Tensors
 from regtune.data import Splits
@@ -61,6 +62,8 @@ class Contrastive(Regularizer):
         """Raise Refused for a network without features, or shifts that leave nothing of a picture."""
         check_features(net)
         RandomCrop(padding=self.padding).check(net, data)
+        if not self.padding and not self.p_flip:
+            raise Refused("padding: expected views that differ, given 0 pixels and p_flip = 0; raise one of them")
 
     def prepare(self, net: nn.Module, data: Splits) -> nn.Module:
         """Return the network with a projection of its features; as it is where the weight is 0."""
@@ -76,6 +79,10 @@ class Contrastive(Regularizer):
         """Return the price of views that are not recognized."""
         if f"{HEADS}.{PROJECTION}.out.weight" not in step.params:
             return 0.0
+        if len(step.inputs) < 2:
+            raise Refused(
+                "weight: expected batches of two pictures or more, of one there is no other to tell; raise batch"
+            )
         views = torch.cat([self._view(step, "first"), self._view(step, "second")])
         loss = nt_xent(_projected(step.params, step.features(views)), self.temperature)
         return weighed(step, PROJECTION, self.weight, loss)

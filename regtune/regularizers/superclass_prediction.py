@@ -49,11 +49,11 @@ class SuperclassPrediction(Regularizer):
         """Raise Refused for groups that do not fit the classes, or a network without features."""
         check_features(net)
         groups = self._groups(data)
-        if len(groups) != data.classes or set(groups) != set(range(max(groups, default=0) + 1)):
+        if len(groups) != data.classes or len({*groups}) < 2 or {*groups} != {*range(max(groups) + 1)}:
             given = list(groups) or "none, and these data have no superclasses of their own"
             raise Refused(
-                f"groups: expected a group from 0 on for each of the {data.classes} classes, none left out, given "
-                f"{given}"
+                f"groups: expected a group from 0 on for each of the {data.classes} classes, two or more and none left "
+                f"out, given {given}"
             )
 
     def prepare(self, net: nn.Module, data: Splits) -> nn.Module:

@@ -54,6 +54,8 @@ class Blocks:
                 self.begins.append(place)
                 place += _length(os.pread(file.fileno(), _HEAD.size, place))
                 (held,) = struct.unpack("<I", os.pread(file.fileno(), 4, place - 4).ljust(4, b"\0"))
+                if held > SIZE or (held and self.size % SIZE):  # a byte is found by the number of its block
+                    raise gzip.BadGzipFile("a file in blocks of other lengths")
                 self.size += held
         if place != whole or not self.begins or held:
             raise gzip.BadGzipFile("a file that was cut off")

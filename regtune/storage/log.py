@@ -109,8 +109,9 @@ class Reading:
 def _damaged(path: Path, number: int, line: bytes) -> Refused:
     given = shown(line[:60].removesuffix(b"\n").decode(errors="replace"))
     # A first line that is whole goes on with what is not there.
-    before = number == 1 and SEAL in line
-    remedy = "put the segments of the log before it beside it, or " if before else "to resume from there, "
+    missing = number == 1 and SEAL in line
+    remedy = "put the segments of the log before it beside it, if there were any, or " if missing else ""
+    remedy += "to resume from there, "
     return Refused(
         f"{path}:{number}: expected a row that regtune wrote, with its checksum, given {given}; "
         f"{remedy}remove it and all lines below"

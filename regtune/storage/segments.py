@@ -44,10 +44,12 @@ def compressed(path: Path) -> Path:
 def is_closed(log: Path, number: int) -> bool:
     """Return whether there is this segment, not only as a second name of the log that is written."""
     plain = segment(log, number)
+    if not plain.exists():
+        return compressed(plain).exists()
     try:
         return not plain.samefile(log)
-    except FileNotFoundError:
-        return plain.exists() or compressed(plain).exists()
+    except FileNotFoundError:  # compressed since, or without a log
+        return True
 
 
 def close_segment(log: Path, number: int) -> int | None:
@@ -62,6 +64,8 @@ def close_segment(log: Path, number: int) -> int | None:
         return None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # before it has the name under which others would open it
+        with log.open("rb") as written:
+            os.fsync(written.fileno())  # else a machine that loses power may keep later rows and lose these
         os.link(log, segment(log, number))
         following.replace(log)
     except OSError:
@@ -81,10 +85,20 @@ def compress_segments(log: Path) -> None:
             try:
                 with write_atomically(compressed(plain)) as part, part.open("wb") as target, plain.open("rb") as source:
                     compress(source, target)
+                _sync(log.parent)
                 plain.unlink()
             except OSError:  # the log is whole without it, and the next segment or run tries again
                 return
         number += 1
+
+
+def _sync(folder: Path) -> None:
+    """Have the names in a folder on the disk."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def mend(log: Path) -> None:
@@ -94,6 +108,7 @@ def mend(log: Path) -> None:
         number += 1
     if segment(log, number).exists():  # a second name of the log
         segment(log, number).unlink()
+    log.with_name(log.name + _NEXT).unlink(missing_ok=True)
     for part in log.parent.glob(f"{segment(log, 0).stem[:-6]}*{COMPRESSED}.*{_PART}"):
         part.unlink(missing_ok=True)
 
@@ -191,4 +206,7 @@ class Segments:
 
 
 def _damaged(path: Path, error: Exception) -> Refused:
-    return Refused(f"{path}: expected a log that gzip compressed, given {error}; compress it again")
+    return Refused(
+        f"{path}: expected what regtune compressed, given {error}; put back a copy, or where gzip made it of the plain "
+        f"file decompress it by gunzip"
+    )

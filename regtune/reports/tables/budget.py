@@ -22,12 +22,19 @@ REUSED = (
 )
 
 
+PRETRAINED = (
+    "pretraining: examples and seconds of the pretrainings that trials of an arm share, each counted once and in the "
+    "phase that came first, beside all others."
+)
+
+
 def budget_caption(results: Results) -> str:
     """Say what may be concluded from the columns, and what they are, in this sweep."""
     which = "Whether every arm had its planned budget, and what that took; not which arm is better."
     selected, over = bool(results.sweep.select), results.sweep.confirm.over_searches
     names = ["search", *(["select"] if selected else []), "confirm", *(["rivals"] if over else [])]
     caption = f"{CAPTION} {REUSED}" if (results.trials["reused_from"] != "").any() else CAPTION
+    caption = f"{caption} {PRETRAINED}" if "pretrained" in results.epochs else caption
     return f"{which} {' + '.join('abcd'[: len(names)])} is {' + '.join(names)}. {caption} {aa_cost(results)}".rstrip()
 
 
@@ -50,6 +57,9 @@ def budget_as_text(frame: pd.DataFrame) -> pd.DataFrame:
     columns |= {"planned epochs": both("planned_epochs", ","), "epochs": both("epochs", ",")}
     columns |= {name: both(name, ",.0f") for name in ("examples", "gradients") if any_of(name)}
     columns["seconds"] = both("seconds", ".1f")
+    if f"{phases[0]}_pretraining_examples" in frame:
+        columns["pretraining examples"] = both("pretraining_examples", ",.0f")
+        columns["pretraining seconds"] = both("pretraining_seconds", ".1f")
     if any_of("gpu_seconds"):
         columns["GPU seconds"] = both("gpu_seconds", ".1f")
     columns["data %"] = [number(100 * value, ".0f") for value in frame["data_share"]]

@@ -84,6 +84,7 @@ def caption(results: Results) -> str:
         OVER[confirm.splits],
         rivals_words(results),
         raced_words(results),
+        unlabelled_words(sweep),
         f"Search: {either(budgets)} trials per arm of at most {sweep.arms[baseline].template['epochs']} epochs; "
         f"{pruning_words(sweep)}.",
         rungs_words(results),
@@ -162,6 +163,19 @@ def data_words(data: Json, confirm: ConfirmRecord) -> str:
         if confirm.splits == "fresh":
             text += ", redrawn for each seed"
     return text
+
+
+def unlabelled_words(sweep: SweepRecord) -> str:
+    """Say which arms learn from pictures that the others do not see; empty where none does."""
+    arms = [
+        name for name, arm in sweep.arms.items() if any(row.get("pictures") == "all" for row in arm.template["recipe"])
+    ]
+    if not arms:
+        return ""
+    return (
+        f"Pretrained without labels on all pictures that are in no other split, where the training examples leave any: "
+        f"{', '.join(arms)}."
+    )
 
 
 def either(values: Sequence[int]) -> str:
