@@ -108,7 +108,8 @@ def mend(log: Path) -> None:
         number += 1
     if segment(log, number).exists():  # a second name of the log
         segment(log, number).unlink()
-    log.with_name(log.name + _NEXT).unlink(missing_ok=True)
+    if (following := log.with_name(log.name + _NEXT)).exists():
+        following.unlink()
     for part in log.parent.glob(f"{segment(log, 0).stem[:-6]}*{COMPRESSED}.*{_PART}"):
         part.unlink(missing_ok=True)
 
@@ -206,6 +207,8 @@ class Segments:
 
 
 def _damaged(path: Path, error: Exception) -> Refused:
+    if "-" not in path.name:  # compressed as a whole, by hand
+        return Refused(f"{path}: expected a log that gzip compressed, given {error}; compress it again")
     return Refused(
         f"{path}: expected what regtune compressed, given {error}; put back a copy, or where gzip made it of the plain "
         f"file decompress it by gunzip"
