@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import subprocess
 import sys
@@ -10,12 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from regtune.core.errors import Refused
 from regtune.core.global_rng import GlobalStates
-from regtune.data import DataLocation
+from regtune.core.rng import Rng
+from regtune.data import DataLocation, Splits
 from regtune.execution.preflight import preflight
 from regtune.execution.rehearsal import rehearse, variants
+from regtune.regularizers import DenoisingAutoencoder, Pretrained
 from regtune.sweep.sweep import Sweep
 
 SWEEP = """
@@ -246,3 +250,22 @@ def test_what_is_checked_is_not_what_is_trained(tmp_path: Path) -> None:
     rehearse(sweep, splits)
     assert torch.equal(splits.train.index, index)
     assert splits.test is not None
+
+
+def test_a_rehearsal_pretrains_on_few_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check takes seconds, whatever pretraining takes."""
+    sizes, original = [], DenoisingAutoencoder.pretrain
+
+    def noted(self: DenoisingAutoencoder, net: nn.Module, data: Splits, noise: Rng) -> Pretrained:
+        sizes.append((len(data.train), data.unlabelled))
+        return original(self, net, data, noise)
+
+    monkeypatch.setattr(DenoisingAutoencoder, "pretrain", noted)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    sweep = swept(tmp_path, "encoded = { denoising_autoencoder = { epochs = 2 } }", 'name = "mlp"')
+    splits = preflight(sweep, DataLocation(root=None)).splits
+    spare = splits.train.take(torch.arange(20))
+    assert rehearse(sweep, dataclasses.replace(splits, unlabelled=spare)) == []
+    ((count, unlabelled),) = sizes
+    assert count < len(splits.train)
+    assert unlabelled is None

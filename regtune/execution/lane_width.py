@@ -95,7 +95,8 @@ def _short(trials: Sequence[Trial], own: Own) -> None:
 
 
 def _few(splits: Splits, batch: int) -> Splits:
-    return replace(splits, train=splits.train.first(batch), validation=splits.validation.first(batch), test=None)
+    few = replace(splits, train=splits.train.first(batch), validation=splits.validation.first(batch), test=None)
+    return replace(few, unlabelled=None)
 
 
 def _seconds(lane: Lane) -> float:

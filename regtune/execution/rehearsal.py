@@ -99,10 +99,12 @@ def variants(arm: Arm) -> Iterator[Trial]:
 def rehearse_trial(trial: Trial, splits: Splits, where: str) -> Seen:
     """Take one step of a trial, evaluate it, and return what was seen; raises Refused, naming `where`.
 
-    On the CPU, not compiled. What fails there and is of another device is told, not refused.
+    On the CPU, not compiled, and pretrained on as few examples. What fails there and is of another device is told, not
+    refused.
     """
     few = min(FEW, trial.batch)
     short = replace(trial, epochs=1, device="cpu", compiled=False, tightness=False, phase="search", retrain="none")
+    splits = replace(splits, unlabelled=None)
     small = replace(splits, train=splits.train.first(few), validation=splits.validation.first(few), test=None)
     try:
         with sigint_marked():
