@@ -72,10 +72,17 @@ def test_a_pretraining_that_trials_share_is_counted_once(tmp_path: Path) -> None
     assert "pretraining seconds" in budget_as_text(frame)
     assert "each counted once" in budget_caption(results)
     assert "Pretrained without labels on all pictures" in caption(results)
+    assert "another data set" not in caption(results)
     rest = results.sweep.arms.keys() - {"turned"}
     without = budget_by_phase(results)
     without = without[without["arm"].isin(rest)]
     assert not any("pretraining" in str(name) for name in budget_as_text(budget(results, without)))
+
+
+def test_a_caption_names_the_data_sets_that_arms_learned_first(tmp_path: Path) -> None:
+    results = finished(tmp_path, ("mixup = { mixup = {} }", "moved = { transfer = { epochs = 1, freeze = 1 } }"))
+    assert "Pretrained on the labelled examples of another data set: moved (digits)." in caption(results)
+    assert rows_of(results)["moved", "confirm"]["pretraining_examples"] == 3 * 1700
 
 
 def test_work_that_no_longer_counts_was_consumed(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from regtune.cli.sweeps import beside_sweeps, sweep_files
 from regtune.core.errors import Refused
 from regtune.data import Examples, Pool, Splits
 from regtune.execution import preflight as checks
+from regtune.regularizers import transfer
 from regtune.sweep.sweep import Sweep
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,6 +48,8 @@ def checked(path: Path, patch: pytest.MonkeyPatch) -> Sweep:
     validation = few(shape, 2 * classes, classes)
     groups = tuple(k // 5 for k in range(100)) if template.data["name"] == "cifar100" else ()
     splits = Splits(train=train, validation=validation, test=pool.test, classes=classes, superclasses=groups)
+    source = Pool(train=few((1, 28, 28), 20, 10).take(torch.arange(1, 20)).compact(), test=None, classes=10)
+    patch.setattr(transfer, "_read", lambda name, root: source)
     patch.setattr(checks, "load_pool", lambda template, place: pool)
     patch.setattr(checks, "split_data", lambda template, pool: splits)
     patch.setattr(checks, "_check_fresh", lambda sweep, pool: None)

@@ -47,6 +47,9 @@ class Splits:
 
     `unlabelled` are pictures that are in none of the splits, where the training split leaves any; their labels are -1.
     They are for methods that need no labels, see `Regularizer.pretrain`.
+
+    `few` says that these are a few examples, to see whether training works at all or how long a step takes: what reads
+    other data is to take as few of them.
     """
 
     train: Examples
@@ -56,6 +59,7 @@ class Splits:
     names: tuple[str, ...] = ()
     superclasses: tuple[int, ...] = ()
     unlabelled: Examples | None = None
+    few: bool = False
 
     def __post_init__(self) -> None:
         for part in (self.train, self.validation, self.test, self.unlabelled):

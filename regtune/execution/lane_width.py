@@ -96,7 +96,7 @@ def _short(trials: Sequence[Trial], own: Own) -> None:
 
 def _few(splits: Splits, batch: int) -> Splits:
     few = replace(splits, train=splits.train.first(batch), validation=splits.validation.first(batch), test=None)
-    return replace(few, unlabelled=None)
+    return replace(few, unlabelled=None, few=True)
 
 
 def _seconds(lane: Lane) -> float:

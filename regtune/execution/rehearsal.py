@@ -104,7 +104,7 @@ def rehearse_trial(trial: Trial, splits: Splits, where: str) -> Seen:
     """
     few = min(FEW, trial.batch)
     short = replace(trial, epochs=1, device="cpu", compiled=False, tightness=False, phase="search", retrain="none")
-    splits = replace(splits, unlabelled=None)
+    splits = replace(splits, unlabelled=None, few=True)
     small = replace(splits, train=splits.train.first(few), validation=splits.validation.first(few), test=None)
     try:
         with sigint_marked():

@@ -46,6 +46,7 @@ from regtune.regularizers.staircase import Staircase
 from regtune.regularizers.stochastic_depth import StochasticDepth
 from regtune.regularizers.superclass_prediction import SuperclassPrediction
 from regtune.regularizers.swa import SWA
+from regtune.regularizers.transfer import Transfer
 from regtune.regularizers.trivial_augment import TrivialAugment
 from regtune.regularizers.warm_up import WarmUp
 from regtune.regularizers.weight_decay import WeightDecay
@@ -95,6 +96,7 @@ __all__ = [
     "Step",
     "StochasticDepth",
     "SuperclassPrediction",
+    "Transfer",
     "TrivialAugment",
     "WarmUp",
     "WeightDecay",

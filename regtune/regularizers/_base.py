@@ -18,7 +18,7 @@ A training, with the hooks of all methods of a recipe in it; `->` says how those
         kept = keep(epochs), the last epoch if stop(epochs)     -> the newest if all say so; any stops
 
 In addition, `check(net, data)` refuses settings that make no sense, with the remedy. State of a method beside the
-weights is in `step.memory`.
+weights is in `step.memory`. `pretraining_key` says which trials share what `pretrain` learned.
 
 Hooks return values and edit nothing in place. Float knobs are 0-dim tensors inside `train`: use torch
 operations on them and never branch in Python on their value. Random numbers come from `step.noise`
@@ -37,7 +37,8 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from regtune.core.errors import Refused
-from regtune.core.records import Epoch
+from regtune.core.knobs import plain_settings
+from regtune.core.records import Epoch, Json
 from regtune.core.registry import name_of
 from regtune.core.rng import Rng
 from regtune.core.state import Number, Tensors, TrainState
@@ -132,6 +133,13 @@ class Regularizer:
         weights, the data, the knobs and `noise`. The given network may be changed in place: it is a copy.
         """
         return Pretrained(net=net, examples=0)
+
+    def pretraining_key(self) -> Json:
+        """Return what `pretrain` is a function of beside the weights, the data and `noise`: all knobs.
+
+        A method leaves out knobs that matter afterwards only, and adds what it reads from elsewhere.
+        """
+        return plain_settings(self)
 
     def prepare(self, net: nn.Module, data: Splits) -> nn.Module:
         """Return the network to train, given the one built and the data."""

@@ -1,4 +1,4 @@
-"""How methods train a network on a task that needs no labels, before training proper: by Adam, on its pictures."""
+"""How methods train a network on another task before training proper: by Adam, on pictures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from regtune.networks import Slot, gives_features, has_features
 PICTURES = ("train", "all")
 WHICH = "pictures of the training split, or all that are in no other split too; labels are not looked at"
 EPOCHS = "passes over the pictures before training; 0 for none"
-Loss = Callable[[Tensor, Rng], Tensor]  # of pictures [N, C, H, W] in [0, 1], with noise of the step
+Loss = Callable[[Tensor, Tensor, Rng], Tensor]  # of pictures [N, C, H, W] in [0, 1], their places, noise of the step
 
 
 def check_features(net: nn.Module) -> None:
@@ -70,7 +70,7 @@ def learned(
             x = pixels(pictures.pictures(places).to(first.device), first.dtype)
             step = Rng(seed=noise.seed, step=seen, prefix=f"{noise.prefix}step/", device=first.device)
             optimizer.zero_grad()
-            torch.autograd.backward(loss(x, step))
+            torch.autograd.backward(loss(x, places, step))
             optimizer.step()
             seen += batch
     optimizer.zero_grad()

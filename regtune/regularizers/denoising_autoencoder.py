@@ -66,7 +66,7 @@ class DenoisingAutoencoder(Regularizer):
             for name, value in decoder.named_parameters():
                 value.copy_((2 * noise.uniform(f"decoder.{name}", value.shape) - 1) * bound)
 
-        def loss(x: Tensor, step: Rng) -> Tensor:
+        def loss(x: Tensor, places: Tensor, step: Rng) -> Tensor:
             restored: Tensor = decoder(features(net, self.damaged(x, step)))
             return (restored - x.flatten(1)).square().mean()
 

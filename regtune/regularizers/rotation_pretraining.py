@@ -61,7 +61,7 @@ class RotationPretraining(Regularizer):
         nn.init.zeros_(head.weight)
         nn.init.zeros_(head.bias)
 
-        def loss(x: Tensor, step: Rng) -> Tensor:
+        def loss(x: Tensor, places: Tensor, step: Rng) -> Tensor:
             turned = torch.cat([torch.rot90(x, turn, (2, 3)) for turn in range(TURNS)])
             turns = torch.arange(TURNS, device=x.device).repeat_interleave(len(x))
             return cross_entropy(head(features(net, turned)), turns)

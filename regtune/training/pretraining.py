@@ -1,8 +1,8 @@
 """Pretraining: what methods learn from another task before training, done once for all trials that ask for the same.
 
-Its key is a hash of what it is a function of: the initial weights, the pictures, the method and its knobs, the type of
-numbers and the kind of device, the versions of torch and of this code. The weights found lie in one file below
-`regtune-cache/pretrained` beside the data, or `$XDG_CACHE_HOME/regtune` (`~/.cache/regtune`), so that all trials of a
+Its key is a hash of what it is a function of: the initial weights, the pictures, the method and its `pretraining_key`,
+the type of numbers and the kind of device, the versions of torch and of this code. The weights found lie in one file
+below `regtune-cache/pretrained` beside the data, or `$XDG_CACHE_HOME/regtune` (`~/.cache/regtune`), so that all trials of a
 machine share them, and all of a cluster where that folder is shared. Two that ask at once: one trains, the other waits.
 A file that is damaged is made again; where nothing can be written every trial trains for itself, which changes no bit.
 """
@@ -27,7 +27,6 @@ from filelock import FileLock
 from torch import nn
 
 from regtune.core.global_rng import seeded
-from regtune.core.knobs import plain_settings
 from regtune.core.records import Epoch
 from regtune.core.rng import Rng
 from regtune.core.writing import write_atomically
@@ -96,7 +95,8 @@ def _key(method: Regularizer, name: str, net: nn.Module, data: Splits) -> str:
     """Return the hash of what pretraining is a function of, 32 hexadecimal digits."""
     digest = hashlib.sha256()
     device = next(net.parameters()).device.type
-    said = [VERSION, torch.__version__, name, plain_settings(method), device, torch.get_num_threads()]
+    said = [VERSION, torch.__version__, name, method.pretraining_key(), device, torch.get_num_threads()]
+    said += ["few"] if data.few else []  # of a source that is not among the data as few are read
     digest.update(json.dumps(said, sort_keys=True, default=str).encode())
     for part, value in net.state_dict().items():
         digest.update(f"{part} {value.dtype} {tuple(value.shape)}".encode())

@@ -85,6 +85,7 @@ def caption(results: Results) -> str:
         rivals_words(results),
         raced_words(results),
         unlabelled_words(sweep),
+        source_words(sweep),
         f"Search: {either(budgets)} trials per arm of at most {sweep.arms[baseline].template['epochs']} epochs; "
         f"{pruning_words(sweep)}.",
         rungs_words(results),
@@ -176,6 +177,13 @@ def unlabelled_words(sweep: SweepRecord) -> str:
         f"Pretrained without labels on all pictures that are in no other split, where the training examples leave any: "
         f"{', '.join(arms)}."
     )
+
+
+def source_words(sweep: SweepRecord) -> str:
+    """Say which arms learn from another data set first; empty where none does."""
+    rows = ((name, row) for name, arm in sweep.arms.items() for row in arm.template["recipe"])
+    arms = [f"{name} ({row['source']})" for name, row in rows if row["name"] == "transfer" and row["epochs"] != 0]
+    return f"Pretrained on the labelled examples of another data set: {', '.join(arms)}." if arms else ""
 
 
 def either(values: Sequence[int]) -> str:

@@ -1,0 +1,180 @@
+"""Transfer: before training the network learns to classify the pictures of another data set.
+
+Changes: the initial weights, by pretraining of all layers but the last; how far these layers move afterwards.
+Formula: minimize mean CE(label, head(features(x))) on the source, then train as ever: w <- w0 in the first `freeze`
+layers, w <- w + learning_rate_factor * update in the others but the last.
+Expect: better features where there are few labels and the source is alike; less to learn where layers are frozen.
+Not with: a source that shares pictures with the data; frozen layers whose source is unlike.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from optuna.distributions import FloatDistribution, IntDistribution
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, interpolate
+
+from regtune.core.errors import Refused
+from regtune.core.knobs import knob, plain_settings
+from regtune.core.records import Json
+from regtune.core.rng import Rng
+from regtune.core.state import Number, Tensors, TrainState
+from regtune.data import DATASETS, DataLocation, Examples, Pool, Splits, data_fingerprint, pixels
+from regtune.networks import feature_count, without_heads
+from regtune.regularizers._base import Pretrained, Regularizer, Step
+from regtune.regularizers._pretraining import EPOCHS, check_features, features, learned
+
+SOURCES = ("cifar10", "cifar100", "digits", "fashion_mnist", "mnist", "svhn")
+AFTERWARDS = ("freeze", "learning_rate_factor")  # knobs that pretraining does not depend on
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transfer(Regularizer):
+    """Pretrains the network on all training examples of another data set, with a last layer of its own.
+
+    Source pictures are resized to those of the data (bilinear); where the channels differ each gets the mean over
+    those of the source. `freeze` counts layers in the order in which the network defines them: a layer is a matrix or
+    a kernel with its bias and the normalization behind it, whose running statistics go on. The factor is that of a
+    parameter group in torch. A method that moves weights and comes later in a recipe moves frozen ones too.
+    Source: J. Yosinski et al., "How transferable are features in deep neural networks?" (NIPS 2014).
+    """
+
+    epochs: int = knob(
+        default=20, legal="[0, 100000]", space=IntDistribution(5, 40, log=True), neutral=0, meaning=EPOCHS
+    )
+    source: str = knob(
+        default="digits", legal=SOURCES, meaning="data set to learn from, read from the folder that REGTUNE_DATA names"
+    )
+    freeze: int = knob(
+        default=0, legal="[0, 10000]", neutral=0, meaning="layers, from the first on, that stay as they are"
+    )
+    learning_rate_factor: Number = knob(
+        default=1.0,
+        legal="(0, 1]",
+        space=FloatDistribution(0.01, 1.0, log=True),
+        neutral=1.0,
+        meaning="of the learning rate in all layers but the last",
+    )
+    learning_rate: float = knob(default=1e-3, legal="(0, 1]", meaning="of Adam, before training")
+    batch: int = knob(default=100, legal="[1, 100000]", meaning="pictures of a step, before training")
+
+    def check(self, net: nn.Module, data: Splits) -> None:
+        """Raise Refused where a layer too many is frozen, there is no source, or it is the data themselves."""
+        most = len(layers(dict(net.named_parameters()))) - 1
+        if self.freeze > most:
+            raise Refused(f"freeze: expected at most {most}, the layers in front of the last, given {self.freeze}")
+        if not self.epochs:
+            return
+        check_features(net)
+        if _shared(data.train, self._pool().train):
+            raise Refused(
+                f"source: expected another data set than that of the trial, given {self.source!r}, which has its "
+                f"pictures: it would be pretrained on what it is tested on; name another source"
+            )
+
+    def pretraining_key(self) -> Json:
+        """Return the knobs of pretraining and what the source is."""
+        settings = {name: value for name, value in plain_settings(self).items() if name not in AFTERWARDS}
+        return settings | ({"read": _fingerprint(self.source, _root())} if self.epochs else {})
+
+    def pretrain(self, net: nn.Module, data: Splits, noise: Rng) -> Pretrained:
+        """Return the network that tells the classes of the source."""
+        if not self.epochs:
+            return Pretrained(net=net, examples=0)
+        pool, some = self._pool(), next(net.parameters())
+        source = pool.train.first(len(data.train)) if data.few else pool.train
+        shape = data.train.source.shape[1:]
+        x = fitted(pixels(source.first(2).images, some.dtype).to(some.device), shape)
+        head = nn.Linear(feature_count(net, x), pool.classes, device=some.device, dtype=some.dtype)
+        nn.init.zeros_(head.weight)
+        nn.init.zeros_(head.bias)
+
+        def loss(x: Tensor, places: Tensor, step: Rng) -> Tensor:
+            return cross_entropy(head(features(net, fitted(x, shape))), source.labels[places].to(x.device))
+
+        examples = learned(
+            loss,
+            nn.ModuleList([net, head]),
+            source,
+            noise,
+            epochs=self.epochs,
+            batch=self.batch,
+            learning_rate=self.learning_rate,
+        )
+        return Pretrained(net=net, examples=examples)
+
+    def begin(self, state: TrainState, data: Splits) -> Tensors:
+        """Remember the weights of all layers but the last."""
+        return {name: state.params[name] for layer in layers(state.params)[:-1] for name in layer}
+
+    def project(self, state: TrainState, step: Step) -> TrainState:
+        """Take back a part of the update, in frozen layers all of it."""
+        moved = {}
+        for number, layer in enumerate(layers(state.params)[:-1]):
+            for name in layer:
+                old, new = step.memory[name], state.params[name]
+                # Exactly the new weights at a factor of 1. A copy: the next update changes weights in place.
+                moved[name] = (
+                    old.clone() if number < self.freeze else new - (1 - self.learning_rate_factor) * (new - old)
+                )
+        return state._replace(params={**state.params, **moved})
+
+    def remember(self, state: TrainState, step: Step) -> Tensors:
+        """Remember the weights after the update; those of frozen layers stay what they were at first."""
+        trunk = layers(state.params)[:-1]
+        frozen = {name: step.memory[name] for layer in trunk[: self.freeze] for name in layer}
+        return frozen | {name: state.params[name].clone() for layer in trunk[self.freeze :] for name in layer}
+
+    def _pool(self) -> Pool:
+        return _read(self.source, _root())
+
+
+def layers(params: Tensors) -> list[list[str]]:
+    """Return the names of a network's own parameters by layer: each begins with a weight that is no vector."""
+    found: list[list[str]] = [[]]
+    begun = False
+    for name, value in without_heads(params).items():
+        if value.ndim > 1 and begun:
+            found.append([])
+        begun = begun or value.ndim > 1
+        found[-1].append(name)
+    return found
+
+
+def fitted(x: Tensor, shape: torch.Size) -> Tensor:
+    """Return pictures [N, C, H, W] of another data set in the shape (C, H, W) of those of a network."""
+    if x.shape[1] != shape[0]:
+        x = x.mean(1, keepdim=True).expand(-1, shape[0], -1, -1)
+    if x.shape[2:] != shape[1:]:
+        x = interpolate(x, size=tuple(shape[1:]), mode="bilinear", antialias=True, align_corners=False)
+    return x
+
+
+def _root() -> Path | None:
+    return DataLocation.from_environment().root
+
+
+@functools.lru_cache(maxsize=1)  # every trial asks, and reading takes seconds
+def _read(source: str, root: Path | None) -> Pool:
+    """Return the examples of a source; raises Refused where they are not there."""
+    try:
+        return DATASETS.find(source, "source")().pool(DataLocation(root=root))
+    except Refused as error:
+        raise Refused(f"source: {error} (a source is read from REGTUNE_DATA alone, not from --data)") from error
+
+
+@functools.lru_cache(maxsize=1)
+def _fingerprint(source: str, root: Path | None) -> str:
+    return data_fingerprint(_read(source, root))
+
+
+def _shared(own: Examples, source: Examples) -> bool:
+    """Return whether the first of the pictures is among those of a source."""
+    picture = own.first(1).images.cpu()
+    if picture.shape[1:] != source.source.shape[1:] or picture.dtype != source.source.dtype:
+        return False
+    return bool((source.source == picture).flatten(1).all(1).any())
