@@ -2,9 +2,10 @@
 
 Its key is a hash of what it is a function of: the initial weights, the pictures, the method and its `pretraining_key`,
 the type of numbers and the kind of device, the versions of torch and of this code. The weights found lie in one file
-below `regtune-cache/pretrained` beside the data, or `$XDG_CACHE_HOME/regtune` (`~/.cache/regtune`), so that all trials of a
-machine share them, and all of a cluster where that folder is shared. Two that ask at once: one trains, the other waits.
-A file that is damaged is made again; where nothing can be written every trial trains for itself, which changes no bit.
+below `regtune-cache/pretrained` beside the data, or `$XDG_CACHE_HOME/regtune` (`~/.cache/regtune`), so that all trials
+of a machine share them, and all of a cluster where that folder is shared. Two that ask at once: one trains, the other
+waits. A file that is damaged is made again; where nothing can be written every trial trains for itself, which changes
+no bit.
 """
 
 from __future__ import annotations
