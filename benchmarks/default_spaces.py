@@ -16,7 +16,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -48,7 +48,8 @@ with one searched knob at an end of its default range, at the learning rate that
 the method; nothing: not trained. Ranges that are shares of the training are those of each budget, as the number says.
 Means of {seeds} seeds.
 mlp: residual, 3 layers of 64 units, 200 digits; convnet: 8 and 16 channels, 200 made-up pictures of 6 x 6, 4 classes.
-Superclasses are pairs of neighbouring classes.
+Superclasses are pairs of neighbouring classes. `transfer` goes from MNIST (in REGTUNE_DATA) to digits, and from digits to
+made-up pictures.
 
     nice -n 10 python benchmarks/default_spaces.py --to results/published
 """
@@ -56,11 +57,12 @@ Superclasses are pairs of neighbouring classes.
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """A network and its data."""
+    """A network and its data; `given` are knobs of methods whose default does not go with these data."""
 
     name: str
     data: Json
     network: Json
+    given: dict[str, Json] = field(default_factory=dict)
 
 
 SETTINGS = (
@@ -68,6 +70,7 @@ SETTINGS = (
         name="mlp",
         data={"name": "digits", "train": 200, "validation": 397},
         network={"name": "mlp", "widths": [64, 64, 64], "residual": True},
+        given={"transfer": {"source": "mnist"}},  # its default, digits, are the data
     ),
     Setting(
         name="convnet",
@@ -87,14 +90,15 @@ class Case:
     value: float | None = None
 
 
-def cases(names: Sequence[str], epochs: int) -> Iterator[Case]:
+def cases(names: Sequence[str], epochs: int, given: dict[str, Json]) -> Iterator[Case]:
     """Yield every method at its defaults and at each end of each of its ranges."""
     for name in names:
-        yield Case(method=name, at=DEFAULT, row={"name": name})
+        row = {"name": name, **given.get(name, {})}
+        yield Case(method=name, at=DEFAULT, row=row)
         for knob, space in spaces(name, epochs).items():
             for end in ("low", "high"):
                 value = getattr(space, end)
-                yield Case(method=name, at=f"{knob} {end}", row={"name": name, knob: value}, value=value)
+                yield Case(method=name, at=f"{knob} {end}", row=row | {knob: value}, value=value)
 
 
 def spaces(method: str, epochs: int) -> dict[str, BaseDistribution]:
@@ -151,7 +155,7 @@ def measured(setting: Setting, epochs: int, names: Sequence[str]) -> Iterator[pd
     rate = max(tried, key=lambda each: sum(tried[each]))
     baseline = sum(tried[rate]) / len(seeds)
     for name in names:
-        mine = [case for case in cases([name], epochs) if applies(case, setting, data)]
+        mine = [case for case in cases([name], epochs, setting.given) if applies(case, setting, data)]
         every = [trial(setting, epochs, seed, rate, [case.row]) for case in mine for seed in seeds]
         means = torch.tensor(accuracies(every, data)).reshape(len(mine), len(seeds)).mean(1).tolist()
         yield pd.DataFrame(

@@ -5,6 +5,7 @@ Formula: minimize mean CE(label, head(features(x))) on the source, then train as
 layers, w <- w + learning_rate_factor * update in the others but the last.
 Expect: better features where there are few labels and the source is alike; less to learn where layers are frozen.
 Not with: a source that shares pictures with the data; frozen layers whose source is unlike.
+Range: many epochs on an unlike source cost 20 points and more of a small convnet in 70 updates, none in 700.
 """
 
 from __future__ import annotations
