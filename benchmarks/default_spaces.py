@@ -48,8 +48,8 @@ with one searched knob at an end of its default range, at the learning rate that
 the method; nothing: not trained. Ranges that are shares of the training are those of each budget, as the number says.
 Means of {seeds} seeds.
 mlp: residual, 3 layers of 64 units, 200 digits; convnet: 8 and 16 channels, 200 made-up pictures of 6 x 6, 4 classes.
-Superclasses are pairs of neighbouring classes. `transfer` goes from MNIST (in REGTUNE_DATA) to digits, and from digits to
-made-up pictures.
+Superclasses are pairs of neighbouring classes. `transfer` goes from MNIST (in REGTUNE_DATA) to digits, and from digits
+to made-up pictures.
 
     nice -n 10 python benchmarks/default_spaces.py --to results/published
 """
