@@ -74,7 +74,9 @@ def runs(settings: argparse.Namespace, noise: float, way: str, seed: int) -> Ite
         below = width * (INPUTS + 1 + CLASSES) + CLASSES < settings.examples * CLASSES
         lane = trained(data, settings, width, seed, narrow if way == "reused" and below else None)
         narrow, last = lane.state.params, lane.epochs[0][-1]
-        yield 1 - (last.train_accuracy or 0.0), 1 - (last.val_accuracy or 0.0)
+        if last.train_accuracy is None or last.val_accuracy is None:
+            raise ValueError(f"{width} units, seed {seed}: expected accuracies, given none")
+        yield 1 - last.train_accuracy, 1 - last.val_accuracy
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 Changes: the objective.
 Formula: (1 - share) * CE + share * sum over classes of (logit - target)^2, the mean over the batch, and penalties.
-Expect: a peak of the test error that cross-entropy hides, where a network has just enough parameters to fit.
+Expect: what is published is a peak of the test error where a network has just enough parameters to fit.
 Not with: recipes tuned for cross-entropy: its gradients are others, so search the learning rate anew; tasks with
 weighting = "uncertainty", which weigh cross-entropy.
 """

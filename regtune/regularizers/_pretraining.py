@@ -8,24 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from regtune.core.errors import Refused
 from regtune.core.rng import Rng
 from regtune.data import Examples, Splits, joined, pixels
-from regtune.networks import Slot, gives_features, has_features
+from regtune.networks import Slot, gives_features
 
 PICTURES = ("train", "all")
 WHICH = "pictures of the training split, or all that are in no other split too; labels are not looked at"
 EPOCHS = "passes over the pictures before training; 0 for none"
 Loss = Callable[[Tensor, Tensor, Rng], Tensor]  # of pictures [N, C, H, W] in [0, 1], their places, noise of the step
-
-
-def check_features(net: nn.Module) -> None:
-    """Raise Refused for a network without features that a task can share."""
-    if not has_features(net):
-        raise Refused(
-            "epochs: expected a network with a hidden or features slot in front of its last layer, this one has "
-            "none; place one there"
-        )
 
 
 def chosen(data: Splits, which: str) -> Examples:

@@ -27,12 +27,21 @@ CLASS = "class"
 TIMES = 3.0
 
 
-def check_features(net: nn.Module) -> None:
-    """Raise Refused for a network without features that a task can share."""
+def check_features(net: nn.Module, where: str = "weight") -> None:
+    """Raise Refused, naming a knob, for a network without features that a task can share."""
     if not has_features(net):
         raise Refused(
-            "weight: expected a network with a hidden or features slot in front of its last layer, this one has "
-            "none; place one there"
+            f"{where}: expected a network with a hidden or features slot in front of its last layer, this one has "
+            f"none; place one there"
+        )
+
+
+def check_squares(data: Splits, where: str = "weight") -> None:
+    """Raise Refused, naming a knob, for pictures that turned have another shape."""
+    height, width = data.train.source.shape[2:]
+    if height != width:
+        raise Refused(
+            f"{where}: expected square pictures, given {height} x {width}; leave this method out for these data"
         )
 
 

@@ -4,7 +4,7 @@ Changes: the objective, by a second task on the same features; a projection that
 Formula: J + weight * mean over the 2 N views of -log(exp(s(i, j) / t) / sum over all k but i of exp(s(i, k) / t)), j
 the other view of i's picture, s the cosine of the projected features, t the temperature.
 Expect: features that do not hear of shifts; more where labels are few. Two further views of each picture go through the
-network, so a step takes three times as long.
+network; in `multitask_small` its trials took two and a half times as long.
 Not with: small batches, in which there is little to be told apart; classes that one shift turns into another.
 """
 
@@ -24,7 +24,14 @@ from regtune.core.state import Number, Tensors
 from regtune.data import Splits
 from regtune.networks import HEADS, feature_count, with_part
 from regtune.regularizers._base import Forward, Regularizer, Step
-from regtune.regularizers._tasks import WEIGHTING, WEIGHTINGS, check_features, some_pictures, weighed, weighing
+from regtune.regularizers._tasks import (
+    WEIGHTING,
+    WEIGHTINGS,
+    check_features,
+    some_pictures,
+    weighed,
+    weighing,
+)
 from regtune.regularizers.horizontal_flip import HorizontalFlip
 from regtune.regularizers.random_crop import RandomCrop
 

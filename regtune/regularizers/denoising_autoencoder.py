@@ -16,9 +16,11 @@ from torch import Tensor, nn
 
 from regtune.core.knobs import knob
 from regtune.core.rng import Rng
-from regtune.data import Splits, pixels
+from regtune.data import Splits
+from regtune.networks import feature_count
 from regtune.regularizers._base import Pretrained, Regularizer
-from regtune.regularizers._pretraining import EPOCHS, PICTURES, WHICH, check_features, chosen, features, learned
+from regtune.regularizers._pretraining import EPOCHS, PICTURES, WHICH, chosen, features, learned
+from regtune.regularizers._tasks import check_features, some_pictures
 
 DAMAGES = ("masking", "gaussian", "salt_and_pepper")
 
@@ -49,18 +51,15 @@ class DenoisingAutoencoder(Regularizer):
 
     def check(self, net: nn.Module, data: Splits) -> None:
         """Raise Refused for a network without features."""
-        check_features(net)
+        check_features(net, "epochs")
 
     def pretrain(self, net: nn.Module, data: Splits, noise: Rng) -> Pretrained:
         """Return the network as the encoder that was learned."""
         if not self.epochs:
             return Pretrained(net=net, examples=0)
-        pictures = chosen(data, self.pictures)
-        some = next(net.parameters())
-        x = pixels(pictures.pictures(torch.arange(2, device=pictures.index.device)), some.dtype).to(some.device)
-        with torch.no_grad():
-            width = features(net, x).shape[1]
-        decoder = nn.Linear(width, x[0].numel(), device=some.device, dtype=some.dtype)
+        pictures, x = chosen(data, self.pictures), some_pictures(net, data)
+        width = feature_count(net, x)
+        decoder = nn.Linear(width, x[0].numel(), device=x.device, dtype=x.dtype)
         with torch.no_grad():
             bound = width**-0.5
             for name, value in decoder.named_parameters():

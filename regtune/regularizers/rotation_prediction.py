@@ -16,13 +16,20 @@ import torch
 from optuna.distributions import FloatDistribution
 from torch import Tensor, nn
 
-from regtune.core.errors import Refused
 from regtune.core.knobs import knob
 from regtune.core.state import Number
 from regtune.data import Splits
 from regtune.networks import answers, has_head, with_head
 from regtune.regularizers._base import Forward, Regularizer
-from regtune.regularizers._tasks import WEIGHTING, WEIGHTINGS, check_features, some_pictures, weighed, weighing
+from regtune.regularizers._tasks import (
+    WEIGHTING,
+    WEIGHTINGS,
+    check_features,
+    check_squares,
+    some_pictures,
+    weighed,
+    weighing,
+)
 
 TURNS, HEAD = 4, "rotation"
 
@@ -50,11 +57,7 @@ class RotationPrediction(Regularizer):
     def check(self, net: nn.Module, data: Splits) -> None:
         """Raise Refused for pictures that are not square, which turned have another shape, or without features."""
         check_features(net)
-        height, width = data.train.source.shape[2:]
-        if height != width:
-            raise Refused(
-                f"weight: expected square pictures, given {height} x {width}; leave this method out for these data"
-            )
+        check_squares(data)
 
     def prepare(self, net: nn.Module, data: Splits) -> nn.Module:
         """Return the network with a head for turns; as it is where the weight is 0."""

@@ -15,12 +15,13 @@ from optuna.distributions import IntDistribution
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from regtune.core.errors import Refused
 from regtune.core.knobs import knob
 from regtune.core.rng import Rng
-from regtune.data import Splits, pixels
+from regtune.data import Splits
+from regtune.networks import feature_count
 from regtune.regularizers._base import Pretrained, Regularizer
-from regtune.regularizers._pretraining import EPOCHS, PICTURES, WHICH, check_features, chosen, features, learned
+from regtune.regularizers._pretraining import EPOCHS, PICTURES, WHICH, chosen, features, learned
+from regtune.regularizers._tasks import check_features, check_squares, some_pictures
 from regtune.regularizers.rotation_prediction import TURNS
 
 
@@ -41,23 +42,16 @@ class RotationPretraining(Regularizer):
 
     def check(self, net: nn.Module, data: Splits) -> None:
         """Raise Refused for pictures that are not square, or a network without features."""
-        check_features(net)
-        height, width = data.train.source.shape[2:]
-        if height != width:
-            raise Refused(
-                f"epochs: expected square pictures, given {height} x {width}; leave this method out for these data"
-            )
+        check_features(net, "epochs")
+        check_squares(data, "epochs")
 
     def pretrain(self, net: nn.Module, data: Splits, noise: Rng) -> Pretrained:
         """Return the network that tells turns."""
         if not self.epochs:
             return Pretrained(net=net, examples=0)
-        pictures = chosen(data, self.pictures)
-        some = next(net.parameters())
-        x = pixels(pictures.pictures(torch.arange(2, device=pictures.index.device)), some.dtype).to(some.device)
-        with torch.no_grad():
-            width = features(net, x).shape[1]
-        head = nn.Linear(width, TURNS, device=some.device, dtype=some.dtype)
+        pictures, x = chosen(data, self.pictures), some_pictures(net, data)
+        width = feature_count(net, x)
+        head = nn.Linear(width, TURNS, device=x.device, dtype=x.dtype)
         nn.init.zeros_(head.weight)
         nn.init.zeros_(head.bias)
 

@@ -20,7 +20,14 @@ from regtune.core.state import Number, Tensors, TrainState
 from regtune.data import Splits
 from regtune.networks import answers, has_head, with_head
 from regtune.regularizers._base import Forward, Regularizer
-from regtune.regularizers._tasks import WEIGHTING, WEIGHTINGS, check_features, some_pictures, weighed, weighing
+from regtune.regularizers._tasks import (
+    WEIGHTING,
+    WEIGHTINGS,
+    check_features,
+    some_pictures,
+    weighed,
+    weighing,
+)
 
 HEAD = "superclass"
 
