@@ -27,7 +27,8 @@ from regtune.core.state import Number, Tensors, TrainState
 from regtune.data import DATASETS, DataLocation, Examples, Pool, Splits, data_fingerprint, pixels
 from regtune.networks import feature_count, without_heads
 from regtune.regularizers._base import Pretrained, Regularizer, Step
-from regtune.regularizers._pretraining import EPOCHS, check_features, features, learned
+from regtune.regularizers._pretraining import EPOCHS, features, learned
+from regtune.regularizers._tasks import check_features
 
 SOURCES = ("cifar10", "cifar100", "digits", "fashion_mnist", "mnist", "svhn")
 AFTERWARDS = ("freeze", "learning_rate_factor")  # knobs that pretraining does not depend on
@@ -70,7 +71,7 @@ class Transfer(Regularizer):
             raise Refused(f"freeze: expected at most {most}, the layers in front of the last, given {self.freeze}")
         if not self.epochs:
             return
-        check_features(net)
+        check_features(net, "epochs")
         if _shared(data.train, self._pool().train):
             raise Refused(
                 f"source: expected another data set than that of the trial, given {self.source!r}, which has its "
