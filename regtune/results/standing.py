@@ -43,7 +43,7 @@ class Standing:
     `epochs` is how many were trained, `began` and `newest` are the times of the first row and of the last. `holder` is
     None where nobody runs the sweep. `limit` says which limit ended search in the newest run. `seconds_left` is what
     is expected of a run that is under way, at most where the sweep races. `messages` has those of the newest trials
-    that ended badly, by trial key.
+    that ended badly, by trial key. Rows behind these begin at `place`, and `seal` is the checksum of the last of these.
     """
 
     sweep: SweepRecord
@@ -55,6 +55,8 @@ class Standing:
     limit: str
     seconds_left: float | None
     messages: dict[str, str]
+    place: int
+    seal: int
 
 
 class _Tally:
@@ -204,6 +206,8 @@ class Follower:
             limit=self._limit,
             seconds_left=self._seconds_left(sweep, tallies) if holder else None,
             messages={str(key): text for key, text in [*self._messages.items()][-MOST_MESSAGES:]},
+            place=self._size,
+            seal=self._seal,
         )
 
     def _tallies(self, sweep: SweepRecord) -> dict[tuple[str, str], _Tally]:

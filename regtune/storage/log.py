@@ -15,7 +15,7 @@ import threading
 import time
 import zlib
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -88,7 +88,7 @@ class Reading:
         for _, row in self.as_written():
             yield from expanded(row)
 
-    def as_written(self) -> Iterator[tuple[int, Json]]:
+    def as_written(self) -> Generator[tuple[int, Json], None, None]:
         """Yield the rows as they stand there, bundles too, each with the place where it begins, in bytes."""
         for path, lines in self._parts:
             for number, line in enumerate(lines, start=1):
