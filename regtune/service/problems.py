@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from regtune.core.errors import Refused
 from regtune.sweep.schema import SweepFile
 
-_PATH = re.compile(r"([A-Za-z0-9_][\w.\[\]-]*)(?: [^:]*)?: ")
+_PATH = re.compile(r"([a-z]+)([\w.\[\]-]*)(?: [^:]*)?: ")  # a table of the file, what is in it, perhaps a name
 
 
 class Error(BaseModel):
@@ -37,7 +37,7 @@ def problem(error: Refused) -> Problem:
     """Return the answer to what was refused; its path is that of the sweep file, where the line begins with one."""
     text = str(error)
     found = _PATH.match(text)
-    path = found[1] if found and found[1].partition(".")[0].partition("[")[0] in SweepFile.model_fields else None
+    path = found[1] + found[2] if found and found[1] in SweepFile.model_fields else None
     return Problem(error=Error(message=text, path=path))
 
 

@@ -181,8 +181,8 @@ class Sweeps:
             arms=list(standing.sweep.arms),
             trials=counts,
             epochs=standing.epochs,
-            began=standing.began,
-            newest=standing.newest,
+            began=standing.began or None,  # old logs have no times
+            newest=standing.newest or None,
             seconds_left=standing.seconds_left,
             counts=standing.counts,
             at_most=standing.sweep.confirm.racing,
