@@ -51,10 +51,15 @@ class Position:
             if log.end < self._place:
                 raise Denied(409, "Last-Event-ID: expected an event of this log, given one of another; begin anew")
             rows: list[tuple[str, Json]] = []
-            with contextlib.closing(reading.as_written()) as written:
-                for _, row in itertools.islice(written, BATCH):
-                    rows.append((event_id(reading.size, reading.seal), row))
-            self._place, self._seal = reading.size - reading.torn, reading.seal
+            try:
+                with contextlib.closing(reading.as_written()) as written:
+                    for _, row in itertools.islice(written, BATCH):
+                        self._place, self._seal = reading.size, reading.seal
+                        rows.append((event_id(self._place, self._seal), row))
+            except Refused:
+                if not rows:
+                    raise
+                return rows  # what is damaged is said next time
             if len(rows) < BATCH:
                 self._seen = seen
             return rows
