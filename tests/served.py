@@ -20,7 +20,8 @@ API = "/api/v1"
 
 
 def settings(results: Path, **changes: Any) -> Settings:
-    return Settings(**({"results": results.resolve(), "plugins": {}, "in_process": True} | changes))
+    given: dict[str, Any] = {"results": results.resolve(), "plugins": {}, "in_process": True}
+    return Settings(**(given | changes))
 
 
 @contextlib.contextmanager

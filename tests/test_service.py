@@ -143,7 +143,7 @@ def read_events(client: httpx.Client, path: str, count: int, after: str | None =
     with client.stream("GET", path, headers=headers) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         lines = (line for line in answer.iter_lines() if line and not line.startswith(":"))
-        found = []
+        found: list[tuple[str, str, Json]] = []
         while len(found) < count:
             fields = dict(line.split(": ", 1) for line in itertools.islice(lines, 2))
             if "id" in fields:
@@ -189,7 +189,7 @@ def test_an_event_that_comes_later_is_heard(tmp_path: Path) -> None:
         end = get(client, "/sweeps/one")["event"]
         with client.stream("GET", "/sweeps/one/events", headers={"Last-Event-ID": end}) as answer:
             append(log, {"event": "limit", "message": "after 1 hour"})
-            lines = [line for line in itertools.islice(answer.iter_lines(), 3)]
+            lines = list(itertools.islice(answer.iter_lines(), 3))
     assert lines[1] == "event: limit"
 
 

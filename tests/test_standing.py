@@ -23,7 +23,7 @@ from regtune.sweep.sweep import Sweep
 from tests.conftest import SWEEP, write_log
 from tests.made_up import made_up_log
 
-SCORES = {"baseline": [0.6, 0.61, None], "dropout": [0.7, 0.71, 0.72]}
+SCORES: dict[str, list[float | None]] = {"baseline": [0.6, 0.61, None], "dropout": [0.7, 0.71, 0.72]}
 
 
 def counted(folder: Path) -> dict[str, dict[str, dict[str, int]]]:
