@@ -182,48 +182,36 @@ def test_a_file_that_is_another_sweep_than_the_log_is_refused_before_it_starts(t
         assert not (results / "small" / LOCK).exists()
 
 
-def started(folder: Path, *words: str) -> tuple[subprocess.Popen[str], httpx.Client]:
-    """Start the command; return it with a client of it."""
-    environment = {**os.environ, "REGTUNE_TOKEN": TOKEN}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "regtune", "serve", "--port", "0", "--in-process", *words],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    address = re.search(r"http://127\.0\.0\.1:\d+", line)
-    assert address, line
-    headers = {"Authorization": f"Bearer {TOKEN}"}
-    return process, httpx.Client(base_url=address[0] + API, headers=headers, trust_env=False, timeout=60)
-
-
 def test_a_sweep_outlives_the_service_is_stopped_and_resumed_and_read(tmp_path: Path) -> None:
-    service, client = started(tmp_path)
+    results = tmp_path / "results"
+    command = [sys.executable, "-m", "regtune", "serve", "--port", "0", "--in-process"]
+    environment = {**os.environ, "REGTUNE_TOKEN": TOKEN}
+    service = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, env=environment)
     try:
-        assert submitted(client, LONG).status_code == 202
-        until(lambda: client.get("/sweeps/small").json()["epochs"] > 0)
+        assert service.stdout is not None
+        address = re.search(r"http://127\.0\.0\.1:\d+", service.stdout.readline())
+        assert address
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        with httpx.Client(base_url=address[0] + API, headers=headers, trust_env=False, timeout=60) as client:
+            assert submitted(client, LONG).status_code == 202
+            until(lambda: client.get("/sweeps/small").json()["epochs"] > 0)
         service.kill()
         service.wait()
-        service, client = started(tmp_path)
-        found = client.get("/sweeps/small").json()
-        assert found["state"] == "running"
-        until(lambda: client.get("/sweeps/small").json()["epochs"] > found["epochs"])
-        assert client.post("/sweeps/small/stop").status_code == 202
-        until(lambda: client.get("/sweeps/small").json()["state"] == "stopped")
-        assert "the same command resumes" in client.get("/sweeps/small/output").text
-        # The rest in little time: fewer confirmed trials are asked for.
-        less = LONG.replace("seeds = 2000", "seeds = 3").replace("trials = 4", "trials = 2")
-        assert submitted(client, less).status_code == 202
-        until(lambda: client.get("/sweeps/small").json()["state"] == "finished")
-        assert client.get("/sweeps/small/table").text == formatted([tmp_path / "results" / "small"], "md")
-        trials = client.get("/sweeps/small/trials?phase=confirm&status=ok").json()
-        assert trials["total"] == len(load(tmp_path / "results" / "small").confirmed) == 9
-        service.terminate()
-        assert service.wait(timeout=20) in (0, -signal.SIGTERM)
+        with served(settings(results)) as client:
+            found = client.get("/sweeps/small").json()
+            assert found["state"] == "running"
+            until(lambda: client.get("/sweeps/small").json()["epochs"] > found["epochs"])
+            assert client.post("/sweeps/small/stop").status_code == 202
+            until(lambda: client.get("/sweeps/small").json()["state"] == "stopped")
+            assert "the same command resumes" in client.get("/sweeps/small/output").text
+            # The rest in little time: fewer trials are asked for.
+            less = LONG.replace("seeds = 2000", "seeds = 3").replace("trials = 4", "trials = 2")
+            assert submitted(client, less).status_code == 202
+            until(lambda: client.get("/sweeps/small").json()["state"] == "finished")
+            assert client.get("/sweeps/small/table").text == formatted([results / "small"], "md")
+            trials = client.get("/sweeps/small/trials?phase=confirm&status=ok").json()
+            assert trials["total"] == len(load(results / "small").confirmed) == 9
     finally:
         service.kill()
         service.wait()
-        Processes(settings(tmp_path / "results")).stop(tmp_path / "results" / "small")
+        Processes(settings(results)).stop(results / "small")
