@@ -66,7 +66,7 @@ def test_a_run_is_known_to_every_service_and_to_the_next_one(
     assert "REGTUNE_TOKEN" not in other.output(folder, 10_000)
     with pytest.raises(Denied, match="stop it first"):
         other.start(folder, sweep, b"other")
-    assert (folder / "sweep.toml").read_bytes() == b"text"
+    assert (folder / "small.toml").read_bytes() == b"text"
     assert other.stop(folder)
     until(lambda: not first.is_up(folder))
     other.start(folder, sweep, b"other")
@@ -99,7 +99,7 @@ def test_what_a_lock_says_without_a_holder_stops_nobody(tmp_path: Path) -> None:
 def test_the_command_is_that_of_a_shell(tmp_path: Path, sweep: Sweep) -> None:
     given = settings(tmp_path, data=tmp_path / "data", download=True)
     words = Processes(given)._command(tmp_path / "small", sweep)
-    file = str(tmp_path / "small" / "sweep.toml")
+    file = str(tmp_path / "small" / "small.toml")
     options = ["--results", str(tmp_path), "--in-process", "--data", str(tmp_path / "data"), "--download"]
     assert words == [sys.executable, "-m", "regtune", "run", file, *options]
 
@@ -178,7 +178,7 @@ def test_a_file_that_is_another_sweep_than_the_log_is_refused_before_it_starts(t
         answer = submitted(client, NAMED.replace("batch = 16", "batch = 8"))
         assert answer.status_code == 409
         assert "training.batch" in error_of(answer)["message"]
-        assert not (results / "small" / "sweep.toml").exists()
+        assert not (results / "small" / "small.toml").exists()
         assert not (results / "small" / LOCK).exists()
 
 

@@ -205,16 +205,18 @@ def test_a_full_check_loads_data_below_the_operators_folder_only(tmp_path: Path)
     (tmp_path / "secret.npz").write_bytes(b"of somebody else")
     (tmp_path / "results").mkdir()
     with served(settings(tmp_path / "results", data=tmp_path / "data")) as client:
-        for path in ("../secret.npz", str(tmp_path / "secret.npz")):
-            table = f'[data]\nname = "npz"\npath = "{path}"\n[network]'
-            text = f"{NAMED.partition('[data]')[0]}{table}{NAMED.partition('[network]')[2]}"
-            answer = client.post("/sweeps", json={"toml": text})
-            assert answer.status_code == 422
-            assert (error_of(answer)["path"], "below the data folder" in error_of(answer)["message"]) == (
-                "data.path",
-                True,
-            )
+        table = '[data]\nname = "npz"\npath = "../secret.npz"\n[network]'
+        text = f"{NAMED.partition('[data]')[0]}{table}{NAMED.partition('[network]')[2]}"
+        answer = client.post("/sweeps", json={"toml": text})
+        assert (answer.status_code, error_of(answer)["path"]) == (422, "data.path")
+        assert "below the data folder" in error_of(answer)["message"]
         assert client.get("/sweeps").json()["total"] == 0
-        good = client.post("/check", json={"toml": NAMED}).json()
-        assert good["arms"] == ["baseline", "dropout", "mixup"]
-        assert good["notes"][0].startswith("ok, 3 arms; 48 training")
+
+
+def test_a_file_is_named_by_itself_or_else_by_who_sends_it(client: httpx.Client) -> None:
+    for text, name, called_so in ((SWEEP, "mine", "mine"), (NAMED, "mine", "small"), (NAMED, None, "small")):
+        answer = client.post("/check", json={"toml": text, "name": name, "full": False})
+        assert answer.json()["name"] == called_so
+    for name in ("../mine", "", "a/b", "-"):
+        answer = client.post("/check", json={"toml": SWEEP, "name": name, "full": False})
+        assert (answer.status_code, error_of(answer)["path"]) == (422, "name")

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from regtune.core.errors import Refused, nearest, shown
 from regtune.service.problems import Denied
-from regtune.service.runs import FILE, environment, options
+from regtune.service.runs import environment, options
 from regtune.service.settings import Settings
 from regtune.sweep.reading import read_file
 from regtune.sweep.schema import NAME
@@ -26,6 +26,7 @@ from regtune.sweep.sweep import Sweep
 
 MOST_AT_ONCE = 2  # checks that load data and train a step
 SECONDS = 300.0  # that such a check may take
+UNNAMED = "-"  # which is no name of a sweep
 REUSED = re.compile(rf"\.\./{NAME[1:-1]}")
 
 
@@ -36,17 +37,20 @@ class Checker:
         self._settings = settings
         self._turns = threading.BoundedSemaphore(MOST_AT_ONCE)
 
-    def read(self, text: bytes) -> Sweep:
-        """Return the sweep of a text; raises Refused in one line, which begins with the path of a setting."""
-        with _written(text) as file:
+    def read(self, text: bytes, name: str | None = None) -> Sweep:
+        """Return the sweep of a text, called `name` if it says none.
+
+        Raises Refused in one line, which begins with the path of a setting if it is about one.
+        """
+        with _written(text, name) as file:
             return self._read(file)
 
-    def full(self, text: bytes) -> tuple[Sweep, list[str]]:
+    def full(self, text: bytes, name: str | None = None) -> tuple[Sweep, list[str]]:
         """Return the sweep of a text, and what `regtune check` says: data are loaded, a step of every arm is trained.
 
         That is done in a process of its own: what goes wrong in there does not end the service.
         """
-        with _written(text) as file:
+        with _written(text, name) as file:
             sweep = self._read(file)
             if not self._turns.acquire(blocking=False):
                 raise Denied(503, f"check: expected at most {MOST_AT_ONCE} checks at once, given more; try again")
@@ -57,8 +61,8 @@ class Checker:
 
     def _read(self, file: Path) -> Sweep:
         read = read_file(file)
-        if read.name is None:
-            raise Refused("name: expected the name of the sweep, given nothing; a file that is sent has no name itself")
+        if read.name is None and file.stem == UNNAMED:
+            raise Refused("name: expected the name of the sweep, in the file or beside it, given nothing")
         for plugin in read.plugins:
             if plugin not in self._settings.plugins:
                 raise Refused(
@@ -95,9 +99,11 @@ class Checker:
 
 
 @contextmanager
-def _written(text: bytes) -> Iterator[Path]:
-    """Write a text to a file of its own for the time of the block."""
+def _written(text: bytes, name: str | None) -> Iterator[Path]:
+    """Write a text to a file of its own for the time of the block, called like the sweep; raises Refused."""
+    if name is not None and not re.fullmatch(NAME, name):
+        raise Refused(f"name: expected letters, digits, . _ and -, at most 100, given {shown(name)}")
     with tempfile.TemporaryDirectory(prefix="regtune-") as folder:
-        file = Path(folder) / FILE
+        file = Path(folder) / f"{name or UNNAMED}.toml"
         file.write_bytes(text)
         yield file

@@ -11,7 +11,7 @@ from regtune.core.file_names import as_text
 from regtune.results.standing import Holder
 from regtune.service.checking import Checker
 from regtune.service.problems import Denied
-from regtune.service.runs import FILE, Runs, is_locked
+from regtune.service.runs import Runs, file_of, is_locked
 from regtune.service.sweeps import Sweeps
 from regtune.storage import lease
 from regtune.storage.compatibility import check_same
@@ -27,14 +27,14 @@ class Control:
     def __init__(self, sweeps: Sweeps, runs: Runs, checker: Checker) -> None:
         self._sweeps, self._runs, self._checker = sweeps, runs, checker
 
-    def check(self, text: str, *, full: bool) -> tuple[Sweep, list[str]]:
-        """Return the sweep of a text and what is to be said of it; raises Refused."""
+    def check(self, text: str, name: str | None, *, full: bool) -> tuple[Sweep, list[str]]:
+        """Return the sweep of a text, called `name` if it says none, and what is to be said of it; raises Refused."""
         content = text.encode()
-        return self._checker.full(content) if full else (self._checker.read(content), [])
+        return self._checker.full(content, name) if full else (self._checker.read(content, name), [])
 
-    def submit(self, text: str, *, full: bool) -> tuple[Sweep, list[str], bool]:
+    def submit(self, text: str, name: str | None, *, full: bool) -> tuple[Sweep, list[str], bool]:
         """Start the sweep of a text; also return whether that was needed. Raises Denied where it cannot be started."""
-        sweep, notes = self.check(text, full=full)
+        sweep, notes = self.check(text, name, full=full)
         folder = self._sweeps.path(sweep.name)
         content = text.encode()
         if self._runs_now(folder):
@@ -52,7 +52,7 @@ class Control:
         content = self._known_file(folder)
         if self._runs_now(folder):
             raise Denied(409, f"{name}: this sweep runs already")
-        self._start(folder, self._checker.read(content), content)
+        self._start(folder, self._checker.read(content, name), content)
 
     def stop(self, name: str) -> None:
         """Have a sweep end as by Ctrl-C; raises Denied where it does not run, or runs on another machine."""
@@ -98,7 +98,7 @@ class Control:
 
     def _file(self, folder: Path) -> bytes | None:
         try:
-            return (folder / FILE).read_bytes()
+            return file_of(folder).read_bytes()
         except FileNotFoundError:
             return None
 

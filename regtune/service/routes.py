@@ -58,7 +58,8 @@ class Sent(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    toml: str = Field(max_length=65_536, description="the text of a sweep file; it has to say its `name`")
+    toml: str = Field(max_length=65_536, description="the text of a sweep file")
+    name: str | None = Field(default=None, max_length=100, description="what it is called if it says no `name`")
     full: bool = Field(
         default=True,
         description="whether data are loaded and a step of every arm is trained, which takes seconds; else the text "
@@ -134,7 +135,7 @@ def router(settings: Settings, sweeps: Sweeps, control: Control) -> APIRouter:
     @api.post("/check", tags=["submit"])
     def check(sent: Sent) -> Checked:
         """Check a sweep file as `regtune check` does; what is wrong is said with its path in the file."""
-        sweep, notes = control.check(sent.toml, full=sent.full)
+        sweep, notes = control.check(sent.toml, sent.name, full=sent.full)
         return Checked(name=sweep.name, arms=[arm.name for arm in sweep.arms], notes=notes)
 
     @api.get("/sweeps", tags=["sweeps"])
@@ -148,7 +149,7 @@ def router(settings: Settings, sweeps: Sweeps, control: Control) -> APIRouter:
     @api.post("/sweeps", tags=["submit"], status_code=202)
     def submit(sent: Sent) -> Submitted:
         """Check a sweep and start it; one that ran before goes on from its log."""
-        sweep, notes, new = control.submit(sent.toml, full=sent.full)
+        sweep, notes, new = control.submit(sent.toml, sent.name, full=sent.full)
         return Submitted(name=sweep.name, arms=[arm.name for arm in sweep.arms], notes=notes, submitted=new)
 
     @api.get("/sweeps/{name}", tags=["sweeps"])

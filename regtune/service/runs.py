@@ -23,7 +23,7 @@ from regtune.service.problems import Denied
 from regtune.service.settings import TOKEN_VARIABLE, Settings
 from regtune.sweep.sweep import Sweep
 
-FILE, OUTPUT, LOCK = "sweep.toml", "run.log", "run.lock"  # in the folder of a sweep
+OUTPUT, LOCK = "run.log", "run.lock"  # in the folder of a sweep
 TRIES, PAUSE = 20, 0.05  # to take a lock that others hold for a moment, to look
 
 
@@ -41,6 +41,11 @@ class Runs(Protocol):
 
     def output(self, folder: Path, most: int) -> str:
         """Return the last so many bytes that runs of a sweep have printed."""
+
+
+def file_of(folder: Path) -> Path:
+    """Return where the sweep file of a sweep lies, called like it: a file that says no name is named by it."""
+    return folder / f"{folder.name}.toml"
 
 
 def options(settings: Settings, sweep: Sweep) -> list[str]:
@@ -66,7 +71,7 @@ class Processes:
     def start(self, folder: Path, sweep: Sweep, text: bytes) -> None:
         """Write the sweep file and start a process that runs it; raises Denied where one does already."""
         with _locked(folder) as lock:
-            write(folder / FILE, text)
+            write(file_of(folder), text)
             with (folder / OUTPUT).open("ab") as output:
                 process = subprocess.Popen(  # noqa: S603 - our own command; no shell
                     self._command(folder, sweep),
@@ -84,7 +89,7 @@ class Processes:
 
     def _command(self, folder: Path, sweep: Sweep) -> list[str]:
         settings = self._settings
-        words = [sys.executable, "-m", "regtune", "run", str(folder / FILE), "--results", str(settings.results)]
+        words = [sys.executable, "-m", "regtune", "run", str(file_of(folder)), "--results", str(settings.results)]
         words += ["--in-process"] if settings.in_process else []
         return [*words, *options(settings, sweep)]
 

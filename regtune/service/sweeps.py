@@ -24,7 +24,7 @@ from regtune.reports.tables.folder import FolderTables, read_folder
 from regtune.results.loader import Results
 from regtune.results.standing import INTERRUPTED, Follower, Standing
 from regtune.service.problems import Denied, Error, problem
-from regtune.service.runs import FILE, Runs
+from regtune.service.runs import Runs, file_of
 from regtune.service.settings import MIB, Settings
 from regtune.storage.layout import COMPRESSED, log_in, repeats_of
 from regtune.sweep.schema import NAME
@@ -161,7 +161,7 @@ class Sweeps:
         folder = self.folder(name)
         every = repeats_of(folder)
         mine = self.repeat(name, repeat) if repeat is not None else every[-1]
-        base = {"name": name, "repeats": len(every), "file": (folder / FILE).is_file()}
+        base = {"name": name, "repeats": len(every), "file": file_of(folder).is_file()}
         base["repeat"] = every.index(mine) + 1
         up = self._runs.is_up(folder)
         try:
@@ -288,7 +288,7 @@ def event_id(place: int, seal: int) -> str:
 
 def _changed(folder: Path) -> float | None:
     """Return when the log or else the file of a sweep was written; None for a folder of something else."""
-    for path in (log_in(folder), folder / FILE):
+    for path in (log_in(folder), file_of(folder)):
         try:
             return path.stat().st_mtime
         except OSError:
