@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from regtune.core.errors import Refused, shown
@@ -18,6 +21,8 @@ from regtune.service.routes import PREFIX, router
 from regtune.service.runs import Processes, Runs
 from regtune.service.settings import Settings
 from regtune.service.sweeps import Sweeps
+
+STATIC = Path(__file__).parent / "static"
 
 
 def service(settings: Settings, runs: Runs | None = None) -> Guard:
@@ -37,12 +42,18 @@ def api(settings: Settings, runs: Runs) -> FastAPI:
     )
     sweeps = Sweeps(settings, runs)
     app.include_router(router(settings, sweeps, Control(sweeps, runs, Checker(settings))))
+    _page(app)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _unknown)
     app.add_exception_handler(OSError, _of_system)
     app.add_exception_handler(Exception, _fault)
     return app
+
+
+def _page(app: FastAPI) -> None:
+    """Add the files of the page; they hold no data, and ask for them with the token that a user gives."""
+    app.mount("/", StaticFiles(directory=STATIC, html=True), name="page")
 
 
 def _answer(status: int, error: Refused) -> JSONResponse:

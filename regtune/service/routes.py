@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
-import vl_convert
 from fastapi import APIRouter, Header, Path, Query, Response, Security
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from fastapi.security import HTTPBearer
@@ -14,8 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from regtune.core.errors import nearest, shown
 from regtune.core.records import Json
 from regtune.core.version import __version__
-from regtune.reports.figures import _drawing
-from regtune.reports.page.report import VEGA_LITE
 from regtune.service.catalogue import Entry, Kind, catalogue, entry
 from regtune.service.control import Control
 from regtune.service.events import Position, events
@@ -247,9 +244,8 @@ def _reading(api: APIRouter, sweeps: Sweeps) -> None:
         if spec is None:
             raise Denied(404, f"figure: expected one that can be drawn, given {figure}: {found[figure].why}")
         if form == "svg":
-            config = _drawing.dark() if theme == "dark" else _drawing.light()
-            text = vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE, config=config)
-            return Response(text, media_type="image/svg+xml")
+            drawing = sweeps.drawing(name, repeat, found[figure], dark=theme == "dark")
+            return Response(drawing, media_type="image/svg+xml")
         return _json(json.dumps(spec, allow_nan=False).encode())
 
     @api.get("/sweeps/{name}/events", tags=["results"], response_class=StreamingResponse)

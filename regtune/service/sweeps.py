@@ -10,16 +10,19 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
+import vl_convert
 from pydantic import BaseModel, Field
 
 from regtune.analysis.left import trials_left
 from regtune.core.errors import Refused, nearest, shown
 from regtune.core.file_names import as_file, as_text
 from regtune.core.records import OPEN
+from regtune.reports.figures import _drawing
 from regtune.reports.figures.catalog import Figure, drawn
 from regtune.reports.output import tables_as_text
+from regtune.reports.page.report import VEGA_LITE
 from regtune.reports.tables.folder import FolderTables, read_folder
 from regtune.results.loader import Results
 from regtune.results.standing import INTERRUPTED, Follower, Standing
@@ -79,8 +82,16 @@ class _Loaded:
     made: float = 0.0
     took: float = 0.0
     tables: FolderTables | None = None
-    texts: dict[str, str] = field(default_factory=dict)
-    figures: dict[int, list[Figure]] = field(default_factory=dict)
+    things: dict[tuple[object, ...], Any] = field(default_factory=dict)
+
+    def made_once(self, key: tuple[object, ...], make: Callable[[], T]) -> T:
+        """Return a thing that is made from the frames when it is first asked for; what that takes counts, too."""
+        if key not in self.things:
+            begin = time.monotonic()
+            self.things[key] = make()
+            self.took += time.monotonic() - begin
+        thing: T = self.things[key]
+        return thing
 
 
 class _Newest(Generic[T]):
@@ -210,9 +221,7 @@ class Sweeps:
         loaded = self._loaded.of(folder)
         with loaded.lock:
             tables = self._fresh(folder, loaded)
-            if form not in loaded.texts:
-                loaded.texts[form] = tables_as_text([tables], form)
-            return loaded.texts[form]
+            return loaded.made_once(("table", form), lambda: tables_as_text([tables], form))
 
     def figures(self, name: str, repeat: int) -> list[Figure]:
         """Return the figures of a repeat of a sweep, those of its report."""
@@ -222,9 +231,18 @@ class Sweeps:
         with loaded.lock:
             logs = self._fresh(folder, loaded).logs
             number = min(repeat, len(logs))
-            if number not in loaded.figures:
-                loaded.figures[number] = drawn(logs[number - 1])
-            return loaded.figures[number]
+            return loaded.made_once(("figures", number), lambda: drawn(logs[number - 1]))
+
+    def drawing(self, name: str, repeat: int, figure: Figure, *, dark: bool) -> str:
+        """Return a figure of `figures` as SVG."""
+        loaded = self._loaded.of(self.folder(name))
+        config = _drawing.dark() if dark else _drawing.light()
+        spec = figure.spec or {}
+        with loaded.lock:
+            return loaded.made_once(
+                ("drawing", repeat, figure.name, dark),
+                lambda: str(vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE, config=config)),
+            )
 
     def _fresh(self, folder: Path, loaded: _Loaded) -> FolderTables:
         """Return the tables of a folder from its logs; of a sweep that runs they may be a moment old."""
@@ -236,7 +254,7 @@ class Sweeps:
             for each in repeats:
                 self._check_size(each)
             begin = time.monotonic()
-            loaded.tables, loaded.texts, loaded.figures = read_folder(folder), {}, {}
+            loaded.tables, loaded.things = read_folder(folder), {}
             loaded.made = time.monotonic()
             loaded.seen, loaded.took = seen, loaded.made - begin
         return loaded.tables

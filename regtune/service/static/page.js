@@ -1,0 +1,236 @@
+// The page of the service: lists sweeps, shows one as it runs, and makes one from the catalogue. All data are of the API.
+import { ask, follow, node, text, token } from "./api.js";
+import { form } from "./form.js";
+
+const main = document.getElementById("main");
+const said = document.getElementById("said");
+const dark = window.matchMedia("(prefers-color-scheme: dark)");
+const SIZE = 50; // sweeps of a page of the list
+const PAUSE = 400; // ms between two looks at the status, however many events come
+const LONG = 5000; // ms between two looks at the tables while a sweep runs
+const SELDOM = 60000; // ms between two looks at the figures
+let gone = new AbortController(); // of what belongs to the view that is shown
+
+function say(words) { said.textContent = words; }
+
+function show(...parts) { main.replaceChildren(...parts); }
+
+function scroll(name, table) {
+  return node("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": name }, table);
+}
+
+function rows(heads, lines) {
+  const head = node("tr", {}, ...heads.map((name) => node("th", { scope: "col" }, name)));
+  const body = lines.map(([first, ...cells]) => node("tr", {}, node("th", { scope: "row" }, first), ...cells.map((cell) => node("td", {}, cell))));
+  return node("table", {}, node("thead", {}, head), node("tbody", {}, ...body));
+}
+
+function minutes(seconds, most) {
+  if (seconds === null) return "";
+  const all = Math.round(seconds), rest = String(all % 60).padStart(2, "0");
+  return `${most ? "at most " : ""}${Math.floor(all / 60)}:${rest}`;
+}
+
+function ended(counts) {
+  const open = ["missing", "running", "interrupted"];
+  const every = Object.entries(counts);
+  const sum = (pairs) => pairs.reduce((total, [, count]) => total + count, 0);
+  return every.length ? `${sum(every.filter(([status]) => !open.includes(status)))}/${sum(every)}` : "";
+}
+
+async function list(offset, signal) {
+  const page = await ask(`/sweeps?offset=${offset}&limit=${SIZE}`, { signal });
+  const lines = page.sweeps.map((sweep) => [
+    node("a", { href: `#/sweep/${encodeURIComponent(sweep.name)}` }, sweep.name),
+    sweep.state, ended(sweep.trials), String(sweep.epochs), minutes(sweep.seconds_left),
+  ]);
+  const parts = [node("h1", {}, "Sweeps")];
+  parts.push(page.total ? scroll("Sweeps", rows(["sweep", "state", "trials", "epochs", "time left"], lines)) : node("p", { class: "box" }, "There is no sweep yet."));
+  if (page.total > SIZE) {
+    const links = [];
+    if (offset) links.push(node("a", { href: `#/?${Math.max(0, offset - SIZE)}` }, "Newer"));
+    if (offset + SIZE < page.total) links.push(node("a", { href: `#/?${offset + SIZE}` }, "Older"));
+    parts.push(node("nav", { "aria-label": "More sweeps" }, ...links, node("span", { class: "soft" }, `${page.total} in all`)));
+  }
+  const held = document.activeElement && document.activeElement.getAttribute("href");
+  show(...parts);
+  if (held) main.querySelector(`a[href="${CSS.escape(held)}"]`)?.focus(); // a list that is renewed leaves the keyboard where it was
+}
+
+function counts(status) {
+  const phases = ["search", "select", "confirm", "rivals"].filter((phase) => Object.values(status.counts).some((arm) => phase in arm));
+  const of = (arm, name) => String(Object.values(arm).reduce((sum, phase) => sum + (phase[name] || 0), 0) || "");
+  const bad = (arm) => String(["failed", "diverged", "lost"].reduce((sum, name) => sum + Number(of(arm, name)), 0) || "");
+  const lines = Object.entries(status.counts).map(([name, arm]) => [
+    name, ...phases.map((phase) => ended(arm[phase] || {})), of(arm, "running"), of(arm, "ok"), of(arm, "pruned"), bad(arm),
+  ]);
+  return rows(["arm", ...phases, "running", "ok", "pruned", "failed"], lines);
+}
+
+async function act(name, what) {
+  say(`${what} …`);
+  const status = await ask(`/sweeps/${encodeURIComponent(name)}/${what}`, { body: {} });
+  say(`${name}: ${what === "stop" ? "asked to stop" : "started"}`);
+  return status;
+}
+
+class Sweep {
+  constructor(name, signal) {
+    this.name = name;
+    this.signal = signal;
+    this.path = `/sweeps/${encodeURIComponent(name)}`;
+    this.facts = node("p", { class: "soft" });
+    this.wrong = node("div", {});
+    this.buttons = node("p", {});
+    this.live = node("div", {});
+    this.tables = node("div", {}, node("p", { class: "soft" }, "…"));
+    this.figures = node("div", {}, node("p", { class: "soft" }, "…"));
+    this.failures = node("ul", {});
+    this.output = node("pre", { tabindex: "0", "aria-label": "Output" });
+    this.drawn = 0;
+  }
+
+  parts() {
+    const section = (title, ...inside) => node("section", {}, node("h2", {}, title), ...inside);
+    const told = node("details", {}, node("summary", {}, "What its runs have printed"), this.output);
+    told.addEventListener("toggle", () => told.open && text(`${this.path}/output`, this.signal).then((words) => { this.output.textContent = words; }).catch(report));
+    return [node("h1", {}, this.name), this.facts, this.wrong, this.buttons, section("Trials", this.live), section("Tables", this.tables),
+      section("Figures", this.figures), section("Failures", this.failures), section("Output", told)];
+  }
+
+  async look() {
+    const status = await ask(this.path, { signal: this.signal });
+    const left = minutes(status.seconds_left, status.at_most);
+    this.facts.textContent = `${status.state}, ${ended(status.trials) || "no"} trials, ${status.epochs} epochs${left ? `, time left ${left}` : ""}${status.host ? `, on ${status.host}` : ""}${status.limit ? `; ${status.limit}` : ""}`;
+    this.wrong.replaceChildren(...(status.error ? [node("p", { class: "box bad" }, status.error.message)] : []));
+    const held = document.activeElement === this.button;
+    const what = ["running", "starting"].includes(status.state) ? "stop" : "resume";
+    if (this.what !== what || this.known !== status.file) {
+      this.button = node("button", { type: "button" }, what === "stop" ? "Stop" : "Resume");
+      this.button.disabled = what === "resume" && !status.file;
+      this.button.addEventListener("click", () => act(this.name, what).then(() => this.look()).catch(report));
+      this.buttons.replaceChildren(this.button, ...(what === "resume" && !status.file ? [node("span", { class: "soft" }, " Its sweep file is not known here.")] : []));
+      if (held) this.button.focus();
+      this.what = what;
+      this.known = status.file;
+    }
+    this.live.replaceChildren(scroll("Trials by arm and phase", counts(status)));
+    const failed = Object.entries(status.messages).map(([trial, words]) => node("li", {}, `${trial}: ${words}`));
+    this.failures.replaceChildren(...(failed.length ? failed : [node("li", { class: "soft" }, "None.")]));
+    return status;
+  }
+
+  async drawTables() {
+    const page = new DOMParser().parseFromString(await text(`${this.path}/table?format=html`, this.signal), "text/html");
+    const found = [...page.querySelectorAll("table")].map((table) => scroll(table.caption ? table.caption.textContent : "Table", document.adoptNode(table)));
+    this.tables.replaceChildren(...found);
+  }
+
+  async drawFigures() {
+    const images = [];
+    for (const figure of await ask(`${this.path}/figures`, { signal: this.signal })) {
+      if (figure.why) continue;
+      const theme = dark.matches ? "dark" : "light";
+      const svg = await text(`${this.path}/figures/${figure.name}?format=svg&theme=${theme}`, this.signal);
+      const source = URL.createObjectURL(new Blob([svg], { type: "image/svg+xml" }));
+      const image = node("img", { src: source, alt: figure.title });
+      image.addEventListener("load", () => URL.revokeObjectURL(source));
+      images.push(node("figure", {}, node("h3", {}, figure.title), image, node("figcaption", {}, figure.caption)));
+    }
+    this.figures.replaceChildren(...images);
+    this.drawn = Date.now();
+  }
+
+  async renew(before, status) {
+    if (before && status.event === before.event && status.state === before.state) return;
+    try {
+      await this.drawTables();
+      const over = !before || status.state !== before.state;
+      if (over || Date.now() - this.drawn > SELDOM) await this.drawFigures(); // they take the service the most time
+    } catch (error) {
+      if (!error.status || error.status === 401) throw error;
+      this.tables.replaceChildren(node("p", { class: "box" }, error.message));
+      this.figures.replaceChildren();
+    }
+  }
+
+  async run() {
+    let status = null, away = false;
+    while (!this.signal.aborted) {
+      try {
+        const before = status;
+        status = await this.look();
+        if (away) say("");
+        away = false;
+        await this.renew(before, status);
+        const running = ["running", "starting"].includes(status.state);
+        // Whatever happens to the stream: the log tells where to go on.
+        if (status.event) await follow(this.path, status.event, AbortSignal.any([this.signal, AbortSignal.timeout(running ? LONG : SELDOM)]), PAUSE, () => this.look());
+        else await sleep(1000);
+      } catch (error) {
+        if (error.name !== "Away") throw error;
+        say(error.message);
+        away = true;
+        await sleep(1000);
+      }
+    }
+  }
+}
+
+const sleep = (time) => new Promise((next) => setTimeout(next, time));
+
+function report(error) {
+  if (error.name === "AbortError" || error.name === "TimeoutError") return;
+  if (error.status === 401) { signIn(); return; }
+  say(error.message);
+}
+
+function signIn() {
+  const field = node("input", { type: "password", id: "token", autocomplete: "off", required: "" });
+  const made = node("form", {}, node("label", {}, "Token", field), node("button", {}, "Open"));
+  made.addEventListener("submit", (event) => { event.preventDefault(); token.set(field.value); say(""); route(); });
+  show(node("h1", {}, "This service needs its token"), made);
+  if (token.get()) say("This is not the token of this service.");
+  field.focus();
+}
+
+async function route(event) {
+  gone.abort();
+  gone = new AbortController();
+  const { signal } = gone;
+  const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
+  const moved = event && event.type === "hashchange";
+  if (moved) { say(""); window.scrollTo(0, 0); }
+  try {
+    if (path === "new") show(...(await form(signal, say, (name) => { location.hash = `#/sweep/${encodeURIComponent(name)}`; })));
+    else if (path.startsWith("sweep/")) {
+      const name = decodeURIComponent(path.slice(6));
+      document.title = `${name}: regtune`;
+      const sweep = new Sweep(name, signal);
+      show(...sweep.parts());
+      if (moved) main.focus();
+      await sweep.run();
+      return;
+    } else if (!path) {
+      document.title = "regtune";
+      if (moved) main.focus();
+      while (!signal.aborted) {
+        try {
+          if (!document.hidden) await list(Number(query) || 0, signal);
+        } catch (error) {
+          if (error.name !== "Away") throw error;
+          say(error.message);
+        }
+        await sleep(2000);
+      }
+      return;
+    }
+    if (moved) main.focus();
+  } catch (error) {
+    report(error);
+  }
+}
+
+window.addEventListener("hashchange", route);
+dark.addEventListener("change", route);
+route();

@@ -1,0 +1,133 @@
+"""The page of the service in a real Chromium: it is read, followed, used by keyboard, and asks nobody else."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from regtune.sweep.sweep import Sweep
+from regtune.storage.layout import LOG
+from regtune.storage.log import Log, read_log
+from tests.conftest import write_log
+from tests.made_up import made_up_log
+from tests.served import API, served, settings
+from tests.test_service_runs import Scripts
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.browser
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+TOKEN = "-".join(["a", "token", "of", "the", "page"])
+WIDTHS = "() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = next(filter(None, map(shutil.which, NAMES)), None)
+    if path is None:
+        pytest.skip(f"no browser on this machine: none of {', '.join(NAMES)}")
+    with api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])  # tests may run as root
+        yield started
+        started.close()
+
+
+def opened(browser: Browser, client: httpx.Client, *, dark: bool = False, wrong: list[str]) -> Page:
+    """Open the page on a phone; what the browser complains of, and requests to elsewhere, go into `wrong`."""
+    page = browser.new_page(viewport={"width": 390, "height": 800}, color_scheme="dark" if dark else "light")
+    page.set_default_timeout(60_000)
+    base = str(client.base_url).removesuffix("/").removesuffix(API)
+    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("request", lambda asked: None if asked.url.startswith((base, "blob:")) else wrong.append(asked.url))
+    page.goto(base)
+    return page
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    made_up_log(tmp_path / "one", {"baseline": [0.6, 0.61, 0.62], "<b>dropout": [0.7, 0.71, 0.73]})
+    return tmp_path
+
+
+def test_a_sweep_is_found_by_keyboard_and_read_on_a_phone(browser: Browser, results: Path) -> None:
+    wrong: list[str] = []
+    with served(settings(results)) as client:
+        page = opened(browser, client, dark=True, wrong=wrong)
+        page.get_by_role("link", name="one").focus()
+        page.keyboard.press("Enter")
+        page.get_by_role("heading", name="one", level=1).wait_for()
+        page.get_by_text("finished, 12/12 trials, 40 epochs").wait_for()
+        assert page.get_by_role("rowheader", name="<b>dropout").count() >= 2  # text, never an element
+        page.get_by_role("img", name="Effect of each arm").wait_for()
+        page.wait_for_function("() => [...document.images].every((image) => image.naturalWidth > 100)")
+        assert page.get_by_text("ValueError: <b>no</b> & such").count() >= 2
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(21, 21, 23)"
+        width, room = page.evaluate(WIDTHS)
+        assert width == room
+        page.close()
+    assert wrong == []
+
+
+def test_the_page_follows_a_sweep_that_runs_and_one_of_which_the_service_was_away(
+    browser: Browser, tmp_path: Path
+) -> None:
+    wrong: list[str] = []
+    rows, _ = read_log(made_up_log(tmp_path / "whole", {"baseline": [0.6, 0.61], "dropout": [0.7, 0.72]}) / LOG)
+    log = tmp_path / "results" / "one" / LOG
+    write_log(log, rows[:3])
+    with served(settings(tmp_path / "results")) as client, Log(log) as writer:
+        page = opened(browser, client, wrong=wrong)
+        page.get_by_role("link", name="one").click()
+        page.get_by_text("stopped, 0/10 trials, 1 epochs").wait_for()
+        for row in rows[3:5]:
+            writer.append(row["event"], {name: value for name, value in row.items() if name not in ("event", "time")})
+        page.get_by_text("stopped, 0/10 trials, 3 epochs").wait_for()
+        page.close()
+    assert wrong == []
+
+
+def test_a_sweep_is_made_in_the_form_checked_and_submitted(browser: Browser, tmp_path: Path) -> None:
+    wrong: list[str] = []
+    with served(settings(tmp_path), Scripts(settings(tmp_path))) as client:
+        page = opened(browser, client, wrong=wrong)
+        page.get_by_role("link", name="New sweep").click()
+        page.get_by_label("Name", exact=True).fill("made-here")
+        page.get_by_label("dropout", exact=False).first.check()
+        page.get_by_label("epochs", exact=True).fill("0")
+        page.get_by_role("button", name="Check the text").click()
+        page.get_by_role("alert").get_by_text("training.epochs: expected").wait_for()
+        page.get_by_label("epochs", exact=True).fill("3")
+        page.get_by_role("button", name="Check the text").click()
+        page.get_by_text("The text is right: 2 arms.").wait_for()
+        width, room = page.evaluate(WIDTHS)
+        assert width == room
+        page.get_by_role("button", name="Submit").click()
+        page.get_by_role("heading", name="made-here", level=1).wait_for()
+        page.get_by_role("button", name="Stop").click()
+        page.get_by_text("refused, no trials").wait_for()
+        page.close()
+    sweep = Sweep.read(tmp_path / "made-here" / "made-here.toml")
+    assert ([arm.name for arm in sweep.arms], sweep.training.epochs) == (["baseline", "dropout"], 3)
+    assert [text for text in wrong if "422" not in text] == []  # the browser notes the refusal down
+
+
+def test_without_the_token_there_is_nothing_to_see(browser: Browser, results: Path) -> None:
+    with served(settings(results, token=TOKEN)) as client:
+        page = opened(browser, client, wrong=[])
+        page.get_by_label("Token").fill("another-token-of-the-page")
+        page.get_by_role("button", name="Open").click()
+        page.get_by_text("This is not the token of this service.").wait_for()
+        assert page.get_by_role("link", name="one").count() == 0
+        page.get_by_label("Token").fill(TOKEN)
+        page.get_by_role("button", name="Open").click()
+        page.get_by_role("link", name="one").wait_for()
+        assert TOKEN not in page.url
+        page.close()
