@@ -125,7 +125,9 @@ class LaneData:
     def _beside(cls, each: tuple[Splits, ...], device: torch.device, before: LaneData | None = None) -> LaneData:
         host = splits_beside(each)
         data = host.to(device) if before is None else host.moved_like(before.host, before.all)
-        own = [replace(data.member(place), unlabelled=one.unlabelled) for place, one in enumerate(each)]
+        own = [
+            replace(data.member(place), unlabelled=one.unlabelled, others=one.others) for place, one in enumerate(each)
+        ]
         return cls(all=data, own=tuple(own), host=host, given=each)
 
 
