@@ -107,11 +107,12 @@ class Forward(Step):
 class Pretrained:
     """A network after pretraining, and how many examples went through it, those of all passes together.
 
-    Without any nothing was done.
+    Without any nothing was done, unless weights were `loaded`: those are noted, but not kept once more.
     """
 
     net: nn.Module
     examples: int
+    loaded: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
