@@ -37,8 +37,7 @@ def slope(
     self: Objective, recipe: Recipe, steps: Steps, ran: list[str], batch: Any, params: Tensors, buffers: Tensors
 ) -> tuple[Tensors, Tensor]:
     """Stand in for `Objective.slope`: the objective as it is, and gradients without backward."""
-    x, y = batch
-    value = self._value(recipe, steps, ran, x, y, params, buffers)
+    value = self._value(recipe, steps, ran, batch, params, buffers)
     return {name: p * value for name, p in params.items()}, value
 
 
