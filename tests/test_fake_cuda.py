@@ -20,7 +20,9 @@ from torch.utils._pytree import tree_leaves, tree_map
 from regtune.core.errors import Refused
 from regtune.core.records import Json
 from regtune.core.state import Tensors
+from regtune.data import Examples, Splits
 from regtune.regularizers import REGULARIZERS, Regularizer, Step
+from regtune.regularizers._pretraining import chosen
 from regtune.training.lane import Lane
 from regtune.training.objective import Objective
 from regtune.training.recipe import Recipe, Steps
@@ -126,3 +128,16 @@ def test_a_tensor_on_the_wrong_device_is_seen(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(REGULARIZERS.all()["dropout"], "augment", Astray.augment)
     with pytest.raises(Exception, match="on the same device"):
         trace(lane_of([row("dropout", searched("dropout"))]))
+
+
+def test_pictures_without_labels_are_drawn_and_pretrained_on_on_the_gpu() -> None:
+    """With labels or without, on the device or in main memory, they come to where batches are wanted."""
+    images, labels = torch.empty(20, 1, 6, 6), torch.empty(20, dtype=torch.int64)
+    host = Examples.of(images=images, labels=labels)
+    for train in (host.to(CUDA, resident=True), host.to(CUDA, resident=False)):
+        left = Examples.of(images=torch.empty(9, 1, 6, 6), labels=torch.empty(9, dtype=torch.int64))
+        splits = Splits(train=train, validation=train, test=None, classes=4, unlabelled=left)
+        both = chosen(splits, "all")
+        assert len(both) == 29
+        assert both.labels.device.type == "cuda"
+        assert both.source.device == train.source.device
