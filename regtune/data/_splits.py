@@ -48,7 +48,8 @@ class Splits:
     other pictures than confirm.
 
     `unlabelled` are pictures that are in none of the splits, where the training split leaves any; their labels are -1.
-    They are for methods that need no labels, see `Regularizer.pretrain`. `others` are those of the `Pool`.
+    They are for methods that need no labels, see `Regularizer.pretrain` and `Forward.unlabelled`. `others` are those
+    of the `Pool`.
 
     `few` says that these are a few examples, to see whether training works at all or how long a step takes: what reads
     other data is to take as few of them.
@@ -157,6 +158,11 @@ def splits_beside(members: Sequence[Splits]) -> Splits:
         names=first.names,
         superclasses=first.superclasses,
     )
+
+
+def placed(examples: Examples, device: torch.device) -> Examples:
+    """Return examples for a device, their pictures on it if they fit."""
+    return examples if device.type == "cpu" else examples.to(device, resident=fits(examples.nbytes, device))
 
 
 def called(label: int, names: tuple[str, ...]) -> str:

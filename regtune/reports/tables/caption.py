@@ -168,17 +168,27 @@ def data_words(data: Json, confirm: ConfirmRecord) -> str:
     return text
 
 
+BESIDE = ("contrastive", "rotation_prediction")  # methods that want pictures without labels at each update
+
+
 def unlabelled_words(sweep: SweepRecord) -> str:
     """Say which arms learn from pictures that the others do not see; empty where none does."""
-    arms = [
-        name for name, arm in sweep.arms.items() if any(row.get("pictures") == "all" for row in arm.template["recipe"])
-    ]
-    if not arms:
-        return ""
-    return (
-        f"Pretrained without labels on all pictures that are in no other split, where the training examples leave any: "
-        f"{', '.join(arms)}."
-    )
+    rows = ((name, row) for name, arm in sweep.arms.items() for row in arm.template["recipe"])
+    asking = [(name, row["name"] in BESIDE) for name, row in rows if row.get("pictures") == "all"]
+    first = dict.fromkeys(name for name, beside in asking if not beside)
+    steps = dict.fromkeys(name for name, beside in asking if beside)
+    sentences = []
+    if first:
+        sentences.append(
+            f"Pretrained without labels on all pictures that are in no other split, where the training examples leave "
+            f"any: {', '.join(first)}."
+        )
+    if steps:
+        sentences.append(
+            f"Beside the {sweep.template['batch']} examples of each update, which alone the examples of the budget "
+            f"count, as many pictures without labels, drawn from all that are in no split: {', '.join(steps)}."
+        )
+    return " ".join(sentences)
 
 
 def source_words(sweep: SweepRecord) -> str:
