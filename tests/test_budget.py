@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from regtune.analysis.budget import budget, budget_by_phase, optimism, warnings
+from regtune.core.header import SweepRecord
 from regtune.execution.run import run
 from regtune.reports.tables.budget import budget_as_text, budget_caption
-from regtune.reports.tables.caption import caption
+from regtune.reports.tables.caption import caption, source_words
 from regtune.results.loader import Results, load
 from regtune.storage.log import read_log
 from regtune.sweep.sweep import Sweep
@@ -79,10 +80,34 @@ def test_a_pretraining_that_trials_share_is_counted_once(tmp_path: Path) -> None
     assert not any("pretraining" in str(name) for name in budget_as_text(budget(results, without)))
 
 
+def test_a_caption_names_arms_that_see_pictures_without_labels_at_each_update(tmp_path: Path) -> None:
+    data = ('name = "synthetic"\ntrain = 48\nvalidation = 32\ntest = 37\nnoise = 0.6', DIGITS)
+    arm = 's4l = { rotation_prediction = { pictures = "all" } }\nbeside = { rotation_prediction = {} }'
+    results = finished(tmp_path, data, ("mixup = { mixup = {} }", arm))
+    assert "which alone the examples of the budget count, as many pictures without labels, drawn" in caption(results)
+    assert "Beside the 16 examples of each update" in caption(results)
+    assert "in no split: s4l." in caption(results)
+    assert "Pretrained" not in caption(results)
+    rows = rows_of(results)
+    assert rows["s4l", "confirm"]["examples"] == rows["beside", "confirm"]["examples"]
+    assert set(results.trials["status"]) == {"ok"}
+
+
+DIGITS = 'name = "digits"\ntrain = 48\nvalidation = 32\ntest = 1500'
+
+
 def test_a_caption_names_the_data_sets_that_arms_learned_first(tmp_path: Path) -> None:
     results = finished(tmp_path, ("mixup = { mixup = {} }", "moved = { transfer = { epochs = 1, freeze = 1 } }"))
     assert "Pretrained on the labelled examples of another data set: moved (digits)." in caption(results)
     assert rows_of(results)["moved", "confirm"]["pretraining_examples"] == 3 * 1700
+
+
+def test_a_caption_names_the_source_of_an_arm_whose_epochs_are_searched(tmp_path: Path) -> None:
+    arms = "moved = { transfer = {} }\nany = { transfer = { source = ['mnist', 'digits'] } }"
+    text = SWEEP.replace("mixup = { mixup = {} }", arms)
+    (tmp_path / "small.toml").write_text(text)
+    said = source_words(SweepRecord.of(Sweep.read(tmp_path / "small.toml").plain()))
+    assert said == "Pretrained on the labelled examples of another data set: moved (digits), any (searched)."
 
 
 def test_work_that_no_longer_counts_was_consumed(tmp_path: Path) -> None:

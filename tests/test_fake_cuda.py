@@ -20,7 +20,10 @@ from torch.utils._pytree import tree_leaves, tree_map
 from regtune.core.errors import Refused
 from regtune.core.records import Json
 from regtune.core.state import Tensors
+from regtune.data import Examples, Splits
 from regtune.regularizers import REGULARIZERS, Regularizer, Step
+from regtune.regularizers._pretraining import chosen
+from regtune.training.build import load_data
 from regtune.training.lane import Lane
 from regtune.training.objective import Objective
 from regtune.training.recipe import Recipe, Steps
@@ -28,6 +31,7 @@ from regtune.training.step_timer import StepTimer
 from regtune.training.train_step import Update
 from tests.conftest import METHODS, row, searched, small_trial
 from tests.test_networks import TINY, tiny_trial
+from tests.unlabelled import WANTING, wanting
 
 CUDA = torch.device("cuda")
 MEMBERS = 2
@@ -37,8 +41,7 @@ def slope(
     self: Objective, recipe: Recipe, steps: Steps, ran: list[str], batch: Any, params: Tensors, buffers: Tensors
 ) -> tuple[Tensors, Tensor]:
     """Stand in for `Objective.slope`: the objective as it is, and gradients without backward."""
-    x, y = batch
-    value = self._value(recipe, steps, ran, x, y, params, buffers)
+    value = self._value(recipe, steps, ran, batch, params, buffers)
     return {name: p * value for name, p in params.items()}, value
 
 
@@ -78,7 +81,11 @@ def trace(lane: Lane) -> list[Tensor]:
         progress=torch.empty(MEMBERS, device=CUDA),
         ends_epoch=True,
     )
-    stepped = step.step(state, knobs, seeds, now, x, y, StepTimer(torch.device("cpu")))
+    unlabelled = None
+    if step.recipe.wants_unlabelled():
+        there_are = Examples.of(images=torch.empty((30, *picture), device=CUDA), labels=y.new_empty(30).long())
+        unlabelled = replace(lane._data, unlabelled=there_are).drawn(seeds, now.step, batch)
+    stepped = step.step(state, knobs, seeds, now, x, y, StepTimer(torch.device("cpu")), unlabelled)
     batches = [torch.empty((batch, *picture), dtype=torch.uint8, device=CUDA)]
     params, buffers = step.evaluated(stepped.state, knobs, now.progress, batches)
     logits = step.logits(params, buffers, knobs, x[0])
@@ -127,3 +134,24 @@ def test_a_tensor_on_the_wrong_device_is_seen(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(REGULARIZERS.all()["dropout"], "augment", Astray.augment)
     with pytest.raises(Exception, match="on the same device"):
         trace(lane_of([row("dropout", searched("dropout"))]))
+
+
+@pytest.mark.parametrize("name", WANTING)
+def test_a_step_with_pictures_without_labels(name: str) -> None:
+    trials = [small_trial([row(name, wanting(name))], seed=seed) for seed in range(MEMBERS)]
+    with unset_fake_temporarily():
+        lane = Lane(trials, data=replace(load_data(trials[0]), few=True))
+    assert_on_the_gpu(trace(lane))
+
+
+def test_pictures_without_labels_are_pretrained_on_where_batches_are_wanted() -> None:
+    """Beside training pictures on the GPU, and beside those that did not fit."""
+    images, labels = torch.empty(20, 1, 6, 6), torch.empty(20, dtype=torch.int64)
+    host = Examples.of(images=images, labels=labels)
+    for train in (host.to(CUDA, resident=True), host.to(CUDA, resident=False)):
+        left = Examples.of(images=torch.empty(9, 1, 6, 6), labels=torch.empty(9, dtype=torch.int64))
+        splits = Splits(train=train, validation=train, test=None, classes=4, unlabelled=left)
+        both = chosen(splits, "all")
+        assert len(both) == 29
+        assert both.labels.device.type == "cuda"
+        assert both.source.device == train.source.device

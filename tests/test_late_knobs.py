@@ -84,7 +84,8 @@ def test_later_knobs_are_knobs_of_their_methods() -> None:
     for name, known in LATER.items():
         for knob, later in known.items():
             k = knobs(REGULARIZERS.all()[name])[knob]
-            assert k.default == later.now != later.before
+            assert k.default == later.now
+            assert k.late == (later.now == later.before)
             assert k.read(later.before, knob) == later.before
 
 
@@ -131,3 +132,21 @@ def test_trials_of_a_sweep_of_today_say_that_they_warm_up(tmp_path: Path) -> Non
     assert asked
     assert all(trial["recipe"][0]["warm_up"] is True for trial in asked)
     assert all(Trial.from_plain(trial).id == Trial.from_plain(json.loads(json.dumps(trial))).id for trial in asked)
+
+
+def test_a_knob_at_what_was_done_before_leaves_rows_and_sweeps_as_they_were(tmp_path: Path) -> None:
+    """The row is that of the published log of `pretraining_low_data_100`."""
+    old = {
+        "name": "denoising_autoencoder",
+        "epochs": 10,
+        "noise": "masking",
+        "corruption_level": 0.3,
+        "learning_rate": 0.001,
+        "batch": 100,
+        "pictures": "all",
+    }
+    assert small_trial([old]).id == small_trial([old | {"layerwise": False}]).id
+    assert small_trial([old]).id != small_trial([old | {"layerwise": True}]).id
+    arm = "coded = { denoising_autoencoder = { epochs = 10, corruption_level = 0.3 } }"
+    sweep = read(tmp_path, SMALL.replace("dropout = { dropout = {} }", arm)).plain()
+    assert sweep["arms"]["coded"]["template"]["recipe"] == [old]

@@ -265,6 +265,19 @@ def test_whole_numbers_below_are_equally_frequent(count: int) -> None:
     assert flat(drawn, count) > P
 
 
+@pytest.mark.parametrize("count", [2, 24, 300_000])
+def test_places_are_equally_frequent_also_of_more_than_65536(count: int) -> None:
+    drawn = Rng(seed=3, step=1).places(count, "place", (MANY,))
+    assert int(drawn.min()) >= 0
+    assert int(drawn.max()) < count
+    cells = min(count, 24)
+    assert flat(drawn * cells // count, cells) > P
+    assert len(torch.unique(drawn)) > min(count - 1, 1 << 17), "none is out of reach"
+    seeds = torch.tensor([4, 3], dtype=torch.int32)
+    beside = torch.vmap(lambda seed: Rng(seed=seed, step=1).places(count, "place", (9,)))(seeds)
+    assert torch.equal(beside[1], drawn[:9])
+
+
 def test_the_host_sees_the_draws_of_a_trial_alone_and_none_of_a_lane() -> None:
     alone = Rng(seed=3, step=1, prefix="a/").host()
     assert alone is not None

@@ -32,11 +32,21 @@ def table(
             show_default=False,
         ),
     ] = None,
+    equal_cost: Annotated[
+        str | None,
+        typer.Option(
+            "--equal-cost",
+            help="what search found at equal total cost, pretraining included: examples or seconds",
+            metavar="COST",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Print the answer of each results folder with one table that fits the terminal; for several, one over all too.
 
     With --full or --format: all tables with their captions. With repeats, the table over repeated searches is first.
-    With --published: our figures beside published ones, in the same formats.
+    With --published: our figures beside published ones, in the same formats. With --equal-cost: the best of as many
+    search trials as the same cost pays for.
     """
     from regtune.core.errors import nearest
     from regtune.reports.brief import brief
@@ -45,10 +55,16 @@ def table(
 
     if form is not None and form not in FORMATS:
         raise Refused(f"--format: unknown format {form!r}{nearest(form, FORMATS)}")
-    if published is not None:
+    if published is not None and equal_cost is not None:
+        raise Refused("--equal-cost: expected it alone, given --published too; ask for one table after the other")
+    shape = "md" if form is None and full else form
+    if equal_cost is not None:
+        from regtune.reports.equal_cost import at_equal_cost
+
+        sys.stdout.write(at_equal_cost(results, equal_cost, shape, shutil.get_terminal_size().columns))
+    elif published is not None:
         from regtune.reports.published.output import published_beside
 
-        shape = "md" if form is None and full else form
         sys.stdout.write(published_beside(results, published, shape, shutil.get_terminal_size().columns))
     elif form is None and not full:
         sys.stdout.write(brief(results, shutil.get_terminal_size().columns))

@@ -1,8 +1,9 @@
-"""Knobs that came later than the first logs, where what a method did before is not what it does by default now.
+"""Knobs that came later than the first logs: what a method did before, and what it does by default now.
 
-A written recipe that does not name such a knob is of before: its trials keep their ids and their bits. One that trains
-as methods do now names it, so that logs tell the two apart, and a sweep that began before is not gone on with. A new
-knob whose default is what was done before is no such knob: it is `late`, see `knobs.Knob`.
+A written recipe that does not name such a knob is of before: its trials keep their ids and their bits. Where methods do
+another thing now, one that trains as they do names the knob, so that logs tell the two apart, and a sweep that began
+before is not gone on with. Where the default is what was done before, it is not written, and a sweep goes on. Such a
+knob is `late` too, see `knobs.Knob`: it is then left out of what pretraining hangs on.
 """
 
 from __future__ import annotations
@@ -17,7 +18,11 @@ class Later(NamedTuple):
     now: Any
 
 
-LATER: dict[str, dict[str, Later]] = {"ema": {"warm_up": Later(before=False, now=True)}}  # by method and knob
+LATER: dict[str, dict[str, Later]] = {  # by method and knob
+    "denoising_autoencoder": {"layerwise": Later(before=False, now=False)},
+    "ema": {"warm_up": Later(before=False, now=True)},
+    "transfer": {"weights": Later(before="", now="")},
+}
 
 
 def written(row: dict[str, Any]) -> dict[str, Any]:

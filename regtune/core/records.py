@@ -159,7 +159,7 @@ class Epoch:
     "retrain" in the second training of a trial that has one: the validation examples are then training examples too.
     `seconds` is wall time, `data_share` the share of it that batches and augmentation took of the updates alone.
     `pretrained` is the key of what the trial was pretrained by, on its first epoch, with the examples and seconds that
-    took; trials with one key share it. See `training.pretraining`.
+    took, none for weights from a file; trials with one key share it. See `training.pretraining`.
     `outcome` is set on the last epoch only. None stands for a number that is not finite or not defined.
     """
 

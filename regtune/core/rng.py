@@ -22,7 +22,9 @@ of a sweep, with `[search] stream` in place of its name where there is one.
     data/_corruption.py              split, block, pixels/SPLIT/...         pixels of one picture
     networks/_base.py                seed, 0, initial/PARAMETER             initial weights
     training/lane.py                 seed, epoch, order/epoch               the order of the examples
+    training/assembly.py             seed, step, unlabelled/places          which pictures without labels a step sees
     training/train_step.py           seed, step, step/METHOD.N/...          what the N-th METHOD of a recipe draws
+    training/train_step.py           seed, step, step/unlabelled/METHOD.N/...  the same, for pictures without labels
     training/train_step.py           0, 0, eval/METHOD.N/...                the same, in evaluation
     training/pretraining.py          a hash, 0, pretraining/...             what a method draws before it pretrains
     regularizers/_pretraining.py     a hash, epoch, {noise.prefix}order/...  the order of pictures in pretraining
@@ -168,6 +170,10 @@ class Rng:
     def below(self, count: int, site: str, shape: Sequence[int] = ()) -> Tensor:
         """Return whole numbers (int64) from 0 to count - 1, for a count of at most 2**16."""
         return ((self.bits(site, shape) >> 16) & 0xFFFF).long() * count >> 16
+
+    def places(self, count: int, site: str, shape: Sequence[int] = ()) -> Tensor:
+        """Return whole numbers (int64) from 0 to count - 1, for a count of at most 2**31."""
+        return ((self.bits(site, shape) >> 1) & 0x7FFFFFFF).long() * count >> 31
 
     def open_uniform(self, site: str, shape: Sequence[int] = ()) -> Tensor:
         """Return float32 draws from (0, 1): the middles of 2**23 equal cells, so logs are finite."""

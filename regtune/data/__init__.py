@@ -3,11 +3,11 @@
 from regtune.core.registry import Registry
 from regtune.data._base import Dataset
 from regtune.data._corruption import corrupted
-from regtune.data._examples import Batches, Examples, channel_statistics, joined, pixels
+from regtune.data._examples import Batches, Examples, beside, channel_statistics, joined, pixels
 from regtune.data._fingerprint import data_fingerprint
 from regtune.data._location import DataLocation
 from regtune.data._remarks import nearly_black, repeated, unequal_classes, untested
-from regtune.data._splits import Pool, Splits, carve, checked, named, splits_beside
+from regtune.data._splits import Pool, Splits, carve, checked, named, placed, splits_beside
 
 DATASETS: Registry[Dataset] = Registry(package=__name__, base=Dataset, noun="data set")  # type: ignore[type-abstract]  # a registry never instantiates its base
 
@@ -19,6 +19,7 @@ __all__ = [
     "Examples",
     "Pool",
     "Splits",
+    "beside",
     "carve",
     "channel_statistics",
     "checked",
@@ -28,6 +29,7 @@ __all__ = [
     "named",
     "nearly_black",
     "pixels",
+    "placed",
     "repeated",
     "splits_beside",
     "unequal_classes",

@@ -60,6 +60,10 @@ class Dataset(abc.ABC):
             train=train, validation=validation, test=left if pool.test is None else pool.test, classes=pool.classes
         )
 
+    def restricted(self, pool: Pool) -> Pool:
+        """Return the part of a pool that the settings ask for; raises Refused for settings that ask for another."""
+        return pool
+
     @property
     def fixed_test(self) -> bool:
         """Whether the test split is the same for every `split_seed`: trials may then have splits of their own.

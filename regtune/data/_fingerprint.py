@@ -11,9 +11,10 @@ from regtune.data._splits import Pool
 
 def data_fingerprint(pool: Pool) -> str:
     """Return checksums over all examples of a pool, their order and their labels included."""
-    parts = [part for part in (pool.train, pool.test) if part is not None]
+    parts = [part for part in (pool.train, pool.test, pool.others) if part is not None]
     tensors = [tensor for part in parts for tensor in (part.source, part.index, part.labels)]
-    seal = zlib.crc32(f"{pool.classes} {len(parts)}".encode())
+    others = " others" if pool.others is not None else ""
+    seal = zlib.crc32(f"{pool.classes} {len(parts)}{others}".encode())
     sums = []
     for tensor in tensors:
         seal = zlib.crc32(f"{tensor.dtype} {tuple(tensor.shape)}".encode(), seal)

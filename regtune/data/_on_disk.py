@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from regtune.core.errors import Refused
 from regtune.core.knobs import knob
 from regtune.data._base import Dataset
+from regtune.data._classes import classes_knob, of_classes
 from regtune.data._examples import Examples
 from regtune.data._splits import Pool, Splits, carve
 
@@ -26,6 +27,11 @@ class Real(Dataset):
         meaning="training examples; all: what validation leaves",
     )
     validation: int = knob(default=5000, legal="[2, 100000000]", meaning="validation examples, of the training split")
+    classes: tuple[int, ...] = classes_knob()
+
+    def restricted(self, pool: Pool) -> Pool:
+        """Return the pool of the classes that are told apart."""
+        return of_classes(pool, self.classes, self.where)
 
     def parted(self, pool: Pool) -> tuple[Examples, Examples | None]:
         """Return the examples to split into training and validation, and the test examples."""

@@ -24,8 +24,9 @@ class Pool:
     `test` are those that its makers have set aside as the test split; None where there is no such split,
     and the test split is carved from `train` too. A `sealed` pool is what is left of one whose test examples were
     taken out of it: its splits have none. `names` are those of the classes, where they have any; `superclasses` say to
-    which larger one each class belongs, by numbers from 0, where the makers say so; `notes` say in a line each what was
-    done with the data that a user may not expect.
+    which larger one each class belongs, by numbers from 0, where the makers say so; `others` are training examples of
+    other classes, numbered from 0, where only some were asked for; `notes` say in a line each what was done with the
+    data that a user may not expect.
     """
 
     train: Examples
@@ -35,6 +36,7 @@ class Pool:
     names: tuple[str, ...] = ()
     superclasses: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
+    others: Examples | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +48,8 @@ class Splits:
     other pictures than confirm.
 
     `unlabelled` are pictures that are in none of the splits, where the training split leaves any; their labels are -1.
-    They are for methods that need no labels, see `Regularizer.pretrain`.
+    They are for methods that need no labels, see `Regularizer.pretrain` and `Forward.unlabelled`. `others` are those
+    of the `Pool`.
 
     `few` says that these are a few examples, to see whether training works at all or how long a step takes: what reads
     other data is to take as few of them.
@@ -59,10 +62,11 @@ class Splits:
     names: tuple[str, ...] = ()
     superclasses: tuple[int, ...] = ()
     unlabelled: Examples | None = None
+    others: Examples | None = None
     few: bool = False
 
     def __post_init__(self) -> None:
-        for part in (self.train, self.validation, self.test, self.unlabelled):
+        for part in (self.train, self.validation, self.test, self.unlabelled, self.others):
             if part is not None and type(part) is not Examples:
                 raise Refused(
                     f"data: expected Examples as they are, given {type(part).__name__}; what changes pictures from one "
@@ -154,6 +158,11 @@ def splits_beside(members: Sequence[Splits]) -> Splits:
         names=first.names,
         superclasses=first.superclasses,
     )
+
+
+def placed(examples: Examples, device: torch.device) -> Examples:
+    """Return examples for a device, their pictures on it if they fit."""
+    return examples if device.type == "cpu" else examples.to(device, resident=fits(examples.nbytes, device))
 
 
 def called(label: int, names: tuple[str, ...]) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from regtune.core.knobs import knob
 from regtune.data._base import Dataset
+from regtune.data._classes import classes_knob, of_classes
 from regtune.data._examples import Examples
 from regtune.data._location import DataLocation
 from regtune.data._on_disk import TEST_SEED
@@ -36,6 +37,11 @@ class Digits(Dataset):
     test: int = knob(
         default=0, legal="[0, 1700]", meaning="test examples, the same in every split; 0 is what the others leave"
     )
+    classes: tuple[int, ...] = classes_knob()
+
+    def restricted(self, pool: Pool) -> Pool:
+        """Return the pool of the classes that are told apart."""
+        return of_classes(pool, self.classes, self.where)
 
     @property
     def fixed_test(self) -> bool:

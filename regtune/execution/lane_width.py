@@ -16,6 +16,7 @@ from regtune.core.records import Trial
 from regtune.core.signals import Interrupted
 from regtune.data import Splits
 from regtune.execution.lane_queue import FEWEST
+from regtune.training.assembly import few_unlabelled
 from regtune.training.lane import Lane
 from regtune.training.updates import UpdatePlan
 
@@ -89,14 +90,15 @@ def can_share(trials: Sequence[Trial], own: Own) -> bool:
 def _short(trials: Sequence[Trial], own: Own) -> None:
     """Train two trials for a step, with all that is done before and after it: code of a user's may refuse a lane."""
     given = own.of(trials)
-    few = [_few(splits, trials[0].batch) for splits in ([given] if isinstance(given, Splits) else given)]
+    few = [_few(splits, trials[0]) for splits in ([given] if isinstance(given, Splits) else given)]
     data = few[0] if isinstance(given, Splits) else few
     list(Lane(trials, data=data, update_plan=UpdatePlan(budget=1, updates=1, per_epoch=1)))
 
 
-def _few(splits: Splits, batch: int) -> Splits:
+def _few(splits: Splits, trial: Trial) -> Splits:
+    batch = trial.batch
     few = replace(splits, train=splits.train.first(batch), validation=splits.validation.first(batch), test=None)
-    return replace(few, unlabelled=None, few=True)
+    return replace(few, unlabelled=few_unlabelled(trial, splits, batch), few=True)
 
 
 def _seconds(lane: Lane) -> float:

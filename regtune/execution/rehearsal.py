@@ -27,6 +27,7 @@ from regtune.networks import KEEP
 from regtune.regularizers import HOOKS, overrides
 from regtune.sweep.arms import Arm
 from regtune.sweep.sweep import Sweep
+from regtune.training.assembly import few_unlabelled
 from regtune.training.build import build_network
 from regtune.training.lane import Lane
 from regtune.training.process import prepare_process
@@ -104,7 +105,7 @@ def rehearse_trial(trial: Trial, splits: Splits, where: str) -> Seen:
     """
     few = min(FEW, trial.batch)
     short = replace(trial, epochs=1, device="cpu", compiled=False, tightness=False, phase="search", retrain="none")
-    splits = replace(splits, unlabelled=None, few=True)
+    splits = replace(splits, unlabelled=few_unlabelled(trial, splits, few), few=True)
     small = replace(splits, train=splits.train.first(few), validation=splits.validation.first(few), test=None)
     try:
         with sigint_marked():

@@ -18,7 +18,8 @@ A training, with the hooks of all methods of a recipe in it; `->` says how those
         kept = keep(epochs), the last epoch if stop(epochs)     -> the newest if all say so; any stops
 
 In addition, `check(net, data)` refuses settings that make no sense, with the remedy. State of a method beside the
-weights is in `step.memory`. `pretraining_key` says which trials share what `pretrain` learned.
+weights is in `step.memory`. `pretraining_key` says which trials share what `pretrain` learned, `wants_unlabelled` that
+`penalty` is to see pictures without labels too.
 
 Hooks return values and edit nothing in place. Float knobs are 0-dim tensors inside `train`: use torch
 operations on them and never branch in Python on their value. Random numbers come from `step.noise`
@@ -92,7 +93,8 @@ class Forward(Step):
     tensors [N, ...] that reached the input and hidden slots outside residual branches, by slot label, before
     any bending. `features` returns what enters the last layer [N, d], bent: for `inputs` itself that of
     the forward pass, for other inputs [N, C, H, W] by a second one, which leaves no trace in buffers; see
-    `networks.with_head`.
+    `networks.with_head`. `unlabelled` are as many pictures [N, C, H, W] that are in no split, drawn anew for each step
+    and augmented like the inputs, each draw for itself; None unless the method wants them, and where there are none.
     """
 
     params: Tensors
@@ -101,17 +103,19 @@ class Forward(Step):
     logits: Tensor
     taps: Tensors
     features: Callable[[Tensor], Tensor]
+    unlabelled: Tensor | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pretrained:
     """A network after pretraining, and how many examples went through it, those of all passes together.
 
-    Without any nothing was done.
+    Without any nothing was done, unless weights were `loaded`: those are noted, but not kept once more.
     """
 
     net: nn.Module
     examples: int
+    loaded: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +144,10 @@ class Regularizer:
         A method leaves out knobs that matter afterwards only, and adds what it reads from elsewhere.
         """
         return plain_settings(self)
+
+    def wants_unlabelled(self) -> bool:
+        """Return whether `penalty` is to see pictures without labels; not by float knobs, which differ in a lane."""
+        return False
 
     def prepare(self, net: nn.Module, data: Splits) -> nn.Module:
         """Return the network to train, given the one built and the data."""

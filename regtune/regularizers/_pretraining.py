@@ -22,7 +22,9 @@ def chosen(data: Splits, which: str) -> Examples:
     """Return the pictures to learn from."""
     if which == "train" or data.unlabelled is None:
         return data.train
-    return joined(data.train, data.unlabelled)
+    device = data.train.labels.device
+    resident = data.train.source.device == device
+    return joined(data.train, data.unlabelled.to(device, resident=resident))
 
 
 def features(net: nn.Module, x: Tensor) -> Tensor:

@@ -45,6 +45,23 @@ def check_squares(data: Splits, where: str = "weight") -> None:
         )
 
 
+def check_unlabelled(data: Splits, pictures: str) -> None:
+    """Raise Refused for all pictures where those of the training split are all: the trial would be another one.
+
+    A few examples, to see whether training works, may be without.
+    """
+    if pictures == "all" and data.unlabelled is None and not data.few:
+        raise Refused(
+            "pictures: expected pictures that are in no split, which 'all' learns from too, these data as split leave "
+            "none; lower train, or set pictures to 'train'"
+        )
+
+
+def task_pictures(step: Forward) -> Tensor:
+    """Return the pictures that a task learns from: the inputs, and behind them as many without labels if it has any."""
+    return step.inputs if step.unlabelled is None else torch.cat([step.inputs, step.unlabelled])
+
+
 def some_pictures(net: nn.Module, data: Splits) -> Tensor:
     """Return two training pictures [2, C, H, W] as a network takes them."""
     first = next(net.parameters())

@@ -24,11 +24,14 @@ from regtune.core.state import Number, Tensors
 from regtune.data import Splits
 from regtune.networks import HEADS, feature_count, with_part
 from regtune.regularizers._base import Forward, Regularizer, Step
+from regtune.regularizers._pretraining import PICTURES, WHICH
 from regtune.regularizers._tasks import (
     WEIGHTING,
     WEIGHTINGS,
     check_features,
+    check_unlabelled,
     some_pictures,
+    task_pictures,
     weighed,
     weighing,
 )
@@ -43,8 +46,9 @@ class Contrastive(Regularizer):
     """Adds SimCLR's loss (NT-Xent) of two shifted, mirrored views of every picture of a batch to the objective.
 
     The views are made of the inputs as the recipe augments them, by `random_crop` and `horizontal_flip`; the
-    projection is linear, ReLU, linear, as in the paper. Labels are not looked at. Source: T. Chen, S. Kornblith,
-    M. Norouzi, G. Hinton, "A Simple Framework for Contrastive Learning of Visual Representations" (ICML 2020).
+    projection is linear, ReLU, linear, as in the paper. Labels are not looked at; with `pictures` "all" the batch
+    has as many pictures without any, too. Source: T. Chen, S. Kornblith, M. Norouzi, G. Hinton, "A Simple Framework for
+    Contrastive Learning of Visual Representations" (ICML 2020).
     """
 
     weight: Number = knob(
@@ -64,13 +68,19 @@ class Contrastive(Regularizer):
     p_flip: Number = knob(default=0.0, legal="[0, 1]", meaning="probability to mirror a view")
     width: int = knob(default=64, legal="[1, 65536]", meaning="numbers into which features are projected")
     weighting: str = knob(default="fixed", legal=WEIGHTINGS, meaning=WEIGHTING)
+    pictures: str = knob(default="train", legal=PICTURES, late=True, meaning=WHICH)
 
     def check(self, net: nn.Module, data: Splits) -> None:
-        """Raise Refused for a network without features, or shifts that leave nothing of a picture."""
+        """Raise Refused for a network without features, shifts that leave nothing of a picture, or no pictures."""
         check_features(net)
+        check_unlabelled(data, self.pictures)
         RandomCrop(padding=self.padding).check(net, data)
         if not self.padding and not self.p_flip:
             raise Refused("padding: expected views that differ, given 0 pixels and p_flip = 0; raise one of them")
+
+    def wants_unlabelled(self) -> bool:
+        """Return whether there are views of pictures without labels too."""
+        return self.pictures == "all"
 
     def prepare(self, net: nn.Module, data: Splits) -> nn.Module:
         """Return the network with a projection of its features; as it is where the weight is 0."""
@@ -95,10 +105,10 @@ class Contrastive(Regularizer):
         return weighed(step, PROJECTION, self.weight, loss)
 
     def _view(self, step: Forward, name: str) -> Tensor:
-        """Return a view [N, C, H, W] of the inputs."""
+        """Return a view [N, C, H, W] of the pictures."""
         crop, flip = RandomCrop(padding=self.padding), HorizontalFlip(p=self.p_flip)
         now = Step(noise=step.noise.at(name), progress=step.progress, learning_rate=step.learning_rate)
-        x, _ = crop.augment(step.inputs, step.targets, now)
+        x, _ = crop.augment(task_pictures(step), step.targets, now)
         x, _ = flip.augment(x, step.targets, now)
         return x
 

@@ -2,7 +2,7 @@
 
 Changes: the objective, by a second task on the same features; a head that is not exported.
 Formula: J + weight * mean CE(r, head(features(turned(x, r)))), r in {0, 90, 180, 270} degrees, each for a quarter of
-the batch.
+the batch; with pictures = all the mean is over as many pictures without labels too.
 Expect: better features where labels are few, and better calibrated answers; little where they are many.
 Not with: pictures that look the same turned (0, 1, 8 of digits), or whose class is a turn of another (6 and 9); with
 horizontal flips a quarter turn and its mirror image are both seen.
@@ -21,12 +21,15 @@ from regtune.core.state import Number
 from regtune.data import Splits
 from regtune.networks import answers, has_head, with_head
 from regtune.regularizers._base import Forward, Regularizer
+from regtune.regularizers._pretraining import PICTURES, WHICH
 from regtune.regularizers._tasks import (
     WEIGHTING,
     WEIGHTINGS,
     check_features,
     check_squares,
+    check_unlabelled,
     some_pictures,
+    task_pictures,
     weighed,
     weighing,
 )
@@ -39,10 +42,11 @@ class RotationPrediction(Regularizer):
     """Adds the cross-entropy of telling quarter turns to the objective.
 
     As the auxiliary loss of D. Hendrycks et al., "Using Self-Supervised Learning Can Improve Model Robustness and
-    Uncertainty" (NeurIPS 2019), weight 0.5: the class is learned from pictures as they are. X. Zhai et al., "S4L"
-    (ICCV 2019) learn it from turned ones too, and turn pictures without labels. Turns are exact, without
-    interpolation. The second pass leaves no trace in the statistics of BatchNorm. Source: S. Gidaris et al.,
-    "Unsupervised Representation Learning by Predicting Image Rotations" (ICLR 2018).
+    Uncertainty" (NeurIPS 2019), weight 0.5: the class is learned from pictures as they are. With `pictures` "all" it is
+    the loss L_l + w L_u of X. Zhai et al., "S4L" (ICCV 2019), on batches of one size with and without labels, the mean
+    of both as in their code, w = 1; but they learn the class from turned pictures too, and turn each picture by all
+    four angles. Turns are exact, without interpolation. The second pass leaves no trace in the statistics of BatchNorm.
+    Source: S. Gidaris et al., "Unsupervised Representation Learning by Predicting Image Rotations" (ICLR 2018).
     """
 
     weight: Number = knob(
@@ -53,11 +57,20 @@ class RotationPrediction(Regularizer):
         meaning="factor of the loss of the second task",
     )
     weighting: str = knob(default="fixed", legal=WEIGHTINGS, late=True, meaning=WEIGHTING)
+    pictures: str = knob(default="train", legal=PICTURES, late=True, meaning=WHICH)
 
     def check(self, net: nn.Module, data: Splits) -> None:
-        """Raise Refused for pictures that are not square, which turned have another shape, or without features."""
+        """Raise Refused for pictures that are not square, which turned have another shape, or without features.
+
+        Also for pictures without labels where there are none.
+        """
         check_features(net)
         check_squares(data)
+        check_unlabelled(data, self.pictures)
+
+    def wants_unlabelled(self) -> bool:
+        """Return whether pictures without labels are turned too."""
+        return self.pictures == "all"
 
     def prepare(self, net: nn.Module, data: Splits) -> nn.Module:
         """Return the network with a head for turns; as it is where the weight is 0."""
@@ -70,7 +83,7 @@ class RotationPrediction(Regularizer):
         """Return the price of not knowing the turns."""
         if not has_head(step.params, HEAD):
             return 0.0
-        x = step.inputs
+        x = task_pictures(step)
         # Batches are in random order, so every picture has each turn as often, and a batch a quarter of each.
         turns = (torch.arange(len(x), device=x.device) + step.noise.below(TURNS, "turn", ())) % TURNS
         scores = answers(step.params, HEAD, step.features(turned(x, turns)))

@@ -1,10 +1,11 @@
-"""Transfer: before training the network learns to classify the pictures of another data set.
+"""Transfer: before training the network learns to classify other pictures, or takes the weights of one that did.
 
 Changes: the initial weights, by pretraining of all layers but the last; how far these layers move afterwards.
-Formula: minimize mean CE(label, head(features(x))) on the source, then train as ever: w <- w0 in the first `freeze`
-layers, w <- w + learning_rate_factor * update in the others but the last.
+Formula: minimize mean CE(label, head(features(x))) on the source, or w0 = those of a file; then train as ever: w <- w0
+in the first `freeze` layers, w <- w + learning_rate_factor * update in the others but the last.
 Expect: better features where there are few labels and the source is alike; less to learn where layers are frozen.
-Not with: a source that shares pictures with the data; frozen layers whose source is unlike.
+Not with: a source that shares pictures with the data, or weights that were trained on those of their validation or test
+split (a file does not tell: its scores are too good); frozen layers whose source is unlike.
 Range: many epochs on an unlike source cost 20 points and more of a small convnet in 70 updates, none in 700.
 """
 
@@ -25,23 +26,32 @@ from regtune.core.records import Json
 from regtune.core.rng import Rng
 from regtune.core.state import Number, Tensors, TrainState
 from regtune.data import DATASETS, DataLocation, Examples, Pool, Splits, data_fingerprint, pixels
-from regtune.networks import feature_count, without_heads
+from regtune.networks import feature_count
 from regtune.regularizers._base import Pretrained, Regularizer, Step
+from regtune.regularizers._exported import Exported
+from regtune.regularizers._layers import layers
 from regtune.regularizers._pretraining import EPOCHS, features, learned
 from regtune.regularizers._tasks import check_features
 
-SOURCES = ("cifar10", "cifar100", "digits", "fashion_mnist", "mnist", "svhn")
+OTHER_CLASSES = "other_classes"
+SOURCES = ("cifar10", "cifar100", "digits", "fashion_mnist", "mnist", OTHER_CLASSES, "svhn")
 AFTERWARDS = ("freeze", "learning_rate_factor")  # knobs that pretraining does not depend on
 
 
 @dataclass(frozen=True, kw_only=True)
 class Transfer(Regularizer):
-    """Pretrains the network on all training examples of another data set, with a last layer of its own.
+    """Pretrains the network on the training examples of another data set or of other classes, with its own last layer.
 
     Source pictures are resized to those of the data (bilinear); where the channels differ each gets the mean over
-    those of the source. `freeze` counts layers in the order in which the network defines them: a layer is a matrix or
-    a kernel with its bias and the normalization behind it, whose running statistics go on. The factor is that of a
-    parameter group in torch. A method that moves weights and comes later in a recipe moves frozen ones too.
+    those of the source. "other_classes" are those that `classes` in `[data]` leaves out, as in the paper.
+
+    `weights` are those of a file of `regtune export`, of a network of these settings: all layers but the last, with
+    running statistics and the normalization of pictures. Nothing is pretrained then (`epochs = 0`) and nothing counted:
+    what the file has cost is not in the budget table.
+
+    `freeze` counts layers in the order in which the network defines them: a layer is a matrix or a kernel with its bias
+    and the normalization behind it, whose running statistics go on. The factor is that of a parameter group in torch. A
+    method that moves weights and comes later in a recipe moves frozen ones too.
     Source: J. Yosinski et al., "How transferable are features in deep neural networks?" (NIPS 2014).
     """
 
@@ -50,6 +60,11 @@ class Transfer(Regularizer):
     )
     source: str = knob(
         default="digits", legal=SOURCES, meaning="data set to learn from, read from the folder that REGTUNE_DATA names"
+    )
+    weights: str = knob(
+        default="",
+        late=True,
+        meaning="file of regtune export to begin with, below the folder that REGTUNE_DATA names or from / on",
     )
     freeze: int = knob(
         default=0, legal="[0, 10000]", neutral=0, meaning="layers, from the first on, that stay as they are"
@@ -65,33 +80,46 @@ class Transfer(Regularizer):
     batch: int = knob(default=100, legal="[1, 100000]", meaning="pictures of a step, before training")
 
     def check(self, net: nn.Module, data: Splits) -> None:
-        """Raise Refused where a layer too many is frozen, there is no source, or it is the data themselves."""
+        """Raise Refused where a layer too many is frozen, there is no source, or weights or a source do not fit."""
         most = len(layers(dict(net.named_parameters()))) - 1
         if self.freeze > most:
             raise Refused(f"freeze: expected at most {most}, the layers in front of the last, given {self.freeze}")
+        if self.weights and self.epochs:
+            raise Refused(f"epochs: expected 0 beside weights, given {self.epochs}; set it to 0, or leave weights out")
+        if self.weights:
+            self._exported().check(net)
         if not self.epochs:
             return
         check_features(net, "epochs")
-        if _shared(data.train, self._pool().train):
+        if self.source == OTHER_CLASSES:
+            _others(data)
+        elif _shared(data.train, self._pool().train):
             raise Refused(
                 f"source: expected another data set than that of the trial, given {self.source!r}, which has its "
                 f"pictures: it would be pretrained on what it is tested on; name another source"
             )
 
     def pretraining_key(self) -> Json:
-        """Return the knobs of pretraining and what the source is."""
+        """Return the knobs of pretraining and what the source is; of weights from a file what is in it."""
+        if self.weights:
+            return {"weights": self._exported().digest}
         settings = {name: value for name, value in plain_settings(self).items() if name not in AFTERWARDS}
-        return settings | ({"read": _fingerprint(self.source, _root())} if self.epochs else {})
+        elsewhere = self.epochs and self.source != OTHER_CLASSES
+        return settings | ({"read": _fingerprint(self.source, _root())} if elsewhere else {})
 
     def pretrain(self, net: nn.Module, data: Splits, noise: Rng) -> Pretrained:
-        """Return the network that tells the classes of the source."""
+        """Return the network that tells the classes of the source, or one with the weights of a file."""
+        if self.weights:
+            self._exported().load(net)
+            return Pretrained(net=net, examples=0, loaded=True)
         if not self.epochs:
             return Pretrained(net=net, examples=0)
-        pool, some = self._pool(), next(net.parameters())
-        source = pool.train.first(len(data.train)) if data.few else pool.train
+        some = next(net.parameters())
+        source, classes = _others(data) if self.source == OTHER_CLASSES else (self._pool().train, self._pool().classes)
+        source = source.first(len(data.train)) if data.few else source
         shape = data.train.source.shape[1:]
         x = fitted(pixels(source.first(2).images, some.dtype).to(some.device), shape)
-        head = nn.Linear(feature_count(net, x), pool.classes, device=some.device, dtype=some.dtype)
+        head = nn.Linear(feature_count(net, x), classes, device=some.device, dtype=some.dtype)
         nn.init.zeros_(head.weight)
         nn.init.zeros_(head.bias)
 
@@ -134,17 +162,8 @@ class Transfer(Regularizer):
     def _pool(self) -> Pool:
         return _read(self.source, _root())
 
-
-def layers(params: Tensors) -> list[list[str]]:
-    """Return the names of a network's own parameters by layer: each begins with a weight that is no vector."""
-    found: list[list[str]] = [[]]
-    begun = False
-    for name, value in without_heads(params).items():
-        if value.ndim > 1 and begun:
-            found.append([])
-        begun = begun or value.ndim > 1
-        found[-1].append(name)
-    return found
+    def _exported(self) -> Exported:
+        return Exported.read(self.weights, _root())
 
 
 def fitted(x: Tensor, shape: torch.Size) -> Tensor:
@@ -154,6 +173,16 @@ def fitted(x: Tensor, shape: torch.Size) -> Tensor:
     if x.shape[2:] != shape[1:]:
         x = interpolate(x, size=tuple(shape[1:]), mode="bilinear", antialias=True, align_corners=False)
     return x
+
+
+def _others(data: Splits) -> tuple[Examples, int]:
+    """Return the examples of the classes that the data leave out, and how many these are; raises Refused for none."""
+    if data.others is None:
+        raise Refused(
+            f"source: expected data that leave classes out, given {OTHER_CLASSES!r} of data that have none; list those "
+            f"to tell apart as classes in [data], with pixels as they are, or name a data set"
+        )
+    return data.others, int(data.others.labels.max()) + 1
 
 
 def _root() -> Path | None:

@@ -15,6 +15,7 @@ from regtune.analysis.failures import failures_words
 from regtune.analysis.labels import labels
 from regtune.analysis.sweeps import SweepsTogether, compare_sweeps
 from regtune.reports.overfitting import hardly_overfits
+from regtune.reports.tables._table import Table
 from regtune.reports.tables.answer import answer_lines
 from regtune.reports.tables.caption import conclusion, subject
 from regtune.reports.tables.folder import FolderTables, read_folder
@@ -81,6 +82,15 @@ def fit_to_width(part: Part, width: int) -> str:
         [flowed(["-", *sentence.split()], width) for sentence in part.sentences],
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
+
+
+def tables_for_width(tables: Sequence[Table], width: int) -> str:
+    """Return tables whose columns stand in the order of their importance, see `fit_to_width`."""
+    parts = [
+        Part(answer=(), which=t.conclusion, table=t.frame, sentences=[t.details, *t.sentences], name=t.title)
+        for t in tables
+    ]
+    return "\n".join(fit_to_width(part, width) for part in parts)
 
 
 def _sweep(sweep: FolderTables) -> Part:

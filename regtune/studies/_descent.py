@@ -14,7 +14,7 @@ from regtune.optimizers import Optimizer
 from regtune.optimizers.sgd import SGD
 from regtune.regularizers import Regularizer
 from regtune.studies._noise import noise_of
-from regtune.training.objective import Arithmetic, Objective
+from regtune.training.objective import Arithmetic, Batch, Objective
 from regtune.training.recipe import Recipe, Steps, numbers
 from regtune.training.train_step import TrainStep, Update
 
@@ -30,12 +30,12 @@ class LossObjective(Objective):
     loss: Loss
 
     def _value(
-        self, recipe: Recipe, steps: Steps, ran: list[str], x: Tensor, y: Tensor, params: Tensors, buffers: Tensors
+        self, recipe: Recipe, steps: Steps, ran: list[str], batch: Batch, params: Tensors, buffers: Tensors
     ) -> Tensor:
         seen = {
             "params": params,
-            "inputs": x,
-            "targets": y,
+            "inputs": batch[0],
+            "targets": batch[1],
             "logits": NOTHING,
             "taps": {},
             "features": lambda x: x.flatten(1),

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from regtune.core.errors import Refused
 from regtune.core.global_rng import seeded
 from regtune.core.knobs import knobs as knobs_of
 from regtune.core.records import Json, Trial
+from regtune.core.rng import Rng
 from regtune.core.state import Tensors, TrainState
-from regtune.data import Splits, pixels, splits_beside
+from regtune.data import Examples, Splits, beside, pixels, placed, splits_beside
 from regtune.optimizers import Optimizer
 from regtune.regularizers import HOOKS, Regularizer, overrides
 from regtune.training import shapes
@@ -78,12 +79,16 @@ class LaneData:
     """What a lane reads from: `all` with a member axis where members have splits of their `own`, else those of all.
 
     Both are on the lane's device; `given` are those of each member as they were given, `host` is `all` made of them.
+    `unlabelled` are the pictures without labels as steps draw them, on that device, with a member axis like `all`; None
+    where the trials' methods want none, or there are none.
     """
 
     all: Splits
     own: tuple[Splits, ...]
     host: Splits
     given: tuple[Splits, ...]
+    draws: bool
+    unlabelled: Examples | None = None
 
     @classmethod
     def of(cls, trials: Sequence[Trial], data: Splits | Sequence[Splits] | None, device: torch.device) -> LaneData:
@@ -98,35 +103,85 @@ class LaneData:
             raise Refused(f"lane: expected splits for each of {len(trials)} trials, given {len(each)}")
         if first.batch > len(each[0].train):
             raise Refused(f"batch: expected at most the {len(each[0].train)} training examples, given {first.batch}")
+        draws = Recipe.read(first.recipe, first.plugins).wants_unlabelled()
         if isinstance(data, Splits):
-            return cls._shared(_seen(data, first), len(trials), device)
+            return cls._shared(_seen(data, first), len(trials), device, draws)
         each = tuple(_seen(splits, first) for splits in each)
-        return cls._shared(each[0], 1, device) if len(each) == 1 else cls._beside(each, device)
+        return cls._shared(each[0], 1, device, draws) if len(each) == 1 else cls._beside(each, device, draws)
 
     def with_member(self, place: int, splits: Splits, trial: Trial) -> LaneData:
         """Return the data with those of another trial at a place."""
         each = [*self.given]
         each[place] = _seen(splits, trial)
-        return self._beside(tuple(each), self.all.train.labels.device, self)
+        return self._beside(tuple(each), self.all.train.labels.device, self.draws, self)
 
     def only(self, places: Sequence[int]) -> LaneData:
         """Return the data of the members at some places, in that order."""
         own, given = tuple(self.own[k] for k in places), tuple(self.given[k] for k in places)
         if self.all.train.labels.ndim == 1:
             return replace(self, own=own, given=given)
-        return self._beside(given, self.all.train.labels.device, self)
+        return self._beside(given, self.all.train.labels.device, self.draws, self)
+
+    def drawn(self, seeds: int | Tensor, step: int | Tensor, count: int) -> Tensor | None:
+        """Return `count` pictures without labels for a step, of each member by its seed and its step.
+
+        They are drawn with replacement: so they are a function of seed and step alone, with nothing to remember between
+        steps, at a price that does not grow with the pictures that there are.
+        """
+        if self.unlabelled is None:
+            return None
+        device, there = self.unlabelled.labels.device, len(self.unlabelled)
+
+        def places(seed: int | Tensor, step: int | Tensor) -> Tensor:
+            return Rng(seed=seed, step=step, prefix="unlabelled/", device=device).places(there, "places", (count,))
+
+        lifted = isinstance(seeds, Tensor)
+        return self.unlabelled.pictures((torch.vmap(places) if lifted else places)(seeds, step))
 
     @classmethod
-    def _shared(cls, splits: Splits, count: int, device: torch.device) -> LaneData:
+    def _shared(cls, splits: Splits, count: int, device: torch.device, draws: bool) -> LaneData:
         data = splits.to(device)
-        return cls(all=data, own=(data,) * count, host=splits, given=(splits,) * count)
+        found = splits.unlabelled if draws else None
+        moved = None if found is None else placed(found, device)
+        own, given = (data,) * count, (splits,) * count
+        return cls(all=data, own=own, host=splits, given=given, draws=draws, unlabelled=moved)
 
     @classmethod
-    def _beside(cls, each: tuple[Splits, ...], device: torch.device, before: LaneData | None = None) -> LaneData:
+    def _beside(
+        cls, each: tuple[Splits, ...], device: torch.device, draws: bool, before: LaneData | None = None
+    ) -> LaneData:
         host = splits_beside(each)
         data = host.to(device) if before is None else host.moved_like(before.host, before.all)
-        own = [replace(data.member(place), unlabelled=one.unlabelled) for place, one in enumerate(each)]
-        return cls(all=data, own=tuple(own), host=host, given=each)
+        own = [
+            replace(data.member(place), unlabelled=one.unlabelled, others=one.others) for place, one in enumerate(each)
+        ]
+        found = _unlabelled_beside(each) if draws else None
+        if found is not None and found.source is host.train.source:  # these pictures are there already
+            index, labels = found.index.to(data.train.index.device), found.labels.to(device)
+            found = Examples(source=data.train.source, index=index, labels=labels)
+        elif found is not None:
+            found = placed(found, device)
+        return cls(all=data, own=tuple(own), host=host, given=each, draws=draws, unlabelled=found)
+
+
+def few_unlabelled(trial: Trial, splits: Splits, count: int) -> Examples | None:
+    """Return a few pictures without labels for trials that take a step to see how it goes; None where it draws none."""
+    wanted = Recipe.read(trial.recipe, trial.plugins).wants_unlabelled()
+    return splits.unlabelled.first(count) if wanted and splits.unlabelled is not None else None
+
+
+def _unlabelled_beside(each: Sequence[Splits]) -> Examples | None:
+    """Return the pictures without labels of members, None where one has none; raises Refused for other sizes."""
+    parts = [splits.unlabelled for splits in each if splits.unlabelled is not None]
+    if len(parts) < len(each):
+        return None
+    sizes = sorted({len(part) for part in parts})
+    if len(sizes) > 1:
+        raise Refused(
+            f"lane: expected as many pictures without labels of each member, given {sizes[0]} and {sizes[-1]}; "
+            f"train trials of other sizes in a lane of their own"
+        )
+    return beside(parts)
 
 
 def _seen(splits: Splits, trial: Trial) -> Splits:

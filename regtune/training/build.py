@@ -59,7 +59,7 @@ def load_pool(trial: Trial, place: DataLocation | None = None) -> Pool:
         pool = value.pool(place or DataLocation.from_environment())
     if not isinstance(pool, Pool):
         raise Refused(f"{value.where}: expected its pool to return a Pool, given {type(pool).__name__}")
-    return pool
+    return value.restricted(pool)
 
 
 def split(value: Dataset, pool: Pool) -> Splits:
@@ -76,7 +76,7 @@ def split_data(trial: Trial, pool: Pool) -> Splits:
     splits = replace(splits, names=names, superclasses=superclasses)
     splits = checked(splits, f"data {trial.data['name']}", sealed=pool.sealed)
     if value.pixels == "true":
-        splits = splits.with_unlabelled(pool.train)
+        splits = replace(splits.with_unlabelled(pool.train), others=pool.others)
     return corrupted(splits, label_noise=value.label_noise, pixels=value.pixels, seed=value.split_seed)
 
 

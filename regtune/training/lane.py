@@ -223,7 +223,9 @@ class Lane:
     def step(self, state: TrainState, update: Update, places: Tensor, timer: StepTimer | None = None) -> Stepped:
         """Take one step from a state, which is updated in place, on the training examples at places [..., batch]."""
         x, y = self.pictures(places), self._eye[self.data.train.answers(places)]
-        return self.train_step.step(state, self.knobs, self._seeds, update, x, y, timer)
+        drawn = self._data.drawn(self._seeds, update.step, places.shape[-1])
+        unlabelled = None if drawn is None else pixels(drawn, self._dtype)
+        return self.train_step.step(state, self.knobs, self._seeds, update, x, y, timer, unlabelled)
 
     def pictures(self, places: Tensor) -> Tensor:
         """Return the training pictures at places as they enter a step."""

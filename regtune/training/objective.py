@@ -21,6 +21,7 @@ from regtune.training import shapes
 from regtune.training.recipe import Recipe, Steps
 
 R = TypeVar("R")
+Batch = tuple[Tensor, Tensor, Tensors]  # inputs, targets, and by name what penalties see beside them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,21 +51,21 @@ class Objective:
         recipe: Recipe,
         steps: Steps,
         ran: list[str],
-        batch: tuple[Tensor, Tensor],
+        batch: Batch,
         params: Tensors,
         buffers: Tensors,
     ) -> tuple[Tensors, Tensor]:
         """Return gradients (0 for what the objective does not use) and the objective itself (0-dim).
 
-        `batch` is (inputs [N, C, H, W], targets [N, classes]) as augmented. The network updates `buffers` in
-        place; the labels of residual branches that are run go into `ran`.
+        `batch` is (inputs [N, C, H, W], targets [N, classes], what penalties see beside them by name) as augmented. The
+        network updates `buffers` in place; the labels of residual branches that are run go into `ran`.
         """
         if self.lifted:  # ordinary autograd does not work inside vmap; outside of it, it costs half as much
-            objective = functools.partial(self._value, recipe, steps, ran, *batch)
+            objective = functools.partial(self._value, recipe, steps, ran, batch)
             grads, value = grad_and_value(objective)(params, buffers)
             return grads, value
         leaves = {name: p.detach().requires_grad_() for name, p in params.items()}
-        value = self._either(recipe, steps, ran, *batch, leaves, buffers)
+        value = self._either(recipe, steps, ran, batch, leaves, buffers)
         found = torch.autograd.grad(value, list(leaves.values()), allow_unused=True, materialize_grads=True)
         return dict(zip(leaves, found, strict=True)), value.detach()
 
@@ -83,8 +84,9 @@ class Objective:
         return one_graph(self._value) if self.arithmetic.compiled else self._value
 
     def _value(
-        self, recipe: Recipe, steps: Steps, ran: list[str], x: Tensor, y: Tensor, params: Tensors, buffers: Tensors
+        self, recipe: Recipe, steps: Steps, ran: list[str], batch: Batch, params: Tensors, buffers: Tensors
     ) -> Tensor:
+        x, y, beside = batch
         taps: Tensors = {}
         own: list[Tensor] = []  # the features of this pass
 
@@ -114,7 +116,7 @@ class Objective:
             return self._features(recipe, steps, params, buffers, inputs)
 
         seen = {"params": params, "inputs": x, "targets": y, "logits": logits, "taps": taps, "features": features}
-        return torch.as_tensor(likelihood + recipe.penalty(steps, seen))
+        return torch.as_tensor(likelihood + recipe.penalty(steps, seen | beside))
 
     def _features(self, recipe: Recipe, steps: Steps, params: Tensors, buffers: Tensors, x: Tensor) -> Tensor:
         """Return the features [N, d] of inputs [N, C, H, W]; buffers stay as they are."""

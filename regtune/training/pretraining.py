@@ -62,7 +62,7 @@ def pretrained(recipe: Recipe, net: nn.Module, data: Splits) -> tuple[nn.Module,
     found = Pretraining()
     for site, method in recipe.pretraining:
         net, cost = _by(method, name_at(site), net, data)
-        if cost.examples:
+        if cost.key:
             key = f"{found.key} {cost.key}".strip()
             examples, seconds = found.examples + cost.examples, found.seconds + cost.seconds
             found = Pretraining(key=key, examples=examples, seconds=seconds)
@@ -86,7 +86,7 @@ def _by(method: Regularizer, name: str, net: nn.Module, data: Splits) -> tuple[n
         found, examples = shapes.pretrained(given, f"{name}.pretrain")
         seconds = time.perf_counter() - begun
         if not examples:
-            return found, Pretraining()
+            return found, Pretraining(key=key if given.loaded else "")
         state = {part: value.detach().cpu() for part, value in found.state_dict().items()}
         _write(file, {"state": state, "examples": examples, "seconds": seconds})
         return found, Pretraining(key=key, examples=examples, seconds=seconds)
@@ -102,7 +102,7 @@ def _key(method: Regularizer, name: str, net: nn.Module, data: Splits) -> str:
     for part, value in net.state_dict().items():
         digest.update(f"{part} {value.dtype} {tuple(value.shape)}".encode())
         digest.update(_bytes(value))
-    for examples in (data.train, data.unlabelled):
+    for examples in (data.train, data.unlabelled, *([data.others] if data.others is not None else [])):
         for block in _blocks(examples) if examples is not None else ():
             digest.update(block)
         digest.update(b"end")

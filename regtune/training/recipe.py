@@ -103,6 +103,10 @@ class Recipe:
         """The methods that train on another task first, by site."""
         return self._by_hook["pretrain"]
 
+    def wants_unlabelled(self) -> bool:
+        """Any wants."""
+        return any(method.wants_unlabelled() for _, method in self.methods)
+
     def prepare(self, net: nn.Module, data: Splits) -> nn.Module:
         """Compose."""
         for site, method in self.methods:
@@ -133,8 +137,10 @@ class Recipe:
     def penalty(self, steps: Steps, forward: Mapping[str, Any]) -> Number:
         """Add; `forward` has the fields that `Forward` adds to `Step`."""
         total: Number = 0.0
+        without = {name: value for name, value in forward.items() if name != "unlabelled"}
         for site, method in self._by_hook["penalty"]:
-            added = method.penalty(Forward(**vars(steps[site]), **forward))
+            given = forward if method.wants_unlabelled() else without
+            added = method.penalty(Forward(**vars(steps[site]), **given))
             total = total + shapes.scalar(added, f"{name_at(site)}.penalty")
         return total
 

@@ -22,7 +22,7 @@ from regtune.optimizers import Optimizer
 from regtune.regularizers import Step
 from regtune.training import shapes
 from regtune.training.batch_norm import recomputed_statistics
-from regtune.training.objective import Objective, in_tensors, one_graph
+from regtune.training.objective import Batch, Objective, in_tensors, one_graph
 from regtune.training.recipe import Recipe, Steps, with_numbers
 from regtune.training.step_timer import StepTimer
 
@@ -113,20 +113,22 @@ class TrainStep:
         x: Tensor,
         y: Tensor,
         timer: StepTimer | None = None,
+        unlabelled: Tensor | None = None,
     ) -> Stepped:
-        """Take one step: x [N, C, H, W] in [0, 1], y [N, classes].
+        """Take one step: x [N, C, H, W] in [0, 1], y [N, classes], `unlabelled` as x where a method wants them.
 
         State and buffers are updated in place. `timer` gets the mark "step" once the batch is augmented.
         """
         work = Work(branches=[], gradients=[])
         timer = timer or StepTimer(self.device)
         given = (update.step, update.progress, state, knobs, seed)
+        batch = (x, y, {} if unlabelled is None else {"unlabelled": unlabelled})
         if self.lifted and self.objective.arithmetic.compiled:
-            x, y = torch.vmap(functools.partial(self._augmented, update.ends_epoch))(*given, x, y)
+            batch = torch.vmap(functools.partial(self._augmented, update.ends_epoch))(*given, *batch)
             timer.mark("step")
-            return self._program(update.ends_epoch, *given, x, y)
+            return self._program(update.ends_epoch, *given, *batch)
         one = functools.partial(self._step, work, timer, update.ends_epoch)
-        state, objective = (torch.vmap(one) if self.lifted else one)(*given, x, y)
+        state, objective = (torch.vmap(one) if self.lifted else one)(*given, *batch)
         return Stepped(state, objective, len(work.branches), len(work.gradients))
 
     def logits(self, params: Tensors, buffers: Tensors, knobs: Knobs, x: Tensor) -> Tensor:
@@ -196,20 +198,20 @@ class TrainStep:
         return Recipe(tuple((site, with_numbers(m, tensors)) for (site, m), tensors in methods))
 
     def _step(self, work: Work, timer: StepTimer, ends_epoch: bool, *given: Any) -> tuple[TrainState, Tensor]:
-        """Take a step of one member; `given` is what `_seen` takes, then inputs and targets."""
-        *now, x, y = given
+        """Take a step of one member; `given` is what `_seen` takes, then the batch."""
+        *now, x, y, beside = given
         seen = self._seen(ends_epoch, *now)
-        x, y = self._augment(seen, x, y)
+        batch = self._augment(seen, x, y, beside)
         timer.mark("step")
-        return self._descend(work, seen, x, y)
+        return self._descend(work, seen, batch)
 
-    def _augmented(self, ends_epoch: bool, *given: Any) -> tuple[Tensor, Tensor]:
-        *now, x, y = given
-        return self._augment(self._seen(ends_epoch, *now), x, y)
+    def _augmented(self, ends_epoch: bool, *given: Any) -> Batch:
+        *now, x, y, beside = given
+        return self._augment(self._seen(ends_epoch, *now), x, y, beside)
 
     def _descended(self, work: Work, ends_epoch: bool, *given: Any) -> tuple[TrainState, Tensor]:
-        *now, x, y = given
-        return self._descend(work, self._seen(ends_epoch, *now), x, y)
+        *now, x, y, beside = given
+        return self._descend(work, self._seen(ends_epoch, *now), (x, y, beside))
 
     def _seen(
         self,
@@ -230,11 +232,17 @@ class TrainStep:
         steps = recipe.steps(now, state.memory, plain=None if self.lifted else self.recipe)
         return Seen(recipe, now, steps, state, with_numbers(self.optimizer, knobs["optimizer"]))
 
-    def _augment(self, seen: Seen, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def _augment(self, seen: Seen, x: Tensor, y: Tensor, beside: Tensors) -> Batch:
         with torch.no_grad():
-            return seen.recipe.augment(x, y, seen.steps)
+            if beside:  # by draws of their own, so that those of the labelled ones are the same without them
+                now = dataclasses.replace(seen.now, noise=seen.now.noise.at("unlabelled"))
+                plain = None if self.lifted else self.recipe
+                steps = seen.recipe.steps(now, seen.state.memory, plain=plain)
+                unknown = torch.full_like(y, 1 / y.shape[-1])
+                beside = {name: seen.recipe.augment(each, unknown, steps)[0] for name, each in beside.items()}
+            return (*seen.recipe.augment(x, y, seen.steps), beside)
 
-    def _descend(self, work: Work, seen: Seen, x: Tensor, y: Tensor) -> tuple[TrainState, Tensor]:
+    def _descend(self, work: Work, seen: Seen, batch: Batch) -> tuple[TrainState, Tensor]:
         recipe, now, steps, state, optimizer = seen
         compiled = self.objective.arithmetic.compiled and not self.lifted
         inner = recipe.steps(in_tensors(now), state.memory) if compiled else steps
@@ -242,7 +250,7 @@ class TrainStep:
         def gradient(params: Tensors) -> Tensors:
             # What is asked for beside the gradient at the weights that train leaves no trace in the buffers.
             buffers = {n: b.clone() for n, b in state.buffers.items()} if work.gradients else state.buffers
-            grads, value = self.objective.slope(recipe, inner, work.branches, (x, y), params, buffers)
+            grads, value = self.objective.slope(recipe, inner, work.branches, batch, params, buffers)
             work.gradients.append(value)
             return grads
 

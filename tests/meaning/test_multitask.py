@@ -186,6 +186,17 @@ def test_contrastive_views_are_two_shifts_of_each_picture() -> None:
     assert float(price) == pytest.approx(slow_nt_xent(projected, 0.5), rel=1e-9)
 
 
+def test_contrastive_tells_views_of_pictures_without_labels_apart_from_those_with() -> None:
+    x, more = (torch.rand(6, 1, 5, 5, generator=torch.Generator().manual_seed(seed)).double() for seed in (1, 2))
+    at, method = f"{HEADS}.contrastive", exact(Contrastive(weight=1.0, padding=1.0))
+    params = {f"{at}.hidden.weight": draws(25, 25), f"{at}.hidden.bias": torch.zeros(25).double()}
+    params |= {f"{at}.out.weight": draws(3, 25), f"{at}.out.bias": torch.zeros(3).double()}
+    blank = {"targets": torch.zeros(6, 4), "params": params, "features": lambda images: images.flatten(1)}
+    ours = method.penalty(seen(inputs=x, unlabelled=more, **blank))
+    assert float(ours) == float(method.penalty(seen(inputs=torch.cat([x, more]), **blank)))
+    assert float(ours) > float(method.penalty(seen(inputs=x, **blank))), "there are more to be told apart"
+
+
 def test_contrastive_training_brings_views_together() -> None:
     """Its loss falls below that of guessing, and the projection is not part of what is exported."""
     lane = trained(

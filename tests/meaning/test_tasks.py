@@ -24,8 +24,11 @@ from regtune.training.lane import Lane
 from regtune.training.trainer import weights_of
 from tests.conftest import row, small_trial, trained
 from tests.meaning.tools import exact, seen
+from tests.unlabelled import LEFT, spare, spare_trial
 
 HEAD = f"{HEADS}.rotation"
+NETWORK = {"name": "mlp", "widths": [12, 12]}
+PLAIN = {"name": "sgd", "learning_rate": 1.0, "momentum": 0.0}
 
 
 def pictures(count: int = 8, side: int = 5) -> Tensor:
@@ -44,7 +47,7 @@ def test_a_quarter_turn_is_exact_and_four_are_none() -> None:
     assert all(torch.equal(mixed[i], torch.rot90(x[i], i % 4, (1, 2))) for i in range(8))
 
 
-def asked(x: Tensor, weight: Tensor) -> tuple[Tensor, list[Tensor]]:
+def asked(x: Tensor, weight: Tensor, unlabelled: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
     """Return the penalty of weight 1 of a head of these weights on flat pictures, and what was to be told apart."""
     given = list[Tensor]()
 
@@ -53,7 +56,9 @@ def asked(x: Tensor, weight: Tensor) -> tuple[Tensor, list[Tensor]]:
         return images.flatten(1)
 
     params = {f"{HEAD}.weight": weight, f"{HEAD}.bias": torch.zeros(4, dtype=torch.float64)}
-    price = exact(RotationPrediction(weight=1.0)).penalty(seen(inputs=x, params=params, features=features))
+    price = exact(RotationPrediction(weight=1.0)).penalty(
+        seen(inputs=x, params=params, features=features, unlabelled=unlabelled)
+    )
     return torch.as_tensor(price), given
 
 
@@ -66,6 +71,21 @@ def test_rotation_prediction_asks_every_turn_of_a_quarter_of_the_batch() -> None
     price, (given,) = asked(x, weight)
     truth = cross_entropy(given.flatten(1) @ weight.T, torch.tensor(turns))
     torch.testing.assert_close(price, truth, rtol=1e-12, atol=0)
+
+
+def test_pictures_without_labels_are_asked_for_as_often_and_count_as_much() -> None:
+    """X. Zhai et al.: the mean of the loss of pictures with labels and of the loss of as many without."""
+    x, more = pictures(), pictures().flip(0, 2).sqrt()
+    weight = torch.randn(4, 50, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    price, (given,) = asked(x, weight, more)
+    losses = []
+    for before, after in ((x, given[:8]), (more, given[8:])):
+        turns = [
+            next(k for k in range(4) if torch.equal(after[i], torch.rot90(before[i], k, (1, 2)))) for i in range(8)
+        ]
+        assert sorted(turns) == [0, 0, 1, 1, 2, 2, 3, 3]
+        losses.append(cross_entropy(after.flatten(1) @ weight.T, torch.tensor(turns)))
+    torch.testing.assert_close(price, (losses[0] + losses[1]) / 2, rtol=1e-12, atol=0)
 
 
 def test_nobody_tells_turns_of_symmetric_pictures() -> None:
@@ -81,39 +101,51 @@ def test_nobody_tells_turns_of_symmetric_pictures() -> None:
 
 
 def trial_of(weight: float, **changes: Any) -> Trial:
-    settings: dict[str, Any] = {"network": {"name": "mlp", "widths": [12, 12]}, "batch": 48, "dtype": "float64"}
+    settings: dict[str, Any] = {"network": NETWORK, "batch": 48, "dtype": "float64"}
     return small_trial([row("rotation_prediction", RotationPrediction(weight=weight))], **(settings | changes))
 
 
-def test_the_gradient_of_the_trunk_is_the_weighted_sum_of_those_of_the_tasks() -> None:
-    """By plain autograd of an ordinary module, from weights at which the head answers something."""
-    trial = trial_of(0.75, optimizer={"name": "sgd", "learning_rate": 1.0, "momentum": 0.0}, epochs=2)
-    lane = Lane((trial,))
+@pytest.mark.parametrize("which", ["train", "all"])
+def test_the_gradient_of_every_part_is_the_weighted_sum_of_those_of_the_tasks(which: str) -> None:
+    """By plain autograd of an ordinary module, trunk and head, from weights at which the head answers something."""
+    method = RotationPrediction(weight=0.75, pictures=which)
+    recipe = [row("rotation_prediction", method)]
+    trial = spare_trial(recipe, network=NETWORK, batch=48, dtype="float64", epochs=2, optimizer=PLAIN)
+    splits = spare(trial)
+    lane = Lane((trial,), data=splits)
     next(lane)
     before = {name: value.clone() for name, value in lane.state.params.items()}
     net = start_network(trial, lane.data).double()
     net.load_state_dict(without_heads(before), strict=False)
-    x, y = lane.data.train.images.double(), lane.data.train.labels
     next(lane)
-    taken = {name: before[name] - value for name, value in without_heads(lane.state.params).items()}
+    taken = {name: before[name] - value for name, value in lane.state.params.items()}
+    order = orders(trial, 2)
+    x, y = splits.train.images.double()[order], splits.train.labels[order]
+    asked_for = x
+    if which == "all":
+        assert splits.unlabelled is not None
+        places = Rng(seed=trial.seed, step=1, prefix="unlabelled/").places(LEFT, "places", (48,))
+        asked_for = torch.cat([x, splits.unlabelled.images.double()[places]])
+    head = {name: before[name].requires_grad_() for name in (f"{HEAD}.weight", f"{HEAD}.bias")}
+    own = dict(net.named_parameters()) | head
     found = []
     for turn in range(4):  # the offset that was drawn is one of four
-        turns = (torch.arange(48) + turn) % 4
-        order = orders(trial, 2)
+        turns = (torch.arange(len(asked_for)) + turn) % 4
         features = list[Tensor]()
 
         def told(signal: Tensor, slot: object, features: list[Tensor] = features) -> Tensor:
             features.append(signal)
             return signal
 
-        classes = cross_entropy(net(x[order], told), y[order])
-        net(turned(x[order], turns), told)
-        scores = features[-1] @ before[f"{HEAD}.weight"].T + before[f"{HEAD}.bias"]
+        classes = cross_entropy(net(x, told), y)
+        net(turned(asked_for, turns), told)
+        scores = features[-1] @ head[f"{HEAD}.weight"].T + head[f"{HEAD}.bias"]
         tasks = (classes, cross_entropy(scores, turns))
-        own = [*net.parameters()]
-        parts = [torch.autograd.grad(loss, own, allow_unused=True, materialize_grads=True) for loss in tasks]
-        names = [name for name, _ in net.named_parameters()]
-        found.append(max(float((taken[n] - (a + 0.75 * b)).abs().max()) for n, a, b in zip(names, *parts, strict=True)))
+        parts = [
+            torch.autograd.grad(loss, list(own.values()), allow_unused=True, materialize_grads=True) for loss in tasks
+        ]
+        found.append(max(float((taken[n] - (a + 0.75 * b)).abs().max()) for n, a, b in zip(own, *parts, strict=True)))
+    assert own.keys() == taken.keys()
     assert min(found) < 1e-12
     assert sorted(found)[1] > 1e-6, "only one offset was drawn"
 

@@ -18,6 +18,7 @@ from regtune.data import DATASETS, DataLocation, Examples, Pool, Splits
 from regtune.networks import NETWORKS, fresh
 from regtune.optimizers import SGD, AdamW
 from regtune.regularizers import L2SP, Step, Transfer, WeightDecay, transfer
+from regtune.regularizers._layers import layers
 from regtune.regularizers._pretraining import features
 from regtune.training import pretraining
 from regtune.training.build import load_data, start_network
@@ -128,7 +129,7 @@ def test_layers_are_all_that_run_the_first_first_the_last_last(name: str) -> Non
     """A forward pass says which layer runs first and which last; every weight has a layer of its own."""
     net = fresh(NETWORKS.all()[name](), shape=(1, 16, 16), classes=3, seed=0)
     params: Tensors = dict(net.named_parameters())
-    found = transfer.layers(params)
+    found = layers(params)
     assert [each for layer in found for each in layer] == list(params)
     assert all(sum(params[each].ndim > 1 for each in layer) == 1 for layer in found)
     assert found[-1][0] == "head.weight"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from regtune.analysis.labels import labels
-from regtune.reports.brief import Part, fit_to_width
+from regtune.reports.brief import tables_for_width
 from regtune.reports.formats import TABLE
 from regtune.reports.published.beside import Beside
 from regtune.reports.published.matching import all_that_match, matches
@@ -29,11 +29,7 @@ def published_beside(folders: Sequence[Path], name: str, form: str | None, width
         return _csv(sweeps, found)
     tables = [each.table for mine in found for each in mine]
     if form is None:
-        parts = [
-            Part(answer=(), which=t.conclusion, table=t.frame, sentences=[t.details, *t.sentences], name=t.title)
-            for t in tables
-        ]
-        return "\n".join(fit_to_width(part, width) for part in parts)
+        return tables_for_width(tables, width)
     return "\n\n".join(TABLE[form](table).rstrip("\n") for table in tables) + "\n"
 
 

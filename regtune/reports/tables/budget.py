@@ -34,7 +34,9 @@ def budget_caption(results: Results) -> str:
     selected, over = bool(results.sweep.select), results.sweep.confirm.over_searches
     names = ["search", *(["select"] if selected else []), "confirm", *(["rivals"] if over else [])]
     caption = f"{CAPTION} {REUSED}" if (results.trials["reused_from"] != "").any() else CAPTION
-    caption = f"{caption} {PRETRAINED}" if "pretrained" in results.epochs else caption
+    epochs = results.epochs
+    pretrained = "pretrained" in epochs and epochs["pretraining_examples"].gt(0).any()  # weights of a file cost none
+    caption = f"{caption} {PRETRAINED}" if pretrained else caption
     return f"{which} {' + '.join('abcd'[: len(names)])} is {' + '.join(names)}. {caption} {aa_cost(results)}".rstrip()
 
 

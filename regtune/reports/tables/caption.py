@@ -155,6 +155,8 @@ def seeds_words(confirm: ConfirmRecord) -> str:
 def data_words(data: Json, confirm: ConfirmRecord) -> str:
     """Say which data: a folder's name alone says nothing, and corrupted data must not pass for others."""
     text = " ".join(filter(None, (data["name"], data.get("path")))) + f", {data['train']} training examples"
+    if isinstance(data.get("classes"), list):  # a number of classes is that of made-up data
+        text += f" of the classes {', '.join(map(str, data['classes']))}"
     if data.get("label_noise"):
         text += f", each training label resampled with probability {data['label_noise']:g}"
         if confirm.retrain != "none":
@@ -166,24 +168,47 @@ def data_words(data: Json, confirm: ConfirmRecord) -> str:
     return text
 
 
+BESIDE = ("contrastive", "rotation_prediction")  # methods that want pictures without labels at each update
+
+
 def unlabelled_words(sweep: SweepRecord) -> str:
     """Say which arms learn from pictures that the others do not see; empty where none does."""
-    arms = [
-        name for name, arm in sweep.arms.items() if any(row.get("pictures") == "all" for row in arm.template["recipe"])
-    ]
-    if not arms:
-        return ""
-    return (
-        f"Pretrained without labels on all pictures that are in no other split, where the training examples leave any: "
-        f"{', '.join(arms)}."
-    )
+    rows = ((name, row) for name, arm in sweep.arms.items() for row in arm.template["recipe"])
+    asking = [(name, row["name"] in BESIDE) for name, row in rows if row.get("pictures") == "all"]
+    first = dict.fromkeys(name for name, beside in asking if not beside)
+    steps = dict.fromkeys(name for name, beside in asking if beside)
+    sentences = []
+    if first:
+        sentences.append(
+            f"Pretrained without labels on all pictures that are in no other split, where the training examples leave "
+            f"any: {', '.join(first)}."
+        )
+    if steps:
+        sentences.append(
+            f"Beside the {sweep.template['batch']} examples of each update, which alone the examples of the budget "
+            f"count, as many pictures without labels, drawn from all that are in no split: {', '.join(steps)}."
+        )
+    return " ".join(sentences)
 
 
 def source_words(sweep: SweepRecord) -> str:
-    """Say which arms learn from another data set first; empty where none does."""
-    rows = ((name, row) for name, arm in sweep.arms.items() for row in arm.template["recipe"])
-    arms = [f"{name} ({row['source']})" for name, row in rows if row["name"] == "transfer" and row["epochs"] != 0]
-    return f"Pretrained on the labelled examples of another data set: {', '.join(arms)}." if arms else ""
+    """Say which arms learn from other labelled examples first, or begin with weights; empty where none does."""
+    recipes = ((name, row) for name, arm in sweep.arms.items() for row in arm.template["recipe"])
+    rows = [(name, row) for name, row in recipes if row["name"] == "transfer"]
+    # A knob that is searched is no setting of all trials of an arm.
+    sources = [(name, row.get("source", "searched")) for name, row in rows if row.get("epochs") != 0]
+    said = {
+        "Pretrained on the labelled examples of another data set": [
+            f"{name} ({source})" for name, source in sources if source != "other_classes"
+        ],
+        "Pretrained on the training examples of the classes left out": [
+            name for name, source in sources if source == "other_classes"
+        ],
+        "Begun with the weights of a file, what these have cost is not counted": [
+            f"{name} ({row['weights']})" for name, row in rows if row.get("weights")
+        ],
+    }
+    return " ".join(f"{words}: {', '.join(arms)}." for words, arms in said.items() if arms)
 
 
 def either(values: Sequence[int]) -> str:
