@@ -23,6 +23,9 @@ from regtune.core.records import Epoch, Outcome
 from regtune.execution.export import Exported
 from regtune.reports.published.reading import published_tables
 from regtune.results.loader import Results
+from regtune.service.app import api as service_api
+from regtune.service.runs import Processes
+from regtune.service.settings import Settings
 from regtune.studies import STUDIES
 from regtune.sweep.schema import SweepFile
 
@@ -95,6 +98,17 @@ def api() -> str:
     """Return what `regtune` exports, with signatures and docstrings, and then what its functions return."""
     exported = {name: getattr(regtune, name) for name in sorted(regtune.__all__, key=str.lower) if name[0] != "_"}
     return "\n".join(_thing(name, thing) for name, thing in {**exported, **RETURNED}.items())
+
+
+def routes() -> str:
+    """Return what the service answers, from its own description."""
+    lines = ["| request | what it does |", "|---|---|"]
+    settings = Settings(results=Path(), plugins={})
+    described = service_api(settings, Processes(settings)).openapi()
+    for path, methods in described["paths"].items():
+        for method, route in methods.items():
+            lines.append(f"| `{method.upper()} {path}` | {_cell(route['description'])} |")
+    return "\n".join(lines) + "\n"
 
 
 def _table(field: FieldInfo) -> type[BaseModel] | None:
@@ -258,6 +272,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "settings": settings,
     "studies": studies,
     "commands": commands,
+    "routes": routes,
     "api": api,
 }
 

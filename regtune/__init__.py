@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from regtune.core.knobs import knob
     from regtune.core.records import Trial
     from regtune.data import Dataset
+    from regtune.execution.client import Client
     from regtune.execution.export import load_network
     from regtune.execution.run import run
     from regtune.networks import Network
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from regtune.training.trainer import train
 
 __all__ = [
+    "Client",
     "Dataset",
     "Network",
     "Optimizer",
@@ -47,6 +49,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Client": ("regtune.execution.client", "Client"),
     "Dataset": ("regtune.data", "Dataset"),
     "Network": ("regtune.networks", "Network"),
     "Optimizer": ("regtune.optimizers", "Optimizer"),

@@ -13,6 +13,7 @@ import typer
 from regtune.cli import jobs, registries, results, studies, sweeps
 from regtune.core.errors import Refused
 from regtune.core.writing import in_one_line
+from regtune.service import command
 
 # Boxes and colours are for people: what is read in a file or in the log of a CI job is plain text.
 TERMINAL = all(stream is not None and stream.isatty() for stream in (sys.stdout, sys.stderr))
@@ -24,7 +25,7 @@ app = typer.Typer(
     rich_markup_mode="rich" if TERMINAL else None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (registries, sweeps, results, studies, jobs):
+for part in (registries, sweeps, results, studies, jobs, command):
     app.add_typer(part.app)
 
 

@@ -20,7 +20,7 @@ FLOORS = [
     {"training", "sweep", "analysis"},
     {"search", "reports"},
     {"execution", "studies"},
-    {"cli"},
+    {"cli", "service"},
     {"__init__", "space"},
     {"__main__"},
 ]
@@ -28,6 +28,7 @@ FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 LIGHT = {"core", "storage", "statistics", "results", "analysis", "reports"}  # never load torch, but for these files:
 HEAVY = {"core/rng.py", "core/global_rng.py", "core/state.py"}
 DRAWS = {"rand", "randn", "randint", "randperm", "bernoulli", "dropout"}
+SERVES = {"fastapi", "starlette", "uvicorn", "anyio"}  # of the service, an extra
 LAZY = {"sklearn", "torchvision", "statsmodels", "scikit_posthocs", "matplotlib", "PIL"}
 
 
@@ -85,12 +86,14 @@ def test_heavy_libraries_stay_in_their_rooms(file: Path) -> None:
         assert "torch" not in everywhere
     if not name.startswith("execution/ray/"):
         assert "ray" not in everywhere
+    if room(file) != "service":
+        assert not everywhere & SERVES
 
 
 # What processes load, from little to much: each entry comes on top of those above.
 LOADS = [
     ("regtune", ["torch", "ray", "pandas", "optuna"]),
-    ("regtune.__main__", ["torch", "ray", "pandas"]),
+    ("regtune.__main__", ["torch", "ray", "pandas", "fastapi", "uvicorn"]),
     (
         "regtune.reports.formats, regtune.reports.output, regtune.results.parquet",
         ["torch", "ray", "altair", "vl_convert", "jinja2", "optuna", "statsmodels", "matplotlib"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -38,9 +39,20 @@ def submit(
     retry_failed: RetryFailed = False,
     reuse: Reuse = None,
     lane_width: LaneWidth = None,
+    service: Annotated[
+        str | None,
+        typer.Option(
+            "--service",
+            help="submit to regtune serve at this address instead, as http://127.0.0.1:8266; other options are its own",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Check a sweep and submit it to a Ray cluster as a job; it keeps running there without this machine."""
+    if service is not None:
+        _submit_to_service(sweep, service, as_json=as_json)
+        return
     from regtune.execution.ray.job_server import check_version, connect
     from regtune.execution.ray.jobs import submit as submit_sweep
     from regtune.execution.ray.package import JobOptions, check_folder
@@ -71,6 +83,18 @@ def submit(
     print(f"{job.id}: {'submitted' if new else f'already {job.state}, nothing submitted'}")
     print(f"results: {job.results} on the head node")
     print(f"regtune logs {job.id} --follow --address {address}")
+
+
+def _submit_to_service(sweep: Path, address: str, *, as_json: bool) -> None:
+    from regtune.execution.client import Client
+
+    found = Client(address).submit(sweep)
+    if as_json:
+        print(json.dumps(found))
+        return
+    print(f"{found['name']}: {'submitted' if found['submitted'] else 'already running, nothing submitted'}")
+    for text in found["notes"]:
+        print(text)
 
 
 @app.command()

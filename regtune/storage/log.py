@@ -15,7 +15,7 @@ import threading
 import time
 import zlib
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -74,27 +74,28 @@ def sealed(row: Json, seal: int) -> tuple[bytes, int]:
 class Reading:
     """Goes once through the rows of a log, and holds none of them: a log may be larger than memory.
 
-    `parts` are its files with their lines. After it `size` is what was read in bytes, `torn` the bytes of a torn last
-    line, `seal` the checksum of the last row. Raises Refused for a damaged line that is not the last one.
+    `parts` are its files with their lines, from a `place` on behind a row of this `seal`; both are 0 at the beginning.
+    After it `size` is up to where it was read in bytes, `torn` the bytes of a torn last line, `seal` the checksum of
+    the last row. Raises Refused for a damaged line that is not the last one.
     """
 
-    def __init__(self, parts: Iterable[tuple[Path, Iterable[bytes]]]) -> None:
-        self._parts = parts
-        self.size, self.torn, self.seal = 0, 0, 0
+    def __init__(self, parts: Iterable[tuple[Path, Iterable[bytes]]], place: int = 0, seal: int = 0) -> None:
+        self._parts, self._begin = parts, place
+        self.size, self.torn, self.seal = place, 0, seal
 
     def __iter__(self) -> Iterator[Json]:
         """Yield the rows, of bundles those that they stand for."""
         for _, row in self.as_written():
             yield from expanded(row)
 
-    def as_written(self) -> Iterator[tuple[int, Json]]:
+    def as_written(self) -> Generator[tuple[int, Json], None, None]:
         """Yield the rows as they stand there, bundles too, each with the place where it begins, in bytes."""
         for path, lines in self._parts:
             for number, line in enumerate(lines, start=1):
                 place = self.size
                 self.size += len(line)
                 if self.torn:  # in the middle
-                    raise _damaged(path, number, line)
+                    raise self._damaged(path, number, line)
                 if not line.endswith(b"\n"):
                     self.torn = len(line)
                     break
@@ -102,20 +103,21 @@ class Reading:
                 self.seal = zlib.crc32(body, self.seal)
                 row = _row(body) if end == b'%08x"}\n' % self.seal else None
                 if row is None:
-                    raise _damaged(path, number, line)
+                    raise self._damaged(path, number, line)
                 yield place, row
 
-
-def _damaged(path: Path, number: int, line: bytes) -> Refused:
-    given = shown(line[:60].removesuffix(b"\n").decode(errors="replace"))
-    # A first line that is whole goes on with what is not there.
-    missing = number == 1 and SEAL in line
-    remedy = "put the segments of the log before it beside it, if there were any, or " if missing else ""
-    remedy += "to resume from there, "
-    return Refused(
-        f"{path}:{number}: expected a row that regtune wrote, with its checksum, given {given}; "
-        f"{remedy}remove it and all lines below"
-    )
+    def _damaged(self, path: Path, number: int, line: bytes) -> Refused:
+        given = shown(line[:60].removesuffix(b"\n").decode(errors="replace"))
+        # Who began in the middle has counted no lines.
+        where = f"{path}: line {number} behind byte {self._begin}" if self._begin else f"{path}:{number}"
+        # A first line that is whole goes on with what is not there.
+        missing = number == 1 and SEAL in line and not self._begin
+        remedy = "put the segments of the log before it beside it, if there were any, or " if missing else ""
+        remedy += "to resume from there, "
+        return Refused(
+            f"{where}: expected a row that regtune wrote, with its checksum, given {given}; "
+            f"{remedy}remove it and all lines below"
+        )
 
 
 def _row(body: bytes) -> Json | None:
@@ -189,11 +191,16 @@ class LogFile:
         self._stretches: dict[str, tuple[int, int]] = {}  # of a phase the places of its first row and of its last
         self._read: dict[int, Json] = {}
 
-    def reading(self) -> Reading:
-        """Return what goes once through all that the log holds."""
+    def reading(self, place: int = 0, seal: int = 0) -> Reading:
+        """Return what goes once through all that the log holds, or what it holds behind a row: its end and seal."""
         self._segments.look()
         # Up to here, whatever another writer adds meanwhile.
-        return Reading(self._segments.parts(0, self._segments.size))
+        return Reading(self._segments.parts(place, self._segments.size), place, seal)
+
+    @property
+    def end(self) -> int:
+        """The place where it ended when it was looked at."""
+        return self._segments.size
 
     def hear(self, hearer: Hearer | None = None) -> None:
         """Take what the file holds now as the rows so far, and have them heard."""

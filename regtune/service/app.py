@@ -1,0 +1,79 @@
+"""The service as one ASGI application."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from regtune.core.errors import Refused, shown
+from regtune.core.version import __version__
+from regtune.core.writing import in_one_line
+from regtune.service.checking import Checker
+from regtune.service.control import Control
+from regtune.service.guard import Guard
+from regtune.service.problems import problem, status_of
+from regtune.service.routes import PREFIX, router
+from regtune.service.runs import Processes, Runs
+from regtune.service.settings import Settings
+from regtune.service.sweeps import Sweeps
+
+
+def service(settings: Settings, runs: Runs | None = None) -> Guard:
+    """Return the service; sweeps run as processes of this machine unless `runs` says otherwise."""
+    return Guard(api(settings, runs or Processes(settings)), settings)
+
+
+def api(settings: Settings, runs: Runs) -> FastAPI:
+    """Return the application behind the guard."""
+    app = FastAPI(
+        title="regtune",
+        version=__version__,
+        description="Launch, watch and read sweeps.",
+        docs_url=None,  # these pages load their scripts from elsewhere
+        redoc_url=None,
+        openapi_url=f"{PREFIX}/openapi.json",
+    )
+    sweeps = Sweeps(settings, runs)
+    app.include_router(router(settings, sweeps, Control(sweeps, runs, Checker(settings))))
+    app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _unknown)
+    app.add_exception_handler(OSError, _of_system)
+    app.add_exception_handler(Exception, _fault)
+    return app
+
+
+def _answer(status: int, error: Refused) -> JSONResponse:
+    return JSONResponse(problem(error).model_dump(), status_code=status)
+
+
+async def _refused(request: Request, error: Exception) -> JSONResponse:
+    refused = error if isinstance(error, Refused) else Refused(str(error))
+    return _answer(status_of(refused), refused)
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    """Say the first thing that is wrong with a request itself, in the words of pydantic."""
+    found = error.errors()[0] if isinstance(error, RequestValidationError) else {}
+    place = ".".join(map(str, found.get("loc", ("request",))))
+    return _answer(422, Refused(f"{place}: {found.get('msg', error)}, given {shown(found.get('input'))}"))
+
+
+async def _unknown(request: Request, error: Exception) -> JSONResponse:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    said = error.detail if isinstance(error, HTTPException) else error
+    answer = _answer(status, Refused(f"{request.method} {shown(request.url.path)}: {said}"))
+    answer.headers.update((error.headers or {}) if isinstance(error, HTTPException) else {})
+    return answer
+
+
+async def _of_system(request: Request, error: Exception) -> JSONResponse:
+    """Say what the system refused, as a full disk."""
+    return _answer(503, Refused(in_one_line(error) if isinstance(error, OSError) else str(error)))
+
+
+async def _fault(request: Request, error: Exception) -> JSONResponse:
+    """Say that this is a fault of the service; its traceback goes to the service's own output."""
+    return _answer(500, Refused(f"{type(error).__name__}: a fault of the service; its output has the traceback"))

@@ -1,0 +1,109 @@
+"""Sweep files that were sent, as text: checked as `regtune check` does. They are data; nothing in them is executed.
+
+A file may name plugins, which are code, and results folders to reuse, which are paths: of the first only those may be
+named that the operator allowed, of the second only sweeps of the same folder. Where data lie decides the operator;
+`path` is below that, see `data.DataLocation.below`.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from regtune.core.errors import Refused, nearest, shown
+from regtune.service.problems import Denied
+from regtune.service.runs import environment, options
+from regtune.service.settings import Settings
+from regtune.sweep.reading import read_file
+from regtune.sweep.schema import NAME
+from regtune.sweep.sweep import Sweep
+
+MOST_AT_ONCE = 2  # checks that load data and train a step
+SECONDS = 300.0  # that such a check may take
+UNNAMED = "-"  # which is no name of a sweep
+REUSED = re.compile(rf"\.\./{NAME[1:-1]}")
+
+
+class Checker:
+    """Checks sweep files within what the operator allows."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._turns = threading.BoundedSemaphore(MOST_AT_ONCE)
+
+    def read(self, text: bytes, name: str | None = None) -> Sweep:
+        """Return the sweep of a text, called `name` if it says none.
+
+        Raises Refused in one line, which begins with the path of a setting if it is about one.
+        """
+        with _written(text, name) as file:
+            return self._read(file)
+
+    def full(self, text: bytes, name: str | None = None) -> tuple[Sweep, list[str]]:
+        """Return the sweep of a text, and what `regtune check` says: data are loaded, a step of every arm is trained.
+
+        That is done in a process of its own: what goes wrong in there does not end the service.
+        """
+        with _written(text, name) as file:
+            sweep = self._read(file)
+            if not self._turns.acquire(blocking=False):
+                raise Denied(503, f"check: expected at most {MOST_AT_ONCE} checks at once, given more; try again")
+            try:
+                return sweep, self._checked(sweep, file)
+            finally:
+                self._turns.release()
+
+    def _read(self, file: Path) -> Sweep:
+        read = read_file(file)
+        if read.name is None and file.stem == UNNAMED:
+            raise Refused("name: expected the name of the sweep, in the file or beside it, given nothing")
+        for plugin in read.plugins:
+            if plugin not in self._settings.plugins:
+                raise Refused(
+                    f"plugins: expected plugins that this service allows, given {shown(plugin)}"
+                    f"{nearest(plugin, self._settings.plugins)}; regtune serve --plugin allows one"
+                )
+        for folder in read.reuse:
+            if not REUSED.fullmatch(folder):
+                raise Refused(f"reuse: expected other sweeps of this service, as '../NAME', given {shown(folder)}")
+        try:
+            return Sweep.read(file)
+        except Refused as error:
+            raise Refused(str(error).removeprefix(f"{file}: ")) from error
+
+    def _checked(self, sweep: Sweep, file: Path) -> list[str]:
+        words = [sys.executable, "-m", "regtune", "check", str(file), *options(self._settings, sweep)]
+        try:
+            ended = subprocess.run(  # noqa: S603 - our own command; no shell
+                words,
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                timeout=SECONDS,
+                check=False,
+                env=environment(),
+            )
+        except subprocess.TimeoutExpired as error:
+            raise Denied(503, f"check: expected an end within {SECONDS:.0f} s; the sweep was not checked") from error
+        if ended.returncode == 0:
+            return [line.removeprefix(f"{file}: ") for line in ended.stdout.splitlines()]
+        lines = ended.stderr.strip().splitlines()
+        said = lines[-1].removeprefix("regtune: ").removeprefix(f"{file}: ") if lines else f"exit {ended.returncode}"
+        raise Refused(said if ended.returncode == 2 else f"check: it ended by an error of its own: {said}")
+
+
+@contextmanager
+def _written(text: bytes, name: str | None) -> Iterator[Path]:
+    """Write a text to a file of its own for the time of the block, called like the sweep; raises Refused."""
+    if name is not None and not re.fullmatch(NAME, name):
+        raise Refused(f"name: expected letters, digits, . _ and -, at most 100, given {shown(name)}")
+    with tempfile.TemporaryDirectory(prefix="regtune-") as folder:
+        file = Path(folder) / f"{name or UNNAMED}.toml"
+        file.write_bytes(text)
+        yield file

@@ -1,0 +1,264 @@
+"""The API, version 1. A route takes apart what was asked, calls one thing, and says how it is answered."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+import vl_convert
+from fastapi import APIRouter, Header, Path, Query, Response, Security
+from fastapi.responses import PlainTextResponse, StreamingResponse
+from fastapi.security import HTTPBearer
+from pydantic import BaseModel, ConfigDict, Field
+
+from regtune.core.errors import nearest, shown
+from regtune.core.records import Json
+from regtune.core.version import __version__
+from regtune.reports.figures import _drawing
+from regtune.reports.page.report import VEGA_LITE
+from regtune.service.catalogue import Entry, Kind, catalogue, entry
+from regtune.service.control import Control
+from regtune.service.events import Position, events
+from regtune.service.problems import Denied, Problem
+from regtune.service.rows import Rows, page
+from regtune.service.settings import Settings
+from regtune.service.sweeps import Status, Summary, Sweeps
+from regtune.storage.layout import log_in
+from regtune.sweep.schema import SweepFile
+
+PREFIX = "/api/v1"
+MOST_ROWS, MOST_SWEEPS, MOST_OUTPUT = 10_000, 500, 1_048_576
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    401: {"model": Problem, "description": "no token, or another one"},
+    403: {"model": Problem, "description": "a foreign Host or Origin"},
+    404: {"model": Problem, "description": "no such thing"},
+    409: {"model": Problem, "description": "not possible as things are now"},
+    413: {"model": Problem, "description": "too much"},
+    422: {"model": Problem, "description": "not what was expected"},
+    503: {"model": Problem, "description": "busy; try again"},
+}
+Name = Annotated[str, Path(max_length=100, description="name of a sweep")]
+Repeat = Annotated[int, Query(ge=1, le=100, description="which repeat of a sweep with repeats")]
+Offset = Annotated[int, Query(ge=0, le=10**12, description="rows to skip")]
+Rows_ = Annotated[int, Query(ge=1, le=MOST_ROWS, description="rows at most")]
+Arm = Annotated[str | None, Query(max_length=100)]
+Phase = Annotated[Literal["search", "select", "confirm", "rivals"] | None, Query()]
+Form = Annotated[Literal["md", "csv", "latex", "html", "json"], Query(alias="format")]
+MEDIA = {
+    "md": "text/markdown",
+    "csv": "text/csv",
+    "latex": "text/x-tex",
+    "html": "text/html",
+    "json": "application/json",
+}
+
+
+class Sent(BaseModel):
+    """A sweep file that is sent."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    toml: str = Field(max_length=65_536, description="the text of a sweep file")
+    name: str | None = Field(default=None, max_length=100, description="what it is called if it says no `name`")
+    full: bool = Field(
+        default=True,
+        description="whether data are loaded and a step of every arm is trained, which takes seconds; else the text "
+        "alone is checked",
+    )
+
+
+class Checked(BaseModel):
+    """What a check found."""
+
+    name: str
+    arms: list[str]
+    notes: list[str] = Field(
+        description="what `regtune check` says of the sweep; empty where the text alone was checked"
+    )
+
+
+class Submitted(Checked):
+    """A sweep that was submitted."""
+
+    submitted: bool = Field(description="false where it was running already")
+
+
+class Page(BaseModel):
+    """Sweeps, those whose logs changed last in front."""
+
+    total: int
+    offset: int
+    sweeps: list[Summary]
+
+
+class FigureOf(BaseModel):
+    """A figure of the report."""
+
+    name: str
+    title: str
+    caption: str
+    why: str = Field(description="why there is none; empty where it can be drawn")
+
+
+class About(BaseModel):
+    """What this service is."""
+
+    version: str
+    plugins: list[str] = Field(description="the plugins that sweep files may name")
+
+
+def router(settings: Settings, sweeps: Sweeps, control: Control) -> APIRouter:
+    """Return the routes."""
+    api = APIRouter(prefix=PREFIX, responses=REFUSALS, dependencies=[Security(HTTPBearer(auto_error=False))])
+    plugins = [*settings.plugins]
+
+    @api.get("/about", tags=["service"])
+    def about() -> About:
+        """Return the version, and which plugins sweep files may name."""
+        return About(version=__version__, plugins=plugins)
+
+    @api.get("/catalogue", tags=["catalogue"])
+    def all_entries() -> dict[Kind, list[Entry]]:
+        """Return all methods, data sets, networks, optimizers, samplers and pruners with their knobs."""
+        return catalogue(plugins)  # type: ignore[return-value]  # its keys are the kinds
+
+    @api.get("/catalogue/{kind}/{name}", tags=["catalogue"])
+    def one_entry(kind: Kind, name: str) -> Entry:
+        """Return one of them."""
+        return entry(kind, name, plugins)
+
+    @api.get("/schema", tags=["catalogue"])
+    def schema() -> Json:
+        """Return the JSON Schema of a sweep file; its open tables are those of the catalogue."""
+        return SweepFile.model_json_schema()
+
+    @api.post("/check", tags=["submit"])
+    def check(sent: Sent) -> Checked:
+        """Check a sweep file as `regtune check` does; what is wrong is said with its path in the file."""
+        sweep, notes = control.check(sent.toml, sent.name, full=sent.full)
+        return Checked(name=sweep.name, arms=[arm.name for arm in sweep.arms], notes=notes)
+
+    @api.get("/sweeps", tags=["sweeps"])
+    def listed(
+        offset: Offset = 0, limit: Annotated[int, Query(ge=1, le=MOST_SWEEPS, description="sweeps at most")] = 50
+    ) -> Page:
+        """List sweeps."""
+        names = sweeps.names()
+        return Page(total=len(names), offset=offset, sweeps=sweeps.summaries(names[offset : offset + limit]))
+
+    @api.post("/sweeps", tags=["submit"], status_code=202)
+    def submit(sent: Sent) -> Submitted:
+        """Check a sweep and start it; one that ran before goes on from its log."""
+        sweep, notes, new = control.submit(sent.toml, sent.name, full=sent.full)
+        return Submitted(name=sweep.name, arms=[arm.name for arm in sweep.arms], notes=notes, submitted=new)
+
+    @api.get("/sweeps/{name}", tags=["sweeps"])
+    def status(name: Name, repeat: Annotated[int | None, Query(ge=1, le=100)] = None) -> Status:
+        """Return how a sweep stands."""
+        return sweeps.status(name, repeat)
+
+    @api.post("/sweeps/{name}/stop", tags=["submit"], status_code=202)
+    def stop(name: Name) -> Status:
+        """Ask a sweep to stop; finished work is kept."""
+        control.stop(name)
+        return sweeps.status(name)
+
+    @api.post("/sweeps/{name}/resume", tags=["submit"], status_code=202)
+    def resume(name: Name) -> Status:
+        """Have a sweep go on from its log."""
+        control.resume(name)
+        return sweeps.status(name)
+
+    @api.get("/sweeps/{name}/file", tags=["sweeps"], response_class=PlainTextResponse)
+    def file(name: Name) -> Response:
+        """Return the sweep file that was submitted."""
+        return PlainTextResponse(control.file(name), media_type="application/toml")
+
+    @api.get("/sweeps/{name}/output", tags=["sweeps"], response_class=PlainTextResponse)
+    def output(
+        name: Name, most: Annotated[int, Query(ge=1, le=MOST_OUTPUT, description="bytes at most")] = 65_536
+    ) -> Response:
+        """Return the end of what the runs of a sweep have printed."""
+        return PlainTextResponse(control.output(name, most))
+
+    _reading(api, sweeps)
+    return api
+
+
+def _json(content: bytes) -> Response:
+    return Response(content, media_type="application/json")
+
+
+def _reading(api: APIRouter, sweeps: Sweeps) -> None:
+    """Add the routes that read the log of a sweep."""
+
+    @api.get("/sweeps/{name}/trials", tags=["results"], response_model=Rows)
+    def trials(
+        name: Name,
+        repeat: Repeat = 1,
+        arm: Arm = None,
+        phase: Phase = None,
+        status: Annotated[str | None, Query(max_length=20)] = None,
+        offset: Offset = 0,
+        limit: Rows_ = 100,
+    ) -> Response:
+        """Return rows of trials, as `Results.trials` has them."""
+        frame = sweeps.results(name, repeat).trials
+        return _json(page(frame, {"arm": arm, "phase": phase, "status": status}, offset, limit))
+
+    @api.get("/sweeps/{name}/epochs", tags=["results"], response_model=Rows)
+    def epochs(
+        name: Name,
+        repeat: Repeat = 1,
+        arm: Arm = None,
+        phase: Phase = None,
+        number: Annotated[int | None, Query(ge=0, le=10**12, description="of the trial in its arm and phase")] = None,
+        offset: Offset = 0,
+        limit: Rows_ = 1000,
+    ) -> Response:
+        """Return rows of epochs, as `Results.epochs` has them."""
+        frame = sweeps.results(name, repeat).epochs
+        return _json(page(frame, {"arm": arm, "phase": phase, "number": number}, offset, limit))
+
+    @api.get("/sweeps/{name}/table", tags=["results"], response_class=PlainTextResponse)
+    def table(name: Name, form: Form = "md") -> Response:
+        """Return all tables of a sweep in a format of `regtune table`."""
+        return Response(sweeps.table(name, form), media_type=f"{MEDIA[form]}; charset=utf-8")
+
+    @api.get("/sweeps/{name}/figures", tags=["results"])
+    def figures(name: Name, repeat: Repeat = 1) -> list[FigureOf]:
+        """List the figures of the report of a sweep."""
+        drawn = sweeps.figures(name, repeat)
+        return [FigureOf(name=each.name, title=each.title, caption=each.caption, why=each.why) for each in drawn]
+
+    @api.get("/sweeps/{name}/figures/{figure}", tags=["results"])
+    def figure(
+        name: Name,
+        figure: str,
+        repeat: Repeat = 1,
+        form: Annotated[Literal["json", "svg"], Query(alias="format", description="json: Vega-Lite")] = "json",
+        theme: Literal["light", "dark"] = "light",
+    ) -> Response:
+        """Return one figure."""
+        found = {each.name: each for each in sweeps.figures(name, repeat)}
+        if figure not in found:
+            raise Denied(404, f"figure: unknown figure {shown(figure)}{nearest(figure, found)}")
+        spec = found[figure].spec
+        if spec is None:
+            raise Denied(404, f"figure: expected one that can be drawn, given {figure}: {found[figure].why}")
+        if form == "svg":
+            config = _drawing.dark() if theme == "dark" else _drawing.light()
+            text = vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE, config=config)
+            return Response(text, media_type="image/svg+xml")
+        return _json(json.dumps(spec, allow_nan=False).encode())
+
+    @api.get("/sweeps/{name}/events", tags=["results"], response_class=StreamingResponse)
+    def follow(
+        name: Name,
+        repeat: Repeat = 1,
+        after: Annotated[str | None, Query(max_length=40, description="as Last-Event-ID")] = None,
+        last_event_id: Annotated[str | None, Header(max_length=40)] = None,
+    ) -> StreamingResponse:
+        """Stream the rows of the log as server-sent events, behind an event or all of them, and those to come."""
+        position = Position(log_in(sweeps.repeat(name, repeat)), last_event_id or after)
+        return StreamingResponse(events(position), media_type="text/event-stream")

@@ -1,0 +1,301 @@
+"""The sweeps of a results folder as their logs tell them. What is kept here are copies, made again from the logs."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, Literal, TypeVar
+
+from pydantic import BaseModel, Field
+
+from regtune.analysis.left import trials_left
+from regtune.core.errors import Refused, nearest, shown
+from regtune.core.file_names import as_file, as_text
+from regtune.core.records import OPEN
+from regtune.reports.figures.catalog import Figure, drawn
+from regtune.reports.output import tables_as_text
+from regtune.reports.tables.folder import FolderTables, read_folder
+from regtune.results.loader import Results
+from regtune.results.standing import INTERRUPTED, Follower, Standing
+from regtune.service.problems import Denied, Error, problem
+from regtune.service.runs import Runs, file_of
+from regtune.service.settings import MIB, Settings
+from regtune.storage.layout import COMPRESSED, log_in, repeats_of
+from regtune.sweep.schema import NAME
+
+T = TypeVar("T")
+State = Literal["starting", "running", "stopped", "finished", "refused", "damaged"]
+MOST_FOLLOWED, MOST_LOADED = 1024, 8  # sweeps of which counts are kept, and frames, which are larger
+SHARE = 20  # while a sweep runs its frames are made again after so many times the seconds that it took
+WORDS_OF_OUTPUT = 4096  # bytes
+PACKED = 8  # how many times as long a compressed log may be
+
+
+class Summary(BaseModel):
+    """A sweep in the list."""
+
+    name: str
+    state: State = Field(
+        description="starting: a run has begun and not written yet; stopped: trials are left and nobody runs them; "
+        "refused: the run ended before it wrote anything; damaged: the log cannot be read"
+    )
+    error: Error | None = Field(default=None, description="why it is refused or damaged")
+    arms: list[str] = Field(default=[], description="the arms; the first is what the others are compared with")
+    trials: dict[str, int] = Field(default={}, description="how many trials have each status, over all arms and phases")
+    epochs: int = Field(default=0, description="epochs trained")
+    began: float | None = Field(default=None, description="time of the first row of the log, in Unix seconds")
+    newest: float | None = Field(default=None, description="time of the last row of the log, in Unix seconds")
+    seconds_left: float | None = Field(default=None, description="of the run under way, once its speed is known")
+
+
+class Status(Summary):
+    """How a sweep stands. The counts are of one repeat: that asked for, else the newest."""
+
+    repeat: int = 1
+    repeats: int = Field(default=1, description="repeats of the whole sweep that have a log")
+    counts: dict[str, dict[str, dict[str, int]]] = Field(
+        default={}, description="by arm and phase how many trials have each status"
+    )
+    at_most: bool = Field(default=False, description="whether seconds_left is a maximum, since confirm races")
+    limit: str = Field(default="", description="which limit ended search")
+    messages: dict[str, str] = Field(default={}, description="of the newest trials that ended badly, by trial")
+    host: str | None = Field(default=None, description="the machine that runs it")
+    file: bool = Field(default=False, description="whether its sweep file is known, so that it can be resumed here")
+    event: str | None = Field(default=None, description="the id of the newest event, to follow the events behind it")
+
+
+@dataclass
+class _Loaded:
+    """The frames of a sweep, and what was made from them, as long as its logs are the same."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    seen: object = None
+    made: float = 0.0
+    took: float = 0.0
+    tables: FolderTables | None = None
+    texts: dict[str, str] = field(default_factory=dict)
+    figures: dict[int, list[Figure]] = field(default_factory=dict)
+
+
+class _Newest(Generic[T]):
+    """Keeps what was asked for last; the oldest makes room."""
+
+    def __init__(self, make: Callable[[Path], T], most: int) -> None:
+        self._make, self._most = make, most
+        self._kept: OrderedDict[Path, T] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, folder: Path) -> T:
+        with self._lock:
+            if folder not in self._kept:
+                self._kept[folder] = self._make(folder)
+            self._kept.move_to_end(folder)
+            if len(self._kept) > self._most:
+                self._kept.popitem(last=False)
+            return self._kept[folder]
+
+
+class Sweeps:
+    """The sweeps of a folder, by name."""
+
+    def __init__(self, settings: Settings, runs: Runs) -> None:
+        self._settings, self._runs = settings, runs
+        self._followers = _Newest(Follower, MOST_FOLLOWED)
+        self._loaded = _Newest(lambda folder: _Loaded(), MOST_LOADED)
+        self._over = _Newest(lambda folder: dict[tuple[int, int], bool](), MOST_FOLLOWED)
+
+    def names(self) -> list[str]:
+        """Return the names of all sweeps, those whose log or file changed last in front."""
+        found = []
+        for folder in self._settings.results.iterdir() if self._settings.results.is_dir() else ():
+            if folder.is_symlink() or not re.fullmatch(NAME, as_text(folder.name)):
+                continue
+            if (changed := _changed(folder)) is not None:
+                found.append((-changed, as_text(folder.name)))
+        return [name for _, name in sorted(found)]
+
+    def path(self, name: str) -> Path:
+        """Return where a sweep of this name has its folder, or would; raises Denied for what is no name, or a link."""
+        if not re.fullmatch(NAME, name):
+            raise Denied(404, f"sweep: expected a name of letters, digits, . _ and -, given {shown(name)}")
+        folder = self._settings.results / as_file(name)
+        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+            raise Denied(404, f"sweep: expected a folder of a sweep, given {shown(name)}, which is none")
+        return folder
+
+    def folder(self, name: str) -> Path:
+        """Return the folder of a sweep; raises Denied where there is none."""
+        folder = self.path(name)
+        if _changed(folder) is None:
+            raise Denied(404, f"sweep: unknown sweep {shown(name)}{nearest(name, self.names())}")
+        return folder
+
+    def repeat(self, name: str, repeat: int) -> Path:
+        """Return the folder of a repeat of a sweep; raises Denied where there is none."""
+        folders = repeats_of(self.folder(name))
+        if repeat > len(folders):
+            raise Denied(404, f"repeat: expected at most {len(folders)}, which has begun last, given {repeat}")
+        return folders[repeat - 1]
+
+    def standing(self, folder: Path) -> Standing:
+        """Return how the log of a folder stands; raises Refused for one that is damaged."""
+        self._check_size(folder)
+        return self._followers.of(folder).standing()
+
+    def summaries(self, names: Sequence[str]) -> list[Summary]:
+        """Return how these sweeps stand, in short, without those that are gone meanwhile."""
+        found = []
+        for name in names:
+            with contextlib.suppress(Denied):
+                found.append(Summary(**self.status(name).model_dump(include=set(Summary.model_fields))))
+        return found
+
+    def status(self, name: str, repeat: int | None = None) -> Status:
+        """Return how a sweep stands; what is wrong with its log is part of the answer."""
+        folder = self.folder(name)
+        every = repeats_of(folder)
+        mine = self.repeat(name, repeat) if repeat is not None else every[-1]
+        base = {"name": name, "repeats": len(every), "file": file_of(folder).is_file()}
+        base["repeat"] = every.index(mine) + 1
+        up = self._runs.is_up(folder)
+        try:
+            standing = self.standing(mine)
+            running = standing if mine == every[-1] else self.standing(every[-1])
+            state = self._state(folder, running, up)
+        except Refused as error:
+            return self._without(folder, mine, base, error, up)
+        counts: dict[str, int] = {}
+        for phases in standing.counts.values():
+            for found in phases.values():
+                for status, number in found.items():
+                    counts[status] = counts.get(status, 0) + number
+        return Status(
+            **base,
+            state=state,
+            arms=list(standing.sweep.arms),
+            trials=counts,
+            epochs=standing.epochs,
+            began=standing.began or None,  # old logs have no times
+            newest=standing.newest or None,
+            seconds_left=standing.seconds_left,
+            counts=standing.counts,
+            at_most=standing.sweep.confirm.racing,
+            limit=standing.limit,
+            messages=standing.messages,
+            host=running.holder.host.split()[0] if running.holder else None,
+            event=event_id(standing.place, standing.seal),
+        )
+
+    def tables(self, name: str) -> FolderTables:
+        """Return the tables of a sweep."""
+        loaded = self._loaded.of(self.folder(name))
+        with loaded.lock:
+            return self._fresh(self.folder(name), loaded)
+
+    def results(self, name: str, repeat: int) -> Results:
+        """Return the frames of a repeat of a sweep; raises Denied where it has not begun."""
+        self.repeat(name, repeat)
+        repeats = self.tables(name).repeats
+        return repeats[min(repeat, len(repeats)) - 1]
+
+    def table(self, name: str, form: str) -> str:
+        """Return the tables of a sweep in a format of `formats.FORMATS`."""
+        folder = self.folder(name)
+        loaded = self._loaded.of(folder)
+        with loaded.lock:
+            tables = self._fresh(folder, loaded)
+            if form not in loaded.texts:
+                loaded.texts[form] = tables_as_text([tables], form)
+            return loaded.texts[form]
+
+    def figures(self, name: str, repeat: int) -> list[Figure]:
+        """Return the figures of a repeat of a sweep, those of its report."""
+        self.repeat(name, repeat)
+        folder = self.folder(name)
+        loaded = self._loaded.of(folder)
+        with loaded.lock:
+            logs = self._fresh(folder, loaded).logs
+            number = min(repeat, len(logs))
+            if number not in loaded.figures:
+                loaded.figures[number] = drawn(logs[number - 1])
+            return loaded.figures[number]
+
+    def _fresh(self, folder: Path, loaded: _Loaded) -> FolderTables:
+        """Return the tables of a folder from its logs; of a sweep that runs they may be a moment old."""
+        repeats = repeats_of(folder)
+        running = bool(self._followers.of(repeats[-1]).standing().holder)
+        seen = (running, *(_seen(log_in(each)) for each in repeats))
+        waits = running and time.monotonic() < loaded.made + SHARE * loaded.took
+        if loaded.tables is None or (loaded.seen != seen and not waits):
+            for each in repeats:
+                self._check_size(each)
+            begin = time.monotonic()
+            loaded.tables, loaded.texts, loaded.figures = read_folder(folder), {}, {}
+            loaded.made = time.monotonic()
+            loaded.seen, loaded.took = seen, loaded.made - begin
+        return loaded.tables
+
+    def _check_size(self, folder: Path) -> None:
+        """Raise Denied for a log that would fill the memory of the service."""
+        files = [(file.name.endswith(COMPRESSED), file.stat().st_size) for file in folder.glob("log*.jsonl*")]
+        size = sum(PACKED * size if packed else size for packed, size in files)
+        if size > self._settings.most_log_bytes:
+            raise Denied(
+                413,
+                f"{as_text(folder.name)}: expected a log of at most {self._settings.most_log_bytes // MIB} MiB, given "
+                f"{size // MIB}; regtune table reads it, and regtune serve --max-log raises this limit",
+            )
+
+    def _state(self, folder: Path, standing: Standing, up: bool) -> State:
+        if standing.holder is not None:
+            return "running"
+        if up:
+            return "starting"
+        statuses = {status for phases in standing.counts.values() for found in phases.values() for status in found}
+        if INTERRUPTED in statuses:
+            return "stopped"
+        if statuses.isdisjoint(OPEN):
+            return "finished"
+        # Trials may be missing that are not needed, which takes the frames to see.
+        mark, over = (standing.place, standing.seal), self._over.of(folder)
+        if mark not in over:
+            over.clear()
+            over[mark] = not any(map(trials_left, self.tables(as_text(folder.name)).repeats))
+        return "finished" if over[mark] else "stopped"
+
+    def _without(self, folder: Path, log: Path, base: dict[str, object], error: Refused, up: bool) -> Status:
+        """Return how a sweep stands of which the log tells nothing."""
+        path = log_in(log)
+        if up and (not path.exists() or not path.stat().st_size):
+            return Status.model_validate({**base, "state": "starting"})
+        if path.exists() and path.stat().st_size:
+            return Status.model_validate({**base, "state": "damaged", "error": problem(error).error})
+        lines = self._runs.output(folder, WORDS_OF_OUTPUT).strip().splitlines()
+        words = Refused(lines[-1].removeprefix("regtune: ") if lines else "it was never run")
+        return Status.model_validate({**base, "state": "refused", "error": problem(words).error})
+
+
+def event_id(place: int, seal: int) -> str:
+    """Return the id of the event whose row ends at a place of the log: who has it reads on, and sees damage."""
+    return f"{place}-{seal:08x}"
+
+
+def _changed(folder: Path) -> float | None:
+    """Return when the log or else the file of a sweep was written; None for a folder of something else."""
+    for path in (log_in(folder), file_of(folder)):
+        try:
+            return path.stat().st_mtime
+        except OSError:
+            continue
+    return None
+
+
+def _seen(path: Path) -> Sequence[object]:
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns

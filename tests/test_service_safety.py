@@ -1,0 +1,222 @@
+"""Who may ask the service, and what nobody gets from it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from regtune.core.errors import Refused
+from regtune.service.checking import Checker
+from regtune.service.guard import HEADERS
+from regtune.service.problems import problem
+from regtune.service.settings import MOST_BODY, check_access
+from tests.command_line import called
+from tests.conftest import SWEEP
+from tests.made_up import made_up_log
+from tests.served import error_of, served, settings
+
+TOKEN = "-".join(["a", "token", "of", "more", "than", "16", "characters"])
+NAMED = f'name = "small"\n{SWEEP}'
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("safety") / "results"
+    made_up_log(folder / "one", {"baseline": [0.6, 0.61], "dropout": [0.7, 0.72]})
+    made_up_log(folder.parent / "outside", {"baseline": [0.6]})
+    (folder / "link").symlink_to(folder.parent / "outside")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def client(results: Path) -> Iterator[httpx.Client]:
+    with served(settings(results)) as client:
+        yield client
+
+
+@pytest.mark.parametrize("host", ["::", "192.168.0.1", "node.example"])
+def test_what_others_reach_needs_a_token(host: str, tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="expected a token"):
+        check_access(host, None)
+    check_access(host, TOKEN)
+    ended = called("serve", "--host", host, "--results", "results", folder=tmp_path)
+    assert ended.returncode == 2
+    assert "--host" in ended.stderr
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    "token", ["", "short", "with a space in it, and long", "line\nbreak-in-a-long-token", "ü" * 20]
+)
+def test_a_token_that_is_none_is_refused_on_loopback_too(token: str) -> None:
+    check_access("127.0.0.1", None)
+    with pytest.raises(Refused, match="at least 16 characters"):
+        check_access("127.0.0.1", token)
+
+
+def test_only_who_has_the_token_gets_anything(results: Path) -> None:
+    with served(settings(results, token=TOKEN)) as client:
+        for header in ("", TOKEN, f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", f"Basic {TOKEN}", "Bearer", "Bearer ü"):
+            headers = {b"Authorization": header.encode()} if header else {}
+            for path in ("/sweeps", "/sweeps/one", "/openapi.json", "/nothing"):
+                answer = client.get(path, headers=headers)
+                assert answer.status_code == 401, (header, path)
+                assert TOKEN not in error_of(answer)["message"]
+        assert client.get(f"/sweeps?token={TOKEN}").status_code == 401  # never in an address
+        assert client.get("/sweeps", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
+        assert client.post("/sweeps/one/stop").status_code == 401
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "", "[", "localhost@evil"]
+)
+def test_a_foreign_host_is_refused(client: httpx.Client, host: str) -> None:
+    answer = client.get("/sweeps", headers={"Host": host})
+    assert answer.status_code in (400, 403)  # without a name at all the server itself refuses
+    if answer.status_code == 403:
+        assert error_of(answer)["message"].startswith("Host:")
+
+
+def test_other_names_of_the_service_are_its_own(client: httpx.Client, results: Path) -> None:
+    port = client.base_url.port
+    for host in (f"localhost:{port}", f"[::1]:{port}", "LOCALHOST", "127.0.0.1"):
+        assert client.get("/sweeps", headers={"Host": host}).status_code == 200
+    with served(settings(results, hosts=frozenset({"sweeps.example"}))) as named:
+        assert named.get("/sweeps").status_code == 403
+        assert named.get("/sweeps", headers={"Host": "sweeps.example"}).status_code == 200
+
+
+def test_a_request_from_a_page_of_another_site_is_refused(client: httpx.Client) -> None:
+    own = f"http://127.0.0.1:{client.base_url.port}"
+    for headers in (
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Sec-Fetch-Site": "cross-site"},
+    ):
+        answer = client.post("/sweeps/one/stop", headers=headers)
+        assert answer.status_code == 403, headers
+        assert error_of(answer)["message"].partition(":")[0] in headers
+    assert client.get("/sweeps", headers={"Origin": own, "Sec-Fetch-Site": "same-origin"}).status_code == 200
+
+
+def test_every_answer_has_the_headers_that_keep_it_here(client: httpx.Client) -> None:
+    for path, host in (("/sweeps", "127.0.0.1"), ("/nothing", "127.0.0.1"), ("/sweeps", "evil.example")):
+        answer = client.get(path, headers={"Host": host})
+        for name, value in HEADERS.items():
+            assert answer.headers[name] == value
+    assert "access-control-allow-origin" not in client.options("/sweeps").headers
+
+
+def test_a_body_without_end_is_cut_off(client: httpx.Client) -> None:
+    body = json.dumps({"toml": "x" * MOST_BODY}).encode()
+
+    def pieces() -> Iterator[bytes]:
+        for begin in range(0, len(body), 4096):
+            yield body[begin : begin + 4096]
+
+    for content in (body, pieces()):  # of a known length, and of one that nobody knows
+        answer = client.post("/check", content=content, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 413
+        assert "bytes" in error_of(answer)["message"]
+    long = client.post("/check", json={"toml": "#" * 65_537})
+    assert long.status_code == 422
+    assert client.get("/sweeps").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["..", ".", "%2e%2e", "../../outside", "..%2Foutside", "%2Fetc", "one%00", "one%0a", "link", "a" * 101, "%C3%A9"],
+)
+def test_a_name_never_leaves_the_folder(client: httpx.Client, name: str) -> None:
+    for rest in ("", "/table", "/output", "/file", "/events", "/trials"):
+        # As it is: a client of manners would take the dots out first.
+        connection = http.client.HTTPConnection("127.0.0.1", client.base_url.port)
+        connection.request("GET", f"/api/v1/sweeps/{name}{rest}")
+        answer = connection.getresponse()
+        assert answer.status in (404, 422)
+        assert json.loads(answer.read())["error"]["message"]
+        connection.close()
+    assert "link" not in [sweep["name"] for sweep in client.get("/sweeps").json()["sweeps"]]
+
+
+@pytest.mark.parametrize(
+    ("changed", "path"),
+    [
+        ('name = "../outside"', "name"),
+        ('name = "a/b"', "name"),
+        ('name = ""', "name"),
+        ("", "name"),
+        ('name = "small"\nplugins = ["antigravity"]', "plugins"),
+        ('name = "small"\nreuse = ["/etc"]', "reuse"),
+        ('name = "small"\nreuse = ["../../outside"]', "reuse"),
+        ('name = "small"\nreuse = [".."]', "reuse"),
+        ('name = "small"\nnothing = 1', "nothing"),
+    ],
+)
+def test_what_a_file_may_not_say_is_refused_by_its_path(client: httpx.Client, changed: str, path: str) -> None:
+    for where in ("/check", "/sweeps"):
+        answer = client.post(where, json={"toml": f"{changed}\n{SWEEP}", "full": False})
+        assert answer.status_code == 422
+        found = error_of(answer)
+        assert found["path"] == (path if path != "nothing" else None)
+        assert found["message"].startswith(f"{path}: ")
+
+
+def test_settings_are_refused_as_the_command_refuses_them_with_their_path(client: httpx.Client) -> None:
+    for was, now, path in (
+        ("epochs = 6", "epochs = 0", "training.epochs"),
+        ("dropout = { dropout = {} }", "dropout = { dropout = { p_hiden = 0.5 } }", "arms.dropout.dropout"),
+        ('name = "mlp"', 'name = "mpl"', "network.name"),
+        ("low = 0.001", "low = -1", "optimizer.learning_rate.low"),
+    ):
+        answer = client.post("/check", json={"toml": NAMED.replace(was, now, 1), "full": False})
+        assert (answer.status_code, error_of(answer)["path"]) == (422, path)
+    broken = client.post("/check", json={"toml": "name = [", "full": False})
+    assert (broken.status_code, error_of(broken)["path"]) == (422, None)
+
+
+def test_the_path_of_a_refusal_is_that_of_the_file() -> None:
+    for text, path in (
+        ("training.batch: expected at most 48", "training.batch"),
+        ("data digits: expected a data folder", "data"),
+        ("arms.x.y[0]: expected", "arms.x.y[0]"),
+        ("expected TOML, given: nothing", None),
+        ("check: it ended", None),
+    ):
+        assert problem(Refused(text)).error.path == path
+
+
+def test_a_plugin_that_the_operator_allows_may_be_named_and_no_other(tmp_path: Path) -> None:
+    checker = Checker(settings(tmp_path, plugins={"tests.plugin_things": "tests.plugin_things"}))
+    text = f'plugins = ["tests.plugin_things"]\n{NAMED}'
+    assert checker.read(text.encode()).arms[0].template.plugins == ("tests.plugin_things",)
+    with pytest.raises(Refused, match="regtune serve --plugin"):
+        checker.read(text.replace("plugin_things", "plugin_noise").encode())
+
+
+def test_a_full_check_loads_data_below_the_operators_folder_only(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "secret.npz").write_bytes(b"of somebody else")
+    (tmp_path / "results").mkdir()
+    with served(settings(tmp_path / "results", data=tmp_path / "data")) as client:
+        table = '[data]\nname = "npz"\npath = "../secret.npz"\n[network]'
+        text = f"{NAMED.partition('[data]')[0]}{table}{NAMED.partition('[network]')[2]}"
+        answer = client.post("/sweeps", json={"toml": text})
+        assert (answer.status_code, error_of(answer)["path"]) == (422, "data.path")
+        assert "below the data folder" in error_of(answer)["message"]
+        assert client.get("/sweeps").json()["total"] == 0
+
+
+def test_a_file_is_named_by_itself_or_else_by_who_sends_it(client: httpx.Client) -> None:
+    for text, name, called_so in ((SWEEP, "mine", "mine"), (NAMED, "mine", "small"), (NAMED, None, "small")):
+        answer = client.post("/check", json={"toml": text, "name": name, "full": False})
+        assert answer.json()["name"] == called_so
+    for name in ("../mine", "", "a/b", "-"):
+        answer = client.post("/check", json={"toml": SWEEP, "name": name, "full": False})
+        assert (answer.status_code, error_of(answer)["path"]) == (422, "name")
