@@ -19,8 +19,10 @@ class Later(NamedTuple):
 
 
 LATER: dict[str, dict[str, Later]] = {  # by method and knob
+    "contrastive": {"pictures": Later(before="train", now="train")},
     "denoising_autoencoder": {"layerwise": Later(before=False, now=False)},
     "ema": {"warm_up": Later(before=False, now=True)},
+    "rotation_prediction": {"pictures": Later(before="train", now="train")},
     "transfer": {"weights": Later(before="", now="")},
 }
 
