@@ -28,8 +28,13 @@ BATCH, UPDATES, EPOCHS = 8, 3, 4
 TRIAL = BATCH * UPDATES * EPOCHS  # examples of a search trial
 
 
-def made_up(folder: Path, *, gradients: float = 1.0, pretraining: int = 0, seconds: float = 1.0) -> Results:
-    """Return a sweep of two arms; an epoch of the other takes so many gradients, pretraining so many examples."""
+def made_up(
+    folder: Path, *, gradients: float = 1.0, pretraining: int = 0, seconds: float = 1.0, shared: bool = True
+) -> Results:
+    """Return a sweep of two arms; an epoch of the other takes so many gradients, pretraining so many examples.
+
+    Its trials share one pretraining, or each has one.
+    """
     data = {"name": "digits", "train": BATCH * UPDATES, "validation": 20}
     arms = {"base": (0.5, 0.6, 0.55), "other": (0.6, 0.7, 0.66)}
     terms = {"search": {"sampler": "random", "pruner": "none"}}
@@ -45,7 +50,8 @@ def made_up(folder: Path, *, gradients: float = 1.0, pretraining: int = 0, secon
             if line["cell"][0] == "other":
                 line["epoch"]["gradients"] = gradients
                 if pretraining and line["epoch"]["number"] == 1:
-                    line["epoch"] |= {"pretrained": "key", "pretraining_examples": pretraining}
+                    key = "key" if shared else f"key {line['cell'][1:]}"
+                    line["epoch"] |= {"pretrained": key, "pretraining_examples": pretraining}
                     line["epoch"] |= {"pretraining_seconds": 10.0}
     write_log(log / "log.jsonl", lines)
     return load(log)
@@ -70,7 +76,7 @@ def test_what_takes_twice_as_much_has_half_as_many_trials(tmp_path: Path) -> Non
     assert rows["base"]["all_1"] and rows["base"]["all_2"] and rows["other"]["all_2"]
 
 
-def test_pretraining_is_paid_once_and_before_the_first_trial(tmp_path: Path) -> None:
+def test_a_pretraining_that_trials_share_is_paid_once_and_before_the_first(tmp_path: Path) -> None:
     rows = rows_of(made_up(tmp_path / "some", pretraining=2 * TRIAL), "examples")
     assert rows["other"]["total"] == 7 * TRIAL
     assert (rows["other"]["trials_1"], rows["other"]["best_1"]) == (3, best_of(HIGH, 3))
@@ -78,6 +84,17 @@ def test_pretraining_is_paid_once_and_before_the_first_trial(tmp_path: Path) -> 
     rows = rows_of(made_up(tmp_path / "much", pretraining=5 * TRIAL), "examples")
     assert rows["other"]["trials_1"] == 0
     assert math.isnan(rows["other"]["best_1"])
+
+
+def test_pretrainings_of_other_seeds_are_paid_by_each_trial(tmp_path: Path) -> None:
+    rows = rows_of(made_up(tmp_path, pretraining=TRIAL, shared=False), "examples")
+    assert (rows["other"]["pretrainings"], rows["other"]["pretraining"], rows["other"]["total"]) == (
+        5,
+        5 * TRIAL,
+        10 * TRIAL,
+    )
+    assert (rows["other"]["trials_1"], rows["other"]["best_1"]) == (2, best_of(HIGH, 2))
+    assert (rows["base"]["pretrainings"], rows["base"]["trials_2"]) == (0, 5)
 
 
 def test_seconds_have_those_of_pretraining(tmp_path: Path) -> None:

@@ -157,6 +157,7 @@ def splits_beside(members: Sequence[Splits]) -> Splits:
         classes=first.classes,
         names=first.names,
         superclasses=first.superclasses,
+        few=first.few,
     )
 
 

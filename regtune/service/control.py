@@ -65,6 +65,8 @@ class Control:
         if holder.host != lease.here() or not any(is_locked(each / LOG) for each in repeats_of(folder)):
             host = holder.host.split()[0]
             raise Denied(409, f"{name}: runs on {host} (process {holder.pid}), not started here; stop it there")
+        if holder.pid <= 1:  # of a damaged row: such numbers mean other processes, or all
+            raise Denied(409, f"{name}: its log names no process that could be stopped")
         os.kill(holder.pid, signal.SIGTERM)
 
     def file(self, name: str) -> str:

@@ -83,7 +83,7 @@ class Guard:
         if _name(host) not in self._hosts:
             return 403, "Host: expected a name of this service; regtune serve --name adds one"
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and _place(origin) != host:
             return 403, "Origin: expected a page of this service, given one of another site"
         if headers.get("sec-fetch-site") == "cross-site" and path.startswith(API):
             return 403, "Sec-Fetch-Site: expected a request of this service's own page, given one of another site"
@@ -106,6 +106,14 @@ _LARGE = f"expected a request of at most {MOST_BODY} bytes, given more"
 
 def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+
+
+def _place(origin: str) -> str:
+    """Return host and port in an Origin header; empty where it is none."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
 
 
 def _name(host: str) -> str:

@@ -71,6 +71,7 @@ class Processes:
     def start(self, folder: Path, sweep: Sweep, text: bytes) -> None:
         """Write the sweep file and start a process that runs it; raises Denied where one does already."""
         with _locked(folder) as lock:
+            lock.truncate(0)  # before anything else: the process of an earlier run is not to be taken for this one
             write(file_of(folder), text)
             with (folder / OUTPUT).open("ab") as output:
                 process = subprocess.Popen(  # noqa: S603 - our own command; no shell
@@ -82,7 +83,6 @@ class Processes:
                     pass_fds=[lock.fileno()],
                     start_new_session=True,  # Ctrl-C at the service is not meant for it
                 )
-            lock.truncate(0)
             lock.write(f"{process.pid}\n".encode())
             lock.flush()
         threading.Thread(target=process.wait, daemon=True).start()  # else its entry would stay until the service ends

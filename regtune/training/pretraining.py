@@ -78,12 +78,13 @@ def _by(method: Regularizer, name: str, net: nn.Module, data: Splits) -> tuple[n
         if saved is not None:
             net = copy.deepcopy(net)
             net.load_state_dict(saved["state"])
-            return net, Pretraining(key=key, examples=saved["examples"], seconds=saved["seconds"])
+            return net.train(), Pretraining(key=key, examples=saved["examples"], seconds=saved["seconds"])
         begun = time.perf_counter()
         seed = int(key[:7], 16)
         with seeded(seed, "pretraining", device=next(net.parameters()).device):
             given = method.pretrain(copy.deepcopy(net), data, Rng(seed=seed, prefix="pretraining/"))
         found, examples = shapes.pretrained(given, f"{name}.pretrain")
+        found.train()  # as one that is read from a file
         seconds = time.perf_counter() - begun
         if not examples:
             return found, Pretraining(key=key if given.loaded else "")

@@ -14,7 +14,7 @@ from torch.nn.functional import one_hot
 from regtune.core.errors import Refused
 from regtune.core.rng import Rng
 from regtune.core.state import Tensors, TrainState
-from regtune.data import DATASETS, DataLocation, Examples, Pool, Splits
+from regtune.data import DATASETS, DataLocation, Examples, Pool, Splits, pixels
 from regtune.networks import NETWORKS, fresh
 from regtune.optimizers import SGD, AdamW
 from regtune.regularizers import L2SP, Step, Transfer, WeightDecay, transfer
@@ -162,6 +162,24 @@ def test_pictures_are_fitted_to_those_of_the_data() -> None:
     up = transfer.fitted(x, torch.Size((3, 12, 10)))
     assert up.shape == (5, 3, 12, 10)
     assert 0 <= float(up.min()) <= float(up.max()) <= 1
+
+
+def test_pictures_are_recognized_that_were_resized_or_compressed_anew() -> None:
+    source = DATASETS.all()["digits"]().pool(DataLocation()).train
+    small = transfer._small(source.batches(len(source))[0])
+    images = pixels(source.take(torch.arange(100, 140)).images, torch.float32)
+    noise = 0.01 * (torch.rand(images.shape, generator=torch.Generator().manual_seed(0)) - 0.5)
+    larger = torch.nn.functional.interpolate(images, scale_factor=2, mode="nearest")
+    for mine in (images, (images + noise).clamp(0, 1), larger):
+        assert transfer._shared(in_memory(mine), small)
+    assert not transfer._shared(in_memory(images.flip(-1)), small)
+    some = images[:20].clone()
+    some[:13] = some[:13].flip(-1)
+    assert not transfer._shared(in_memory(some), small)
+
+
+def in_memory(images: Tensor) -> Examples:
+    return Examples(source=images, index=torch.arange(len(images)), labels=torch.zeros(len(images), dtype=torch.int64))
 
 
 def test_a_source_that_is_the_data_is_refused() -> None:

@@ -23,10 +23,10 @@ CAPTION = (
 )
 COUNTED = {
     "examples": "Counted are examples whose gradient was evaluated (an update of SAM counts twice), and those of "
-    "pretraining, once for all trials that share one. Further passes through the network, as of a second task, are "
-    "not; seconds have them.",
-    "seconds": "Counted are seconds of training, of measuring after each epoch and of pretraining, once for all "
-    "trials that share one, as the machines were, other work on them included.",
+    "pretraining, which search trials of other seeds each have of their own. Further passes through the network, as of "
+    "a second task, and pictures without labels beside a batch are not; seconds have them.",
+    "seconds": "Counted are seconds of training, of measuring after each epoch and of pretraining, which search trials "
+    "of other seeds each have of their own, as the machines were, other work on them included.",
 }
 
 
