@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import gc
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
@@ -29,6 +30,9 @@ from regtune.storage.log import sealed
 from regtune.training.lane import Lane
 from regtune.training.process import prepare_process
 from tests.at_once import Files, rank
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -76,7 +80,21 @@ def one_bundle() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Start a Chromium that is installed; tests are skipped where there is none."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        pytest.skip(f"no browser on this machine: none of {', '.join(BROWSERS)}")
+    with api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])  # tests may run as root
+        yield started
+        started.close()
+
+
 METHODS = sorted(REGULARIZERS.all())
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 MakeTrial = Callable[..., Trial]
 
 

@@ -60,7 +60,7 @@ def test_the_step_in_ten_lines_has_every_hook() -> None:
     doc = inspect.getdoc(_base) or ""
     code = [line for line in doc.splitlines() if line.startswith("    ")]
     methods = {name for name, value in vars(Regularizer).items() if inspect.isfunction(value) and name[0] != "_"}
-    assert methods == {*HOOKS, "check", "pretraining_key", "wants_unlabelled"}
+    assert methods == {*HOOKS, "check", "pretraining_key", "reads", "wants_unlabelled"}
     assert {hook for hook in methods if re.search(rf"\b{hook}\(", "\n".join(code))} == set(HOOKS)
     assert "13 hooks" in doc and len(HOOKS) == 13
 

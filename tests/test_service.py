@@ -19,6 +19,7 @@ from regtune.reports.output import formatted
 from regtune.reports.tables.folder import read_folder
 from regtune.results.loader import load
 from regtune.service.catalogue import REGISTRIES, catalogue
+from regtune.service.runs import LOCK, file_of
 from regtune.storage.layout import LOG
 from regtune.storage.log import LogFile, read_log, sealed
 from tests.conftest import write_log
@@ -227,6 +228,14 @@ def test_a_damaged_log_is_a_structured_error_and_takes_nothing_down(client: http
     assert get(client, "/sweeps/one")["state"] == "finished"
 
 
+def test_a_folder_that_cannot_be_read_is_not_the_end_of_the_list(tmp_path: Path) -> None:
+    made_up_log(tmp_path / "one", SCORES)
+    (tmp_path / "odd" / LOCK).mkdir(parents=True)
+    file_of(tmp_path / "odd").write_text("")
+    with served(settings(tmp_path)) as client:
+        assert {each["name"]: each["state"] for each in get(client, "/sweeps")["sweeps"]}["one"] == "finished"
+
+
 def test_a_log_that_is_too_large_is_not_read(results: Path) -> None:
     size = (results / "one" / LOG).stat().st_size
     with served(settings(results, most_log_bytes=size - 1)) as client:
@@ -234,6 +243,7 @@ def test_a_log_that_is_too_large_is_not_read(results: Path) -> None:
         answer = client.get("/sweeps/one/table")
         assert answer.status_code == 413
         assert "--max-log" in error_of(answer)["message"]
+        assert client.get("/sweeps/one/events").status_code == 413
     with served(settings(results, most_log_bytes=size)) as client:
         assert get(client, "/sweeps/one")["state"] == "finished"
 

@@ -15,10 +15,11 @@ from regtune.core.copies import is_copy
 from regtune.core.errors import Refused
 from regtune.core.records import Json
 from regtune.execution.run import run
+from regtune.results import standing
 from regtune.results.loader import load
 from regtune.results.standing import Follower
 from regtune.storage.layout import LOG
-from regtune.storage.log import read_log
+from regtune.storage.log import LogFile, read_log
 from regtune.sweep.sweep import Sweep
 from tests.conftest import SWEEP, write_log
 from tests.made_up import made_up_log
@@ -67,7 +68,7 @@ def test_a_log_that_was_begun_anew_is_counted_from_its_beginning(tmp_path: Path)
     assert list(follower.standing().counts) == ["other", "dropout"]
 
 
-def test_what_cannot_be_read_is_refused_until_it_can(tmp_path: Path) -> None:
+def test_what_cannot_be_read_is_refused_until_it_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     follower = Follower(tmp_path)
     with pytest.raises(Refused, match="expected a log"):
         follower.standing()
@@ -75,8 +76,18 @@ def test_what_cannot_be_read_is_refused_until_it_can(tmp_path: Path) -> None:
     before = follower.standing()
     whole = path.read_bytes()
     path.write_bytes(whole + b'{"event":"limit","message":"","crc":"00000000"}\n')
-    with pytest.raises(Refused, match="with its checksum"):
-        follower.standing()
+    read = list[Path]()
+
+    class Counted(LogFile):
+        def __init__(self, path: Path) -> None:
+            read.append(path)
+            super().__init__(path)
+
+    monkeypatch.setattr(standing, "LogFile", Counted)
+    for _ in range(3):
+        with pytest.raises(Refused, match="with its checksum"):
+            follower.standing()
+    assert len(read) == 2, "from where it was read to, and from its beginning; then no more until it is another one"
     path.write_bytes(whole)
     assert follower.standing() == before
 

@@ -110,7 +110,7 @@ def test_trials_on_a_gpu_are_compared_by_it(said: str, gpus: str, same: bool, gp
     results = load(log.parent)
     (tmp_path / "b.toml").write_text(f"{SMALL}gpus_per_trial = 1\n")
     sweep = reusing(Sweep.read(tmp_path / "b.toml"), (str(log.parent),))
-    line = reusable(sweep, results.header["data"]).words[-1]
+    line = reusable(sweep, {"data": results.header["data"]}).words[-1]
     why = "" if same else "; not: 8 trained on another class of machine, or by another torch"
     assert line == f"reuse {log.parent}: {8 if same else 0} of 8 trials there can be reused{why}"
     key, plain = next(iter(results.plain_trials.items()))
@@ -123,7 +123,9 @@ def test_trials_for_another_device_are_counted_apart(tmp_path: Path) -> None:
     log = ran(tmp_path)
     (tmp_path / "b.toml").write_text(f"{SMALL}gpus_per_trial = 1\n")
     sweep = reusing(Sweep.read(tmp_path / "b.toml"), (str(log.parent),))
-    assert reusable(sweep, "").words[-1].endswith("0 of 8 trials there can be reused; not: 8 for another device")
+    assert (
+        reusable(sweep, {"data": ""}).words[-1].endswith("0 of 8 trials there can be reused; not: 8 for another device")
+    )
 
 
 @pytest.mark.parametrize("name", CLASS)

@@ -12,7 +12,6 @@ from rich.table import Table
 
 from regtune.core.records import Json, TrialKey
 from regtune.core.records import PhaseName as Name
-from regtune.data import data_fingerprint
 from regtune.execution.past import Past
 from regtune.execution.phases import SweepPhase, phases
 from regtune.execution.repeats import extra_repeats
@@ -20,6 +19,7 @@ from regtune.execution.retry import RETRY, retry_of
 from regtune.execution.reuse import check_reuse, reusable
 from regtune.execution.run import RunOptions
 from regtune.execution.trained import Trained
+from regtune.execution.trial_environment import data_identity
 from regtune.search.scheduler import Scheduler
 from regtune.storage.bundles import Event
 from regtune.storage.checkpoints import Checkpoints, Saved
@@ -113,7 +113,8 @@ def forecast(sweep: Sweep, results: Path, options: RunOptions) -> Group:
     trained = Trained(past.trials, log.read)
     if sweep.reuse:
         check_reuse(sweep, results)
-        others = reusable(sweep, data_fingerprint(load_pool(sweep.arms[0].template, options.place)))
+        templates = [arm.template for arm in sweep.arms]
+        others = reusable(sweep, data_identity(load_pool(templates[0], options.place), templates))
         trained.lend(others.runs)
         lines += others.words
     # Before a phase is over, what the next is to do may still change.

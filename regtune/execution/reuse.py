@@ -17,7 +17,7 @@ from regtune.core.records import SAME, Json
 from regtune.core.reused import REUSED, origin
 from regtune.core.sources import same_sources
 from regtune.execution.trained import RecordedTrial, RecordedTrials, TrainedRun
-from regtune.execution.trial_environment import environment_for
+from regtune.execution.trial_environment import data_changes, environment_for
 from regtune.execution.watch import Watch, Watching, many_of
 from regtune.pruners import RECORDED
 from regtune.storage.environment import machine_of, same_class, stood
@@ -60,15 +60,15 @@ def check_reuse(sweep: Sweep, results: Path) -> None:
             check_not_compressed(folder / LOG)
 
 
-def reusable(sweep: Sweep, data: str) -> Reusable:
-    """Return what the folders that a sweep names have for it; `data` is the fingerprint of its data.
+def reusable(sweep: Sweep, data: Json) -> Reusable:
+    """Return what the folders that a sweep names have for it; `data` is what `data_identity` says of its data.
 
     The first folder that has a trial gives it; repeats below a folder count. Raises Refused for a damaged log.
     """
     if not sweep.reuse:
         return Reusable(runs={}, words=[])
     device = sweep.arms[0].template.device
-    now = {**environment_for(device), "sweep": sweep.plain(), "data": data}
+    now = {**environment_for(device), "sweep": sweep.plain(), **data}
     runs, lines = dict[str, TrainedRun](), list[str]()
     for given in sweep.reuse:
         why = Counter[str]()
@@ -156,7 +156,7 @@ def _unlike(then: Json, now: Json, plugins: Sequence[str], *, pruned: bool) -> s
         "trained by another version of a plugin": any(
             not same_sources(before.get(name, ""), after.get(name, "")) for name in plugins
         ),
-        "trained on other data": then.get("data") != now["data"],
+        "trained on other data": then.get("data") != now["data"] or bool(data_changes(then, now)),
         "pruned by another rule": pruned and _rule(then["sweep"]["search"]) != _rule(now["sweep"]["search"]),
     }
     return next((words for words, is_so in differs.items() if is_so), "")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from regtune.core.errors import Refused
 from regtune.core.records import Json, PhaseName, TrialKey
-from regtune.data import DataLocation, Pool, Splits, data_fingerprint
+from regtune.data import DataLocation, Pool, Splits
 from regtune.execution.attempt import ReportPlan
 from regtune.execution.idle_gpus import gpus_here, idle_gpus
 from regtune.execution.lane_queue import LaneTerms, PhaseJob
@@ -25,6 +25,7 @@ from regtune.execution.recovery import key_of
 from regtune.execution.retry import ask_again, failed_keys, retry_of
 from regtune.execution.reuse import Reused, check_reuse, reusable
 from regtune.execution.trained import Trained
+from regtune.execution.trial_environment import data_changes, data_identity
 from regtune.execution.watch import Watch, Watching, many_of
 from regtune.storage import lease
 from regtune.storage.compatibility import check_same, reworded
@@ -126,14 +127,15 @@ def run_with(
         check_device(sweep, here=here)
         check_reuse(sweep, results)
         pool, splits = preflight(sweep, options.place)
-        fingerprint = data_fingerprint(pool)
-        others = reusable(sweep, fingerprint)
+        identity = data_identity(pool, [arm.template for arm in sweep.arms])
+        before = next((row for row in reversed(log.rows) if row["event"] == "header"), {})
+        others = reusable(sweep, identity)
         trained.lend(others.runs)
-        for text in [*flaws(sweep, pool), *others.words]:
+        for text in [*_other_data(path, before, identity), *flaws(sweep, pool), *others.words]:
             say(text)
         with lease.held(log, waiting=say), contextlib.ExitStack() as stack:
             begins = not log.rows and sweep.repeat == 1
-            log.append("header", {**describe(), "sweep": sweep.plain(), "examples": splits.counts, "data": fingerprint})
+            log.append("header", {**describe(), "sweep": sweep.plain(), "examples": splits.counts, **identity})
             launch = launch or (
                 _here(sweep, say, begins) if options.in_process else _on_ray(sweep, options.address, stack, say, begins)
             )
@@ -142,6 +144,13 @@ def run_with(
         if sweep.reuse:
             say(reused.words())
     return path
+
+
+def _other_data(path: Path, before: Json, now: Json) -> list[str]:
+    """Say where a log was begun on other data than those that are there now: its trials could not be compared."""
+    changes = data_changes(before, now)
+    remedy = "trials of both could not be compared: put back what was there, or give the sweep another name"
+    return [f"{path}: resumes a log of before: {'; '.join(changes)}; {remedy}"] if changes else []
 
 
 def _left(failed: Sequence[TrialKey]) -> list[str]:

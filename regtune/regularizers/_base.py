@@ -18,8 +18,8 @@ A training, with the hooks of all methods of a recipe in it; `->` says how those
         kept = keep(epochs), the last epoch if stop(epochs)     -> the newest if all say so; any stops
 
 In addition, `check(net, data)` refuses settings that make no sense, with the remedy. State of a method beside the
-weights is in `step.memory`. `pretraining_key` says which trials share what `pretrain` learned, `wants_unlabelled` that
-`penalty` is to see pictures without labels too.
+weights is in `step.memory`. `pretraining_key` says which trials share what `pretrain` learned, `reads` what a method
+reads beside the data, `wants_unlabelled` that `penalty` is to see pictures without labels too.
 
 Hooks return values and edit nothing in place. Float knobs are 0-dim tensors inside `train`: use torch
 operations on them and never branch in Python on their value. Random numbers come from `step.noise`
@@ -144,6 +144,13 @@ class Regularizer:
         A method leaves out knobs that matter afterwards only, and adds what it reads from elsewhere.
         """
         return plain_settings(self)
+
+    def reads(self) -> dict[str, str]:
+        """Return hashes of what it reads beside the data of a trial, by what that is called; most read nothing.
+
+        They stand in the header of a log, so that what was trained on another content is known.
+        """
+        return {}
 
     def wants_unlabelled(self) -> bool:
         """Return whether `penalty` is to see pictures without labels; not by float knobs, which differ in a lane."""

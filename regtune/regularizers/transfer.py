@@ -101,13 +101,20 @@ class Transfer(Regularizer):
                 f"pictures: it would be pretrained on what it is tested on; name another source"
             )
 
+    def reads(self) -> dict[str, str]:
+        """Return a hash of the file of weights, or of the source."""
+        if self.weights:
+            return {f"weights {self.weights}": self._exported().digest}
+        elsewhere = self.epochs and self.source != OTHER_CLASSES
+        return {f"source {self.source}": _fingerprint(self.source, _root())} if elsewhere else {}
+
     def pretraining_key(self) -> Json:
         """Return the knobs of pretraining and what the source is; of weights from a file what is in it."""
+        read = next(iter(self.reads().values()), None)
         if self.weights:
-            return {"weights": self._exported().digest}
+            return {"weights": read}
         settings = {name: value for name, value in plain_settings(self).items() if name not in AFTERWARDS}
-        elsewhere = self.epochs and self.source != OTHER_CLASSES
-        return settings | ({"read": _fingerprint(self.source, _root())} if elsewhere else {})
+        return settings | ({"read": read} if read is not None else {})
 
     def pretrain(self, net: nn.Module, data: Splits, noise: Rng) -> Pretrained:
         """Return the network that tells the classes of the source, or one with the weights of a file."""

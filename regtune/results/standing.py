@@ -94,6 +94,7 @@ class Follower:
 
     def _forget(self) -> None:
         self._seen: object = None  # what the file was when it was read
+        self._refused: tuple[object, str] | None = None  # what it was when it could not be, and why
         self._size, self._seal = 0, 0
         self._sweep: SweepRecord | None = None
         self._status: dict[TrialKey, str] = {}
@@ -109,25 +110,26 @@ class Follower:
         """Return how the log stands now; raises Refused where there is none, or one that is damaged."""
         with self._lock:
             try:
-                self._read()
+                seen = file_state(log_in(self._folder))
+                if self._refused is not None and self._refused[0] == seen:
+                    raise Refused(self._refused[1])
+                self._read(seen)
             except OSError as error:
                 self._forget()
                 raise Refused(f"{self._folder.name}: expected a log, given {error.strerror or error}") from error
-            except Refused:
+            except Refused as error:
                 self._forget()
+                self._refused = seen, str(error)  # a damaged log is not read again until it is another one
                 raise
             if self._sweep is None:
                 raise Refused(f"{self._folder.name}: expected a log with a header, given one without; it has not begun")
             return self._standing(self._sweep)
 
-    def _read(self) -> None:
+    def _read(self, seen: object) -> None:
         """Take the rows that came; of a log that is not the one it was all of them."""
-        path = log_in(self._folder)
-        found = path.stat()
-        seen = (found.st_ino, found.st_size, found.st_mtime_ns)
         if seen == self._seen:
             return
-        log, place = LogFile(path), self._size
+        log, place = LogFile(log_in(self._folder)), self._size
         try:
             reading = log.reading(place, self._seal)
             for _, row in reading.as_written():
@@ -139,7 +141,7 @@ class Follower:
             other = True
         if other:  # perhaps the sweep was begun anew
             self._forget()
-            self._read()
+            self._read(seen)
         else:
             self._size, self._seal, self._seen = reading.size - reading.torn, reading.seal, seen
 
@@ -233,6 +235,12 @@ class Follower:
         most = {"search": pruning_of(sweep).most_epochs, "select": once}
         left = sum(tally.epochs_left(most.get(phase, once + again)) for (_, phase), tally in tallies.items())
         return left * took / self._epochs_of_run
+
+
+def file_state(path: Path) -> tuple[int, int, int]:
+    """Return what tells a file from the one it was before; raises OSError where there is none."""
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _planned(trials: int, seeds: int) -> list[tuple[str, int]]:

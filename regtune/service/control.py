@@ -78,6 +78,8 @@ class Control:
         return self._runs.output(self._sweeps.folder(name), most)
 
     def _start(self, folder: Path, sweep: Sweep, content: bytes) -> None:
+        if folder.exists():
+            self._sweeps.check_size(folder)
         _check_log(folder, sweep)
         self._runs.start(folder, sweep, content)
 

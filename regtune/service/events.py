@@ -18,6 +18,7 @@ from anyio.to_thread import run_sync
 
 from regtune.core.errors import Refused
 from regtune.core.records import Json
+from regtune.results.standing import file_state
 from regtune.service.problems import Denied, problem
 from regtune.service.sweeps import event_id
 from regtune.storage.log import LogFile
@@ -42,8 +43,7 @@ class Position:
     def more(self) -> list[tuple[str, Json]]:
         """Return the next rows, each with its id; raises Refused for a log that is damaged or another one."""
         with contextlib.suppress(FileNotFoundError):
-            found = self._path.stat()
-            seen = (found.st_ino, found.st_size, found.st_mtime_ns)
+            seen = file_state(self._path)
             if seen == self._seen:
                 return []
             log = LogFile(self._path)

@@ -256,5 +256,7 @@ def _reading(api: APIRouter, sweeps: Sweeps) -> None:
         last_event_id: Annotated[str | None, Header(max_length=40)] = None,
     ) -> StreamingResponse:
         """Stream the rows of the log as server-sent events, behind an event or all of them, and those to come."""
-        position = Position(log_in(sweeps.repeat(name, repeat)), last_event_id or after)
+        folder = sweeps.repeat(name, repeat)
+        sweeps.check_size(folder)
+        position = Position(log_in(folder), last_event_id or after)
         return StreamingResponse(events(position), media_type="text/event-stream")

@@ -136,8 +136,8 @@ def is_locked(path: Path) -> bool:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    except FileNotFoundError:
-        pass
+    except (FileNotFoundError, PermissionError, IsADirectoryError):
+        pass  # none, or none of ours
     return False
 
 

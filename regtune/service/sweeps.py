@@ -25,7 +25,7 @@ from regtune.reports.output import tables_as_text
 from regtune.reports.page.report import VEGA_LITE
 from regtune.reports.tables.folder import FolderTables, read_folder
 from regtune.results.loader import Results
-from regtune.results.standing import INTERRUPTED, Follower, Standing
+from regtune.results.standing import INTERRUPTED, Follower, Standing, file_state
 from regtune.service.problems import Denied, Error, problem
 from regtune.service.runs import Runs, file_of
 from regtune.service.settings import MIB, Settings
@@ -156,7 +156,7 @@ class Sweeps:
 
     def standing(self, folder: Path) -> Standing:
         """Return how the log of a folder stands; raises Refused for one that is damaged."""
-        self._check_size(folder)
+        self.check_size(folder)
         return self._followers.of(folder).standing()
 
     def summaries(self, names: Sequence[str]) -> list[Summary]:
@@ -247,19 +247,19 @@ class Sweeps:
     def _fresh(self, folder: Path, loaded: _Loaded) -> FolderTables:
         """Return the tables of a folder from its logs; of a sweep that runs they may be a moment old."""
         repeats = repeats_of(folder)
+        for each in repeats:
+            self.check_size(each)
         running = bool(self._followers.of(repeats[-1]).standing().holder)
-        seen = (running, *(_seen(log_in(each)) for each in repeats))
+        seen = (running, *(file_state(log_in(each)) for each in repeats))
         waits = running and time.monotonic() < loaded.made + SHARE * loaded.took
         if loaded.tables is None or (loaded.seen != seen and not waits):
-            for each in repeats:
-                self._check_size(each)
             begin = time.monotonic()
             loaded.tables, loaded.things = read_folder(folder), {}
             loaded.made = time.monotonic()
             loaded.seen, loaded.took = seen, loaded.made - begin
         return loaded.tables
 
-    def _check_size(self, folder: Path) -> None:
+    def check_size(self, folder: Path) -> None:
         """Raise Denied for a log that would fill the memory of the service."""
         files = [(file.name.endswith(COMPRESSED), file.stat().st_size) for file in folder.glob("log*.jsonl*")]
         size = sum(PACKED * size if packed else size for packed, size in files)
@@ -312,8 +312,3 @@ def _changed(folder: Path) -> float | None:
         except OSError:
             continue
     return None
-
-
-def _seen(path: Path) -> Sequence[object]:
-    found = path.stat()
-    return found.st_ino, found.st_size, found.st_mtime_ns

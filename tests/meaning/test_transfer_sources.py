@@ -19,18 +19,20 @@ from regtune.core.rng import Rng
 from regtune.core.state import Tensors
 from regtune.data import Splits
 from regtune.execution.export import export, load_network
+from regtune.execution.reuse import reusable, reusing
+from regtune.execution.trial_environment import data_identity
 from regtune.regularizers import Transfer
 from regtune.regularizers._pretraining import features
 from regtune.reports.tables.budget import PRETRAINED, budget_caption
 from regtune.reports.tables.caption import source_words
 from regtune.results.loader import load
 from regtune.training import pretraining
-from regtune.training.build import load_data, start_network
+from regtune.training.build import load_data, load_pool, start_network
 from regtune.training.lane import Lane
 from regtune.training.recipe import Recipe
 from regtune.training.trainer import weights_of
 from tests.conftest import row, same, small_trial, trained
-from tests.resuming import SMALL, assert_same_results, ran, rows_of, stopped
+from tests.resuming import SMALL, assert_same_results, ran, read, rows_of, stopped
 
 NOISE = Rng(seed=3, prefix="pretraining/")
 NORMED = {"name": "mlp", "widths": [12, 12], "batch_norm": True}
@@ -126,6 +128,35 @@ def test_a_sweep_goes_on_bit_for_bit_and_its_tables_say_where_weights_come_from(
     said = "Begun with the weights of a file, what these have cost is not counted: moved (baseline.pt)."
     assert source_words(results.sweep) == said
     assert PRETRAINED not in budget_caption(results)
+
+
+def test_another_file_of_weights_is_told_on_resuming_and_what_it_began_is_not_reused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = load(ran(tmp_path, SMALL.replace("weights = false", "weights = true")).parent)
+    one = export(first, "baseline", 0, tmp_path / "one")[0]
+    other = export(first, "baseline", 1, tmp_path / "other")[0]
+    monkeypatch.setenv("REGTUNE_DATA", str(tmp_path))
+    text = SMALL.replace("dropout = { dropout = {} }", 'moved = { transfer = { weights = "net.pt", epochs = 0 } }')
+    (tmp_path / "net.pt").write_bytes(one.read_bytes())
+    (tmp_path / "run").mkdir()
+    log = ran(tmp_path / "run", text)
+    results = load(log.parent)
+    assert list(results.header["read"]) == ["transfer weights net.pt"]
+    more, said = text.replace("seeds = 2", "seeds = 3"), list[str]()
+    ran(tmp_path / "run", more, say=said.append)
+    assert not [line for line in said if "another one" in line]
+    (tmp_path / "net.pt").write_bytes(other.read_bytes())
+    ran(tmp_path / "run", more.replace("seeds = 3", "seeds = 4"), say=said.append)
+    (line,) = [line for line in said if "another one" in line]
+    assert "transfer weights net.pt is another one; trials of both could not be compared" in line
+    (tmp_path / "new").mkdir()
+    sweep = reusing(read(tmp_path / "new", text), (str(log.parent),))
+    pool = load_pool(sweep.arms[0].template)
+    now = data_identity(pool, [arm.template for arm in sweep.arms])
+    none = reusable(sweep, now | {"read": {"transfer weights net.pt": "0"}}).words[-1]
+    assert f"{log.parent}: 0 of " in none and "trained on other data" in none
+    assert f"{log.parent}: 0 of " not in reusable(sweep, now | {"read": results.header["read"]}).words[-1]
 
 
 def test_the_key_hangs_on_what_is_in_the_file_and_not_on_where_it_lies(file: Path) -> None:
