@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import uvicorn
 
+from regtune.service.answers import answered
 from regtune.service.app import service
 from regtune.service.runs import Runs
 from regtune.service.settings import Settings
@@ -27,7 +28,9 @@ def settings(results: Path, **changes: Any) -> Settings:
 @contextlib.contextmanager
 def served(given: Settings, runs: Runs | None = None) -> Iterator[httpx.Client]:
     """Serve for the time of the block; yield a client that asks below `API`."""
-    config = uvicorn.Config(service(given, runs), port=0, log_level="error", ws="none", timeout_graceful_shutdown=1)
+    # What takes torch is asked of this process, which has it, and not of one that begins with its import.
+    app = service(given, lambda question: answered(question, [*given.plugins]), runs)
+    config = uvicorn.Config(app, port=0, log_level="error", ws="none", timeout_graceful_shutdown=1)
     opened = config.bind_socket()
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [opened]}, daemon=True)

@@ -106,6 +106,7 @@ LOADS = [
         "regtune.reports.page.report, regtune.reports.page.several",
         ["torch", "ray", "sklearn", "statsmodels", "matplotlib"],
     ),
+    ("regtune.service.app, regtune.service.worker", ["torch", "ray", "sklearn", "matplotlib"]),
     (
         "regtune.training.trainer, regtune.execution.try_out, regtune.execution.preflight",
         ["ray", "sklearn", "torchvision", "PIL"],

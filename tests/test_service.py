@@ -18,7 +18,8 @@ from regtune.reports.formats import FORMATS
 from regtune.reports.output import formatted
 from regtune.reports.tables.folder import read_folder
 from regtune.results.loader import load
-from regtune.service.catalogue import REGISTRIES, catalogue
+from regtune.service.catalogue import Entry
+from regtune.service.entries import REGISTRIES, entries
 from regtune.service.runs import LOCK, file_of
 from regtune.storage.layout import LOG
 from regtune.storage.log import LogFile, read_log, sealed
@@ -262,11 +263,11 @@ def test_what_is_read_follows_the_log(tmp_path: Path) -> None:
 
 
 def test_the_catalogue_has_every_knob_and_its_defaults_are_legal() -> None:
-    found = catalogue(())
+    found = {kind: [Entry(**each) for each in every] for kind, every in entries(()).items()}
     assert found.keys() == REGISTRIES.keys()
-    for kind, entries in found.items():
-        assert [entry.name for entry in entries] == [*REGISTRIES[kind].all()]
-        for entry in entries:
+    for kind, every in found.items():
+        assert [entry.name for entry in every] == [*REGISTRIES[kind].all()]
+        for entry in every:
             jsonschema.Draft202012Validator.check_schema(entry.knobs)
             settings = {name: knob["default"] for name, knob in entry.knobs["properties"].items()}
             jsonschema.validate(settings, entry.knobs)

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import httpx
@@ -42,34 +42,26 @@ class Scripts(Processes):
 
     code = "import os, time; print(sorted(os.environ), flush=True); time.sleep(600)"
 
-    def _command(self, folder: Path, sweep: Sweep) -> list[str]:
+    def _command(self, folder: Path, plugins: Sequence[str]) -> list[str]:
         return [sys.executable, "-c", self.code]
 
 
-@pytest.fixture
-def sweep(tmp_path: Path) -> Sweep:
-    (tmp_path / "small.toml").write_text(NAMED)
-    return Sweep.read(tmp_path / "small.toml")
-
-
-def test_a_run_is_known_to_every_service_and_to_the_next_one(
-    tmp_path: Path, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_is_known_to_every_service_and_to_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REGTUNE_TOKEN", TOKEN)
     folder = tmp_path / "small"
     first, other = Scripts(settings(tmp_path)), Scripts(settings(tmp_path))
     assert not first.is_up(folder)
     assert not first.stop(folder)
-    first.start(folder, sweep, b"text")
+    first.start(folder, b"text", [])
     until(lambda: other.output(folder, 10_000).endswith("]\n"))
     assert other.is_up(folder)
     assert "REGTUNE_TOKEN" not in other.output(folder, 10_000)
     with pytest.raises(Denied, match="stop it first"):
-        other.start(folder, sweep, b"other")
+        other.start(folder, b"other", [])
     assert (folder / "small.toml").read_bytes() == b"text"
     assert other.stop(folder)
     until(lambda: not first.is_up(folder))
-    other.start(folder, sweep, b"other")
+    other.start(folder, b"other", [])
     assert first.is_up(folder)
     assert first.stop(folder)
     until(lambda: not other.is_up(folder))
@@ -96,9 +88,9 @@ def test_what_a_lock_says_without_a_holder_stops_nobody(tmp_path: Path) -> None:
         bystander.wait()
 
 
-def test_the_command_is_that_of_a_shell(tmp_path: Path, sweep: Sweep) -> None:
+def test_the_command_is_that_of_a_shell(tmp_path: Path) -> None:
     given = settings(tmp_path, data=tmp_path / "data", download=True)
-    words = Processes(given)._command(tmp_path / "small", sweep)
+    words = Processes(given)._command(tmp_path / "small", [])
     file = str(tmp_path / "small" / "small.toml")
     options = ["--results", str(tmp_path), "--in-process", "--data", str(tmp_path / "data"), "--download"]
     assert words == [sys.executable, "-m", "regtune", "run", file, *options]

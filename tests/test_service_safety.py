@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from regtune.core.errors import Refused
+from regtune.service.answers import answered
 from regtune.service.checking import Checker
 from regtune.service.guard import HEADERS
 from regtune.service.problems import problem
@@ -193,11 +194,12 @@ def test_the_path_of_a_refusal_is_that_of_the_file() -> None:
 
 
 def test_a_plugin_that_the_operator_allows_may_be_named_and_no_other(tmp_path: Path) -> None:
-    checker = Checker(settings(tmp_path, plugins={"tests.plugin_things": "tests.plugin_things"}))
+    plugins = {"tests.plugin_things": "tests.plugin_things"}
+    checker = Checker(settings(tmp_path, plugins=plugins), lambda question: answered(question, [*plugins]))
     text = f'plugins = ["tests.plugin_things"]\n{NAMED}'
-    assert checker.read(text.encode()).arms[0].template.plugins == ("tests.plugin_things",)
+    assert checker.read(text).plugins == ("tests.plugin_things",)
     with pytest.raises(Refused, match="regtune serve --plugin"):
-        checker.read(text.replace("plugin_things", "plugin_noise").encode())
+        checker.read(text.replace("plugin_things", "plugin_noise"))
 
 
 def test_a_full_check_loads_data_below_the_operators_folder_only(tmp_path: Path) -> None:

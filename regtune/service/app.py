@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from regtune.core.errors import Refused, shown
 from regtune.core.version import __version__
 from regtune.core.writing import in_one_line
+from regtune.service.catalogue import Catalogue
 from regtune.service.checking import Checker
 from regtune.service.control import Control
 from regtune.service.guard import Guard
@@ -21,16 +22,17 @@ from regtune.service.routes import PREFIX, router
 from regtune.service.runs import Processes, Runs
 from regtune.service.settings import Settings
 from regtune.service.sweeps import Sweeps
+from regtune.service.worker import Ask
 
 STATIC = Path(__file__).parent / "static"
 
 
-def service(settings: Settings, runs: Runs | None = None) -> Guard:
-    """Return the service; sweeps run as processes of this machine unless `runs` says otherwise."""
-    return Guard(api(settings, runs or Processes(settings)), settings)
+def service(settings: Settings, ask: Ask, runs: Runs | None = None) -> Guard:
+    """Return the service, which asks `ask` what takes torch; sweeps are processes here unless `runs` says otherwise."""
+    return Guard(api(settings, runs or Processes(settings), ask), settings)
 
 
-def api(settings: Settings, runs: Runs) -> FastAPI:
+def api(settings: Settings, runs: Runs, ask: Ask) -> FastAPI:
     """Return the application behind the guard."""
     app = FastAPI(
         title="regtune",
@@ -41,7 +43,8 @@ def api(settings: Settings, runs: Runs) -> FastAPI:
         openapi_url=f"{PREFIX}/openapi.json",
     )
     sweeps = Sweeps(settings, runs)
-    app.include_router(router(settings, sweeps, Control(sweeps, runs, Checker(settings))))
+    control = Control(sweeps, runs, Checker(settings, ask))
+    app.include_router(router(settings, sweeps, control, Catalogue(ask)))
     _page(app)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)

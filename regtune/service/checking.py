@@ -16,69 +16,50 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from regtune.core.errors import Refused, nearest, shown
+from regtune.core.errors import Refused, shown
 from regtune.service.problems import Denied
 from regtune.service.runs import environment, options
 from regtune.service.settings import Settings
-from regtune.sweep.reading import read_file
+from regtune.service.worker import Ask, Read
 from regtune.sweep.schema import NAME
-from regtune.sweep.sweep import Sweep
 
 MOST_AT_ONCE = 2  # checks that load data and train a step
 SECONDS = 300.0  # that such a check may take
 UNNAMED = "-"  # which is no name of a sweep
-REUSED = re.compile(rf"\.\./{NAME[1:-1]}")
 
 
 class Checker:
     """Checks sweep files within what the operator allows."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, ask: Ask) -> None:
+        self._settings, self._ask = settings, ask
         self._turns = threading.BoundedSemaphore(MOST_AT_ONCE)
 
-    def read(self, text: bytes, name: str | None = None) -> Sweep:
-        """Return the sweep of a text, called `name` if it says none.
+    def read(self, text: str, name: str | None = None, folder: Path | None = None) -> Read:
+        """Return the sweep of a text, called `name` if it says none; the log in a folder has to be one of it.
 
         Raises Refused in one line, which begins with the path of a setting if it is about one.
         """
-        with _written(text, name) as file:
-            return self._read(file)
+        place = None if folder is None else str(folder)
+        found = self._ask({"do": "read", "toml": text, "name": name, "folder": place})
+        return Read(name=found["name"], arms=tuple(found["arms"]), plugins=tuple(found["plugins"]))
 
-    def full(self, text: bytes, name: str | None = None) -> tuple[Sweep, list[str]]:
+    def full(self, text: str, name: str | None = None) -> tuple[Read, list[str]]:
         """Return the sweep of a text, and what `regtune check` says: data are loaded, a step of every arm is trained.
 
         That is done in a process of its own: what goes wrong in there does not end the service.
         """
-        with _written(text, name) as file:
-            sweep = self._read(file)
-            if not self._turns.acquire(blocking=False):
-                raise Denied(503, f"check: expected at most {MOST_AT_ONCE} checks at once, given more; try again")
-            try:
-                return sweep, self._checked(sweep, file)
-            finally:
-                self._turns.release()
-
-    def _read(self, file: Path) -> Sweep:
-        read = read_file(file)
-        if read.name is None and file.stem == UNNAMED:
-            raise Refused("name: expected the name of the sweep, in the file or beside it, given nothing")
-        for plugin in read.plugins:
-            if plugin not in self._settings.plugins:
-                raise Refused(
-                    f"plugins: expected plugins that this service allows, given {shown(plugin)}"
-                    f"{nearest(plugin, self._settings.plugins)}; regtune serve --plugin allows one"
-                )
-        for folder in read.reuse:
-            if not REUSED.fullmatch(folder):
-                raise Refused(f"reuse: expected other sweeps of this service, as '../NAME', given {shown(folder)}")
+        sweep = self.read(text, name)
+        if not self._turns.acquire(blocking=False):
+            raise Denied(503, f"check: expected at most {MOST_AT_ONCE} checks at once, given more; try again")
         try:
-            return Sweep.read(file)
-        except Refused as error:
-            raise Refused(str(error).removeprefix(f"{file}: ")) from error
+            with written(text.encode(), name) as file:
+                return sweep, self._checked(sweep, file)
+        finally:
+            self._turns.release()
 
-    def _checked(self, sweep: Sweep, file: Path) -> list[str]:
-        words = [sys.executable, "-m", "regtune", "check", str(file), *options(self._settings, sweep)]
+    def _checked(self, sweep: Read, file: Path) -> list[str]:
+        words = [sys.executable, "-m", "regtune", "check", str(file), *options(self._settings, sweep.plugins)]
         try:
             ended = subprocess.run(  # noqa: S603 - our own command; no shell
                 words,
@@ -99,7 +80,7 @@ class Checker:
 
 
 @contextmanager
-def _written(text: bytes, name: str | None) -> Iterator[Path]:
+def written(text: bytes, name: str | None) -> Iterator[Path]:
     """Write a text to a file of its own for the time of the block, called like the sweep; raises Refused."""
     if name is not None and not re.fullmatch(NAME, name):
         raise Refused(f"name: expected letters, digits, . _ and -, at most 100, given {shown(name)}")

@@ -45,20 +45,19 @@ def serve(
 ) -> None:
     """Serve sweeps over HTTP: launch, watch and read them from other programs; on this machine only, by default."""
     from regtune.core.errors import Refused
-    from regtune.core.plugins import import_plugin, name_of_plugin
+    from regtune.core.plugins import name_of_plugin
     from regtune.service.settings import LOOPBACK, MIB, TOKEN_VARIABLE, Settings, check_access
 
     try:
         import uvicorn
 
         from regtune.service.app import service
+        from regtune.service.worker import Worker
     except ModuleNotFoundError as error:
         raise Refused(f"serve: expected the package {error.name}; pip install 'regtune[service]'") from error
     token = token_file.read_text(encoding="utf-8").strip() if token_file else os.environ.get(TOKEN_VARIABLE)
     check_access(host, token)
     plugins = {name_of_plugin(given): str(Path(given).absolute()) if "/" in given else given for given in plugin or ()}
-    for each in plugins:
-        import_plugin(each)
     others = () if host in LOOPBACK else (host, socket.gethostname())
     results.mkdir(parents=True, exist_ok=True)
     settings = Settings(
@@ -71,8 +70,11 @@ def serve(
         in_process=in_process,
         most_log_bytes=max_log * MIB,
     )
+    worker = Worker(settings)
+    if plugins:
+        worker.ask({"do": "entries"})  # what is wrong with a plugin is said at the start
     config = uvicorn.Config(
-        service(settings),
+        service(settings, worker.ask),
         host=host,
         port=port,
         log_level="warning",
@@ -85,4 +87,7 @@ def serve(
     opened = config.bind_socket()
     shown = f"[{host}]" if ":" in host else host
     print(f"regtune: {settings.results} at http://{shown}:{opened.getsockname()[1]}", flush=True)
-    uvicorn.Server(config).run(sockets=[opened])
+    try:
+        uvicorn.Server(config).run(sockets=[opened])
+    finally:
+        worker.close()

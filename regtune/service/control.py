@@ -13,12 +13,9 @@ from regtune.service.checking import Checker
 from regtune.service.problems import Denied
 from regtune.service.runs import Runs, file_of, is_locked
 from regtune.service.sweeps import Sweeps
+from regtune.service.worker import Read
 from regtune.storage import lease
-from regtune.storage.compatibility import check_same
 from regtune.storage.layout import LOG, repeats_of
-from regtune.storage.log import LogFile, check_not_compressed
-from regtune.sweep.resumed import as_resumed
-from regtune.sweep.sweep import Sweep
 
 
 class Control:
@@ -27,12 +24,11 @@ class Control:
     def __init__(self, sweeps: Sweeps, runs: Runs, checker: Checker) -> None:
         self._sweeps, self._runs, self._checker = sweeps, runs, checker
 
-    def check(self, text: str, name: str | None, *, full: bool) -> tuple[Sweep, list[str]]:
+    def check(self, text: str, name: str | None, *, full: bool) -> tuple[Read, list[str]]:
         """Return the sweep of a text, called `name` if it says none, and what is to be said of it; raises Refused."""
-        content = text.encode()
-        return self._checker.full(content, name) if full else (self._checker.read(content, name), [])
+        return self._checker.full(text, name) if full else (self._checker.read(text, name), [])
 
-    def submit(self, text: str, name: str | None, *, full: bool) -> tuple[Sweep, list[str], bool]:
+    def submit(self, text: str, name: str | None, *, full: bool) -> tuple[Read, list[str], bool]:
         """Start the sweep of a text; also return whether that was needed. Raises Denied where it cannot be started."""
         sweep, notes = self.check(text, name, full=full)
         folder = self._sweeps.path(sweep.name)
@@ -43,7 +39,7 @@ class Control:
             raise Denied(
                 409, f"{sweep.name}: this sweep runs with another sweep file; stop it first, or take another name"
             )
-        self._start(folder, sweep, content)
+        self._start(folder, sweep.name, content)
         return sweep, notes, True
 
     def resume(self, name: str) -> None:
@@ -52,7 +48,7 @@ class Control:
         content = self._known_file(folder)
         if self._runs_now(folder):
             raise Denied(409, f"{name}: this sweep runs already")
-        self._start(folder, self._checker.read(content, name), content)
+        self._start(folder, name, content)
 
     def stop(self, name: str) -> None:
         """Have a sweep end as by Ctrl-C; raises Denied where it does not run, or runs on another machine."""
@@ -77,11 +73,11 @@ class Control:
         """Return the last so many bytes that runs of a sweep have printed."""
         return self._runs.output(self._sweeps.folder(name), most)
 
-    def _start(self, folder: Path, sweep: Sweep, content: bytes) -> None:
+    def _start(self, folder: Path, name: str, content: bytes) -> None:
         if folder.exists():
             self._sweeps.check_size(folder)
-        _check_log(folder, sweep)
-        self._runs.start(folder, sweep, content)
+        sweep = self._checker.read(content.decode(), name, folder)
+        self._runs.start(folder, content, sweep.plugins)
 
     def _runs_now(self, folder: Path) -> bool:
         return self._runs.is_up(folder) or self._holder(folder) is not None
@@ -105,15 +101,3 @@ class Control:
             return file_of(folder).read_bytes()
         except FileNotFoundError:
             return None
-
-
-def _check_log(folder: Path, sweep: Sweep) -> None:
-    """Raise Denied where the log of a folder is of another sweep, or cannot be gone on with, as a run would say."""
-    try:
-        check_not_compressed(folder / LOG)
-        if (folder / LOG).exists():
-            log = LogFile(folder / LOG)
-            log.hear()
-            check_same(log.path, log.rows, as_resumed(sweep, log.rows).plain())
-    except Refused as error:
-        raise Denied(409, str(error)) from error

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from regtune.core.errors import nearest, shown
 from regtune.core.records import Json
 from regtune.core.version import __version__
-from regtune.service.catalogue import Entry, Kind, catalogue, entry
+from regtune.service.catalogue import Catalogue, Entry, Kind
 from regtune.service.control import Control
 from regtune.service.events import Position, events
 from regtune.service.problems import Denied, Problem
@@ -104,7 +104,7 @@ class About(BaseModel):
     plugins: list[str] = Field(description="the plugins that sweep files may name")
 
 
-def router(settings: Settings, sweeps: Sweeps, control: Control) -> APIRouter:
+def router(settings: Settings, sweeps: Sweeps, control: Control, catalogue: Catalogue) -> APIRouter:
     """Return the routes."""
     api = APIRouter(prefix=PREFIX, responses=REFUSALS, dependencies=[Security(HTTPBearer(auto_error=False))])
     plugins = [*settings.plugins]
@@ -117,12 +117,12 @@ def router(settings: Settings, sweeps: Sweeps, control: Control) -> APIRouter:
     @api.get("/catalogue", tags=["catalogue"])
     def all_entries() -> dict[Kind, list[Entry]]:
         """Return all methods, data sets, networks, optimizers, samplers and pruners with their knobs."""
-        return catalogue(plugins)  # type: ignore[return-value]  # its keys are the kinds
+        return catalogue.all()
 
     @api.get("/catalogue/{kind}/{name}", tags=["catalogue"])
     def one_entry(kind: Kind, name: str) -> Entry:
         """Return one of them."""
-        return entry(kind, name, plugins)
+        return catalogue.one(kind, name)
 
     @api.get("/schema", tags=["catalogue"])
     def schema() -> Json:
@@ -133,7 +133,7 @@ def router(settings: Settings, sweeps: Sweeps, control: Control) -> APIRouter:
     def check(sent: Sent) -> Checked:
         """Check a sweep file as `regtune check` does; what is wrong is said with its path in the file."""
         sweep, notes = control.check(sent.toml, sent.name, full=sent.full)
-        return Checked(name=sweep.name, arms=[arm.name for arm in sweep.arms], notes=notes)
+        return Checked(name=sweep.name, arms=[*sweep.arms], notes=notes)
 
     @api.get("/sweeps", tags=["sweeps"])
     def listed(
@@ -147,7 +147,7 @@ def router(settings: Settings, sweeps: Sweeps, control: Control) -> APIRouter:
     def submit(sent: Sent) -> Submitted:
         """Check a sweep and start it; one that ran before goes on from its log."""
         sweep, notes, new = control.submit(sent.toml, sent.name, full=sent.full)
-        return Submitted(name=sweep.name, arms=[arm.name for arm in sweep.arms], notes=notes, submitted=new)
+        return Submitted(name=sweep.name, arms=[*sweep.arms], notes=notes, submitted=new)
 
     @api.get("/sweeps/{name}", tags=["sweeps"])
     def status(name: Name, repeat: Annotated[int | None, Query(ge=1, le=100)] = None) -> Status:

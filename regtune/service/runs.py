@@ -14,14 +14,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from regtune.core.writing import write
 from regtune.service.problems import Denied
 from regtune.service.settings import TOKEN_VARIABLE, Settings
-from regtune.sweep.sweep import Sweep
 
 OUTPUT, LOCK = "run.log", "run.lock"  # in the folder of a sweep
 TRIES, PAUSE = 20, 0.05  # to take a lock that others hold for a moment, to look
@@ -30,8 +29,8 @@ TRIES, PAUSE = 20, 0.05  # to take a lock that others hold for a moment, to look
 class Runs(Protocol):
     """What starts and stops sweeps. Folders are those of sweeps, with the sweep file in them."""
 
-    def start(self, folder: Path, sweep: Sweep, text: bytes) -> None:
-        """Write the sweep file and have it run; raises Denied where it does already."""
+    def start(self, folder: Path, text: bytes, plugins: Sequence[str]) -> None:
+        """Write the sweep file and have it run, with the plugins that it names; raises Denied where it does already."""
 
     def stop(self, folder: Path) -> bool:
         """Ask a run to end; return whether there was one."""
@@ -48,11 +47,11 @@ def file_of(folder: Path) -> Path:
     return folder / f"{folder.name}.toml"
 
 
-def options(settings: Settings, sweep: Sweep) -> list[str]:
-    """Return the options of a command on a sweep: where data lie, and the plugins that the sweep names."""
+def options(settings: Settings, plugins: Sequence[str]) -> list[str]:
+    """Return the options of a command on a sweep: where data lie, and the plugins that it names."""
     words = ["--data", str(settings.data)] if settings.data is not None else []
     words += ["--download"] if settings.download else []
-    for name in sweep.arms[0].template.plugins:
+    for name in plugins:
         words += ["--plugin", settings.plugins[name]]
     return words
 
@@ -68,14 +67,14 @@ class Processes:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    def start(self, folder: Path, sweep: Sweep, text: bytes) -> None:
+    def start(self, folder: Path, text: bytes, plugins: Sequence[str]) -> None:
         """Write the sweep file and start a process that runs it; raises Denied where one does already."""
         with _locked(folder) as lock:
             lock.truncate(0)  # before anything else: the process of an earlier run is not to be taken for this one
             write(file_of(folder), text)
             with (folder / OUTPUT).open("ab") as output:
                 process = subprocess.Popen(  # noqa: S603 - our own command; no shell
-                    self._command(folder, sweep),
+                    self._command(folder, plugins),
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
@@ -87,11 +86,11 @@ class Processes:
             lock.flush()
         threading.Thread(target=process.wait, daemon=True).start()  # else its entry would stay until the service ends
 
-    def _command(self, folder: Path, sweep: Sweep) -> list[str]:
+    def _command(self, folder: Path, plugins: Sequence[str]) -> list[str]:
         settings = self._settings
         words = [sys.executable, "-m", "regtune", "run", str(file_of(folder)), "--results", str(settings.results)]
         words += ["--in-process"] if settings.in_process else []
-        return [*words, *options(settings, sweep)]
+        return [*words, *options(settings, plugins)]
 
     def stop(self, folder: Path) -> bool:
         """Send SIGTERM, at which a run ends in an orderly way; return whether there was one."""

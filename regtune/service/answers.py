@@ -1,0 +1,96 @@
+"""What is answered in the process of `worker`: `python -m regtune.service.answers PLUGIN ...`, a line for a line."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from regtune.core.errors import Refused, nearest, shown
+from regtune.core.plugins import import_plugin, name_of_plugin
+from regtune.core.records import Json
+from regtune.service.checking import UNNAMED, written
+from regtune.service.entries import entries
+from regtune.service.problems import Denied
+from regtune.service.worker import Read, refusal
+from regtune.storage.compatibility import check_same
+from regtune.storage.layout import LOG
+from regtune.storage.log import LogFile, check_not_compressed
+from regtune.sweep.reading import read_file
+from regtune.sweep.resumed import as_resumed
+from regtune.sweep.schema import NAME
+from regtune.sweep.sweep import Sweep
+
+REUSED = re.compile(rf"\.\./{NAME[1:-1]}")
+
+
+def answered(question: Json, plugins: Sequence[str]) -> Any:
+    """Return the answer to a question of the service, where these plugins are allowed; raises Refused.
+
+    `do` is `entries`: all that a sweep file may name. Or `read`: what is known of the sweep file of `toml`, called
+    `name` if it says none; with a `folder` it also has to be one with which the log there can go on, else Denied.
+    """
+    if question["do"] == "entries":
+        return entries(plugins)
+    with written(question["toml"].encode(), question["name"]) as file:
+        sweep = _read(file, plugins)
+    if question["folder"] is not None:
+        _check_log(Path(question["folder"]), sweep)
+    arms = tuple(arm.name for arm in sweep.arms)
+    return dataclasses.asdict(Read(name=sweep.name, arms=arms, plugins=sweep.arms[0].template.plugins))
+
+
+def _read(file: Path, plugins: Sequence[str]) -> Sweep:
+    read = read_file(file)
+    if read.name is None and file.stem == UNNAMED:
+        raise Refused("name: expected the name of the sweep, in the file or beside it, given nothing")
+    for plugin in read.plugins:
+        if plugin not in plugins:
+            raise Refused(
+                f"plugins: expected plugins that this service allows, given {shown(plugin)}"
+                f"{nearest(plugin, plugins)}; regtune serve --plugin allows one"
+            )
+    for folder in read.reuse:
+        if not REUSED.fullmatch(folder):
+            raise Refused(f"reuse: expected other sweeps of this service, as '../NAME', given {shown(folder)}")
+    try:
+        return Sweep.read(file)
+    except Refused as error:
+        raise Refused(str(error).removeprefix(f"{file}: ")) from error
+
+
+def _check_log(folder: Path, sweep: Sweep) -> None:
+    """Raise Denied where the log of a folder is of another sweep, or cannot be gone on with, as a run would say."""
+    try:
+        check_not_compressed(folder / LOG)
+        if (folder / LOG).exists():
+            log = LogFile(folder / LOG)
+            log.hear()
+            check_same(log.path, log.rows, as_resumed(sweep, log.rows).plain())
+    except Refused as error:
+        raise Denied(409, str(error)) from error
+
+
+def main() -> None:
+    """Answer every line of the standard input with a line, until it ends."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what plugins print is no answer
+    plugins = [name_of_plugin(given) for given in sys.argv[1:]]
+    for line in sys.stdin.buffer:
+        try:
+            for plugin in plugins:
+                import_plugin(plugin)
+            answer = {"answer": answered(json.loads(line), plugins)}
+        except Refused as error:
+            answer = refusal(error)
+        answers.write(json.dumps(answer).encode() + b"\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()
