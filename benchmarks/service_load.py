@@ -1,0 +1,226 @@
+"""What a service takes while many watch one live sweep, and what is lost where it is killed.
+
+`python benchmarks/service_load.py --clients 50 --trials 2000` serves an empty folder, submits a sweep, and watches it
+with clients that ask what the page asks: events all the time, the status a second after the last one, tables every five
+seconds, figures every minute. With `--kills 20` the service is killed so often and begun anew while they go on.
+Prints the percentiles of the status call, the service's CPU seconds beside those of the sweep, its peak memory, and
+whether every client got every row of the log once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from regtune.service.runs import LOCK
+from regtune.storage.layout import LOG
+from regtune.storage.log import LogFile
+
+SWEEP = """
+name = "watched"
+seed = 1
+[data]
+name = "digits"
+[network]
+name = "mlp"
+widths = [32]
+[training]
+epochs = {epochs}
+batch = 64
+[search]
+trials = {trials}
+[confirm]
+seeds = 8
+[arms.baseline]
+[arms.dropout.dropout]
+[arms.l2.l2]
+[arms.mixup.mixup]
+[arms.label_smoothing.label_smoothing]
+"""
+ARMS = 5
+STATUS, TABLES, FIGURES = 1.0, 5.0, 60.0  # seconds between two looks of a page
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass
+class Process:
+    """A service, and what it has taken."""
+
+    port: int
+    results: Path
+    cpu: float = 0.0
+    peak: int = 0
+    process: subprocess.Popen[bytes] | None = None
+
+    def begin(self) -> None:
+        words = ["serve", "--results", str(self.results), "--in-process", "--port", str(self.port)]
+        self.process = subprocess.Popen([sys.executable, "-m", "regtune", *words], stdout=subprocess.PIPE)
+        if self.process.stdout is None or not self.process.stdout.readline():
+            raise RuntimeError("the service did not start")
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.look()
+            self.cpu += cpu_of(self.process.pid)
+            self.process.kill()
+            self.process.wait()
+
+    def look(self) -> None:
+        if self.process is not None:
+            text = Path(f"/proc/{self.process.pid}/status").read_text()
+            self.peak = max(self.peak, int(text.partition("VmHWM:")[2].split()[0]) // 1024)
+
+
+def cpu_of(pid: int) -> float:
+    """Return the CPU seconds of a process and of its children that have ended."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / TICKS
+
+
+@dataclass
+class Client:
+    """What a page asks, and what it got."""
+
+    base: str
+    over: threading.Event
+    took: list[float] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    away: int = 0
+
+    def watch(self) -> None:
+        """Follow the events until the sweep is over; where the service is away, go on behind the newest."""
+        with httpx.Client(base_url=self.base, trust_env=False, timeout=30.0) as asks:
+            looks = threading.Thread(target=self._look, args=(asks,))
+            looks.start()
+            while not self.over.is_set():
+                with self._forgiven():
+                    self._follow(asks)
+            looks.join()
+
+    def _follow(self, asks: httpx.Client) -> None:
+        headers = {"Last-Event-ID": self.ids[-1]} if self.ids else {}
+        with asks.stream("GET", "/events", headers=headers, timeout=20.0) as answer:
+            for line in answer.iter_lines():
+                if line.startswith("id: "):
+                    self.newest = line[4:]
+                elif not line and self.newest:  # an event counts once it is whole
+                    self.ids.append(self.newest)
+                    self.newest = ""
+                if self.over.is_set():
+                    return
+
+    newest = ""
+
+    def _look(self, asks: httpx.Client) -> None:
+        tables = figures = time.monotonic()
+        while not self.over.wait(STATUS):
+            with self._forgiven():
+                begin = time.monotonic()
+                asks.get("").raise_for_status()
+                self.took.append(time.monotonic() - begin)
+                if begin > tables + TABLES:
+                    asks.get("/table?format=html")
+                    tables = time.monotonic()
+                if begin > figures + FIGURES:
+                    for each in asks.get("/figures").json():
+                        if not each["why"]:
+                            asks.get(f"/figures/{each['name']}?format=svg")
+                    figures = time.monotonic()
+
+    @contextlib.contextmanager
+    def _forgiven(self) -> Iterator[None]:
+        try:
+            yield
+        except httpx.TransportError:
+            self.newest = ""
+            self.away += 1
+            time.sleep(0.2)
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def watched(clients: int, trials: int, epochs: int, kills: int, folder: Path) -> None:
+    """Run a sweep that is watched, and print what it took."""
+    service = Process(free_port(), folder)
+    service.begin()
+    api = f"http://127.0.0.1:{service.port}/api/v1"
+    text = SWEEP.format(trials=trials // ARMS, epochs=epochs)
+    began = time.monotonic()
+    httpx.post(f"{api}/sweeps", json={"toml": text, "full": False}, timeout=60, trust_env=False).raise_for_status()
+    pid = int((folder / "watched" / LOCK).read_text())
+    over = threading.Event()
+    every = [Client(f"{api}/sweeps/watched", over) for _ in range(clients)]
+    threads = [threading.Thread(target=each.watch) for each in every]
+    for thread in threads:
+        thread.start()
+    left, state, sweep_cpu, next_kill = kills, "starting", 0.0, time.monotonic() + 5
+    while state in ("starting", "running", "away"):
+        time.sleep(0.5)
+        with contextlib.suppress(FileNotFoundError):
+            sweep_cpu = max(sweep_cpu, cpu_of(pid))
+        service.look()
+        if left and time.monotonic() > next_kill:
+            service.kill()
+            service.begin()
+            left, next_kill = left - 1, time.monotonic() + 4
+        try:
+            state = httpx.get(f"{api}/sweeps/watched", timeout=30, trust_env=False).json()["state"]
+        except httpx.TransportError:
+            state = "away"
+    seconds = time.monotonic() - began
+    rows = LogFile(folder / "watched" / LOG)
+    rows.hear()
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and any(len(each.ids) < len(rows.rows) for each in every):
+        time.sleep(0.2)
+    over.set()
+    status = httpx.get(f"{api}/sweeps/watched", timeout=30, trust_env=False).json()
+    service.kill()
+    for thread in threads:
+        thread.join()
+    took = sorted(each for client in every for each in client.took)
+    at = {share: took[int(share * (len(took) - 1))] * 1000 for share in (0.5, 0.95, 0.99)}
+    whole = all(len(each.ids) == len(set(each.ids)) == len(rows.rows) for each in every)
+    print(f"{clients} clients, {sum(status['trials'].values())} trials, {status['epochs']} epochs in {seconds:.0f} s")
+    print(f"state {status['state']}: {json.dumps(status['trials'])}; {kills - left} kills")
+    words = ", ".join(f"p{100 * share:.0f} {ms:.0f} ms" for share, ms in at.items())
+    print(f"status: {words} of {len(took)} calls; {sum(each.away for each in every)} times away")
+    print(f"CPU: service {service.cpu:.1f} s, sweep {sweep_cpu:.1f} s, {100 * service.cpu / sweep_cpu:.1f} %")
+    print(f"memory: peak {service.peak} MB")
+    print(f"events: {len(rows.rows)} rows, every client got every row once: {whole}")
+
+
+def main() -> None:
+    """Read the options."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--clients", type=int, default=50)
+    parser.add_argument("--trials", type=int, default=2000)
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--kills", type=int, default=0)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        watched(given.clients, given.trials, given.epochs, given.kills, Path(folder))
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    main()
