@@ -15,8 +15,10 @@ from regtune.service.checking import Checker
 from regtune.service.guard import HEADERS
 from regtune.service.problems import problem
 from regtune.service.settings import MOST_BODY, check_access
+from regtune.storage.layout import LOG
+from regtune.storage.log import read_log
 from tests.command_line import called
-from tests.conftest import SWEEP
+from tests.conftest import SWEEP, write_log
 from tests.made_up import made_up_log
 from tests.served import error_of, served, settings
 
@@ -220,3 +222,33 @@ def test_a_file_is_named_by_itself_or_else_by_who_sends_it(client: httpx.Client)
     for name in ("../mine", "", "a/b", "-"):
         answer = client.post("/check", json={"toml": SWEEP, "name": name, "full": False})
         assert (answer.status_code, error_of(answer)["path"]) == (422, "name")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {},
+        {"event": "ended", "cell": ["baseline", "search", 0]},
+        {"event": "ended", "cell": 3},
+        {"event": "epoch", "cell": [["baseline"], "search", 0]},
+        {"event": "header", "sweep": []},
+        {"event": "lease", "host": 1, "pid": None},
+        {"event": "asked", "cell": ["baseline", "search", 0], "time": "noon"},
+    ],
+)
+def test_a_row_of_another_shape_damages_its_own_sweep_alone(tmp_path: Path, wrong: dict[str, object]) -> None:
+    made_up_log(tmp_path / "good", {"baseline": [0.6]})
+    log = made_up_log(tmp_path / "bad", {"baseline": [0.6]}) / LOG
+    rows, _ = read_log(log)
+    place = len(log.read_bytes())
+    write_log(log, [*rows, wrong])
+    with served(settings(tmp_path)) as client:
+        states = {sweep["name"]: sweep for sweep in client.get("/sweeps").json()["sweeps"]}
+        assert (states["good"]["state"], states["bad"]["state"]) == ("finished", "damaged")
+        assert f"byte {place}: expected rows as regtune writes them" in states["bad"]["error"]["message"]
+        for rest in ("/table", "/trials", "/figures"):
+            answer = client.get(f"/sweeps/bad{rest}")
+            assert (answer.status_code, "expected rows" in error_of(answer)["message"]) == (422, True)
+        assert client.post("/sweeps/bad/stop").status_code == 409
+        sent = {"toml": SWEEP, "name": "bad", "full": False}
+        assert client.post("/sweeps", json=sent).status_code == 409

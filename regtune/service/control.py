@@ -17,6 +17,7 @@ from regtune.storage import lease
 from regtune.storage.compatibility import check_same
 from regtune.storage.layout import LOG, repeats_of
 from regtune.storage.log import LogFile, check_not_compressed
+from regtune.storage.shape import SHAPES, misshapen
 from regtune.sweep.resumed import as_resumed
 from regtune.sweep.sweep import Sweep
 
@@ -117,3 +118,5 @@ def _check_log(folder: Path, sweep: Sweep) -> None:
             check_same(log.path, log.rows, as_resumed(sweep, log.rows).plain())
     except Refused as error:
         raise Denied(409, str(error)) from error
+    except SHAPES as error:
+        raise Denied(409, str(misshapen(folder / LOG, None, error))) from error

@@ -76,7 +76,7 @@ async def events(position: Position) -> AsyncIterator[str]:
             yield f"event: problem\ndata: {problem(error).model_dump_json()}\n\n"
             return
         for name, row in rows:
-            yield f"id: {name}\nevent: {row['event']}\ndata: {json.dumps(row, allow_nan=False)}\n\n"
+            yield f"id: {name}\nevent: {row.get('event')}\ndata: {json.dumps(row, allow_nan=False)}\n\n"
         silent = 0.0 if rows else silent + SECONDS_BETWEEN_LOOKS
         if silent >= SECONDS_OF_SILENCE:
             yield ":\n\n"
