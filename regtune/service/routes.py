@@ -15,7 +15,7 @@ from regtune.core.records import Json
 from regtune.core.version import __version__
 from regtune.service.catalogue import Entry, Kind, catalogue, entry
 from regtune.service.control import Control
-from regtune.service.events import Position, events
+from regtune.service.events import ID, Position, events
 from regtune.service.problems import Denied, Problem
 from regtune.service.rows import Rows, page
 from regtune.service.settings import Settings
@@ -26,12 +26,14 @@ from regtune.sweep.schema import SweepFile
 PREFIX = "/api/v1"
 MOST_ROWS, MOST_SWEEPS, MOST_OUTPUT = 10_000, 500, 1_048_576
 REFUSALS: dict[int | str, dict[str, Any]] = {
+    400: {"model": Problem, "description": "no request of HTTP or JSON"},
     401: {"model": Problem, "description": "no token, or another one"},
     403: {"model": Problem, "description": "a foreign Host or Origin"},
     404: {"model": Problem, "description": "no such thing"},
     409: {"model": Problem, "description": "not possible as things are now"},
     413: {"model": Problem, "description": "too much"},
     422: {"model": Problem, "description": "not what was expected"},
+    500: {"model": Problem, "description": "a fault of the service"},
     503: {"model": Problem, "description": "busy; try again"},
 }
 Name = Annotated[str, Path(max_length=100, description="name of a sweep")]
@@ -41,6 +43,7 @@ Rows_ = Annotated[int, Query(ge=1, le=MOST_ROWS, description="rows at most")]
 Arm = Annotated[str | None, Query(max_length=100)]
 Phase = Annotated[Literal["search", "select", "confirm", "rivals"] | None, Query()]
 Form = Annotated[Literal["md", "csv", "latex", "html", "json"], Query(alias="format")]
+EVENT: dict[str, Any] = {"pattern": f"^({ID.pattern})?$"}  # described only: `Position` says better what is wrong
 MEDIA = {
     "md": "text/markdown",
     "csv": "text/csv",
@@ -106,7 +109,9 @@ class About(BaseModel):
 
 def router(settings: Settings, sweeps: Sweeps, control: Control) -> APIRouter:
     """Return the routes."""
-    api = APIRouter(prefix=PREFIX, responses=REFUSALS, dependencies=[Security(HTTPBearer(auto_error=False))])
+    # Checked by the guard, before all routes; here it is described, where there is a token.
+    needs = [Security(HTTPBearer(auto_error=False))] if settings.token is not None else []
+    api = APIRouter(prefix=PREFIX, responses=REFUSALS, dependencies=needs)
     plugins = [*settings.plugins]
 
     @api.get("/about", tags=["service"])
@@ -166,12 +171,12 @@ def router(settings: Settings, sweeps: Sweeps, control: Control) -> APIRouter:
         control.resume(name)
         return sweeps.status(name)
 
-    @api.get("/sweeps/{name}/file", tags=["sweeps"], response_class=PlainTextResponse)
+    @api.get("/sweeps/{name}/file", tags=["sweeps"], response_class=Response, responses=_of("application/toml"))
     def file(name: Name) -> Response:
         """Return the sweep file that was submitted."""
         return PlainTextResponse(control.file(name), media_type="application/toml")
 
-    @api.get("/sweeps/{name}/output", tags=["sweeps"], response_class=PlainTextResponse)
+    @api.get("/sweeps/{name}/output", tags=["sweeps"], response_class=Response, responses=_of("text/plain"))
     def output(
         name: Name, most: Annotated[int, Query(ge=1, le=MOST_OUTPUT, description="bytes at most")] = 65_536
     ) -> Response:
@@ -180,6 +185,11 @@ def router(settings: Settings, sweeps: Sweeps, control: Control) -> APIRouter:
 
     _reading(api, sweeps)
     return api
+
+
+def _of(*media: str) -> dict[int | str, dict[str, Any]]:
+    """Return the description of an answer in one of these types."""
+    return {200: {"description": "what was asked for", "content": {each: {} for each in media}}}
 
 
 def _json(content: bytes) -> Response:
@@ -217,7 +227,7 @@ def _reading(api: APIRouter, sweeps: Sweeps) -> None:
         frame = sweeps.results(name, repeat).epochs
         return _json(page(frame, {"arm": arm, "phase": phase, "number": number}, offset, limit))
 
-    @api.get("/sweeps/{name}/table", tags=["results"], response_class=PlainTextResponse)
+    @api.get("/sweeps/{name}/table", tags=["results"], response_class=Response, responses=_of(*MEDIA.values()))
     def table(name: Name, form: Form = "md") -> Response:
         """Return all tables of a sweep in a format of `regtune table`."""
         return Response(sweeps.table(name, form), media_type=f"{MEDIA[form]}; charset=utf-8")
@@ -228,7 +238,12 @@ def _reading(api: APIRouter, sweeps: Sweeps) -> None:
         drawn = sweeps.figures(name, repeat)
         return [FigureOf(name=each.name, title=each.title, caption=each.caption, why=each.why) for each in drawn]
 
-    @api.get("/sweeps/{name}/figures/{figure}", tags=["results"])
+    @api.get(
+        "/sweeps/{name}/figures/{figure}",
+        tags=["results"],
+        response_class=Response,
+        responses=_of("application/json", "image/svg+xml"),
+    )
     def figure(
         name: Name,
         figure: str,
@@ -248,12 +263,14 @@ def _reading(api: APIRouter, sweeps: Sweeps) -> None:
             return Response(drawing, media_type="image/svg+xml")
         return _json(json.dumps(spec, allow_nan=False).encode())
 
-    @api.get("/sweeps/{name}/events", tags=["results"], response_class=StreamingResponse)
+    @api.get("/sweeps/{name}/events", tags=["results"], response_class=Response, responses=_of("text/event-stream"))
     def follow(
         name: Name,
         repeat: Repeat = 1,
-        after: Annotated[str | None, Query(max_length=40, description="as Last-Event-ID")] = None,
-        last_event_id: Annotated[str | None, Header(max_length=40)] = None,
+        after: Annotated[
+            str | None, Query(max_length=40, description="as Last-Event-ID", json_schema_extra=EVENT)
+        ] = None,
+        last_event_id: Annotated[str, Header(max_length=40, json_schema_extra=EVENT)] = "",
     ) -> StreamingResponse:
         """Stream the rows of the log as server-sent events, behind an event or all of them, and those to come."""
         folder = sweeps.repeat(name, repeat)
