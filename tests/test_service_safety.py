@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -14,13 +16,16 @@ from regtune.core.errors import Refused
 from regtune.service.checking import Checker
 from regtune.service.guard import HEADERS
 from regtune.service.problems import problem
+from regtune.service.routes import MOST_MAKING
 from regtune.service.settings import MOST_BODY, check_access
+from regtune.service.sweeps import Sweeps
 from regtune.storage.layout import LOG
 from regtune.storage.log import read_log
 from tests.command_line import called
 from tests.conftest import SWEEP, write_log
 from tests.made_up import made_up_log
 from tests.served import error_of, served, settings
+from tests.test_service_runs import until
 
 TOKEN = "-".join(["a", "token", "of", "more", "than", "16", "characters"])
 NAMED = f'name = "small"\n{SWEEP}'
@@ -252,3 +257,29 @@ def test_a_row_of_another_shape_damages_its_own_sweep_alone(tmp_path: Path, wron
         assert client.post("/sweeps/bad/stop").status_code == 409
         sent = {"toml": SWEEP, "name": "bad", "full": False}
         assert client.post("/sweeps", json=sent).status_code == 409
+
+
+def test_figures_that_take_long_hold_up_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made_up_log(tmp_path / "one", {"baseline": [0.6]})
+    made, at_once = threading.Event(), []
+
+    def figures(sweeps: Sweeps, name: str, repeat: int) -> list[object]:
+        at_once.append(name)
+        made.wait(60)
+        return []
+
+    monkeypatch.setattr(Sweeps, "figures", figures)
+    with served(settings(tmp_path)) as client, ThreadPoolExecutor(60) as others:
+        held = [others.submit(httpx.get, f"{client.base_url}sweeps/one/figures", timeout=60) for _ in range(60)]
+        try:
+            until(lambda: len(at_once) == MOST_MAKING)
+            for _ in range(5):
+                assert client.get("/sweeps/one", timeout=5).status_code == 200
+            assert client.get("/sweeps", timeout=5).json()["total"] == 1
+            assert client.post("/sweeps/one/stop", timeout=5).status_code == 409
+            with client.stream("GET", "/sweeps/one/events", timeout=5) as events:
+                assert next(events.iter_lines()).startswith("id: ")
+            assert len(at_once) == MOST_MAKING
+        finally:
+            made.set()
+        assert {each.result().status_code for each in held} == {200}

@@ -15,7 +15,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from regtune.service import routes
 from regtune.service.app import api, service
-from regtune.service.events import Position
+from regtune.service.events import Position, events
 from regtune.service.runs import Processes
 from regtune.storage.layout import LOG
 from regtune.sweep.sweep import Sweep
@@ -42,12 +42,11 @@ OPERATIONS = [
     for path, methods in api(settings(Path("none")), Nothing(settings(Path("none")))).openapi()["paths"].items()
     for method in methods
 ]
-FOLLOW = routes.events
 
 
 async def those_there(position: Position) -> AsyncIterator[str]:
     """Yield the first event: a stream that follows has no end."""
-    async for event in FOLLOW(position):
+    async for event in events(position):
         yield event
         return
 

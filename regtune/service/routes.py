@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Annotated, Any, Literal
 
+import anyio
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Header, Path, Query, Response, Security
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from fastapi.security import HTTPBearer
@@ -25,6 +28,7 @@ from regtune.sweep.schema import SweepFile
 
 PREFIX = "/api/v1"
 MOST_ROWS, MOST_SWEEPS, MOST_OUTPUT = 10_000, 500, 1_048_576
+MOST_MAKING = 4  # frames, tables and figures that are made at once
 REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"model": Problem, "description": "no request of HTTP or JSON"},
     401: {"model": Problem, "description": "no token, or another one"},
@@ -197,10 +201,14 @@ def _json(content: bytes) -> Response:
 
 
 def _reading(api: APIRouter, sweeps: Sweeps) -> None:
-    """Add the routes that read the log of a sweep."""
+    """Add the routes that read the log of a sweep.
+
+    What makes frames, tables or figures has threads of its own, a few: others wait for these, and nothing else does.
+    """
+    few = anyio.CapacityLimiter(MOST_MAKING)
 
     @api.get("/sweeps/{name}/trials", tags=["results"], response_model=Rows)
-    def trials(
+    async def trials(
         name: Name,
         repeat: Repeat = 1,
         arm: Arm = None,
@@ -210,11 +218,15 @@ def _reading(api: APIRouter, sweeps: Sweeps) -> None:
         limit: Rows_ = 100,
     ) -> Response:
         """Return rows of trials, as `Results.trials` has them."""
-        frame = sweeps.results(name, repeat).trials
-        return _json(page(frame, {"arm": arm, "phase": phase, "status": status}, offset, limit))
+        filters = {"arm": arm, "phase": phase, "status": status}
+
+        def made() -> bytes:
+            return page(sweeps.results(name, repeat).trials, filters, offset, limit)
+
+        return _json(await run_sync(made, limiter=few))
 
     @api.get("/sweeps/{name}/epochs", tags=["results"], response_model=Rows)
-    def epochs(
+    async def epochs(
         name: Name,
         repeat: Repeat = 1,
         arm: Arm = None,
@@ -224,18 +236,23 @@ def _reading(api: APIRouter, sweeps: Sweeps) -> None:
         limit: Rows_ = 1000,
     ) -> Response:
         """Return rows of epochs, as `Results.epochs` has them."""
-        frame = sweeps.results(name, repeat).epochs
-        return _json(page(frame, {"arm": arm, "phase": phase, "number": number}, offset, limit))
+        filters = {"arm": arm, "phase": phase, "number": number}
+
+        def made() -> bytes:
+            return page(sweeps.results(name, repeat).epochs, filters, offset, limit)
+
+        return _json(await run_sync(made, limiter=few))
 
     @api.get("/sweeps/{name}/table", tags=["results"], response_class=Response, responses=_of(*MEDIA.values()))
-    def table(name: Name, form: Form = "md") -> Response:
+    async def table(name: Name, form: Form = "md") -> Response:
         """Return all tables of a sweep in a format of `regtune table`."""
-        return Response(sweeps.table(name, form), media_type=f"{MEDIA[form]}; charset=utf-8")
+        text = await run_sync(sweeps.table, name, form, limiter=few)
+        return Response(text, media_type=f"{MEDIA[form]}; charset=utf-8")
 
     @api.get("/sweeps/{name}/figures", tags=["results"])
-    def figures(name: Name, repeat: Repeat = 1) -> list[FigureOf]:
+    async def figures(name: Name, repeat: Repeat = 1) -> list[FigureOf]:
         """List the figures of the report of a sweep."""
-        drawn = sweeps.figures(name, repeat)
+        drawn = await run_sync(sweeps.figures, name, repeat, limiter=few)
         return [FigureOf(name=each.name, title=each.title, caption=each.caption, why=each.why) for each in drawn]
 
     @api.get(
@@ -244,7 +261,7 @@ def _reading(api: APIRouter, sweeps: Sweeps) -> None:
         response_class=Response,
         responses=_of("application/json", "image/svg+xml"),
     )
-    def figure(
+    async def figure(
         name: Name,
         figure: str,
         repeat: Repeat = 1,
@@ -252,14 +269,15 @@ def _reading(api: APIRouter, sweeps: Sweeps) -> None:
         theme: Literal["light", "dark"] = "light",
     ) -> Response:
         """Return one figure."""
-        found = {each.name: each for each in sweeps.figures(name, repeat)}
+        found = {each.name: each for each in await run_sync(sweeps.figures, name, repeat, limiter=few)}
         if figure not in found:
             raise Denied(404, f"figure: unknown figure {shown(figure)}{nearest(figure, found)}")
         spec = found[figure].spec
         if spec is None:
             raise Denied(404, f"figure: expected one that can be drawn, given {figure}: {found[figure].why}")
         if form == "svg":
-            drawing = sweeps.drawing(name, repeat, found[figure], dark=theme == "dark")
+            draw = partial(sweeps.drawing, name, repeat, found[figure], dark=theme == "dark")
+            drawing = await run_sync(draw, limiter=few)
             return Response(drawing, media_type="image/svg+xml")
         return _json(json.dumps(spec, allow_nan=False).encode())
 
