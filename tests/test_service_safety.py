@@ -283,3 +283,20 @@ def test_figures_that_take_long_hold_up_nothing_else(tmp_path: Path, monkeypatch
         finally:
             made.set()
         assert {each.result().status_code for each in held} == {200}
+
+
+@pytest.mark.parametrize("linked", ["one.toml", "run.log", "run.lock", "log.jsonl", "repeat-2", "log-2.jsonl"])
+def test_links_in_the_folder_of_a_sweep_are_not_followed(tmp_path: Path, linked: str) -> None:
+    results = tmp_path / "results"
+    made_up_log(results / "one", {"baseline": [0.6]})
+    outside = tmp_path / "outside"
+    outside.write_text("of somebody else")
+    (results / "one" / linked).unlink(missing_ok=True)
+    (results / "one" / linked).symlink_to(outside)
+    with served(settings(results)) as client:
+        for rest in ("", "/file", "/output", "/table", "/events"):
+            assert client.get(f"/sweeps/one{rest}").status_code == 404
+        for path, body in (("/sweeps", {"toml": SWEEP, "name": "one", "full": False}), ("/sweeps/one/resume", {})):
+            assert client.post(path, json=body).status_code == 404
+        assert client.get("/sweeps").json()["sweeps"] == []
+    assert outside.read_text() == "of somebody else"
