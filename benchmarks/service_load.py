@@ -14,6 +14,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -37,6 +38,9 @@ name = "digits"
 [network]
 name = "mlp"
 widths = [32]
+[optimizer]
+name = "sgd"
+learning_rate = {{ low = 0.01, high = 0.3, log = true }}
 [training]
 epochs = {epochs}
 batch = 64
@@ -66,19 +70,23 @@ class Process:
     process: subprocess.Popen[bytes] | None = None
 
     def begin(self) -> None:
+        """Start it, and wait until it answers."""
         words = ["serve", "--results", str(self.results), "--in-process", "--port", str(self.port)]
         self.process = subprocess.Popen([sys.executable, "-m", "regtune", *words], stdout=subprocess.PIPE)
         if self.process.stdout is None or not self.process.stdout.readline():
             raise RuntimeError("the service did not start")
 
     def kill(self) -> None:
+        """Kill it, and add what it has taken."""
         if self.process is not None:
             self.look()
             self.cpu += cpu_of(self.process.pid)
             self.process.kill()
             self.process.wait()
+            self.process = None
 
     def look(self) -> None:
+        """Note its memory."""
         if self.process is not None:
             text = Path(f"/proc/{self.process.pid}/status").read_text()
             self.peak = max(self.peak, int(text.partition("VmHWM:")[2].split()[0]) // 1024)
@@ -151,8 +159,7 @@ class Client:
 
 
 def free_port() -> int:
-    import socket
-
+    """Return a port that nobody listens on."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
@@ -162,6 +169,13 @@ def watched(clients: int, trials: int, epochs: int, kills: int, folder: Path) ->
     """Run a sweep that is watched, and print what it took."""
     service = Process(free_port(), folder)
     service.begin()
+    try:
+        _watched(service, clients, trials, epochs, kills, folder)
+    finally:
+        service.kill()
+
+
+def _watched(service: Process, clients: int, trials: int, epochs: int, kills: int, folder: Path) -> None:
     api = f"http://127.0.0.1:{service.port}/api/v1"
     text = SWEEP.format(trials=trials // ARMS, epochs=epochs)
     began = time.monotonic()
@@ -169,7 +183,7 @@ def watched(clients: int, trials: int, epochs: int, kills: int, folder: Path) ->
     pid = int((folder / "watched" / LOCK).read_text())
     over = threading.Event()
     every = [Client(f"{api}/sweeps/watched", over) for _ in range(clients)]
-    threads = [threading.Thread(target=each.watch) for each in every]
+    threads = [threading.Thread(target=each.watch, daemon=True) for each in every]
     for thread in threads:
         thread.start()
     left, state, sweep_cpu, next_kill = kills, "starting", 0.0, time.monotonic() + 5
@@ -194,9 +208,9 @@ def watched(clients: int, trials: int, epochs: int, kills: int, folder: Path) ->
         time.sleep(0.2)
     over.set()
     status = httpx.get(f"{api}/sweeps/watched", timeout=30, trust_env=False).json()
-    service.kill()
     for thread in threads:
         thread.join()
+    service.kill()
     took = sorted(each for client in every for each in client.took)
     at = {share: took[int(share * (len(took) - 1))] * 1000 for share in (0.5, 0.95, 0.99)}
     whole = all(len(each.ids) == len(set(each.ids)) == len(rows.rows) for each in every)

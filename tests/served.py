@@ -16,6 +16,7 @@ from regtune.service.answers import answered
 from regtune.service.app import service
 from regtune.service.runs import Runs
 from regtune.service.settings import Settings
+from regtune.service.worker import Ask
 
 API = "/api/v1"
 
@@ -25,11 +26,15 @@ def settings(results: Path, **changes: Any) -> Settings:
     return Settings(**(given | changes))
 
 
+def asked_here(given: Settings) -> Ask:
+    """Return what takes torch as done in this process, which has it, and not in one that begins with its import."""
+    return lambda question: answered(question, [*given.plugins])
+
+
 @contextlib.contextmanager
 def served(given: Settings, runs: Runs | None = None) -> Iterator[httpx.Client]:
     """Serve for the time of the block; yield a client that asks below `API`."""
-    # What takes torch is asked of this process, which has it, and not of one that begins with its import.
-    app = service(given, lambda question: answered(question, [*given.plugins]), runs)
+    app = service(given, asked_here(given), runs)
     config = uvicorn.Config(app, port=0, log_level="error", ws="none", timeout_graceful_shutdown=1)
     opened = config.bind_socket()
     server = uvicorn.Server(config)

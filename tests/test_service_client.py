@@ -98,6 +98,32 @@ def test_a_redirection_gets_no_token() -> None:
     assert asked == [f"Bearer {TOKEN}"]
 
 
+def test_an_answer_that_breaks_off_is_one_line() -> None:
+    class Dying(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b"id: 1-00000000\ndata: {}\n\nid: ")
+
+        def log_message(self, *words: object) -> None:
+            return
+
+    server = HTTPServer(("127.0.0.1", 0), Dying)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        client = regtune.Client(f"http://127.0.0.1:{server.server_port}")
+        with pytest.raises(Refused, match="expected the rest of an answer"):
+            client.table("one")
+        events = client.events("one")
+        assert next(events) == ("1-00000000", {})
+        with pytest.raises(Refused, match="does it run"):
+            next(events)
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 def test_a_sweep_file_is_submitted_from_the_command_line(address: str, results: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(SWEEP)
     words = ("submit", "mine.toml", "--service", address)

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import http.client
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
 
 from regtune.core.errors import Refused
-from regtune.service.answers import answered
 from regtune.service.checking import Checker
 from regtune.service.guard import HEADERS
 from regtune.service.problems import problem
+from regtune.service.routes import MOST_MAKING
 from regtune.service.settings import MOST_BODY, check_access
+from regtune.service.sweeps import Sweeps
+from regtune.storage.layout import LOG
+from regtune.storage.log import read_log
 from tests.command_line import called
-from tests.conftest import SWEEP
+from tests.conftest import SWEEP, write_log
 from tests.made_up import made_up_log
-from tests.served import error_of, served, settings
+from tests.served import asked_here, error_of, served, settings
+from tests.test_service_runs import until
 
 TOKEN = "-".join(["a", "token", "of", "more", "than", "16", "characters"])
 NAMED = f'name = "small"\n{SWEEP}'
@@ -194,8 +200,8 @@ def test_the_path_of_a_refusal_is_that_of_the_file() -> None:
 
 
 def test_a_plugin_that_the_operator_allows_may_be_named_and_no_other(tmp_path: Path) -> None:
-    plugins = {"tests.plugin_things": "tests.plugin_things"}
-    checker = Checker(settings(tmp_path, plugins=plugins), lambda question: answered(question, [*plugins]))
+    given = settings(tmp_path, plugins={"tests.plugin_things": "tests.plugin_things"})
+    checker = Checker(given, asked_here(given))
     text = f'plugins = ["tests.plugin_things"]\n{NAMED}'
     assert checker.read(text).plugins == ("tests.plugin_things",)
     with pytest.raises(Refused, match="regtune serve --plugin"):
@@ -222,3 +228,76 @@ def test_a_file_is_named_by_itself_or_else_by_who_sends_it(client: httpx.Client)
     for name in ("../mine", "", "a/b", "-"):
         answer = client.post("/check", json={"toml": SWEEP, "name": name, "full": False})
         assert (answer.status_code, error_of(answer)["path"]) == (422, "name")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {},
+        {"event": "ended", "cell": ["baseline", "search", 0]},
+        {"event": "ended", "cell": 3},
+        {"event": "epoch", "cell": [["baseline"], "search", 0]},
+        {"event": "header", "sweep": []},
+        {"event": "lease", "host": 1, "pid": None},
+        {"event": "asked", "cell": ["baseline", "search", 0], "time": "noon"},
+    ],
+)
+def test_a_row_of_another_shape_damages_its_own_sweep_alone(tmp_path: Path, wrong: dict[str, object]) -> None:
+    made_up_log(tmp_path / "good", {"baseline": [0.6]})
+    log = made_up_log(tmp_path / "bad", {"baseline": [0.6]}) / LOG
+    rows, _ = read_log(log)
+    place = len(log.read_bytes())
+    write_log(log, [*rows, wrong])
+    with served(settings(tmp_path)) as client:
+        states = {sweep["name"]: sweep for sweep in client.get("/sweeps").json()["sweeps"]}
+        assert (states["good"]["state"], states["bad"]["state"]) == ("finished", "damaged")
+        assert f"byte {place}: expected rows as regtune writes them" in states["bad"]["error"]["message"]
+        for rest in ("/table", "/trials", "/figures"):
+            answer = client.get(f"/sweeps/bad{rest}")
+            assert (answer.status_code, "expected rows" in error_of(answer)["message"]) == (422, True)
+        assert client.post("/sweeps/bad/stop").status_code == 409
+        sent = {"toml": SWEEP, "name": "bad", "full": False}
+        assert client.post("/sweeps", json=sent).status_code == 409
+
+
+def test_figures_that_take_long_hold_up_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made_up_log(tmp_path / "one", {"baseline": [0.6]})
+    made, at_once = threading.Event(), []
+
+    def figures(sweeps: Sweeps, name: str, repeat: int) -> list[object]:
+        at_once.append(name)
+        made.wait(60)
+        return []
+
+    monkeypatch.setattr(Sweeps, "figures", figures)
+    with served(settings(tmp_path)) as client, ThreadPoolExecutor(60) as others:
+        held = [others.submit(httpx.get, f"{client.base_url}sweeps/one/figures", timeout=60) for _ in range(60)]
+        try:
+            until(lambda: len(at_once) == MOST_MAKING)
+            for _ in range(5):
+                assert client.get("/sweeps/one", timeout=5).status_code == 200
+            assert client.get("/sweeps", timeout=5).json()["total"] == 1
+            assert client.post("/sweeps/one/stop", timeout=5).status_code == 409
+            with client.stream("GET", "/sweeps/one/events", timeout=5) as events:
+                assert next(events.iter_lines()).startswith("id: ")
+            assert len(at_once) == MOST_MAKING
+        finally:
+            made.set()
+        assert {each.result().status_code for each in held} == {200}
+
+
+@pytest.mark.parametrize("linked", ["one.toml", "run.log", "run.lock", "log.jsonl", "repeat-2", "log-2.jsonl"])
+def test_links_in_the_folder_of_a_sweep_are_not_followed(tmp_path: Path, linked: str) -> None:
+    results = tmp_path / "results"
+    made_up_log(results / "one", {"baseline": [0.6]})
+    outside = tmp_path / "outside"
+    outside.write_text("of somebody else")
+    (results / "one" / linked).unlink(missing_ok=True)
+    (results / "one" / linked).symlink_to(outside)
+    with served(settings(results)) as client:
+        for rest in ("", "/file", "/output", "/table", "/events"):
+            assert client.get(f"/sweeps/one{rest}").status_code == 404
+        for path, body in (("/sweeps", {"toml": SWEEP, "name": "one", "full": False}), ("/sweeps/one/resume", {})):
+            assert client.post(path, json=body).status_code == 404
+        assert client.get("/sweeps").json()["sweeps"] == []
+    assert outside.read_text() == "of somebody else"

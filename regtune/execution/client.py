@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import os
 import urllib.error
@@ -76,7 +78,7 @@ class Client:
 
     def events(self, name: str, after: str | None = None) -> Iterator[tuple[str, Json]]:
         """Yield the rows of the log behind an event, each with its id, and those that come."""
-        with self._open(_path(name, "/events"), {"after": after} if after else {}) as answer:
+        with self._open(_path(name, "/events"), {"after": after} if after else {}) as answer, self._whole():
             event: dict[str, str] = {}
             for line in (raw.decode().rstrip("\n") for raw in answer):
                 if line:
@@ -87,14 +89,24 @@ class Client:
                 elif "data" in event:
                     yield event["id"], json.loads(event["data"])
                     event = {}
+        raise Refused(f"service {self._base}: expected events without end, but they ended; does it run?")
 
     def _json(self, path: str, query: Mapping[str, str | int] | None = None, body: Json | None = None) -> Json:
         found: Json = json.loads(self._read(path, query or {}, body))
         return found
 
     def _read(self, path: str, query: Mapping[str, str | int], body: Json | None = None) -> bytes:
-        with self._open(path, query, body) as answer:
+        with self._open(path, query, body) as answer, self._whole():
             return answer.read()
+
+    @contextlib.contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Read an answer in the block; raises Refused where it breaks off."""
+        try:
+            yield
+        except (OSError, http.client.HTTPException) as error:
+            said = str(error) or type(error).__name__
+            raise Refused(f"service {self._base}: expected the rest of an answer, but {said}; does it run?") from error
 
     def _open(self, path: str, query: Mapping[str, str | int], body: Json | None = None) -> IO[bytes]:
         request = urllib.request.Request(  # noqa: S310 - http or https, see above
@@ -106,7 +118,7 @@ class Client:
             answer: IO[bytes] = self._opener.open(request, timeout=self._seconds)
         except urllib.error.HTTPError as error:
             raise Refused(f"service {self._base}: {_said(error)}") from error
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)
             raise Refused(f"service {self._base}: expected regtune serve there, but {reason}; does it run?") from error
         return answer

@@ -25,6 +25,7 @@ from regtune.results.searches import Searches
 from regtune.storage import lease
 from regtune.storage.layout import log_in
 from regtune.storage.log import LogFile
+from regtune.storage.shape import SHAPES, misshapen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,11 +141,16 @@ def load(path: str | Path) -> Results:
     log = Path(path)
     log = log_in(log) if log.is_dir() else log
     replay = Replay()
+    place: int | None = None
     try:
         reading = LogFile(log).reading()
         with gc_paused():
-            for _, row in reading.as_written():
+            for place, row in reading.as_written():  # noqa: B007 - the refusal says it
                 replay.take(row)
+    except Refused:
+        raise
+    except SHAPES as error:
+        raise misshapen(log, place, error) from error
     except OSError as error:
         raise Refused(f"{log}: expected a results folder with a log.jsonl, given {error.strerror or error}") from error
     if reading.torn:

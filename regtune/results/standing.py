@@ -21,6 +21,7 @@ from regtune.results.replay import asked_for
 from regtune.storage.bundles import BUNDLE, EPOCH, Bundle
 from regtune.storage.layout import log_in
 from regtune.storage.log import LogFile
+from regtune.storage.shape import SHAPES, misshapen
 
 ENOUGH = 20  # epochs of a run before its speed says how long it will take
 MOST_MESSAGES = 20
@@ -123,7 +124,12 @@ class Follower:
                 raise
             if self._sweep is None:
                 raise Refused(f"{self._folder.name}: expected a log with a header, given one without; it has not begun")
-            return self._standing(self._sweep)
+            try:
+                return self._standing(self._sweep)
+            except Refused:
+                raise
+            except SHAPES as error:
+                raise misshapen(log_in(self._folder), None, error) from error
 
     def _read(self, seen: object) -> None:
         """Take the rows that came; of a log that is not the one it was all of them."""
@@ -132,8 +138,8 @@ class Follower:
         log, place = LogFile(log_in(self._folder)), self._size
         try:
             reading = log.reading(place, self._seal)
-            for _, row in reading.as_written():
-                self._take(row)
+            for begin, row in reading.as_written():
+                self._taken_apart(log.path, begin, row)
             other = log.end < place
         except Refused:
             if not place:
@@ -145,8 +151,16 @@ class Follower:
         else:
             self._size, self._seal, self._seen = reading.size - reading.torn, reading.seal, seen
 
+    def _taken_apart(self, path: Path, place: int, row: Json) -> None:
+        try:
+            self._take(row)
+        except Refused:
+            raise
+        except SHAPES as error:
+            raise misshapen(path, place, error) from error
+
     def _take(self, row: Json) -> None:
-        self._newest = row.get("time", 0.0)
+        self._newest = float(row.get("time", 0.0))
         self._began = self._began or self._newest
         event = row["event"]
         if event == EPOCH:
@@ -157,9 +171,9 @@ class Follower:
             self._sweep, self._limit = SweepRecord.of(row["sweep"]), ""
             self._run, self._epochs_of_run = 0.0, 0
         elif event == "lease":
-            self._lease = row
+            self._lease = {"host": str(row["host"]), "pid": int(row["pid"]), "seconds": float(row["seconds"])}
         elif event == "limit":
-            self._limit = row["message"]
+            self._limit = str(row["message"])
         elif event == "retry":
             for cell in row["cells"]:
                 self._begin(TrialKey(*cell))
@@ -172,9 +186,9 @@ class Follower:
         if event == "started":
             (self._taken.add if is_reused(row) else self._taken.discard)(key)
         if event == "ended":
-            self._status[key] = row["outcome"]["status"]
+            self._status[key] = str(row["outcome"]["status"])
             if message := row["outcome"]["message"]:
-                self._messages[key] = message
+                self._messages[key] = str(message)
 
     def _begin(self, key: TrialKey) -> None:
         self._status[key] = RUNNING

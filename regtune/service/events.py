@@ -23,7 +23,7 @@ from regtune.service.problems import Denied, problem
 from regtune.service.sweeps import event_id
 from regtune.storage.log import LogFile
 
-ID = re.compile(r"(\d{1,18})-([0-9a-f]{8})")
+ID = re.compile(r"([0-9]{1,18})-([0-9a-f]{8})")
 BATCH = 500  # rows that are read at once
 SECONDS_BETWEEN_LOOKS = 0.5
 SECONDS_OF_SILENCE = 15.0  # after which a comment shows that the connection lives
@@ -76,7 +76,7 @@ async def events(position: Position) -> AsyncIterator[str]:
             yield f"event: problem\ndata: {problem(error).model_dump_json()}\n\n"
             return
         for name, row in rows:
-            yield f"id: {name}\nevent: {row['event']}\ndata: {json.dumps(row, allow_nan=False)}\n\n"
+            yield f"id: {name}\nevent: {row.get('event')}\ndata: {json.dumps(row, allow_nan=False)}\n\n"
         silent = 0.0 if rows else silent + SECONDS_BETWEEN_LOOKS
         if silent >= SECONDS_OF_SILENCE:
             yield ":\n\n"

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Annotated, Any, Literal
 
+import anyio
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Header, Path, Query, Response, Security
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from fastapi.security import HTTPBearer
@@ -15,7 +18,7 @@ from regtune.core.records import Json
 from regtune.core.version import __version__
 from regtune.service.catalogue import Catalogue, Entry, Kind
 from regtune.service.control import Control
-from regtune.service.events import Position, events
+from regtune.service.events import ID, Position, events
 from regtune.service.problems import Denied, Problem
 from regtune.service.rows import Rows, page
 from regtune.service.settings import Settings
@@ -25,13 +28,16 @@ from regtune.sweep.schema import SweepFile
 
 PREFIX = "/api/v1"
 MOST_ROWS, MOST_SWEEPS, MOST_OUTPUT = 10_000, 500, 1_048_576
+MOST_MAKING = 4  # frames, tables and figures that are made at once
 REFUSALS: dict[int | str, dict[str, Any]] = {
+    400: {"model": Problem, "description": "no request of HTTP or JSON"},
     401: {"model": Problem, "description": "no token, or another one"},
     403: {"model": Problem, "description": "a foreign Host or Origin"},
     404: {"model": Problem, "description": "no such thing"},
     409: {"model": Problem, "description": "not possible as things are now"},
     413: {"model": Problem, "description": "too much"},
     422: {"model": Problem, "description": "not what was expected"},
+    500: {"model": Problem, "description": "a fault of the service"},
     503: {"model": Problem, "description": "busy; try again"},
 }
 Name = Annotated[str, Path(max_length=100, description="name of a sweep")]
@@ -41,6 +47,7 @@ Rows_ = Annotated[int, Query(ge=1, le=MOST_ROWS, description="rows at most")]
 Arm = Annotated[str | None, Query(max_length=100)]
 Phase = Annotated[Literal["search", "select", "confirm", "rivals"] | None, Query()]
 Form = Annotated[Literal["md", "csv", "latex", "html", "json"], Query(alias="format")]
+EVENT: dict[str, Any] = {"pattern": f"^({ID.pattern})?$"}  # described only: `Position` says better what is wrong
 MEDIA = {
     "md": "text/markdown",
     "csv": "text/csv",
@@ -106,7 +113,9 @@ class About(BaseModel):
 
 def router(settings: Settings, sweeps: Sweeps, control: Control, catalogue: Catalogue) -> APIRouter:
     """Return the routes."""
-    api = APIRouter(prefix=PREFIX, responses=REFUSALS, dependencies=[Security(HTTPBearer(auto_error=False))])
+    # Checked by the guard, before all routes; here it is described, where there is a token.
+    needs = [Security(HTTPBearer(auto_error=False))] if settings.token is not None else []
+    api = APIRouter(prefix=PREFIX, responses=REFUSALS, dependencies=needs)
     plugins = [*settings.plugins]
 
     @api.get("/about", tags=["service"])
@@ -166,12 +175,12 @@ def router(settings: Settings, sweeps: Sweeps, control: Control, catalogue: Cata
         control.resume(name)
         return sweeps.status(name)
 
-    @api.get("/sweeps/{name}/file", tags=["sweeps"], response_class=PlainTextResponse)
+    @api.get("/sweeps/{name}/file", tags=["sweeps"], response_class=Response, responses=_of("application/toml"))
     def file(name: Name) -> Response:
         """Return the sweep file that was submitted."""
         return PlainTextResponse(control.file(name), media_type="application/toml")
 
-    @api.get("/sweeps/{name}/output", tags=["sweeps"], response_class=PlainTextResponse)
+    @api.get("/sweeps/{name}/output", tags=["sweeps"], response_class=Response, responses=_of("text/plain"))
     def output(
         name: Name, most: Annotated[int, Query(ge=1, le=MOST_OUTPUT, description="bytes at most")] = 65_536
     ) -> Response:
@@ -182,15 +191,24 @@ def router(settings: Settings, sweeps: Sweeps, control: Control, catalogue: Cata
     return api
 
 
+def _of(*media: str) -> dict[int | str, dict[str, Any]]:
+    """Return the description of an answer in one of these types."""
+    return {200: {"description": "what was asked for", "content": {each: {} for each in media}}}
+
+
 def _json(content: bytes) -> Response:
     return Response(content, media_type="application/json")
 
 
 def _reading(api: APIRouter, sweeps: Sweeps) -> None:
-    """Add the routes that read the log of a sweep."""
+    """Add the routes that read the log of a sweep.
+
+    What makes frames, tables or figures has threads of its own, a few: others wait for these, and nothing else does.
+    """
+    few = anyio.CapacityLimiter(MOST_MAKING)
 
     @api.get("/sweeps/{name}/trials", tags=["results"], response_model=Rows)
-    def trials(
+    async def trials(
         name: Name,
         repeat: Repeat = 1,
         arm: Arm = None,
@@ -200,11 +218,15 @@ def _reading(api: APIRouter, sweeps: Sweeps) -> None:
         limit: Rows_ = 100,
     ) -> Response:
         """Return rows of trials, as `Results.trials` has them."""
-        frame = sweeps.results(name, repeat).trials
-        return _json(page(frame, {"arm": arm, "phase": phase, "status": status}, offset, limit))
+        filters = {"arm": arm, "phase": phase, "status": status}
+
+        def made() -> bytes:
+            return page(sweeps.results(name, repeat).trials, filters, offset, limit)
+
+        return _json(await run_sync(made, limiter=few))
 
     @api.get("/sweeps/{name}/epochs", tags=["results"], response_model=Rows)
-    def epochs(
+    async def epochs(
         name: Name,
         repeat: Repeat = 1,
         arm: Arm = None,
@@ -214,22 +236,32 @@ def _reading(api: APIRouter, sweeps: Sweeps) -> None:
         limit: Rows_ = 1000,
     ) -> Response:
         """Return rows of epochs, as `Results.epochs` has them."""
-        frame = sweeps.results(name, repeat).epochs
-        return _json(page(frame, {"arm": arm, "phase": phase, "number": number}, offset, limit))
+        filters = {"arm": arm, "phase": phase, "number": number}
 
-    @api.get("/sweeps/{name}/table", tags=["results"], response_class=PlainTextResponse)
-    def table(name: Name, form: Form = "md") -> Response:
+        def made() -> bytes:
+            return page(sweeps.results(name, repeat).epochs, filters, offset, limit)
+
+        return _json(await run_sync(made, limiter=few))
+
+    @api.get("/sweeps/{name}/table", tags=["results"], response_class=Response, responses=_of(*MEDIA.values()))
+    async def table(name: Name, form: Form = "md") -> Response:
         """Return all tables of a sweep in a format of `regtune table`."""
-        return Response(sweeps.table(name, form), media_type=f"{MEDIA[form]}; charset=utf-8")
+        text = await run_sync(sweeps.table, name, form, limiter=few)
+        return Response(text, media_type=f"{MEDIA[form]}; charset=utf-8")
 
     @api.get("/sweeps/{name}/figures", tags=["results"])
-    def figures(name: Name, repeat: Repeat = 1) -> list[FigureOf]:
+    async def figures(name: Name, repeat: Repeat = 1) -> list[FigureOf]:
         """List the figures of the report of a sweep."""
-        drawn = sweeps.figures(name, repeat)
+        drawn = await run_sync(sweeps.figures, name, repeat, limiter=few)
         return [FigureOf(name=each.name, title=each.title, caption=each.caption, why=each.why) for each in drawn]
 
-    @api.get("/sweeps/{name}/figures/{figure}", tags=["results"])
-    def figure(
+    @api.get(
+        "/sweeps/{name}/figures/{figure}",
+        tags=["results"],
+        response_class=Response,
+        responses=_of("application/json", "image/svg+xml"),
+    )
+    async def figure(
         name: Name,
         figure: str,
         repeat: Repeat = 1,
@@ -237,23 +269,26 @@ def _reading(api: APIRouter, sweeps: Sweeps) -> None:
         theme: Literal["light", "dark"] = "light",
     ) -> Response:
         """Return one figure."""
-        found = {each.name: each for each in sweeps.figures(name, repeat)}
+        found = {each.name: each for each in await run_sync(sweeps.figures, name, repeat, limiter=few)}
         if figure not in found:
             raise Denied(404, f"figure: unknown figure {shown(figure)}{nearest(figure, found)}")
         spec = found[figure].spec
         if spec is None:
             raise Denied(404, f"figure: expected one that can be drawn, given {figure}: {found[figure].why}")
         if form == "svg":
-            drawing = sweeps.drawing(name, repeat, found[figure], dark=theme == "dark")
+            draw = partial(sweeps.drawing, name, repeat, found[figure], dark=theme == "dark")
+            drawing = await run_sync(draw, limiter=few)
             return Response(drawing, media_type="image/svg+xml")
         return _json(json.dumps(spec, allow_nan=False).encode())
 
-    @api.get("/sweeps/{name}/events", tags=["results"], response_class=StreamingResponse)
+    @api.get("/sweeps/{name}/events", tags=["results"], response_class=Response, responses=_of("text/event-stream"))
     def follow(
         name: Name,
         repeat: Repeat = 1,
-        after: Annotated[str | None, Query(max_length=40, description="as Last-Event-ID")] = None,
-        last_event_id: Annotated[str | None, Header(max_length=40)] = None,
+        after: Annotated[
+            str | None, Query(max_length=40, description="as Last-Event-ID", json_schema_extra=EVENT)
+        ] = None,
+        last_event_id: Annotated[str, Header(max_length=40, json_schema_extra=EVENT)] = "",
     ) -> StreamingResponse:
         """Stream the rows of the log as server-sent events, behind an event or all of them, and those to come."""
         folder = sweeps.repeat(name, repeat)

@@ -138,6 +138,9 @@ class Sweeps:
         folder = self._settings.results / as_file(name)
         if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
             raise Denied(404, f"sweep: expected a folder of a sweep, given {shown(name)}, which is none")
+        if folder.is_dir():
+            for link in (each for part in (folder, *folder.glob("repeat-*")) for each in _links(part)):
+                raise Denied(404, f"sweep {name}: expected files of its own, given a link, {shown(as_text(link.name))}")
         return folder
 
     def folder(self, name: str) -> Path:
@@ -297,6 +300,13 @@ class Sweeps:
         lines = self._runs.output(folder, WORDS_OF_OUTPUT).strip().splitlines()
         words = Refused(lines[-1].removeprefix("regtune: ") if lines else "it was never run")
         return Status.model_validate({**base, "state": "refused", "error": problem(words).error})
+
+
+def _links(folder: Path) -> list[Path]:
+    """Return what is a link: a folder itself, or what lies in it."""
+    if folder.is_symlink():
+        return [folder]
+    return [each for each in folder.iterdir() if each.is_symlink()] if folder.is_dir() else []
 
 
 def event_id(place: int, seal: int) -> str:
