@@ -17,6 +17,7 @@ from regtune.service.checking import Checker
 from regtune.service.control import Control
 from regtune.service.guard import Guard
 from regtune.service.problems import problem, status_of
+from regtune.service.ray_jobs import RayJobs
 from regtune.service.routes import PREFIX, router
 from regtune.service.runs import Processes, Runs
 from regtune.service.settings import Settings
@@ -26,8 +27,12 @@ STATIC = Path(__file__).parent / "static"
 
 
 def service(settings: Settings, runs: Runs | None = None) -> Guard:
-    """Return the service; sweeps run as processes of this machine unless `runs` says otherwise."""
-    return Guard(api(settings, runs or Processes(settings)), settings)
+    """Return the service; sweeps run as the settings say, unless `runs` says otherwise."""
+    return Guard(api(settings, runs or _runs(settings)), settings)
+
+
+def _runs(settings: Settings) -> Runs:
+    return Processes(settings) if settings.address is None else RayJobs(settings, settings.address)
 
 
 def api(settings: Settings, runs: Runs) -> FastAPI:

@@ -27,6 +27,14 @@ def serve(
     in_process: Annotated[
         bool, typer.Option("--in-process", help="train each sweep in one process, without Ray")
     ] = False,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            "--address",
+            help="run sweeps as jobs of a Ray cluster that sees the same folders; its job server, as http://HEAD:8265",
+            show_default=False,
+        ),
+    ] = None,
     host: Annotated[str, typer.Option("--host", help="address to listen on; others than loopback need a token")] = (
         "127.0.0.1"
     ),
@@ -46,6 +54,7 @@ def serve(
     """Serve sweeps over HTTP: launch, watch and read them from other programs; on this machine only, by default."""
     from regtune.core.errors import Refused
     from regtune.core.plugins import import_plugin, name_of_plugin
+    from regtune.execution.ray.address import check_address
     from regtune.service.settings import LOOPBACK, MIB, TOKEN_VARIABLE, Settings, check_access
 
     try:
@@ -54,6 +63,10 @@ def serve(
         from regtune.service.app import service
     except ModuleNotFoundError as error:
         raise Refused(f"serve: expected the package {error.name}; pip install 'regtune[service]'") from error
+    if address is not None:
+        if in_process:
+            raise Refused("--address: expected a cluster or --in-process, given both; leave one of them out")
+        check_address(address)
     token = token_file.read_text(encoding="utf-8").strip() if token_file else os.environ.get(TOKEN_VARIABLE)
     check_access(host, token)
     plugins = {name_of_plugin(given): str(Path(given).absolute()) if "/" in given else given for given in plugin or ()}
@@ -69,6 +82,7 @@ def serve(
         token=token,
         hosts=frozenset(each.lower() for each in (*LOOPBACK, *others, *(name or ()))),
         in_process=in_process,
+        address=address,
         most_log_bytes=max_log * MIB,
     )
     config = uvicorn.Config(
