@@ -14,6 +14,7 @@ import uvicorn
 
 from regtune.service.app import service
 from regtune.service.runs import Runs
+from regtune.service.server import Server
 from regtune.service.settings import Settings
 
 API = "/api/v1"
@@ -27,9 +28,12 @@ def settings(results: Path, **changes: Any) -> Settings:
 @contextlib.contextmanager
 def served(given: Settings, runs: Runs | None = None) -> Iterator[httpx.Client]:
     """Serve for the time of the block; yield a client that asks below `API`."""
-    config = uvicorn.Config(service(given, runs), port=0, log_level="error", ws="none", timeout_graceful_shutdown=1)
+    ending = threading.Event()
+    config = uvicorn.Config(
+        service(given, ending, runs), port=0, log_level="error", ws="none", timeout_graceful_shutdown=1
+    )
     opened = config.bind_socket()
-    server = uvicorn.Server(config)
+    server = Server(config, ending)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [opened]}, daemon=True)
     thread.start()
     while not server.started:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from fastapi import FastAPI, Request
@@ -26,16 +27,16 @@ from regtune.service.sweeps import Sweeps
 STATIC = Path(__file__).parent / "static"
 
 
-def service(settings: Settings, runs: Runs | None = None) -> Guard:
-    """Return the service; sweeps run as the settings say, unless `runs` says otherwise."""
-    return Guard(api(settings, runs or _runs(settings)), settings)
+def service(settings: Settings, ending: threading.Event, runs: Runs | None = None) -> Guard:
+    """Return the service; sweeps run as the settings say, unless `runs` does. It is `ending` once that is set."""
+    return Guard(api(settings, runs or _runs(settings), ending), settings)
 
 
 def _runs(settings: Settings) -> Runs:
     return Processes(settings) if settings.address is None else RayJobs(settings, settings.address)
 
 
-def api(settings: Settings, runs: Runs) -> FastAPI:
+def api(settings: Settings, runs: Runs, ending: threading.Event) -> FastAPI:
     """Return the application behind the guard."""
     app = FastAPI(
         title="regtune",
@@ -46,7 +47,7 @@ def api(settings: Settings, runs: Runs) -> FastAPI:
         openapi_url=f"{PREFIX}/openapi.json",
     )
     sweeps = Sweeps(settings, runs)
-    app.include_router(router(settings, sweeps, Control(sweeps, runs, Checker(settings))))
+    app.include_router(router(settings, sweeps, Control(sweeps, runs, Checker(settings)), ending))
     _page(app)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -61,6 +62,7 @@ def serve(
         import uvicorn
 
         from regtune.service.app import service
+        from regtune.service.server import Server
     except ModuleNotFoundError as error:
         raise Refused(f"serve: expected the package {error.name}; pip install 'regtune[service]'") from error
     if address is not None:
@@ -85,8 +87,9 @@ def serve(
         address=address,
         most_log_bytes=max_log * MIB,
     )
+    ending = threading.Event()
     config = uvicorn.Config(
-        service(settings),
+        service(settings, ending),
         host=host,
         port=port,
         log_level="warning",
@@ -99,4 +102,4 @@ def serve(
     opened = config.bind_socket()
     shown = f"[{host}]" if ":" in host else host
     print(f"regtune: {settings.results} at http://{shown}:{opened.getsockname()[1]}", flush=True)
-    uvicorn.Server(config).run(sockets=[opened])
+    Server(config, ending).run(sockets=[opened])

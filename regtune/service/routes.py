@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Path, Query, Response, Security
@@ -104,8 +105,8 @@ class About(BaseModel):
     plugins: list[str] = Field(description="the plugins that sweep files may name")
 
 
-def router(settings: Settings, sweeps: Sweeps, control: Control) -> APIRouter:
-    """Return the routes."""
+def router(settings: Settings, sweeps: Sweeps, control: Control, ending: threading.Event) -> APIRouter:
+    """Return the routes; streams end when the service is `ending`."""
     api = APIRouter(prefix=PREFIX, responses=REFUSALS, dependencies=[Security(HTTPBearer(auto_error=False))])
     plugins = [*settings.plugins]
 
@@ -178,7 +179,7 @@ def router(settings: Settings, sweeps: Sweeps, control: Control) -> APIRouter:
         """Return the end of what the runs of a sweep have printed."""
         return PlainTextResponse(control.output(name, most))
 
-    _reading(api, sweeps)
+    _reading(api, sweeps, ending)
     return api
 
 
@@ -186,7 +187,7 @@ def _json(content: bytes) -> Response:
     return Response(content, media_type="application/json")
 
 
-def _reading(api: APIRouter, sweeps: Sweeps) -> None:
+def _reading(api: APIRouter, sweeps: Sweeps, ending: threading.Event) -> None:
     """Add the routes that read the log of a sweep."""
 
     @api.get("/sweeps/{name}/trials", tags=["results"], response_model=Rows)
@@ -259,4 +260,4 @@ def _reading(api: APIRouter, sweeps: Sweeps) -> None:
         folder = sweeps.repeat(name, repeat)
         sweeps.check_size(folder)
         position = Position(log_in(folder), last_event_id or after)
-        return StreamingResponse(events(position), media_type="text/event-stream")
+        return StreamingResponse(events(position, ending), media_type="text/event-stream")
