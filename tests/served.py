@@ -15,6 +15,7 @@ import uvicorn
 from regtune.service.answers import answered
 from regtune.service.app import service
 from regtune.service.runs import Runs
+from regtune.service.server import Server
 from regtune.service.settings import Settings
 from regtune.service.worker import Ask
 
@@ -34,10 +35,11 @@ def asked_here(given: Settings) -> Ask:
 @contextlib.contextmanager
 def served(given: Settings, runs: Runs | None = None) -> Iterator[httpx.Client]:
     """Serve for the time of the block; yield a client that asks below `API`."""
-    app = service(given, asked_here(given), runs)
+    ending = threading.Event()
+    app = service(given, asked_here(given), ending, runs)
     config = uvicorn.Config(app, port=0, log_level="error", ws="none", timeout_graceful_shutdown=1)
     opened = config.bind_socket()
-    server = uvicorn.Server(config)
+    server = Server(config, ending)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [opened]}, daemon=True)
     thread.start()
     while not server.started:

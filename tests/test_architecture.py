@@ -111,6 +111,7 @@ LOADS = [
         "regtune.training.trainer, regtune.execution.try_out, regtune.execution.preflight",
         ["ray", "sklearn", "torchvision", "PIL"],
     ),
+    ("regtune.service.app, regtune.service.ray_jobs", ["ray", "sklearn"]),
     ("regtune.execution.ray.worker", ["sklearn", "torchvision", "statsmodels"]),
 ]
 LOAD = """

@@ -30,6 +30,7 @@ from regtune.results.loader import load
 from regtune.storage.log import read_log
 from regtune.sweep.sweep import Sweep
 from tests.conftest import SWEEP
+from tests.served import served, settings
 
 TOKEN = "0123456789abcdef" * 4
 UNPRUNED = SWEEP.replace("population = 1", 'pruner = "none"')
@@ -151,6 +152,25 @@ def test_a_submitted_sweep_runs_on_the_cluster_with_the_code_that_came_along(
     assert set(results.trials["status"]) <= {"ok", "pruned"}
     assert all(file.read_text().startswith(str(head.scratch)) for file in seen.iterdir())
     assert any(seen.iterdir())
+
+
+def test_the_service_runs_a_sweep_on_the_cluster(
+    head: Head, call: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    with served(settings(tmp_path / "shared", in_process=False, address=head.address)) as client:
+        sent = {"toml": f'name = "served"\n{SWEEP}', "full": False}
+        assert client.post("/sweeps", json=sent).status_code == 202
+        assert client.get("/sweeps/served").json()["state"] == "starting"
+    [job] = [job for job in call("status")["jobs"] if job["sweep"] == "served"]
+    assert job["results"] == str(tmp_path / "shared" / "served")
+    with served(settings(tmp_path / "shared", in_process=False, address=head.address)) as client:
+        deadline = time.monotonic() + 120
+        while (found := client.get("/sweeps/served").json())["state"] != "finished":
+            assert found["state"] in ("starting", "running"), found
+            assert time.monotonic() < deadline
+            time.sleep(0.3)
+        assert "baseline " in client.get("/sweeps/served/output").text
+        assert "dropout" in client.get("/sweeps/served/table").text
 
 
 @pytest.mark.slow

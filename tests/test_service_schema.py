@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from regtune.service import routes
 from regtune.service.app import api, service
 from regtune.service.events import Position, events
 from regtune.service.runs import Processes
+from regtune.service.settings import Settings
 from regtune.storage.layout import LOG
 from tests.made_up import made_up_log
 from tests.served import API, asked_here, settings
@@ -36,16 +38,20 @@ class Nothing(Processes):
         """Start nothing."""
 
 
+def described(given: Settings) -> dict[str, Any]:
+    """Return what the service says of its paths."""
+    paths: dict[str, Any] = api(given, Nothing(given), asked_here(given), threading.Event()).openapi()["paths"]
+    return paths
+
+
 OPERATIONS = [
-    f"{method.upper()} {path}"
-    for path, methods in api(settings(Path("none")), Nothing(settings(Path("none")))).openapi()["paths"].items()
-    for method in methods
+    f"{method.upper()} {path}" for path, methods in described(settings(Path("none"))).items() for method in methods
 ]
 
 
-async def those_there(position: Position) -> AsyncIterator[str]:
+async def those_there(position: Position, ending: threading.Event) -> AsyncIterator[str]:
     """Yield the first event: a stream that follows has no end."""
-    async for event in events(position):
+    async for event in events(position, ending):
         yield event
         return
 
@@ -61,7 +67,7 @@ def schema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(routes, "events", those_there)
         yield schemathesis.openapi.from_asgi(
-            f"{API}/openapi.json", service(given, asked_here(given), Nothing(given)), headers=HEADERS
+            f"{API}/openapi.json", service(given, asked_here(given), threading.Event(), Nothing(given)), headers=HEADERS
         )
 
 
@@ -80,8 +86,7 @@ def test_a_route_answers_as_described(schema: Any, label: str, mode: schemathesi
 def test_a_token_is_described_where_there_is_one(tmp_path: Path) -> None:
     for token in (None, TOKEN):
         given = settings(tmp_path, token=token)
-        described = api(given, Nothing(given), asked_here(given)).openapi()
-        assert ("security" in described["paths"][f"{API}/about"]["get"]) == (token is not None)
+        assert ("security" in described(given)[f"{API}/about"]["get"]) == (token is not None)
 
 
 def _asked(cases: SearchStrategy[Any], excluded: list[Any]) -> None:

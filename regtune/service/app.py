@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from fastapi import FastAPI, Request
@@ -18,6 +19,7 @@ from regtune.service.checking import Checker
 from regtune.service.control import Control
 from regtune.service.guard import Guard
 from regtune.service.problems import problem, status_of
+from regtune.service.ray_jobs import RayJobs
 from regtune.service.routes import PREFIX, router
 from regtune.service.runs import Processes, Runs
 from regtune.service.settings import Settings
@@ -27,12 +29,19 @@ from regtune.service.worker import Ask
 STATIC = Path(__file__).parent / "static"
 
 
-def service(settings: Settings, ask: Ask, runs: Runs | None = None) -> Guard:
-    """Return the service, which asks `ask` what takes torch; sweeps are processes here unless `runs` says otherwise."""
-    return Guard(api(settings, runs or Processes(settings), ask), settings)
+def service(settings: Settings, ask: Ask, ending: threading.Event, runs: Runs | None = None) -> Guard:
+    """Return the service, which asks `ask` what takes torch; streams end when `ending` is set.
+
+    Sweeps run as the settings say, unless `runs` does.
+    """
+    return Guard(api(settings, runs or _runs(settings), ask, ending), settings)
 
 
-def api(settings: Settings, runs: Runs, ask: Ask) -> FastAPI:
+def _runs(settings: Settings) -> Runs:
+    return Processes(settings) if settings.address is None else RayJobs(settings, settings.address)
+
+
+def api(settings: Settings, runs: Runs, ask: Ask, ending: threading.Event) -> FastAPI:
     """Return the application behind the guard."""
     app = FastAPI(
         title="regtune",
@@ -44,7 +53,7 @@ def api(settings: Settings, runs: Runs, ask: Ask) -> FastAPI:
     )
     sweeps = Sweeps(settings, runs)
     control = Control(sweeps, runs, Checker(settings, ask))
-    app.include_router(router(settings, sweeps, control, Catalogue(ask)))
+    app.include_router(router(settings, sweeps, control, Catalogue(ask), ending))
     _page(app)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,14 @@ def serve(
     in_process: Annotated[
         bool, typer.Option("--in-process", help="train each sweep in one process, without Ray")
     ] = False,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            "--address",
+            help="run sweeps as jobs of a Ray cluster that sees the same folders; its job server, as http://HEAD:8265",
+            show_default=False,
+        ),
+    ] = None,
     host: Annotated[str, typer.Option("--host", help="address to listen on; others than loopback need a token")] = (
         "127.0.0.1"
     ),
@@ -46,15 +55,21 @@ def serve(
     """Serve sweeps over HTTP: launch, watch and read them from other programs; on this machine only, by default."""
     from regtune.core.errors import Refused
     from regtune.core.plugins import name_of_plugin
+    from regtune.execution.ray.address import check_address
     from regtune.service.settings import LOOPBACK, MIB, TOKEN_VARIABLE, Settings, check_access
 
     try:
         import uvicorn
 
         from regtune.service.app import service
+        from regtune.service.server import Server
         from regtune.service.worker import Worker
     except ModuleNotFoundError as error:
         raise Refused(f"serve: expected the package {error.name}; pip install 'regtune[service]'") from error
+    if address is not None:
+        if in_process:
+            raise Refused("--address: expected a cluster or --in-process, given both; leave one of them out")
+        check_address(address)
     token = token_file.read_text(encoding="utf-8").strip() if token_file else os.environ.get(TOKEN_VARIABLE)
     check_access(host, token)
     plugins = {name_of_plugin(given): str(Path(given).absolute()) if "/" in given else given for given in plugin or ()}
@@ -68,13 +83,15 @@ def serve(
         token=token,
         hosts=frozenset(each.lower() for each in (*LOOPBACK, *others, *(name or ()))),
         in_process=in_process,
+        address=address,
         most_log_bytes=max_log * MIB,
     )
     worker = Worker(settings)
     if plugins:
         worker.ask({"do": "entries"})  # what is wrong with a plugin is said at the start
+    ending = threading.Event()
     config = uvicorn.Config(
-        service(settings, worker.ask),
+        service(settings, worker.ask, ending),
         host=host,
         port=port,
         log_level="warning",
@@ -88,6 +105,6 @@ def serve(
     shown = f"[{host}]" if ":" in host else host
     print(f"regtune: {settings.results} at http://{shown}:{opened.getsockname()[1]}", flush=True)
     try:
-        uvicorn.Server(config).run(sockets=[opened])
+        Server(config, ending).run(sockets=[opened])
     finally:
         worker.close()

@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import json
 import re
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -66,10 +67,10 @@ class Position:
         return []
 
 
-async def events(position: Position) -> AsyncIterator[str]:
-    """Yield the events behind a position, until the client or the service goes."""
+async def events(position: Position, ending: threading.Event) -> AsyncIterator[str]:
+    """Yield the events behind a position, until the client goes or the service is ending."""
     silent = 0.0
-    while True:
+    while not ending.is_set():
         try:
             rows = await run_sync(position.more)
         except Refused as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -111,8 +112,10 @@ class About(BaseModel):
     plugins: list[str] = Field(description="the plugins that sweep files may name")
 
 
-def router(settings: Settings, sweeps: Sweeps, control: Control, catalogue: Catalogue) -> APIRouter:
-    """Return the routes."""
+def router(
+    settings: Settings, sweeps: Sweeps, control: Control, catalogue: Catalogue, ending: threading.Event
+) -> APIRouter:
+    """Return the routes; streams end when the service is `ending`."""
     # Checked by the guard, before all routes; here it is described, where there is a token.
     needs = [Security(HTTPBearer(auto_error=False))] if settings.token is not None else []
     api = APIRouter(prefix=PREFIX, responses=REFUSALS, dependencies=needs)
@@ -187,7 +190,7 @@ def router(settings: Settings, sweeps: Sweeps, control: Control, catalogue: Cata
         """Return the end of what the runs of a sweep have printed."""
         return PlainTextResponse(control.output(name, most))
 
-    _reading(api, sweeps)
+    _reading(api, sweeps, ending)
     return api
 
 
@@ -200,7 +203,7 @@ def _json(content: bytes) -> Response:
     return Response(content, media_type="application/json")
 
 
-def _reading(api: APIRouter, sweeps: Sweeps) -> None:
+def _reading(api: APIRouter, sweeps: Sweeps, ending: threading.Event) -> None:
     """Add the routes that read the log of a sweep.
 
     What makes frames, tables or figures has threads of its own, a few: others wait for these, and nothing else does.
@@ -294,4 +297,4 @@ def _reading(api: APIRouter, sweeps: Sweeps) -> None:
         folder = sweeps.repeat(name, repeat)
         sweeps.check_size(folder)
         position = Position(log_in(folder), last_event_id or after)
-        return StreamingResponse(events(position), media_type="text/event-stream")
+        return StreamingResponse(events(position, ending), media_type="text/event-stream")

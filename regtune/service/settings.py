@@ -20,7 +20,8 @@ class Settings:
 
     `hosts` are the names by which the service may be called, as in the header Host, without a port. `plugins` has by
     its name how each plugin was given that sweeps may use. Sweeps run on this machine, `in_process` or in a Ray of
-    their own. A log of more than `most_log_bytes` is not read.
+    their own, or with `address` as jobs of the Ray cluster whose job server is there. A log of more than
+    `most_log_bytes` is not read.
     """
 
     results: Path
@@ -30,6 +31,7 @@ class Settings:
     token: str | None = None
     hosts: frozenset[str] = frozenset(LOOPBACK)
     in_process: bool = False
+    address: str | None = None
     most_log_bytes: int = 512 * MIB
 
 

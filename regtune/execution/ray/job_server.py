@@ -15,6 +15,7 @@ from ray.exceptions import AuthenticationError
 from ray.job_submission import JobSubmissionClient
 
 from regtune.core.errors import Refused, shown
+from regtune.execution.ray.address import check_address
 from regtune.execution.ray.env_vars import environment
 from regtune.execution.ray.private import has_token
 
@@ -32,7 +33,7 @@ def connect(address: str) -> Iterator[JobSubmissionClient]:
     Token authentication is on unless RAY_AUTH_MODE says otherwise. RAY_ADDRESS does not count: the address
     is the one that was given.
     """
-    _check_address(address)
+    check_address(address)
     _check_parts()
     mode = os.environ.get("RAY_AUTH_MODE", "token")
     ours = {"RAY_AUTH_MODE": mode, "RAY_API_SERVER_ADDRESS": address, "RAY_ADDRESS": None}
@@ -63,13 +64,6 @@ def cluster_version(client: JobSubmissionClient) -> str:
 def cluster_time(client: JobSubmissionClient) -> float:
     """Return the head's clock, in Unix seconds: those of two machines may differ."""
     return parsedate_to_datetime(client._do_request("GET", "/api/version").headers["Date"]).timestamp()
-
-
-def _check_address(address: str) -> None:
-    if address.startswith(("http://", "https://")):
-        return
-    remedy = "; a Ray Client would take the sweep down with its connection" if address.startswith("ray://") else ""
-    raise Refused(f"--address: expected http://HOST:8265, the cluster's job server, given {shown(address)}{remedy}")
 
 
 def _check_parts() -> None:

@@ -37,7 +37,10 @@ def packaged(sweep: Sweep, file: Path) -> Iterator[Path]:
 
 @dataclass(frozen=True, kw_only=True)
 class JobOptions:
-    """How a sweep is run on the head node: its folders there, and options of `regtune run`."""
+    """How a sweep is run on the head node: its folders there, and options of `regtune run`.
+
+    `read_at` is where its file lies there, if it does: else the one that comes along is read.
+    """
 
     results: str
     data: str | None = None
@@ -45,11 +48,12 @@ class JobOptions:
     retry_failed: bool = False
     reuse: Sequence[str] = ()
     lane_width: int | Literal["auto"] | None = None
+    read_at: str | None = None
 
 
 def entrypoint(sweep: Sweep, file: Path, options: JobOptions) -> str:
     """Return the shell command that runs a packed sweep on the head node."""
-    words = ["python", "-m", "regtune", "run", f"./{file.name}", "--address", "auto"]
+    words = ["python", "-m", "regtune", "run", options.read_at or f"./{file.name}", "--address", "auto"]
     for name in sweep.arms[0].template.plugins:
         words += ["--plugin", name]
     line = f"{shlex.join(words)} --results {_quoted(options.results)}"
