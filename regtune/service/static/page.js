@@ -143,6 +143,10 @@ class Sweep {
 
   async renew(before, status) {
     if (before && status.event === before.event && status.state === before.state) return;
+    if (!status.event) { // nothing is written yet, or the log cannot be read: asking for its tables would be refused
+      for (const part of [this.tables, this.figures]) part.replaceChildren(node("p", { class: "soft" }, "None."));
+      return;
+    }
     try {
       await this.drawTables();
       const over = !before || status.state !== before.state;
