@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 BAD = "serious", "critical"
-VIEWS = {"": "one", "#/sweep/one": "Effect of each arm", "#/new": "Sweep file", "#/sweep/broken": "damaged, no trials"}
+VIEWS = {
+    "": "one",
+    "#/sweep/one": "Effect of each arm",
+    "#/new": "Sweep file",
+    "#/sweep/one/trials/dropout/search/0": "Train it again",
+    "#/sweep/broken": "damaged, no trials",
+}
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

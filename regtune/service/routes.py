@@ -11,7 +11,7 @@ from fastapi.security import HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 
 from regtune.core.errors import nearest, shown
-from regtune.core.records import Json
+from regtune.core.records import Json, PhaseName, TrialKey
 from regtune.core.version import __version__
 from regtune.service.catalogue import Entry, Kind, catalogue, entry
 from regtune.service.control import Control
@@ -20,6 +20,7 @@ from regtune.service.problems import Denied, Problem
 from regtune.service.rows import Rows, page
 from regtune.service.settings import Settings
 from regtune.service.sweeps import Status, Summary, Sweeps
+from regtune.service.trial import TrialOf, trial_of
 from regtune.storage.layout import log_in
 from regtune.sweep.schema import SweepFile
 
@@ -178,7 +179,7 @@ def router(settings: Settings, sweeps: Sweeps, control: Control) -> APIRouter:
         """Return the end of what the runs of a sweep have printed."""
         return PlainTextResponse(control.output(name, most))
 
-    _reading(api, sweeps)
+    _reading(api, sweeps, settings)
     return api
 
 
@@ -186,7 +187,7 @@ def _json(content: bytes) -> Response:
     return Response(content, media_type="application/json")
 
 
-def _reading(api: APIRouter, sweeps: Sweeps) -> None:
+def _reading(api: APIRouter, sweeps: Sweeps, settings: Settings) -> None:
     """Add the routes that read the log of a sweep."""
 
     @api.get("/sweeps/{name}/trials", tags=["results"], response_model=Rows)
@@ -202,6 +203,17 @@ def _reading(api: APIRouter, sweeps: Sweeps) -> None:
         """Return rows of trials, as `Results.trials` has them."""
         frame = sweeps.results(name, repeat).trials
         return _json(page(frame, {"arm": arm, "phase": phase, "status": status}, offset, limit))
+
+    @api.get("/sweeps/{name}/trials/{arm}/{phase}/{number}", tags=["results"])
+    def trial(
+        name: Name,
+        arm: Annotated[str, Path(max_length=100)],
+        phase: PhaseName,
+        number: Annotated[int, Path(ge=0, le=10**12)],
+        repeat: Repeat = 1,
+    ) -> TrialOf:
+        """Return the configuration of a trial, and the command that trains it again."""
+        return trial_of(sweeps.results(name, repeat), TrialKey(arm, phase, number), settings.data)
 
     @api.get("/sweeps/{name}/epochs", tags=["results"], response_model=Rows)
     def epochs(

@@ -1,6 +1,8 @@
 // The page of the service: lists sweeps, shows one as it runs, and makes one from the catalogue. All data are of the API.
 import { ask, follow, node, text, token } from "./api.js";
 import { form } from "./form.js";
+import { rows, scroll } from "./tables.js";
+import { Trials, trialPage } from "./trial.js";
 
 const main = document.getElementById("main");
 const said = document.getElementById("said");
@@ -14,16 +16,6 @@ let gone = new AbortController(); // of what belongs to the view that is shown
 function say(words) { said.textContent = words; }
 
 function show(...parts) { main.replaceChildren(...parts); }
-
-function scroll(name, table) {
-  return node("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": name }, table);
-}
-
-function rows(heads, lines) {
-  const head = node("tr", {}, ...heads.map((name) => node("th", { scope: "col" }, name)));
-  const body = lines.map(([first, ...cells]) => node("tr", {}, node("th", { scope: "row" }, first), ...cells.map((cell) => node("td", {}, cell))));
-  return node("table", {}, node("thead", {}, head), node("tbody", {}, ...body));
-}
 
 function minutes(seconds, most) {
   if (seconds === null) return "";
@@ -75,7 +67,7 @@ async function act(name, what) {
 }
 
 class Sweep {
-  constructor(name, signal) {
+  constructor(name, query, signal) {
     this.name = name;
     this.signal = signal;
     this.path = `/sweeps/${encodeURIComponent(name)}`;
@@ -87,6 +79,8 @@ class Sweep {
     this.figures = node("div", {}, node("p", { class: "soft" }, "…"));
     this.failures = node("ul", {});
     this.output = node("pre", { tabindex: "0", "aria-label": "Output" });
+    const kept = () => history.replaceState(null, "", `#/sweep/${encodeURIComponent(name)}${query.size ? `?${query}` : ""}`);
+    this.trials = new Trials(name, this.path, query, signal, kept, report);
     this.drawn = 0;
   }
 
@@ -94,7 +88,7 @@ class Sweep {
     const section = (title, ...inside) => node("section", {}, node("h2", {}, title), ...inside);
     const told = node("details", {}, node("summary", {}, "What its runs have printed"), this.output);
     told.addEventListener("toggle", () => told.open && text(`${this.path}/output`, this.signal).then((words) => { this.output.textContent = words; }).catch(report));
-    return [node("h1", {}, this.name), this.facts, this.wrong, this.buttons, section("Trials", this.live), section("Tables", this.tables),
+    return [node("h1", {}, this.name), this.facts, this.wrong, this.buttons, section("Trials", this.live), section("Trials, one by one", this.trials.element), section("Tables", this.tables),
       section("Figures", this.figures), section("Failures", this.failures), section("Output", told)];
   }
 
@@ -148,6 +142,8 @@ class Sweep {
       return;
     }
     try {
+      this.trials.arms(status.arms);
+      await this.trials.draw();
       await this.drawTables();
       const over = !before || status.state !== before.state;
       if (over || Date.now() - this.drawn > SELDOM) await this.drawFigures(); // they take the service the most time
@@ -208,9 +204,14 @@ async function route(event) {
   try {
     if (path === "new") show(...(await form(signal, say, (name) => { location.hash = `#/sweep/${encodeURIComponent(name)}`; })));
     else if (path.startsWith("sweep/")) {
-      const name = decodeURIComponent(path.slice(6));
+      const [name, part, ...trial] = path.slice(6).split("/").map(decodeURIComponent);
+      if (part === "trials" && trial.length === 3) {
+        show(...(await trialPage(name, trial, signal)));
+        if (moved) main.focus();
+        return;
+      }
       document.title = `${name}: regtune`;
-      const sweep = new Sweep(name, signal);
+      const sweep = new Sweep(name, new URLSearchParams(query), signal);
       show(...sweep.parts());
       if (moved) main.focus();
       await sweep.run();
