@@ -81,14 +81,43 @@ class Sweep {
     this.output = node("pre", { tabindex: "0", "aria-label": "Output" });
     const kept = () => history.replaceState(null, "", `#/sweep/${encodeURIComponent(name)}${query.size ? `?${query}` : ""}`);
     this.trials = new Trials(name, this.path, query, signal, kept, report);
+    this.query = query;
+    this.kept = kept;
+    this.arms = node("div", {});
     this.drawn = 0;
+  }
+
+  // Switches for the arms; those that are off stand in the address.
+  switches(names) {
+    if (this.arms.querySelectorAll("input").length === names.length) return;
+    const made = names.map((name) => {
+      const tick = node("input", { type: "checkbox" });
+      tick.checked = !this.query.getAll("off").includes(name);
+      tick.addEventListener("change", () => {
+        const off = this.query.getAll("off").filter((one) => one !== name);
+        this.query.delete("off");
+        for (const one of tick.checked ? off : [...off, name]) this.query.append("off", one);
+        this.kept();
+        this.hide();
+      });
+      return node("label", { class: "tick" }, tick, name);
+    });
+    const inside = node("div", { class: "filters" }, ...made);
+    this.arms.replaceChildren(node("fieldset", {}, node("legend", {}, "Arms whose rows are shown, here and in the tables below"), inside));
+  }
+
+  hide() {
+    const off = this.query.getAll("off");
+    for (const row of [this.live, this.tables].flatMap((part) => [...part.querySelectorAll("tbody tr")])) {
+      row.hidden = off.includes(row.cells[0]?.textContent.trim());
+    }
   }
 
   parts() {
     const section = (title, ...inside) => node("section", {}, node("h2", {}, title), ...inside);
     const told = node("details", {}, node("summary", {}, "What its runs have printed"), this.output);
     told.addEventListener("toggle", () => told.open && text(`${this.path}/output`, this.signal).then((words) => { this.output.textContent = words; }).catch(report));
-    return [node("h1", {}, this.name), this.facts, this.wrong, this.buttons, section("Trials", this.live), section("Trials, one by one", this.trials.element), section("Tables", this.tables),
+    return [node("h1", {}, this.name), this.facts, this.wrong, this.buttons, section("Trials", this.arms, this.live), section("Trials, one by one", this.trials.element), section("Tables", this.tables),
       section("Figures", this.figures), section("Failures", this.failures), section("Output", told)];
   }
 
@@ -108,7 +137,9 @@ class Sweep {
       this.what = what;
       this.known = status.file;
     }
+    this.switches(status.arms);
     this.live.replaceChildren(scroll("Trials by arm and phase", counts(status)));
+    this.hide();
     const failed = Object.entries(status.messages).map(([trial, words]) => node("li", {}, `${trial}: ${words}`));
     this.failures.replaceChildren(...(failed.length ? failed : [node("li", { class: "soft" }, "None.")]));
     return status;
@@ -118,6 +149,7 @@ class Sweep {
     const page = new DOMParser().parseFromString(await text(`${this.path}/table?format=html`, this.signal), "text/html");
     const found = [...page.querySelectorAll("table")].map((table) => scroll(table.caption ? table.caption.textContent : "Table", document.adoptNode(table)));
     this.tables.replaceChildren(...found);
+    this.hide();
   }
 
   async drawFigures() {

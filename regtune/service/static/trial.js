@@ -91,7 +91,7 @@ function curve(epochs) {
     if (!points.length) continue;
     const end = points[points.length - 1];
     let height = y(end[column]) + 4;
-    if (ends.some((other) => Math.abs(other - height) < 15)) height = ends[0] + (height < ends[0] ? -15 : 15); // names do not lie on each other
+    if (ends.some((other) => Math.abs(other - height) < 18)) height = ends[0] + (height < ends[0] ? -18 : 18); // names do not lie on each other
     ends.push(height);
     parts.push(drawn("polyline", { points: points.map((row) => `${x(row.epoch)},${y(row[column])}`).join(" "), class: title }));
     if (points.length === 1) parts.push(drawn("circle", { cx: x(end.epoch), cy: y(end[column]), r: 3, class: title }));
