@@ -5,7 +5,7 @@ import { rows, scroll } from "./tables.js";
 const SIZE = 25; // trials of a page
 const MOST = 10000; // epochs that the service hands out at once
 const PHASES = ["search", "select", "confirm", "rivals"];
-const [WIDTH, HEIGHT, LEFT, BOTTOM, TOP] = [640, 280, 52, 40, 12]; // of the drawing, in its own units
+const [WIDTH, HEIGHT, LEFT, RIGHT, BOTTOM, TOP] = [640, 280, 52, 115, 40, 12]; // of the drawing, in its own units
 const LINES = [["train_accuracy", "train"], ["val_accuracy", "validation"]];
 const short = (value) => (typeof value === "number" ? String(Number(value.toPrecision(4))) : value === null || value === undefined ? "" : String(value));
 
@@ -77,14 +77,14 @@ function drawn(name, attributes, ...inside) {
 
 function curve(epochs) {
   const last = Math.max(...epochs.map(({ epoch }) => epoch));
-  const x = (epoch) => LEFT + (WIDTH - LEFT - 90) * (last > 1 ? (epoch - 1) / (last - 1) : 0.5);
+  const x = (epoch) => LEFT + (WIDTH - LEFT - RIGHT) * (last > 1 ? (epoch - 1) / (last - 1) : 0.5);
   const y = (value) => HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * value;
   const parts = [], words = [];
   for (const value of [0, 0.25, 0.5, 0.75, 1]) {
-    parts.push(drawn("line", { x1: LEFT, x2: WIDTH - 90, y1: y(value), y2: y(value), class: "grid" }), drawn("text", { x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, String(value)));
+    parts.push(drawn("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: y(value), y2: y(value), class: "grid" }), drawn("text", { x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, String(value)));
   }
   for (const epoch of new Set([1, last])) parts.push(drawn("text", { x: x(epoch), y: HEIGHT - BOTTOM + 18, "text-anchor": "middle" }, String(epoch)));
-  parts.push(drawn("text", { x: (LEFT + WIDTH - 90) / 2, y: HEIGHT - 4, "text-anchor": "middle" }, "epoch"));
+  parts.push(drawn("text", { x: (LEFT + WIDTH - RIGHT) / 2, y: HEIGHT - 4, "text-anchor": "middle" }, "epoch"));
   const ends = [];
   for (const [column, title] of LINES) {
     const points = epochs.filter((row) => Number.isFinite(row[column]));
