@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.browser
+PROMPT = 4000  # ms; the page takes one or two seconds, this machine may have other things to do
 TOKEN = "-".join(["a", "token", "of", "the", "page"])
 WIDTHS = "() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]"
 
@@ -61,6 +62,28 @@ def test_a_sweep_is_found_by_keyboard_and_read_on_a_phone(browser: Browser, resu
     assert wrong == []
 
 
+def test_arms_are_switched_off_by_keyboard_and_the_address_keeps_it(browser: Browser, results: Path) -> None:
+    wrong: list[str] = []
+    with served(settings(results)) as client:
+        page = opened(browser, client, wrong=wrong)
+        page.get_by_role("link", name="one").click()
+        page.get_by_role("img", name="Effect of each arm").wait_for()
+        row = page.get_by_role("rowheader", name="<b>dropout", exact=True)
+        assert row.count() >= 2
+        page.get_by_role("checkbox", name="<b>dropout").focus()
+        page.keyboard.press("Space")
+        assert row.count() == 0  # hidden rows have no role
+        assert page.get_by_role("rowheader", name="baseline", exact=True).count() >= 2
+        page.reload()
+        page.get_by_role("img", name="Effect of each arm").wait_for()
+        assert row.count() == 0
+        page.get_by_role("checkbox", name="<b>dropout").check()
+        assert row.count() >= 2
+        assert page.url.endswith("#/sweep/one")
+        page.close()
+    assert wrong == []
+
+
 def test_the_page_follows_a_log_that_grows(browser: Browser, tmp_path: Path) -> None:
     wrong: list[str] = []
     rows, _ = read_log(made_up_log(tmp_path / "whole", {"baseline": [0.6, 0.61], "dropout": [0.7, 0.72]}) / LOG)
@@ -72,7 +95,7 @@ def test_the_page_follows_a_log_that_grows(browser: Browser, tmp_path: Path) -> 
         page.get_by_text("stopped, 0/10 trials, 0 epochs").wait_for()
         for row in rows[3:5]:
             writer.append(row["event"], {name: value for name, value in row.items() if name not in ("event", "time")})
-        page.get_by_text("stopped, 0/10 trials, 2 epochs").wait_for()
+        page.get_by_text("stopped, 0/10 trials, 2 epochs").wait_for(timeout=PROMPT)
         page.close()
     assert wrong == []
 

@@ -15,7 +15,7 @@ from fastapi.security import HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 
 from regtune.core.errors import nearest, shown
-from regtune.core.records import Json
+from regtune.core.records import Json, PhaseName, TrialKey
 from regtune.core.version import __version__
 from regtune.service.catalogue import Catalogue, Entry, Kind
 from regtune.service.control import Control
@@ -24,6 +24,7 @@ from regtune.service.problems import Denied, Problem
 from regtune.service.rows import Rows, page
 from regtune.service.settings import Settings
 from regtune.service.sweeps import Status, Summary, Sweeps
+from regtune.service.trial import TrialOf, trial_of
 from regtune.storage.layout import log_in
 from regtune.sweep.schema import SweepFile
 
@@ -190,7 +191,7 @@ def router(
         """Return the end of what the runs of a sweep have printed."""
         return PlainTextResponse(control.output(name, most))
 
-    _reading(api, sweeps, ending)
+    _reading(api, sweeps, settings, ending)
     return api
 
 
@@ -203,7 +204,7 @@ def _json(content: bytes) -> Response:
     return Response(content, media_type="application/json")
 
 
-def _reading(api: APIRouter, sweeps: Sweeps, ending: threading.Event) -> None:
+def _reading(api: APIRouter, sweeps: Sweeps, settings: Settings, ending: threading.Event) -> None:
     """Add the routes that read the log of a sweep.
 
     What makes frames, tables or figures has threads of its own, a few: others wait for these, and nothing else does.
@@ -227,6 +228,21 @@ def _reading(api: APIRouter, sweeps: Sweeps, ending: threading.Event) -> None:
             return page(sweeps.results(name, repeat).trials, filters, offset, limit)
 
         return _json(await run_sync(made, limiter=few))
+
+    @api.get("/sweeps/{name}/trials/{arm}/{phase}/{number}", tags=["results"])
+    async def trial(
+        name: Name,
+        arm: Annotated[str, Path(max_length=100)],
+        phase: PhaseName,
+        number: Annotated[int, Path(ge=0, le=10**12)],
+        repeat: Repeat = 1,
+    ) -> TrialOf:
+        """Return the configuration of a trial, and the command that trains it again."""
+
+        def made() -> TrialOf:
+            return trial_of(sweeps.results(name, repeat), TrialKey(arm, phase, number), settings.data)
+
+        return await run_sync(made, limiter=few)
 
     @api.get("/sweeps/{name}/epochs", tags=["results"], response_model=Rows)
     async def epochs(

@@ -1,6 +1,8 @@
 // The page of the service: lists sweeps, shows one as it runs, and makes one from the catalogue. All data are of the API.
 import { ask, follow, node, text, token } from "./api.js";
 import { form } from "./form.js";
+import { rows, scroll } from "./tables.js";
+import { Trials, trialPage } from "./trial.js";
 
 const main = document.getElementById("main");
 const said = document.getElementById("said");
@@ -14,16 +16,6 @@ let gone = new AbortController(); // of what belongs to the view that is shown
 function say(words) { said.textContent = words; }
 
 function show(...parts) { main.replaceChildren(...parts); }
-
-function scroll(name, table) {
-  return node("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": name }, table);
-}
-
-function rows(heads, lines) {
-  const head = node("tr", {}, ...heads.map((name) => node("th", { scope: "col" }, name)));
-  const body = lines.map(([first, ...cells]) => node("tr", {}, node("th", { scope: "row" }, first), ...cells.map((cell) => node("td", {}, cell))));
-  return node("table", {}, node("thead", {}, head), node("tbody", {}, ...body));
-}
 
 function minutes(seconds, most) {
   if (seconds === null) return "";
@@ -75,7 +67,7 @@ async function act(name, what) {
 }
 
 class Sweep {
-  constructor(name, signal) {
+  constructor(name, query, signal) {
     this.name = name;
     this.signal = signal;
     this.path = `/sweeps/${encodeURIComponent(name)}`;
@@ -87,14 +79,45 @@ class Sweep {
     this.figures = node("div", {}, node("p", { class: "soft" }, "…"));
     this.failures = node("ul", {});
     this.output = node("pre", { tabindex: "0", "aria-label": "Output" });
+    const kept = () => history.replaceState(null, "", `#/sweep/${encodeURIComponent(name)}${query.size ? `?${query}` : ""}`);
+    this.trials = new Trials(name, this.path, query, signal, kept, report);
+    this.query = query;
+    this.kept = kept;
+    this.arms = node("div", {});
     this.drawn = 0;
+  }
+
+  // Switches for the arms; those that are off stand in the address.
+  switches(names) {
+    if (this.arms.querySelectorAll("input").length === names.length) return;
+    const made = names.map((name) => {
+      const tick = node("input", { type: "checkbox" });
+      tick.checked = !this.query.getAll("off").includes(name);
+      tick.addEventListener("change", () => {
+        const off = this.query.getAll("off").filter((one) => one !== name);
+        this.query.delete("off");
+        for (const one of tick.checked ? off : [...off, name]) this.query.append("off", one);
+        this.kept();
+        this.hide();
+      });
+      return node("label", { class: "tick" }, tick, name);
+    });
+    const inside = node("div", { class: "filters" }, ...made);
+    this.arms.replaceChildren(node("fieldset", {}, node("legend", {}, "Arms whose rows are shown, here and in the tables below"), inside));
+  }
+
+  hide() {
+    const off = this.query.getAll("off");
+    for (const row of [this.live, this.tables].flatMap((part) => [...part.querySelectorAll("tbody tr")])) {
+      row.hidden = off.includes(row.cells[0]?.textContent.trim());
+    }
   }
 
   parts() {
     const section = (title, ...inside) => node("section", {}, node("h2", {}, title), ...inside);
     const told = node("details", {}, node("summary", {}, "What its runs have printed"), this.output);
     told.addEventListener("toggle", () => told.open && text(`${this.path}/output`, this.signal).then((words) => { this.output.textContent = words; }).catch(report));
-    return [node("h1", {}, this.name), this.facts, this.wrong, this.buttons, section("Trials", this.live), section("Tables", this.tables),
+    return [node("h1", {}, this.name), this.facts, this.wrong, this.buttons, section("Trials", this.arms, this.live), section("Trials, one by one", this.trials.element), section("Tables", this.tables),
       section("Figures", this.figures), section("Failures", this.failures), section("Output", told)];
   }
 
@@ -114,7 +137,9 @@ class Sweep {
       this.what = what;
       this.known = status.file;
     }
+    this.switches(status.arms);
     this.live.replaceChildren(scroll("Trials by arm and phase", counts(status)));
+    this.hide();
     const failed = Object.entries(status.messages).map(([trial, words]) => node("li", {}, `${trial}: ${words}`));
     this.failures.replaceChildren(...(failed.length ? failed : [node("li", { class: "soft" }, "None.")]));
     return status;
@@ -124,6 +149,7 @@ class Sweep {
     const page = new DOMParser().parseFromString(await text(`${this.path}/table?format=html`, this.signal), "text/html");
     const found = [...page.querySelectorAll("table")].map((table) => scroll(table.caption ? table.caption.textContent : "Table", document.adoptNode(table)));
     this.tables.replaceChildren(...found);
+    this.hide();
   }
 
   async drawFigures() {
@@ -143,7 +169,13 @@ class Sweep {
 
   async renew(before, status) {
     if (before && status.event === before.event && status.state === before.state) return;
+    if (!status.event) { // nothing is written yet, or the log cannot be read: asking for its tables would be refused
+      for (const part of [this.tables, this.figures]) part.replaceChildren(node("p", { class: "soft" }, "None."));
+      return;
+    }
     try {
+      this.trials.arms(status.arms);
+      await this.trials.draw();
       await this.drawTables();
       const over = !before || status.state !== before.state;
       if (over || Date.now() - this.drawn > SELDOM) await this.drawFigures(); // they take the service the most time
@@ -204,9 +236,14 @@ async function route(event) {
   try {
     if (path === "new") show(...(await form(signal, say, (name) => { location.hash = `#/sweep/${encodeURIComponent(name)}`; })));
     else if (path.startsWith("sweep/")) {
-      const name = decodeURIComponent(path.slice(6));
+      const [name, part, ...trial] = path.slice(6).split("/").map(decodeURIComponent);
+      if (part === "trials" && trial.length === 3) {
+        show(...(await trialPage(name, trial, signal)));
+        if (moved) main.focus();
+        return;
+      }
       document.title = `${name}: regtune`;
-      const sweep = new Sweep(name, signal);
+      const sweep = new Sweep(name, new URLSearchParams(query), signal);
       show(...sweep.parts());
       if (moved) main.focus();
       await sweep.run();

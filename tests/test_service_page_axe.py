@@ -1,0 +1,49 @@
+"""axe-core finds nothing serious on the views of the service's page, light and dark."""
+
+from __future__ import annotations
+
+import importlib.resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import pytest
+
+from regtune.storage.layout import LOG
+from tests.made_up import made_up_log
+from tests.served import API, served, settings
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+pytestmark = pytest.mark.browser
+BAD = "serious", "critical"
+VIEWS = {
+    "": "one",
+    "#/sweep/one": "Effect of each arm",
+    "#/new": "Sweep file",
+    "#/sweep/one/trials/dropout/search/0": "Train it again",
+    "#/sweep/broken": "damaged, no trials",
+}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_finding_is_serious(browser: Browser, tmp_path: Path, scheme: Literal["light", "dark"]) -> None:
+    package = pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
+    axe = (importlib.resources.files(package) / "axe.min.js").read_text(encoding="utf-8")
+    log = made_up_log(tmp_path / "broken", {"baseline": [0.6], "dropout": [0.7]}) / LOG
+    log.write_bytes(log.read_bytes().replace(b'"ok"', b'"OK"', 1))
+    made_up_log(tmp_path / "one", {"baseline": [0.6, 0.61, 0.62], "dropout": [0.7, 0.71, 0.73]})
+    found = []
+    with served(settings(tmp_path)) as client:
+        base = str(client.base_url).removesuffix("/").removesuffix(API)
+        # The page's own rule against scripts of others holds for axe too.
+        page = browser.new_page(color_scheme=scheme, bypass_csp=True)
+        for view, sign in VIEWS.items():
+            page.goto(f"{base}/{view}")
+            page.get_by_text(sign).first.wait_for()
+            page.evaluate(axe)
+            for each in page.evaluate("() => axe.run()")["violations"]:
+                if each["impact"] in BAD:
+                    found.append((view, each["id"], [part["html"] for part in each["nodes"]]))
+        page.close()
+    assert found == []
