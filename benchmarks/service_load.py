@@ -26,7 +26,7 @@ from pathlib import Path
 
 import httpx
 
-from regtune.service.runs import LOCK
+from regtune.service.runs import LOCK, OUTPUT
 from regtune.storage.layout import LOG
 from regtune.storage.log import LogFile
 
@@ -110,7 +110,7 @@ class Client:
 
     def watch(self) -> None:
         """Follow the events until the sweep is over; where the service is away, go on behind the newest."""
-        with httpx.Client(base_url=self.base, trust_env=False, timeout=30.0) as asks:
+        with httpx.Client(trust_env=False, timeout=30.0) as asks:
             looks = threading.Thread(target=self._look, args=(asks,))
             looks.start()
             while not self.over.is_set():
@@ -120,7 +120,7 @@ class Client:
 
     def _follow(self, asks: httpx.Client) -> None:
         headers = {"Last-Event-ID": self.ids[-1]} if self.ids else {}
-        with asks.stream("GET", "/events", headers=headers, timeout=20.0) as answer:
+        with asks.stream("GET", f"{self.base}/events", headers=headers, timeout=20.0) as answer:
             for line in answer.iter_lines():
                 if line.startswith("id: "):
                     self.newest = line[4:]
@@ -137,15 +137,15 @@ class Client:
         while not self.over.wait(STATUS):
             with self._forgiven():
                 begin = time.monotonic()
-                asks.get("").raise_for_status()
+                asks.get(self.base).raise_for_status()
                 self.took.append(time.monotonic() - begin)
                 if begin > tables + TABLES:
-                    asks.get("/table?format=html")
+                    asks.get(f"{self.base}/table?format=html")
                     tables = time.monotonic()
                 if begin > figures + FIGURES:
-                    for each in asks.get("/figures").json():
+                    for each in asks.get(f"{self.base}/figures").json():
                         if not each["why"]:
-                            asks.get(f"/figures/{each['name']}?format=svg")
+                            asks.get(f"{self.base}/figures/{each['name']}?format=svg")
                     figures = time.monotonic()
 
     @contextlib.contextmanager
@@ -207,6 +207,8 @@ def _watched(service: Process, clients: int, trials: int, epochs: int, kills: in
     while time.monotonic() < deadline and any(len(each.ids) < len(rows.rows) for each in every):
         time.sleep(0.2)
     over.set()
+    if not rows.rows:
+        raise RuntimeError((folder / "watched" / OUTPUT).read_text())
     status = httpx.get(f"{api}/sweeps/watched", timeout=30, trust_env=False).json()
     for thread in threads:
         thread.join()

@@ -210,57 +210,7 @@ def _reading(api: APIRouter, sweeps: Sweeps, settings: Settings, ending: threadi
     What makes frames, tables or figures has threads of its own, a few: others wait for these, and nothing else does.
     """
     few = anyio.CapacityLimiter(MOST_MAKING)
-
-    @api.get("/sweeps/{name}/trials", tags=["results"], response_model=Rows)
-    async def trials(
-        name: Name,
-        repeat: Repeat = 1,
-        arm: Arm = None,
-        phase: Phase = None,
-        status: Annotated[str | None, Query(max_length=20)] = None,
-        offset: Offset = 0,
-        limit: Rows_ = 100,
-    ) -> Response:
-        """Return rows of trials, as `Results.trials` has them."""
-        filters = {"arm": arm, "phase": phase, "status": status}
-
-        def made() -> bytes:
-            return page(sweeps.results(name, repeat).trials, filters, offset, limit)
-
-        return _json(await run_sync(made, limiter=few))
-
-    @api.get("/sweeps/{name}/trials/{arm}/{phase}/{number}", tags=["results"])
-    async def trial(
-        name: Name,
-        arm: Annotated[str, Path(max_length=100)],
-        phase: PhaseName,
-        number: Annotated[int, Path(ge=0, le=10**12)],
-        repeat: Repeat = 1,
-    ) -> TrialOf:
-        """Return the configuration of a trial, and the command that trains it again."""
-
-        def made() -> TrialOf:
-            return trial_of(sweeps.results(name, repeat), TrialKey(arm, phase, number), settings.data)
-
-        return await run_sync(made, limiter=few)
-
-    @api.get("/sweeps/{name}/epochs", tags=["results"], response_model=Rows)
-    async def epochs(
-        name: Name,
-        repeat: Repeat = 1,
-        arm: Arm = None,
-        phase: Phase = None,
-        number: Annotated[int | None, Query(ge=0, le=10**12, description="of the trial in its arm and phase")] = None,
-        offset: Offset = 0,
-        limit: Rows_ = 1000,
-    ) -> Response:
-        """Return rows of epochs, as `Results.epochs` has them."""
-        filters = {"arm": arm, "phase": phase, "number": number}
-
-        def made() -> bytes:
-            return page(sweeps.results(name, repeat).epochs, filters, offset, limit)
-
-        return _json(await run_sync(made, limiter=few))
+    _rows(api, sweeps, settings, few)
 
     @api.get("/sweeps/{name}/table", tags=["results"], response_class=Response, responses=_of(*MEDIA.values()))
     async def table(name: Name, form: Form = "md") -> Response:
@@ -314,3 +264,58 @@ def _reading(api: APIRouter, sweeps: Sweeps, settings: Settings, ending: threadi
         sweeps.check_size(folder)
         position = Position(log_in(folder), last_event_id or after)
         return StreamingResponse(events(position, ending), media_type="text/event-stream")
+
+
+def _rows(api: APIRouter, sweeps: Sweeps, settings: Settings, few: anyio.CapacityLimiter) -> None:
+    """Add the routes of trials and epochs."""
+
+    @api.get("/sweeps/{name}/trials", tags=["results"], response_model=Rows)
+    async def trials(
+        name: Name,
+        repeat: Repeat = 1,
+        arm: Arm = None,
+        phase: Phase = None,
+        status: Annotated[str | None, Query(max_length=20)] = None,
+        offset: Offset = 0,
+        limit: Rows_ = 100,
+    ) -> Response:
+        """Return rows of trials, as `Results.trials` has them."""
+        filters = {"arm": arm, "phase": phase, "status": status}
+
+        def made() -> bytes:
+            return page(sweeps.results(name, repeat).trials, filters, offset, limit)
+
+        return _json(await run_sync(made, limiter=few))
+
+    @api.get("/sweeps/{name}/trials/{arm}/{phase}/{number}", tags=["results"])
+    async def trial(
+        name: Name,
+        arm: Annotated[str, Path(max_length=100)],
+        phase: PhaseName,
+        number: Annotated[int, Path(ge=0, le=10**12)],
+        repeat: Repeat = 1,
+    ) -> TrialOf:
+        """Return the configuration of a trial, and the command that trains it again."""
+
+        def made() -> TrialOf:
+            return trial_of(sweeps.results(name, repeat), TrialKey(arm, phase, number), settings.data)
+
+        return await run_sync(made, limiter=few)
+
+    @api.get("/sweeps/{name}/epochs", tags=["results"], response_model=Rows)
+    async def epochs(
+        name: Name,
+        repeat: Repeat = 1,
+        arm: Arm = None,
+        phase: Phase = None,
+        number: Annotated[int | None, Query(ge=0, le=10**12, description="of the trial in its arm and phase")] = None,
+        offset: Offset = 0,
+        limit: Rows_ = 1000,
+    ) -> Response:
+        """Return rows of epochs, as `Results.epochs` has them."""
+        filters = {"arm": arm, "phase": phase, "number": number}
+
+        def made() -> bytes:
+            return page(sweeps.results(name, repeat).epochs, filters, offset, limit)
+
+        return _json(await run_sync(made, limiter=few))
