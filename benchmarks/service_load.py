@@ -201,13 +201,13 @@ def _watched(service: Process, clients: int, trials: int, epochs: int, kills: in
         except httpx.TransportError:
             state = "away"
     seconds = time.monotonic() - began
-    rows = LogFile(folder / "watched" / LOG)
-    rows.hear()
+    log = folder / "watched" / LOG
+    rows = sum(1 for _ in LogFile(log).reading().as_written()) if log.exists() else 0
     deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and any(len(each.ids) < len(rows.rows) for each in every):
+    while time.monotonic() < deadline and any(len(each.ids) < rows for each in every):
         time.sleep(0.2)
     over.set()
-    if not rows.rows:
+    if not rows:
         raise RuntimeError((folder / "watched" / OUTPUT).read_text())
     status = httpx.get(f"{api}/sweeps/watched", timeout=30, trust_env=False).json()
     for thread in threads:
@@ -215,14 +215,14 @@ def _watched(service: Process, clients: int, trials: int, epochs: int, kills: in
     service.kill()
     took = sorted(each for client in every for each in client.took)
     at = {share: took[int(share * (len(took) - 1))] * 1000 for share in (0.5, 0.95, 0.99)}
-    whole = all(len(each.ids) == len(set(each.ids)) == len(rows.rows) for each in every)
+    whole = all(len(each.ids) == len(set(each.ids)) == rows for each in every)
     print(f"{clients} clients, {sum(status['trials'].values())} trials, {status['epochs']} epochs in {seconds:.0f} s")
     print(f"state {status['state']}: {json.dumps(status['trials'])}; {kills - left} kills")
     words = ", ".join(f"p{100 * share:.0f} {ms:.0f} ms" for share, ms in at.items())
     print(f"status: {words} of {len(took)} calls; {sum(each.away for each in every)} times away")
     print(f"CPU: service {service.cpu:.1f} s, sweep {sweep_cpu:.1f} s, {100 * service.cpu / sweep_cpu:.1f} %")
     print(f"memory: peak {service.peak} MB")
-    print(f"events: {len(rows.rows)} rows, every client got every row once: {whole}")
+    print(f"events: {rows} rows, every client got every row once: {whole}")
 
 
 def main() -> None:

@@ -86,14 +86,18 @@ class _Tally:
 
 
 class Follower:
-    """Follows the log of a folder; `standing` reads what is new. May be asked from several threads."""
+    """Follows the log of a folder; `standing` reads what is new. May be asked from several threads.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    While a sweep runs, what was told last is told again for `seconds_fresh`: many may ask, and its log never rests.
+    """
+
+    def __init__(self, folder: Path, *, seconds_fresh: float = 0.0) -> None:
+        self._folder, self._fresh = folder, seconds_fresh
         self._lock = threading.Lock()
         self._forget()
 
     def _forget(self) -> None:
+        self._told: tuple[float, Standing] | None = None  # when, and what
         self._seen: object = None  # what the file was when it was read
         self._refused: tuple[object, str] | None = None  # what it was when it could not be, and why
         self._size, self._seal = 0, 0
@@ -110,6 +114,8 @@ class Follower:
     def standing(self) -> Standing:
         """Return how the log stands now; raises Refused where there is none, or one that is damaged."""
         with self._lock:
+            if self._told is not None and self._told[1].holder and time.monotonic() < self._told[0] + self._fresh:
+                return self._told[1]
             try:
                 seen = file_state(log_in(self._folder))
                 if self._refused is not None and self._refused[0] == seen:
@@ -125,11 +131,12 @@ class Follower:
             if self._sweep is None:
                 raise Refused(f"{self._folder.name}: expected a log with a header, given one without; it has not begun")
             try:
-                return self._standing(self._sweep)
+                self._told = time.monotonic(), self._standing(self._sweep)
             except Refused:
                 raise
             except SHAPES as error:
                 raise misshapen(log_in(self._folder), None, error) from error
+            return self._told[1]
 
     def _read(self, seen: object) -> None:
         """Take the rows that came; of a log that is not the one it was all of them."""

@@ -76,11 +76,16 @@ async def events(position: Position, ending: threading.Event) -> AsyncIterator[s
         except Refused as error:
             yield f"event: problem\ndata: {problem(error).model_dump_json()}\n\n"
             return
-        for name, row in rows:
-            yield f"id: {name}\nevent: {row.get('event')}\ndata: {json.dumps(row, allow_nan=False)}\n\n"
+        if rows:  # in one piece: each takes its time on the way
+            yield "".join(map(_event, rows))
         silent = 0.0 if rows else silent + SECONDS_BETWEEN_LOOKS
         if silent >= SECONDS_OF_SILENCE:
             yield ":\n\n"
             silent = 0.0
-        if not rows:
+        if len(rows) < BATCH:  # else a log that grows all the time would be looked at all the time
             await anyio.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def _event(named: tuple[str, Json]) -> str:
+    name, row = named
+    return f"id: {name}\nevent: {row.get('event')}\ndata: {json.dumps(row, allow_nan=False)}\n\n"

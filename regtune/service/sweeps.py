@@ -9,6 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
@@ -35,7 +36,8 @@ from regtune.sweep.schema import NAME
 T = TypeVar("T")
 State = Literal["starting", "running", "stopped", "finished", "refused", "damaged"]
 MOST_FOLLOWED, MOST_LOADED = 1024, 8  # sweeps of which counts are kept, and frames, which are larger
-SHARE = 20  # while a sweep runs its frames are made again after so many times the seconds that it took
+SECONDS_FRESH = 0.25  # of the counts of a sweep that runs
+SHARE = 40  # while a sweep runs its frames are made again after so many times the seconds that it took
 WORDS_OF_OUTPUT = 4096  # bytes
 PACKED = 8  # how many times as long a compressed log may be
 
@@ -117,7 +119,7 @@ class Sweeps:
 
     def __init__(self, settings: Settings, runs: Runs) -> None:
         self._settings, self._runs = settings, runs
-        self._followers = _Newest(Follower, MOST_FOLLOWED)
+        self._followers = _Newest(partial(Follower, seconds_fresh=SECONDS_FRESH), MOST_FOLLOWED)
         self._loaded = _Newest(lambda folder: _Loaded(), MOST_LOADED)
         self._over = _Newest(lambda folder: dict[tuple[int, int], bool](), MOST_FOLLOWED)
 
