@@ -93,9 +93,9 @@ class Process:
 
 
 def cpu_of(pid: int) -> float:
-    """Return the CPU seconds of a process and of its children that have ended."""
+    """Return the CPU seconds of a process, without those of its children: the sweep is one of the service."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) / TICKS
+    return sum(map(int, fields[11:13])) / TICKS
 
 
 @dataclass

@@ -11,7 +11,10 @@ import itertools
 import json
 import re
 import threading
+import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
@@ -27,44 +30,92 @@ from regtune.storage.log import LogFile
 ID = re.compile(r"([0-9]{1,18})-([0-9a-f]{8})")
 BATCH = 500  # rows that are read at once
 SECONDS_BETWEEN_LOOKS = 0.5
+MOST_PIECES = 16  # that are kept, of all logs
 SECONDS_OF_SILENCE = 15.0  # after which a comment shows that the connection lives
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """Rows of a log that were read at once, as events; behind the last of them is this place, with this checksum."""
+
+    text: str
+    rows: int
+    place: int
+    seal: int
+    read: float  # when, in seconds of `time.monotonic`
+
+    @property
+    def is_newest(self) -> bool:
+        """Return whether the log had no more when it was looked at, not long ago."""
+        return self.rows < BATCH and time.monotonic() < self.read + SECONDS_BETWEEN_LOOKS
+
+
+class Pieces:
+    """The pieces that were read last, for all clients: those who follow one log are mostly at the same place."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[tuple[object, ...], Piece] = OrderedDict()
+
+    def behind(self, path: Path, place: int, seal: int) -> Piece:
+        """Return rows behind a place of a log; raises Refused for a log that is damaged or another one."""
+        key = path, path.stat().st_ino, place, seal
+        with self._lock:  # who waits here for another client finds its piece
+            if key not in self._kept:
+                piece = _read(path, place, seal)
+                if not piece.rows:
+                    return piece
+                self._kept[key] = piece
+                if len(self._kept) > MOST_PIECES:
+                    self._kept.popitem(last=False)
+            return self._kept[key]
+
+
+def _read(path: Path, place: int, seal: int) -> Piece:
+    now, log, text = time.monotonic(), LogFile(path), list[str]()
+    reading = log.reading(place, seal)
+    if log.end < place:
+        raise Denied(409, "Last-Event-ID: expected an event of this log, given one of another; begin anew")
+    try:
+        with contextlib.closing(reading.as_written()) as written:
+            for _, row in itertools.islice(written, BATCH):
+                place, seal = reading.size, reading.seal
+                text.append(_event(event_id(place, seal), row))
+    except Refused:
+        if not text:
+            raise  # else what is damaged is said next time
+    return Piece(text="".join(text), rows=len(text), place=place, seal=seal, read=now)
+
+
+def _event(name: str, row: Json) -> str:
+    return f"id: {name}\nevent: {row.get('event')}\ndata: {json.dumps(row, allow_nan=False)}\n\n"
 
 
 class Position:
     """How far a client has read a log."""
 
-    def __init__(self, path: Path, newest: str | None) -> None:
+    def __init__(self, pieces: Pieces, path: Path, newest: str | None) -> None:
         """Begin behind an event, given by its id; None begins at the beginning. Raises Denied for what is no id."""
         found = ID.fullmatch(newest or event_id(0, 0))
         if found is None:
             raise Denied(422, "Last-Event-ID: expected the id of an event of this sweep")
-        self._path, self._place, self._seal = path, int(found[1]), int(found[2], 16)
+        self._pieces, self._path, self._place, self._seal = pieces, path, int(found[1]), int(found[2], 16)
         self._seen: object = None
 
-    def more(self) -> list[tuple[str, Json]]:
-        """Return the next rows, each with its id; raises Refused for a log that is damaged or another one."""
-        with contextlib.suppress(FileNotFoundError):
+    def more(self) -> Piece | None:
+        """Return the next rows, None where there are none; raises Refused for a log that is damaged or another one."""
+        try:
             seen = file_state(self._path)
             if seen == self._seen:
-                return []
-            log = LogFile(self._path)
-            reading = log.reading(self._place, self._seal)
-            if log.end < self._place:
-                raise Denied(409, "Last-Event-ID: expected an event of this log, given one of another; begin anew")
-            rows: list[tuple[str, Json]] = []
-            try:
-                with contextlib.closing(reading.as_written()) as written:
-                    for _, row in itertools.islice(written, BATCH):
-                        self._place, self._seal = reading.size, reading.seal
-                        rows.append((event_id(self._place, self._seal), row))
-            except Refused:
-                if not rows:
-                    raise
-                return rows  # what is damaged is said next time
-            if len(rows) < BATCH:
-                self._seen = seen
-            return rows
-        return []
+                return None
+            piece = self._pieces.behind(self._path, self._place, self._seal)
+        except FileNotFoundError:
+            return None
+        self._place, self._seal = piece.place, piece.seal
+        if not piece.rows:
+            self._seen = seen
+            return None
+        return piece
 
 
 async def events(position: Position, ending: threading.Event) -> AsyncIterator[str]:
@@ -72,20 +123,15 @@ async def events(position: Position, ending: threading.Event) -> AsyncIterator[s
     silent = 0.0
     while not ending.is_set():
         try:
-            rows = await run_sync(position.more)
+            piece = await run_sync(position.more)
         except Refused as error:
             yield f"event: problem\ndata: {problem(error).model_dump_json()}\n\n"
             return
-        if rows:  # in one piece: each takes its time on the way
-            yield "".join(map(_event, rows))
-        silent = 0.0 if rows else silent + SECONDS_BETWEEN_LOOKS
+        if piece is not None:  # in one piece: each takes its time on the way
+            yield piece.text
+        silent = 0.0 if piece is not None else silent + SECONDS_BETWEEN_LOOKS
         if silent >= SECONDS_OF_SILENCE:
             yield ":\n\n"
             silent = 0.0
-        if len(rows) < BATCH:  # else a log that grows all the time would be looked at all the time
+        if piece is None or piece.is_newest:  # else a log that grows all the time would be looked at all the time
             await anyio.sleep(SECONDS_BETWEEN_LOOKS)
-
-
-def _event(named: tuple[str, Json]) -> str:
-    name, row = named
-    return f"id: {name}\nevent: {row.get('event')}\ndata: {json.dumps(row, allow_nan=False)}\n\n"

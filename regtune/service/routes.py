@@ -19,7 +19,7 @@ from regtune.core.records import Json, PhaseName, TrialKey
 from regtune.core.version import __version__
 from regtune.service.catalogue import Catalogue, Entry, Kind
 from regtune.service.control import Control
-from regtune.service.events import ID, Position, events
+from regtune.service.events import ID, Pieces, Position, events
 from regtune.service.problems import Denied, Problem
 from regtune.service.rows import Rows, page
 from regtune.service.settings import Settings
@@ -210,6 +210,7 @@ def _reading(api: APIRouter, sweeps: Sweeps, settings: Settings, ending: threadi
     What makes frames, tables or figures has threads of its own, a few: others wait for these, and nothing else does.
     """
     few = anyio.CapacityLimiter(MOST_MAKING)
+    pieces = Pieces()
     _rows(api, sweeps, settings, few)
 
     @api.get("/sweeps/{name}/table", tags=["results"], response_class=Response, responses=_of(*MEDIA.values()))
@@ -262,7 +263,7 @@ def _reading(api: APIRouter, sweeps: Sweeps, settings: Settings, ending: threadi
         """Stream the rows of the log as server-sent events, behind an event or all of them, and those to come."""
         folder = sweeps.repeat(name, repeat)
         sweeps.check_size(folder)
-        position = Position(log_in(folder), last_event_id or after)
+        position = Position(pieces, log_in(folder), last_event_id or after)
         return StreamingResponse(events(position, ending), media_type="text/event-stream")
 
 
