@@ -86,13 +86,10 @@ class _Tally:
 
 
 class Follower:
-    """Follows the log of a folder; `standing` reads what is new. May be asked from several threads.
+    """Follows the log of a folder; `standing` reads what is new. May be asked from several threads."""
 
-    While a sweep runs, what was told last is told again for `seconds_fresh`: many may ask, and its log never rests.
-    """
-
-    def __init__(self, folder: Path, *, seconds_fresh: float = 0.0) -> None:
-        self._folder, self._fresh = folder, seconds_fresh
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._lock = threading.Lock()
         self._forget()
 
@@ -111,10 +108,13 @@ class Follower:
         self._began = self._newest = self._run = 0.0  # times: of the first row, the last, the newest run's first epoch
         self._epochs_of_run = self._trained_ever = 0
 
-    def standing(self) -> Standing:
-        """Return how the log stands now; raises Refused where there is none, or one that is damaged."""
+    def standing(self, seconds_old: float = 0.0) -> Standing:
+        """Return how the log stands now, of a sweep that runs at most so many seconds ago: its log never rests.
+
+        Raises Refused where there is none, or one that is damaged.
+        """
         with self._lock:
-            if self._told is not None and self._told[1].holder and time.monotonic() < self._told[0] + self._fresh:
+            if self._told is not None and self._told[1].holder and time.monotonic() < self._told[0] + seconds_old:
                 return self._told[1]
             try:
                 seen = file_state(log_in(self._folder))

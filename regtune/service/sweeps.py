@@ -9,7 +9,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
@@ -36,7 +35,7 @@ from regtune.sweep.schema import NAME
 T = TypeVar("T")
 State = Literal["starting", "running", "stopped", "finished", "refused", "damaged"]
 MOST_FOLLOWED, MOST_LOADED = 1024, 8  # sweeps of which counts are kept, and frames, which are larger
-SECONDS_FRESH = 0.25  # of the counts of a sweep that runs
+SECONDS_OLD = 0.25  # that the counts of a sweep that runs may be
 SHARE = 40  # while a sweep runs its frames are made again after so many times the seconds that it took
 WORDS_OF_OUTPUT = 4096  # bytes
 PACKED = 8  # how many times as long a compressed log may be
@@ -119,7 +118,7 @@ class Sweeps:
 
     def __init__(self, settings: Settings, runs: Runs) -> None:
         self._settings, self._runs = settings, runs
-        self._followers = _Newest(partial(Follower, seconds_fresh=SECONDS_FRESH), MOST_FOLLOWED)
+        self._followers = _Newest(Follower, MOST_FOLLOWED)
         self._loaded = _Newest(lambda folder: _Loaded(), MOST_LOADED)
         self._over = _Newest(lambda folder: dict[tuple[int, int], bool](), MOST_FOLLOWED)
 
@@ -159,10 +158,10 @@ class Sweeps:
             raise Denied(404, f"repeat: expected at most {len(folders)}, which has begun last, given {repeat}")
         return folders[repeat - 1]
 
-    def standing(self, folder: Path) -> Standing:
-        """Return how the log of a folder stands; raises Refused for one that is damaged."""
+    def standing(self, folder: Path, seconds_old: float = 0.0) -> Standing:
+        """Return how the log of a folder stands, see `Follower.standing`; raises Refused for one that is damaged."""
         self.check_size(folder)
-        return self._followers.of(folder).standing()
+        return self._followers.of(folder).standing(seconds_old)
 
     def summaries(self, names: Sequence[str]) -> list[Summary]:
         """Return how these sweeps stand, in short, without those that are gone meanwhile."""
@@ -181,8 +180,8 @@ class Sweeps:
         base["repeat"] = every.index(mine) + 1
         up = self._runs.is_up(folder)
         try:
-            standing = self.standing(mine)
-            running = standing if mine == every[-1] else self.standing(every[-1])
+            standing = self.standing(mine, SECONDS_OLD)
+            running = standing if mine == every[-1] else self.standing(every[-1], SECONDS_OLD)
             state = self._state(folder, running, up)
         except Refused as error:
             return self._without(folder, mine, base, error, up)
