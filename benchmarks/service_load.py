@@ -1,10 +1,11 @@
 """What a service takes while many watch one live sweep, and what is lost where it is killed.
 
 `python benchmarks/service_load.py --clients 50 --trials 2000` serves an empty folder, submits a sweep, and watches it
-with clients that ask what the page asks: events all the time, the status a second after the last one, tables every five
-seconds, figures every minute. With `--kills 20` the service is killed so often and begun anew while they go on.
-Prints the percentiles of the status call, the service's CPU seconds beside those of the sweep, its peak memory, and
-whether every client got every row of the log once.
+with clients that ask what the page asks: how it stands as a stream, tables and a page of trials every five seconds or
+as seldom as the service says, figures every minute; the status alone is asked for every five seconds, as a client from
+Python would. Some (`--readers`) follow all rows of the log instead, and miss none. With `--kills 20` the service is
+killed so often and begun anew while they go on. Prints the percentiles of the status call, how soon a row is on a page,
+the service's CPU seconds beside those of the sweep, its peak memory, and whether every reader got every row once.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ seeds = 8
 [arms.label_smoothing.label_smoothing]
 """
 ARMS = 5
-STATUS, TABLES, FIGURES = 1.0, 5.0, 60.0  # seconds between two looks of a page
+STATUS, TABLES, FIGURES = 5.0, 5.0, 60.0  # seconds between two looks of a page
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -100,16 +101,15 @@ def cpu_of(pid: int) -> float:
 
 @dataclass
 class Client:
-    """What a page asks, and what it got."""
+    """Somebody who watches until the sweep is over; where the service is away, it asks again."""
 
     base: str
     over: threading.Event
     took: list[float] = field(default_factory=list)
-    ids: list[str] = field(default_factory=list)
     away: int = 0
 
     def watch(self) -> None:
-        """Follow the events until the sweep is over; where the service is away, go on behind the newest."""
+        """Watch the stream, and look from time to time."""
         with httpx.Client(trust_env=False, timeout=30.0) as asks:
             looks = threading.Thread(target=self._look, args=(asks,))
             looks.start()
@@ -119,43 +119,81 @@ class Client:
             looks.join()
 
     def _follow(self, asks: httpx.Client) -> None:
-        headers = {"Last-Event-ID": self.ids[-1]} if self.ids else {}
-        with asks.stream("GET", f"{self.base}/events", headers=headers, timeout=20.0) as answer:
-            for line in answer.iter_lines():
-                if line.startswith("id: "):
-                    self.newest = line[4:]
-                elif not line and self.newest:  # an event counts once it is whole
-                    self.ids.append(self.newest)
-                    self.newest = ""
-                if self.over.is_set():
-                    return
-
-    newest = ""
+        raise NotImplementedError
 
     def _look(self, asks: httpx.Client) -> None:
-        tables = figures = time.monotonic()
         while not self.over.wait(STATUS):
             with self._forgiven():
                 begin = time.monotonic()
                 asks.get(self.base).raise_for_status()
                 self.took.append(time.monotonic() - begin)
-                if begin > tables + TABLES:
-                    asks.get(f"{self.base}/table?format=html")
-                    tables = time.monotonic()
-                if begin > figures + FIGURES:
-                    for each in asks.get(f"{self.base}/figures").json():
-                        if not each["why"]:
-                            asks.get(f"{self.base}/figures/{each['name']}?format=svg")
-                    figures = time.monotonic()
+                self._look_beside(asks)
+
+    def _look_beside(self, asks: httpx.Client) -> None:
+        """Ask what else is asked."""
+
+    def _lines(self, asks: httpx.Client, path: str, headers: dict[str, str]) -> Iterator[str]:
+        with asks.stream("GET", f"{self.base}/{path}", headers=headers, timeout=20.0) as answer:
+            for line in answer.iter_lines():
+                yield line
+                if self.over.is_set():
+                    return
 
     @contextlib.contextmanager
     def _forgiven(self) -> Iterator[None]:
         try:
             yield
         except httpx.TransportError:
-            self.newest = ""
             self.away += 1
             time.sleep(0.2)
+
+
+@dataclass
+class Page(Client):
+    """A page of the sweep: its state, and how old a row may be at most that a status was the first to tell of."""
+
+    state: str = ""
+    ages: list[float] = field(default_factory=list)
+
+    def _follow(self, asks: httpx.Client) -> None:
+        before = None
+        for line in self._lines(asks, "watch", {}):
+            if line.startswith("data: "):
+                status = json.loads(line[6:])
+                if before and status["epochs"] > before["epochs"]:
+                    self.ages.append(time.time() - before["newest"])
+                before, self.state = status if status["newest"] else None, status["state"]
+
+    tables = figures = 0.0  # when they are due
+
+    def _look_beside(self, asks: httpx.Client) -> None:
+        now = time.monotonic()
+        if now > self.tables:
+            answer = asks.get(f"{self.base}/table?format=html")
+            asks.get(f"{self.base}/trials?limit=25")
+            self.tables = now + max(TABLES, float(answer.headers.get("Retry-After", 0)))
+        if now > self.figures:
+            found = asks.get(f"{self.base}/figures")
+            for each in found.json() if found.is_success else ():
+                if not each["why"]:
+                    asks.get(f"{self.base}/figures/{each['name']}")
+            self.figures = now + FIGURES
+
+
+@dataclass
+class Reader(Client):
+    """Somebody who wants all rows of the log; goes on behind the newest that it has."""
+
+    ids: list[str] = field(default_factory=list)
+
+    def _follow(self, asks: httpx.Client) -> None:
+        newest = ""
+        for line in self._lines(asks, "events", {"Last-Event-ID": self.ids[-1]} if self.ids else {}):
+            if line.startswith("id: "):
+                newest = line[4:]
+            elif not line and newest:  # an event counts once it is whole
+                self.ids.append(newest)
+                newest = ""
 
 
 def free_port() -> int:
@@ -165,24 +203,26 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def watched(clients: int, trials: int, epochs: int, kills: int, folder: Path) -> None:
+def watched(clients: int, readers: int, trials: int, epochs: int, kills: int, folder: Path) -> None:
     """Run a sweep that is watched, and print what it took."""
     service = Process(free_port(), folder)
     service.begin()
     try:
-        _watched(service, clients, trials, epochs, kills, folder)
+        _watched(service, clients, readers, trials, epochs, kills, folder)
     finally:
         service.kill()
 
 
-def _watched(service: Process, clients: int, trials: int, epochs: int, kills: int, folder: Path) -> None:
+def _watched(service: Process, clients: int, readers: int, trials: int, epochs: int, kills: int, folder: Path) -> None:
     api = f"http://127.0.0.1:{service.port}/api/v1"
     text = SWEEP.format(trials=trials // ARMS, epochs=epochs)
     began = time.monotonic()
     httpx.post(f"{api}/sweeps", json={"toml": text, "full": False}, timeout=60, trust_env=False).raise_for_status()
     pid = int((folder / "watched" / LOCK).read_text())
     over = threading.Event()
-    every = [Client(f"{api}/sweeps/watched", over) for _ in range(clients)]
+    pages = [Page(f"{api}/sweeps/watched", over) for _ in range(clients - readers)]
+    those = [Reader(f"{api}/sweeps/watched", over) for _ in range(readers)]
+    every: list[Client] = [*pages, *those]
     threads = [threading.Thread(target=each.watch, daemon=True) for each in every]
     for thread in threads:
         thread.start()
@@ -204,7 +244,7 @@ def _watched(service: Process, clients: int, trials: int, epochs: int, kills: in
     log = folder / "watched" / LOG
     rows = sum(1 for _ in LogFile(log).reading().as_written()) if log.exists() else 0
     deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and any(len(each.ids) < rows for each in every):
+    while time.monotonic() < deadline and any(len(each.ids) < rows for each in those):
         time.sleep(0.2)
     over.set()
     if not rows:
@@ -214,27 +254,36 @@ def _watched(service: Process, clients: int, trials: int, epochs: int, kills: in
         thread.join()
     service.kill()
     took = sorted(each for client in every for each in client.took)
-    at = {share: took[int(share * (len(took) - 1))] * 1000 for share in (0.5, 0.95, 0.99)}
-    whole = all(len(each.ids) == len(set(each.ids)) == rows for each in every)
+    ages = sorted(each for page in pages for each in page.ages)
+    whole = all(len(each.ids) == len(set(each.ids)) == rows for each in those)
     print(f"{clients} clients, {sum(status['trials'].values())} trials, {status['epochs']} epochs in {seconds:.0f} s")
     print(f"state {status['state']}: {json.dumps(status['trials'])}; {kills - left} kills")
-    words = ", ".join(f"p{100 * share:.0f} {ms:.0f} ms" for share, ms in at.items())
-    print(f"status: {words} of {len(took)} calls; {sum(each.away for each in every)} times away")
+    print(f"status: {_percentiles(took)} of {len(took)} calls; {sum(each.away for each in every)} times away")
+    print(f"a row is on a page after at most: {_percentiles(ages)} of {len(ages)} statuses that tell of new epochs")
     print(f"CPU: service {service.cpu:.1f} s, sweep {sweep_cpu:.1f} s, {100 * service.cpu / sweep_cpu:.1f} %")
     print(f"memory: peak {service.peak} MB")
-    print(f"events: {rows} rows, every client got every row once: {whole}")
+    print(f"pages: {sum(page.state == status['state'] for page in pages)} of {len(pages)} know that it is over")
+    print(f"events: {rows} rows, each of {readers} readers got every row once: {whole}")
+
+
+def _percentiles(seconds: list[float]) -> str:
+    """Return some percentiles of sorted times, in words."""
+    return ", ".join(
+        f"p{100 * at:.0f} {1000 * seconds[int(at * (len(seconds) - 1))]:.0f} ms" for at in (0.5, 0.95, 0.99, 1)
+    )
 
 
 def main() -> None:
     """Read the options."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--clients", type=int, default=50)
+    parser.add_argument("--readers", type=int, default=5, help="those of them that read all rows")
     parser.add_argument("--trials", type=int, default=2000)
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--kills", type=int, default=0)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        watched(given.clients, given.trials, given.epochs, given.kills, Path(folder))
+        watched(given.clients, given.readers, given.trials, given.epochs, given.kills, Path(folder))
 
 
 if __name__ == "__main__":

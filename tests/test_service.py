@@ -288,7 +288,7 @@ def test_one_entry_and_the_schema_of_a_file(client: httpx.Client) -> None:
 
 def test_the_description_of_the_api_names_every_path_and_refusal(client: httpx.Client) -> None:
     paths = get(client, "/openapi.json")["paths"]
-    assert len(paths) == 18
+    assert len(paths) == 19
     for path, methods in paths.items():
         assert path.startswith("/api/v1/")
         for method in methods.values():

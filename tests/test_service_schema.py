@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from regtune.service import routes
 from regtune.service.app import api, service
-from regtune.service.events import Position, events
+from regtune.service.events import Position, events, statuses
+from regtune.service.looks import Looks
 from regtune.service.runs import Processes
 from regtune.service.settings import Settings
 from regtune.storage.layout import LOG
@@ -49,9 +50,18 @@ OPERATIONS = [
 ]
 
 
-async def those_there(position: Position, ending: threading.Event) -> AsyncIterator[str]:
+async def those_there(position: Position, looks: Looks, ending: threading.Event) -> AsyncIterator[str]:
     """Yield the first event: a stream that follows has no end."""
-    async for event in events(position, ending):
+    async for event in events(position, looks, ending):
+        yield event
+        return
+
+
+async def as_it_stands(
+    sweep: tuple[str, int | None], status: Callable[[], str], looks: Looks, ending: threading.Event
+) -> AsyncIterator[str]:
+    """Yield the first status."""
+    async for event in statuses(sweep, status, looks, ending):
         yield event
         return
 
@@ -66,6 +76,7 @@ def schema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     given = settings(folder, hosts=frozenset({"testserver"}), token=TOKEN)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(routes, "events", those_there)
+        patch.setattr(routes, "statuses", as_it_stands)
         yield schemathesis.openapi.from_asgi(
             f"{API}/openapi.json", service(given, asked_here(given), threading.Event(), Nothing(given)), headers=HEADERS
         )

@@ -1,4 +1,4 @@
-"""The rows of a log as server-sent events: those that are there, then those that come.
+"""Server-sent events: the rows of a log, those that are there and those that come, or how a sweep stands by and by.
 
 The id of an event says where its row ends and the checksum up to there. Who sends it as Last-Event-ID gets the rows
 behind it, from any service of the folder; an id of another log is seen, as damage is.
@@ -13,16 +13,14 @@ import re
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
-
-import anyio
-from anyio.to_thread import run_sync
 
 from regtune.core.errors import Refused
 from regtune.core.records import Json
 from regtune.results.standing import file_state
+from regtune.service.looks import Looks, tick
 from regtune.service.problems import Denied, problem
 from regtune.service.sweeps import event_id
 from regtune.storage.log import LogFile
@@ -30,8 +28,10 @@ from regtune.storage.log import LogFile
 ID = re.compile(r"([0-9]{1,18})-([0-9a-f]{8})")
 BATCH = 500  # rows that are read at once
 SECONDS_BETWEEN_LOOKS = 0.5
+SECONDS_BETWEEN_STATUSES = 1.0
 MOST_PIECES = 16  # that are kept, of all logs
 SECONDS_OF_SILENCE = 15.0  # after which a comment shows that the connection lives
+COMMENT = ":\n\n"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,17 +99,25 @@ class Position:
         found = ID.fullmatch(newest or event_id(0, 0))
         if found is None:
             raise Denied(422, "Last-Event-ID: expected the id of an event of this sweep")
-        self._pieces, self._path, self._place, self._seal = pieces, path, int(found[1]), int(found[2], 16)
+        self._pieces, self.path, self._place, self._seal = pieces, path, int(found[1]), int(found[2], 16)
         self._seen: object = None
 
-    def more(self) -> Piece | None:
-        """Return the next rows, None where there are none; raises Refused for a log that is damaged or another one."""
+    @property
+    def place(self) -> tuple[Path, int, int]:
+        """Return what clients have in common who wait for the same rows."""
+        return self.path, self._place, self._seal
+
+    def more(self) -> tuple[object, Piece | None]:
+        """Return what the log is now, and the next rows; raises Refused for a log that is damaged or another one."""
         try:
-            seen = file_state(self._path)
-            if seen == self._seen:
-                return None
-            piece = self._pieces.behind(self._path, self._place, self._seal)
+            seen = file_state(self.path)
+            return seen, None if seen == self._seen else self._pieces.behind(self.path, self._place, self._seal)
         except FileNotFoundError:
+            return None, None
+
+    def behind(self, seen: object, piece: Piece | None) -> Piece | None:
+        """Go behind what `more` found; return it where there are rows in it."""
+        if piece is None:
             return None
         self._place, self._seal = piece.place, piece.seal
         if not piece.rows:
@@ -118,20 +126,58 @@ class Position:
         return piece
 
 
-async def events(position: Position, ending: threading.Event) -> AsyncIterator[str]:
+async def events(position: Position, looks: Looks, ending: threading.Event) -> AsyncIterator[str]:
     """Yield the events behind a position, until the client goes or the service is ending."""
-    silent = 0.0
+    silence = Silence()
     while not ending.is_set():
         try:
-            piece = await run_sync(position.more)
+            piece = position.behind(*await looks.at(position.place, position.more))
         except Refused as error:
-            yield f"event: problem\ndata: {problem(error).model_dump_json()}\n\n"
+            yield _problem(error)
             return
         if piece is not None:  # in one piece: each takes its time on the way
-            yield piece.text
-        silent = 0.0 if piece is not None else silent + SECONDS_BETWEEN_LOOKS
-        if silent >= SECONDS_OF_SILENCE:
-            yield ":\n\n"
-            silent = 0.0
+            yield silence.broken_by(piece.text)
+        elif silence.is_long:
+            yield silence.broken_by(COMMENT)
         if piece is None or piece.is_newest:  # else a log that grows all the time would be looked at all the time
-            await anyio.sleep(SECONDS_BETWEEN_LOOKS)
+            await tick(SECONDS_BETWEEN_LOOKS)
+
+
+async def statuses(
+    sweep: tuple[str, int | None], status: Callable[[], str], looks: Looks, ending: threading.Event
+) -> AsyncIterator[str]:
+    """Yield how a sweep stands, as JSON, now and whenever that has changed, at most once a second."""
+    silence, before = Silence(), ""
+    while not ending.is_set():
+        try:
+            found = await looks.at(sweep, status)
+        except Refused as error:
+            yield _problem(error)
+            return
+        if found != before:
+            yield silence.broken_by(f"event: status\ndata: {found}\n\n")
+        elif silence.is_long:
+            yield silence.broken_by(COMMENT)
+        before = found
+        await tick(SECONDS_BETWEEN_STATUSES)
+
+
+class Silence:
+    """How long a client has heard nothing; it cannot tell that from a connection that broke."""
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+
+    @property
+    def is_long(self) -> bool:
+        """Return whether it is time for a comment."""
+        return time.monotonic() > self._since + SECONDS_OF_SILENCE
+
+    def broken_by(self, text: str) -> str:
+        """Return what is sent now."""
+        self._since = time.monotonic()
+        return text
+
+
+def _problem(error: Refused) -> str:
+    return f"event: problem\ndata: {problem(error).model_dump_json()}\n\n"

@@ -19,7 +19,8 @@ from regtune.core.records import Json, PhaseName, TrialKey
 from regtune.core.version import __version__
 from regtune.service.catalogue import Catalogue, Entry, Kind
 from regtune.service.control import Control
-from regtune.service.events import ID, Pieces, Position, events
+from regtune.service.events import ID, Pieces, Position, events, statuses
+from regtune.service.looks import Looks
 from regtune.service.problems import Denied, Problem
 from regtune.service.rows import Rows, page
 from regtune.service.settings import Settings
@@ -44,6 +45,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 }
 Name = Annotated[str, Path(max_length=100, description="name of a sweep")]
 Repeat = Annotated[int, Query(ge=1, le=100, description="which repeat of a sweep with repeats")]
+Repeat_ = Annotated[int | None, Query(ge=1, le=100, description="which repeat; else the newest")]
 Offset = Annotated[int, Query(ge=0, le=10**12, description="rows to skip")]
 Rows_ = Annotated[int, Query(ge=1, le=MOST_ROWS, description="rows at most")]
 Arm = Annotated[str | None, Query(max_length=100)]
@@ -163,7 +165,7 @@ def router(
         return Submitted(name=sweep.name, arms=[*sweep.arms], notes=notes, submitted=new)
 
     @api.get("/sweeps/{name}", tags=["sweeps"])
-    def status(name: Name, repeat: Annotated[int | None, Query(ge=1, le=100)] = None) -> Status:
+    def status(name: Name, repeat: Repeat_ = None) -> Status:
         """Return how a sweep stands."""
         return sweeps.status(name, repeat)
 
@@ -210,14 +212,14 @@ def _reading(api: APIRouter, sweeps: Sweeps, settings: Settings, ending: threadi
     What makes frames, tables or figures has threads of its own, a few: others wait for these, and nothing else does.
     """
     few = anyio.CapacityLimiter(MOST_MAKING)
-    pieces = Pieces()
+    pieces, looks = Pieces(), Looks()
     _rows(api, sweeps, settings, few)
 
     @api.get("/sweeps/{name}/table", tags=["results"], response_class=Response, responses=_of(*MEDIA.values()))
     async def table(name: Name, form: Form = "md") -> Response:
-        """Return all tables of a sweep in a format of `regtune table`."""
-        text = await run_sync(sweeps.table, name, form, limiter=few)
-        return Response(text, media_type=f"{MEDIA[form]}; charset=utf-8")
+        """Return all tables of a sweep in a format of `regtune table`; Retry-After says when they may have changed."""
+        text, seconds = await run_sync(sweeps.table, name, form, limiter=few)
+        return Response(text, media_type=f"{MEDIA[form]}; charset=utf-8", headers={"Retry-After": str(seconds)})
 
     @api.get("/sweeps/{name}/figures", tags=["results"])
     async def figures(name: Name, repeat: Repeat = 1) -> list[FigureOf]:
@@ -264,7 +266,17 @@ def _reading(api: APIRouter, sweeps: Sweeps, settings: Settings, ending: threadi
         folder = sweeps.repeat(name, repeat)
         sweeps.check_size(folder)
         position = Position(pieces, log_in(folder), last_event_id or after)
-        return StreamingResponse(events(position, ending), media_type="text/event-stream")
+        return StreamingResponse(events(position, looks, ending), media_type="text/event-stream")
+
+    @api.get("/sweeps/{name}/watch", tags=["sweeps"], response_class=Response, responses=_of("text/event-stream"))
+    def watch(name: Name, repeat: Repeat_ = None) -> StreamingResponse:
+        """Stream how a sweep stands as server-sent events: now, and when it changes, once a second at most."""
+        sweeps.status(name, repeat)  # refuses here what is not there
+
+        def status() -> str:
+            return sweeps.status(name, repeat).model_dump_json()
+
+        return StreamingResponse(statuses((name, repeat), status, looks, ending), media_type="text/event-stream")
 
 
 def _rows(api: APIRouter, sweeps: Sweeps, settings: Settings, few: anyio.CapacityLimiter) -> None:

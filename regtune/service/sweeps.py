@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 import threading
 import time
@@ -84,6 +85,10 @@ class _Loaded:
     took: float = 0.0
     tables: FolderTables | None = None
     things: dict[tuple[object, ...], Any] = field(default_factory=dict)
+
+    def seconds_to_next(self) -> int:
+        """Return for how long they are not made again, of a sweep that runs: else a log that grows takes all time."""
+        return max(0, math.ceil(self.made + SHARE * self.took - time.monotonic()))
 
     def made_once(self, key: tuple[object, ...], make: Callable[[], T]) -> T:
         """Return a thing that is made from the frames when it is first asked for; what that takes counts, too."""
@@ -219,13 +224,14 @@ class Sweeps:
         repeats = self.tables(name).repeats
         return repeats[min(repeat, len(repeats)) - 1]
 
-    def table(self, name: str, form: str) -> str:
-        """Return the tables of a sweep in a format of `formats.FORMATS`."""
+    def table(self, name: str, form: str) -> tuple[str, int]:
+        """Return the tables of a sweep in a format of `formats.FORMATS`, and for how many seconds they stay as is."""
         folder = self.folder(name)
         loaded = self._loaded.of(folder)
         with loaded.lock:
             tables = self._fresh(folder, loaded)
-            return loaded.made_once(("table", form), lambda: tables_as_text([tables], form))
+            text = loaded.made_once(("table", form), lambda: tables_as_text([tables], form))
+            return text, loaded.seconds_to_next()
 
     def figures(self, name: str, repeat: int) -> list[Figure]:
         """Return the figures of a repeat of a sweep, those of its report."""
@@ -255,7 +261,7 @@ class Sweeps:
             self.check_size(each)
         running = bool(self._followers.of(repeats[-1]).standing().holder)
         seen = (running, *(file_state(log_in(each)) for each in repeats))
-        waits = running and time.monotonic() < loaded.made + SHARE * loaded.took
+        waits = running and loaded.seconds_to_next() > 0
         if loaded.tables is None or (loaded.seen != seen and not waits):
             begin = time.monotonic()
             loaded.tables, loaded.things = read_folder(folder), {}

@@ -13,7 +13,7 @@ async function send(path, { body, signal, headers = {} } = {}) {
     body: body === undefined ? undefined : JSON.stringify(body),
     credentials: "omit",
     signal,
-  }).catch((error) => { throw signal && signal.aborted ? signal.reason : Object.assign(new Error("The service does not answer; does it run?"), { name: "Away" }); });
+  }).catch(() => { throw signal && signal.aborted ? signal.reason : away(); });
   if (answer.ok) return answer;
   const refused = await answer.json().catch(() => ({ error: { message: `${answer.status} ${answer.statusText}`, path: null } }));
   throw Object.assign(new Error(refused.error.message), { status: answer.status, path: refused.error.path });
@@ -22,26 +22,30 @@ async function send(path, { body, signal, headers = {} } = {}) {
 export async function ask(path, options) { return (await send(path, options)).json(); }
 export async function text(path, signal) { return (await send(path, { signal })).text(); }
 
-// Calls `heard` when events come behind one, at most once in `pause` ms, until the signal says that it is enough.
-export async function follow(path, after, signal, pause, heard) {
-  try {
-    const answer = await send(`${path}/events`, { signal, headers: { "Last-Event-ID": after } });
-    const reader = answer.body.getReader();
-    let last = 0;
-    for (;;) {
-      const { done } = await reader.read();
-      if (done) return;
-      const wait = last + pause - Date.now();
-      if (wait > 0) await new Promise((next) => setTimeout(next, wait));
-      last = Date.now();
-      await heard();
-    }
-  } catch (error) {
-    if (!["AbortError", "TimeoutError"].includes(error.name)) {
-      if (error.status) throw error;
-      await new Promise((next) => setTimeout(next, 1000)); // the service is away for a moment
+export const sleep = (time) => new Promise((next) => setTimeout(next, time));
+const away = () => Object.assign(new Error("The service does not answer; does it run?"), { name: "Away" });
+
+// Yields what a stream of server-sent events says, until the signal says that it is enough or the service ends it.
+export async function* heard(path, signal) {
+  const answer = await send(path, { signal });
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let rest = ""; ;) {
+    const { done, value } = await reader.read().catch(() => { throw signal.aborted ? signal.reason : away(); });
+    if (done) return;
+    const parts = (rest + value).split("\n\n");
+    rest = parts.pop();
+    for (const part of parts) {
+      const [, name] = /^event: (.*)$/m.exec(part) || [], [, data] = /^data: (.*)$/m.exec(part) || [];
+      if (name === "problem") throw Object.assign(new Error(JSON.parse(data).error.message), { status: 409 });
+      if (data) yield JSON.parse(data);
     }
   }
+}
+
+// Returns a text, and after how many seconds it is worth to ask for it again.
+export async function aging(path, signal) {
+  const answer = await send(path, { signal });
+  return [await answer.text(), Number(answer.headers.get("Retry-After"))];
 }
 
 export function node(name, attributes, ...inside) {

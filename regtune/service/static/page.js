@@ -1,5 +1,5 @@
 // The page of the service: lists sweeps, shows one as it runs, and makes one from the catalogue. All data are of the API.
-import { ask, follow, node, text, token } from "./api.js";
+import { aging, ask, heard, node, sleep, text, token } from "./api.js";
 import { form } from "./form.js";
 import { rows, scroll } from "./tables.js";
 import { Trials, trialPage } from "./trial.js";
@@ -8,8 +8,7 @@ const main = document.getElementById("main");
 const said = document.getElementById("said");
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 const SIZE = 50; // sweeps of a page of the list
-const PAUSE = 1000; // ms between two looks at the status, however many events come
-const LONG = 5000; // ms between two looks at the tables while a sweep runs
+const LONG = 5000; // ms between two looks at the tables while a sweep runs, or more where the service says so
 const SELDOM = 60000; // ms between two looks at the figures
 let gone = new AbortController(); // of what belongs to the view that is shown
 
@@ -84,7 +83,7 @@ class Sweep {
     this.query = query;
     this.kept = kept;
     this.arms = node("div", {});
-    this.drawn = 0;
+    this.drawn = this.due = 0;
   }
 
   // Switches for the arms; those that are off stand in the address.
@@ -121,8 +120,8 @@ class Sweep {
       section("Figures", this.figures), section("Failures", this.failures), section("Output", told)];
   }
 
-  async look() {
-    const status = await ask(this.path, { signal: this.signal });
+  // Shows how the sweep stands.
+  told(status) {
     const left = minutes(status.seconds_left, status.at_most);
     this.facts.textContent = `${status.state}, ${ended(status.trials) || "no"} trials, ${status.epochs} epochs${left ? `, time left ${left}` : ""}${status.host ? `, on ${status.host}` : ""}${status.limit ? `; ${status.limit}` : ""}`;
     this.wrong.replaceChildren(...(status.error ? [node("p", { class: "box bad" }, status.error.message)] : []));
@@ -131,7 +130,7 @@ class Sweep {
     if (this.what !== what || this.known !== status.file) {
       this.button = node("button", { type: "button" }, what === "stop" ? "Stop" : "Resume");
       this.button.disabled = what === "resume" && !status.file;
-      this.button.addEventListener("click", () => act(this.name, what).then(() => this.look()).catch(report));
+      this.button.addEventListener("click", () => act(this.name, what).then((found) => this.told(found)).catch(report));
       this.buttons.replaceChildren(this.button, ...(what === "resume" && !status.file ? [node("span", { class: "soft" }, " Its sweep file is not known here.")] : []));
       if (held) this.button.focus();
       this.what = what;
@@ -142,11 +141,12 @@ class Sweep {
     this.hide();
     const failed = Object.entries(status.messages).map(([trial, words]) => node("li", {}, `${trial}: ${words}`));
     this.failures.replaceChildren(...(failed.length ? failed : [node("li", { class: "soft" }, "None.")]));
-    return status;
   }
 
   async drawTables() {
-    const page = new DOMParser().parseFromString(await text(`${this.path}/table?format=html`, this.signal), "text/html");
+    const [words, age] = await aging(`${this.path}/table?format=html`, this.signal);
+    this.due = Date.now() + Math.max(LONG, 1000 * age);
+    const page = new DOMParser().parseFromString(words, "text/html");
     const found = [...page.querySelectorAll("table")].map((table) => scroll(table.caption ? table.caption.textContent : "Table", document.adoptNode(table)));
     this.tables.replaceChildren(...found);
     this.hide();
@@ -167,8 +167,12 @@ class Sweep {
     this.drawn = Date.now();
   }
 
-  async renew(before, status) {
-    if (before && status.event === before.event && status.state === before.state) return;
+  // Draws what is made from the frames, where it may be another than what was drawn before.
+  async renew() {
+    const { status, shown } = this;
+    const over = !shown || status.state !== shown.state;
+    if (!over && (status.event === shown.event || Date.now() < this.due)) return;
+    this.shown = status;
     if (!status.event) { // nothing is written yet, or the log cannot be read: asking for its tables would be refused
       for (const part of [this.tables, this.figures]) part.replaceChildren(node("p", { class: "soft" }, "None."));
       return;
@@ -177,7 +181,6 @@ class Sweep {
       this.trials.arms(status.arms);
       await this.trials.draw();
       await this.drawTables();
-      const over = !before || status.state !== before.state;
       if (over || Date.now() - this.drawn > SELDOM) await this.drawFigures(); // they take the service the most time
     } catch (error) {
       if (!error.status || error.status === 401) throw error;
@@ -186,30 +189,39 @@ class Sweep {
     }
   }
 
-  async run() {
-    let status = null, away = false;
+  // Draws, one drawing at a time, beside what comes on how the sweep stands.
+  async draw() {
     while (!this.signal.aborted) {
       try {
-        const before = status;
-        status = await this.look();
-        if (away) say("");
-        away = false;
-        await this.renew(before, status);
-        const running = ["running", "starting"].includes(status.state);
-        // Whatever happens to the stream: the log tells where to go on.
-        if (status.event) await follow(this.path, status.event, AbortSignal.any([this.signal, AbortSignal.timeout(running ? LONG : SELDOM)]), PAUSE, () => this.look());
-        else await sleep(1000);
+        if (this.status) await this.renew();
+      } catch (error) {
+        if (error.name !== "Away") throw error;
+        this.shown = null; // it is drawn once the service is there again
+      }
+      await sleep(200);
+    }
+  }
+
+  async follow() {
+    for (let away = false; !this.signal.aborted; ) {
+      try {
+        for await (const status of heard(`${this.path}/watch`, this.signal)) {
+          if (away) say("");
+          away = false;
+          this.status = status;
+          this.told(status);
+        }
       } catch (error) {
         if (error.name !== "Away") throw error;
         say(error.message);
         away = true;
-        await sleep(1000);
       }
+      await sleep(1000); // the service is away for a moment
     }
   }
-}
 
-const sleep = (time) => new Promise((next) => setTimeout(next, time));
+  async run() { await Promise.all([this.follow(), this.draw()]); }
+}
 
 function report(error) {
   if (error.name === "AbortError" || error.name === "TimeoutError") return;
