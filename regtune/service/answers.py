@@ -16,8 +16,8 @@ from regtune.core.plugins import import_plugin, name_of_plugin
 from regtune.core.records import Json
 from regtune.service.checking import UNNAMED, written
 from regtune.service.entries import entries
-from regtune.service.problems import Denied
-from regtune.service.worker import Read, refusal
+from regtune.service.problems import Denied, status_of
+from regtune.service.worker import Read
 from regtune.storage.compatibility import check_same
 from regtune.storage.layout import LOG
 from regtune.storage.log import LogFile, check_not_compressed
@@ -90,7 +90,7 @@ def main() -> None:
                 import_plugin(plugin)
             answer = {"answer": answered(json.loads(line), plugins)}
         except Refused as error:
-            answer = refusal(error)
+            answer = {"refused": str(error), "status": status_of(error)}
         answers.write(json.dumps(answer).encode() + b"\n")
         answers.flush()
 
