@@ -254,7 +254,7 @@ def test_a_row_of_another_shape_damages_its_own_sweep_alone(tmp_path: Path, wron
         assert f"byte {place}: expected rows as regtune writes them" in states["bad"]["error"]["message"]
         for rest in ("/table", "/trials", "/figures"):
             answer = client.get(f"/sweeps/bad{rest}")
-            assert (answer.status_code, "expected rows" in error_of(answer)["message"]) == (422, True)
+            assert (answer.status_code, "expected rows" in error_of(answer)["message"]) == (409, True)
         assert client.post("/sweeps/bad/stop").status_code == 409
         sent = {"toml": SWEEP, "name": "bad", "full": False}
         assert client.post("/sweeps", json=sent).status_code == 409

@@ -36,7 +36,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"model": Problem, "description": "no token, or another one"},
     403: {"model": Problem, "description": "a foreign Host or Origin"},
     404: {"model": Problem, "description": "no such thing"},
-    409: {"model": Problem, "description": "not possible as things are now"},
+    409: {"model": Problem, "description": "not possible as things are now, or of a damaged log"},
     413: {"model": Problem, "description": "too much"},
     422: {"model": Problem, "description": "not what was expected"},
     500: {"model": Problem, "description": "a fault of the service"},

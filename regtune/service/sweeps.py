@@ -253,12 +253,12 @@ class Sweeps:
         repeats = repeats_of(folder)
         for each in repeats:
             self.check_size(each)
-        running = bool(self._followers.of(repeats[-1]).standing().holder)
+        running = bool(_readable(self._followers.of(repeats[-1]).standing).holder)
         seen = (running, *(file_state(log_in(each)) for each in repeats))
         waits = running and time.monotonic() < loaded.made + SHARE * loaded.took
         if loaded.tables is None or (loaded.seen != seen and not waits):
             begin = time.monotonic()
-            loaded.tables, loaded.things = read_folder(folder), {}
+            loaded.tables, loaded.things = _readable(lambda: read_folder(folder)), {}
             loaded.made = time.monotonic()
             loaded.seen, loaded.took = seen, loaded.made - begin
         return loaded.tables
@@ -301,6 +301,16 @@ class Sweeps:
         lines = self._runs.output(folder, WORDS_OF_OUTPUT).strip().splitlines()
         words = Refused(lines[-1].removeprefix("regtune: ") if lines else "it was never run")
         return Status.model_validate({**base, "state": "refused", "error": problem(words).error})
+
+
+def _readable(read: Callable[[], T]) -> T:
+    """Return what is read of a log; raises Denied for one that is damaged: what was asked for is no mistake."""
+    try:
+        return read()
+    except Denied:
+        raise
+    except Refused as error:
+        raise Denied(409, str(error)) from error
 
 
 def _links(folder: Path) -> list[Path]:
