@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import threading
@@ -284,6 +285,25 @@ def test_figures_that_take_long_hold_up_nothing_else(tmp_path: Path, monkeypatch
         finally:
             made.set()
         assert {each.result().status_code for each in held} == {200}
+
+
+def test_streams_are_limited_and_make_room_when_their_clients_go(results: Path) -> None:
+    path = "/sweeps/one/events"
+    with served(settings(results, most_streams=2)) as client, contextlib.ExitStack() as held:
+        lines = [held.enter_context(client.stream("GET", path)).iter_lines() for _ in range(2)]
+        for each in lines:  # kept: httpx closes a stream when what iterates over it is forgotten
+            assert next(each).startswith("id: ")
+        refused = client.get(path)
+        assert (refused.status_code, "--max-streams" in error_of(refused)["message"]) == (503, True)
+        assert int(refused.headers["Retry-After"]) > 0
+        held.close()  # they go
+        for _ in range(20):  # more than there is room for: clients who go at once, perhaps before it begins
+
+            def opens() -> bool:
+                with client.stream("GET", path) as answer:
+                    return answer.status_code == 200
+
+            until(opens)
 
 
 @pytest.mark.parametrize("linked", ["one.toml", "run.log", "run.lock", "log.jsonl", "repeat-2", "log-2.jsonl"])

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import anyio
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Header, Path, Query, Response, Security
-from fastapi.responses import PlainTextResponse, StreamingResponse
+from fastapi.responses import PlainTextResponse
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -23,6 +23,7 @@ from regtune.service.events import ID, Pieces, Position, events
 from regtune.service.problems import Denied, Problem
 from regtune.service.rows import Rows, page
 from regtune.service.settings import Settings
+from regtune.service.streams import Counted, Streams
 from regtune.service.sweeps import Status, Summary, Sweeps
 from regtune.service.trial import TrialOf, trial_of
 from regtune.storage.layout import log_in
@@ -210,7 +211,7 @@ def _reading(api: APIRouter, sweeps: Sweeps, settings: Settings, ending: threadi
     What makes frames, tables or figures has threads of its own, a few: others wait for these, and nothing else does.
     """
     few = anyio.CapacityLimiter(MOST_MAKING)
-    pieces = Pieces()
+    pieces, streams = Pieces(), Streams(settings.most_streams)
     _rows(api, sweeps, settings, few)
 
     @api.get("/sweeps/{name}/table", tags=["results"], response_class=Response, responses=_of(*MEDIA.values()))
@@ -259,12 +260,12 @@ def _reading(api: APIRouter, sweeps: Sweeps, settings: Settings, ending: threadi
             str | None, Query(max_length=40, description="as Last-Event-ID", json_schema_extra=EVENT)
         ] = None,
         last_event_id: Annotated[str, Header(max_length=40, json_schema_extra=EVENT)] = "",
-    ) -> StreamingResponse:
+    ) -> Counted:
         """Stream the rows of the log as server-sent events, behind an event or all of them, and those to come."""
         folder = sweeps.repeat(name, repeat)
         sweeps.check_size(folder)
         position = Position(pieces, log_in(folder), last_event_id or after)
-        return StreamingResponse(events(position, ending), media_type="text/event-stream")
+        return Counted(streams, events(position, ending))
 
 
 def _rows(api: APIRouter, sweeps: Sweeps, settings: Settings, few: anyio.CapacityLimiter) -> None:
