@@ -319,5 +319,7 @@ def test_links_in_the_folder_of_a_sweep_are_not_followed(tmp_path: Path, linked:
             assert client.get(f"/sweeps/one{rest}").status_code == 404
         for path, body in (("/sweeps", {"toml": SWEEP, "name": "one", "full": False}), ("/sweeps/one/resume", {})):
             assert client.post(path, json=body).status_code == 404
-        assert client.get("/sweeps").json()["sweeps"] == []
+        listed = client.get("/sweeps").json()
+        assert (listed["total"], [each["state"] for each in listed["sweeps"]]) == (1, ["damaged"])
+        assert linked in listed["sweeps"][0]["error"]["message"]
     assert outside.read_text() == "of somebody else"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import threading
 import time
@@ -74,6 +73,10 @@ class Status(Summary):
     event: str | None = Field(default=None, description="the id of the newest event, to follow the events behind it")
 
 
+class _Linked(Denied):
+    """The refusal of a sweep with a link in its folder."""
+
+
 @dataclass
 class _Loaded:
     """The frames of a sweep, and what was made from them, as long as its logs are the same."""
@@ -141,7 +144,7 @@ class Sweeps:
             raise Denied(404, f"sweep: expected a folder of a sweep, given {shown(name)}, which is none")
         if folder.is_dir():
             for link in (each for part in (folder, *folder.glob("repeat-*")) for each in _links(part)):
-                raise Denied(404, f"sweep {name}: expected files of its own, given a link, {shown(as_text(link.name))}")
+                raise _Linked(404, f"sweep {name}: expected files of its own, given a link, {shown(as_text(link.name))}")
         return folder
 
     def folder(self, name: str) -> Path:
@@ -167,8 +170,12 @@ class Sweeps:
         """Return how these sweeps stand, in short, without those that are gone meanwhile."""
         found = []
         for name in names:
-            with contextlib.suppress(Denied):
+            try:
                 found.append(Summary(**self.status(name).model_dump(include=set(Summary.model_fields))))
+            except _Linked as error:
+                found.append(Summary(name=name, state="damaged", error=problem(error).error))
+            except Denied:  # it is gone, or a cluster does not say how it stands
+                continue
         return found
 
     def status(self, name: str, repeat: int | None = None) -> Status:
