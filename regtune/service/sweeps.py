@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import vl_convert
 from pydantic import BaseModel, Field
@@ -25,6 +25,7 @@ from regtune.reports.page.report import VEGA_LITE
 from regtune.reports.tables.folder import FolderTables, read_folder
 from regtune.results.loader import Results
 from regtune.results.standing import INTERRUPTED, Follower, Standing, file_state
+from regtune.service.newest import Newest
 from regtune.service.problems import Denied, Error, problem
 from regtune.service.runs import Runs, file_of
 from regtune.service.settings import MIB, Settings
@@ -33,7 +34,9 @@ from regtune.sweep.schema import NAME
 
 T = TypeVar("T")
 State = Literal["starting", "running", "stopped", "finished", "refused", "damaged"]
-MOST_FOLLOWED, MOST_LOADED = 1024, 8  # sweeps of which counts are kept, and frames, which are larger
+# Bytes of logs of which counts are kept, and frames and what is made from these, which are larger.
+MOST_FOLLOWED, MOST_LOADED = 4096 * MIB, 512 * MIB
+MOST_MARKS = 1024  # sweeps of which it is known that they are over
 SECONDS_OLD = 0.25  # that the counts of a sweep that runs may be
 SHARE = 40  # while a sweep runs its frames are made again after so many times the seconds that it took
 WORDS_OF_OUTPUT = 4096  # bytes
@@ -98,32 +101,14 @@ class _Loaded:
         return thing
 
 
-class _Newest(Generic[T]):
-    """Keeps what was asked for last; the oldest makes room."""
-
-    def __init__(self, make: Callable[[Path], T], most: int) -> None:
-        self._make, self._most = make, most
-        self._kept: OrderedDict[Path, T] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def of(self, folder: Path) -> T:
-        with self._lock:
-            if folder not in self._kept:
-                self._kept[folder] = self._make(folder)
-            self._kept.move_to_end(folder)
-            if len(self._kept) > self._most:
-                self._kept.popitem(last=False)
-            return self._kept[folder]
-
-
 class Sweeps:
     """The sweeps of a folder, by name."""
 
     def __init__(self, settings: Settings, runs: Runs) -> None:
         self._settings, self._runs = settings, runs
-        self._followers = _Newest(Follower, MOST_FOLLOWED)
-        self._loaded = _Newest(lambda folder: _Loaded(), MOST_LOADED)
-        self._over = _Newest(lambda folder: dict[tuple[int, int], bool](), MOST_FOLLOWED)
+        self._followers = Newest(Follower, _log_bytes, MOST_FOLLOWED)
+        self._loaded = Newest(lambda folder: _Loaded(), _log_bytes_of_repeats, MOST_LOADED)
+        self._over = Newest[Path, dict[tuple[int, int], bool]](lambda folder: {}, lambda folder: 1, MOST_MARKS)
 
     def names(self) -> list[str]:
         """Return the names of all sweeps, those whose log or file changed last in front."""
@@ -144,7 +129,9 @@ class Sweeps:
             raise Denied(404, f"sweep: expected a folder of a sweep, given {shown(name)}, which is none")
         if folder.is_dir():
             for link in (each for part in (folder, *folder.glob("repeat-*")) for each in _links(part)):
-                raise _Linked(404, f"sweep {name}: expected files of its own, given a link, {shown(as_text(link.name))}")
+                raise _Linked(
+                    404, f"sweep {name}: expected files of its own, given a link, {shown(as_text(link.name))}"
+                )
         return folder
 
     def folder(self, name: str) -> Path:
@@ -272,8 +259,7 @@ class Sweeps:
 
     def check_size(self, folder: Path) -> None:
         """Raise Denied for a log that would fill the memory of the service."""
-        files = [(file.name.endswith(COMPRESSED), file.stat().st_size) for file in folder.glob("log*.jsonl*")]
-        size = sum(PACKED * size if packed else size for packed, size in files)
+        size = _log_bytes(folder)
         if size > self._settings.most_log_bytes:
             raise Denied(
                 413,
@@ -325,6 +311,19 @@ def _links(folder: Path) -> list[Path]:
     if folder.is_symlink():
         return [folder]
     return [each for each in folder.iterdir() if each.is_symlink()] if folder.is_dir() else []
+
+
+def _log_bytes(folder: Path) -> int:
+    """Return how long the log of a folder is at most, with what is compressed of it."""
+    size = 0
+    for file in folder.glob("log*.jsonl*"):
+        with contextlib.suppress(FileNotFoundError):  # it was compressed meanwhile, or is gone
+            size += file.stat().st_size * (PACKED if file.name.endswith(COMPRESSED) else 1)
+    return size
+
+
+def _log_bytes_of_repeats(folder: Path) -> int:
+    return sum(map(_log_bytes, repeats_of(folder)))
 
 
 def event_id(place: int, seal: int) -> str:
