@@ -16,6 +16,7 @@ from regtune.core.plugins import import_plugin, name_of_plugin
 from regtune.core.records import Json
 from regtune.service.checking import UNNAMED, written
 from regtune.service.entries import entries
+from regtune.service.folders import check_size, folder_of
 from regtune.service.problems import Denied, status_of
 from regtune.service.worker import Read
 from regtune.storage.compatibility import check_same
@@ -34,14 +35,17 @@ def answered(question: Json, plugins: Sequence[str]) -> Any:
     """Return the answer to a question of the service, where these plugins are allowed; raises Refused.
 
     `do` is `entries`: all that a sweep file may name. Or `read`: what is known of the sweep file of `toml`, called
-    `name` if it says none; with a `folder` it also has to be one with which the log there can go on, else Denied.
+    `name` if it says none, where `results` has the sweeps; where it `starts` the log of the sweep, if there is one,
+    has to be one that can go on with it, of at most `most` bytes, else Denied.
     """
     if question["do"] == "entries":
         return entries(plugins)
     with written(question["toml"].encode(), question["name"]) as file:
         sweep = _read(file, plugins)
-    if question["folder"] is not None:
-        _check_log(Path(question["folder"]), sweep)
+    if question["starts"]:
+        folder = folder_of(Path(question["results"]), sweep.name)
+        check_size(folder, question["most"])
+        _check_log(folder, sweep)
     arms = tuple(arm.name for arm in sweep.arms)
     return dataclasses.asdict(Read(name=sweep.name, arms=arms, plugins=sweep.arms[0].template.plugins))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import threading
 import time
@@ -16,7 +15,7 @@ from pydantic import BaseModel, Field
 
 from regtune.analysis.left import trials_left
 from regtune.core.errors import Refused, nearest, shown
-from regtune.core.file_names import as_file, as_text
+from regtune.core.file_names import as_text
 from regtune.core.records import OPEN
 from regtune.reports.figures import _drawing
 from regtune.reports.figures.catalog import Figure, drawn
@@ -25,11 +24,12 @@ from regtune.reports.page.report import VEGA_LITE
 from regtune.reports.tables.folder import FolderTables, read_folder
 from regtune.results.loader import Results
 from regtune.results.standing import INTERRUPTED, Follower, Standing, file_state
+from regtune.service.folders import Linked, check_size, folder_of, log_bytes, log_bytes_of_repeats
 from regtune.service.newest import Newest
 from regtune.service.problems import Denied, Error, problem
 from regtune.service.runs import Runs, file_of
 from regtune.service.settings import MIB, Settings
-from regtune.storage.layout import COMPRESSED, log_in, repeats_of
+from regtune.storage.layout import log_in, repeats_of
 from regtune.sweep.schema import NAME
 
 T = TypeVar("T")
@@ -40,7 +40,6 @@ MOST_MARKS = 1024  # sweeps of which it is known that they are over
 SECONDS_OLD = 0.25  # that the counts of a sweep that runs may be
 SHARE = 40  # while a sweep runs its frames are made again after so many times the seconds that it took
 WORDS_OF_OUTPUT = 4096  # bytes
-PACKED = 8  # how many times as long a compressed log may be
 
 
 class Summary(BaseModel):
@@ -76,10 +75,6 @@ class Status(Summary):
     event: str | None = Field(default=None, description="the id of the newest event, to follow the events behind it")
 
 
-class _Linked(Denied):
-    """The refusal of a sweep with a link in its folder."""
-
-
 @dataclass
 class _Loaded:
     """The frames of a sweep, and what was made from them, as long as its logs are the same."""
@@ -106,8 +101,8 @@ class Sweeps:
 
     def __init__(self, settings: Settings, runs: Runs) -> None:
         self._settings, self._runs = settings, runs
-        self._followers = Newest(Follower, _log_bytes, MOST_FOLLOWED)
-        self._loaded = Newest(lambda folder: _Loaded(), _log_bytes_of_repeats, MOST_LOADED)
+        self._followers = Newest(Follower, log_bytes, MOST_FOLLOWED)
+        self._loaded = Newest(lambda folder: _Loaded(), log_bytes_of_repeats, MOST_LOADED)
         self._over = Newest[Path, dict[tuple[int, int], bool]](lambda folder: {}, lambda folder: 1, MOST_MARKS)
 
     def names(self) -> list[str]:
@@ -121,18 +116,8 @@ class Sweeps:
         return [name for _, name in sorted(found)]
 
     def path(self, name: str) -> Path:
-        """Return where a sweep of this name has its folder, or would; raises Denied for what is no name, or a link."""
-        if not re.fullmatch(NAME, name):
-            raise Denied(404, f"sweep: expected a name of letters, digits, . _ and -, given {shown(name)}")
-        folder = self._settings.results / as_file(name)
-        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-            raise Denied(404, f"sweep: expected a folder of a sweep, given {shown(name)}, which is none")
-        if folder.is_dir():
-            for link in (each for part in (folder, *folder.glob("repeat-*")) for each in _links(part)):
-                raise _Linked(
-                    404, f"sweep {name}: expected files of its own, given a link, {shown(as_text(link.name))}"
-                )
-        return folder
+        """Return where a sweep of this name has its folder, or would, see `folder_of`."""
+        return folder_of(self._settings.results, name)
 
     def folder(self, name: str) -> Path:
         """Return the folder of a sweep; raises Denied where there is none."""
@@ -159,7 +144,7 @@ class Sweeps:
         for name in names:
             try:
                 found.append(Summary(**self.status(name).model_dump(include=set(Summary.model_fields))))
-            except _Linked as error:
+            except Linked as error:
                 found.append(Summary(name=name, state="damaged", error=problem(error).error))
             except Denied:  # it is gone, or a cluster does not say how it stands
                 continue
@@ -259,13 +244,7 @@ class Sweeps:
 
     def check_size(self, folder: Path) -> None:
         """Raise Denied for a log that would fill the memory of the service."""
-        size = _log_bytes(folder)
-        if size > self._settings.most_log_bytes:
-            raise Denied(
-                413,
-                f"{as_text(folder.name)}: expected a log of at most {self._settings.most_log_bytes // MIB} MiB, given "
-                f"{size // MIB}; regtune table reads it, and regtune serve --max-log raises this limit",
-            )
+        check_size(folder, self._settings.most_log_bytes)
 
     def _state(self, folder: Path, standing: Standing, up: bool) -> State:
         if standing.holder is not None:
@@ -304,26 +283,6 @@ def _readable(read: Callable[[], T]) -> T:
         raise
     except Refused as error:
         raise Denied(409, str(error)) from error
-
-
-def _links(folder: Path) -> list[Path]:
-    """Return what is a link: a folder itself, or what lies in it."""
-    if folder.is_symlink():
-        return [folder]
-    return [each for each in folder.iterdir() if each.is_symlink()] if folder.is_dir() else []
-
-
-def _log_bytes(folder: Path) -> int:
-    """Return how long the log of a folder is at most, with what is compressed of it."""
-    size = 0
-    for file in folder.glob("log*.jsonl*"):
-        with contextlib.suppress(FileNotFoundError):  # it was compressed meanwhile, or is gone
-            size += file.stat().st_size * (PACKED if file.name.endswith(COMPRESSED) else 1)
-    return size
-
-
-def _log_bytes_of_repeats(folder: Path) -> int:
-    return sum(map(_log_bytes, repeats_of(folder)))
 
 
 def event_id(place: int, seal: int) -> str:
