@@ -176,6 +176,20 @@ def test_what_a_file_may_not_say_is_refused_by_its_path(client: httpx.Client, ch
         assert found["message"].startswith(f"{path}: ")
 
 
+def test_what_is_reused_is_a_sweep_of_the_same_folder(client: httpx.Client) -> None:
+    for reused, status, said in (
+        ("one", 200, ""),
+        ("small", 422, "this sweep's own"),
+        ("other", 422, "expected a results folder with a log.jsonl"),
+        ("link", 422, "expected a folder of a sweep"),  # it leads outside
+    ):
+        answer = client.post("/check", json={"toml": f'reuse = ["../{reused}"]\n{NAMED}', "full": False})
+        assert answer.status_code == status
+        if said:
+            found = error_of(answer)
+            assert (found["path"], said in found["message"]) == ("reuse", True)
+
+
 def test_settings_are_refused_as_the_command_refuses_them_with_their_path(client: httpx.Client) -> None:
     for was, now, path in (
         ("epochs = 6", "epochs = 0", "training.epochs"),
