@@ -193,6 +193,8 @@ def test_a_file_is_read_once_to_be_started(tmp_path: Path) -> None:
     control.stop("small")
 
 
+# All of it in one, with processes; the parts of it are shown above, and by test_service.py and test_service_end.py.
+@pytest.mark.slow
 def test_a_sweep_outlives_the_service_is_stopped_and_resumed_and_read(tmp_path: Path) -> None:
     results = tmp_path / "results"
     command = [sys.executable, "-m", "regtune", "serve", "--port", "0", "--in-process"]
