@@ -9,28 +9,28 @@ from typing import Annotated, Any, Literal
 
 import anyio
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Header, Path, Query, Response, Security
+from fastapi import APIRouter, Header, Query, Response, Security
 from fastapi.responses import PlainTextResponse
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 
 from regtune.core.errors import nearest, shown
-from regtune.core.records import Json, PhaseName, TrialKey
+from regtune.core.records import Json
 from regtune.core.version import __version__
 from regtune.service.catalogue import Catalogue, Entry, Kind
 from regtune.service.control import Control
 from regtune.service.events import ID, Pieces, Position, events
+from regtune.service.parameters import Name, Offset, Repeat
 from regtune.service.problems import Denied, Problem
-from regtune.service.rows import Rows, page
+from regtune.service.row_routes import add_rows
 from regtune.service.settings import Settings
 from regtune.service.streams import Counted, Streams
 from regtune.service.sweeps import Status, Summary, Sweeps
-from regtune.service.trial import TrialOf, trial_of
 from regtune.storage.layout import log_in
 from regtune.sweep.schema import SweepFile
 
 PREFIX = "/api/v1"
-MOST_ROWS, MOST_SWEEPS, MOST_OUTPUT = 10_000, 500, 1_048_576
+MOST_SWEEPS, MOST_OUTPUT = 500, 1_048_576
 MOST_MAKING = 4  # frames, tables and figures that are made at once
 REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"model": Problem, "description": "no request of HTTP or JSON"},
@@ -43,12 +43,6 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     500: {"model": Problem, "description": "a fault of the service"},
     503: {"model": Problem, "description": "busy; try again"},
 }
-Name = Annotated[str, Path(max_length=100, description="name of a sweep")]
-Repeat = Annotated[int, Query(ge=1, le=100, description="which repeat of a sweep with repeats")]
-Offset = Annotated[int, Query(ge=0, le=10**12, description="rows to skip")]
-Rows_ = Annotated[int, Query(ge=1, le=MOST_ROWS, description="rows at most")]
-Arm = Annotated[str | None, Query(max_length=100)]
-Phase = Annotated[Literal["search", "select", "confirm", "rivals"] | None, Query()]
 Form = Annotated[Literal["md", "csv", "latex", "html", "json"], Query(alias="format")]
 EVENT: dict[str, Any] = {"pattern": f"^({ID.pattern})?$"}  # described only: `Position` says better what is wrong
 MEDIA = {
@@ -212,7 +206,7 @@ def _reading(api: APIRouter, sweeps: Sweeps, settings: Settings, ending: threadi
     """
     few = anyio.CapacityLimiter(MOST_MAKING)
     pieces, streams = Pieces(), Streams(settings.most_streams)
-    _rows(api, sweeps, settings, few)
+    add_rows(api, sweeps, settings, few)
 
     @api.get("/sweeps/{name}/table", tags=["results"], response_class=Response, responses=_of(*MEDIA.values()))
     async def table(name: Name, form: Form = "md") -> Response:
@@ -266,58 +260,3 @@ def _reading(api: APIRouter, sweeps: Sweeps, settings: Settings, ending: threadi
         sweeps.check_size(folder)
         position = Position(pieces, log_in(folder), last_event_id or after)
         return Counted(streams, events(position, ending))
-
-
-def _rows(api: APIRouter, sweeps: Sweeps, settings: Settings, few: anyio.CapacityLimiter) -> None:
-    """Add the routes of trials and epochs."""
-
-    @api.get("/sweeps/{name}/trials", tags=["results"], response_model=Rows)
-    async def trials(
-        name: Name,
-        repeat: Repeat = 1,
-        arm: Arm = None,
-        phase: Phase = None,
-        status: Annotated[str | None, Query(max_length=20)] = None,
-        offset: Offset = 0,
-        limit: Rows_ = 100,
-    ) -> Response:
-        """Return rows of trials, as `Results.trials` has them."""
-        filters = {"arm": arm, "phase": phase, "status": status}
-
-        def made() -> bytes:
-            return page(sweeps.results(name, repeat).trials, filters, offset, limit)
-
-        return _json(await run_sync(made, limiter=few))
-
-    @api.get("/sweeps/{name}/trials/{arm}/{phase}/{number}", tags=["results"])
-    async def trial(
-        name: Name,
-        arm: Annotated[str, Path(max_length=100)],
-        phase: PhaseName,
-        number: Annotated[int, Path(ge=0, le=10**12)],
-        repeat: Repeat = 1,
-    ) -> TrialOf:
-        """Return the configuration of a trial, and the command that trains it again."""
-
-        def made() -> TrialOf:
-            return trial_of(sweeps.results(name, repeat), TrialKey(arm, phase, number), settings.data)
-
-        return await run_sync(made, limiter=few)
-
-    @api.get("/sweeps/{name}/epochs", tags=["results"], response_model=Rows)
-    async def epochs(
-        name: Name,
-        repeat: Repeat = 1,
-        arm: Arm = None,
-        phase: Phase = None,
-        number: Annotated[int | None, Query(ge=0, le=10**12, description="of the trial in its arm and phase")] = None,
-        offset: Offset = 0,
-        limit: Rows_ = 1000,
-    ) -> Response:
-        """Return rows of epochs, as `Results.epochs` has them."""
-        filters = {"arm": arm, "phase": phase, "number": number}
-
-        def made() -> bytes:
-            return page(sweeps.results(name, repeat).epochs, filters, offset, limit)
-
-        return _json(await run_sync(made, limiter=few))
