@@ -224,7 +224,7 @@ def test_a_damaged_log_is_a_structured_error_and_takes_nothing_down(client: http
     assert "with its checksum" in found["error"]["message"]
     for path in ("trials", "epochs", "table", "figures", "figures/effects"):
         answer = client.get(f"/sweeps/damaged/{path}")
-        assert answer.status_code == 422
+        assert answer.status_code == 409
         assert "with its checksum" in error_of(answer)["message"]
     assert get(client, "/sweeps/one")["state"] == "finished"
 

@@ -14,15 +14,19 @@ from pathlib import Path
 import httpx
 import pytest
 
+from regtune.core.records import Json
 from regtune.reports.output import formatted
 from regtune.results.loader import load
+from regtune.service.checking import Checker
+from regtune.service.control import Control
 from regtune.service.problems import Denied
 from regtune.service.runs import LOCK, OUTPUT, Processes
+from regtune.service.sweeps import Sweeps
 from regtune.storage import lease
 from regtune.storage.log import Log
 from regtune.sweep.sweep import Sweep
 from tests.conftest import SWEEP
-from tests.served import API, error_of, served, settings
+from tests.served import API, asked_here, error_of, served, settings
 
 NAMED = f'name = "small"\n{SWEEP}'
 LONG = NAMED.replace("epochs = 6", "epochs = 40").replace("seeds = 3", "seeds = 2000")
@@ -174,6 +178,23 @@ def test_a_file_that_is_another_sweep_than_the_log_is_refused_before_it_starts(t
         assert not (results / "small" / LOCK).exists()
 
 
+def test_a_file_is_read_once_to_be_started(tmp_path: Path) -> None:
+    given = settings(tmp_path / "results")
+    asked: list[Json] = []
+
+    def ask(question: Json) -> object:
+        asked.append(question)
+        return asked_here(given)(question)
+
+    runs = Scripts(given)
+    control = Control(Sweeps(given, runs), runs, Checker(given, ask))
+    assert control.submit(NAMED, None, full=False)[2]
+    assert [question["do"] for question in asked] == ["read"]
+    control.stop("small")
+
+
+# All of it in one, with processes; the parts of it are shown above, and by test_service.py and test_service_end.py.
+@pytest.mark.slow
 def test_a_sweep_outlives_the_service_is_stopped_and_resumed_and_read(tmp_path: Path) -> None:
     results = tmp_path / "results"
     command = [sys.executable, "-m", "regtune", "serve", "--port", "0", "--in-process"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import threading
@@ -175,6 +176,20 @@ def test_what_a_file_may_not_say_is_refused_by_its_path(client: httpx.Client, ch
         assert found["message"].startswith(f"{path}: ")
 
 
+def test_what_is_reused_is_a_sweep_of_the_same_folder(client: httpx.Client) -> None:
+    for reused, status, said in (
+        ("one", 200, ""),
+        ("small", 422, "this sweep's own"),
+        ("other", 422, "expected a results folder with a log.jsonl"),
+        ("link", 422, "expected a folder of a sweep"),  # it leads outside
+    ):
+        answer = client.post("/check", json={"toml": f'reuse = ["../{reused}"]\n{NAMED}', "full": False})
+        assert answer.status_code == status
+        if said:
+            found = error_of(answer)
+            assert (found["path"], said in found["message"]) == ("reuse", True)
+
+
 def test_settings_are_refused_as_the_command_refuses_them_with_their_path(client: httpx.Client) -> None:
     for was, now, path in (
         ("epochs = 6", "epochs = 0", "training.epochs"),
@@ -254,7 +269,7 @@ def test_a_row_of_another_shape_damages_its_own_sweep_alone(tmp_path: Path, wron
         assert f"byte {place}: expected rows as regtune writes them" in states["bad"]["error"]["message"]
         for rest in ("/table", "/trials", "/figures"):
             answer = client.get(f"/sweeps/bad{rest}")
-            assert (answer.status_code, "expected rows" in error_of(answer)["message"]) == (422, True)
+            assert (answer.status_code, "expected rows" in error_of(answer)["message"]) == (409, True)
         assert client.post("/sweeps/bad/stop").status_code == 409
         sent = {"toml": SWEEP, "name": "bad", "full": False}
         assert client.post("/sweeps", json=sent).status_code == 409
@@ -286,6 +301,25 @@ def test_figures_that_take_long_hold_up_nothing_else(tmp_path: Path, monkeypatch
         assert {each.result().status_code for each in held} == {200}
 
 
+def test_streams_are_limited_and_make_room_when_their_clients_go(results: Path) -> None:
+    path = "/sweeps/one/events"
+    with served(settings(results, most_streams=2)) as client, contextlib.ExitStack() as held:
+        lines = [held.enter_context(client.stream("GET", path)).iter_lines() for _ in range(2)]
+        for each in lines:  # kept: httpx closes a stream when what iterates over it is forgotten
+            assert next(each).startswith("id: ")
+        refused = client.get(path)
+        assert (refused.status_code, "--max-streams" in error_of(refused)["message"]) == (503, True)
+        assert int(refused.headers["Retry-After"]) > 0
+        held.close()  # they go
+        for _ in range(20):  # more than there is room for: clients who go at once, perhaps before it begins
+
+            def opens() -> bool:
+                with client.stream("GET", path) as answer:
+                    return answer.status_code == 200
+
+            until(opens)
+
+
 @pytest.mark.parametrize("linked", ["one.toml", "run.log", "run.lock", "log.jsonl", "repeat-2", "log-2.jsonl"])
 def test_links_in_the_folder_of_a_sweep_are_not_followed(tmp_path: Path, linked: str) -> None:
     results = tmp_path / "results"
@@ -299,5 +333,7 @@ def test_links_in_the_folder_of_a_sweep_are_not_followed(tmp_path: Path, linked:
             assert client.get(f"/sweeps/one{rest}").status_code == 404
         for path, body in (("/sweeps", {"toml": SWEEP, "name": "one", "full": False}), ("/sweeps/one/resume", {})):
             assert client.post(path, json=body).status_code == 404
-        assert client.get("/sweeps").json()["sweeps"] == []
+        listed = client.get("/sweeps").json()
+        assert (listed["total"], [each["state"] for each in listed["sweeps"]]) == (1, ["damaged"])
+        assert linked in listed["sweeps"][0]["error"]["message"]
     assert outside.read_text() == "of somebody else"

@@ -20,7 +20,7 @@ from tests.conftest import SWEEP
 from tests.served import settings
 from tests.test_service_runs import until
 
-SENT = {"do": "read", "toml": SWEEP, "name": "small", "folder": None}
+SENT = {"do": "read", "toml": SWEEP, "name": "small", "results": "none", "starts": False, "most": 0}
 
 
 @pytest.fixture

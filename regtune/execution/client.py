@@ -36,49 +36,50 @@ class Client:
             raise Refused(f"service: expected an address as http://127.0.0.1:8266, given {shown(address)}")
         self._base, self._seconds = f"{address.rstrip('/')}/api/v1", seconds
         token = token or os.environ.get("REGTUNE_TOKEN")
-        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Staying())
 
     def sweeps(self, *, offset: int = 0, limit: int = 50) -> list[Json]:
         """Return the sweeps whose logs changed last."""
-        found: list[Json] = self._json("/sweeps", {"offset": offset, "limit": limit})["sweeps"]
+        found: list[Json] = self._ask("/sweeps", {"offset": offset, "limit": limit})["sweeps"]
         return found
 
     def status(self, name: str) -> Json:
         """Return how a sweep stands."""
-        return self._json(_path(name))
+        return self._ask(_path(name))
 
     def check(self, file: str | Path, *, full: bool = True) -> Json:
         """Have a sweep file checked, with `full` its data and a step of every arm."""
-        return self._json("/check", body=_sent(file, full))
+        return self._ask("/check", body=_sent(file, full))
 
     def submit(self, file: str | Path, *, full: bool = True) -> Json:
         """Have a sweep file checked, and run."""
-        return self._json("/sweeps", body=_sent(file, full))
+        return self._ask("/sweeps", body=_sent(file, full))
 
     def stop(self, name: str) -> Json:
         """Have a sweep stop."""
-        return self._json(_path(name, "/stop"), body={})
+        return self._ask(_path(name, "/stop"), body={})
 
     def resume(self, name: str) -> Json:
         """Have a sweep go on from its log."""
-        return self._json(_path(name, "/resume"), body={})
+        return self._ask(_path(name, "/resume"), body={})
 
     def table(self, name: str, form: str = "md") -> str:
         """Return the tables of a sweep as md, csv, latex, html or json."""
-        return self._read(_path(name, "/table"), {"format": form}).decode()
+        with self._answer(_path(name, "/table"), {"format": form}) as answer:
+            return answer.read().decode()
 
     def trials(self, name: str, **filters: str | int) -> Json:
         """Return rows of trials: `arm`, `phase`, `status`, `repeat`, `offset` and `limit` choose which."""
-        return self._json(_path(name, "/trials"), filters)
+        return self._ask(_path(name, "/trials"), filters)
 
     def epochs(self, name: str, **filters: str | int) -> Json:
         """Return rows of epochs: `arm`, `phase`, `number`, `repeat`, `offset` and `limit` choose which."""
-        return self._json(_path(name, "/epochs"), filters)
+        return self._ask(_path(name, "/epochs"), filters)
 
     def events(self, name: str, after: str | None = None) -> Iterator[tuple[str, Json]]:
         """Yield the rows of the log behind an event, each with its id, and those that come."""
-        with self._open(_path(name, "/events"), {"after": after} if after else {}) as answer, self._whole():
+        with self._answer(_path(name, "/events"), {"after": after} if after else {}) as answer:
             event: dict[str, str] = {}
             for line in (raw.decode().rstrip("\n") for raw in answer):
                 if line:
@@ -91,37 +92,29 @@ class Client:
                     event = {}
         raise Refused(f"service {self._base}: expected events without end, but they ended; does it run?")
 
-    def _json(self, path: str, query: Mapping[str, str | int] | None = None, body: Json | None = None) -> Json:
-        found: Json = json.loads(self._read(path, query or {}, body))
+    def _ask(self, path: str, query: Mapping[str, str | int] | None = None, body: Json | None = None) -> Json:
+        with self._answer(path, query, body) as answer:
+            found: Json = json.load(answer)
         return found
 
-    def _read(self, path: str, query: Mapping[str, str | int], body: Json | None = None) -> bytes:
-        with self._open(path, query, body) as answer, self._whole():
-            return answer.read()
-
     @contextlib.contextmanager
-    def _whole(self) -> Iterator[None]:
-        """Read an answer in the block; raises Refused where it breaks off."""
+    def _answer(
+        self, path: str, query: Mapping[str, str | int] | None = None, body: Json | None = None
+    ) -> Iterator[IO[bytes]]:
+        """Open the answer to a request, to be read in the block; raises Refused, also where it breaks off in there."""
+        url = f"{self._base}{path}?{urlencode(query or {})}"
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(url, data, self._headers)  # noqa: S310 - http or https, see above
+        awaited = "regtune serve there"
         try:
-            yield
-        except (OSError, http.client.HTTPException) as error:
-            said = str(error) or type(error).__name__
-            raise Refused(f"service {self._base}: expected the rest of an answer, but {said}; does it run?") from error
-
-    def _open(self, path: str, query: Mapping[str, str | int], body: Json | None = None) -> IO[bytes]:
-        request = urllib.request.Request(  # noqa: S310 - http or https, see above
-            f"{self._base}{path}?{urlencode(query)}",
-            data=None if body is None else json.dumps(body).encode(),
-            headers={**self._headers, "Content-Type": "application/json"},
-        )
-        try:
-            answer: IO[bytes] = self._opener.open(request, timeout=self._seconds)
+            with self._opener.open(request, timeout=self._seconds) as answer:
+                awaited = "the rest of an answer"
+                yield answer
         except urllib.error.HTTPError as error:
             raise Refused(f"service {self._base}: {_said(error)}") from error
         except (OSError, http.client.HTTPException) as error:
-            reason = getattr(error, "reason", error)
-            raise Refused(f"service {self._base}: expected regtune serve there, but {reason}; does it run?") from error
-        return answer
+            reason = getattr(error, "reason", None) or str(error) or type(error).__name__
+            raise Refused(f"service {self._base}: expected {awaited}, but {reason}; does it run?") from error
 
 
 def _sent(file: str | Path, full: bool) -> Json:

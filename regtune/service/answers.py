@@ -14,10 +14,12 @@ from typing import Any
 from regtune.core.errors import Refused, nearest, shown
 from regtune.core.plugins import import_plugin, name_of_plugin
 from regtune.core.records import Json
+from regtune.execution.reuse import check_reuse
 from regtune.service.checking import UNNAMED, written
 from regtune.service.entries import entries
-from regtune.service.problems import Denied
-from regtune.service.worker import Read, refusal
+from regtune.service.folders import check_size, folder_of
+from regtune.service.problems import Denied, status_of
+from regtune.service.worker import Read
 from regtune.storage.compatibility import check_same
 from regtune.storage.layout import LOG
 from regtune.storage.log import LogFile, check_not_compressed
@@ -34,19 +36,22 @@ def answered(question: Json, plugins: Sequence[str]) -> Any:
     """Return the answer to a question of the service, where these plugins are allowed; raises Refused.
 
     `do` is `entries`: all that a sweep file may name. Or `read`: what is known of the sweep file of `toml`, called
-    `name` if it says none; with a `folder` it also has to be one with which the log there can go on, else Denied.
+    `name` if it says none, where `results` has the sweeps; where it `starts` the log of the sweep, if there is one,
+    has to be one that can go on with it, of at most `most` bytes, else Denied.
     """
     if question["do"] == "entries":
         return entries(plugins)
     with written(question["toml"].encode(), question["name"]) as file:
-        sweep = _read(file, plugins)
-    if question["folder"] is not None:
-        _check_log(Path(question["folder"]), sweep)
+        sweep = _read(file, plugins, Path(question["results"]))
+    if question["starts"]:
+        folder = folder_of(Path(question["results"]), sweep.name)
+        check_size(folder, question["most"])
+        _check_log(folder, sweep)
     arms = tuple(arm.name for arm in sweep.arms)
     return dataclasses.asdict(Read(name=sweep.name, arms=arms, plugins=sweep.arms[0].template.plugins))
 
 
-def _read(file: Path, plugins: Sequence[str]) -> Sweep:
+def _read(file: Path, plugins: Sequence[str], results: Path) -> Sweep:
     read = read_file(file)
     if read.name is None and file.stem == UNNAMED:
         raise Refused("name: expected the name of the sweep, in the file or beside it, given nothing")
@@ -60,9 +65,23 @@ def _read(file: Path, plugins: Sequence[str]) -> Sweep:
         if not REUSED.fullmatch(folder):
             raise Refused(f"reuse: expected other sweeps of this service, as '../NAME', given {shown(folder)}")
     try:
-        return Sweep.read(file)
+        sweep = Sweep.read(file)
     except Refused as error:
         raise Refused(str(error).removeprefix(f"{file}: ")) from error
+    _check_reuse(sweep, read.reuse, results)
+    return sweep
+
+
+def _check_reuse(sweep: Sweep, given: Sequence[str], results: Path) -> None:
+    """Raise Refused for sweeps to reuse that are not there, as seen from where the file of the sweep will lie.
+
+    It lies elsewhere while it is read, so what its folders are beside there says nothing.
+    """
+    try:
+        folders = [str(folder_of(results, each.removeprefix("../"))) for each in given]
+    except Denied as error:
+        raise Refused(f"reuse: {error}") from error
+    check_reuse(sweep.model_copy(update={"reuse": tuple(folders)}), results)
 
 
 def _check_log(folder: Path, sweep: Sweep) -> None:
@@ -90,7 +109,7 @@ def main() -> None:
                 import_plugin(plugin)
             answer = {"answer": answered(json.loads(line), plugins)}
         except Refused as error:
-            answer = refusal(error)
+            answer = {"refused": str(error), "status": status_of(error)}
         answers.write(json.dumps(answer).encode() + b"\n")
         answers.flush()
 

@@ -27,6 +27,7 @@ from regtune.service.sweeps import Sweeps
 from regtune.service.worker import Ask
 
 STATIC = Path(__file__).parent / "static"
+SECONDS_TO_RETRY = 5  # who is refused since there is too much at once
 
 
 def service(settings: Settings, ask: Ask, ending: threading.Event, runs: Runs | None = None) -> Guard:
@@ -69,7 +70,10 @@ def _page(app: FastAPI) -> None:
 
 
 def _answer(status: int, error: Refused) -> JSONResponse:
-    return JSONResponse(problem(error).model_dump(), status_code=status)
+    answer = JSONResponse(problem(error).model_dump(), status_code=status)
+    if status == 503:
+        answer.headers["Retry-After"] = str(SECONDS_TO_RETRY)
+    return answer
 
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:

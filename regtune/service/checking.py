@@ -35,26 +35,25 @@ class Checker:
         self._settings, self._ask = settings, ask
         self._turns = threading.BoundedSemaphore(MOST_AT_ONCE)
 
-    def read(self, text: str, name: str | None = None, folder: Path | None = None) -> Read:
-        """Return the sweep of a text, called `name` if it says none; the log in a folder has to be one of it.
+    def read(self, text: str, name: str | None = None, *, starts: bool = False) -> Read:
+        """Return the sweep of a text, called `name` if it says none; where it `starts` its log has to be one of it.
 
         Raises Refused in one line, which begins with the path of a setting if it is about one.
         """
-        place = None if folder is None else str(folder)
-        found = self._ask({"do": "read", "toml": text, "name": name, "folder": place})
+        place, most = str(self._settings.results), self._settings.most_log_bytes
+        found = self._ask({"do": "read", "toml": text, "name": name, "results": place, "starts": starts, "most": most})
         return Read(name=found["name"], arms=tuple(found["arms"]), plugins=tuple(found["plugins"]))
 
-    def full(self, text: str, name: str | None = None) -> tuple[Read, list[str]]:
-        """Return the sweep of a text, and what `regtune check` says: data are loaded, a step of every arm is trained.
+    def trained(self, text: str, name: str | None, sweep: Read) -> list[str]:
+        """Return what `regtune check` says of a sweep that was read: data are loaded, a step of every arm is trained.
 
         That is done in a process of its own: what goes wrong in there does not end the service.
         """
-        sweep = self.read(text, name)
         if not self._turns.acquire(blocking=False):
             raise Denied(503, f"check: expected at most {MOST_AT_ONCE} checks at once, given more; try again")
         try:
             with written(text.encode(), name) as file:
-                return sweep, self._checked(sweep, file)
+                return self._checked(sweep, file)
         finally:
             self._turns.release()
 

@@ -51,6 +51,9 @@ def serve(
     max_log: Annotated[
         int, typer.Option("--max-log", help="largest log that is read, in MiB: frames take memory", min=1)
     ] = 512,
+    max_streams: Annotated[
+        int, typer.Option("--max-streams", help="most streams of events that are open at once", min=1)
+    ] = 200,
 ) -> None:
     """Serve sweeps over HTTP: launch, watch and read them from other programs; on this machine only, by default."""
     from regtune.core.errors import Refused
@@ -85,6 +88,7 @@ def serve(
         in_process=in_process,
         address=address,
         most_log_bytes=max_log * MIB,
+        most_streams=max_streams,
     )
     worker = Worker(settings)
     if plugins:

@@ -26,11 +26,15 @@ class Control:
 
     def check(self, text: str, name: str | None, *, full: bool) -> tuple[Read, list[str]]:
         """Return the sweep of a text, called `name` if it says none, and what is to be said of it; raises Refused."""
-        return self._checker.full(text, name) if full else (self._checker.read(text, name), [])
+        return self._checked(text, name, full=full, starts=False)
+
+    def _checked(self, text: str, name: str | None, *, full: bool, starts: bool) -> tuple[Read, list[str]]:
+        sweep = self._checker.read(text, name, starts=starts)
+        return sweep, self._checker.trained(text, name, sweep) if full else []
 
     def submit(self, text: str, name: str | None, *, full: bool) -> tuple[Read, list[str], bool]:
         """Start the sweep of a text; also return whether that was needed. Raises Denied where it cannot be started."""
-        sweep, notes = self.check(text, name, full=full)
+        sweep, notes = self._checked(text, name, full=full, starts=True)
         folder = self._sweeps.path(sweep.name)
         content = text.encode()
         if self._runs_now(folder):
@@ -39,7 +43,7 @@ class Control:
             raise Denied(
                 409, f"{sweep.name}: this sweep runs with another sweep file; stop it first, or take another name"
             )
-        self._start(folder, sweep.name, content)
+        self._runs.start(folder, content, sweep.plugins)
         return sweep, notes, True
 
     def resume(self, name: str) -> None:
@@ -48,7 +52,8 @@ class Control:
         content = self._known_file(folder)
         if self._runs_now(folder):
             raise Denied(409, f"{name}: this sweep runs already")
-        self._start(folder, name, content)
+        sweep = self._checker.read(content.decode(), name, starts=True)
+        self._runs.start(folder, content, sweep.plugins)
 
     def stop(self, name: str) -> None:
         """Have a sweep end as by Ctrl-C; raises Denied where it does not run, or runs on another machine."""
@@ -72,12 +77,6 @@ class Control:
     def output(self, name: str, most: int) -> str:
         """Return the last so many bytes that runs of a sweep have printed."""
         return self._runs.output(self._sweeps.folder(name), most)
-
-    def _start(self, folder: Path, name: str, content: bytes) -> None:
-        if folder.exists():
-            self._sweeps.check_size(folder)
-        sweep = self._checker.read(content.decode(), name, folder)
-        self._runs.start(folder, content, sweep.plugins)
 
     def _runs_now(self, folder: Path) -> bool:
         return self._runs.is_up(folder) or self._holder(folder) is not None

@@ -22,6 +22,7 @@ from regtune.core.records import Json
 from regtune.results.standing import file_state
 from regtune.service.looks import Looks, tick
 from regtune.service.problems import Denied, problem
+from regtune.service.settings import MIB
 from regtune.service.sweeps import event_id
 from regtune.storage.log import LogFile
 
@@ -29,7 +30,7 @@ ID = re.compile(r"([0-9]{1,18})-([0-9a-f]{8})")
 BATCH = 500  # rows that are read at once
 SECONDS_BETWEEN_LOOKS = 0.5
 SECONDS_BETWEEN_STATUSES = 1.0
-MOST_PIECES = 16  # that are kept, of all logs
+MOST_BYTES = 32 * MIB  # of pieces that are kept, of all logs
 SECONDS_OF_SILENCE = 15.0  # after which a comment shows that the connection lives
 COMMENT = ":\n\n"
 
@@ -56,6 +57,7 @@ class Pieces:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[object, ...], Piece] = OrderedDict()
+        self._bytes = 0
 
     def behind(self, path: Path, place: int, seal: int) -> Piece:
         """Return rows behind a place of a log; raises Refused for a log that is damaged or another one."""
@@ -66,8 +68,10 @@ class Pieces:
                 if not piece.rows:
                     return piece
                 self._kept[key] = piece
-                if len(self._kept) > MOST_PIECES:
-                    self._kept.popitem(last=False)
+                self._bytes += len(piece.text)
+                while self._bytes > MOST_BYTES and len(self._kept) > 1:
+                    _, oldest = self._kept.popitem(last=False)
+                    self._bytes -= len(oldest.text)
             return self._kept[key]
 
 

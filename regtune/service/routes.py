@@ -9,47 +9,41 @@ from typing import Annotated, Any, Literal
 
 import anyio
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Header, Path, Query, Response, Security
-from fastapi.responses import PlainTextResponse, StreamingResponse
+from fastapi import APIRouter, Header, Query, Response, Security
+from fastapi.responses import PlainTextResponse
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 
 from regtune.core.errors import nearest, shown
-from regtune.core.records import Json, PhaseName, TrialKey
+from regtune.core.records import Json
 from regtune.core.version import __version__
 from regtune.service.catalogue import Catalogue, Entry, Kind
 from regtune.service.control import Control
 from regtune.service.events import ID, Pieces, Position, events, statuses
 from regtune.service.looks import Looks
+from regtune.service.parameters import Name, NewestRepeat, Offset, Repeat
 from regtune.service.problems import Denied, Problem
-from regtune.service.rows import Rows, page
+from regtune.service.row_routes import add_rows
 from regtune.service.settings import Settings
+from regtune.service.streams import Counted, Streams
 from regtune.service.sweeps import Status, Summary, Sweeps
-from regtune.service.trial import TrialOf, trial_of
 from regtune.storage.layout import log_in
 from regtune.sweep.schema import SweepFile
 
 PREFIX = "/api/v1"
-MOST_ROWS, MOST_SWEEPS, MOST_OUTPUT = 10_000, 500, 1_048_576
+MOST_SWEEPS, MOST_OUTPUT = 500, 1_048_576
 MOST_MAKING = 4  # frames, tables and figures that are made at once
 REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"model": Problem, "description": "no request of HTTP or JSON"},
     401: {"model": Problem, "description": "no token, or another one"},
     403: {"model": Problem, "description": "a foreign Host or Origin"},
     404: {"model": Problem, "description": "no such thing"},
-    409: {"model": Problem, "description": "not possible as things are now"},
+    409: {"model": Problem, "description": "not possible as things are now, or of a damaged log"},
     413: {"model": Problem, "description": "too much"},
     422: {"model": Problem, "description": "not what was expected"},
     500: {"model": Problem, "description": "a fault of the service"},
     503: {"model": Problem, "description": "busy; try again"},
 }
-Name = Annotated[str, Path(max_length=100, description="name of a sweep")]
-Repeat = Annotated[int, Query(ge=1, le=100, description="which repeat of a sweep with repeats")]
-Repeat_ = Annotated[int | None, Query(ge=1, le=100, description="which repeat; else the newest")]
-Offset = Annotated[int, Query(ge=0, le=10**12, description="rows to skip")]
-Rows_ = Annotated[int, Query(ge=1, le=MOST_ROWS, description="rows at most")]
-Arm = Annotated[str | None, Query(max_length=100)]
-Phase = Annotated[Literal["search", "select", "confirm", "rivals"] | None, Query()]
 Form = Annotated[Literal["md", "csv", "latex", "html", "json"], Query(alias="format")]
 EVENT: dict[str, Any] = {"pattern": f"^({ID.pattern})?$"}  # described only: `Position` says better what is wrong
 MEDIA = {
@@ -165,7 +159,7 @@ def router(
         return Submitted(name=sweep.name, arms=[*sweep.arms], notes=notes, submitted=new)
 
     @api.get("/sweeps/{name}", tags=["sweeps"])
-    def status(name: Name, repeat: Repeat_ = None) -> Status:
+    def status(name: Name, repeat: NewestRepeat = None) -> Status:
         """Return how a sweep stands."""
         return sweeps.status(name, repeat)
 
@@ -212,8 +206,8 @@ def _reading(api: APIRouter, sweeps: Sweeps, settings: Settings, ending: threadi
     What makes frames, tables or figures has threads of its own, a few: others wait for these, and nothing else does.
     """
     few = anyio.CapacityLimiter(MOST_MAKING)
-    pieces, looks = Pieces(), Looks()
-    _rows(api, sweeps, settings, few)
+    pieces, looks, streams = Pieces(), Looks(), Streams(settings.most_streams)
+    add_rows(api, sweeps, settings, few)
 
     @api.get("/sweeps/{name}/table", tags=["results"], response_class=Response, responses=_of(*MEDIA.values()))
     async def table(name: Name, form: Form = "md") -> Response:
@@ -261,74 +255,19 @@ def _reading(api: APIRouter, sweeps: Sweeps, settings: Settings, ending: threadi
             str | None, Query(max_length=40, description="as Last-Event-ID", json_schema_extra=EVENT)
         ] = None,
         last_event_id: Annotated[str, Header(max_length=40, json_schema_extra=EVENT)] = "",
-    ) -> StreamingResponse:
+    ) -> Counted:
         """Stream the rows of the log as server-sent events, behind an event or all of them, and those to come."""
         folder = sweeps.repeat(name, repeat)
         sweeps.check_size(folder)
         position = Position(pieces, log_in(folder), last_event_id or after)
-        return StreamingResponse(events(position, looks, ending), media_type="text/event-stream")
+        return Counted(streams, events(position, looks, ending))
 
     @api.get("/sweeps/{name}/watch", tags=["sweeps"], response_class=Response, responses=_of("text/event-stream"))
-    def watch(name: Name, repeat: Repeat_ = None) -> StreamingResponse:
+    def watch(name: Name, repeat: NewestRepeat = None) -> StreamingResponse:
         """Stream how a sweep stands as server-sent events: now, and when it changes, once a second at most."""
         sweeps.status(name, repeat)  # refuses here what is not there
 
         def status() -> str:
             return sweeps.status(name, repeat).model_dump_json()
 
-        return StreamingResponse(statuses((name, repeat), status, looks, ending), media_type="text/event-stream")
-
-
-def _rows(api: APIRouter, sweeps: Sweeps, settings: Settings, few: anyio.CapacityLimiter) -> None:
-    """Add the routes of trials and epochs."""
-
-    @api.get("/sweeps/{name}/trials", tags=["results"], response_model=Rows)
-    async def trials(
-        name: Name,
-        repeat: Repeat = 1,
-        arm: Arm = None,
-        phase: Phase = None,
-        status: Annotated[str | None, Query(max_length=20)] = None,
-        offset: Offset = 0,
-        limit: Rows_ = 100,
-    ) -> Response:
-        """Return rows of trials, as `Results.trials` has them."""
-        filters = {"arm": arm, "phase": phase, "status": status}
-
-        def made() -> bytes:
-            return page(sweeps.results(name, repeat).trials, filters, offset, limit)
-
-        return _json(await run_sync(made, limiter=few))
-
-    @api.get("/sweeps/{name}/trials/{arm}/{phase}/{number}", tags=["results"])
-    async def trial(
-        name: Name,
-        arm: Annotated[str, Path(max_length=100)],
-        phase: PhaseName,
-        number: Annotated[int, Path(ge=0, le=10**12)],
-        repeat: Repeat = 1,
-    ) -> TrialOf:
-        """Return the configuration of a trial, and the command that trains it again."""
-
-        def made() -> TrialOf:
-            return trial_of(sweeps.results(name, repeat), TrialKey(arm, phase, number), settings.data)
-
-        return await run_sync(made, limiter=few)
-
-    @api.get("/sweeps/{name}/epochs", tags=["results"], response_model=Rows)
-    async def epochs(
-        name: Name,
-        repeat: Repeat = 1,
-        arm: Arm = None,
-        phase: Phase = None,
-        number: Annotated[int | None, Query(ge=0, le=10**12, description="of the trial in its arm and phase")] = None,
-        offset: Offset = 0,
-        limit: Rows_ = 1000,
-    ) -> Response:
-        """Return rows of epochs, as `Results.epochs` has them."""
-        filters = {"arm": arm, "phase": phase, "number": number}
-
-        def made() -> bytes:
-            return page(sweeps.results(name, repeat).epochs, filters, offset, limit)
-
-        return _json(await run_sync(made, limiter=few))
+        return Counted(streams, statuses((name, repeat), status, looks, ending))

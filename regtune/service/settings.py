@@ -21,7 +21,7 @@ class Settings:
     `hosts` are the names by which the service may be called, as in the header Host, without a port. `plugins` has by
     its name how each plugin was given that sweeps may use. Sweeps run on this machine, `in_process` or in a Ray of
     their own, or with `address` as jobs of the Ray cluster whose job server is there. A log of more than
-    `most_log_bytes` is not read.
+    `most_log_bytes` is not read. `most_streams` clients may follow events at once.
     """
 
     results: Path
@@ -33,6 +33,7 @@ class Settings:
     in_process: bool = False
     address: str | None = None
     most_log_bytes: int = 512 * MIB
+    most_streams: int = 200
 
 
 def check_access(host: str, token: str | None) -> None:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import re
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import vl_convert
 from pydantic import BaseModel, Field
 
 from regtune.analysis.left import trials_left
 from regtune.core.errors import Refused, nearest, shown
-from regtune.core.file_names import as_file, as_text
+from regtune.core.file_names import as_text
 from regtune.core.records import OPEN
 from regtune.reports.figures import _drawing
 from regtune.reports.figures.catalog import Figure, drawn
@@ -27,19 +25,22 @@ from regtune.reports.page.report import VEGA_LITE
 from regtune.reports.tables.folder import FolderTables, read_folder
 from regtune.results.loader import Results
 from regtune.results.standing import INTERRUPTED, Follower, Standing, file_state
+from regtune.service.folders import Linked, check_size, folder_of, log_bytes, log_bytes_of_repeats
+from regtune.service.newest import Newest
 from regtune.service.problems import Denied, Error, problem
 from regtune.service.runs import Runs, file_of
 from regtune.service.settings import MIB, Settings
-from regtune.storage.layout import COMPRESSED, log_in, repeats_of
+from regtune.storage.layout import log_in, repeats_of
 from regtune.sweep.schema import NAME
 
 T = TypeVar("T")
 State = Literal["starting", "running", "stopped", "finished", "refused", "damaged"]
-MOST_FOLLOWED, MOST_LOADED = 1024, 8  # sweeps of which counts are kept, and frames, which are larger
+# Bytes of logs of which counts are kept, and frames and what is made from these, which are larger.
+MOST_FOLLOWED, MOST_LOADED = 4096 * MIB, 512 * MIB
+MOST_MARKS = 1024  # sweeps of which it is known that they are over
 SECONDS_OLD = 0.25  # that the counts of a sweep that runs may be
 SHARE = 40  # while a sweep runs its frames are made again after so many times the seconds that it took
 WORDS_OF_OUTPUT = 4096  # bytes
-PACKED = 8  # how many times as long a compressed log may be
 
 
 class Summary(BaseModel):
@@ -100,32 +101,14 @@ class _Loaded:
         return thing
 
 
-class _Newest(Generic[T]):
-    """Keeps what was asked for last; the oldest makes room."""
-
-    def __init__(self, make: Callable[[Path], T], most: int) -> None:
-        self._make, self._most = make, most
-        self._kept: OrderedDict[Path, T] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def of(self, folder: Path) -> T:
-        with self._lock:
-            if folder not in self._kept:
-                self._kept[folder] = self._make(folder)
-            self._kept.move_to_end(folder)
-            if len(self._kept) > self._most:
-                self._kept.popitem(last=False)
-            return self._kept[folder]
-
-
 class Sweeps:
     """The sweeps of a folder, by name."""
 
     def __init__(self, settings: Settings, runs: Runs) -> None:
         self._settings, self._runs = settings, runs
-        self._followers = _Newest(Follower, MOST_FOLLOWED)
-        self._loaded = _Newest(lambda folder: _Loaded(), MOST_LOADED)
-        self._over = _Newest(lambda folder: dict[tuple[int, int], bool](), MOST_FOLLOWED)
+        self._followers = Newest(Follower, log_bytes, MOST_FOLLOWED)
+        self._loaded = Newest(lambda folder: _Loaded(), log_bytes_of_repeats, MOST_LOADED)
+        self._over = Newest[Path, dict[tuple[int, int], bool]](lambda folder: {}, lambda folder: 1, MOST_MARKS)
 
     def names(self) -> list[str]:
         """Return the names of all sweeps, those whose log or file changed last in front."""
@@ -138,16 +121,8 @@ class Sweeps:
         return [name for _, name in sorted(found)]
 
     def path(self, name: str) -> Path:
-        """Return where a sweep of this name has its folder, or would; raises Denied for what is no name, or a link."""
-        if not re.fullmatch(NAME, name):
-            raise Denied(404, f"sweep: expected a name of letters, digits, . _ and -, given {shown(name)}")
-        folder = self._settings.results / as_file(name)
-        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-            raise Denied(404, f"sweep: expected a folder of a sweep, given {shown(name)}, which is none")
-        if folder.is_dir():
-            for link in (each for part in (folder, *folder.glob("repeat-*")) for each in _links(part)):
-                raise Denied(404, f"sweep {name}: expected files of its own, given a link, {shown(as_text(link.name))}")
-        return folder
+        """Return where a sweep of this name has its folder, or would, see `folder_of`."""
+        return folder_of(self._settings.results, name)
 
     def folder(self, name: str) -> Path:
         """Return the folder of a sweep; raises Denied where there is none."""
@@ -172,8 +147,12 @@ class Sweeps:
         """Return how these sweeps stand, in short, without those that are gone meanwhile."""
         found = []
         for name in names:
-            with contextlib.suppress(Denied):
+            try:
                 found.append(Summary(**self.status(name).model_dump(include=set(Summary.model_fields))))
+            except Linked as error:
+                found.append(Summary(name=name, state="damaged", error=problem(error).error))
+            except Denied:  # it is gone, or a cluster does not say how it stands
+                continue
         return found
 
     def status(self, name: str, repeat: int | None = None) -> Status:
@@ -259,26 +238,19 @@ class Sweeps:
         repeats = repeats_of(folder)
         for each in repeats:
             self.check_size(each)
-        running = bool(self._followers.of(repeats[-1]).standing().holder)
+        running = bool(_readable(self._followers.of(repeats[-1]).standing).holder)
         seen = (running, *(file_state(log_in(each)) for each in repeats))
         waits = running and loaded.seconds_to_next() > 0
         if loaded.tables is None or (loaded.seen != seen and not waits):
             begin = time.monotonic()
-            loaded.tables, loaded.things = read_folder(folder), {}
+            loaded.tables, loaded.things = _readable(lambda: read_folder(folder)), {}
             loaded.made = time.monotonic()
             loaded.seen, loaded.took = seen, loaded.made - begin
         return loaded.tables
 
     def check_size(self, folder: Path) -> None:
         """Raise Denied for a log that would fill the memory of the service."""
-        files = [(file.name.endswith(COMPRESSED), file.stat().st_size) for file in folder.glob("log*.jsonl*")]
-        size = sum(PACKED * size if packed else size for packed, size in files)
-        if size > self._settings.most_log_bytes:
-            raise Denied(
-                413,
-                f"{as_text(folder.name)}: expected a log of at most {self._settings.most_log_bytes // MIB} MiB, given "
-                f"{size // MIB}; regtune table reads it, and regtune serve --max-log raises this limit",
-            )
+        check_size(folder, self._settings.most_log_bytes)
 
     def _state(self, folder: Path, standing: Standing, up: bool) -> State:
         if standing.holder is not None:
@@ -309,11 +281,14 @@ class Sweeps:
         return Status.model_validate({**base, "state": "refused", "error": problem(words).error})
 
 
-def _links(folder: Path) -> list[Path]:
-    """Return what is a link: a folder itself, or what lies in it."""
-    if folder.is_symlink():
-        return [folder]
-    return [each for each in folder.iterdir() if each.is_symlink()] if folder.is_dir() else []
+def _readable(read: Callable[[], T]) -> T:
+    """Return what is read of a log; raises Denied for one that is damaged: what was asked for is no mistake."""
+    try:
+        return read()
+    except Denied:
+        raise
+    except Refused as error:
+        raise Denied(409, str(error)) from error
 
 
 def event_id(place: int, seal: int) -> str:

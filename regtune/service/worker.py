@@ -14,9 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from regtune.core.errors import Refused
 from regtune.core.records import Json
-from regtune.service.problems import Denied, status_of
+from regtune.service.problems import Denied
 from regtune.service.runs import environment
 from regtune.service.settings import Settings
 
@@ -31,11 +30,6 @@ class Read:
     name: str
     arms: tuple[str, ...]
     plugins: tuple[str, ...]
-
-
-def refusal(error: Refused) -> Json:
-    """Return a refusal as JSON."""
-    return {"refused": str(error), "status": status_of(error)}
 
 
 class Worker:
