@@ -257,6 +257,7 @@ def _watched(service: Process, clients: int, readers: int, trials: int, epochs: 
     ages = sorted(each for page in pages for each in page.ages)
     whole = all(len(each.ids) == len(set(each.ids)) == rows for each in those)
     print(f"{clients} clients, {sum(status['trials'].values())} trials, {status['epochs']} epochs in {seconds:.0f} s")
+    print(json.dumps(status["counts"]))
     print(f"state {status['state']}: {json.dumps(status['trials'])}; {kills - left} kills")
     print(f"status: {_percentiles(took)} of {len(took)} calls; {sum(each.away for each in every)} times away")
     print(f"a row is on a page after at most: {_percentiles(ages)} of {len(ages)} statuses that tell of new epochs")

@@ -68,9 +68,8 @@ class _Tally:
         self.statuses: Counter[str] = Counter()
         self.epochs_of_ended = 0
 
-    def take(self, status: str, epochs: int) -> None:
-        self.statuses[status] += 1
-        self.epochs_of_ended += 0 if status == RUNNING else epochs
+    def take(self, statuses: Counter[str], epochs: int) -> None:
+        self.statuses, self.epochs_of_ended = statuses, epochs
 
     def named(self, *, running: bool) -> dict[str, int]:
         """Return the counts; nobody trains the running ones of a sweep that nobody runs."""
@@ -100,6 +99,9 @@ class Follower:
         self._size, self._seal = 0, 0
         self._sweep: SweepRecord | None = None
         self._status: dict[TrialKey, str] = {}
+        self._trials: dict[tuple[str, str], list[TrialKey]] = {}  # those asked for, by arm and phase
+        self._counts: dict[tuple[str, str], tuple[Counter[str], int]] = {}
+        self._moved: set[tuple[str, str]] = set()  # arms and phases that `_counts` does not know as they are now
         self._epochs: Counter[TrialKey] = Counter()
         self._messages: dict[TrialKey, str] = {}
         self._taken: set[TrialKey] = set()  # whose epochs come without training
@@ -176,6 +178,9 @@ class Follower:
             self._trained([TrialKey(*cell) for cell in Bundle(row).cells])
         elif event == "header":
             self._sweep, self._limit = SweepRecord.of(row["sweep"]), ""
+            self._trials, self._counts, self._moved = {}, {}, set()
+            for key in self._status:
+                self._place(key, self._sweep)
             self._run, self._epochs_of_run = 0.0, 0
         elif event == "lease":
             self._lease = {"host": str(row["host"]), "pid": int(row["pid"]), "seconds": float(row["seconds"])}
@@ -193,14 +198,27 @@ class Follower:
         if event == "started":
             (self._taken.add if is_reused(row) else self._taken.discard)(key)
         if event == "ended":
-            self._status[key] = str(row["outcome"]["status"])
+            self._move(key, str(row["outcome"]["status"]))
             if message := row["outcome"]["message"]:
                 self._messages[key] = str(message)
 
     def _begin(self, key: TrialKey) -> None:
-        self._status[key] = RUNNING
+        self._move(key, RUNNING)
         self._epochs[key] = 0
         self._messages.pop(key, None)
+
+    def _move(self, key: TrialKey, status: str) -> None:
+        if key not in self._status and self._sweep is not None:
+            self._place(key, self._sweep)
+        self._status[key] = status
+        if (phase := (key.arm, key.phase)) in self._trials:
+            self._moved.add(phase)
+
+    def _place(self, key: TrialKey, sweep: SweepRecord) -> None:
+        if asked_for(key, sweep):
+            phase = key.arm, key.phase
+            self._trials.setdefault(phase, []).append(key)
+            self._moved.add(phase)
 
     def _trained(self, keys: list[TrialKey]) -> None:
         self._epochs.update(keys)
@@ -239,12 +257,25 @@ class Follower:
         planned = {(arm, phase): n for arm, row in sweep.arms.items() for phase, n in _planned(row.trials, seeds)}
         if sweep.copy is not None:
             trials = sweep.arms[sweep.baseline].trials
-            planned |= {(sweep.copy, phase): number for phase, number in _planned(trials, seeds)}
+            of_copy = _planned(trials, seeds)
+            # Where draws are paired it has the baseline's search, see `core.copies`.
+            planned |= {(sweep.copy, phase): n for phase, n in of_copy if not (sweep.paired and phase == "search")}
         tallies = {key: _Tally(number) for key, number in planned.items()}
-        for key, status in self._status.items():
-            if asked_for(key, sweep):
-                tallies.setdefault((key.arm, key.phase), _Tally(0)).take(status, self._epochs[key])
+        for phase, (statuses, epochs) in self._counted().items():
+            tallies.setdefault(phase, _Tally(0)).take(statuses, epochs)
         return tallies
+
+    def _counted(self) -> dict[tuple[str, str], tuple[Counter[str], int]]:
+        """Return for every arm and phase the statuses of its trials, and the epochs of those that ended.
+
+        Those whose trials have not moved since were counted before: a sweep of many trials is looked at often.
+        """
+        for phase in self._moved:
+            keys = self._trials[phase]
+            epochs = sum(self._epochs[key] for key in keys if self._status[key] != RUNNING)
+            self._counts[phase] = Counter(self._status[key] for key in keys), epochs
+        self._moved.clear()
+        return self._counts
 
     def _seconds_left(self, sweep: SweepRecord, tallies: dict[tuple[str, str], _Tally]) -> float | None:
         """Estimate the time to the end from the speed of the newest run; None before there is one."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -238,14 +237,13 @@ def _reading(api: APIRouter, sweeps: Sweeps, settings: Settings, ending: threadi
         found = {each.name: each for each in await run_sync(sweeps.figures, name, repeat, limiter=few)}
         if figure not in found:
             raise Denied(404, f"figure: unknown figure {shown(figure)}{nearest(figure, found)}")
-        spec = found[figure].spec
-        if spec is None:
+        if found[figure].spec is None:
             raise Denied(404, f"figure: expected one that can be drawn, given {figure}: {found[figure].why}")
         if form == "svg":
             draw = partial(sweeps.drawing, name, repeat, found[figure], dark=theme == "dark")
             drawing = await run_sync(draw, limiter=few)
             return Response(drawing, media_type="image/svg+xml")
-        return _json(json.dumps(spec, allow_nan=False).encode())
+        return _json(await run_sync(sweeps.spec, name, repeat, found[figure], limiter=few))
 
     @api.get("/sweeps/{name}/events", tags=["results"], response_class=Response, responses=_of("text/event-stream"))
     def follow(
@@ -263,7 +261,7 @@ def _reading(api: APIRouter, sweeps: Sweeps, settings: Settings, ending: threadi
         return Counted(streams, events(position, looks, ending))
 
     @api.get("/sweeps/{name}/watch", tags=["sweeps"], response_class=Response, responses=_of("text/event-stream"))
-    def watch(name: Name, repeat: NewestRepeat = None) -> StreamingResponse:
+    def watch(name: Name, repeat: NewestRepeat = None) -> Counted:
         """Stream how a sweep stands as server-sent events: now, and when it changes, once a second at most."""
         sweeps.status(name, repeat)  # refuses here what is not there
 

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 
 import uvicorn
 
+SECONDS_OF_A_TURN = 0.0005
+
 
 class Server(uvicorn.Server):
-    """A server that sets an event before it waits for the requests that it still has."""
+    """A server that sets an event before it waits for the requests that it still has.
+
+    Threads take turns often: a request goes through some, and each would wait for one that makes a figure.
+    """
 
     def __init__(self, config: uvicorn.Config, ending: threading.Event) -> None:
         super().__init__(config)
         self._ending = ending
+        sys.setswitchinterval(SECONDS_OF_A_TURN)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams, then what is left."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+import orjson
 import vl_convert
 from pydantic import BaseModel, Field
 
@@ -39,7 +40,8 @@ State = Literal["starting", "running", "stopped", "finished", "refused", "damage
 MOST_FOLLOWED, MOST_LOADED = 4096 * MIB, 512 * MIB
 MOST_MARKS = 1024  # sweeps of which it is known that they are over
 SECONDS_OLD = 0.25  # that the counts of a sweep that runs may be
-SHARE = 40  # while a sweep runs its frames are made again after so many times the seconds that it took
+SHARE = 80  # while a sweep runs a thing is made again after so many times the seconds that it took
+FRAMES = ("frames",)
 WORDS_OF_OUTPUT = 4096  # bytes
 
 
@@ -76,29 +78,42 @@ class Status(Summary):
     event: str | None = Field(default=None, description="the id of the newest event, to follow the events behind it")
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Made:
+    """A thing, and of what it was made, until when it is used while the sweep runs: a log that grows never rests."""
+
+    thing: Any
+    of: object
+    until: float
+
+
 @dataclass
 class _Loaded:
-    """The frames of a sweep, and what was made from them, as long as its logs are the same."""
+    """The frames of a sweep, and what is made from them, each as seldom as it takes long."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
-    seen: object = None
-    made: float = 0.0
-    took: float = 0.0
-    tables: FolderTables | None = None
-    things: dict[tuple[object, ...], Any] = field(default_factory=dict)
+    running: bool = False
+    made: dict[tuple[object, ...], _Made] = field(default_factory=dict)
 
-    def seconds_to_next(self) -> int:
-        """Return for how long they are not made again, of a sweep that runs: else a log that grows takes all time."""
-        return max(0, math.ceil(self.made + SHARE * self.took - time.monotonic()))
-
-    def made_once(self, key: tuple[object, ...], make: Callable[[], T]) -> T:
-        """Return a thing that is made from the frames when it is first asked for; what that takes counts, too."""
-        if key not in self.things:
+    def fresh(self, key: tuple[object, ...], of: object, make: Callable[[], T]) -> T:
+        """Return a thing that was made of this; made anew if it was made of something else, and it is time."""
+        found = self.made.get(key)
+        if found is None or (found.of != of and not (self.running and time.monotonic() < found.until)):
             begin = time.monotonic()
-            self.things[key] = make()
-            self.took += time.monotonic() - begin
-        thing: T = self.things[key]
-        return thing
+            thing = make()
+            now = time.monotonic()
+            found = self.made[key] = _Made(thing=thing, of=of, until=now + SHARE * (now - begin))
+        kept: T = found.thing
+        return kept
+
+    def of(self, key: tuple[object, ...]) -> object:
+        """Return what a thing was made of."""
+        return self.made[key].of
+
+    def seconds_to_next(self, *keys: tuple[object, ...]) -> int:
+        """Return for how long none of these things is made again."""
+        until = max(self.made[key].until for key in keys) if self.running else 0.0
+        return max(0, math.ceil(until - time.monotonic()))
 
 
 class Sweeps:
@@ -209,8 +224,8 @@ class Sweeps:
         loaded = self._loaded.of(folder)
         with loaded.lock:
             tables = self._fresh(folder, loaded)
-            text = loaded.made_once(("table", form), lambda: tables_as_text([tables], form))
-            return text, loaded.seconds_to_next()
+            text = loaded.fresh(("table", form), loaded.of(FRAMES), lambda: tables_as_text([tables], form))
+            return text, loaded.seconds_to_next(FRAMES, ("table", form))
 
     def figures(self, name: str, repeat: int) -> list[Figure]:
         """Return the figures of a repeat of a sweep, those of its report."""
@@ -218,35 +233,37 @@ class Sweeps:
         folder = self.folder(name)
         loaded = self._loaded.of(folder)
         with loaded.lock:
-            logs = self._fresh(folder, loaded).logs
-            number = min(repeat, len(logs))
-            return loaded.made_once(("figures", number), lambda: drawn(logs[number - 1]))
+            tables = self._fresh(folder, loaded)
+            number = min(repeat, len(tables.logs))
+            return loaded.fresh(("figures", number), loaded.of(FRAMES), lambda: drawn(tables.logs[number - 1]))
 
     def drawing(self, name: str, repeat: int, figure: Figure, *, dark: bool) -> str:
         """Return a figure of `figures` as SVG."""
-        loaded = self._loaded.of(self.folder(name))
         config = _drawing.dark() if dark else _drawing.light()
         spec = figure.spec or {}
+
+        def made() -> str:
+            return str(vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE, config=config))
+
+        return self._of_figure(name, repeat, (figure.name, "dark" if dark else "light"), made)
+
+    def spec(self, name: str, repeat: int, figure: Figure) -> bytes:
+        """Return a figure of `figures` as Vega-Lite."""
+        return self._of_figure(name, repeat, (figure.name, "spec"), lambda: orjson.dumps(figure.spec))
+
+    def _of_figure(self, name: str, repeat: int, what: tuple[str, str], make: Callable[[], T]) -> T:
+        loaded = self._loaded.of(self.folder(name))
         with loaded.lock:
-            return loaded.made_once(
-                ("drawing", repeat, figure.name, dark),
-                lambda: str(vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE, config=config)),
-            )
+            return loaded.fresh((*what, repeat), loaded.of(("figures", repeat)), make)
 
     def _fresh(self, folder: Path, loaded: _Loaded) -> FolderTables:
         """Return the tables of a folder from its logs; of a sweep that runs they may be a moment old."""
         repeats = repeats_of(folder)
         for each in repeats:
             self.check_size(each)
-        running = bool(_readable(self._followers.of(repeats[-1]).standing).holder)
-        seen = (running, *(file_state(log_in(each)) for each in repeats))
-        waits = running and loaded.seconds_to_next() > 0
-        if loaded.tables is None or (loaded.seen != seen and not waits):
-            begin = time.monotonic()
-            loaded.tables, loaded.things = _readable(lambda: read_folder(folder)), {}
-            loaded.made = time.monotonic()
-            loaded.seen, loaded.took = seen, loaded.made - begin
-        return loaded.tables
+        loaded.running = bool(_readable(self._followers.of(repeats[-1]).standing).holder)
+        seen = (loaded.running, *(file_state(log_in(each)) for each in repeats))
+        return loaded.fresh(FRAMES, seen, lambda: _readable(lambda: read_folder(folder)))
 
     def check_size(self, folder: Path) -> None:
         """Raise Denied for a log that would fill the memory of the service."""
