@@ -38,7 +38,7 @@ seed = 1
 name = "digits"
 [network]
 name = "mlp"
-widths = [32]
+widths = [{width}, {width}]
 [optimizer]
 name = "sgd"
 learning_rate = {{ low = 0.01, high = 0.3, log = true }}
@@ -203,19 +203,21 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def watched(clients: int, readers: int, trials: int, epochs: int, kills: int, folder: Path) -> None:
+def watched(clients: int, readers: int, trials: int, epochs: int, width: int, kills: int, folder: Path) -> None:
     """Run a sweep that is watched, and print what it took."""
     service = Process(free_port(), folder)
     service.begin()
     try:
-        _watched(service, clients, readers, trials, epochs, kills, folder)
+        _watched(service, clients, readers, trials, epochs, width, kills, folder)
     finally:
         service.kill()
 
 
-def _watched(service: Process, clients: int, readers: int, trials: int, epochs: int, kills: int, folder: Path) -> None:
+def _watched(
+    service: Process, clients: int, readers: int, trials: int, epochs: int, width: int, kills: int, folder: Path
+) -> None:
     api = f"http://127.0.0.1:{service.port}/api/v1"
-    text = SWEEP.format(trials=trials // ARMS, epochs=epochs)
+    text = SWEEP.format(trials=trials // ARMS, epochs=epochs, width=width)
     began = time.monotonic()
     httpx.post(f"{api}/sweeps", json={"toml": text, "full": False}, timeout=60, trust_env=False).raise_for_status()
     pid = int((folder / "watched" / LOCK).read_text())
@@ -244,7 +246,9 @@ def _watched(service: Process, clients: int, readers: int, trials: int, epochs: 
     log = folder / "watched" / LOG
     rows = sum(1 for _ in LogFile(log).reading().as_written()) if log.exists() else 0
     deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and any(len(each.ids) < rows for each in those):
+    while time.monotonic() < deadline and (
+        any(len(each.ids) < rows for each in those) or any(page.state != state for page in pages)
+    ):
         time.sleep(0.2)
     over.set()
     if not rows:
@@ -281,10 +285,11 @@ def main() -> None:
     parser.add_argument("--readers", type=int, default=5, help="those of them that read all rows")
     parser.add_argument("--trials", type=int, default=2000)
     parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--width", type=int, default=256, help="of the network's two layers: how much a trial takes")
     parser.add_argument("--kills", type=int, default=0)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        watched(given.clients, given.readers, given.trials, given.epochs, given.kills, Path(folder))
+        watched(given.clients, given.readers, given.trials, given.epochs, given.width, given.kills, Path(folder))
 
 
 if __name__ == "__main__":
