@@ -25,7 +25,7 @@ from regtune.results.searches import Searches
 from regtune.storage import lease
 from regtune.storage.layout import log_in
 from regtune.storage.log import LogFile
-from regtune.storage.shape import SHAPES, misshapen
+from regtune.storage.shape import refused_if_misshapen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,13 +144,9 @@ def load(path: str | Path) -> Results:
     place: int | None = None
     try:
         reading = LogFile(log).reading()
-        with gc_paused():
+        with gc_paused(), refused_if_misshapen(log, lambda: place):
             for place, row in reading.as_written():  # noqa: B007 - the refusal says it
                 replay.take(row)
-    except Refused:
-        raise
-    except SHAPES as error:
-        raise misshapen(log, place, error) from error
     except OSError as error:
         raise Refused(f"{log}: expected a results folder with a log.jsonl, given {error.strerror or error}") from error
     if reading.torn:

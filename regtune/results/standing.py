@@ -21,7 +21,7 @@ from regtune.results.replay import asked_for
 from regtune.storage.bundles import BUNDLE, EPOCH, Bundle
 from regtune.storage.layout import log_in
 from regtune.storage.log import LogFile
-from regtune.storage.shape import SHAPES, misshapen
+from regtune.storage.shape import refused_if_misshapen
 
 ENOUGH = 20  # epochs of a run before its speed says how long it will take
 MOST_MESSAGES = 20
@@ -132,12 +132,8 @@ class Follower:
                 raise
             if self._sweep is None:
                 raise Refused(f"{self._folder.name}: expected a log with a header, given one without; it has not begun")
-            try:
+            with refused_if_misshapen(log_in(self._folder)):
                 self._told = time.monotonic(), self._standing(self._sweep)
-            except Refused:
-                raise
-            except SHAPES as error:
-                raise misshapen(log_in(self._folder), None, error) from error
             return self._told[1]
 
     def _read(self, seen: object) -> None:
@@ -146,9 +142,10 @@ class Follower:
             return
         log, place = LogFile(log_in(self._folder)), self._size
         try:
-            reading = log.reading(place, self._seal)
-            for begin, row in reading.as_written():
-                self._taken_apart(log.path, begin, row)
+            reading, begin = log.reading(place, self._seal), None
+            with refused_if_misshapen(log.path, lambda: begin):
+                for begin, row in reading.as_written():  # noqa: B007 - the refusal says it
+                    self._take(row)
             other = log.end < place
         except Refused:
             if not place:
@@ -159,14 +156,6 @@ class Follower:
             self._read(seen)
         else:
             self._size, self._seal, self._seen = reading.size - reading.torn, reading.seal, seen
-
-    def _taken_apart(self, path: Path, place: int, row: Json) -> None:
-        try:
-            self._take(row)
-        except Refused:
-            raise
-        except SHAPES as error:
-            raise misshapen(path, place, error) from error
 
     def _take(self, row: Json) -> None:
         self._newest = float(row.get("time", 0.0))

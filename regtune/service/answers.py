@@ -23,7 +23,7 @@ from regtune.service.worker import Read
 from regtune.storage.compatibility import check_same
 from regtune.storage.layout import LOG
 from regtune.storage.log import LogFile, check_not_compressed
-from regtune.storage.shape import SHAPES, misshapen
+from regtune.storage.shape import refused_if_misshapen
 from regtune.sweep.reading import read_file
 from regtune.sweep.resumed import as_resumed
 from regtune.sweep.schema import NAME
@@ -90,12 +90,11 @@ def _check_log(folder: Path, sweep: Sweep) -> None:
         check_not_compressed(folder / LOG)
         if (folder / LOG).exists():
             log = LogFile(folder / LOG)
-            log.hear()
-            check_same(log.path, log.rows, as_resumed(sweep, log.rows).plain())
+            with refused_if_misshapen(log.path):
+                log.hear()
+                check_same(log.path, log.rows, as_resumed(sweep, log.rows).plain())
     except Refused as error:
         raise Denied(409, str(error)) from error
-    except SHAPES as error:
-        raise Denied(409, str(misshapen(folder / LOG, None, error))) from error
 
 
 def main() -> None:
