@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from regtune.core.errors import nearest, shown
 from regtune.core.records import Json, PhaseName, TrialKey
 from regtune.core.version import __version__
+from regtune.service import charts
 from regtune.service.catalogue import Catalogue, Entry, Kind
 from regtune.service.control import Control
 from regtune.service.events import ID, Pieces, Position, events
@@ -111,6 +111,7 @@ class About(BaseModel):
 
     version: str
     plugins: list[str] = Field(description="the plugins that sweep files may name")
+    charts: str = Field(description="path of the script with which the page draws figures: Vega, Vega-Lite, vega-embed")
 
 
 def router(
@@ -125,7 +126,7 @@ def router(
     @api.get("/about", tags=["service"])
     def about() -> About:
         """Return the version, and which plugins sweep files may name."""
-        return About(version=__version__, plugins=plugins)
+        return About(version=__version__, plugins=plugins, charts=charts.address())
 
     @api.get("/catalogue", tags=["catalogue"])
     def all_entries() -> dict[Kind, list[Entry]]:
@@ -249,7 +250,7 @@ def _reading(api: APIRouter, sweeps: Sweeps, settings: Settings, ending: threadi
             draw = partial(sweeps.drawing, name, repeat, found[figure], dark=theme == "dark")
             drawing = await run_sync(draw, limiter=few)
             return Response(drawing, media_type="image/svg+xml")
-        return _json(json.dumps(spec, allow_nan=False).encode())
+        return _json(await run_sync(sweeps.specification, name, repeat, found[figure], limiter=few))
 
     @api.get("/sweeps/{name}/events", tags=["results"], response_class=Response, responses=_of("text/event-stream"))
     def follow(

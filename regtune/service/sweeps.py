@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import threading
 import time
@@ -246,6 +247,14 @@ class Sweeps:
             return loaded.made_once(
                 ("drawing", repeat, figure.name, dark),
                 lambda: str(vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE, config=config)),
+            )
+
+    def specification(self, name: str, repeat: int, figure: Figure) -> bytes:
+        """Return a figure of `figures` as JSON of Vega-Lite."""
+        loaded = self._loaded.of(self.folder(name))
+        with loaded.lock:
+            return loaded.made_once(
+                ("specification", repeat, figure.name), lambda: json.dumps(figure.spec, allow_nan=False).encode()
             )
 
     def _fresh(self, folder: Path, loaded: _Loaded) -> FolderTables:
