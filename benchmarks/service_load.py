@@ -1,11 +1,11 @@
 """What a service takes while many watch one live sweep, and what is lost where it is killed.
 
 `python benchmarks/service_load.py --clients 50 --trials 2000` serves an empty folder, submits a sweep, and watches it
-with clients that ask what the page asks: how it stands as a stream, tables and a page of trials every five seconds or
-as seldom as the service says, figures every minute; the status alone is asked for every five seconds, as a client from
-Python would. Some (`--readers`) follow all rows of the log instead, and miss none. With `--kills 20` the service is
-killed so often and begun anew while they go on. Prints the percentiles of the status call, how soon a row is on a page,
-the service's CPU seconds beside those of the sweep, its peak memory, and whether every reader got every row once.
+with clients that ask what the page asks: how it stands as a stream, tables and a page of trials every five seconds,
+figures every minute, both as seldom as the service says; the status alone is asked for every ten seconds, as a client
+from Python would. Some (`--readers`) follow all rows of the log instead, and miss none. With `--kills 20` the service
+is killed so often and begun anew while they go on. Prints the percentiles of the status call, how soon a row is on a
+page, the service's CPU seconds beside those of the sweep, its peak memory, and whether every reader got every row once.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ seeds = 8
 [arms.label_smoothing.label_smoothing]
 """
 ARMS = 5
-STATUS, TABLES, FIGURES = 5.0, 5.0, 60.0  # seconds between two looks of a page
+STATUS, TABLES, FIGURES = 10.0, 5.0, 60.0  # seconds between two looks of a page
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -177,7 +177,7 @@ class Page(Client):
             for each in found.json() if found.is_success else ():
                 if not each["why"]:
                     asks.get(f"{self.base}/figures/{each['name']}")
-            self.figures = now + FIGURES
+            self.figures = now + max(FIGURES, float(found.headers.get("Retry-After", 0)))
 
 
 @dataclass

@@ -26,6 +26,7 @@ from regtune.data import DataLocation, Splits
 from regtune.optimizers import OPTIMIZERS
 from regtune.regularizers import REGULARIZERS, Regularizer
 from regtune.samplers import SAMPLERS, Question
+from regtune.service import charts
 from regtune.storage.log import sealed
 from regtune.training.lane import Lane
 from regtune.training.process import prepare_process
@@ -77,6 +78,7 @@ def one_bundle() -> Iterator[None]:
     """Have the libraries of a report bundled once: they are the same on every page, and take a second of CPU time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(vl_convert, "javascript_bundle", functools.cache(vl_convert.javascript_bundle))
+        patch.setattr(charts, "bundled", functools.cache(charts.bundled))
         yield
 
 

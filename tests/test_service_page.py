@@ -52,7 +52,9 @@ def test_a_sweep_is_found_by_keyboard_and_read_on_a_phone(browser: Browser, resu
         page.get_by_role("heading", name="one", level=1).wait_for()
         page.get_by_text("finished, 12/12 trials, 40 epochs").wait_for()
         page.get_by_role("img", name="Effect of each arm").wait_for()
-        page.wait_for_function("() => [...document.images].every((image) => image.naturalWidth > 100)")
+        page.wait_for_function(
+            "() => [...document.querySelectorAll('.chart')].every((box) => box.querySelector('svg'))"
+        )
         assert page.get_by_role("rowheader", name="<b>dropout").count() >= 2  # text, never an element
         assert page.get_by_text("ValueError: <b>no</b> & such").count() >= 2
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(21, 21, 23)"

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.browser
+DRAWN = "() => [...document.querySelectorAll('.chart')].every((box) => box.querySelector('svg, img'))"
 BAD = "serious", "critical"
 VIEWS = {
     "": "one",
-    "#/sweep/one": "Effect of each arm",
+    "#/sweep/one": "Score against each knob",
     "#/new": "Sweep file",
     "#/sweep/one/trials/dropout/search/0": "Train it again",
     "#/sweep/broken": "damaged, no trials",

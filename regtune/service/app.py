@@ -7,13 +7,14 @@ from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from regtune.core.errors import Refused, shown
 from regtune.core.version import __version__
 from regtune.core.writing import in_one_line
+from regtune.service import charts
 from regtune.service.catalogue import Catalogue
 from regtune.service.checking import Checker
 from regtune.service.control import Control
@@ -66,6 +67,13 @@ def api(settings: Settings, runs: Runs, ask: Ask, ending: threading.Event) -> Fa
 
 def _page(app: FastAPI) -> None:
     """Add the files of the page; they hold no data, and ask for them with the token that a user gives."""
+    script = charts.Script()
+
+    @app.get(f"/{charts.address()}", include_in_schema=False)
+    def drawing() -> Response:
+        """Return what draws charts; its address changes with it, so a browser may keep it."""
+        return Response(script.text(), media_type="text/javascript", headers={"cache-control": charts.KEPT})
+
     app.mount("/", StaticFiles(directory=STATIC, html=True), name="page")
 
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from regtune.core.errors import nearest, shown
 from regtune.core.records import Json
 from regtune.core.version import __version__
+from regtune.service import charts
 from regtune.service.catalogue import Catalogue, Entry, Kind
 from regtune.service.control import Control
 from regtune.service.events import ID, Pieces, Position, events, statuses
@@ -106,6 +107,7 @@ class About(BaseModel):
 
     version: str
     plugins: list[str] = Field(description="the plugins that sweep files may name")
+    charts: str = Field(description="path of the script with which the page draws figures: Vega, Vega-Lite, vega-embed")
 
 
 def router(
@@ -120,7 +122,7 @@ def router(
     @api.get("/about", tags=["service"])
     def about() -> About:
         """Return the version, and which plugins sweep files may name."""
-        return About(version=__version__, plugins=plugins)
+        return About(version=__version__, plugins=plugins, charts=charts.address())
 
     @api.get("/catalogue", tags=["catalogue"])
     def all_entries() -> dict[Kind, list[Entry]]:
@@ -215,9 +217,10 @@ def _reading(api: APIRouter, sweeps: Sweeps, settings: Settings, ending: threadi
         return Response(text, media_type=f"{MEDIA[form]}; charset=utf-8", headers={"Retry-After": str(seconds)})
 
     @api.get("/sweeps/{name}/figures", tags=["results"])
-    async def figures(name: Name, repeat: Repeat = 1) -> list[FigureOf]:
-        """List the figures of the report of a sweep."""
-        drawn = await run_sync(sweeps.figures, name, repeat, limiter=few)
+    async def figures(name: Name, response: Response, repeat: Repeat = 1) -> list[FigureOf]:
+        """List the figures of the report of a sweep; Retry-After says when they may have changed."""
+        drawn, seconds = await run_sync(sweeps.figures, name, repeat, limiter=few)
+        response.headers["Retry-After"] = str(seconds)
         return [FigureOf(name=each.name, title=each.title, caption=each.caption, why=each.why) for each in drawn]
 
     @api.get(
@@ -234,7 +237,8 @@ def _reading(api: APIRouter, sweeps: Sweeps, settings: Settings, ending: threadi
         theme: Literal["light", "dark"] = "light",
     ) -> Response:
         """Return one figure."""
-        found = {each.name: each for each in await run_sync(sweeps.figures, name, repeat, limiter=few)}
+        drawn, _ = await run_sync(sweeps.figures, name, repeat, limiter=few)
+        found = {each.name: each for each in drawn}
         if figure not in found:
             raise Denied(404, f"figure: unknown figure {shown(figure)}{nearest(figure, found)}")
         if found[figure].spec is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import threading
@@ -11,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import orjson
 import vl_convert
 from pydantic import BaseModel, Field
 
@@ -227,15 +227,17 @@ class Sweeps:
             text = loaded.fresh(("table", form), loaded.of(FRAMES), lambda: tables_as_text([tables], form))
             return text, loaded.seconds_to_next(FRAMES, ("table", form))
 
-    def figures(self, name: str, repeat: int) -> list[Figure]:
-        """Return the figures of a repeat of a sweep, those of its report."""
+    def figures(self, name: str, repeat: int) -> tuple[list[Figure], int]:
+        """Return the figures of a repeat of a sweep, those of its report, and for how many seconds they stay as is."""
         self.repeat(name, repeat)
         folder = self.folder(name)
         loaded = self._loaded.of(folder)
         with loaded.lock:
             tables = self._fresh(folder, loaded)
             number = min(repeat, len(tables.logs))
-            return loaded.fresh(("figures", number), loaded.of(FRAMES), lambda: drawn(tables.logs[number - 1]))
+            key = ("figures", number)
+            figures = loaded.fresh(key, loaded.of(FRAMES), lambda: drawn(tables.logs[number - 1]))
+            return figures, loaded.seconds_to_next(FRAMES, key)
 
     def drawing(self, name: str, repeat: int, figure: Figure, *, dark: bool) -> str:
         """Return a figure of `figures` as SVG."""
@@ -245,16 +247,20 @@ class Sweeps:
         def made() -> str:
             return str(vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE, config=config))
 
-        return self._of_figure(name, repeat, (figure.name, "dark" if dark else "light"), made)
+        return self._of_figure(name, ("dark" if dark else "light", repeat), figure, made)
 
     def spec(self, name: str, repeat: int, figure: Figure) -> bytes:
         """Return a figure of `figures` as Vega-Lite."""
-        return self._of_figure(name, repeat, (figure.name, "spec"), lambda: orjson.dumps(figure.spec))
 
-    def _of_figure(self, name: str, repeat: int, what: tuple[str, str], make: Callable[[], T]) -> T:
+        def made() -> bytes:
+            return json.dumps(figure.spec, allow_nan=False).encode()
+
+        return self._of_figure(name, ("spec", repeat), figure, made)
+
+    def _of_figure(self, name: str, what: tuple[str, int], figure: Figure, make: Callable[[], T]) -> T:
         loaded = self._loaded.of(self.folder(name))
         with loaded.lock:
-            return loaded.fresh((*what, repeat), loaded.of(("figures", repeat)), make)
+            return loaded.fresh((*what, figure.name), (figure,), make)  # a tuple: the same figure is seen at once
 
     def _fresh(self, folder: Path, loaded: _Loaded) -> FolderTables:
         """Return the tables of a folder from its logs; of a sweep that runs they may be a moment old."""

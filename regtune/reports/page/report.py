@@ -64,7 +64,7 @@ def rendered(
     """
     environment = Environment(loader=FileSystemLoader(STATIC), autoescape=True, undefined=StrictUndefined)
     charts = {figure.name: figure.spec for figure in figures if figure.spec is not None}
-    data = {"charts": charts, "light": _drawing.light(), "dark": _drawing.dark(), "blue": {"light": BLUE, "dark": SKY}}
+    data = {"charts": charts, **looks()}
     return environment.get_template("report.html").render(
         name=name,
         question=question,
@@ -73,11 +73,21 @@ def rendered(
         chapters=chapters,
         made=made,
         css=(STATIC / "style.css").read_text(encoding="utf-8"),
-        js=(STATIC / "charts.js").read_text(encoding="utf-8"),
+        js=fitting() + (STATIC / "charts.js").read_text(encoding="utf-8"),
         # In a script element only "<" could end the data.
         data=json.dumps(data, allow_nan=False).replace("<", "\\u003c"),
         libraries=vl_convert.javascript_bundle(EXPORTED, vl_version=VEGA_LITE),
     )
+
+
+def looks() -> Json:
+    """Return how charts look on a light and on a dark page, and the blue that another stands for on a dark one."""
+    return {"light": _drawing.light(), "dark": _drawing.dark(), "blue": {"light": BLUE, "dark": SKY}}
+
+
+def fitting() -> str:
+    """Return the script that fits a chart to its box and to the colours of the page."""
+    return (STATIC / "fitting.js").read_text(encoding="utf-8")
 
 
 def write_page(text: str, figures: Sequence[Figure], to: Path) -> list[Path]:

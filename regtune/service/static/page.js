@@ -1,5 +1,6 @@
 // The page of the service: lists sweeps, shows one as it runs, and makes one from the catalogue. All data are of the API.
 import { aging, ask, heard, node, sleep, text, token } from "./api.js";
+import { Figures } from "./charts.js";
 import { form } from "./form.js";
 import { rows, scroll } from "./tables.js";
 import { Trials, trialPage } from "./trial.js";
@@ -75,7 +76,7 @@ class Sweep {
     this.buttons = node("p", {});
     this.live = node("div", {});
     this.tables = node("div", {}, node("p", { class: "soft" }, "…"));
-    this.figures = node("div", {}, node("p", { class: "soft" }, "…"));
+    this.figures = new Figures(this.path, signal, () => query.getAll("off"));
     this.failures = node("ul", {});
     this.output = node("pre", { tabindex: "0", "aria-label": "Output" });
     const kept = () => history.replaceState(null, "", `#/sweep/${encodeURIComponent(name)}${query.size ? `?${query}` : ""}`);
@@ -98,11 +99,12 @@ class Sweep {
         for (const one of tick.checked ? off : [...off, name]) this.query.append("off", one);
         this.kept();
         this.hide();
+        this.figures.fit();
       });
       return node("label", { class: "tick" }, tick, name);
     });
     const inside = node("div", { class: "filters" }, ...made);
-    this.arms.replaceChildren(node("fieldset", {}, node("legend", {}, "Arms whose rows are shown, here and in the tables below"), inside));
+    this.arms.replaceChildren(node("fieldset", {}, node("legend", {}, "Arms that are shown, here, in the tables and in the figures"), inside));
   }
 
   hide() {
@@ -117,7 +119,7 @@ class Sweep {
     const told = node("details", {}, node("summary", {}, "What its runs have printed"), this.output);
     told.addEventListener("toggle", () => told.open && text(`${this.path}/output`, this.signal).then((words) => { this.output.textContent = words; }).catch(report));
     return [node("h1", {}, this.name), this.facts, this.wrong, this.buttons, section("Trials", this.arms, this.live), section("Trials, one by one", this.trials.element), section("Tables", this.tables),
-      section("Figures", this.figures), section("Failures", this.failures), section("Output", told)];
+      section("Figures", this.figures.element), section("Failures", this.failures), section("Output", told)];
   }
 
   // Shows how the sweep stands.
@@ -153,17 +155,7 @@ class Sweep {
   }
 
   async drawFigures() {
-    const images = [];
-    for (const figure of await ask(`${this.path}/figures`, { signal: this.signal })) {
-      if (figure.why) continue;
-      const theme = dark.matches ? "dark" : "light";
-      const svg = await text(`${this.path}/figures/${figure.name}?format=svg&theme=${theme}`, this.signal);
-      const source = URL.createObjectURL(new Blob([svg], { type: "image/svg+xml" }));
-      const image = node("img", { src: source, alt: figure.title });
-      image.addEventListener("load", () => URL.revokeObjectURL(source));
-      images.push(node("figure", {}, node("h3", {}, figure.title), image, node("figcaption", {}, figure.caption)));
-    }
-    this.figures.replaceChildren(...images);
+    await this.figures.draw();
     this.drawn = Date.now();
   }
 
@@ -174,18 +166,20 @@ class Sweep {
     if (!over && (status.event === shown.event || Date.now() < this.due)) return;
     this.shown = status;
     if (!status.event) { // nothing is written yet, or the log cannot be read: asking for its tables would be refused
-      for (const part of [this.tables, this.figures]) part.replaceChildren(node("p", { class: "soft" }, "None."));
+      this.tables.replaceChildren(node("p", { class: "soft" }, "None."));
+      this.figures.clear(node("p", { class: "soft" }, "None."));
       return;
     }
     try {
       this.trials.arms(status.arms);
       await this.trials.draw();
       await this.drawTables();
-      if (over || Date.now() - this.drawn > SELDOM) await this.drawFigures(); // they take the service the most time
+      // They take the service the most time.
+      if (over || Date.now() > Math.max(this.drawn + SELDOM, this.figures.due)) await this.drawFigures();
     } catch (error) {
       if (!error.status || error.status === 401) throw error;
       this.tables.replaceChildren(node("p", { class: "box" }, error.message));
-      this.figures.replaceChildren();
+      this.figures.clear();
     }
   }
 
