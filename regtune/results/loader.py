@@ -44,7 +44,8 @@ class Results:
     is made from and `choices` the choice, `chosen` the knobs that confirm takes, without those of arms that are
     `off`. `notes` are sentences on how the sweep went. `limit` says which limit ended search in the newest run, if any.
     `searches` are those that verdicts are over, None where they are about the configuration found. `copied` has the
-    baseline and its hidden copy, see `copies`, as a sweep of two arms, with the epochs of the copy.
+    baseline and its hidden copy, see `copies`, as a sweep of two arms, with the epochs of the copy. `end` is the place
+    up to which the log was read, with the checksum up to there.
     """
 
     path: Path
@@ -61,6 +62,7 @@ class Results:
     searches: Searches | None
     limit: str = ""
     copied: Results | None = None
+    end: tuple[int, int] = (0, 0)
 
     @property
     def off(self) -> frozenset[str]:
@@ -161,7 +163,7 @@ def load(path: str | Path) -> Results:
         for entry in every.values():
             entry["status"] = "interrupted" if entry["status"] == "running" else entry["status"]
     keys = {key: row for key, row in every.items() if not is_copy(key.arm)}
-    results = _results(log.parent, header, sweep, replay, keys)
+    results = replace(_results(log.parent, header, sweep, replay, keys), end=(reading.size, reading.seal))
     if sweep.copy is None:
         return results
     both = with_copy(sweep, sweep.copy)

@@ -11,6 +11,7 @@ from regtune.core.errors import shown
 from regtune.core.records import Json, Trial, TrialKey
 from regtune.results.loader import Results
 from regtune.service.problems import Denied
+from regtune.service.sweeps import event_id
 
 
 class TrialOf(BaseModel):
@@ -21,6 +22,7 @@ class TrialOf(BaseModel):
     message: str = Field(description="why it failed; empty where it did not")
     params: Json = Field(description="values of the knobs that were searched, by path")
     trial: Json = Field(description="everything that determines its numbers, as the log has it")
+    event: str = Field(description="the id of the newest event that is in this answer: those behind it go on from here")
     command: str = Field(description="trains it again on the machine of the results, and compares every number")
 
 
@@ -40,5 +42,6 @@ def trial_of(results: Results, key: TrialKey, data: Path | None) -> TrialOf:
         message=str(first.get("message") or ""),
         params=params if isinstance(params, dict) else {},
         trial=plain,
+        event=event_id(*results.end),
         command=shlex.join(words),
     )

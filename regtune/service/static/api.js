@@ -25,20 +25,25 @@ export async function text(path, signal) { return (await send(path, { signal }))
 export const sleep = (time) => new Promise((next) => setTimeout(next, time));
 const away = () => Object.assign(new Error("The service does not answer; does it run?"), { name: "Away" });
 
-// Yields what a stream of server-sent events says, until the signal says that it is enough or the service ends it.
-export async function* heard(path, signal) {
-  const answer = await send(path, { signal });
+// Yields the server-sent events behind one, { id, event, data }, until the signal says that it is enough or the service ends them.
+export async function* heard(path, { signal, after }) {
+  const answer = await send(path, { signal, headers: after ? { "Last-Event-ID": after } : {} });
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-  for (let rest = ""; ;) {
-    const { done, value } = await reader.read().catch(() => { throw signal.aborted ? signal.reason : away(); });
-    if (done) return;
-    const parts = (rest + value).split("\n\n");
-    rest = parts.pop();
-    for (const part of parts) {
-      const [, name] = /^event: (.*)$/m.exec(part) || [], [, data] = /^data: (.*)$/m.exec(part) || [];
-      if (name === "problem") throw Object.assign(new Error(JSON.parse(data).error.message), { status: 409 });
-      if (data) yield JSON.parse(data);
+  try {
+    for (let rest = ""; ;) {
+      const { done, value } = await reader.read().catch(() => { throw signal.aborted ? signal.reason : away(); });
+      if (done) return;
+      const whole = (rest + value).split("\n\n");
+      rest = whole.pop();
+      for (const part of whole) {
+        const { id, event, data } = Object.fromEntries(part.split("\n").map((line) => [line.split(":", 1)[0], line.slice(line.indexOf(":") + 2)]));
+        if (!data) continue; // a sign of life
+        if (event === "problem") throw Object.assign(new Error(JSON.parse(data).error.message), { status: 409 });
+        yield { id, event, data: JSON.parse(data) };
+      }
     }
+  } finally {
+    reader.cancel().catch(() => {}); // of one that broke
   }
 }
 

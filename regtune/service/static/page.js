@@ -3,7 +3,7 @@ import { aging, ask, heard, node, sleep, text, token } from "./api.js";
 import { Figures } from "./charts.js";
 import { form } from "./form.js";
 import { rows, scroll } from "./tables.js";
-import { Trials, trialPage } from "./trial.js";
+import { TrialPage, Trials } from "./trial.js";
 
 const main = document.getElementById("main");
 const said = document.getElementById("said");
@@ -171,7 +171,7 @@ class Sweep {
       return;
     }
     try {
-      this.trials.arms(status.arms);
+      this.trials.choices(status.arms, status.repeats);
       await this.trials.draw();
       await this.drawTables();
       // They take the service the most time.
@@ -199,7 +199,7 @@ class Sweep {
   async follow() {
     for (let away = false; !this.signal.aborted; ) {
       try {
-        for await (const status of heard(`${this.path}/watch`, this.signal)) {
+        for await (const { data: status } of heard(`${this.path}/watch`, { signal: this.signal })) {
           if (away) say("");
           away = false;
           this.status = status;
@@ -244,8 +244,10 @@ async function route(event) {
     else if (path.startsWith("sweep/")) {
       const [name, part, ...trial] = path.slice(6).split("/").map(decodeURIComponent);
       if (part === "trials" && trial.length === 3) {
-        show(...(await trialPage(name, trial, signal)));
+        const page = new TrialPage(name, trial, Number(new URLSearchParams(query).get("repeat")) || 1, signal);
+        show(...(await page.parts()));
         if (moved) main.focus();
+        await page.run();
         return;
       }
       document.title = `${name}: regtune`;

@@ -1,5 +1,5 @@
 // The trials of a sweep page by page, and the page of one: what it was, its epochs, and the command that trains it again.
-import { ask, node } from "./api.js";
+import { ask, heard, node, sleep } from "./api.js";
 import { rows, scroll } from "./tables.js";
 
 const SIZE = 25; // trials of a page
@@ -9,7 +9,11 @@ const [WIDTH, HEIGHT, LEFT, RIGHT, BOTTOM, TOP] = [640, 280, 52, 115, 40, 12]; /
 const LINES = [["train_accuracy", "train"], ["val_accuracy", "validation"]];
 const short = (value) => (typeof value === "number" ? String(Number(value.toPrecision(4))) : value === null || value === undefined ? "" : String(value));
 
-export const trialHash = (sweep, { arm, phase, number }) => `#/sweep/${[sweep, "trials", arm, phase, number].map(encodeURIComponent).join("/")}`;
+const OPEN = ["running", "interrupted"]; // what more epochs may come of
+const PAUSE = 1000; // ms until a service that was away is asked again
+
+const ofRepeat = (repeat) => (repeat > 1 ? `?repeat=${repeat}` : "");
+export const trialHash = (sweep, { arm, phase, number }, repeat) => `#/sweep/${[sweep, "trials", arm, phase, number].map(encodeURIComponent).join("/")}${ofRepeat(repeat)}`;
 
 // The table of trials of a sweep; `query` has the filters, and `changed` is called when the reader changes one.
 export class Trials {
@@ -19,10 +23,12 @@ export class Trials {
     this.phase = node("select", {}, ...["", ...PHASES].map((one) => node("option", { value: one }, one || "all")));
     this.phase.value = query.get("phase") || "";
     this.inside = node("div", {});
-    for (const [select, key] of [[this.arm, "arm"], [this.phase, "phase"]]) {
+    this.repeat = node("select", {});
+    this.repeats = node("label", { hidden: "" }, "Repeat", this.repeat);
+    for (const [select, key] of [[this.arm, "arm"], [this.phase, "phase"], [this.repeat, "repeat"]]) {
       select.addEventListener("change", () => this.move({ [key]: select.value, offset: "" }));
     }
-    this.element = node("div", {}, node("p", { class: "filters" }, node("label", {}, "Arm", this.arm), node("label", {}, "Phase", this.phase)), this.inside);
+    this.element = node("div", {}, node("p", { class: "filters" }, node("label", {}, "Arm", this.arm), node("label", {}, "Phase", this.phase), this.repeats), this.inside);
   }
 
   move(changes) {
@@ -34,7 +40,13 @@ export class Trials {
     this.draw().catch(this.report);
   }
 
-  arms(names) {
+  // Offers the arms and the repeats of the sweep.
+  choices(names, repeats) {
+    if (this.repeat.options.length !== repeats) {
+      this.repeat.replaceChildren(...Array.from({ length: repeats }, (_, k) => node("option", { value: k ? String(k + 1) : "" }, String(k + 1))));
+      this.repeat.value = this.query.get("repeat") || "";
+      this.repeats.hidden = repeats < 2;
+    }
     if (this.arm.options.length === names.length + 1) return;
     this.arm.replaceChildren(...["", ...names].map((one) => node("option", { value: one }, one || "all")));
     this.arm.value = this.query.get("arm") || "";
@@ -42,11 +54,11 @@ export class Trials {
 
   async draw() {
     const asked = new URLSearchParams({ limit: String(SIZE) });
-    for (const key of ["arm", "phase", "offset"]) if (this.query.get(key)) asked.set(key, this.query.get(key));
+    for (const key of ["arm", "phase", "repeat", "offset"]) if (this.query.get(key)) asked.set(key, this.query.get(key));
     const page = await ask(`${this.path}/trials?${asked}`, { signal: this.signal });
     if (asked.toString() !== this.wanted(asked)) return; // the reader has moved on meanwhile
     const lines = page.rows.map((row) => [
-      row.status === "missing" ? `${row.arm}/${row.phase}/${row.number}` : node("a", { href: trialHash(this.name, row) }, `${row.arm}/${row.phase}/${row.number}`),
+      row.status === "missing" ? `${row.arm}/${row.phase}/${row.number}` : node("a", { href: trialHash(this.name, row, Number(asked.get("repeat")) || 1) }, `${row.arm}/${row.phase}/${row.number}`),
       row.status, short(row.epochs), short(row.val_accuracy), Object.entries(row.params || {}).map(([knob, value]) => `${knob} ${short(value)}`).join(", "),
     ]);
     const held = this.inside.contains(document.activeElement) ? document.activeElement.textContent : null;
@@ -63,7 +75,7 @@ export class Trials {
 
   wanted(asked) {
     const now = new URLSearchParams({ limit: asked.get("limit") });
-    for (const key of ["arm", "phase", "offset"]) if (this.query.get(key)) now.set(key, this.query.get(key));
+    for (const key of ["arm", "phase", "repeat", "offset"]) if (this.query.get(key)) now.set(key, this.query.get(key));
     return now.toString();
   }
 }
@@ -101,28 +113,91 @@ function curve(epochs) {
   return drawn("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", class: "curve", "aria-label": `Accuracy by epoch, ${epochs.length} epochs: ${words.join(", ") || "none measured"}` }, ...parts);
 }
 
-export async function trialPage(sweep, [arm, phase, number], signal) {
-  const path = `/sweeps/${encodeURIComponent(sweep)}`;
-  const title = `${arm}/${phase}/${number}`;
-  document.title = `${title} of ${sweep}: regtune`;
-  const found = await ask(`${path}/trials/${[arm, phase, number].map(encodeURIComponent).join("/")}`, { signal });
-  const query = new URLSearchParams({ arm, phase, number, limit: String(MOST) });
-  const epochs = (await ask(`${path}/epochs?${query}`, { signal })).rows;
-  const section = (name, ...inside) => node("section", {}, node("h2", {}, name), ...inside);
-  const code = (name, words) => node("pre", { tabindex: "0", "aria-label": name }, words);
-  const json = (value) => JSON.stringify(value, null, 2);
-  const columns = ["epoch", "train_accuracy", "val_accuracy", "train_loss", "val_loss", "learning_rate"];
-  const numbers = rows(columns, epochs.map((row) => columns.map((column) => short(row[column]))));
-  const curves = epochs.length
-    ? [curve(epochs), node("details", {}, node("summary", {}, "The epochs in numbers"), scroll("Epochs", numbers))]
-    : [node("p", { class: "soft" }, "No epoch has ended.")];
-  return [
-    node("p", {}, node("a", { href: `#/sweep/${encodeURIComponent(sweep)}` }, `Back to ${sweep}`)), node("h1", {}, title),
-    node("p", { class: "soft" }, `${found.status}, ${epochs.length} epochs, seed ${found.trial.seed}, id ${found.id}`),
-    ...(found.message ? [node("p", { class: "box bad" }, found.message)] : []),
-    section("Accuracy by epoch", ...curves),
-    section("Train it again", node("p", { class: "soft" }, "On the machine of the results; it says whether every number is identical."), code("Command", found.command)),
-    section("Configuration", node("h3", {}, "Searched knobs"), code("Searched knobs", json(found.params)), node("h3", {}, "Recipe"), code("Recipe", json(found.trial.recipe)),
-      node("h3", {}, "All that determines its numbers"), code("Trial", json(found.trial))),
-  ];
+// The epochs of a trial in an event of the log: in a row of its own, or in one of many trials by columns.
+function epochsIn(event, data, [arm, phase, number]) {
+  if (event === "epoch") return data.cell.join("\n") === [arm, phase, number].join("\n") ? [data.epoch] : [];
+  if (event !== "epochs") return [];
+  const cells = data.cells.flatMap(([one, other, numbers]) => numbers.map((each) => [one, other, each].join("\n")));
+  const place = cells.indexOf([arm, phase, number].join("\n"));
+  return place < 0 ? [] : [Object.fromEntries(Object.entries(data.epoch).map(([name, value]) => [name, Array.isArray(value) ? value[place] : value]))];
+}
+
+// The page of a trial, which follows the log while it runs.
+export class TrialPage {
+  constructor(sweep, key, repeat, signal) {
+    Object.assign(this, { sweep, key, repeat, signal, path: `/sweeps/${encodeURIComponent(sweep)}`, epochs: new Map() });
+    this.facts = node("p", { class: "soft" });
+    this.wrong = node("div", {});
+    this.curve = node("div", {}, node("p", { class: "soft" }, "No epoch has ended."));
+    this.numbers = node("div", {});
+    this.details = node("details", { hidden: "" }, node("summary", {}, "The epochs in numbers"), this.numbers);
+  }
+
+  async parts() {
+    const { sweep, key, repeat } = this;
+    const title = key.join("/");
+    document.title = `${title} of ${sweep}: regtune`;
+    await this.ask();
+    const section = (name, ...inside) => node("section", {}, node("h2", {}, name), ...inside);
+    const code = (name, words) => node("pre", { tabindex: "0", "aria-label": name }, words);
+    const json = (value) => JSON.stringify(value, null, 2);
+    const { found } = this;
+    return [
+      node("p", {}, node("a", { href: `#/sweep/${encodeURIComponent(sweep)}${ofRepeat(repeat)}` }, `Back to ${sweep}`)), node("h1", {}, title),
+      this.facts, this.wrong, section("Accuracy by epoch", this.curve, this.details),
+      section("Train it again", node("p", { class: "soft" }, "On the machine of the results; it says whether every number is identical."), code("Command", found.command)),
+      section("Configuration", node("h3", {}, "Searched knobs"), code("Searched knobs", json(found.params)), node("h3", {}, "Recipe"), code("Recipe", json(found.trial.recipe)),
+        node("h3", {}, "All that determines its numbers"), code("Trial", json(found.trial))),
+    ];
+  }
+
+  async ask() {
+    const { key: [arm, phase, number], repeat, path, signal } = this;
+    this.found = await ask(`${path}/trials/${[arm, phase, number].map(encodeURIComponent).join("/")}?repeat=${repeat}`, { signal });
+    this.after = this.found.event;
+    const query = new URLSearchParams({ arm, phase, number, repeat, limit: String(MOST) });
+    this.epochs.clear();
+    for (const row of (await ask(`${path}/epochs?${query}`, { signal })).rows) this.take(row);
+    this.draw();
+  }
+
+  take(row) { this.epochs.set(`${row.stage || "train"} ${row.epoch}`, row); }
+
+  draw() {
+    const { found, repeat } = this, epochs = [...this.epochs.values()];
+    const columns = ["epoch", "train_accuracy", "val_accuracy", "train_loss", "val_loss", "learning_rate"];
+    this.facts.textContent = `${found.status}, ${epochs.length} epochs, seed ${found.trial.seed}, id ${found.id}${repeat > 1 ? `, repeat ${repeat}` : ""}`;
+    this.wrong.replaceChildren(...(found.message ? [node("p", { class: "box bad" }, found.message)] : []));
+    if (!epochs.length) return;
+    this.details.hidden = false;
+    this.curve.replaceChildren(curve(epochs));
+    this.numbers.replaceChildren(scroll("Epochs", rows(columns, epochs.map((row) => columns.map((column) => short(row[column]))))));
+  }
+
+  // Takes what an event says of this trial, if it does.
+  hear({ id, event, data }) {
+    if (id) this.after = id;
+    const epochs = epochsIn(event, data, this.key);
+    for (const epoch of epochs) this.take({ ...epoch, epoch: epoch.number });
+    const mine = data.cell?.join("\n") === this.key.join("\n");
+    if (mine && event === "asked") this.epochs.clear(); // it begins anew
+    if (mine && (event === "asked" || event === "started")) this.found.status = "running";
+    if (mine && event === "ended") Object.assign(this.found, { status: data.outcome.status, message: data.outcome.message });
+    if (mine || epochs.length) this.draw();
+  }
+
+  async run() {
+    const { path, repeat, signal } = this;
+    while (!signal.aborted && OPEN.includes(this.found.status)) {
+      try {
+        for await (const event of heard(`${path}/events?repeat=${repeat}`, { signal, after: this.after })) {
+          this.hear(event);
+          if (!OPEN.includes(this.found.status)) return;
+        }
+      } catch (error) {
+        if (error.name !== "Away") throw error;
+      }
+      await sleep(PAUSE);
+    }
+  }
 }
