@@ -140,6 +140,19 @@ class Functional(nn.Module):
         return logits
 
 
+class Choosing(nn.Module):
+    """Looks at values, which vmap cannot take."""
+
+    def __init__(self, classes: int = 2) -> None:
+        super().__init__()
+        self.head = nn.Linear(SIDE * SIDE, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = x.flatten(1)
+        logits: Tensor = self.head(h if h.sum() > 0 else -h)
+        return logits
+
+
 class Pair(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         return x.flatten(1) * lengths

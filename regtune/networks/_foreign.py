@@ -69,7 +69,9 @@ def given_slots(
         for name in chosen(module, patterns, f"network.{kind}"):
             part = module.get_submodule(name)
             if drops(part):
-                raise Refused(f"network.{kind}: expected no module that drops, given {name!r}; its slot is there already")
+                raise Refused(
+                    f"network.{kind}: expected no module that drops, given {name!r}; its slot is there already"
+                )
             part.register_forward_hook(Place(kind, now, next(numbers), name).behind)
     net.rates = _stand_ins(net, now, numbers)
     x = torch.linspace(0, 1, PICTURES * shape[0] * shape[1] * shape[2]).view(PICTURES, *shape)
@@ -93,7 +95,9 @@ def rates(net: Foreign) -> Iterator[str]:
 def _check(module: nn.Module) -> None:
     """Raise Refused for what can be seen of a module before it runs."""
     if unsuited := [type(part).__name__ for part in module.modules() if isinstance(part, UNSUITED)]:
-        raise Refused(f"{WHERE}: expected nn.Dropout, given nn.{unsuited[0]}, which no method stands for; replace or drop it")
+        raise Refused(
+            f"{WHERE}: expected nn.Dropout, given nn.{unsuited[0]}, which no method stands for; replace or drop it"
+        )
     frozen = [name for name, p in module.named_parameters() if not p.requires_grad]
     if frozen:
         raise Refused(

@@ -79,7 +79,9 @@ def _unpacked(content: bytes, path: str, where: str) -> Any:
         try:
             from safetensors.torch import load as unpacked
         except ModuleNotFoundError as error:
-            raise Refused(f"{where}: {path} takes safetensors, which is not installed: pip install safetensors") from error
+            raise Refused(
+                f"{where}: {path} takes safetensors, which is not installed: pip install safetensors"
+            ) from error
         return unpacked(content)
     return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
 

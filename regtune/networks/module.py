@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,7 +35,9 @@ class Module(Network):
     """
 
     init: str = knob(default=KEEP, legal=INITS, meaning=f"{MEANING}; keep: as the module sets them itself")
-    path: str = knob(default="", meaning="module:name of an nn.Module, of a class of one, or of a function that returns one")
+    path: str = knob(
+        default="", meaning="module:name of an nn.Module, of a class of one, or of a function that returns one"
+    )
     arguments: Table = knob(default=Table(), meaning="what the class or function is called with")
     hidden: tuple[str, ...] = knob(default=(), meaning="submodules behind which methods act; * is a part of a name")
     residual: tuple[str, ...] = knob(default=(), meaning="submodules that end the branch of a residual block")
@@ -59,7 +62,9 @@ class Module(Network):
             return self
         found = digest_of(self.weights, "network.weights")
         if self.digest not in ("", found):
-            raise Refused(f"network.digest: expected the hash of {self.weights}, {found}, given {self.digest}; leave it out")
+            raise Refused(
+                f"network.digest: expected the hash of {self.weights}, {found}, given {self.digest}; leave it out"
+            )
         return replace(self, digest=found)
 
     def remarks(self, net: nn.Module) -> list[str]:
@@ -79,6 +84,12 @@ class Module(Network):
                 f"network.path: expected an nn.Module, a class of one, or a function that returns one, given "
                 f"{shown(self.path)}, a {type(found).__name__}"
             )
+        try:
+            inspect.signature(found).bind(**self.arguments)
+        except TypeError as error:
+            raise Refused(
+                f"network.arguments: {self.path} cannot be called with {shown(dict(self.arguments))}: {error}"
+            ) from error
         made = found(**self.arguments)
         if not isinstance(made, nn.Module):
             raise Refused(f"network.path: expected {self.path} to return an nn.Module, given {type(made).__name__}")
