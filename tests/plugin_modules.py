@@ -191,7 +191,7 @@ class Block(nn.Module):
 
 def frozen() -> nn.Module:
     net = plain_mlp()
-    net[2].requires_grad_(False)  # type: ignore[index, union-attr]  # a Sequential
+    net[2].requires_grad_(False)  # type: ignore[index]  # a Sequential
     return net
 
 

@@ -20,7 +20,7 @@ from regtune.execution.lane_width import can_share
 from regtune.execution.lane_work import OwnSplits
 from regtune.networks import NETWORKS, Slot, fresh, slots
 from regtune.networks.module import Module
-from regtune.regularizers import REGULARIZERS
+from regtune.regularizers import REGULARIZERS, Dropout
 from regtune.sweep.reading import read_file
 from regtune.sweep.sweep import Sweep
 from regtune.training.build import load_data
@@ -66,7 +66,12 @@ def module_trial(name: str, recipe: list[Json] | None = None, settings: Json | N
         "side": 6,
         "classes": 2,
     }
-    given = {"data": data, "network": network(name, **(settings or {})), "epochs": 2, "plugins": (PLUGIN,)}
+    given: dict[str, Any] = {
+        "data": data,
+        "network": network(name, **(settings or {})),
+        "epochs": 2,
+        "plugins": (PLUGIN,),
+    }
     return small_trial(recipe or [], **(given | changes))
 
 
@@ -164,7 +169,7 @@ def test_neighbours_in_a_lane_change_nothing(name: str) -> None:
 
 
 def test_the_mlp_of_the_shelf_as_a_plain_module_has_its_bits(tmp_path: Path) -> None:
-    methods = [row("dropout", dataclasses.replace(searched("dropout"), p_input=0.2)), row("l2", searched("l2"))]
+    methods = [row("dropout", Dropout(p_hidden=0.1, p_input=0.2)), row("l2", searched("l2"))]
     data = module_trial("plain_mlp").data
     shelf = small_trial(methods, data=data, network={"name": "mlp", "widths": [12, 12, 12]})
     begun = Lane((shelf,)).state.params
@@ -264,7 +269,7 @@ def test_a_trial_knows_its_file_of_weights_by_a_hash(tmp_path: Path) -> None:
     torch.save(built("Pictures", seed=8).get_submodule("module").state_dict(), file)
     with pytest.raises(Refused, match="expected the file of the trial"):
         fresh(value, shape=(1, 6, 6), classes=2, seed=1)
-    with pytest.raises(Refused, match="network.digest"):
+    with pytest.raises(Refused, match=r"network\.digest"):
         value.pinned()
 
 
@@ -277,7 +282,8 @@ from torch import nn
 
 class Net(nn.Sequential):
     def __init__(self, width):
-        super().__init__(nn.Flatten(), nn.Linear(16, width), nn.BatchNorm1d(width), nn.Dropout(0.4), nn.Linear(width, 4))
+        layers = nn.Linear(16, width), nn.BatchNorm1d(width), nn.Dropout(0.4), nn.Linear(width, 4)
+        super().__init__(nn.Flatten(), *layers)
 """
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import inspect
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -54,7 +54,8 @@ def given_slots(
     *,
     shape: tuple[int, int, int],
     classes: int,
-    places: Mapping[Literal["hidden", "residual"], tuple[str, ...]],
+    hidden: tuple[str, ...],
+    residual: tuple[str, ...],
     normalize: bool,
 ) -> Foreign:
     """Return a module with slots in the place of its own modules that drop, and behind submodules named by patterns.
@@ -65,7 +66,8 @@ def given_slots(
     now = Now()
     net = Foreign(module, now, shape[0], normalize=normalize)
     numbers = iter(range(len(list(module.modules())) * 3 + 1))
-    for kind, patterns in places.items():
+    named: tuple[tuple[SlotKind, tuple[str, ...]], ...] = (("hidden", hidden), ("residual", residual))
+    for kind, patterns in named:
         for name in chosen(module, patterns, f"network.{kind}"):
             part = module.get_submodule(name)
             if drops(part):
@@ -111,8 +113,8 @@ def _check(module: nn.Module) -> None:
     ]
     if len(needed) > 1:
         raise Refused(
-            f"{WHERE}: expected a forward of one input, pictures [N, C, H, W], given {', '.join(needed)}; give the others "
-            f"a default, or wrap it in a module that makes them"
+            f"{WHERE}: expected a forward of one input, pictures [N, C, H, W], given {', '.join(needed)}; give the "
+            f"others a default, or wrap it in a module that makes them"
         )
 
 
@@ -127,12 +129,13 @@ def _stand_ins(net: Foreign, now: Now, numbers: Iterator[int]) -> list[str]:
             if id(part) not in stands:
                 stands[id(part)] = Stand(Place(kind, now, next(numbers), name.removeprefix("module.")))
                 had[f"{type(part).__name__} {rate:g}"] += 1
-            owner, _, last = name.rpartition(".")
-            setattr(net.get_submodule(owner), last, stands[id(part)])
+            *above, last = name.split(".")
+            setattr(net.get_submodule(".".join(above)), last, stands[id(part)])
         elif isinstance(part, nn.MultiheadAttention):
-            if part.dropout:
-                had[f"MultiheadAttention {part.dropout:g}, which has no slot"] += 1
-            part.dropout = 0.0
+            own = vars(part)  # its rate is a number, no module
+            if own["dropout"]:
+                had[f"MultiheadAttention {own['dropout']:g}, which has no slot"] += 1
+            own["dropout"] = 0.0
             part.register_forward_hook(_no_fast_path)
     return [text if count == 1 else f"{text} ({count} times)" for text, count in had.items()]
 
@@ -213,11 +216,11 @@ def _check_passes(net: Foreign, x: Tensor) -> None:
         return signal.bent(torch.zeros_like) if slot.kind == "residual" else signal
 
     first, second = (_pass(net, x, seed=seed) for seed in (1, 2))
-    if not torch.equal(first, second) and not bool((first != first).any()):
+    if not torch.equal(first, second) and not bool(first.isnan().any()):
         raise Refused(
-            f"{WHERE}: expected no random draws but those of nn.Dropout, StochasticDepth and DropPath, given others: two "
-            f"passes over one batch differ; make torch.nn.functional.dropout an nn.Dropout, switch off the dropout of "
-            f"recurrent layers, RReLU and the like"
+            f"{WHERE}: expected no random draws but those of nn.Dropout, StochasticDepth and DropPath, given others: "
+            f"two passes over one batch differ; make torch.nn.functional.dropout an nn.Dropout, switch off the "
+            f"dropout of recurrent layers, RReLU and the like"
         )
     net.eval()
     _pass(net, x, seed=1, bend=count)
@@ -238,7 +241,8 @@ def _check_passes(net: Foreign, x: Tensor) -> None:
 
 def _pass(net: Foreign, x: Tensor, *, seed: int, bend: Bend | None = None) -> Any:
     """Run a network on copies of its buffers, under a seed; raises Refused for whatever it raises."""
-    params, buffers = dict(net.named_parameters()), {name: b.clone() for name, b in net.named_buffers()}
+    params: dict[str, Tensor] = dict(net.named_parameters())
+    buffers = {name: b.clone() for name, b in net.named_buffers()}
     with _forward(x), seeded(seed, "pass"), torch.no_grad():
         return functional_call(net, (params, buffers), (x, bend or _straight))
 

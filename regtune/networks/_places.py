@@ -1,4 +1,4 @@
-"""Slots in a module that knows of none: at its own dropout modules, behind named submodules, in front of its last layer.
+"""Slots in a module that knows of none: where it drops, behind named submodules, in front of its last layer.
 
 The module stays as it is. A module that drops is replaced by one that holds a place, other places are hooks; so the
 names of parameters, which files of weights go by, do not change. One place may be come by several times in a forward
@@ -65,8 +65,8 @@ class Place:
             )
         if self.now.bend is None:
             raise Refused(
-                f"network module: expected {self.where} to run within the module's forward, given a call from elsewhere, "
-                f"as torch.utils.checkpoint makes; switch that off"
+                f"network module: expected {self.where} to run within the module's forward, given a call from "
+                f"elsewhere, as torch.utils.checkpoint makes; switch that off"
             )
         slot = self._slot(signal)
         if slot.kind != "residual":
@@ -92,8 +92,8 @@ class Place:
             seen.slots.append(self.slots[-1])
         if count >= len(self.slots):
             raise Refused(
-                f"network module: expected {self.where} to be called {len(self.slots)} times in every forward pass, as in "
-                f"the first, given more; call it as often in each"
+                f"network module: expected {self.where} to be called {len(self.slots)} times in every forward pass, as "
+                f"in the first, given more; call it as often in each"
             )
         return self.slots[count]
 

@@ -53,8 +53,9 @@ class Module(Network):
             module = self._made()
         if self.weights:
             load(module, self.weights, self.digest, "network module.weights")
-        places = {"hidden": self.hidden, "residual": self.residual}
-        return given_slots(module, shape=shape, classes=classes, places=places, normalize=self.normalize)
+        return given_slots(
+            module, shape=shape, classes=classes, hidden=self.hidden, residual=self.residual, normalize=self.normalize
+        )
 
     def pinned(self) -> Module:
         """Return the settings with the hash of the file of weights; raises Refused where it is another one."""
