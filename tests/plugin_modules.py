@@ -128,6 +128,19 @@ def timm_model(classes: int = 2) -> nn.Module:
     return net
 
 
+class Spread(nn.Module):
+    """LayerNorm over rows and columns, an embedding, weights that nothing but a penalty moves."""
+
+    def __init__(self, classes: int = 2) -> None:
+        super().__init__()
+        self.norm, self.position = nn.LayerNorm([SIDE, SIDE]), nn.Embedding(SIDE, SIDE)
+        self.head = nn.Linear(SIDE * SIDE, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head((self.norm(x[:, 0]) + self.position.weight).flatten(1))
+        return logits
+
+
 class Functional(nn.Module):
     """Draws by itself."""
 

@@ -18,7 +18,7 @@ from regtune.core.records import Json, Trial
 from regtune.data import DataLocation
 from regtune.execution.lane_width import can_share
 from regtune.execution.lane_work import OwnSplits
-from regtune.networks import NETWORKS, Slot, fresh, slots
+from regtune.networks import NETWORKS, Slot, fresh, slots, spared
 from regtune.networks.module import Module
 from regtune.regularizers import REGULARIZERS, Dropout
 from regtune.sweep.reading import read_file
@@ -307,3 +307,26 @@ def test_lanes_are_for_modules_that_vmap_can_take() -> None:
     assert shares("plain_mlp")
     assert not shares("Choosing")  # its members take turns
     assert trained(module_trial("Choosing")).epochs[0][-1].outcome is not None
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        {"name": "weight_decay", "strength": 1000.0},
+        {"name": "max_norm", "c": 1e-4},
+        {"name": "l2", "strength": 1e6},
+        {"name": "l1", "strength": 1e6},
+        {"name": "elastic_net", "strength": 1e6},
+    ],
+    ids=lambda method: method["name"],
+)
+def test_penalties_leave_normalization_and_embeddings_alone_by_type(method: Json) -> None:
+    def moved(recipe: list[Json]) -> dict[str, Tensor]:
+        lane = Lane((module_trial("Spread", recipe, epochs=1, batch=32),))  # one step
+        next(lane)
+        return lane.state.params
+
+    assert spared(built("Spread")) == {"module.norm.weight", "module.norm.bias", "module.position.weight"}
+    ours, plain = moved([method]), moved([])
+    changed = {name for name in ours if not torch.equal(ours[name], plain[name])}
+    assert changed == {"module.head.weight"}
