@@ -7,6 +7,7 @@ builds Optuna's distributions, prints the catalogue and names the setting at whi
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import sys
 import types
@@ -26,11 +27,31 @@ OFF = "off"
 LARGEST = 1e300
 
 
+class Table(dict[str, Any]):
+    """A table of settings as the value of a knob: strict JSON, which nobody changes, so that it has a hash."""
+
+    def __hash__(self) -> int:  # type: ignore[override]  # a dict has none, since it may change
+        return hash(json.dumps(self, sort_keys=True))
+
+    @classmethod
+    def read(cls, value: object, where: str) -> Table:
+        """Return the table that was given; raises Refused for what strict JSON cannot hold."""
+        if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
+            raise Refused(f"{where}: expected a table of settings, given {shown(value)}")
+        try:
+            return cls(json.loads(json.dumps(value, allow_nan=False)))
+        except (TypeError, ValueError, RecursionError) as error:
+            raise Refused(
+                f"{where}: expected a table of numbers, words, true and false, lists and tables, given {shown(value)}"
+            ) from error
+
+
 @dataclass(frozen=True, kw_only=True)
 class Knob:
     """The description of one setting.
 
-    `kind` is int, float, bool, str or tuple (a list of numbers, each an `item`: int or float). `legal` is an interval
+    `kind` is int, float, bool, str, dict (a table, read as `Table`) or tuple (a list, each an `item`: int, float or
+    str). `legal` is an interval
     for numbers, the allowed words for strings. `off` is what the word "off", or another `word`, stands for, if there
     is one; at `neutral` the method does nothing. A `late` knob came after logs: at its default it is not written.
     With `stretch` `space` is for so many epochs, and another knob says how many are counted as one: see `stretched`.
@@ -58,7 +79,8 @@ class Knob:
     def expected(self) -> str:
         """Say in words what values this knob takes."""
         noun = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
-        text = noun.get(self.kind, "a list of numbers" if self.item is float else "a list of whole numbers")
+        of_items = {float: "a list of numbers", str: "a list of words"}.get(self.item, "a list of whole numbers")
+        text = noun.get(self.kind, "a table of settings" if self.kind is dict else of_items)
         if isinstance(self.legal, Interval):
             text += f" in {self.legal.text}"
         elif self.legal:
@@ -69,6 +91,8 @@ class Knob:
         """Return the checked Python value of a plain one; raises Refused, naming `where`."""
         if self.off is not None and isinstance(value, str) and value == self.word:
             return self.off
+        if self.kind is dict:
+            return Table.read(value, where)
         if self.kind is not tuple:
             return self._item(value, self.kind, where)
         if not isinstance(value, list | tuple):
@@ -79,6 +103,8 @@ class Knob:
         """Return the strict-JSON form of a value: the word "off" instead of infinity."""
         if self.off is not None and value == self.off:
             return self.word
+        if self.kind is dict:
+            return dict(value)
         return list(value) if self.kind is tuple else value
 
     def _item(self, value: object, kind: type, where: str) -> Any:
@@ -166,10 +192,13 @@ def _kind(hint: Any, where: str) -> tuple[type, type]:
         plain = typing.get_origin(option) or option
         if plain in (bool, int, float, str):
             return plain, int
-        if plain is tuple and typing.get_args(option)[:1] in ((int,), (float,)):
+        if plain is Table:
+            return dict, int
+        if plain is tuple and typing.get_args(option)[:1] in ((int,), (float,), (str,)):
             return tuple, typing.get_args(option)[0]
     raise Refused(
-        f"{where}: expected a knob of type bool, int, float, str, tuple[int, ...] or tuple[float, ...], given {hint!r}"
+        f"{where}: expected a knob of type bool, int, float, str, Table, tuple[int, ...], tuple[float, ...] or "
+        f"tuple[str, ...], given {hint!r}"
     )
 
 

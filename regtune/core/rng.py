@@ -40,6 +40,7 @@ of a sweep, with `[search] stream` in place of its name where there is one.
     training/lane.py                 evaluation/seed/epoch                  an evaluation, likewise
     core/global_rng.py               lane/0/0                               to see that a lane draws nothing from them
     execution/rehearsal.py           rehearsal/1/0 | rehearsal/2/0          a rehearsed step
+    networks/_foreign.py             pass/1/0 | pass/2/0                    whether a module draws by itself
     execution/rehearsal.py           build/1/0 | build/2/0                  networks that may be the same at any seed
     Of a sweep: a hash of the text
     samplers/_base.py                stream/ARM/NUMBER[/DRAW]               knobs, by Optuna's samplers

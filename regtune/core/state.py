@@ -24,9 +24,12 @@ class TrainState(NamedTuple):
     memory: dict[str, Tensors]
 
 
-def weights(params: Tensors) -> Tensors:
-    """Return the weights proper: no biases and no scales or shifts of normalization layers."""
-    return {name: value for name, value in params.items() if value.ndim > 1}
+def weights(params: Tensors, spared: frozenset[str] = frozenset()) -> Tensors:
+    """Return the weights proper: no biases and no scales or shifts of normalization layers.
+
+    Those are vectors; `spared` are the others by name, of normalization over several axes and of embeddings.
+    """
+    return {name: value for name, value in params.items() if value.ndim > 1 and name not in spared}
 
 
 def length(values: Tensors) -> Tensor:

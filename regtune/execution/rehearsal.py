@@ -19,6 +19,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from regtune.core.errors import Refused
 from regtune.core.global_rng import seeded
+from regtune.core.own_code import own_errors
 from regtune.core.records import Trial
 from regtune.core.signals import Interrupted, sigint_marked
 from regtune.data import Splits
@@ -28,7 +29,7 @@ from regtune.regularizers import HOOKS, overrides
 from regtune.sweep.arms import Arm
 from regtune.sweep.sweep import Sweep
 from regtune.training.assembly import few_unlabelled
-from regtune.training.build import build_network
+from regtune.training.build import build_network, start_network
 from regtune.training.lane import Lane
 from regtune.training.process import prepare_process
 from regtune.training.recipe import Recipe, name_at
@@ -72,7 +73,10 @@ def rehearse(sweep: Sweep, splits: Splits) -> list[str]:
     Searched knobs are at the upper end of their range. Raises Refused for an arm that cannot take the step.
     """
     prepare_process(sweep.arms[0].template.threads)
-    notes = [*_redrawn(sweep.arms[0].template, splits), *_idle_methods(sweep)]
+    template = sweep.arms[0].template
+    with own_errors(f"network {template.network['name']}"):
+        noted = build_network(template).remarks(start_network(template, splits))
+    notes = [*noted, *_redrawn(template, splits), *_idle_methods(sweep)]
     seen = [
         Rehearsed(arm=arm.name, seen=rehearse_trial(trial, splits, f"arms.{arm.name}"))
         for arm in sweep.arms

@@ -67,7 +67,8 @@ class Slot(nn.Module):
     one where no hidden slot outside of residual branches stands in front of its last layer, for heads of other tasks.
     `number` counts the slots of a kind from 1 in the order of the modules; `count` is how many exist.
     `bounded` says that what flows there lies in [0, 1], as behind a sigmoid; `inner` that the slot is part
-    of a residual branch, which may be left out, so that nothing can be made of its activations.
+    of a residual branch, which may be left out, so that nothing can be made of its activations; `followed` that more
+    than the last layer may stand behind a hidden slot, so that what leaves it are not the network's features.
     """
 
     def __init__(self, kind: SlotKind, *, bounded: bool = False, inner: bool = False) -> None:
@@ -75,6 +76,7 @@ class Slot(nn.Module):
         self.kind = kind
         self.bounded = bounded
         self.inner = inner
+        self.followed = False
         self.number = 0
         self.count = 0
 
@@ -125,6 +127,14 @@ class Network(abc.ABC):
         Its forward takes (x [N, C, H, W] in [0, 1], bend) and returns logits [N, classes]; it calls
         every slot with what flows there and `bend`. Raises Refused for settings that do not fit.
         """
+
+    def pinned(self) -> Network:
+        """Return these settings with a hash of each file that they name, so that they say what it holds."""
+        return self
+
+    def remarks(self, net: nn.Module) -> list[str]:
+        """Return what a user should know of the module that `build` returned, a line each."""
+        return []
 
 
 def slots(module: nn.Module) -> list[Slot]:

@@ -23,7 +23,8 @@ LOG_VARIANCES = "log_variances"  # of the losses of tasks, beside the heads
 
 def gives_features(slot: Slot) -> bool:
     """Return whether what leaves a slot are the features of its network."""
-    return slot.kind == "features" or (slot.kind == "hidden" and slot.number == slot.count and not slot.inner)
+    last = slot.kind == "hidden" and slot.number == slot.count
+    return slot.kind == "features" or (last and not slot.inner and not slot.followed)
 
 
 def has_features(net: nn.Module) -> bool:

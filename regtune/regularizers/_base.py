@@ -73,7 +73,8 @@ class Step:
     the last of an epoch, and what the method remembers.
 
     `host` is the method with plain numbers when the trial runs alone, so that it may decide on the host
-    to skip work where skipping and masking give the same bits; None in a lane.
+    to skip work where skipping and masking give the same bits; None in a lane. `spared` names parameters that are no
+    weights although they are no vectors, see `core.state.weights`.
     """
 
     noise: Rng
@@ -83,6 +84,7 @@ class Step:
     ends_epoch: bool = False
     memory: Tensors = field(default_factory=dict)
     host: Any = None
+    spared: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,6 +38,6 @@ class ElasticNet(Regularizer):
 
     def penalty(self, step: Forward) -> Number:
         """Return the price of the weights."""
-        parts = weights(step.params).values()
+        parts = weights(step.params, step.spared).values()
         squares, sizes = sum(w.square().sum() for w in parts), sum(w.abs().sum() for w in parts)
         return self.strength * (self.l1_share * sizes + (1 - self.l1_share) / 2 * squares)

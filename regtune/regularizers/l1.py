@@ -47,14 +47,14 @@ class L1(Regularizer):
         """Return the price of the weights; 0 for the proximal form."""
         if self.method == "proximal":
             return 0.0
-        return self._now(step) * sum(w.abs().sum() for w in weights(step.params).values())
+        return self._now(step) * sum(w.abs().sum() for w in weights(step.params, step.spared).values())
 
     def project(self, state: TrainState, step: Step) -> TrainState:
         """Move the weights towards zero; those that would pass it stay there. Only the proximal form."""
         if self.method == "subgradient":
             return state
         reach = step.learning_rate * self._now(step)
-        pulled = {n: w.sign() * (w.abs() - reach).clamp_min(0.0) for n, w in weights(state.params).items()}
+        pulled = {n: w.sign() * (w.abs() - reach).clamp_min(0.0) for n, w in weights(state.params, step.spared).items()}
         return state._replace(params={**state.params, **pulled})
 
     def _now(self, step: Step) -> Tensor:

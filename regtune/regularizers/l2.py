@@ -36,4 +36,4 @@ class L2(Regularizer):
 
     def penalty(self, step: Forward) -> Number:
         """Return the price of the weights."""
-        return self.strength / 2 * sum(w.square().sum() for w in weights(step.params).values())
+        return self.strength / 2 * sum(w.square().sum() for w in weights(step.params, step.spared).values())

@@ -42,5 +42,5 @@ class L2SP(Regularizer):
 
     def penalty(self, step: Forward) -> Number:
         """Return the price of the distance."""
-        current = weights(step.params)
-        return self.strength / 2 * sum((current[name] - w0).square().sum() for name, w0 in step.memory.items())
+        current = weights(step.params, step.spared)
+        return self.strength / 2 * sum((w - step.memory[name]).square().sum() for name, w in current.items())

@@ -38,7 +38,7 @@ class MaxNorm(Regularizer):
 
     def project(self, state: TrainState, step: Step) -> TrainState:
         """Scale back the rows that are too long; momentum is left alone."""
-        bounded = {name: self._bounded(weight) for name, weight in weights(state.params).items()}
+        bounded = {name: self._bounded(weight) for name, weight in weights(state.params, step.spared).items()}
         return state._replace(params={**state.params, **bounded})
 
     def _bounded(self, weight: Tensor) -> Tensor:

@@ -38,5 +38,5 @@ class WeightDecay(Regularizer):
     def project(self, state: TrainState, step: Step) -> TrainState:
         """Shrink the weights."""
         factor = 1 - step.learning_rate * self.strength
-        shrunk = {name: weight * factor for name, weight in weights(state.params).items()}
+        shrunk = {name: weight * factor for name, weight in weights(state.params, step.spared).items()}
         return state._replace(params={**state.params, **shrunk})

@@ -25,7 +25,7 @@ from regtune.service.catalogue import Kind
 REGISTRIES: Mapping[str, Registry[Any]] = MappingProxyType(
     dict(zip(get_args(Kind), (REGULARIZERS, DATASETS, NETWORKS, OPTIMIZERS, SAMPLERS, PRUNERS), strict=True))
 )
-TYPES = {int: "integer", float: "number", bool: "boolean", str: "string", tuple: "array"}
+TYPES = {int: "integer", float: "number", bool: "boolean", str: "string", tuple: "array", dict: "object"}
 
 
 def entries(plugins: Sequence[str]) -> dict[str, list[Json]]:

@@ -29,7 +29,7 @@ def read_arms(file: SweepFile, plugins: tuple[str, ...]) -> tuple[Arm, ...]:
     optimizer, optimizer_space = _optimizer(file.optimizer, file.training.epochs, modules)
     template = Trial(
         data=_named(DATASETS, file.data, "data", modules),
-        network=_named(NETWORKS, file.network, "network", modules),
+        network=_pinned(_named(NETWORKS, file.network, "network", modules), modules),
         optimizer=optimizer,
         epochs=file.training.epochs,
         batch=file.training.batch,
@@ -84,6 +84,13 @@ def _named(registry: Registry[Any], table: dict[str, Any], where: str, plugins: 
     given = read_settings(cls, settings, where)
     with own_errors(f"{where}.{table['name']}"):
         return {"name": table["name"], **plain_settings(cls(**given))}
+
+
+def _pinned(network: Json, plugins: tuple[str, ...]) -> Json:
+    """Return a network with the hashes of the files that it reads, which are part of its trials."""
+    value = NETWORKS.build(network, "network", plugins)
+    with own_errors(f"network.{network['name']}"):
+        return {"name": network["name"], **plain_settings(value.pinned())}
 
 
 def _optimizer(table: dict[str, Any], epochs: int, plugins: tuple[str, ...]) -> tuple[Json, dict[str, Any]]:

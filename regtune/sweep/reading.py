@@ -36,7 +36,18 @@ def read_file(source: Path) -> SweepFile:
             f"search.repeats: expected at most {MAX_SEED + 1 - file.seed} with seed = {file.seed}: each takes the next "
             f"seed, up to {MAX_SEED}; given {file.search.repeats}; lower seed"
         )
-    return file
+    return file.model_copy(update={"plugins": [*dict.fromkeys([*file.plugins, *modules_of(file)])]})
+
+
+def modules_of(file: SweepFile) -> list[str]:
+    """Return the modules of the user's that a sweep file takes things from without calling them plugins.
+
+    They are plugins all the same: found beside the file, part of what a log compares, sent to workers, and refused by
+    a service that does not allow them.
+    """
+    path = file.network.get("path") if file.network.get("name") == "module" else None
+    module = path.partition(":")[0] if isinstance(path, str) else ""
+    return [module] if module else []
 
 
 def _one_line(error: ErrorDetails) -> str:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from regtune.core.rng import Rng
 from regtune.core.state import Number, Tensors, TrainState
-from regtune.networks import Bend
+from regtune.networks import Bend, spared
 from regtune.optimizers import Optimizer
 from regtune.regularizers import Step
 from regtune.training import shapes
@@ -189,6 +189,10 @@ class TrainStep:
 
         return one_graph(program)
 
+    @functools.cached_property
+    def _spared(self) -> frozenset[str]:
+        return spared(self.net)
+
     def _still(self) -> Rng:
         """Return the noise of evaluation, the same for every trial; no method of regtune draws from it."""
         return Rng(seed=0, prefix="eval/", device=self.device)
@@ -228,6 +232,7 @@ class TrainStep:
             progress=progress,
             learning_rate=knobs["optimizer"]["learning_rate"] * recipe.schedule(progress),
             ends_epoch=ends_epoch,
+            spared=self._spared,
         )
         steps = recipe.steps(now, state.memory, plain=None if self.lifted else self.recipe)
         return Seen(recipe, now, steps, state, with_numbers(self.optimizer, knobs["optimizer"]))

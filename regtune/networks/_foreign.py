@@ -1,0 +1,263 @@
+"""A module of somebody else's as a network: normalized inputs, slots where it drops and where they are named."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.parameter import UninitializedParameter
+
+from regtune.core.errors import Refused, shown
+from regtune.core.global_rng import seeded
+from regtune.core.own_code import own_errors
+from regtune.networks._base import Bend, Normalize, Slot, SlotKind
+from regtune.networks._places import Now, Place, Seen, Stand, chosen, drops
+
+WHERE = "network module"
+UNSUITED = (nn.AlphaDropout, nn.FeatureAlphaDropout)  # which keep mean and variance, as no method here does
+PICTURES = 2  # of the passes in which slots are found
+
+
+class Foreign(nn.Module):
+    """Pictures in [0, 1] -> logits, by a module that knows of no slots.
+
+    `rates` are those that its own modules had, by class. The slots come first, in the order in which pictures come by:
+    that is their number.
+    """
+
+    def __init__(self, module: nn.Module, now: Now, channels: int, *, normalize: bool) -> None:
+        super().__init__()
+        self.slots = nn.ModuleList()
+        self.normalize = Normalize(channels) if normalize else nn.Identity()
+        self.module = module
+        self.now = now
+        self.rates: list[str] = []
+
+    def forward(self, x: Tensor, bend: Bend) -> Any:
+        """Return what the module makes of pictures."""
+        inputs = self.normalize(x)
+        before = self.now.begin(bend)
+        try:
+            return self.module(inputs)
+        finally:
+            self.now.end(before)
+
+
+def given_slots(
+    module: nn.Module,
+    *,
+    shape: tuple[int, int, int],
+    classes: int,
+    hidden: tuple[str, ...],
+    residual: tuple[str, ...],
+    normalize: bool,
+) -> Foreign:
+    """Return a module with slots in the place of its own modules that drop, and behind submodules named by patterns.
+
+    Raises Refused for a module that no trial can be made of.
+    """
+    _check(module)
+    now = Now()
+    net = Foreign(module, now, shape[0], normalize=normalize)
+    numbers = iter(range(len(list(module.modules())) * 3 + 1))
+    named: tuple[tuple[SlotKind, tuple[str, ...]], ...] = (("hidden", hidden), ("residual", residual))
+    for kind, patterns in named:
+        for name in chosen(module, patterns, f"network.{kind}"):
+            part = module.get_submodule(name)
+            if drops(part):
+                raise Refused(
+                    f"network.{kind}: expected no module that drops, given {name!r}; its slot is there already"
+                )
+            part.register_forward_hook(Place(kind, now, next(numbers), name).behind)
+    net.rates = _stand_ins(net, now, numbers)
+    x = torch.linspace(0, 1, PICTURES * shape[0] * shape[1] * shape[2]).view(PICTURES, *shape)
+    _materialize(net, x)
+    head = _look(net, x, classes)
+    if head is not None:
+        place = Place("features", now, next(numbers), "its last layer")
+        place.slots = [Slot("features")]
+        net.slots.append(place.slots[0])
+        head.register_forward_pre_hook(place.in_front)
+    _check_passes(net, x)
+    return net.train()
+
+
+def rates(net: Foreign) -> Iterator[str]:
+    """Yield what was set aside of a module."""
+    if net.rates:
+        yield f"its own rates are set aside, a recipe says what is dropped: {', '.join(net.rates)}"
+
+
+def _check(module: nn.Module) -> None:
+    """Raise Refused for what can be seen of a module before it runs."""
+    if unsuited := [type(part).__name__ for part in module.modules() if isinstance(part, UNSUITED)]:
+        raise Refused(
+            f"{WHERE}: expected nn.Dropout, given nn.{unsuited[0]}, which no method stands for; replace or drop it"
+        )
+    frozen = [name for name, p in module.named_parameters() if not p.requires_grad]
+    if frozen:
+        raise Refused(
+            f"{WHERE}: expected parameters that all train, given requires_grad = False for {frozen[0]} and "
+            f"{len(frozen) - 1} more; make them buffers, or leave that to transfer's freeze"
+        )
+    needed = [
+        p.name
+        for p in inspect.signature(module.forward).parameters.values()
+        if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+    ]
+    if len(needed) > 1:
+        raise Refused(
+            f"{WHERE}: expected a forward of one input, pictures [N, C, H, W], given {', '.join(needed)}; give the "
+            f"others a default, or wrap it in a module that makes them"
+        )
+
+
+def _stand_ins(net: Foreign, now: Now, numbers: Iterator[int]) -> list[str]:
+    """Put places where a module drops, and return the rates that they had; attention's own is switched off."""
+    stands: dict[int, Stand] = {}
+    had: Counter[str] = Counter()
+    for name, part in [*net.named_modules(remove_duplicate=False)]:
+        found = drops(part)
+        if found is not None:
+            kind, rate = found
+            if id(part) not in stands:
+                stands[id(part)] = Stand(Place(kind, now, next(numbers), name.removeprefix("module.")))
+                had[f"{type(part).__name__} {rate:g}"] += 1
+            *above, last = name.split(".")
+            setattr(net.get_submodule(".".join(above)), last, stands[id(part)])
+        elif isinstance(part, nn.MultiheadAttention):
+            own = vars(part)  # its rate is a number, no module
+            if own["dropout"]:
+                had[f"MultiheadAttention {own['dropout']:g}, which has no slot"] += 1
+            own["dropout"] = 0.0
+            part.register_forward_hook(_no_fast_path)
+    return [text if count == 1 else f"{text} ({count} times)" for text, count in had.items()]
+
+
+def _no_fast_path(module: nn.Module, given: Any, output: Any) -> None:
+    """Do nothing: where there is a hook torch's encoder runs its parts in evaluation too, instead of a kernel."""
+
+
+def _materialize(net: Foreign, x: Tensor) -> None:
+    """Have lazy layers find their shapes, in evaluation, so that nothing is counted."""
+    if any(isinstance(p, UninitializedParameter) for p in net.parameters()):
+        net.eval()
+        with _forward(x), torch.no_grad():
+            net(x, _straight)
+        net.train()
+
+
+def _look(net: Foreign, x: Tensor, classes: int) -> nn.Linear | None:
+    """Find the slots of a network in one pass, and return the linear layer that gives its logits; raises Refused."""
+    net.train()
+    seen = Seen(pictures=0)
+    linear: list[tuple[nn.Linear, Tensor]] = []
+    bounded: list[Tensor] = []
+
+    def note(part: nn.Module, given: Any, output: Any) -> None:
+        if isinstance(part, nn.Linear):
+            linear.append((part, output))
+        else:
+            bounded.append(output)  # held, so that its memory is no other tensor's
+            seen.bounded.add(output.untyped_storage().data_ptr())
+
+    def begins(part: nn.Module, given: Any) -> None:
+        seen.pictures = given[0].untyped_storage().data_ptr()
+
+    hooks = [p.register_forward_hook(note) for p in net.module.modules() if isinstance(p, nn.Linear | nn.Sigmoid)]
+    hooks.append(net.module.register_forward_pre_hook(begins))
+    net.now.seen = seen
+    try:
+        logits = _pass(net, x, seed=1)
+    finally:
+        net.now.seen = None
+        for hook in hooks:
+            hook.remove()
+    _check_logits(logits, classes)
+    net.slots.extend(seen.slots)
+    last = [part for part, output in linear if output is logits]
+    once = [part for part in last if sum(part is other for other, _ in linear) == 1]
+    return once[0] if once else None
+
+
+def _check_logits(logits: Any, classes: int) -> None:
+    if not isinstance(logits, Tensor):
+        raise Refused(
+            f"{WHERE}: expected its forward to return one tensor, logits [N, classes], given {type(logits).__name__}; "
+            f"wrap it in a module that returns that alone"
+        )
+    if logits.ndim != 2 or len(logits) != PICTURES:
+        raise Refused(
+            f"{WHERE}: expected logits [{PICTURES}, {classes}] of {PICTURES} pictures, given a tensor "
+            f"{list(logits.shape)}; flatten or average it to one row for each picture"
+        )
+    if logits.shape[1] != classes:
+        raise Refused(
+            f"{WHERE}: expected logits for {classes} classes, those of the data, given {logits.shape[1]}; set the size "
+            f"of its last layer, in arguments if it takes one"
+        )
+
+
+def _check_passes(net: Foreign, x: Tensor) -> None:
+    """Raise Refused for a module whose passes differ: in what it draws itself, or in where they come by."""
+    calls = Counter[str]()
+
+    def count(signal: Any, slot: Slot) -> Any:
+        calls[slot.kind] += 1
+        return signal
+
+    def silent(signal: Any, slot: Slot) -> Any:
+        return signal.bent(torch.zeros_like) if slot.kind == "residual" else signal
+
+    first, second = (_pass(net, x, seed=seed) for seed in (1, 2))
+    if not torch.equal(first, second) and not bool(first.isnan().any()):
+        raise Refused(
+            f"{WHERE}: expected no random draws but those of nn.Dropout, StochasticDepth and DropPath, given others: "
+            f"two passes over one batch differ; make torch.nn.functional.dropout an nn.Dropout, switch off the "
+            f"dropout of recurrent layers, RReLU and the like"
+        )
+    net.eval()
+    _pass(net, x, seed=1, bend=count)
+    kinds: list[SlotKind] = [slot.kind for slot in net.slots if isinstance(slot, Slot)]
+    if calls != Counter(kinds):
+        raise Refused(
+            f"{WHERE}: expected every place to come by in evaluation as in training, {len(kinds)} slots, given "
+            f"{calls.total()}; call the modules that drop whether it trains or not"
+        )
+    if "residual" in kinds:
+        logits = _pass(net, x, seed=1, bend=silent)
+        if torch.equal(logits[0], logits[1]):
+            raise Refused(
+                f"{WHERE}: expected residual places behind the branch of a block, given such without which no picture "
+                f"reaches the outputs; name what is added to the shortcut, as 'layer1.*.bn2', not the whole block"
+            )
+
+
+def _pass(net: Foreign, x: Tensor, *, seed: int, bend: Bend | None = None) -> Any:
+    """Run a network on copies of its buffers, under a seed; raises Refused for whatever it raises."""
+    params: dict[str, Tensor] = dict(net.named_parameters())
+    buffers = {name: b.clone() for name, b in net.named_buffers()}
+    with _forward(x), seeded(seed, "pass"), torch.no_grad():
+        return functional_call(net, (params, buffers), (x, bend or _straight))
+
+
+@contextlib.contextmanager
+def _forward(x: Tensor) -> Iterator[None]:
+    where = f"{WHERE}: its forward, on pictures {list(x.shape)}"
+    try:
+        with own_errors(where):
+            yield
+    except Refused:
+        raise
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        raise Refused(f"{where}: {type(error).__name__}: {shown(str(error), 200)}") from error
+
+
+def _straight(signal: Any, slot: Slot) -> Any:
+    return signal
