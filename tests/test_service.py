@@ -195,6 +195,27 @@ def test_an_event_that_comes_later_is_heard(tmp_path: Path) -> None:
     assert lines[1] == "event: limit"
 
 
+def test_who_watches_hears_how_a_sweep_stands_and_whenever_that_changes(tmp_path: Path) -> None:
+    rows, _ = read_log(made_up_log(tmp_path / "whole", SCORES) / LOG)
+    log = tmp_path / "results" / "one" / LOG
+    write_log(log, rows[:-1])
+    with served(settings(tmp_path / "results")) as client, client.stream("GET", "/sweeps/one/watch") as answer:
+        heard = (json.loads(line[6:]) for line in answer.iter_lines() if line.startswith("data: "))
+        first = next(heard)
+        assert first == get(client, "/sweeps/one")
+        append(log, rows[-1])
+        second = next(heard)
+        assert second == get(client, "/sweeps/one")
+        assert (first["state"], second["state"]) == ("stopped", "finished")
+        with log.open("ab") as file:
+            file.write(b"no row of a log\n{}\n")
+        assert next(heard)["state"] == "damaged"
+
+
+def test_who_watches_what_is_not_there_is_refused(client: httpx.Client) -> None:
+    assert client.get("/sweeps/none/watch").status_code == 404
+
+
 def test_events_of_another_log_or_a_damaged_one_end_with_a_problem(client: httpx.Client) -> None:
     end = get(client, "/sweeps/one")["event"]
     for path, after in (

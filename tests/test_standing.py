@@ -45,6 +45,17 @@ def test_the_counts_are_those_of_the_frames(tmp_path: Path) -> None:
     assert standing.messages.keys() == {"baseline/search/2", "dropout/search/2"}
 
 
+def test_a_copy_has_a_search_of_its_own_unless_draws_are_paired(tmp_path: Path) -> None:
+    rows, _ = read_log(made_up_log(tmp_path / "one", SCORES) / LOG)
+    for sampler, phases in (("paired", {"confirm"}), ("random", {"search", "confirm"})):
+        sweep = rows[0]["sweep"] | {"aa": {"arm": "baseline (copy)"}}
+        sweep["search"] = sweep["search"] | {"sampler": sampler}
+        write_log(tmp_path / sampler / LOG, [rows[0] | {"sweep": sweep}, *rows[1:]])
+        counts = Follower(tmp_path / sampler).standing().counts
+        assert counts.keys() == {"baseline", "dropout", "baseline (copy)"}
+        assert counts["baseline (copy)"].keys() == phases
+
+
 def test_a_log_that_grows_is_counted_as_one_that_is_read_anew(tmp_path: Path) -> None:
     rows, _ = read_log(made_up_log(tmp_path / "whole", SCORES) / LOG)
     grown = Follower(tmp_path / "grown")
