@@ -40,7 +40,7 @@ State = Literal["starting", "running", "stopped", "finished", "refused", "damage
 MOST_FOLLOWED, MOST_LOADED = 4096 * MIB, 512 * MIB
 MOST_MARKS = 1024  # sweeps of which it is known that they are over
 SECONDS_OLD = 0.25  # that the counts of a sweep that runs may be
-SHARE = 80  # while a sweep runs a thing is made again after so many times the seconds that it took
+SHARE = 150  # while a sweep runs a thing is made again after so many times the seconds that it took
 FRAMES = ("frames",)
 WORDS_OF_OUTPUT = 4096  # bytes
 
