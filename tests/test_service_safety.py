@@ -279,10 +279,10 @@ def test_figures_that_take_long_hold_up_nothing_else(tmp_path: Path, monkeypatch
     made_up_log(tmp_path / "one", {"baseline": [0.6]})
     made, at_once = threading.Event(), []
 
-    def figures(sweeps: Sweeps, name: str, repeat: int) -> list[object]:
+    def figures(sweeps: Sweeps, name: str, repeat: int) -> tuple[list[object], int]:
         at_once.append(name)
         made.wait(60)
-        return []
+        return [], 0
 
     monkeypatch.setattr(Sweeps, "figures", figures)
     with served(settings(tmp_path)) as client, ThreadPoolExecutor(60) as others:
