@@ -291,12 +291,15 @@ def test_a_sweep_finds_the_module_beside_it_and_says_what_is_set_aside(tmp_path:
     (tmp_path / "module_sweep.toml").write_text(SWEPT)
     (tmp_path / "my_net_beside.py").write_text(MINE)
     file = tmp_path / "module_sweep.toml"
+    file.write_text(file.read_text().replace("[search]", "decay = { l2 = {} }\n[search]"))
     assert read_file(file).plugins == ["my_net_beside"]
     sweep = Sweep.read(file)
     assert "my_net_beside" in sweep.plain()["plugins"]
     answer = called("check", file, folder=tmp_path)
     assert answer.returncode == 0, answer.stderr
-    assert "its own rates are set aside, a recipe says what is dropped: Dropout 0.4" in " ".join(answer.stdout.split())
+    said = " ".join(answer.stdout.split())
+    assert "its own rates are set aside, a recipe says what is dropped: Dropout 0.4" in said
+    assert "l2: act on 2 of 6 parameter tensors; left alone: BatchNorm1d 2, biases 2" in said
 
 
 def test_lanes_are_for_modules_that_vmap_can_take() -> None:

@@ -51,6 +51,7 @@ def check(
     from regtune.execution.idle_gpus import gpus_here, idle_gpus
     from regtune.execution.preflight import preflight, remarks
     from regtune.execution.rehearsal import rehearse
+    from regtune.execution.touched import touched
     from regtune.sweep.searched import doubts
     from regtune.sweep.sweep import Sweep
 
@@ -66,7 +67,7 @@ def check(
         f"{sweep}: ok, {arms}; {counts['train']} training, {counts['validation']} validation, "
         f"{counts['test']} test examples of {splits.classes} classes{named(splits.names)}"
     )
-    for text in remarks(plan, pool):
+    for text in [*remarks(plan, pool), *touched(plan, splits)]:
         print(text)
     for text in [*doubts(plan), *notes, *idle_gpus(plan.cluster, gpus_here(), "this machine")]:
         print(f"note: {text}")

@@ -124,10 +124,12 @@ class Pretrained:
 class Regularizer:
     """The base of every regularizer: all hooks neutral. A method overrides the ones it needs.
 
-    `needs` names the kinds of slots that the method bends; a network must have one of them.
+    `needs` names the kinds of slots that the method bends; a network must have one of them. `weighs` says that the
+    method acts on weights proper alone, see `core.state.weights`.
     """
 
     needs: ClassVar[tuple[str, ...]] = ()
+    weighs: ClassVar[bool] = False
 
     def check(self, net: nn.Module, data: Splits) -> None:
         """Raise Refused, with the remedy, for settings that make no sense for this network and data."""

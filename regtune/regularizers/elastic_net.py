@@ -9,6 +9,7 @@ Not with: L1 or L2 beside it, which it holds already.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from optuna.distributions import FloatDistribution
 
@@ -24,6 +25,8 @@ class ElasticNet(Regularizer):
     Biases and normalization parameters are not penalized. Source: H. Zou, T. Hastie, "Regularization and Variable
     Selection via the Elastic Net" (JRSS B 2005); the parameters are those of scikit-learn's ElasticNet.
     """
+
+    weighs: ClassVar[bool] = True
 
     strength: Number = knob(
         default=1e-4,

@@ -10,6 +10,7 @@ which holds an L1 part already.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from optuna.distributions import FloatDistribution
@@ -28,6 +29,8 @@ class L1(Regularizer):
     end of training; for L2 beside it give an arm both. Source: I. Goodfellow et al., "Deep Learning" (2016), section
     7.1.2; the proximal step is ISTA's: A. Beck, M. Teboulle (2009).
     """
+
+    weighs: ClassVar[bool] = True
 
     strength: Number = knob(
         default=1e-4,

@@ -10,6 +10,7 @@ changes the effective learning rate.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from optuna.distributions import FloatDistribution
 
@@ -25,6 +26,8 @@ class L2(Regularizer):
     Biases and normalization parameters are not penalized, unlike torch's `SGD(weight_decay=...)`, which is
     otherwise equal. Source: I. Goodfellow et al., "Deep Learning" (2016), section 7.1.1.
     """
+
+    weighs: ClassVar[bool] = True
 
     strength: Number = knob(
         default=1e-3,

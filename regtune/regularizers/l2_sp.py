@@ -10,6 +10,7 @@ Not with: L2, which pulls the same weights to zero; strong label noise at the st
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from optuna.distributions import FloatDistribution
 
@@ -27,6 +28,8 @@ class L2SP(Regularizer):
     ordinary L2 beside it; here every weight has its starting point. Source: X. Li, Y. Grandvalet,
     F. Davoine, "Explicit Inductive Bias for Transfer Learning with Convolutional Networks" (ICML 2018).
     """
+
+    weighs: ClassVar[bool] = True
 
     strength: Number = knob(
         default=1e-2,

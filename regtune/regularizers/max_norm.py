@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from optuna.distributions import FloatDistribution
 from torch import Tensor
@@ -26,6 +27,8 @@ class MaxNorm(Regularizer):
     All linear and convolution weights, the output layer included; biases are not limited. Source: N. Srivastava
     et al., "Dropout" (JMLR 2014), section 5.1; their c = 3 to 4 goes with dropout that scales at test.
     """
+
+    weighs: ClassVar[bool] = True
 
     c: Number = knob(
         default=3.0,

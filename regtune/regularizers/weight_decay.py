@@ -9,6 +9,7 @@ Not with: L2, or an optimizer with a weight decay of its own.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from optuna.distributions import FloatDistribution
 
@@ -26,6 +27,8 @@ class WeightDecay(Regularizer):
     instead of after it: the two differ by the learning rate squared. Source: I. Loshchilov, F. Hutter,
     "Decoupled Weight Decay Regularization" (ICLR 2019).
     """
+
+    weighs: ClassVar[bool] = True
 
     strength: Number = knob(
         default=1e-2,
