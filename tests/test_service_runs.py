@@ -23,9 +23,11 @@ from regtune.service.problems import Denied
 from regtune.service.runs import LOCK, OUTPUT, Processes
 from regtune.service.sweeps import Sweeps
 from regtune.storage import lease
+from regtune.storage.layout import LOG
 from regtune.storage.log import Log
 from regtune.sweep.sweep import Sweep
 from tests.conftest import SWEEP
+from tests.made_up import made_up_log
 from tests.served import API, asked_here, error_of, served, settings
 
 NAMED = f'name = "small"\n{SWEEP}'
@@ -134,6 +136,24 @@ def test_states_of_a_sweep_that_begins_or_never_did(tmp_path: Path) -> None:
             "path": "data",
         }
         assert "data folder" in client.get("/sweeps/small/output").text
+
+
+class Up(Processes):
+    """Runs that have begun."""
+
+    def is_up(self, folder: Path) -> bool:
+        """Return that it has."""
+        return True
+
+
+def test_a_run_that_writes_its_header_is_starting(tmp_path: Path) -> None:
+    log = made_up_log(tmp_path / "one", {"baseline": [0.6]}) / LOG
+    header = log.read_bytes().splitlines(keepends=True)[0]
+    given = settings(tmp_path)
+    with served(given, Up(given)) as client:
+        for written in (b"", header[: len(header) // 2], header):
+            log.write_bytes(written)
+            assert client.get("/sweeps/one").json()["state"] == "starting"
 
 
 def test_what_another_shell_runs_is_stopped_here_and_what_another_machine_runs_is_not(tmp_path: Path) -> None:

@@ -295,13 +295,22 @@ class Sweeps:
     def _without(self, folder: Path, log: Path, base: dict[str, object], error: Refused, up: bool) -> Status:
         """Return how a sweep stands of which the log tells nothing."""
         path = log_in(log)
-        if up and (not path.exists() or not path.stat().st_size):
+        if up and not _has_row(path):
             return Status.model_validate({**base, "state": "starting"})
         if path.exists() and path.stat().st_size:
             return Status.model_validate({**base, "state": "damaged", "error": problem(error).error})
         lines = self._runs.output(folder, WORDS_OF_OUTPUT).strip().splitlines()
         words = Refused(lines[-1].removeprefix("regtune: ") if lines else "it was never run")
         return Status.model_validate({**base, "state": "refused", "error": problem(words).error})
+
+
+def _has_row(path: Path) -> bool:
+    """Return whether a log has a whole row: its header is long, and may be half written."""
+    try:
+        with path.open("rb") as file:
+            return file.readline().endswith(b"\n")
+    except FileNotFoundError:
+        return False
 
 
 def _readable(read: Callable[[], T]) -> T:
