@@ -301,6 +301,27 @@ def test_figures_that_take_long_hold_up_nothing_else(tmp_path: Path, monkeypatch
         assert {each.result().status_code for each in held} == {200}
 
 
+def test_how_a_sweep_stands_is_said_while_its_figures_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made_up_log(tmp_path / "open", {"baseline": [0.6, None], "dropout": [None, 0.7]})  # its frames say if it is over
+    making, may_end = threading.Event(), threading.Event()
+
+    def drawn(tables: object) -> list[object]:
+        making.set()
+        may_end.wait(60)
+        return []
+
+    monkeypatch.setattr("regtune.service.sweeps.drawn", drawn)
+    with served(settings(tmp_path)) as client, ThreadPoolExecutor(1) as other:
+        held = other.submit(httpx.get, f"{client.base_url}sweeps/open/figures", timeout=60)
+        try:
+            assert making.wait(30)
+            assert client.get("/sweeps/open", timeout=10).json()["state"] == "stopped"
+            assert client.get("/sweeps/open/trials", timeout=10).json()["total"] > 0
+        finally:
+            may_end.set()
+        assert held.result().status_code == 200
+
+
 def test_streams_are_limited_and_make_room_when_their_clients_go(results: Path) -> None:
     path = "/sweeps/one/events"
     with served(settings(results, most_streams=2)) as client, contextlib.ExitStack() as held:
