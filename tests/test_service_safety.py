@@ -164,6 +164,7 @@ def test_a_name_never_leaves_the_folder(client: httpx.Client, name: str) -> None
         ('name = "small"\nreuse = ["/etc"]', "reuse"),
         ('name = "small"\nreuse = ["../../outside"]', "reuse"),
         ('name = "small"\nreuse = [".."]', "reuse"),
+        ('name = "small"\ninclude = "base.toml"', "include"),
         ('name = "small"\nnothing = 1', "nothing"),
     ],
 )

@@ -58,6 +58,15 @@ LaneWidth = Annotated[
         show_default=False,
     ),
 ]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="a setting in place of that of the file, as training.epochs=10; may be repeated",
+        metavar="PATH=VALUE",
+        show_default=False,
+    ),
+]
 InProcess = Annotated[bool, typer.Option("--in-process", help="train in this process, without Ray")]
 Reuse = Annotated[
     list[str] | None,

@@ -21,6 +21,7 @@ from regtune.cli.options import (
     ResultsFolder,
     RetryFailed,
     Reuse,
+    Set,
     SweepFile,
     lane_width_of,
 )
@@ -37,6 +38,7 @@ app = typer.Typer()
 def check(
     sweep: SweepFile,
     plugin: Plugin = None,
+    set_: Set = None,
     data: DataFolder = None,
     download: Download = False,
     aa: Annotated[
@@ -55,7 +57,7 @@ def check(
     from regtune.sweep.searched import doubts
     from regtune.sweep.sweep import Sweep
 
-    plan = Sweep.read(sweep, tuple(plugin or ()))
+    plan = Sweep.read(sweep, tuple(plugin or ()), set_ or ())
     if aa:
         _check_copy(plan, results, in_process=in_process, place=DataLocation(root=data, download=download))
         return
@@ -74,7 +76,7 @@ def check(
 
 
 @app.command()
-def plan(sweep: SweepFile, plugin: Plugin = None, data: DataFolder = None) -> None:
+def plan(sweep: SweepFile, plugin: Plugin = None, set_: Set = None, data: DataFolder = None) -> None:
     """Print what a sweep would do: arms, searched and fixed knobs, trials, epochs, rungs, disk space."""
     from rich.console import Console
     from rich.text import Text
@@ -84,7 +86,7 @@ def plan(sweep: SweepFile, plugin: Plugin = None, data: DataFolder = None) -> No
     from regtune.data import DataLocation
     from regtune.sweep.sweep import Sweep
 
-    loaded = Sweep.read(sweep, tuple(plugin or ()))
+    loaded = Sweep.read(sweep, tuple(plugin or ()), set_ or ())
     Console().print(plan_table(loaded), Text(weights_words(loaded, DataLocation(root=data))), sep="\n")
 
 
@@ -92,6 +94,7 @@ def plan(sweep: SweepFile, plugin: Plugin = None, data: DataFolder = None) -> No
 def run(
     sweep: SweepFile,
     plugin: Plugin = None,
+    set_: Set = None,
     results: ResultsFolder = Path("results"),
     in_process: InProcess = False,
     address: Annotated[
@@ -133,7 +136,8 @@ def run(
     from regtune.reports.tables.folder import read_folder
     from regtune.sweep.sweep import Sweep
 
-    loaded = reusing(Sweep.read(sweep, tuple(plugin or ())), reuse or ()).in_lanes(lane_width_of(lane_width))
+    read = Sweep.read(sweep, tuple(plugin or ()), set_ or ())
+    loaded = reusing(read, reuse or ()).in_lanes(lane_width_of(lane_width))
     console = Console()
     options = RunOptions(
         in_process=in_process,

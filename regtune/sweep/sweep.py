@@ -55,11 +55,14 @@ class Sweep(Seeds):
     reuse: tuple[str, ...] = ()
 
     @classmethod
-    def read(cls, path: str | Path, plugins: tuple[str, ...] = ()) -> Sweep:
-        """Read a sweep file; raises Refused with file, path, expectation, value and remedy."""
+    def read(cls, path: str | Path, plugins: tuple[str, ...] = (), changes: Sequence[str] = ()) -> Sweep:
+        """Read a sweep file; raises Refused with file, path, expectation, value and remedy.
+
+        `changes` are settings in place of those of the file, as `training.epochs=10`: a path and a TOML value.
+        """
         source = Path(path)
         try:
-            return _checked(read_file(source), plugins, source)
+            return _checked(read_file(source, changes), plugins, source)
         except Refused as error:
             raise Refused(f"{source}: {error}") from error
 
