@@ -42,6 +42,16 @@ def list_(
 
 
 @app.command()
+def schema(plugin: Plugin = None) -> None:
+    """Print the JSON Schema of sweep files, for editors: every setting, method and knob with what it means."""
+    import json
+
+    from regtune.sweep.json_schema import json_schema
+
+    print(json.dumps(json_schema(tuple(plugin or ())), indent=1))
+
+
+@app.command()
 def init(
     folder: Annotated[Path, typer.Argument(help="where to write the sweep files", show_default=False)],
 ) -> None:
