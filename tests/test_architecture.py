@@ -15,7 +15,7 @@ FILES = sorted(HOUSE.rglob("*.py"))
 # A room imports only rooms on lower floors; rooms on one floor do not know each other.
 FLOORS = [
     {"core"},
-    {"augmentation", "data", "networks", "optimizers", "pruners", "samplers", "storage", "statistics"},
+    {"augmentation", "data", "networks", "optimizers", "pruners", "samplers", "storage", "statistics", "trackers"},
     {"regularizers", "results"},
     {"training", "sweep", "analysis"},
     {"search", "reports"},

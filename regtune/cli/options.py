@@ -67,6 +67,15 @@ Set = Annotated[
         show_default=False,
     ),
 ]
+LogTo = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--log-to",
+        help="write trials to tensorboard, mlflow or wandb too, as they train; may be repeated",
+        metavar="TRACKER",
+        show_default=False,
+    ),
+]
 InProcess = Annotated[bool, typer.Option("--in-process", help="train in this process, without Ray")]
 Reuse = Annotated[
     list[str] | None,

@@ -17,6 +17,7 @@ from regtune.cli.options import (
     Full,
     InProcess,
     LaneWidth,
+    LogTo,
     Plugin,
     ResultsFolder,
     RetryFailed,
@@ -111,6 +112,7 @@ def run(
         str | None,
         typer.Option(help="copy search into this Optuna storage, for example sqlite:///search.db", metavar="URL"),
     ] = None,
+    log_to: LogTo = None,
     retry_failed: RetryFailed = False,
     reuse: Reuse = None,
     lane_width: LaneWidth = None,
@@ -130,6 +132,7 @@ def run(
     from regtune.execution.repeats import run_all
     from regtune.execution.reuse import reusing
     from regtune.execution.run import RunOptions
+    from regtune.execution.tracking import tracked
     from regtune.execution.watch import Watch
     from regtune.reports.brief import brief_of
     from regtune.reports.output import write_folder
@@ -154,8 +157,8 @@ def run(
     def watching(repeat: Sweep) -> Iterator[Watch]:
         progress = Progress(repeat)
         watch = Mirror(repeat, optuna_storage).beside(progress.watching) if optuna_storage else progress.watching
-        with live(progress, console):
-            yield watch
+        with tracked(repeat, results, log_to or (), watch) as tracking, live(progress, console):
+            yield tracking
 
     with _interruptible():
         run_all(
