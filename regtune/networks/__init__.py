@@ -2,6 +2,7 @@
 
 from regtune.core.registry import Registry
 from regtune.networks._base import Bend, Branch, Network, Normalize, Slot, fresh, slots
+from regtune.networks._foreign import Foreign
 from regtune.networks._heads import (
     HEADS,
     answers,
@@ -26,6 +27,7 @@ __all__ = [
     "NETWORKS",
     "Bend",
     "Branch",
+    "Foreign",
     "Network",
     "Normalize",
     "Slot",
