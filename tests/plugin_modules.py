@@ -55,9 +55,10 @@ class Transformer(nn.Module):
 
 
 def torchvision_resnet(classes: int = 2) -> ResNet:
-    """Torchvision's own, but for the channels that it reads."""
+    """Torchvision's own, but for the channels that it reads, and the stem of small pictures."""
     net = resnet18(num_classes=classes)
-    net.conv1 = nn.Conv2d(1, 64, 7, stride=2, padding=3, bias=False)
+    net.conv1 = nn.Conv2d(1, 64, 3, stride=1, padding=1, bias=False)
+    net.maxpool = nn.Identity()
     return net
 
 

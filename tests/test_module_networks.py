@@ -29,22 +29,25 @@ from tests.command_line import called
 from tests.conftest import SWEEP, neutral, row, same, searched, small_trial, trained
 
 PLUGIN = "tests.plugin_modules"
-NAMED = {"hidden": ["layer1", "layer4"], "residual": ["layer*.*.bn2"]}
+# Modules of the plugin, and those that a library makes of a name, of which the plugin has one that is made by hand.
 MODULES: dict[str, Json] = {
     "plain_mlp": {},
     "Pictures": {},
     "Transformer": {},
-    "torchvision_resnet": NAMED,
+    "torchvision_resnet": {"name": "torchvision", "model": "resnet18"},
     "Deep": {},
     "OwnDropPath": {},
-    "timm_model": {},
+    "timm_model": {
+        "name": "timm",
+        "model": "vit_tiny_patch16_224",
+        "arguments": {"patch_size": 3, "embed_dim": 8, "depth": 3, "num_heads": 2},
+    },
 }
 SLOTS = {
     "plain_mlp": "input1 hidden1 hidden2 hidden3",
     "Pictures": "hidden1 hidden2",
     "Transformer": "hidden1 hidden2 hidden3",
-    "torchvision_resnet": "residual1 residual2 hidden1 residual3 residual4 residual5 residual6 residual7 residual8 "
-    "hidden2",
+    "torchvision_resnet": " ".join(f"residual{number}" for number in range(1, 9)) + " hidden1",
     "Deep": "residual1 residual2 residual3",
     "OwnDropPath": "residual1 hidden1",
 }
@@ -53,7 +56,7 @@ every_module = pytest.mark.parametrize("name", MODULES)
 
 
 def network(name: str, **settings: Any) -> Json:
-    return {"name": "module", "path": f"{PLUGIN}:{name}", **MODULES.get(name, {}), **settings}
+    return {**(MODULES.get(name) or {"name": "module", "path": f"{PLUGIN}:{name}"}), **settings}
 
 
 def module_trial(name: str, recipe: list[Json] | None = None, settings: Json | None = None, **changes: Any) -> Trial:
@@ -233,7 +236,8 @@ def test_whole_blocks_are_no_branches_but_their_ends_are() -> None:
 
 
 def test_a_pattern_names_what_is_directly_below() -> None:
-    net = built("torchvision_resnet", hidden=["layer2.*"], residual=[])
+    by_hand = {"name": "module", "path": f"{PLUGIN}:torchvision_resnet"}
+    net = fresh(NETWORKS.build(by_hand | {"hidden": ["layer2.*"]}, "network"), shape=(1, 6, 6), classes=2, seed=3)
     assert [slot.label for slot in slots(net)] == ["hidden1", "hidden2", "features1"]
 
 

@@ -55,7 +55,7 @@ def check(
     from regtune.sweep.searched import doubts
     from regtune.sweep.sweep import Sweep
 
-    plan = Sweep.read(sweep, tuple(plugin or ()))
+    plan = Sweep.read(sweep, tuple(plugin or ()), download=download)
     if aa:
         _check_copy(plan, results, in_process=in_process, place=DataLocation(root=data, download=download))
         return
@@ -133,7 +133,8 @@ def run(
     from regtune.reports.tables.folder import read_folder
     from regtune.sweep.sweep import Sweep
 
-    loaded = reusing(Sweep.read(sweep, tuple(plugin or ())), reuse or ()).in_lanes(lane_width_of(lane_width))
+    read = Sweep.read(sweep, tuple(plugin or ()), download=download)
+    loaded = reusing(read, reuse or ()).in_lanes(lane_width_of(lane_width))
     console = Console()
     options = RunOptions(
         in_process=in_process,

@@ -16,6 +16,7 @@ from regtune.networks._heads import (
     without_heads,
 )
 from regtune.networks._initializers import KEEP
+from regtune.networks._library import Library
 from regtune.networks._spared import spared
 
 NETWORKS: Registry[Network] = Registry(package=__name__, base=Network, noun="network")  # type: ignore[type-abstract]  # a registry never instantiates its base
@@ -26,6 +27,7 @@ __all__ = [
     "NETWORKS",
     "Bend",
     "Branch",
+    "Library",
     "Network",
     "Normalize",
     "Slot",
