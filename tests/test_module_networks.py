@@ -291,7 +291,7 @@ class Net(nn.Sequential):
 """
 
 
-def test_a_sweep_finds_the_module_beside_it_and_says_what_is_set_aside(tmp_path: Path) -> None:
+def test_a_sweep_finds_the_module_beside_it_and_check_and_run_say_what_is_set_aside(tmp_path: Path) -> None:
     (tmp_path / "module_sweep.toml").write_text(SWEPT)
     (tmp_path / "my_net_beside.py").write_text(MINE)
     file = tmp_path / "module_sweep.toml"
@@ -304,6 +304,12 @@ def test_a_sweep_finds_the_module_beside_it_and_says_what_is_set_aside(tmp_path:
     said = " ".join(answer.stdout.split())
     assert "its own rates are set aside, a recipe says what is dropped: Dropout 0.4" in said
     assert "l2: act on 2 of 6 parameter tensors; left alone: BatchNorm1d 2, biases 2" in said
+    few = file.read_text().replace("trials = 4", "trials = 1").replace("seeds = 3", "seeds = 0")
+    file.write_text(few.replace("epochs = 6", "epochs = 1"))
+    ran = called("run", file, "--in-process", folder=tmp_path)
+    assert (
+        "regtune: network module: its own rates are set aside, a recipe says what is dropped: Dropout 0.4" in ran.stdout
+    )
 
 
 def test_lanes_are_for_modules_that_vmap_can_take() -> None:
