@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from regtune.execution.lane_work import OwnSplits
 from regtune.networks import NETWORKS, Slot, fresh, slots, spared
 from regtune.networks.module import Module
 from regtune.regularizers import REGULARIZERS, Dropout
+from regtune.results.loader import load
 from regtune.sweep.reading import read_file
 from regtune.sweep.sweep import Sweep
 from regtune.training.build import load_data
@@ -211,7 +214,15 @@ def test_a_dropped_branch_adds_nothing(name: str) -> None:
         ({"path": f"{PLUGIN}:Pictures", "arguments": {"classes": 5}}, "for 2 classes, those of the data, given 5; set"),
         ({"path": f"{PLUGIN}:frozen"}, "requires_grad = False for 2.weight and 1 more; make them buffers"),
         ({"path": f"{PLUGIN}:alpha"}, "given nn.AlphaDropout"),
-        ({"path": f"{PLUGIN}:WholeBlock", "residual": ["block"]}, "not the whole block"),
+        (
+            {"path": f"{PLUGIN}:WholeBlock", "residual": ["block"]},
+            "given 'block', .*added to that, 'block.branch', not",
+        ),
+        (
+            {"path": f"{PLUGIN}:torchvision_resnet", "residual": ["layer1.*.bn2", "layer3.0"]},
+            "given 'layer3.0', .*added to that, 'layer3.0.bn2', not the whole block",
+        ),
+        ({"path": f"{PLUGIN}:scripted"}, "expected a module of Python, given one of torch.jit, which takes no slots"),
         ({"path": f"{PLUGIN}:Pictures", "hidden": ["norn1"]}, "did you mean 'norm1'"),
         ({"path": f"{PLUGIN}:Pictures", "hidden": ["drop"]}, "its slot is there already"),
         (
@@ -228,6 +239,43 @@ def test_what_cannot_work_is_refused_in_one_line(settings: Json, said: str) -> N
     with pytest.raises(Refused, match=said) as error:
         Lane((module_trial("Pictures", network={"name": "module", **settings}),))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("how", ["whole", "part", "in place"])
+def test_a_compiled_module_trains_as_it_is_without_and_that_is_said(how: str, tmp_path: Path) -> None:
+    net, plain = built("compiled_mlp", arguments={"how": how}), built("plain_mlp")
+    assert same(net.state_dict(), plain.state_dict())
+    assert [slot.label for slot in slots(net)] == [slot.label for slot in slots(plain)]
+    assert not [part for part in net.modules() if part._compiled_call_impl or hasattr(part, "_orig_mod")]
+    value = NETWORKS.build(network("compiled_mlp", arguments={"how": how}), "network")
+    assert "its torch.compile is set aside; [training] compiled = true compiles" in value.remarks(net)[0]
+    state = plain.get_submodule("module").state_dict()
+    save_file({f"_orig_mod.{name}": weight for name, weight in state.items()}, tmp_path / "w.safetensors")
+    again = built("plain_mlp", seed=4, weights=str(tmp_path / "w.safetensors"))
+    assert same(again.state_dict(), plain.state_dict())
+
+
+@pytest.mark.slow
+def test_workers_of_ray_train_a_module(tmp_path: Path) -> None:
+    (tmp_path / "module_sweep.toml").write_text(SWEPT)
+    (tmp_path / "my_net_beside.py").write_text(MINE)
+    logs = []
+    for more in ([], ["--in-process"]):
+        words = ["run", "module_sweep.toml", "--results", "-".join(["on", *more]), *more]
+        ended = subprocess.run(
+            [sys.executable, "-m", "regtune", *words],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=280,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stderr
+        logs.append(load(tmp_path / words[3] / "module_sweep").trials)
+    on_ray, here = (log.sort_values(["arm", "phase", "number"], ignore_index=True) for log in logs)
+    assert len(here) > 12
+    assert (here["status"] == "ok").all()
+    assert on_ray["test_accuracy"].equals(here["test_accuracy"])
 
 
 def test_whole_blocks_are_no_branches_but_their_ends_are() -> None:

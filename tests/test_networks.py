@@ -34,10 +34,18 @@ TINY: dict[str, Json] = {
     "resnet9": {"width": 2},
     "small_inception": {},
     "srivastava2014": {},
-    "vit": {"depth": 2, "heads": 2, "width": 12},
+    "vit": {"depth": 1, "heads": 2, "width": 12},
     "wide_resnet": {"depth": 10, "width": 1},
     "zhang2017_1x512": {},
     "zhang2017_3x512": {},
+}
+# Of modules that know nothing of slots, for tests that take any network; the laws of these: test_module_networks.py.
+FOREIGN: dict[str, Json] = {
+    "module": {"path": "tests.plugin_modules:Pictures", "arguments": {"classes": 4}},
+    "timm": {
+        "model": "vit_tiny_patch16_224",
+        "arguments": {"patch_size": 4, "embed_dim": 8, "depth": 2, "num_heads": 2},
+    },
 }
 RESIDUAL = ["mlp", "resnet", "resnet9", "vit", "wide_resnet"]
 every_network = pytest.mark.parametrize("name", sorted(TINY))
@@ -60,7 +68,7 @@ def straight(signal: Any, slot: Slot) -> Any:
 
 def tiny_trial(name: str, recipe: list[Json] | None = None, **changes: Any) -> Trial:
     data = {"name": "synthetic", "train": 48, "validation": 16, "test": 16, "noise": 0.6, "side": 8}
-    network = {"name": name, **TINY[name]} | changes.pop("knobs", {})
+    network = {"name": name, **(TINY | FOREIGN)[name]} | changes.pop("knobs", {})
     return small_trial(recipe or [], data=data, network=network, **({"epochs": 2} | changes))
 
 
@@ -363,7 +371,7 @@ def test_shortcuts_of_a_resnet_have_no_parameters(pooling: str, side: int) -> No
 
 def test_a_vit_computes_what_that_of_torchvision_does_with_slots_where_it_drops() -> None:
     theirs = VisionTransformer(8, 4, 2, 2, 12, 48, num_classes=10, dropout=0.1).eval()
-    net = roughened(started("vit", **TINY["vit"])).eval()
+    net = roughened(started("vit", **TINY["vit"] | {"depth": 2})).eval()
     given = net.state_dict()
     ours = {
         "class_token": given["token.weight"][None],

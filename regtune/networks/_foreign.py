@@ -16,6 +16,7 @@ from torch.nn.parameter import UninitializedParameter
 from regtune.core.errors import Refused, shown
 from regtune.core.global_rng import seeded
 from regtune.core.own_code import own_errors
+from regtune.networks._advice import end_of_branch
 from regtune.networks._base import Bend, Normalize, Slot, SlotKind
 from regtune.networks._places import Now, Place, Seen, Stand, chosen, drops
 
@@ -240,9 +241,6 @@ def _check_passes(net: Foreign, x: Tensor) -> None:
         calls[slot.kind] += 1
         return signal
 
-    def silent(signal: Any, slot: Slot) -> Any:
-        return signal.bent(torch.zeros_like) if slot.kind == "residual" else signal
-
     first, second = (_pass(net, x, seed=seed) for seed in (1, 2))
     if not torch.equal(first, second) and not bool(first.isnan().any()):
         raise Refused(
@@ -258,13 +256,27 @@ def _check_passes(net: Foreign, x: Tensor) -> None:
             f"{where}: expected every place to come by in evaluation as in training, {len(kinds)} slots, given "
             f"{calls.total()}; call the modules that drop whether it trains or not"
         )
-    if "residual" in kinds:
-        logits = _pass(net, x, seed=1, bend=silent)
-        if torch.equal(logits[0], logits[1]):
-            raise Refused(
-                f"{where}: expected residual places behind the branch of a block, given such without which no picture "
-                f"reaches the outputs; name what is added to the shortcut, as 'layer1.*.bn2', not the whole block"
-            )
+    residual = [place for place in net.now.places if place.kind == "residual"]
+    if not _alive(net, x, residual):
+        wrong = next((place for place in residual if not _alive(net, x, [place])), residual[0])
+        end = end_of_branch(net.module.get_submodule(wrong.where), lambda: _alive(net, x, []))
+        named = f"'{wrong.where}.{end}'" if end else "its last submodule, as 'layer1.*.bn2'"
+        raise Refused(
+            f"{where}: expected residual places behind the branch of a block, given {wrong.where!r}, without which no "
+            f"picture reaches the outputs: does it hold the shortcut too? Name what is added to that, {named}, not the "
+            f"whole block"
+        )
+
+
+def _alive(net: Foreign, x: Tensor, silent: list[Place]) -> bool:
+    """Return whether pictures reach the outputs of a network in evaluation without what comes from some places."""
+    slots = [slot for place in silent for slot in place.slots]
+
+    def bend(signal: Any, slot: Slot) -> Any:
+        return signal.bent(torch.zeros_like) if any(slot is each for each in slots) else signal
+
+    logits = _pass(net, x, seed=1, bend=bend)
+    return not torch.equal(logits[0], logits[1])
 
 
 def _pass(net: Foreign, x: Tensor, *, seed: int, bend: Bend | None = None) -> Any:

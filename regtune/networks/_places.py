@@ -37,6 +37,7 @@ class Now:
         self.bend: Bend | None = None
         self.counts: dict[int, int] = {}
         self.seen: Seen | None = None
+        self.places: list[Place] = []
 
     def begin(self, bend: Bend | None) -> tuple[Bend | None, dict[int, int]]:
         """Begin a pass; return what was, to be given to `end`: a penalty may run one within another."""
@@ -55,6 +56,7 @@ class Place:
     def __init__(self, kind: SlotKind, now: Now, number: int, where: str) -> None:
         self.kind, self.now, self.number, self.where = kind, now, number, where
         self.slots: list[Slot] = []  # one for each time
+        now.places.append(self)
         self.kept = nn.Identity()  # what a residual slot is given as the branch: what the branch made
 
     def bent(self, signal: Any) -> Any:

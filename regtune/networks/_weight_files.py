@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from regtune.core.errors import Refused, shown
 from regtune.core.file_names import as_file
+from regtune.networks._compiled import plain_name
 
 WITHIN = ("state_dict", "model")  # where checkpoints of training scripts have the weights, beside other things
 FOLDER = "REGTUNE_DATA"
@@ -88,7 +89,7 @@ def _tensors(content: bytes, path: str, where: str) -> dict[str, Tensor]:
         if isinstance(found, Mapping) and isinstance(found.get(name), Mapping):
             found = found[name]
     if isinstance(found, Mapping) and all(isinstance(value, Tensor) for value in found.values()):
-        return dict(found)
+        return {plain_name(name): value for name, value in found.items()}
     raise Refused(f"{where}: expected tensors by name, as of state_dict(), given {type(found).__name__} in {path}")
 
 

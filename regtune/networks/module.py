@@ -17,6 +17,7 @@ from regtune.core.knobs import Table, knob
 from regtune.core.own_code import own_errors
 from regtune.core.plugins import import_plugin
 from regtune.networks._base import Network
+from regtune.networks._compiled import uncompiled
 from regtune.networks._foreign import Foreign, given_slots, told
 from regtune.networks._initializers import INITS, KEEP, MEANING
 from regtune.networks._weight_files import load, pinned_digest
@@ -50,10 +51,10 @@ class Module(Network):
     def build(self, *, shape: tuple[int, int, int], classes: int) -> nn.Module:
         """Return the module with slots; raises Refused, in one line, for one that cannot be trained here."""
         with own_errors(f"network module {self.path}"):
-            module = self._made()
+            module, notes = uncompiled(self._made(), "network module")
         if self.weights:
             load(module, self.weights, self.digest, "network module.weights")
-        return given_slots(
+        net = given_slots(
             module,
             where="network module",
             shape=shape,
@@ -62,6 +63,8 @@ class Module(Network):
             residual=self.residual,
             normalize=self.normalize,
         )
+        net.notes = notes
+        return net
 
     def pinned(self) -> Module:
         """Return the settings with the hash of the file of weights; raises Refused where it is another one."""
