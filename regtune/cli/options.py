@@ -28,7 +28,7 @@ DataFolder = Annotated[
     Path | None,
     typer.Option("--data", envvar="REGTUNE_DATA", help="folder that contains the data sets", show_default=False),
 ]
-Download = Annotated[bool, typer.Option("--download", help="download a published data set that is missing")]
+Download = Annotated[bool, typer.Option("--download", help="download published data or weights that are missing")]
 ResultsFolder = Annotated[Path, typer.Option("--results", help="folder for results")]
 Full = Annotated[bool, typer.Option("--full", help="print all tables with their captions instead of the short answer")]
 

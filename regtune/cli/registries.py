@@ -25,6 +25,12 @@ def list_(
     ] = None,
     form: Annotated[str, typer.Option("--format", help="table, or md: the methods as in docs/methods.md")] = "table",
     plugin: Plugin = None,
+    timm: Annotated[
+        str | None, typer.Option("--timm", help="names of models of timm, as 'resnet*'", metavar="PATTERN")
+    ] = None,
+    torchvision: Annotated[
+        str | None, typer.Option("--torchvision", help="names of models of torchvision", metavar="PATTERN")
+    ] = None,
 ) -> None:
     """List regularizers, data sets, networks, optimizers, samplers and pruners, or print cards by name."""
     from regtune.cli import catalog
@@ -33,7 +39,13 @@ def list_(
 
     if form not in ("table", "md"):
         raise Refused(f"--format: unknown format {form!r}{nearest(form, ('table', 'md'))}")
-    if form == "md":
+    patterns = [(library, given) for library, given in (("timm", timm), ("torchvision", torchvision)) if given]
+    if patterns:
+        if names or form != "table":
+            raise Refused(f"--{patterns[0][0]}: expected it alone, given a name or --format beside it")
+        for pattern in patterns:
+            print("\n".join(catalog.models(*pattern)))
+    elif form == "md":
         if names:
             raise Refused(f"--format: expected table with names, given md and {names[0]!r}; md is all the methods")
         print(catalog.markdown(), end="")

@@ -58,7 +58,7 @@ def check(
     from regtune.sweep.searched import doubts
     from regtune.sweep.sweep import Sweep
 
-    plan = Sweep.read(sweep, tuple(plugin or ()), set_ or ())
+    plan = Sweep.read(sweep, tuple(plugin or ()), set_ or (), download=download)
     if aa:
         _check_copy(plan, results, in_process=in_process, place=DataLocation(root=data, download=download))
         return
@@ -139,7 +139,7 @@ def run(
     from regtune.reports.tables.folder import read_folder
     from regtune.sweep.sweep import Sweep
 
-    read = Sweep.read(sweep, tuple(plugin or ()), set_ or ())
+    read = Sweep.read(sweep, tuple(plugin or ()), set_ or (), download=download)
     loaded = reusing(read, reuse or ()).in_lanes(lane_width_of(lane_width))
     console = Console()
     options = RunOptions(

@@ -17,6 +17,7 @@ from regtune.networks._heads import (
     without_heads,
 )
 from regtune.networks._initializers import KEEP
+from regtune.networks._library import Library
 from regtune.networks._spared import spared
 
 NETWORKS: Registry[Network] = Registry(package=__name__, base=Network, noun="network")  # type: ignore[type-abstract]  # a registry never instantiates its base
@@ -28,6 +29,7 @@ __all__ = [
     "Bend",
     "Branch",
     "Foreign",
+    "Library",
     "Network",
     "Normalize",
     "Slot",

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from regtune.core.errors import Refused, nearest, shown
@@ -68,6 +68,11 @@ def _read(file: Path, plugins: Sequence[str], results: Path) -> Sweep:
     for folder in read.reuse:
         if not REUSED.fullmatch(folder):
             raise Refused(f"reuse: expected other sweeps of this service, as '../NAME', given {shown(folder)}")
+    weights = PurePosixPath(str(read.network.get("weights", "")))
+    if weights.is_absolute() or ".." in weights.parts:
+        raise Refused(
+            f"network.weights: expected a file below the data folder of this service, given {shown(str(weights))}"
+        )
     try:
         sweep = Sweep.read(file)
     except Refused as error:
