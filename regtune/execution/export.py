@@ -127,7 +127,7 @@ def load_network(path: str | Path) -> Exported:
     if state.keys() != net.state_dict().keys():
         raise Refused(f"{path}: expected the parameters of {trial.network['name']}, given others: a method added some")
     net.to(DTYPES[trial.dtype]).load_state_dict(state)
-    return Exported(net, trial)
+    return Exported(net, trial).eval()
 
 
 def _chosen(results: Results, arm: str, number: int | None) -> Json:
