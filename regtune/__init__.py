@@ -14,6 +14,7 @@ from regtune.core.version import __version__
 
 if TYPE_CHECKING:
     from regtune.analysis.comparison import comparison as table
+    from regtune.api.compare import compare
     from regtune.api.results import load
     from regtune.core.knobs import knob
     from regtune.core.records import Trial
@@ -40,6 +41,7 @@ __all__ = [
     "Sweep",
     "Trial",
     "__version__",
+    "compare",
     "knob",
     "load",
     "load_network",
@@ -58,6 +60,7 @@ _HOMES = {
     "Sampler": ("regtune.samplers", "Sampler"),
     "Sweep": ("regtune.sweep.sweep", "Sweep"),
     "Trial": ("regtune.core.records", "Trial"),
+    "compare": ("regtune.api.compare", "compare"),
     "knob": ("regtune.core.knobs", "knob"),
     "load": ("regtune.api.results", "load"),
     "load_network": ("regtune.execution.export", "load_network"),

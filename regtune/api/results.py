@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from regtune.reports.tables._table import Table
     from regtune.reports.tables.folder import FolderTables
 
+FILE = "sweep.toml"  # of a comparison, beside its log
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class Results(loader.Results):
@@ -93,6 +95,21 @@ class Results(loader.Results):
         from regtune.api.best import Best
 
         return Best.of(self, arm)
+
+    def to_toml(self, to: str | Path | None = None) -> str:
+        """Return the sweep file of a comparison, which `regtune run` runs; with a path it is written there too.
+
+        It names the user's modules, so it belongs beside them. Raises Refused for results of another sweep file, and
+        where the network is an object that no file can name.
+        """
+        from regtune.api.sweep_files import sweep_file
+
+        text = sweep_file(self)
+        if to is not None:
+            from regtune.core.writing import write
+
+            write(Path(to), text)
+        return text
 
     def __str__(self) -> str:
         """Return the answer: verdicts in words, and one table that fits the terminal."""
