@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from regtune.core.errors import Refused, nearest
+from regtune.core.html import html_table
 from regtune.core.records import Trial, TrialKey
 from regtune.core.selection import ranked
 from regtune.results.loader import Results
@@ -72,6 +73,12 @@ class Best:
         with tempfile.TemporaryDirectory() as folder:
             weights, _ = export(self.results, self.key.arm, self.key.number, Path(folder), place=place)
             return load_network(weights)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        told = {**self.knobs, **self.metrics}
+        rows = [(name, f"{value:.4g}" if isinstance(value, float) else value) for name, value in told.items()]
+        return html_table((), rows, f"{self.key} of {self.results.sweep.name}")
 
     def __repr__(self) -> str:
         """Return which trial this is, in one line."""

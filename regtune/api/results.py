@@ -117,6 +117,12 @@ class Results(loader.Results):
 
         return brief_of([self._folder], [self.path], shutil.get_terminal_size().columns)
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: verdicts in words, one table, and what must be said of it when it is asked."""
+        from regtune.reports.brief import parts
+
+        return parts([self._folder])[0].html()
+
     def __repr__(self) -> str:
         """Return which results these are, in one line."""
         return f"<results of {self.sweep.name} in {self.path}: {len(self.sweep.arms)} arms, {self._progress}>"
