@@ -18,12 +18,14 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 import regtune
+from regtune.api.best import Best
+from regtune.api.plots import Plots
+from regtune.api.results import Results
 from regtune.cli import catalog
 from regtune.cli.sweeps import sweep_files
 from regtune.core.records import Epoch, Outcome
 from regtune.execution.export import Exported
 from regtune.reports.published.reading import published_tables
-from regtune.results.loader import Results
 from regtune.service.app import api as service_api
 from regtune.service.runs import Processes
 from regtune.service.settings import Settings
@@ -34,7 +36,14 @@ DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 MARKED = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end of \2 -->)", flags=re.DOTALL)
 KINDS: Mapping[type, str] = {bool: "`true` or `false`", int: "integer", float: "number", str: "string"}
-RETURNED: Mapping[str, type] = {"Epoch": Epoch, "Outcome": Outcome, "Results": Results, "Exported": Exported}
+RETURNED: Mapping[str, type] = {
+    "Epoch": Epoch,
+    "Outcome": Outcome,
+    "Results": Results,
+    "Plots": Plots,
+    "Best": Best,
+    "Exported": Exported,
+}
 MADE = (regtune.Sweep, *RETURNED.values())  # by functions: nobody calls these classes
 PLAIN_DEFAULTS = (bool, int, float, str, type(None), tuple)  # of parameters; others have no text worth reading
 

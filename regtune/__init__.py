@@ -14,6 +14,8 @@ from regtune.core.version import __version__
 
 if TYPE_CHECKING:
     from regtune.analysis.comparison import comparison as table
+    from regtune.api.compare import compare
+    from regtune.api.results import load
     from regtune.core.knobs import knob
     from regtune.core.records import Trial
     from regtune.data import Dataset
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from regtune.optimizers import Optimizer
     from regtune.pruners import Pruner
     from regtune.regularizers import Regularizer
-    from regtune.results.loader import load
     from regtune.samplers import Sampler
     from regtune.sweep.sweep import Sweep
     from regtune.training.trainer import train
@@ -40,6 +41,7 @@ __all__ = [
     "Sweep",
     "Trial",
     "__version__",
+    "compare",
     "knob",
     "load",
     "load_network",
@@ -58,8 +60,9 @@ _HOMES = {
     "Sampler": ("regtune.samplers", "Sampler"),
     "Sweep": ("regtune.sweep.sweep", "Sweep"),
     "Trial": ("regtune.core.records", "Trial"),
+    "compare": ("regtune.api.compare", "compare"),
     "knob": ("regtune.core.knobs", "knob"),
-    "load": ("regtune.results.loader", "load"),
+    "load": ("regtune.api.results", "load"),
     "load_network": ("regtune.execution.export", "load_network"),
     "run": ("regtune.execution.run", "run"),
     "table": ("regtune.analysis.comparison", "comparison"),

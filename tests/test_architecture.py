@@ -21,6 +21,7 @@ FLOORS = [
     {"search", "reports"},
     {"execution", "studies"},
     {"cli", "service"},
+    {"api"},
     {"__init__", "space"},
     {"__main__"},
 ]
@@ -99,7 +100,8 @@ LOADS = [
         ["torch", "ray", "altair", "vl_convert", "jinja2", "optuna", "statsmodels", "matplotlib"],
     ),
     (
-        "regtune.results.loader, regtune.analysis.comparison, regtune.statistics, regtune.analysis.budget",
+        "regtune.results.loader, regtune.analysis.comparison, regtune.statistics, regtune.analysis.budget, "
+        "regtune.api.results",
         ["torch", "ray", "sklearn", "statsmodels"],
     ),
     (

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
+from regtune.core.html import html_table
 from regtune.core.late_knobs import read_back, written
 from regtune.core.metric import ASKED, Metric
 
@@ -99,11 +100,29 @@ class Trial:
         row = {name: value for name, value in row.items() if value or name not in ("tightness", "metric")}  # keeps ids
         return row | {"recipe": [written(method) for method in self.recipe], "plugins": list(self.plugins)}
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: what is not as it is by default."""
+        usual = {field.name: field.default for field in dataclasses.fields(self)}
+        told = {name: getattr(self, name) for name in usual}
+        rows = [(name, _in_words(value)) for name, value in told.items() if value != usual[name] or name == "recipe"]
+        return html_table((), rows, f"trial {self.id}")
+
     @classmethod
     def from_plain(cls, row: Mapping[str, Any]) -> Trial:
         """Return the trial of a plain row."""
         lists = {"recipe": tuple(map(read_back, row["recipe"])), "plugins": tuple(row["plugins"])}
         return cls(**{**row, **lists})
+
+
+def _in_words(value: Any) -> str:
+    """Return a setting in short: what a table names, and then its settings; a list item by item."""
+    if isinstance(value, Mapping):
+        name = str(value.get("name", ""))
+        rest = ", ".join(f"{key} = {_in_words(each)}" for key, each in value.items() if key != "name")
+        return ": ".join(filter(None, (name, rest)))
+    if isinstance(value, list | tuple):
+        return "; ".join(map(_in_words, value)) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 @dataclass(frozen=True, kw_only=True)

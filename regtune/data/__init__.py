@@ -6,6 +6,7 @@ from regtune.data._corruption import corrupted
 from regtune.data._examples import Batches, Examples, beside, channel_statistics, joined, pixels
 from regtune.data._fingerprint import data_fingerprint
 from regtune.data._location import DataLocation
+from regtune.data._on_disk import Own
 from regtune.data._remarks import nearly_black, repeated, unequal_classes, untested
 from regtune.data._splits import Pool, Splits, carve, checked, named, placed, splits_beside
 
@@ -17,6 +18,7 @@ __all__ = [
     "DataLocation",
     "Dataset",
     "Examples",
+    "Own",
     "Pool",
     "Splits",
     "beside",

@@ -14,6 +14,7 @@ from regtune.analysis.columns import metric_of
 from regtune.analysis.failures import failures_words
 from regtune.analysis.labels import labels
 from regtune.analysis.sweeps import SweepsTogether, compare_sweeps
+from regtune.core.html import html_folded, html_paragraphs, html_table
 from regtune.reports.overfitting import hardly_overfits
 from regtune.reports.tables._table import Table
 from regtune.reports.tables.answer import answer_lines
@@ -46,6 +47,13 @@ class Part:
     table: pd.DataFrame
     sentences: Sequence[str]
     name: str = ""
+
+    def html(self) -> str:
+        """Return it for a notebook."""
+        rows = self.table.astype(str).itertuples(index=False)
+        table = html_table([str(name) for name in self.table.columns], rows)
+        said = html_folded("What this says, and what it cannot say", [self.which, *self.sentences])
+        return html_paragraphs(" ".join(line) for line in self.answer) + table + said
 
 
 def brief(folders: Sequence[Path], width: int) -> str:

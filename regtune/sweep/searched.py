@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from regtune.core.records import NONE, ONE_OF, SWITCH
 from regtune.core.search_space import OPTIMIZER, KnobPath, of_owner
 from regtune.sweep.arms import Arm
-from regtune.sweep.sweep import Sweep
+
+if TYPE_CHECKING:
+    from regtune.sweep.sweep import Sweep
 
 RATE = str(KnobPath(OPTIMIZER, "learning_rate"))
 DECADE = 10  # ends that far apart are searched on a logarithmic scale

@@ -12,6 +12,7 @@ from regtune.core.errors import Refused, nearest, shown
 from regtune.core.file_names import as_file, as_text
 from regtune.core.halving import Selection
 from regtune.core.header import SweepRecord
+from regtune.core.html import html_table
 from regtune.core.metric import METRICS
 from regtune.core.plugins import find_beside
 from regtune.core.records import FIRST, PHASES, Json, PhaseName
@@ -34,6 +35,7 @@ from regtune.sweep.schema import (
     TrainingConfig,
 )
 from regtune.sweep.scope import check_sweep, lacking_copy, lacking_over_searches
+from regtune.sweep.searched import knob_rows
 from regtune.sweep.seeds import SHIFT, Seeds
 
 
@@ -208,6 +210,14 @@ class Sweep(Seeds):
     def recorded(self) -> SweepRecord:
         """The sweep as readers of its log see it."""
         return SweepRecord.of(self.plain())
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the arms with what each phase trains of them at most, and their knobs."""
+        arms = [(arm.name, *(self.most_trials(phase, arm) for phase in self.phases)) for arm in self.arms]
+        template = self.arms[0].template
+        caption = f"{self.name}: {template.network['name']} on {template.data['name']}, trials of at most"
+        caption += f" {self.training.epochs} epochs"
+        return html_table(("arm", *self.phases), arms, caption) + html_table((), knob_rows(self), "knobs")
 
     def plain(self) -> Json:
         """Return what the log's header records: enough to see whether two sweeps are the same."""

@@ -67,6 +67,13 @@ def drawn(found: Tables) -> list[Figure]:
     return [figure(*EFFECTS, found), *(figure(*spec, found.results) for spec in OF_RESULTS)]
 
 
+def drawn_one(found: Tables, name: str) -> Figure:
+    """Return the figure of this name; raises KeyError where there is none."""
+    if name == EFFECTS.draw.__name__:
+        return figure(*EFFECTS, found)
+    return figure(*{spec.draw.__name__: spec for spec in OF_RESULTS}[name], found.results)
+
+
 def figure(section: str, title: str, draw: Callable[[Subject], Drawing | Nothing], subject: Subject) -> Figure:
     """Draw one figure of what it is about: a sweep, or several together."""
     chart = draw(subject)
