@@ -9,12 +9,12 @@ import pytest
 
 from regtune.core.errors import Refused
 from regtune.service import charts
+from tests.conftest import OnPage
 from tests.made_up import made_up_log
 from tests.served import API, served, settings
-from tests.test_service_page import opened
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Page
 
 EFFECTS = "Effect of each arm. "
 SYMBOLS = (
@@ -30,7 +30,7 @@ def results(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def shown(page: Page) -> list[str]:
+def points(page: Page) -> list[str]:
     """Return the arms of the points of the figure of effects."""
     found: list[str] = page.get_by_role("img", name=EFFECTS).locator(".mark-symbol path").evaluate_all(SYMBOLS)
     return sorted(found)
@@ -48,14 +48,12 @@ def test_the_script_is_of_the_service_itself_and_kept_by_browsers(results: Path)
 
 
 @pytest.mark.browser
-def test_a_chart_answers_to_the_pointer_and_to_the_switches_of_arms(browser: Browser, results: Path) -> None:
-    wrong: list[str] = []
-    with served(settings(results)) as client:
-        page = opened(browser, client, wrong=wrong)
-        page.get_by_role("link", name="one").click()
+def test_a_chart_answers_to_the_pointer_and_to_the_switches_of_arms(on_page: OnPage, results: Path) -> None:
+    with on_page(settings(results), "#/sweep/one") as shown:
+        page = shown.page
         box = page.get_by_role("img", name=EFFECTS)
         box.locator("svg").wait_for()
-        assert shown(page) == ["dropout", "mixup"]
+        assert points(page) == ["dropout", "mixup"]
         box.locator(".mark-symbol path").first.hover(force=True)
         page.locator("#vg-tooltip-element.visible").get_by_text("dropout").wait_for()
         page.get_by_text(TITLES[0]).wait_for()
@@ -66,33 +64,27 @@ def test_a_chart_answers_to_the_pointer_and_to_the_switches_of_arms(browser: Bro
         for panel in panels:
             panel.get_by_text("mixup").first.wait_for(state="detached")
             panel.get_by_text("dropout").first.wait_for()
-        assert shown(page) == ["dropout"]
+        assert points(page) == ["dropout"]
         page.get_by_role("checkbox", name="dropout").uncheck()
         box.get_by_text("All arms of this figure are switched off.").wait_for()
         page.get_by_role("checkbox", name="dropout").check()
         page.get_by_role("checkbox", name="mixup").check()
         box.locator("svg").wait_for()
-        assert shown(page) == ["dropout", "mixup"]
+        assert points(page) == ["dropout", "mixup"]
         with page.expect_download() as saved:
             page.get_by_role("button", name=f"Save as SVG: {EFFECTS[:-2]}").click()
         assert saved.value.suggested_filename == "effects.svg"
-        page.close()
-    assert wrong == []
 
 
 @pytest.mark.browser
 def test_without_the_script_figures_are_pictures(
-    browser: Browser, results: Path, monkeypatch: pytest.MonkeyPatch
+    on_page: OnPage, results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused() -> str:
         raise Refused("there are no libraries")
 
     monkeypatch.setattr(charts, "bundled", refused)
-    wrong: list[str] = []
-    with served(settings(results)) as client:
-        page = opened(browser, client, wrong=wrong)
-        page.get_by_role("link", name="one").click()
+    with on_page(settings(results), "#/sweep/one", forgiven=["Failed to load resource", "Refused to execute"]) as shown:
+        page = shown.page
         page.get_by_role("img", name=EFFECTS).locator("img").wait_for()
         page.wait_for_function("() => [...document.images].every((image) => image.naturalWidth > 100)")
-        page.close()
-    assert [text for text in wrong if not text.startswith(("Failed to load resource", "Refused to execute"))] == []
