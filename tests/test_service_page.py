@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +16,9 @@ from tests.conftest import OnPage, write_log
 from tests.made_up import made_up_log
 from tests.served import settings
 from tests.test_service_runs import Scripts
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Route
 
 pytestmark = pytest.mark.browser
 TOKEN = "-".join(["a", "token", "of", "the", "page"])
@@ -71,6 +77,27 @@ def test_the_page_follows_a_log_that_grows(on_page: OnPage, tmp_path: Path) -> N
         for row in rows[3:5]:
             writer.append(row["event"], {name: value for name, value in row.items() if name not in ("event", "time")})
         page.get_by_text("stopped, 0/10 trials, 2 epochs").wait_for()
+
+
+def test_tables_that_are_refused_for_now_are_asked_for_again(on_page: OnPage, results: Path) -> None:
+    asked = []
+
+    def busy(route: Route) -> None:
+        asked.append(time.monotonic())
+        refusal = {"error": {"message": "a fault, for now", "path": None}}
+        route.fulfill(status=500, headers={"Retry-After": "1"}, json=refusal)
+
+    with on_page(settings(results), forgiven=["Failed to load resource"]) as shown:
+        page, tables = shown.page, "**/sweeps/one/table?*"
+        page.route(tables, busy)
+        page.get_by_role("link", name="one").click()
+        page.get_by_text("a fault, for now").wait_for()
+        page.wait_for_function("() => performance.now() > 3000")
+        page.unroute(tables)
+        page.get_by_role("img", name="Effect of each arm").wait_for()
+        page.get_by_text("a fault, for now").wait_for(state="detached")
+        assert page.get_by_role("rowheader", name="baseline", exact=True).count() >= 2
+    assert all(later - earlier > 1 for earlier, later in pairwise(asked)), "as seldom as the service asks for"
 
 
 def test_a_sweep_is_made_in_the_form_checked_and_submitted(on_page: OnPage, tmp_path: Path) -> None:
