@@ -78,7 +78,7 @@ class Sweep {
     this.live = node("div", {});
     this.tables = node("div", {}, node("p", { class: "soft" }, "…"));
     this.refused = node("div", {}); // why they are not as they should be
-    this.figures = new Figures(this.path, signal, () => query.getAll("off"));
+    this.figures = new Figures(this.path, signal, () => query.getAll("off"), report);
     this.failures = node("ul", {});
     this.output = node("pre", { tabindex: "0", "aria-label": "Output" });
     const kept = () => history.replaceState(null, "", `#/sweep/${encodeURIComponent(name)}${query.size ? `?${query}` : ""}`);
@@ -106,7 +106,7 @@ class Sweep {
       return node("label", { class: "tick" }, tick, name);
     });
     const inside = node("div", { class: "filters" }, ...made);
-    this.arms.replaceChildren(node("fieldset", {}, node("legend", {}, "Arms that are shown, here, in the tables and in the figures"), inside));
+    this.arms.replaceChildren(node("fieldset", {}, node("legend", {}, "Arms that are shown: here, in the tables and in interactive figures"), inside));
   }
 
   hide() {
