@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 TOKEN = "-".join(["a", "token", "of", "the", "page"])
+TABLES = "() => [...document.querySelectorAll('.scroll')].filter((box) => box.scrollWidth > box.clientWidth).length"
+CAPTIONS = """() => [...document.querySelectorAll("caption")].filter((one) => {
+    one.closest(".scroll").scrollLeft = 10000;
+    const { left, right } = one.getBoundingClientRect();
+    return left < 0 || right > document.documentElement.clientWidth;
+}).map((one) => one.textContent)"""
 
 
 @pytest.fixture
@@ -45,6 +51,9 @@ def test_a_sweep_is_found_by_keyboard_and_read_on_a_phone(on_page: OnPage, resul
         assert page.get_by_text("ValueError: <b>no</b> & such").count() >= 2
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(21, 21, 23)"
         assert shown.fits()
+        assert page.evaluate(TABLES) > 0, "a table scrolls"
+        assert page.evaluate(CAPTIONS) == []
+        assert not page.get_by_role("combobox", name="Repeat").is_visible()  # there is one alone
 
 
 def test_arms_are_switched_off_by_keyboard_and_the_address_keeps_it(on_page: OnPage, results: Path) -> None:
