@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from regtune.service.events import SECONDS_BETWEEN_LOOKS, SECONDS_BETWEEN_STATUSES
+from regtune.service.sweeps import SECONDS_OLD
 from regtune.storage.layout import LOG
 from regtune.storage.log import Log, read_log
 from regtune.sweep.sweep import Sweep
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 TOKEN = "-".join(["a", "token", "of", "the", "page"])
+ASKED = 2.0  # seconds from an epoch to the page
 TABLES = "() => [...document.querySelectorAll('.scroll')].filter((box) => box.scrollWidth > box.clientWidth).length"
 CAPTIONS = """() => [...document.querySelectorAll("caption")].filter((one) => {
     one.closest(".scroll").scrollLeft = 10000;
@@ -86,6 +89,12 @@ def test_the_page_follows_a_log_that_grows(on_page: OnPage, tmp_path: Path) -> N
         for row in rows[3:5]:
             writer.append(row["event"], {name: value for name, value in row.items() if name not in ("event", "time")})
         page.get_by_text("stopped, 0/10 trials, 2 epochs").wait_for()
+
+
+def test_the_service_looks_often_enough_for_what_is_asked_of_the_page() -> None:
+    """What else an epoch takes to the page is measured: `python benchmarks/service_page.py`."""
+    assert SECONDS_BETWEEN_LOOKS < ASKED
+    assert SECONDS_BETWEEN_STATUSES + SECONDS_OLD < ASKED
 
 
 def test_tables_that_are_refused_for_now_are_asked_for_again(on_page: OnPage, results: Path) -> None:
