@@ -68,7 +68,7 @@ class _Vit(nn.Module):
 
     def forward(self, x: Tensor, bend: Bend) -> Tensor:
         patches = self.patches(pad(self.input(self.normalize(x), bend), self.more))
-        token = self.token.weight.expand(len(x), -1, -1)
+        token = self.token.weight.expand(x.shape[0], -1, -1)
         h = torch.cat([token, patches.flatten(2).transpose(1, 2)], 1) + self.positions.weight
         h = self.hidden(h, bend)
         for block in self.blocks:
