@@ -66,12 +66,21 @@ def schema(plugin: Plugin = None) -> None:
 @app.command()
 def init(
     folder: Annotated[Path, typer.Argument(help="where to write the sweep files", show_default=False)],
+    template: Annotated[
+        str | None,
+        typer.Option(help="begin a sweep of your own instead: mnist, cifar, own-data or own-network"),
+    ] = None,
 ) -> None:
-    """Write the sweep files that ship with regtune, and their plugins, into a folder; existing files are left alone."""
-    from regtune.cli.sweeps import beside_sweeps, sweep_files
+    """Write the sweep files that ship with regtune, or a template, into a folder; existing files are left alone."""
+    from regtune.cli.sweeps import beside_sweeps, sweep_files, templates
+    from regtune.core.errors import nearest
 
+    known = templates()
+    if template is not None and template not in known:
+        raise Refused(f"--template: unknown template {template!r}{nearest(template, known)}")
+    files = [*sweep_files(), *beside_sweeps()] if template is None else known[template]
     folder.mkdir(parents=True, exist_ok=True)
-    for file in [*sweep_files(), *beside_sweeps()]:
+    for file in files:
         target = folder / file.name
         if target.exists():
             print(f"kept {target}")

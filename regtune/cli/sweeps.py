@@ -226,7 +226,16 @@ def beside_sweeps() -> list[Path]:
     return _shipped("*.py")
 
 
-def _shipped(pattern: str) -> list[Path]:
-    # The build puts `sweeps/` into the package; an editable install sees it beside the package.
-    folder = PACKAGE / "sweeps" if (PACKAGE / "sweeps").is_dir() else PACKAGE.parent / "sweeps"
+def templates() -> dict[str, list[Path]]:
+    """Return the files of each template, by its name."""
+    found: dict[str, list[Path]] = {}
+    for file in _shipped("*/*", "templates"):
+        if file.is_file():
+            found.setdefault(file.parent.name, []).append(file)
+    return found
+
+
+def _shipped(pattern: str, name: str = "sweeps") -> list[Path]:
+    # The build puts these folders into the package; an editable install sees them beside the package.
+    folder = PACKAGE / name if (PACKAGE / name).is_dir() else PACKAGE.parent / name
     return sorted(folder.glob(pattern))

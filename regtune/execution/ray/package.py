@@ -18,7 +18,7 @@ from regtune.sweep.layers import files_of
 from regtune.sweep.sweep import Sweep
 
 LEFT_OUT = ("__pycache__", ".git", ".gitignore")  # by a .gitignore Ray would leave out what a user generates
-OURS_LEFT_OUT = (*LEFT_OUT, "sweeps")  # those that ship are for `regtune init`
+OURS_LEFT_OUT = (*LEFT_OUT, "sweeps", "templates")  # those that ship are for `regtune init`
 
 
 @contextlib.contextmanager
