@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import re
+import sys
+import time
 from html.parser import HTMLParser
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pandas as pd
 import pytest
+from rich.console import Console
 
 import regtune
 from regtune.api.results import Results
+from regtune.cli import in_notebook
+from regtune.cli.progress import Progress, live
+from regtune.core.errors import Refused
 from regtune.core.html import html_folded, html_paragraphs, html_table
 from regtune.reports.tables._table import Table
 from regtune.sweep.sweep import Sweep
@@ -101,3 +110,52 @@ def test_a_sweep_shows_its_arms_and_knobs(tmp_path: Path) -> None:
     assert {"baseline", "dropout", "search", "confirm", "knobs"} <= set(shown)
     assert any("p_hidden [" in text for text in shown)
     assert isinstance(sweep, Sweep)
+
+
+@pytest.fixture
+def cell(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return what the output of a cell shows, one drawing behind the other, as IPython hands them to the page."""
+    drawings = list[str]()
+
+    class Handle:
+        def update(self, drawing: str) -> None:
+            drawings.append(drawing)
+
+    def display(drawing: str, *, display_id: bool) -> Handle:
+        assert display_id
+        drawings.append(drawing)
+        return Handle()
+
+    module: Any = ModuleType("IPython.display")
+    module.HTML, module.display = str, display
+    monkeypatch.setitem(sys.modules, "IPython", ModuleType("IPython"))
+    monkeypatch.setitem(sys.modules, "IPython.display", module)
+    monkeypatch.setattr(in_notebook, "SECONDS_BETWEEN_DRAWINGS", 0.01)
+    return drawings
+
+
+def in_a_notebook() -> Console:
+    return Console(file=io.StringIO(), force_jupyter=True)
+
+
+def test_progress_is_one_output_that_is_drawn_again(cell: list[str], tmp_path: Path) -> None:
+    progress = Progress(read(tmp_path, SMALL))
+    with live(progress, in_a_notebook()):
+        ran(tmp_path, watch=progress.watching)
+        until = time.monotonic() + 10
+        while len(cell) < 2 and time.monotonic() < until:
+            time.sleep(0.01)
+    assert len(cell) > 2
+    assert cell[0].startswith("<pre") and "0/2" in cell[0] and "time left …" in cell[0]
+    assert "2/2" in cell[-1] and "time left 0:00" in cell[-1]
+    assert "\x1b" not in "".join(cell)
+    assert not re.search(r"colou?r", "".join(cell))
+
+
+def test_nothing_is_left_of_what_is_refused(cell: list[str], tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"^no$"), live(Progress(read(tmp_path, SMALL)), in_a_notebook()):
+        raise Refused("no")
+    assert cell[-1] == ""
+    with pytest.raises(KeyboardInterrupt), live(Progress(read(tmp_path, SMALL)), in_a_notebook()):
+        raise KeyboardInterrupt
+    assert "0/2" in cell[-1], "what there was at Ctrl-C stays"

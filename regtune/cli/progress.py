@@ -15,6 +15,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from regtune.cli.in_notebook import Output
 from regtune.cli.silence import Silence, minutes
 from regtune.core.errors import Refused
 from regtune.core.metric import ACCURACY, METRICS
@@ -177,8 +178,8 @@ class Progress:
 def live(progress: Progress, console: Console, seconds: float = SECONDS_BETWEEN_LINES) -> Iterator[None]:
     """Show the progress while the block runs.
 
-    A terminal has it live. Anything else gets a plain line now and then and when a phase ends, and the last
-    state as a table. Nothing is left of it where the block is refused before anything has moved.
+    A terminal has it live, and so has a notebook. Anything else gets a plain line now and then and when a phase ends,
+    and the last state as a table. Nothing is left of it where the block is refused before anything has moved.
     """
     if console.is_terminal:
         with Live(progress, console=console, refresh_per_second=REFRESHES_PER_SECOND) as shown:
@@ -188,6 +189,10 @@ def live(progress: Progress, console: Console, seconds: float = SECONDS_BETWEEN_
             except Refused:
                 shown.transient = not progress.moved
                 raise
+        return
+    if console.is_jupyter:
+        with _in_notebook(progress):
+            yield
         return
     over, silent = threading.Event(), False
     writer = threading.Thread(target=_write_lines, args=(progress, console, seconds, over), daemon=True)
@@ -204,6 +209,19 @@ def live(progress: Progress, console: Console, seconds: float = SECONDS_BETWEEN_
         if not silent:
             print(progress.line(), file=console.file, flush=True)
             console.print(progress)
+
+
+@contextlib.contextmanager
+def _in_notebook(progress: Progress) -> Iterator[None]:
+    output, leave = Output(progress), True
+    try:
+        yield
+        progress.over = True
+    except Refused:
+        leave = progress.moved
+        raise
+    finally:
+        output.close(leave=leave)
 
 
 def _write_lines(progress: Progress, console: Console, seconds: float, over: threading.Event) -> None:

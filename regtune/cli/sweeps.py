@@ -227,8 +227,8 @@ def beside_sweeps() -> list[Path]:
 
 
 def templates() -> dict[str, list[Path]]:
-    """Return the files of each template, by its name."""
-    found: dict[str, list[Path]] = {}
+    """Return the files of each template, by its name; one is a sweep that ships."""
+    found = {"own-network": [file for file in (*sweep_files(), *beside_sweeps()) if file.stem == "own_network"]}
     for file in _shipped("*/*", "templates"):
         if file.is_file():
             found.setdefault(file.parent.name, []).append(file)
