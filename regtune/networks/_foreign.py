@@ -60,14 +60,15 @@ def given_slots(
     residual: tuple[str, ...],
     normalize: bool,
     last: bool = False,
+    remedy: str = "",
 ) -> Foreign:
     """Return a module with slots in the place of its own modules that drop, and behind submodules named by patterns.
 
     With `last` there is a hidden one in front of the last layer, where none of its own is. Raises Refused, which begins
-    with `where`, for a module that no trial can be made of.
+    with `where`, for a module that no trial can be made of; `remedy` is what may help where its forward fails.
     """
     _check(module, where)
-    now = Now(where)
+    now = Now(where, remedy)
     net = Foreign(module, now, shape[0], normalize=normalize)
     numbers = iter(range(len(list(module.modules())) * 3 + 1))
     named: tuple[tuple[SlotKind, tuple[str, ...]], ...] = (("hidden", hidden), ("residual", residual))
@@ -296,7 +297,8 @@ def _forward(net: Foreign, x: Tensor) -> Iterator[None]:
     except Refused:
         raise
     except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:  # of a library's code
-        raise Refused(f"{where}: {type(error).__name__}: {shown(str(error), 200)}") from error
+        more = f"; {net.now.remedy}" if net.now.remedy else ""
+        raise Refused(f"{where}: {type(error).__name__}: {shown(str(error), 200)}{more}") from error
 
 
 def _straight(signal: Any, slot: Slot) -> Any:

@@ -107,6 +107,7 @@ class Library(Network):
             residual=self.residual or self.places(model),
             normalize=self.normalize,
             last=True,
+            remedy="take larger pictures, another model or other arguments",
         )
         net.notes = notes
         return net

@@ -30,10 +30,13 @@ class Seen:
 
 
 class Now:
-    """The forward pass that runs now: how it bends, and how often it came by each place; `where` is its network."""
+    """The forward pass that runs now: how it bends, and how often it came by each place.
 
-    def __init__(self, where: str) -> None:
-        self.where = where
+    `where` is its network, `remedy` what may help where a pass fails.
+    """
+
+    def __init__(self, where: str, remedy: str) -> None:
+        self.where, self.remedy = where, remedy
         self.bend: Bend | None = None
         self.counts: dict[int, int] = {}
         self.seen: Seen | None = None
