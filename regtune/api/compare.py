@@ -47,7 +47,7 @@ OPTIMIZER: Mapping[str, Any] = {"name": "sgd", "momentum": 0.9, "learning_rate":
 HELD_OUT, MOST_HELD_OUT = 0.2, 5000  # share of the examples for validation, and the most of them
 BATCHES = ((1280, 64), (320, 32), (0, 16))  # from so many training examples on
 TIMED_EPOCHS = 3
-LATE = 1.1  # of the minutes: what is not over then is left for the next call
+LATE = 1.05  # of the minutes: what is not over then is left for the next call
 MOST_CPUS = 4  # threads of a trial; more gain little for networks that train in minutes
 SEAL = "# regtune.compare "  # begins a file that this has written; behind it is a hash of what was asked
 
