@@ -108,6 +108,10 @@ def test_a_live_module_is_trained_as_it_is_and_no_file_names_it(tmp_path: Path) 
     assert done.returncode == 1
     assert "ImportError: regtune.compare was given this network as a live module, which only that" in done.stderr
     assert isinstance(results.best("baseline").load(), nn.Module)
+    with pytest.MonkeyPatch.context() as patch:  # as in a process that was not given it
+        patch.delitem(sys.modules, file.stem)
+        with pytest.raises(Refused, match=r"^network: it was given .* as an object, .*; call compare with it again"):
+            regtune.load(results.path).best("baseline").load()
 
 
 def test_a_live_module_is_known_again_by_what_it_is() -> None:
@@ -240,6 +244,7 @@ def test_other_methods_are_refused(methods: Any) -> None:
         ({"methods": ["dropot"]}, r"^arms\.dropot: unknown regularizer 'dropot' \(did you mean 'dropout'\?\)$"),
         ({"net": nn.Linear(3, 2)}, r"^network module: "),
         ({"data": (made_up()[0] * 9, made_up()[1])}, r"^data npz: .*: expected x in \[0, 1\] or uint8, given "),
+        ({"name": "../mine"}, r"^name: expected letters, digits, '\.', '_' and '-', given '\.\./mine'$"),
         ({"minutes": 0}, r"^minutes: expected a number above 0, given 0$"),
         ({"optimizer": {"name": "sdg"}}, r"^optimizer\.name: unknown optimizer 'sdg' \(did you mean 'sgd'\?\)$"),
     ],

@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from rich.console import Console
 
 from regtune.api.given_data import GivenData, given_data
 from regtune.api.given_network import given_network
-from regtune.api.planning import fastest, measure, plan, search_seconds
+from regtune.api.planning import LENGTHS, fastest, measure, plan, search_seconds
 from regtune.api.results import FILE, Results, load
 from regtune.cli.progress import Progress, live
 from regtune.core.errors import Refused, shown
@@ -37,6 +38,7 @@ from regtune.execution.run import run
 from regtune.execution.watch import Watch, Watching, many_of
 from regtune.regularizers import Regularizer
 from regtune.results.loader import has_begun
+from regtune.sweep.schema import NAME
 from regtune.sweep.sweep import Sweep
 from regtune.sweep.writing import as_toml
 from regtune.training.build import build_network, start_network
@@ -93,6 +95,8 @@ def compare(
     began = time.monotonic()
     if not 0 < minutes < 1e6:
         raise Refused(f"minutes: expected a number above 0, given {shown(minutes)}")
+    if name is not None and not re.fullmatch(NAME, name):
+        raise Refused(f"name: expected letters, digits, '.', '_' and '-', given {shown(name)}")
     console = Console(quiet=not progress)
     network, examples = given_network(net), given_data(data)
     asked = {
@@ -173,6 +177,8 @@ class _Maker:
             f"{found.trials} search trials and {found.seeds} confirm seeds an arm, of {found.epochs} epochs in batches "
             f"of {size}: about {found.seconds / 60:.1f} min"
         )
+        if epochs is None and found.epochs < LENGTHS[0]:
+            self._say("in trainings that short regularizers can show little; more minutes give longer ones")
         if found.seconds > seconds:
             self._say(
                 f"minutes: this is the least that a comparison takes, and more than {minutes:g} min; what there is "
