@@ -53,6 +53,14 @@ class ResNet20(nn.Module):
         return logits
 
 
+def resnet18() -> nn.Module:
+    """Return torchvision's ResNet-18 for 10 classes, as it is."""
+    from torchvision.models import resnet18
+
+    net: nn.Module = resnet18(num_classes=10)
+    return net
+
+
 def train(net: nn.Module, optimizer: torch.optim.Optimizer, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
     """Take one step per batch and return the last loss."""
     device = next(net.parameters()).device

@@ -57,6 +57,7 @@ seeds = 8
 """
 ARMS = 5
 STATUS, TABLES, FIGURES = 10.0, 5.0, 60.0  # seconds between two looks of a page
+TICK = 0.5  # seconds between two looks at what is due
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -122,11 +123,14 @@ class Client:
         raise NotImplementedError
 
     def _look(self, asks: httpx.Client) -> None:
-        while not self.over.wait(STATUS):
+        due = time.monotonic() + STATUS
+        while not self.over.wait(TICK):
             with self._forgiven():
                 begin = time.monotonic()
-                asks.get(self.base).raise_for_status()
-                self.took.append(time.monotonic() - begin)
+                if begin > due:
+                    due = begin + STATUS
+                    asks.get(self.base).raise_for_status()
+                    self.took.append(time.monotonic() - begin)
                 self._look_beside(asks)
 
     def _look_beside(self, asks: httpx.Client) -> None:
@@ -134,6 +138,7 @@ class Client:
 
     def _lines(self, asks: httpx.Client, path: str, headers: dict[str, str]) -> Iterator[str]:
         with asks.stream("GET", f"{self.base}/{path}", headers=headers, timeout=20.0) as answer:
+            answer.raise_for_status()
             for line in answer.iter_lines():
                 yield line
                 if self.over.is_set():
@@ -143,7 +148,7 @@ class Client:
     def _forgiven(self) -> Iterator[None]:
         try:
             yield
-        except httpx.TransportError:
+        except httpx.HTTPError:  # away, or too much at once: it is asked again
             self.away += 1
             time.sleep(0.2)
 

@@ -1,6 +1,6 @@
 """The training step of regtune against an ordinary `nn.Module` loop with `torch.optim` on the same batches.
 
-    python benchmarks/step.py [--threads 1] [--rounds 9]
+    python benchmarks/step.py [--threads 1] [--rounds 9] [--only ResNet-18]
 
 Both take their turn in one process; CPU-seconds (on a GPU: seconds, waiting for it) per step, medians over
 rounds, and the median of the ratio within a round. The aim is a ratio of at most 1.05.
@@ -43,6 +43,7 @@ def cases() -> list[Case]:
     wide = {"name": "mlp", "widths": list(widths)}
     small = {"name": "mlp", "widths": [128, 128]}
     resnet = {"name": "resnet", "depth": 20}
+    own = {"name": "module", "path": "plain:resnet18"}
     return [
         Case(
             name="mlp 784-128-128-10",
@@ -53,6 +54,13 @@ def cases() -> list[Case]:
         ),
         Case(name="srivastava2014", network=wide, net=lambda: plain.mlp(widths, 784), shape=(1, 28, 28), batch=100),
         Case(name="ResNet-20, batch 128", network=resnet, net=plain.ResNet20, shape=(3, 32, 32), batch=128),
+        Case(
+            name="torchvision's ResNet-18 as a module, batch 64",
+            network=own,
+            net=plain.resnet18,
+            shape=(3, 32, 32),
+            batch=64,
+        ),
     ]
 
 
@@ -119,12 +127,13 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--only", default="", metavar="TEXT", help="networks with that in their name")
     arguments = parser.parse_args()
     settings = f"threads {arguments.threads}, {arguments.rounds} rounds of {arguments.steps} steps"
     print(f"{settings}, torch {torch.__version__}\n")
     print("| network | regtune, ms | plain loop, ms | ratio |")
     print("|---|---:|---:|---:|")
-    for case in cases():
+    for case in (case for case in cases() if arguments.only in case.name):
         ours, theirs, ratio = measure(
             case, device="cpu", threads=arguments.threads, rounds=arguments.rounds, steps=arguments.steps
         )

@@ -7,6 +7,7 @@ import gc
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,8 @@ from tests.at_once import Files, rank
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+    from tests.paged import Shown
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -95,9 +98,18 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
+@pytest.fixture
+def on_page(browser: Browser) -> OnPage:
+    """Return what serves results and opens the page of that service for the time of a block, see `paged`."""
+    from tests.paged import paged  # most tests need no server
+
+    return functools.partial(paged, browser)
+
+
 METHODS = sorted(REGULARIZERS.all())
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 MakeTrial = Callable[..., Trial]
+OnPage = Callable[..., "AbstractContextManager[Shown]"]
 
 
 def neutral(name: str) -> Regularizer:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from torch import Tensor, nn
 from torchvision.models import ResNet, resnet18
@@ -55,9 +57,10 @@ class Transformer(nn.Module):
 
 
 def torchvision_resnet(classes: int = 2) -> ResNet:
-    """Torchvision's own, but for the channels that it reads."""
+    """Torchvision's own, but for the channels that it reads, and the stem of small pictures."""
     net = resnet18(num_classes=classes)
-    net.conv1 = nn.Conv2d(1, 64, 7, stride=2, padding=3, bias=False)
+    net.conv1 = nn.Conv2d(1, 64, 3, stride=1, padding=1, bias=False)
+    net.maxpool = nn.Identity()
     return net
 
 
@@ -206,6 +209,25 @@ def frozen() -> nn.Module:
     net = plain_mlp()
     net[2].requires_grad_(False)  # type: ignore[index]  # a Sequential
     return net
+
+
+def compiled_mlp(how: str, classes: int = 2) -> nn.Module:
+    """The mlp, of which torch compiles all, a part, or all in place."""
+    net = plain_mlp(classes=classes)
+    if how == "whole":
+        return torch.compile(net)  # type: ignore[return-value]  # a module, as it was given one
+    if how == "part":
+        net[2] = torch.compile(net[2])  # type: ignore[operator, index]  # a Sequential
+    else:
+        net.compile()
+    return net
+
+
+def scripted() -> nn.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it is deprecated
+        script: nn.Module = torch.jit.script(plain_mlp())
+    return script
 
 
 def alpha() -> nn.Module:

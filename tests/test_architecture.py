@@ -15,7 +15,7 @@ FILES = sorted(HOUSE.rglob("*.py"))
 # A room imports only rooms on lower floors; rooms on one floor do not know each other.
 FLOORS = [
     {"core"},
-    {"augmentation", "data", "networks", "optimizers", "pruners", "samplers", "storage", "statistics"},
+    {"augmentation", "data", "networks", "optimizers", "pruners", "samplers", "storage", "statistics", "trackers"},
     {"regularizers", "results"},
     {"training", "sweep", "analysis"},
     {"search", "reports"},
@@ -30,7 +30,7 @@ LIGHT = {"core", "storage", "statistics", "results", "analysis", "reports"}  # n
 HEAVY = {"core/rng.py", "core/global_rng.py", "core/state.py"}
 DRAWS = {"rand", "randn", "randint", "randperm", "bernoulli", "dropout"}
 SERVES = {"fastapi", "starlette", "uvicorn", "anyio"}  # of the service, an extra
-LAZY = {"sklearn", "torchvision", "statsmodels", "scikit_posthocs", "matplotlib", "PIL"}
+LAZY = {"sklearn", "torchvision", "statsmodels", "scikit_posthocs", "matplotlib", "PIL", "timm"}
 
 
 def room(file: Path) -> str:
@@ -93,7 +93,7 @@ def test_heavy_libraries_stay_in_their_rooms(file: Path) -> None:
 
 # What processes load, from little to much: each entry comes on top of those above.
 LOADS = [
-    ("regtune", ["torch", "ray", "pandas", "optuna"]),
+    ("regtune", ["torch", "ray", "pandas", "optuna", "timm"]),
     ("regtune.__main__", ["torch", "ray", "pandas", "fastapi", "uvicorn"]),
     (
         "regtune.reports.formats, regtune.reports.output, regtune.results.parquet",
@@ -111,10 +111,10 @@ LOADS = [
     ("regtune.service.app, regtune.service.worker", ["torch", "ray", "sklearn", "matplotlib"]),
     (
         "regtune.training.trainer, regtune.execution.try_out, regtune.execution.preflight",
-        ["ray", "sklearn", "torchvision", "PIL"],
+        ["ray", "sklearn", "torchvision", "timm", "PIL"],
     ),
     ("regtune.service.app, regtune.service.ray_jobs", ["ray", "sklearn"]),
-    ("regtune.execution.ray.worker", ["sklearn", "torchvision", "statsmodels"]),
+    ("regtune.execution.ray.worker", ["sklearn", "torchvision", "timm", "statsmodels"]),
 ]
 LOAD = """
 import importlib, sys

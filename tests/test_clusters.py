@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -150,7 +152,8 @@ def test_what_is_mounted_is_what_the_build_needs(name: str) -> None:
 
 def build_inputs() -> set[str]:
     """Return what `pip install .` reads: all of it must be there, or the build fails on the machine."""
-    needed = {"pyproject.toml", "README.md", "LICENSE", "regtune", "sweeps", "constraints.txt"}
+    built = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    needed = {"pyproject.toml", "README.md", "LICENSE", "constraints.txt", *built["packages"], *built["force-include"]}
     assert all((ROOT / name).exists() for name in needed)
     return needed
 
@@ -269,6 +272,17 @@ def test_the_image_gets_what_the_build_needs_and_nothing_else() -> None:
     assert "*" in ignore
     assert {line[1:] for line in ignore if line.startswith("!")} == copied
     assert "--constraint /home/ray/regtune/constraints.txt" in text
+
+
+def test_one_target_of_the_image_starts_a_sweep_and_the_last_is_that_of_a_cluster() -> None:
+    base, run, cluster = re.split(r"^FROM .* AS (?:run|cluster)$", (CLUSTERS / "Dockerfile").read_text(), flags=re.M)
+    (words,) = re.findall(r"^ENTRYPOINT (.*)$", run, flags=re.M)
+    assert json.loads(words) == ["regtune", "run"]
+    assert "ENTRYPOINT" not in base + cluster, "the operator says what head and workers start"
+    assert "RAY_AUTH_MODE=token" in cluster
+    readme = (CLUSTERS / "README.md").read_text()
+    assert re.search(r"--target run --tag regtune:run", readme)
+    assert re.search(r'docker run .*-v "\$PWD:/work" .* regtune:run quickstart.toml', readme)
 
 
 # --- Slurm

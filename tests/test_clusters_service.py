@@ -95,7 +95,7 @@ def test_the_pod_of_the_service_may_do_little_and_is_watched() -> None:
 
 
 def test_the_image_has_the_service() -> None:
-    assert "/home/ray/regtune[vision,service]" in (CLUSTERS / "Dockerfile").read_text()
+    assert "/home/ray/regtune[vision,timm,service]" in (CLUSTERS / "Dockerfile").read_text()
 
 
 # --- systemd

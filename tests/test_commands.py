@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 
 from regtune.cli.catalog import KINDS, things
+from regtune.cli.sweeps import templates
 from regtune.execution.run import run as run_sweep
 from regtune.storage.log import read_log
 from regtune.sweep.sweep import Sweep
@@ -177,12 +180,44 @@ def test_a_refusal_is_one_line_and_exit_code_2(results: Path, words: tuple[str, 
     assert len(done.stderr.splitlines()) == 1, done.stderr
 
 
-def test_a_wheel_brings_the_sweep_files(tmp_path: Path) -> None:
-    """Built with the hatchling of this environment; nothing is fetched."""
-    root = Path(__file__).resolve().parent.parent
-    words = ["pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path), str(root)]
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a wheel that was built with the hatchling of this environment; nothing is fetched."""
+    folder, root = tmp_path_factory.mktemp("wheel"), Path(__file__).resolve().parent.parent
+    words = ["pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(root)]
     subprocess.run([sys.executable, "-m", *words], check=True, timeout=120)
-    (wheel,) = tmp_path.glob("regtune-*.whl")
+    (found,) = folder.glob("regtune-*.whl")
+    return found
+
+
+@pytest.mark.slow
+def test_a_wheel_in_a_fresh_environment_works(wheel: Path, tmp_path: Path) -> None:
+    """Of the environment of the tests it has the other packages, and not the checkout."""
+    venv = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
+    (site,) = venv.glob("lib/python*/site-packages")
+    words = ["pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(site), str(wheel)]
+    subprocess.run([sys.executable, "-m", *words], check=True)
+    (site / "others.pth").write_text(sysconfig.get_paths()["purelib"])  # whose own .pth files do not count
+
+    def run(*words: str) -> str:
+        command = [str(venv / "bin" / "python"), "-P", "-m", "regtune", *words]
+        variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    where = [str(venv / "bin" / "python"), "-P", "-c", "import regtune; print(regtune.__file__)"]
+    assert str(site) in subprocess.run(where, cwd=tmp_path, env={}, capture_output=True, text=True, check=True).stdout
+    run("init", ".", "--template", "own-network")
+    small = ("training.epochs=1", "search.trials=1", "select.seeds=0", "confirm.seeds=2")
+    assert "baseline" in run("run", "own_network.toml", "--in-process", *(w for s in small for w in ("--set", s)))
+    run("report", "results/own_network")
+    assert (tmp_path / "results" / "own_network" / "report.html").stat().st_size > 100_000
+
+
+def test_a_wheel_brings_the_sweep_files(wheel: Path, tmp_path: Path) -> None:
+    root = Path(__file__).resolve().parent.parent
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
     code = "from regtune.cli.sweeps import *; print(*[f.name for f in [*sweep_files(), *beside_sweeps()]])"
@@ -190,4 +225,7 @@ def test_a_wheel_brings_the_sweep_files(tmp_path: Path) -> None:
         [sys.executable, "-c", code], cwd=tmp_path / "site", capture_output=True, text=True, check=True
     )
     kinds = ("*.toml", "*.py")
+    found = {path.name for path in (tmp_path / "site" / "regtune" / "templates").iterdir()}
+    assert found | {"own-network"} == templates().keys()
+    assert (tmp_path / "site" / "regtune" / "py.typed").is_file()
     assert done.stdout.split() == [file.name for kind in kinds for file in sorted((root / "sweeps").glob(kind))]

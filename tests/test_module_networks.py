@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from regtune.execution.lane_work import OwnSplits
 from regtune.networks import NETWORKS, Slot, fresh, slots, spared
 from regtune.networks.module import Module
 from regtune.regularizers import REGULARIZERS, Dropout
+from regtune.results.loader import load
 from regtune.sweep.reading import read_file
 from regtune.sweep.sweep import Sweep
 from regtune.training.build import load_data
@@ -29,22 +32,25 @@ from tests.command_line import called
 from tests.conftest import SWEEP, neutral, row, same, searched, small_trial, trained
 
 PLUGIN = "tests.plugin_modules"
-NAMED = {"hidden": ["layer1", "layer4"], "residual": ["layer*.*.bn2"]}
+# Modules of the plugin, and those that a library makes of a name, of which the plugin has one that is made by hand.
 MODULES: dict[str, Json] = {
     "plain_mlp": {},
     "Pictures": {},
     "Transformer": {},
-    "torchvision_resnet": NAMED,
+    "torchvision_resnet": {"name": "torchvision", "model": "resnet18"},
     "Deep": {},
     "OwnDropPath": {},
-    "timm_model": {},
+    "timm_model": {
+        "name": "timm",
+        "model": "vit_tiny_patch16_224",
+        "arguments": {"patch_size": 3, "embed_dim": 8, "depth": 3, "num_heads": 2},
+    },
 }
 SLOTS = {
     "plain_mlp": "input1 hidden1 hidden2 hidden3",
     "Pictures": "hidden1 hidden2",
     "Transformer": "hidden1 hidden2 hidden3",
-    "torchvision_resnet": "residual1 residual2 hidden1 residual3 residual4 residual5 residual6 residual7 residual8 "
-    "hidden2",
+    "torchvision_resnet": " ".join(f"residual{number}" for number in range(1, 9)) + " hidden1",
     "Deep": "residual1 residual2 residual3",
     "OwnDropPath": "residual1 hidden1",
 }
@@ -53,7 +59,7 @@ every_module = pytest.mark.parametrize("name", MODULES)
 
 
 def network(name: str, **settings: Any) -> Json:
-    return {"name": "module", "path": f"{PLUGIN}:{name}", **MODULES.get(name, {}), **settings}
+    return {**(MODULES.get(name) or {"name": "module", "path": f"{PLUGIN}:{name}"}), **settings}
 
 
 def module_trial(name: str, recipe: list[Json] | None = None, settings: Json | None = None, **changes: Any) -> Trial:
@@ -208,7 +214,15 @@ def test_a_dropped_branch_adds_nothing(name: str) -> None:
         ({"path": f"{PLUGIN}:Pictures", "arguments": {"classes": 5}}, "for 2 classes, those of the data, given 5; set"),
         ({"path": f"{PLUGIN}:frozen"}, "requires_grad = False for 2.weight and 1 more; make them buffers"),
         ({"path": f"{PLUGIN}:alpha"}, "given nn.AlphaDropout"),
-        ({"path": f"{PLUGIN}:WholeBlock", "residual": ["block"]}, "not the whole block"),
+        (
+            {"path": f"{PLUGIN}:WholeBlock", "residual": ["block"]},
+            "given 'block', .*added to that, 'block.branch', not",
+        ),
+        (
+            {"path": f"{PLUGIN}:torchvision_resnet", "residual": ["layer1.*.bn2", "layer3.0"]},
+            "given 'layer3.0', .*added to that, 'layer3.0.bn2', not the whole block",
+        ),
+        ({"path": f"{PLUGIN}:scripted"}, "expected a module of Python, given one of torch.jit, which takes no slots"),
         ({"path": f"{PLUGIN}:Pictures", "hidden": ["norn1"]}, "did you mean 'norm1'"),
         ({"path": f"{PLUGIN}:Pictures", "hidden": ["drop"]}, "its slot is there already"),
         (
@@ -227,13 +241,51 @@ def test_what_cannot_work_is_refused_in_one_line(settings: Json, said: str) -> N
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("how", ["whole", "part", "in place"])
+def test_a_compiled_module_trains_as_it_is_without_and_that_is_said(how: str, tmp_path: Path) -> None:
+    net, plain = built("compiled_mlp", arguments={"how": how}), built("plain_mlp")
+    assert same(net.state_dict(), plain.state_dict())
+    assert [slot.label for slot in slots(net)] == [slot.label for slot in slots(plain)]
+    assert not [part for part in net.modules() if part._compiled_call_impl or hasattr(part, "_orig_mod")]
+    value = NETWORKS.build(network("compiled_mlp", arguments={"how": how}), "network")
+    assert "its torch.compile is set aside; [training] compiled = true compiles" in value.remarks(net)[0]
+    state = plain.get_submodule("module").state_dict()
+    save_file({f"_orig_mod.{name}": weight for name, weight in state.items()}, tmp_path / "w.safetensors")
+    again = built("plain_mlp", seed=4, weights=str(tmp_path / "w.safetensors"))
+    assert same(again.state_dict(), plain.state_dict())
+
+
+@pytest.mark.slow
+def test_workers_of_ray_train_a_module(tmp_path: Path) -> None:
+    (tmp_path / "module_sweep.toml").write_text(SWEPT)
+    (tmp_path / "my_net_beside.py").write_text(MINE)
+    logs = []
+    for more in ([], ["--in-process"]):
+        words = ["run", "module_sweep.toml", "--results", "-".join(["on", *more]), *more]
+        ended = subprocess.run(
+            [sys.executable, "-m", "regtune", *words],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=280,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stderr
+        logs.append(load(tmp_path / words[3] / "module_sweep").trials)
+    on_ray, here = (log.sort_values(["arm", "phase", "number"], ignore_index=True) for log in logs)
+    assert len(here) > 12
+    assert (here["status"] == "ok").all()
+    assert on_ray["test_accuracy"].equals(here["test_accuracy"])
+
+
 def test_whole_blocks_are_no_branches_but_their_ends_are() -> None:
     net = built("WholeBlock", residual=["block.branch"], hidden=["stem"])
     assert [slot.label for slot in slots(net)] == ["hidden1", "residual1", "features1"]
 
 
 def test_a_pattern_names_what_is_directly_below() -> None:
-    net = built("torchvision_resnet", hidden=["layer2.*"], residual=[])
+    by_hand = {"name": "module", "path": f"{PLUGIN}:torchvision_resnet"}
+    net = fresh(NETWORKS.build(by_hand | {"hidden": ["layer2.*"]}, "network"), shape=(1, 6, 6), classes=2, seed=3)
     assert [slot.label for slot in slots(net)] == ["hidden1", "hidden2", "features1"]
 
 
@@ -287,7 +339,7 @@ class Net(nn.Sequential):
 """
 
 
-def test_a_sweep_finds_the_module_beside_it_and_says_what_is_set_aside(tmp_path: Path) -> None:
+def test_a_sweep_finds_the_module_beside_it_and_check_and_run_say_what_is_set_aside(tmp_path: Path) -> None:
     (tmp_path / "module_sweep.toml").write_text(SWEPT)
     (tmp_path / "my_net_beside.py").write_text(MINE)
     file = tmp_path / "module_sweep.toml"
@@ -300,6 +352,12 @@ def test_a_sweep_finds_the_module_beside_it_and_says_what_is_set_aside(tmp_path:
     said = " ".join(answer.stdout.split())
     assert "its own rates are set aside, a recipe says what is dropped: Dropout 0.4" in said
     assert "l2: act on 2 of 6 parameter tensors; left alone: BatchNorm1d 2, biases 2" in said
+    few = file.read_text().replace("trials = 4", "trials = 1").replace("seeds = 3", "seeds = 0")
+    file.write_text(few.replace("epochs = 6", "epochs = 1"))
+    ran = called("run", file, "--in-process", folder=tmp_path)
+    assert (
+        "regtune: network module: its own rates are set aside, a recipe says what is dropped: Dropout 0.4" in ran.stdout
+    )
 
 
 def test_lanes_are_for_modules_that_vmap_can_take() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections import Counter
@@ -12,13 +13,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, batch_norm, conv2d, linear, pad
+from torchvision.models import VisionTransformer
 
 from regtune.cli.catalog import source
 from regtune.core.errors import Refused
 from regtune.core.knobs import read_settings
 from regtune.core.records import Json, Trial
 from regtune.core.rng import Rng
-from regtune.networks import NETWORKS, Normalize, Slot, fresh, slots
+from regtune.core.state import weights
+from regtune.networks import NETWORKS, Normalize, Slot, fresh, slots, spared
 from regtune.networks._initializers import SCHEMES
 from regtune.training.lane import Lane
 from tests.conftest import neutral, row, same, searched, small_trial, trained
@@ -31,11 +34,20 @@ TINY: dict[str, Json] = {
     "resnet9": {"width": 2},
     "small_inception": {},
     "srivastava2014": {},
+    "vit": {"depth": 1, "heads": 2, "width": 12},
     "wide_resnet": {"depth": 10, "width": 1},
     "zhang2017_1x512": {},
     "zhang2017_3x512": {},
 }
-RESIDUAL = ["mlp", "resnet", "resnet9", "wide_resnet"]
+# Of modules that know nothing of slots, for tests that take any network; the laws of these: test_module_networks.py.
+FOREIGN: dict[str, Json] = {
+    "module": {"path": "tests.plugin_modules:Pictures", "arguments": {"classes": 4}},
+    "timm": {
+        "model": "vit_tiny_patch16_224",
+        "arguments": {"patch_size": 4, "embed_dim": 8, "depth": 2, "num_heads": 2},
+    },
+}
+RESIDUAL = ["mlp", "resnet", "resnet9", "vit", "wide_resnet"]
 every_network = pytest.mark.parametrize("name", sorted(TINY))
 
 
@@ -56,7 +68,7 @@ def straight(signal: Any, slot: Slot) -> Any:
 
 def tiny_trial(name: str, recipe: list[Json] | None = None, **changes: Any) -> Trial:
     data = {"name": "synthetic", "train": 48, "validation": 16, "test": 16, "noise": 0.6, "side": 8}
-    network = {"name": name, **TINY[name]} | changes.pop("knobs", {})
+    network = {"name": name, **(TINY | FOREIGN)[name]} | changes.pop("knobs", {})
     return small_trial(recipe or [], data=data, network=network, **({"epochs": 2} | changes))
 
 
@@ -66,7 +78,9 @@ def methods(name: str, setting: Any) -> list[Json]:
 
 
 def test_tiny_settings_cover_the_registry() -> None:
-    assert sorted({*NETWORKS.all()} - {"module"}) == sorted(TINY)  # that one is in test_module_networks.py
+    assert sorted({*NETWORKS.all()} - {"module", "timm", "torchvision"}) == sorted(
+        TINY
+    )  # those: test_module_networks.py
 
 
 def resnet_parameters(n: int) -> int:
@@ -91,6 +105,8 @@ def resnet_parameters(n: int) -> int:
         ("resnet", 32, {"depth": 1202}, resnet_parameters(200)),
         ("wide_resnet", 32, {"depth": 28, "width": 10}, 36_479_194),
         ("resnet9", 32, {}, 6_573_120),
+        ("vit", 32, {}, 683_242),
+        ("vit", 224, {"patch": 16, "depth": 12, "heads": 12, "width": 768}, 86_567_656 - 990 * 769),  # ViT-B/16
     ],
 )
 def test_parameter_counts_are_those_of_the_sources(name: str, side: int, settings: Json, count: int) -> None:
@@ -117,6 +133,7 @@ def test_more_parameter_counts() -> None:
         ("resnet", {"depth": 20, "pre_activation": True}, {"input": 1, "hidden": 1, "residual": 9}),
         ("wide_resnet", {"depth": 28}, {"input": 1, "hidden": 12, "residual": 12, "features": 1}),
         ("resnet9", {}, {"input": 1, "hidden": 1, "residual": 2}),
+        ("vit", {"depth": 3}, {"input": 1, "hidden": 10, "residual": 6, "features": 1}),
         ("small_inception", {}, {"input": 1, "hidden": 1}),
         ("random_features", {}, {"input": 1, "hidden": 1}),
         ("srivastava2014", {}, {"input": 1, "hidden": 3}),
@@ -278,7 +295,7 @@ def test_skipping_a_branch_has_the_bits_of_masking_it(name: str, knobs: Json, mo
     assert (skipped.epochs[0][0].branches or 0) < (masked.epochs[0][0].branches or 0) == residual
     assert same(skipped.state.params, masked.state.params)
     assert same(skipped.state.buffers, masked.state.buffers)
-    assert any(name.endswith("running_var") for name in masked.state.buffers)
+    assert name == "vit" or any(name.endswith("running_var") for name in masked.state.buffers)
 
 
 def test_activations_inside_branches_that_may_be_left_out_have_no_price() -> None:
@@ -352,6 +369,58 @@ def test_shortcuts_of_a_resnet_have_no_parameters(pooling: str, side: int) -> No
     assert net.get_submodule("blocks.1")(x, straight).shape == (2, 32, 3 + side % 2, 3 + side % 2)
 
 
+def test_a_vit_computes_what_that_of_torchvision_does_with_slots_where_it_drops() -> None:
+    theirs = VisionTransformer(8, 4, 2, 2, 12, 48, num_classes=10, dropout=0.1).eval()
+    net = roughened(started("vit", **TINY["vit"] | {"depth": 2})).eval()
+    given = net.state_dict()
+    ours = {
+        "class_token": given["token.weight"][None],
+        "conv_proj.weight": given["patches.weight"],
+        "conv_proj.bias": given["patches.bias"],
+        "encoder.pos_embedding": given["positions.weight"][None],
+        "encoder.ln.weight": given["norm.weight"],
+        "encoder.ln.bias": given["norm.bias"],
+        "heads.head.weight": given["head.weight"],
+        "heads.head.bias": given["head.bias"],
+    }
+    names = {
+        "ln_1.": "attention.norm.",
+        "self_attention.in_proj_": "attention.qkv.",
+        "self_attention.out_proj.": "attention.projection.",
+        "ln_2.": "mlp.norm.",
+        "mlp.0.": "mlp.first.",
+        "mlp.3.": "mlp.second.",
+    }
+    for block, (name, mine), kind in itertools.product(range(2), names.items(), ("weight", "bias")):
+        ours[f"encoder.layers.encoder_layer_{block}.{name}{kind}"] = given[f"blocks.{block}.{mine}{kind}"]
+    theirs.load_state_dict(ours)
+    dropped: list[Tensor] = []
+    for part in theirs.modules():
+        if isinstance(part, nn.Dropout):
+            part.register_forward_hook(lambda module, inputs, output: dropped.append(output))
+    taps: list[Tensor] = []
+
+    def bend(signal: Any, slot: Slot) -> Any:
+        taps.extend([signal] if slot.kind == "hidden" else [])
+        return signal
+
+    x = torch.rand(3, 3, 8, 8)
+    torch.testing.assert_close(net(x, bend), theirs(x))
+    assert len(taps) == len(dropped) == 1 + 2 * 3
+    assert all(torch.allclose(one, other, atol=1e-5) for one, other in zip(taps, dropped, strict=True))
+
+
+def test_a_vit_pads_what_patches_do_not_divide_and_spares_its_embeddings() -> None:
+    net, x = started("vit", shape=(3, 7, 8), **TINY["vit"]), torch.rand(2, 3, 7, 8)
+    whole = started("vit", shape=(3, 8, 8), **TINY["vit"])
+    assert torch.equal(net(x, straight), whole(pad(x, (0, 0, 0, 1)), straight))
+    left = weights(dict(net.named_parameters()), spared(net))
+    assert not [name for name in left if "norm" in name or name.startswith(("token", "positions"))]
+    assert net.get_parameter("token.weight").eq(0).all()
+    spread = started("vit", shape=(3, 64, 64)).get_parameter("positions.weight").std()
+    assert abs(spread / 0.02 - 1) < 0.05
+
+
 def test_random_features_approach_their_kernel() -> None:
     """A product of features has a variance of at most 1 / N, so 5 / sqrt(N) = 0.035 bounds 78 of them well."""
     sigma, count = 3.0, 20_000
@@ -391,6 +460,13 @@ def test_random_features_do_not_train() -> None:
         ("resnet", {}, (3, 3, 8), "resnet: expected pictures of at least 4 x 4 pixels, given 3 x 8; take larger"),
         ("resnet9", {}, (1, 7, 7), "at least 8 x 8 pixels, given 7 x 7; take larger pictures, or a resnet"),
         ("convnet", {"channels": [4, 4, 4]}, (1, 8, 6), "at least 8 x 8 pixels, given 8 x 6; give channels for fewer"),
+        ("vit", {"heads": 5}, (3, 8, 8), "network vit.heads: expected a divisor of the width 96, given 5; change one"),
+        (
+            "vit",
+            {"patch": 9},
+            (3, 8, 9),
+            "vit: expected pictures of at least 9 x 9 pixels, given 8 x 9; give a smaller",
+        ),
         ("convnet", {"channels": []}, (1, 8, 8), "network convnet.channels: expected at least one stage"),
         ("resnet", {"init": "hee"}, (1, 8, 8), "network.init: expected one of 'torch', 'he'"),
         ("srivastava2014", {"widths": [3]}, (1, 8, 8), "network: unknown setting 'widths'"),

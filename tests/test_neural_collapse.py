@@ -29,7 +29,7 @@ from regtune.training.neural_collapse import neural_collapse as tightness_in_bat
 from regtune.training.trainer import train
 from tests.conftest import small_trial, trained
 from tests.resuming import SMALL, ran, read
-from tests.test_networks import TINY, every_network, started, straight, tiny_trial
+from tests.test_networks import FOREIGN, TINY, every_network, started, straight, tiny_trial
 
 NEW = {"train_nc1", "train_cdnv", "val_nc1", "val_cdnv"}
 PLUGINS = ("tests.plugin_heads",)
@@ -208,7 +208,7 @@ def asked(trial: Trial) -> Trial:
     return dataclasses.replace(trial, tightness=True)
 
 
-@every_network
+@pytest.mark.parametrize("name", sorted(TINY | FOREIGN))
 def test_asking_changes_no_other_number(name: str) -> None:
     trial = tiny_trial(name, [{"name": "ema"}], phase="confirm")
     plain, more = list(train(trial)), list(train(asked(trial)))

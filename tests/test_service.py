@@ -212,6 +212,28 @@ def test_who_watches_hears_how_a_sweep_stands_and_whenever_that_changes(tmp_path
         assert next(heard)["state"] == "damaged"
 
 
+def test_the_rows_of_a_repeat_are_its_own_though_one_before_has_not_begun(tmp_path: Path) -> None:
+    made_up_log(tmp_path / "one", {"baseline": [0.6], "dropout": [0.7]})
+    write_log(tmp_path / "one" / "repeat-2" / LOG, [])
+    made_up_log(tmp_path / "one" / "repeat-3", {"baseline": [0.6], "dropout": [0.8]}, repeat=3)
+    with served(settings(tmp_path)) as client:
+        (row,) = get(client, "/sweeps/one/trials?arm=dropout&phase=confirm&repeat=3")["rows"]
+        assert row["test_accuracy"] == 0.8
+        for path in ("trials", "figures"):
+            answer = client.get(f"/sweeps/one/{path}?repeat=2")
+            assert (answer.status_code, "expected one with trials" in error_of(answer)["message"]) == (404, True)
+
+
+@pytest.mark.filterwarnings("ignore:.*cut off by a crash")
+def test_the_newest_event_of_a_trial_is_that_of_a_log_whose_last_row_is_half_written(tmp_path: Path) -> None:
+    log = made_up_log(tmp_path / "one", SCORES) / LOG
+    with log.open("ab") as file:
+        file.write(b'{"event":"lim')
+    with served(settings(tmp_path)) as client:
+        trial = get(client, "/sweeps/one/trials/dropout/confirm/0")
+        assert trial["event"] == get(client, "/sweeps/one")["event"]
+
+
 def test_who_watches_what_is_not_there_is_refused(client: httpx.Client) -> None:
     assert client.get("/sweeps/none/watch").status_code == 404
 

@@ -8,7 +8,9 @@ import anyio
 import pytest
 
 from regtune.core.errors import Refused
+from regtune.service.events import COMMENT, statuses
 from regtune.service.looks import Looks, tick
+from regtune.service.problems import Denied
 from regtune.service.sweeps import SHARE, _Loaded
 
 
@@ -27,10 +29,10 @@ class Look:
 
 
 def test_who_comes_while_a_look_is_under_way_gets_what_it_finds() -> None:
-    look, looks, found = Look(), Looks(), list[int]()
+    look, looks, found = Look(), Looks(), list[int | None]()
 
     async def one() -> None:
-        found.append(await looks.at("log", look))
+        found.append(await looks.at("log", look, 10.0))
 
     async def all_of_them() -> None:
         async with anyio.create_task_group() as group:
@@ -49,7 +51,7 @@ def test_an_error_reaches_all_who_wait() -> None:
 
     async def one() -> None:
         with pytest.raises(Refused) as error:
-            await looks.at("log", look)
+            await looks.at("log", look, 10.0)
         said.append(str(error.value))
 
     async def all_of_them() -> None:
@@ -64,17 +66,17 @@ def test_an_error_reaches_all_who_wait() -> None:
     assert look.made == 1
 
 
-def test_a_client_that_goes_before_its_look_begins_leaves_it_to_another() -> None:
-    look, looks, found = Look(), Looks(), list[int]()
+def test_a_client_that_goes_leaves_its_look_to_another() -> None:
+    look, looks, found = Look(), Looks(), list[int | None]()
     look.may_end.set()
 
     async def goes(scope: anyio.CancelScope) -> None:
         with scope:
             scope.cancel()
-            await looks.at("log", look)
+            await looks.at("log", look, 10.0)
 
     async def stays() -> None:
-        found.append(await looks.at("log", look))
+        found.append(await looks.at("log", look, 10.0))
 
     async def both() -> None:
         async with anyio.create_task_group() as group:
@@ -82,7 +84,51 @@ def test_a_client_that_goes_before_its_look_begins_leaves_it_to_another() -> Non
             group.start_soon(stays)
 
     anyio.run(both)
-    assert len(found) == 1
+    assert (look.made, found) == (1, [1])
+
+
+def test_who_does_not_want_to_wait_longer_comes_again_for_the_same_look() -> None:
+    look, looks, found = Look(), Looks(), list[int | None]()
+
+    async def twice() -> None:
+        found.append(await looks.at("log", look, 0.02))
+        look.may_end.set()
+        found.append(await looks.at("log", look, 10.0))
+
+    anyio.run(twice)
+    assert (look.made, found) == (1, [None, 1])
+
+
+def test_a_stream_says_that_it_lives_while_a_look_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("regtune.service.events.SECONDS_OF_SILENCE", 0.05)
+    look, heard = Look(), list[str]()
+
+    async def follow() -> None:
+        ending = threading.Event()
+        async for each in statuses(("one", None), lambda: str(look()), Looks(), ending):
+            heard.append(each)
+            if len(heard) == 2:
+                look.may_end.set()
+            if each != COMMENT:
+                ending.set()
+
+    anyio.run(follow)
+    assert heard[:2] == [COMMENT, COMMENT]
+    assert heard[-1] == "event: status\ndata: 1\n\n"
+
+
+@pytest.mark.parametrize(("status", "events"), [(503, []), (409, ["event: problem"])])
+def test_a_stream_ends_where_it_may_go_on_later_and_says_what_will_not(status: int, events: list[str]) -> None:
+    heard = list[str]()
+
+    def look() -> str:
+        raise Denied(status, "cluster: it does not answer")
+
+    async def follow() -> None:
+        heard.extend([each async for each in statuses(("one", None), look, Looks(), threading.Event())])
+
+    anyio.run(follow)
+    assert [each.splitlines()[0] for each in heard] == events
 
 
 def test_those_who_wait_for_a_tick_wake_together() -> None:

@@ -38,10 +38,10 @@ def test_what_was_asked_for_last_is_kept_as_far_as_the_bound_goes(asked: list[tu
 def test_pieces_of_logs_are_kept_within_their_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     logs = [made_up_log(tmp_path / str(number), {"baseline": [0.6]}) / LOG for number in range(3)]
     pieces = Pieces()
-    first = pieces.behind(logs[0], 0, 0)
-    assert pieces.behind(logs[0], 0, 0) is first
+    first = pieces.read(logs[0], 0, 0)
+    assert pieces.read(logs[0], 0, 0) is first
     monkeypatch.setattr(events, "MOST_BYTES", 2 * len(first.text) + 100)
-    kept = [pieces.behind(log, 0, 0) for log in logs[1:]]
-    assert [pieces.behind(log, 0, 0) for log in logs[1:]] == kept
-    again = pieces.behind(logs[0], 0, 0)
+    kept = [pieces.read(log, 0, 0) for log in logs[1:]]
+    assert [pieces.read(log, 0, 0) for log in logs[1:]] == kept
+    again = pieces.read(logs[0], 0, 0)
     assert (again is first, again.text) == (False, first.text)

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import importlib.resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
 
 import pytest
 
 from regtune.storage.layout import LOG
+from tests.conftest import OnPage
 from tests.made_up import made_up_log
-from tests.served import API, served, settings
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+from tests.served import settings
 
 pytestmark = pytest.mark.browser
-DRAWN = "() => [...document.querySelectorAll('.chart')].every((box) => box.querySelector('svg, img'))"
 BAD = "serious", "critical"
 VIEWS = {
     "": "one",
@@ -27,24 +23,22 @@ VIEWS = {
 }
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_finding_is_serious(browser: Browser, tmp_path: Path, scheme: Literal["light", "dark"]) -> None:
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_no_finding_is_serious(on_page: OnPage, tmp_path: Path, dark: bool) -> None:
     package = pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
     axe = (importlib.resources.files(package) / "axe.min.js").read_text(encoding="utf-8")
     log = made_up_log(tmp_path / "broken", {"baseline": [0.6], "dropout": [0.7]}) / LOG
     log.write_bytes(log.read_bytes().replace(b'"ok"', b'"OK"', 1))
     made_up_log(tmp_path / "one", {"baseline": [0.6, 0.61, 0.62], "dropout": [0.7, 0.71, 0.73]})
     found = []
-    with served(settings(tmp_path)) as client:
-        base = str(client.base_url).removesuffix("/").removesuffix(API)
-        # The page's own rule against scripts of others holds for axe too.
-        page = browser.new_page(color_scheme=scheme, bypass_csp=True)
+    # The page's own rule against scripts of others holds for axe too.
+    with on_page(settings(tmp_path), dark=dark, width=1280, foreign=True) as shown:
+        page = shown.page
         for view, sign in VIEWS.items():
-            page.goto(f"{base}/{view}")
+            shown.go(view)
             page.get_by_text(sign).first.wait_for()
             page.evaluate(axe)
             for each in page.evaluate("() => axe.run()")["violations"]:
                 if each["impact"] in BAD:
                     found.append((view, each["id"], [part["html"] for part in each["nodes"]]))
-        page.close()
     assert found == []

@@ -164,12 +164,17 @@ def test_a_name_never_leaves_the_folder(client: httpx.Client, name: str) -> None
         ('name = "small"\nreuse = ["/etc"]', "reuse"),
         ('name = "small"\nreuse = ["../../outside"]', "reuse"),
         ('name = "small"\nreuse = [".."]', "reuse"),
+        ('name = "small"\ninclude = "base.toml"', "include"),
         ('name = "small"\nnothing = 1', "nothing"),
+        ('name = "small"\nnetwork = { name = "timm", model = "test_vit", weights = "/etc/x.pt" }', "network.weights"),
+        ('name = "small"\nnetwork = { name = "timm", model = "test_vit", weights = "../x.pt" }', "network.weights"),
     ],
 )
 def test_what_a_file_may_not_say_is_refused_by_its_path(client: httpx.Client, changed: str, path: str) -> None:
     for where in ("/check", "/sweeps"):
-        answer = client.post(where, json={"toml": f"{changed}\n{SWEEP}", "full": False})
+        table = SWEEP.partition("[network]")[2].partition("[optimizer]")[0]
+        rest = SWEEP.replace(f"[network]{table}", "") if "network" in changed else SWEEP
+        answer = client.post(where, json={"toml": f"{changed}\n{rest}", "full": False})
         assert answer.status_code == 422
         found = error_of(answer)
         assert found["path"] == (path if path != "nothing" else None)
@@ -221,6 +226,14 @@ def test_a_plugin_that_the_operator_allows_may_be_named_and_no_other(tmp_path: P
     assert checker.read(text).plugins == ("tests.plugin_things",)
     with pytest.raises(Refused, match="regtune serve --plugin"):
         checker.read(text.replace("plugin_things", "plugin_noise"))
+    table = 'name = "module"\npath = "tests.MODULE"'
+    module = NAMED.replace('name = "mlp"\nwidths = [12, 12]\nresidual = true', table)
+    with pytest.raises(Refused, match=r"given 'tests\.plugin_modules' .*; regtune serve --plugin allows one"):
+        checker.read(module.replace("MODULE", "plugin_modules:Pictures"))
+    given = settings(tmp_path, plugins={"tests.plugin_modules": "tests.plugin_modules"})
+    checker = Checker(given, asked_here(given))
+    allowed = module.replace("MODULE", 'plugin_modules:Pictures"\narguments = { classes = 4 } #')
+    assert checker.read(allowed).plugins == ("tests.plugin_modules",)
 
 
 def test_a_full_check_loads_data_below_the_operators_folder_only(tmp_path: Path) -> None:
@@ -299,6 +312,27 @@ def test_figures_that_take_long_hold_up_nothing_else(tmp_path: Path, monkeypatch
         finally:
             made.set()
         assert {each.result().status_code for each in held} == {200}
+
+
+def test_how_a_sweep_stands_is_said_while_its_figures_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made_up_log(tmp_path / "open", {"baseline": [0.6, None], "dropout": [None, 0.7]})  # its frames say if it is over
+    making, may_end = threading.Event(), threading.Event()
+
+    def drawn(tables: object) -> list[object]:
+        making.set()
+        may_end.wait(60)
+        return []
+
+    monkeypatch.setattr("regtune.service.sweeps.drawn", drawn)
+    with served(settings(tmp_path)) as client, ThreadPoolExecutor(1) as other:
+        held = other.submit(httpx.get, f"{client.base_url}sweeps/open/figures", timeout=60)
+        try:
+            assert making.wait(30)
+            assert client.get("/sweeps/open", timeout=10).json()["state"] == "stopped"
+            assert client.get("/sweeps/open/trials", timeout=10).json()["total"] > 0
+        finally:
+            may_end.set()
+        assert held.result().status_code == 200
 
 
 def test_streams_are_limited_and_make_room_when_their_clients_go(results: Path) -> None:

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from regtune.results.loader import load
 from tests.command_line import called
-from tests.conftest import SWEEP
+from tests.conftest import SWEEP, OnPage
 from tests.made_up import made_up_log
-from tests.served import API, error_of, served, settings
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+from tests.served import error_of, served, settings
 
 SMALL = SWEEP.replace("trials = 4", "trials = 1").replace("seeds = 3", "seeds = 1").replace("epochs = 6", "epochs = 2")
 
@@ -37,15 +33,11 @@ def test_the_command_of_a_trial_trains_it_to_the_same_numbers(tmp_path: Path) ->
 
 
 @pytest.mark.browser
-def test_a_trial_is_found_among_those_of_an_arm_and_read(browser: Browser, tmp_path: Path) -> None:
+def test_a_trial_is_found_among_those_of_an_arm_and_read(on_page: OnPage, tmp_path: Path) -> None:
     seeds = [0.6 + 0.001 * k for k in range(30)]
     made_up_log(tmp_path / "one", {"baseline": seeds, "<b>dropout": seeds})
-    wrong: list[str] = []
-    with served(settings(tmp_path)) as client:
-        page = browser.new_page(viewport={"width": 390, "height": 800}, color_scheme="dark")
-        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.goto(str(client.base_url).removesuffix("/").removesuffix(API) + "#/sweep/one")
+    with on_page(settings(tmp_path), "#/sweep/one", dark=True) as shown:
+        page = shown.page
         page.get_by_text("66 trials", exact=True).wait_for()
         page.get_by_role("combobox").nth(0).select_option("<b>dropout")
         page.get_by_text("33 trials", exact=True).wait_for()
@@ -59,7 +51,4 @@ def test_a_trial_is_found_among_those_of_an_arm_and_read(browser: Browser, tmp_p
         page.get_by_role("img", name="Accuracy by epoch, 4 epochs: train from 0.1573 to 0.629").wait_for()
         assert "--row '<b>dropout/confirm/29'" in page.get_by_label("Command").inner_text()
         assert '"seed": 29' in page.get_by_label("Trial", exact=True).inner_text()
-        room = page.evaluate("document.documentElement.clientWidth")
-        assert page.evaluate("document.documentElement.scrollWidth") == room
-        page.close()
-    assert wrong == []
+        assert shown.fits()

@@ -15,7 +15,9 @@ from regtune.core.errors import Refused
 from regtune.data import Examples, Pool, Splits
 from regtune.execution import preflight as checks
 from regtune.regularizers import transfer
+from regtune.results.loader import load
 from regtune.sweep.sweep import Sweep
+from tests.command_line import called
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = {path.name: path for path in sweep_files()}
@@ -113,6 +115,22 @@ def test_the_trials_and_epochs_of_a_head_are_those_of_the_plan(name: str) -> Non
     trials = sum(count for _, count in counts)
     epochs = sum(count * sweep.most_epochs(phase) for phase, count in counts)
     assert (int(found[1]), int(found[2])) == (sweep.search.repeats * trials, sweep.search.repeats * epochs)
+
+
+def test_the_example_of_an_own_network_runs(tmp_path: Path) -> None:
+    (module,) = [path for path in beside_sweeps() if path.name == "own_network.py"]
+    (tmp_path / module.name).write_bytes(module.read_bytes())
+    text = FILES["own_network.toml"].read_text(encoding="utf-8")
+    for was, now in (("epochs = 20", "epochs = 1"), ("trials = 8", "trials = 1"), ("seeds = 10", "seeds = 2")):
+        assert was in text
+        text = text.replace(was, now)
+    (tmp_path / "own_network.toml").write_text(f"{text}aa = false\n[select]\nseeds = 0\n", encoding="utf-8")
+    ran = called("run", "own_network.toml", "--in-process", folder=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert "a recipe says what is dropped: Dropout 0.5" in ran.stdout
+    trials = load(tmp_path / "results" / "own_network").trials
+    assert set(trials["status"]) == {"ok"}
+    assert set(trials["arm"]) == {"baseline", "dropout", "stochastic_depth", "shifts", "l2"}
 
 
 @pytest.mark.parametrize("size", ["memorization", "memorization_small"])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
 import inspect
 import re
 from collections.abc import Mapping, Sequence
 
-from regtune.core.errors import Refused, nearest
+from regtune.core.errors import Refused, nearest, shown
 from regtune.core.knobs import Interval, Knob, knobs
 
 KINDS = ("regularizers", "data", "networks", "optimizers", "samplers", "pruners")
@@ -69,6 +70,18 @@ def cards(names: Sequence[str], plugins: Sequence[str] = ()) -> list[str]:
         if name not in known:
             raise Refused(f"list: unknown name {name!r}{nearest(name, known.union(KINDS))}")
     return ["\n\n".join(_card(of_kind[name]) for of_kind in found.values() if name in of_kind) for name in names]
+
+
+def models(library: str, pattern: str) -> list[str]:
+    """Return the models of a library (timm, torchvision) whose names are like a pattern; raises Refused for none."""
+    from regtune.networks import Library
+
+    cls = things("networks")[library]
+    known = cls.models() if issubclass(cls, Library) else []
+    found = sorted(fnmatch.filter(known, pattern))
+    if not found:
+        raise Refused(f"--{library}: no model is called {shown(pattern)}{nearest(pattern, known)}")
+    return found
 
 
 def _card(cls: type) -> str:

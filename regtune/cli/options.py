@@ -28,7 +28,7 @@ DataFolder = Annotated[
     Path | None,
     typer.Option("--data", envvar="REGTUNE_DATA", help="folder that contains the data sets", show_default=False),
 ]
-Download = Annotated[bool, typer.Option("--download", help="download a published data set that is missing")]
+Download = Annotated[bool, typer.Option("--download", help="download published data or weights that are missing")]
 ResultsFolder = Annotated[Path, typer.Option("--results", help="folder for results")]
 Full = Annotated[bool, typer.Option("--full", help="print all tables with their captions instead of the short answer")]
 
@@ -55,6 +55,24 @@ LaneWidth = Annotated[
         "--lane-width",
         help="trials that train side by side as one program: auto (measured) or a number; 1 trains one by one",
         metavar="N",
+        show_default=False,
+    ),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="a setting in place of that of the file, as training.epochs=10; may be repeated",
+        metavar="PATH=VALUE",
+        show_default=False,
+    ),
+]
+LogTo = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--log-to",
+        help="write trials to tensorboard, mlflow or wandb too, as they train; may be repeated",
+        metavar="TRACKER",
         show_default=False,
     ),
 ]

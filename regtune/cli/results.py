@@ -120,6 +120,9 @@ def export(
         int | None, typer.Option(help="number of the confirmed trial; by default the best by validation")
     ] = None,
     to: Annotated[Path, typer.Option("--to", help="folder to write into")] = Path(),
+    form: Annotated[
+        str, typer.Option("--format", help="regtune; without need of it: onnx, pt2 (torch.export), state_dict")
+    ] = "regtune",
     data: DataFolder = None,
     download: Download = False,
 ) -> None:
@@ -133,7 +136,7 @@ def export(
     if arm not in loaded.sweep.arms:
         raise Refused(f"--arm: unknown arm {arm!r}{nearest(arm, loaded.sweep.arms)}")
     place = DataLocation(root=data, download=download)
-    for path in export_weights(loaded, arm, number, to, place=place, say=_to_stderr):
+    for path in export_weights(loaded, arm, number, to, form=form, place=place, say=_to_stderr):
         print(f"wrote {path}")
 
 

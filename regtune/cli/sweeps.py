@@ -17,10 +17,12 @@ from regtune.cli.options import (
     Full,
     InProcess,
     LaneWidth,
+    LogTo,
     Plugin,
     ResultsFolder,
     RetryFailed,
     Reuse,
+    Set,
     SweepFile,
     lane_width_of,
 )
@@ -37,6 +39,7 @@ app = typer.Typer()
 def check(
     sweep: SweepFile,
     plugin: Plugin = None,
+    set_: Set = None,
     data: DataFolder = None,
     download: Download = False,
     aa: Annotated[
@@ -55,7 +58,7 @@ def check(
     from regtune.sweep.searched import doubts
     from regtune.sweep.sweep import Sweep
 
-    plan = Sweep.read(sweep, tuple(plugin or ()))
+    plan = Sweep.read(sweep, tuple(plugin or ()), set_ or (), download=download)
     if aa:
         _check_copy(plan, results, in_process=in_process, place=DataLocation(root=data, download=download))
         return
@@ -74,7 +77,7 @@ def check(
 
 
 @app.command()
-def plan(sweep: SweepFile, plugin: Plugin = None, data: DataFolder = None) -> None:
+def plan(sweep: SweepFile, plugin: Plugin = None, set_: Set = None, data: DataFolder = None) -> None:
     """Print what a sweep would do: arms, searched and fixed knobs, trials, epochs, rungs, disk space."""
     from rich.console import Console
     from rich.text import Text
@@ -84,7 +87,7 @@ def plan(sweep: SweepFile, plugin: Plugin = None, data: DataFolder = None) -> No
     from regtune.data import DataLocation
     from regtune.sweep.sweep import Sweep
 
-    loaded = Sweep.read(sweep, tuple(plugin or ()))
+    loaded = Sweep.read(sweep, tuple(plugin or ()), set_ or ())
     Console().print(plan_table(loaded), Text(weights_words(loaded, DataLocation(root=data))), sep="\n")
 
 
@@ -92,6 +95,7 @@ def plan(sweep: SweepFile, plugin: Plugin = None, data: DataFolder = None) -> No
 def run(
     sweep: SweepFile,
     plugin: Plugin = None,
+    set_: Set = None,
     results: ResultsFolder = Path("results"),
     in_process: InProcess = False,
     address: Annotated[
@@ -108,6 +112,7 @@ def run(
         str | None,
         typer.Option(help="copy search into this Optuna storage, for example sqlite:///search.db", metavar="URL"),
     ] = None,
+    log_to: LogTo = None,
     retry_failed: RetryFailed = False,
     reuse: Reuse = None,
     lane_width: LaneWidth = None,
@@ -127,13 +132,15 @@ def run(
     from regtune.execution.repeats import run_all
     from regtune.execution.reuse import reusing
     from regtune.execution.run import RunOptions
+    from regtune.execution.tracking import tracked
     from regtune.execution.watch import Watch
     from regtune.reports.brief import brief_of
     from regtune.reports.output import write_folder
     from regtune.reports.tables.folder import read_folder
     from regtune.sweep.sweep import Sweep
 
-    loaded = reusing(Sweep.read(sweep, tuple(plugin or ())), reuse or ()).in_lanes(lane_width_of(lane_width))
+    read = Sweep.read(sweep, tuple(plugin or ()), set_ or (), download=download)
+    loaded = reusing(read, reuse or ()).in_lanes(lane_width_of(lane_width))
     console = Console()
     options = RunOptions(
         in_process=in_process,
@@ -150,8 +157,8 @@ def run(
     def watching(repeat: Sweep) -> Iterator[Watch]:
         progress = Progress(repeat)
         watch = Mirror(repeat, optuna_storage).beside(progress.watching) if optuna_storage else progress.watching
-        with live(progress, console):
-            yield watch
+        with tracked(repeat, results, log_to or (), watch) as tracking, live(progress, console):
+            yield tracking
 
     with _interruptible():
         run_all(
@@ -219,7 +226,16 @@ def beside_sweeps() -> list[Path]:
     return _shipped("*.py")
 
 
-def _shipped(pattern: str) -> list[Path]:
-    # The build puts `sweeps/` into the package; an editable install sees it beside the package.
-    folder = PACKAGE / "sweeps" if (PACKAGE / "sweeps").is_dir() else PACKAGE.parent / "sweeps"
+def templates() -> dict[str, list[Path]]:
+    """Return the files of each template, by its name; one is a sweep that ships."""
+    found = {"own-network": [file for file in (*sweep_files(), *beside_sweeps()) if file.stem == "own_network"]}
+    for file in _shipped("*/*", "templates"):
+        if file.is_file():
+            found.setdefault(file.parent.name, []).append(file)
+    return found
+
+
+def _shipped(pattern: str, name: str = "sweeps") -> list[Path]:
+    # The build puts these folders into the package; an editable install sees them beside the package.
+    folder = PACKAGE / name if (PACKAGE / name).is_dir() else PACKAGE.parent / name
     return sorted(folder.glob(pattern))

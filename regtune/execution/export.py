@@ -11,12 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from regtune.core.errors import Refused, shown
+from regtune.core.errors import Refused, nearest, shown
 from regtune.core.records import Json, Outcome, Trial, TrialKey
 from regtune.core.selection import ranked
 from regtune.core.state import Tensors
 from regtune.core.writing import write
 from regtune.data import DataLocation, named
+from regtune.execution.export_forms import FORMS, HEAD, normalizing
 from regtune.execution.trained_again import Again, train_again
 from regtune.networks import fresh
 from regtune.results.loader import Results
@@ -27,6 +28,7 @@ from regtune.training.recipe import Recipe, numbers
 from regtune.training.train_step import TrainStep
 
 TEST = "test_accuracy"
+OURS = "regtune"  # the form that `load_network` loads
 SNIPPET = '''"""Loads the network of {key} of the sweep {sweep}: kept epoch {kept}, test accuracy {test}."""
 
 import torch
@@ -69,17 +71,22 @@ def export(
     number: int | None,
     folder: Path,
     *,
+    form: str = OURS,
     place: DataLocation | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> list[Path]:
     """Write the weights of a confirmed trial of an arm and a script that loads them; return both paths.
 
+    `form` is "regtune", for `load_network`, or one of `export_forms.FORMS`, which need no regtune to be loaded.
+
     The trial is the one of that number, by default the best on validation examples by the metric of search (ties: the
     lower loss, then the lower number); test never chooses. If its weights were not kept, it is retrained on data at
     `place` (by default what the environment says), and `say` is told. The script has the numbers of that training; a
-    warning says where they differ from the log. Raises Refused where there is no such trial, its weights are damaged,
-    or it cannot be retrained; NoRoom where a disk is full.
+    warning says where they differ from the log. Raises Refused where there is no such trial or form, its weights are
+    damaged, it cannot be retrained, or the network has no such form; NoRoom where a disk is full.
     """
+    if form != OURS and form not in FORMS:
+        raise Refused(f"--format: unknown format {shown(form)}{nearest(form, (OURS, *FORMS))}")
     row = _chosen(results, arm, number)
     key = TrialKey(arm, "confirm", int(row["number"]))
     try:
@@ -91,25 +98,37 @@ def export(
     else:
         found = train_again(results, key, place, say)
     content = torch.load(io.BytesIO(found.weights), weights_only=True)
+    trial = Trial.from_plain(results.plain_trials[key])
+    suffix, text, data, normalized = ".pt", SNIPPET, b"", ""
+    if form == OURS:
+        buffer = io.BytesIO()  # of a full disk torch itself would not say so
+        torch.save({**content, "trial": json.dumps(results.plain_trials[key])}, buffer)
+        data = buffer.getvalue()
+    else:
+        net, chosen = _network(content, trial, str(key)), FORMS[form]
+        suffix, text, normalized = chosen.suffix, HEAD + chosen.script, normalizing(net.net)
+        data = chosen.write(net, net.net, content["shape"])
+    script = "_".join(["load", arm.replace("-", "_"), *([form] if form != OURS else [])])
     folder.mkdir(parents=True, exist_ok=True)
-    weights, script = folder / f"{arm}.pt", folder / f"load_{arm.replace('-', '_')}.py"
-    buffer = io.BytesIO()  # of a full disk torch itself would not say so
-    torch.save({**content, "trial": json.dumps(results.plain_trials[key])}, buffer)
-    write(weights, buffer.getvalue())
+    paths = [folder / f"{arm}{suffix}", folder / f"{script}.py"]
+    write(paths[0], data)
     write(
-        script,
-        SNIPPET.format(
+        paths[1],
+        text.format(
             key=key,
             sweep=results.sweep.name,
             kept=found.outcome.kept,
             test=found.outcome.metrics[TEST],
-            file=weights.name,
+            file=paths[0].name,
             shape=", ".join(map(str, content["shape"])),
             classes=content["classes"],
             names=named(tuple(content.get("names", ()))),  # none in older weights
+            dtype=trial.dtype,
+            network=trial.network["name"],
+            normalized=normalized,
         ),
     )
-    return [weights, script]
+    return paths
 
 
 def load_network(path: str | Path) -> Exported:
@@ -121,11 +140,15 @@ def load_network(path: str | Path) -> Exported:
         raise Refused(f"{path}: expected a file of regtune export, given {error.strerror or error}") from error
     except Exception as error:  # torch raises many kinds for a file that is not its own
         raise Refused(f"{path}: expected a file of regtune export, given another: {shown(str(error), 100)}") from error
+    return _network(content, trial, str(path))
+
+
+def _network(content: Json, trial: Trial, where: str) -> Exported:
     shape: Any = tuple(content["shape"])
     net = fresh(build_network(trial), shape=shape, classes=content["classes"], seed=trial.seed)
     state = {**content["params"], **content["buffers"]}
     if state.keys() != net.state_dict().keys():
-        raise Refused(f"{path}: expected the parameters of {trial.network['name']}, given others: a method added some")
+        raise Refused(f"{where}: expected the parameters of {trial.network['name']}, given others: a method added some")
     net.to(DTYPES[trial.dtype]).load_state_dict(state)
     return Exported(net, trial).eval()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -20,7 +20,15 @@ from regtune.data import DataLocation, Dataset, Pool, Splits, nearly_black, pixe
 from regtune.regularizers import overrides
 from regtune.sweep.arms import Arm
 from regtune.sweep.sweep import Sweep
-from regtune.training.build import build_dataset, check_arithmetic, load_pool, split, split_data, start_network
+from regtune.training.build import (
+    build_dataset,
+    build_network,
+    check_arithmetic,
+    load_pool,
+    split,
+    split_data,
+    start_network,
+)
 from regtune.training.classwise import lacking
 from regtune.training.features import check_last_layer
 from regtune.training.recipe import Recipe
@@ -33,10 +41,13 @@ class CheckedData(NamedTuple):
     splits: Splits
 
 
-def preflight(sweep: Sweep, place: DataLocation | None = None) -> CheckedData:
+def preflight(
+    sweep: Sweep, place: DataLocation | None = None, say: Callable[[str], None] = lambda text: None
+) -> CheckedData:
     """Load the data of a sweep and check that every arm can be trained on it.
 
-    `place` is what the environment says if not given. Returns pool and splits, test included. Raises
+    `place` is what the environment says if not given; `say` is told what a user should know of the network, once for
+    all repeats. Returns pool and splits, test included. Raises
     Refused: data that are missing, damaged or too few, a batch larger than the training split, settings
     that no network can be built from, a method whose slot the network does not place, knobs that make no
     sense for network and data at either end of their searched range, retraining to a loss without a best
@@ -56,6 +67,8 @@ def preflight(sweep: Sweep, place: DataLocation | None = None) -> CheckedData:
     check_arithmetic(template)
     with own_errors(f"network {template.network['name']}"):
         net = start_network(template, splits)
+        for text in build_network(template).remarks(net) if sweep.repeat == 1 else ():
+            say(text)
     if template.batch == 1 and any(isinstance(part, BatchNorm) for part in net.modules()):
         raise Refused("training.batch: expected at least 2 for a network with BatchNorm, given 1; raise batch")
     _check_metrics(sweep, splits)

@@ -126,7 +126,7 @@ def run_with(
             return path
         check_device(sweep, here=here)
         check_reuse(sweep, results)
-        pool, splits = preflight(sweep, options.place)
+        pool, splits = preflight(sweep, options.place, say)
         identity = data_identity(pool, [arm.template for arm in sweep.arms])
         before = next((row for row in reversed(log.rows) if row["event"] == "header"), {})
         others = reusable(sweep, identity)

@@ -2,6 +2,7 @@
 
 from regtune.core.registry import Registry
 from regtune.networks._base import Bend, Branch, Network, Normalize, Slot, fresh, slots
+from regtune.networks._foreign import Foreign
 from regtune.networks._heads import (
     HEADS,
     answers,
@@ -16,6 +17,7 @@ from regtune.networks._heads import (
     without_heads,
 )
 from regtune.networks._initializers import KEEP
+from regtune.networks._library import Library
 from regtune.networks._spared import spared
 
 NETWORKS: Registry[Network] = Registry(package=__name__, base=Network, noun="network")  # type: ignore[type-abstract]  # a registry never instantiates its base
@@ -26,6 +28,8 @@ __all__ = [
     "NETWORKS",
     "Bend",
     "Branch",
+    "Foreign",
+    "Library",
     "Network",
     "Normalize",
     "Slot",

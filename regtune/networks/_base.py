@@ -132,6 +132,10 @@ class Network(abc.ABC):
         """Return these settings with a hash of each file that they name, so that they say what it holds."""
         return self
 
+    def fetch(self) -> None:
+        """Fetch files that the settings name and that are published, where they are missing: for `--download` only."""
+        return
+
     def remarks(self, net: nn.Module) -> list[str]:
         """Return what a user should know of the module that `build` returned, a line each."""
         return []

@@ -6,7 +6,7 @@ import contextlib
 import inspect
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,10 +16,10 @@ from torch.nn.parameter import UninitializedParameter
 from regtune.core.errors import Refused, shown
 from regtune.core.global_rng import seeded
 from regtune.core.own_code import own_errors
+from regtune.networks._advice import end_of_branch
 from regtune.networks._base import Bend, Normalize, Slot, SlotKind
 from regtune.networks._places import Now, Place, Seen, Stand, chosen, drops
 
-WHERE = "network module"
 UNSUITED = (nn.AlphaDropout, nn.FeatureAlphaDropout)  # which keep mean and variance, as no method here does
 PICTURES = 2  # of the passes in which slots are found
 
@@ -27,8 +27,8 @@ PICTURES = 2  # of the passes in which slots are found
 class Foreign(nn.Module):
     """Pictures in [0, 1] -> logits, by a module that knows of no slots.
 
-    `rates` are those that its own modules had, by class. The slots come first, in the order in which pictures come by:
-    that is their number.
+    `rates` are those that its own modules had, by class; `notes` is what else was made of it. The slots come first, in
+    the order in which pictures come by: that is their number.
     """
 
     def __init__(self, module: nn.Module, now: Now, channels: int, *, normalize: bool) -> None:
@@ -38,6 +38,7 @@ class Foreign(nn.Module):
         self.module = module
         self.now = now
         self.rates: list[str] = []
+        self.notes: list[str] = []
 
     def forward(self, x: Tensor, bend: Bend) -> Any:
         """Return what the module makes of pictures."""
@@ -52,18 +53,21 @@ class Foreign(nn.Module):
 def given_slots(
     module: nn.Module,
     *,
+    where: str,
     shape: tuple[int, int, int],
     classes: int,
     hidden: tuple[str, ...],
     residual: tuple[str, ...],
     normalize: bool,
+    last: bool = False,
 ) -> Foreign:
     """Return a module with slots in the place of its own modules that drop, and behind submodules named by patterns.
 
-    Raises Refused for a module that no trial can be made of.
+    With `last` there is a hidden one in front of the last layer, where none of its own is. Raises Refused, which begins
+    with `where`, for a module that no trial can be made of.
     """
-    _check(module)
-    now = Now()
+    _check(module, where)
+    now = Now(where)
     net = Foreign(module, now, shape[0], normalize=normalize)
     numbers = iter(range(len(list(module.modules())) * 3 + 1))
     named: tuple[tuple[SlotKind, tuple[str, ...]], ...] = (("hidden", hidden), ("residual", residual))
@@ -80,30 +84,34 @@ def given_slots(
     _materialize(net, x)
     head = _look(net, x, classes)
     if head is not None:
-        place = Place("features", now, next(numbers), "its last layer")
-        place.slots = [Slot("features")]
-        net.slots.append(place.slots[0])
-        head.register_forward_pre_hook(place.in_front)
+        more: tuple[SlotKind, ...] = ("hidden", "features") if last and not head.dropped else ("features",)
+        for kind in more:
+            place = Place(kind, now, next(numbers), "its last layer")
+            place.slots = [Slot(kind)]
+            place.slots[0].followed = True
+            net.slots.append(place.slots[0])
+            head.layer.register_forward_pre_hook(place.in_front)
     _check_passes(net, x)
     return net.train()
 
 
-def rates(net: Foreign) -> Iterator[str]:
-    """Yield what was set aside of a module."""
+def told(net: Foreign) -> Iterator[str]:
+    """Yield what was made of a module and set aside."""
+    yield from net.notes
     if net.rates:
         yield f"its own rates are set aside, a recipe says what is dropped: {', '.join(net.rates)}"
 
 
-def _check(module: nn.Module) -> None:
+def _check(module: nn.Module, where: str) -> None:
     """Raise Refused for what can be seen of a module before it runs."""
     if unsuited := [type(part).__name__ for part in module.modules() if isinstance(part, UNSUITED)]:
         raise Refused(
-            f"{WHERE}: expected nn.Dropout, given nn.{unsuited[0]}, which no method stands for; replace or drop it"
+            f"{where}: expected nn.Dropout, given nn.{unsuited[0]}, which no method stands for; replace or drop it"
         )
     frozen = [name for name, p in module.named_parameters() if not p.requires_grad]
     if frozen:
         raise Refused(
-            f"{WHERE}: expected parameters that all train, given requires_grad = False for {frozen[0]} and "
+            f"{where}: expected parameters that all train, given requires_grad = False for {frozen[0]} and "
             f"{len(frozen) - 1} more; make them buffers, or leave that to transfer's freeze"
         )
     needed = [
@@ -113,7 +121,7 @@ def _check(module: nn.Module) -> None:
     ]
     if len(needed) > 1:
         raise Refused(
-            f"{WHERE}: expected a forward of one input, pictures [N, C, H, W], given {', '.join(needed)}; give the "
+            f"{where}: expected a forward of one input, pictures [N, C, H, W], given {', '.join(needed)}; give the "
             f"others a default, or wrap it in a module that makes them"
         )
 
@@ -121,23 +129,29 @@ def _check(module: nn.Module) -> None:
 def _stand_ins(net: Foreign, now: Now, numbers: Iterator[int]) -> list[str]:
     """Put places where a module drops, and return the rates that they had; attention's own is switched off."""
     stands: dict[int, Stand] = {}
-    had: Counter[str] = Counter()
+    had: dict[str, list[float]] = {}
     for name, part in [*net.named_modules(remove_duplicate=False)]:
         found = drops(part)
         if found is not None:
             kind, rate = found
             if id(part) not in stands:
                 stands[id(part)] = Stand(Place(kind, now, next(numbers), name.removeprefix("module.")))
-                had[f"{type(part).__name__} {rate:g}"] += 1
+                had.setdefault(type(part).__name__, []).append(rate)
             *above, last = name.split(".")
             setattr(net.get_submodule(".".join(above)), last, stands[id(part)])
         elif isinstance(part, nn.MultiheadAttention):
             own = vars(part)  # its rate is a number, no module
-            if own["dropout"]:
-                had[f"MultiheadAttention {own['dropout']:g}, which has no slot"] += 1
+            had.setdefault("the attention of MultiheadAttention, which has no slot,", []).append(own["dropout"])
             own["dropout"] = 0.0
             part.register_forward_hook(_no_fast_path)
-    return [text if count == 1 else f"{text} ({count} times)" for text, count in had.items()]
+    return [_rates(owner, found) for owner, found in had.items() if any(found)]
+
+
+def _rates(owner: str, found: list[float]) -> str:
+    """Return the rates of modules of a class, those at 0 left out, in words."""
+    above = sorted(rate for rate in found if rate)
+    text = f"{owner} {above[0]:.3g}" + (f" to {above[-1]:.3g}" if above[0] != above[-1] else "")
+    return text if len(above) == 1 else f"{text} ({len(above)} times)"
 
 
 def _no_fast_path(module: nn.Module, given: Any, output: Any) -> None:
@@ -148,21 +162,33 @@ def _materialize(net: Foreign, x: Tensor) -> None:
     """Have lazy layers find their shapes, in evaluation, so that nothing is counted."""
     if any(isinstance(p, UninitializedParameter) for p in net.parameters()):
         net.eval()
-        with _forward(x), torch.no_grad():
+        with _forward(net, x), torch.no_grad():
             net(x, _straight)
         net.train()
 
 
-def _look(net: Foreign, x: Tensor, classes: int) -> nn.Linear | None:
-    """Find the slots of a network in one pass, and return the linear layer that gives its logits; raises Refused."""
+class Head(NamedTuple):
+    """The linear layer that gives logits, and whether what it is given comes straight from a hidden slot."""
+
+    layer: nn.Linear
+    dropped: bool
+
+
+def _look(net: Foreign, x: Tensor, classes: int) -> Head | None:
+    """Find the slots of a network in one pass, and the last layer, None where it is not linear; raises Refused."""
     net.train()
     seen = Seen(pictures=0)
-    linear: list[tuple[nn.Linear, Tensor]] = []
+    linear: list[tuple[nn.Linear, Tensor, Tensor]] = []
     bounded: list[Tensor] = []
+    dropped: list[Tensor] = []
+
+    def bend(signal: Any, slot: Slot) -> Any:
+        dropped.extend([signal] if slot.kind == "hidden" else [])
+        return signal
 
     def note(part: nn.Module, given: Any, output: Any) -> None:
         if isinstance(part, nn.Linear):
-            linear.append((part, output))
+            linear.append((part, given[0], output))
         else:
             bounded.append(output)  # held, so that its memory is no other tensor's
             seen.bounded.add(output.untyped_storage().data_ptr())
@@ -174,51 +200,51 @@ def _look(net: Foreign, x: Tensor, classes: int) -> nn.Linear | None:
     hooks.append(net.module.register_forward_pre_hook(begins))
     net.now.seen = seen
     try:
-        logits = _pass(net, x, seed=1)
+        logits = _pass(net, x, seed=1, bend=bend)
     finally:
         net.now.seen = None
         for hook in hooks:
             hook.remove()
-    _check_logits(logits, classes)
+    _check_logits(logits, classes, net.now.where)
     net.slots.extend(seen.slots)
-    last = [part for part, output in linear if output is logits]
-    once = [part for part in last if sum(part is other for other, _ in linear) == 1]
-    return once[0] if once else None
+    last = [(part, given) for part, given, output in linear if output is logits]
+    once = [(part, given) for part, given in last if sum(part is other for other, *_ in linear) == 1]
+    if not once:
+        return None
+    layer, given = once[0]
+    return Head(layer=layer, dropped=any(given is each for each in dropped))
 
 
-def _check_logits(logits: Any, classes: int) -> None:
+def _check_logits(logits: Any, classes: int, where: str) -> None:
     if not isinstance(logits, Tensor):
         raise Refused(
-            f"{WHERE}: expected its forward to return one tensor, logits [N, classes], given {type(logits).__name__}; "
+            f"{where}: expected its forward to return one tensor, logits [N, classes], given {type(logits).__name__}; "
             f"wrap it in a module that returns that alone"
         )
     if logits.ndim != 2 or len(logits) != PICTURES:
         raise Refused(
-            f"{WHERE}: expected logits [{PICTURES}, {classes}] of {PICTURES} pictures, given a tensor "
+            f"{where}: expected logits [{PICTURES}, {classes}] of {PICTURES} pictures, given a tensor "
             f"{list(logits.shape)}; flatten or average it to one row for each picture"
         )
     if logits.shape[1] != classes:
         raise Refused(
-            f"{WHERE}: expected logits for {classes} classes, those of the data, given {logits.shape[1]}; set the size "
+            f"{where}: expected logits for {classes} classes, those of the data, given {logits.shape[1]}; set the size "
             f"of its last layer, in arguments if it takes one"
         )
 
 
 def _check_passes(net: Foreign, x: Tensor) -> None:
     """Raise Refused for a module whose passes differ: in what it draws itself, or in where they come by."""
-    calls = Counter[str]()
+    where, calls = net.now.where, Counter[str]()
 
     def count(signal: Any, slot: Slot) -> Any:
         calls[slot.kind] += 1
         return signal
 
-    def silent(signal: Any, slot: Slot) -> Any:
-        return signal.bent(torch.zeros_like) if slot.kind == "residual" else signal
-
     first, second = (_pass(net, x, seed=seed) for seed in (1, 2))
     if not torch.equal(first, second) and not bool(first.isnan().any()):
         raise Refused(
-            f"{WHERE}: expected no random draws but those of nn.Dropout, StochasticDepth and DropPath, given others: "
+            f"{where}: expected no random draws but those of nn.Dropout, StochasticDepth and DropPath, given others: "
             f"two passes over one batch differ; make torch.nn.functional.dropout an nn.Dropout, switch off the "
             f"dropout of recurrent layers, RReLU and the like"
         )
@@ -227,35 +253,49 @@ def _check_passes(net: Foreign, x: Tensor) -> None:
     kinds: list[SlotKind] = [slot.kind for slot in net.slots if isinstance(slot, Slot)]
     if calls != Counter(kinds):
         raise Refused(
-            f"{WHERE}: expected every place to come by in evaluation as in training, {len(kinds)} slots, given "
+            f"{where}: expected every place to come by in evaluation as in training, {len(kinds)} slots, given "
             f"{calls.total()}; call the modules that drop whether it trains or not"
         )
-    if "residual" in kinds:
-        logits = _pass(net, x, seed=1, bend=silent)
-        if torch.equal(logits[0], logits[1]):
-            raise Refused(
-                f"{WHERE}: expected residual places behind the branch of a block, given such without which no picture "
-                f"reaches the outputs; name what is added to the shortcut, as 'layer1.*.bn2', not the whole block"
-            )
+    residual = [place for place in net.now.places if place.kind == "residual"]
+    if not _alive(net, x, residual):
+        wrong = next((place for place in residual if not _alive(net, x, [place])), residual[0])
+        end = end_of_branch(net.module.get_submodule(wrong.where), lambda: _alive(net, x, []))
+        named = f"'{wrong.where}.{end}'" if end else "its last submodule, as 'layer1.*.bn2'"
+        raise Refused(
+            f"{where}: expected residual places behind the branch of a block, given {wrong.where!r}, without which no "
+            f"picture reaches the outputs: does it hold the shortcut too? Name what is added to that, {named}, not the "
+            f"whole block"
+        )
+
+
+def _alive(net: Foreign, x: Tensor, silent: list[Place]) -> bool:
+    """Return whether pictures reach the outputs of a network in evaluation without what comes from some places."""
+    slots = [slot for place in silent for slot in place.slots]
+
+    def bend(signal: Any, slot: Slot) -> Any:
+        return signal.bent(torch.zeros_like) if any(slot is each for each in slots) else signal
+
+    logits = _pass(net, x, seed=1, bend=bend)
+    return not torch.equal(logits[0], logits[1])
 
 
 def _pass(net: Foreign, x: Tensor, *, seed: int, bend: Bend | None = None) -> Any:
     """Run a network on copies of its buffers, under a seed; raises Refused for whatever it raises."""
     params: dict[str, Tensor] = dict(net.named_parameters())
     buffers = {name: b.clone() for name, b in net.named_buffers()}
-    with _forward(x), seeded(seed, "pass"), torch.no_grad():
+    with _forward(net, x), seeded(seed, "pass"), torch.no_grad():
         return functional_call(net, (params, buffers), (x, bend or _straight))
 
 
 @contextlib.contextmanager
-def _forward(x: Tensor) -> Iterator[None]:
-    where = f"{WHERE}: its forward, on pictures {list(x.shape)}"
+def _forward(net: Foreign, x: Tensor) -> Iterator[None]:
+    where = f"{net.now.where}: its forward, on pictures {list(x.shape)}"
     try:
         with own_errors(where):
             yield
     except Refused:
         raise
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+    except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:  # of a library's code
         raise Refused(f"{where}: {type(error).__name__}: {shown(str(error), 200)}") from error
 
 

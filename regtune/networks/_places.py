@@ -30,12 +30,14 @@ class Seen:
 
 
 class Now:
-    """The forward pass that runs now: how it bends, and how often it came by each place."""
+    """The forward pass that runs now: how it bends, and how often it came by each place; `where` is its network."""
 
-    def __init__(self) -> None:
+    def __init__(self, where: str) -> None:
+        self.where = where
         self.bend: Bend | None = None
         self.counts: dict[int, int] = {}
         self.seen: Seen | None = None
+        self.places: list[Place] = []
 
     def begin(self, bend: Bend | None) -> tuple[Bend | None, dict[int, int]]:
         """Begin a pass; return what was, to be given to `end`: a penalty may run one within another."""
@@ -54,18 +56,19 @@ class Place:
     def __init__(self, kind: SlotKind, now: Now, number: int, where: str) -> None:
         self.kind, self.now, self.number, self.where = kind, now, number, where
         self.slots: list[Slot] = []  # one for each time
+        now.places.append(self)
         self.kept = nn.Identity()  # what a residual slot is given as the branch: what the branch made
 
     def bent(self, signal: Any) -> Any:
         """Return what the recipe makes of what flows here."""
         if not isinstance(signal, Tensor):
             raise Refused(
-                f"network module: expected one tensor at {self.where}, given {type(signal).__name__}; name a submodule "
-                f"that returns one"
+                f"{self.now.where}: expected one tensor at {self.where}, given {type(signal).__name__}; name a "
+                f"submodule that returns one"
             )
         if self.now.bend is None:
             raise Refused(
-                f"network module: expected {self.where} to run within the module's forward, given a call from "
+                f"{self.now.where}: expected {self.where} to run within the module's forward, given a call from "
                 f"elsewhere, as torch.utils.checkpoint makes; switch that off"
             )
         slot = self._slot(signal)
@@ -92,8 +95,8 @@ class Place:
             seen.slots.append(self.slots[-1])
         if count >= len(self.slots):
             raise Refused(
-                f"network module: expected {self.where} to be called {len(self.slots)} times in every forward pass, as "
-                f"in the first, given more; call it as often in each"
+                f"{self.now.where}: expected {self.where} to be called {len(self.slots)} times in every forward pass, "
+                f"as in the first, given more; call it as often in each"
             )
         return self.slots[count]
 

@@ -14,18 +14,27 @@ from torch import Tensor, nn
 
 from regtune.core.errors import Refused, shown
 from regtune.core.file_names import as_file
+from regtune.networks._compiled import plain_name
 
 WITHIN = ("state_dict", "model")  # where checkpoints of training scripts have the weights, beside other things
 FOLDER = "REGTUNE_DATA"
 
 
-def digest_of(path: str, where: str) -> str:
-    """Return a hash of a file; raises Refused where it cannot be read."""
-    return hashlib.sha256(_content(path, where)).hexdigest()
+def pinned_digest(path: str, given: str) -> str:
+    """Return a hash of a file; raises Refused where it cannot be read, or another one is given."""
+    found = hashlib.sha256(_content(path, "network.weights")).hexdigest()
+    if given not in ("", found):
+        raise Refused(f"network.digest: expected the hash of {path}, {found}, given {given}; leave it out")
+    return found
 
 
 def load(module: nn.Module, path: str, digest: str, where: str) -> None:
     """Give a module the weights of a file, all of them; raises Refused, also where the hash of the file is another."""
+    fill(module, read(path, digest, where), where)
+
+
+def read(path: str, digest: str, where: str) -> dict[str, Tensor]:
+    """Return the tensors of a file by name; raises Refused, also where its hash is another."""
     content = _content(path, where)
     found = hashlib.sha256(content).hexdigest()
     if digest and found != digest:
@@ -33,7 +42,12 @@ def load(module: nn.Module, path: str, digest: str, where: str) -> None:
             f"{where}: expected the file of the trial, with the hash {digest[:12]}, given {found[:12]} in {path}; put "
             f"back the file, or begin another sweep"
         )
-    given, wanted = _tensors(content, path, where), module.state_dict()
+    return _tensors(content, path, where)
+
+
+def fill(module: nn.Module, given: dict[str, Tensor], where: str) -> None:
+    """Give a module weights, all of them; raises Refused where these are of another module."""
+    wanted = module.state_dict()
     for name in [*wanted, *given]:
         one, other = (_shape(tensors.get(name)) for tensors in (wanted, given))
         if one != other:
@@ -41,7 +55,8 @@ def load(module: nn.Module, path: str, digest: str, where: str) -> None:
     module.load_state_dict(given)
 
 
-def _content(path: str, where: str) -> bytes:
+def place_of(path: str, where: str) -> Path:
+    """Return where a file is, below the data folder unless its path is from / on; raises Refused without a folder."""
     file = Path(as_file(path))
     root = os.environ.get(FOLDER)
     if not file.is_absolute() and not root:
@@ -49,7 +64,11 @@ def _content(path: str, where: str) -> bytes:
             f"{where}: expected a data folder in which {shown(path)} is, set {FOLDER} to one (--data alone is not "
             f"enough), or give a path from / on"
         )
-    file = Path(root or "") / file
+    return Path(root or "") / file
+
+
+def _content(path: str, where: str) -> bytes:
+    file = place_of(path, where)
     try:
         return file.read_bytes()
     except OSError as error:
@@ -70,7 +89,7 @@ def _tensors(content: bytes, path: str, where: str) -> dict[str, Tensor]:
         if isinstance(found, Mapping) and isinstance(found.get(name), Mapping):
             found = found[name]
     if isinstance(found, Mapping) and all(isinstance(value, Tensor) for value in found.values()):
-        return dict(found)
+        return {plain_name(name): value for name, value in found.items()}
     raise Refused(f"{where}: expected tensors by name, as of state_dict(), given {type(found).__name__} in {path}")
 
 

@@ -17,9 +17,10 @@ from regtune.core.knobs import Table, knob
 from regtune.core.own_code import own_errors
 from regtune.core.plugins import import_plugin
 from regtune.networks._base import Network
-from regtune.networks._foreign import Foreign, given_slots, rates
+from regtune.networks._compiled import uncompiled
+from regtune.networks._foreign import Foreign, given_slots, told
 from regtune.networks._initializers import INITS, KEEP, MEANING
-from regtune.networks._weight_files import digest_of, load
+from regtune.networks._weight_files import load, pinned_digest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,27 +51,28 @@ class Module(Network):
     def build(self, *, shape: tuple[int, int, int], classes: int) -> nn.Module:
         """Return the module with slots; raises Refused, in one line, for one that cannot be trained here."""
         with own_errors(f"network module {self.path}"):
-            module = self._made()
+            module, notes = uncompiled(self._made(), "network module")
         if self.weights:
             load(module, self.weights, self.digest, "network module.weights")
-        return given_slots(
-            module, shape=shape, classes=classes, hidden=self.hidden, residual=self.residual, normalize=self.normalize
+        net = given_slots(
+            module,
+            where="network module",
+            shape=shape,
+            classes=classes,
+            hidden=self.hidden,
+            residual=self.residual,
+            normalize=self.normalize,
         )
+        net.notes = notes
+        return net
 
     def pinned(self) -> Module:
         """Return the settings with the hash of the file of weights; raises Refused where it is another one."""
-        if not self.weights:
-            return self
-        found = digest_of(self.weights, "network.weights")
-        if self.digest not in ("", found):
-            raise Refused(
-                f"network.digest: expected the hash of {self.weights}, {found}, given {self.digest}; leave it out"
-            )
-        return replace(self, digest=found)
+        return replace(self, digest=pinned_digest(self.weights, self.digest)) if self.weights else self
 
     def remarks(self, net: nn.Module) -> list[str]:
         """Say which rates were set aside."""
-        return [f"network module: {text}" for text in rates(net)] if isinstance(net, Foreign) else []
+        return [f"network module: {text}" for text in told(net)] if isinstance(net, Foreign) else []
 
     def _made(self) -> nn.Module:
         found = self._found()

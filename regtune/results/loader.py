@@ -163,7 +163,9 @@ def load(path: str | Path) -> Results:
         for entry in every.values():
             entry["status"] = "interrupted" if entry["status"] == "running" else entry["status"]
     keys = {key: row for key, row in every.items() if not is_copy(key.arm)}
-    results = replace(_results(log.parent, header, sweep, replay, keys), end=(reading.size, reading.seal))
+    results = replace(
+        _results(log.parent, header, sweep, replay, keys), end=(reading.size - reading.torn, reading.seal)
+    )
     if sweep.copy is None:
         return results
     both = with_copy(sweep, sweep.copy)

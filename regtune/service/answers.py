@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from regtune.core.errors import Refused, nearest, shown
@@ -24,7 +24,9 @@ from regtune.storage.compatibility import check_same
 from regtune.storage.layout import LOG
 from regtune.storage.log import LogFile, check_not_compressed
 from regtune.storage.shape import refused_if_misshapen
+from regtune.sweep.layers import INCLUDE
 from regtune.sweep.reading import read_file
+from regtune.sweep.reading_toml import read_toml
 from regtune.sweep.resumed import as_resumed
 from regtune.sweep.schema import NAME
 from regtune.sweep.sweep import Sweep
@@ -52,6 +54,8 @@ def answered(question: Json, plugins: Sequence[str]) -> Any:
 
 
 def _read(file: Path, plugins: Sequence[str], results: Path) -> Sweep:
+    if INCLUDE in read_toml(file):
+        raise Refused(f"{INCLUDE}: expected one file, given one that includes another; put the tables of both into one")
     read = read_file(file)
     if read.name is None and file.stem == UNNAMED:
         raise Refused("name: expected the name of the sweep, in the file or beside it, given nothing")
@@ -64,6 +68,11 @@ def _read(file: Path, plugins: Sequence[str], results: Path) -> Sweep:
     for folder in read.reuse:
         if not REUSED.fullmatch(folder):
             raise Refused(f"reuse: expected other sweeps of this service, as '../NAME', given {shown(folder)}")
+    weights = PurePosixPath(str(read.network.get("weights", "")))
+    if weights.is_absolute() or ".." in weights.parts:
+        raise Refused(
+            f"network.weights: expected a file below the data folder of this service, given {shown(str(weights))}"
+        )
     try:
         sweep = Sweep.read(file)
     except Refused as error:

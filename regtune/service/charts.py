@@ -12,7 +12,9 @@ from importlib import metadata
 
 from regtune.reports.page.report import EXPORTED, VEGA_LITE, fitting, looks
 from regtune.service.problems import Denied
+from regtune.service.runs import environment
 
+SECONDS = 60.0  # that bundling may take; it takes about two
 KEPT = "private, max-age=31536000, immutable"
 _BUNDLE = "import sys, vl_convert; print(vl_convert.javascript_bundle(sys.argv[1], vl_version=sys.argv[2]))"
 
@@ -42,7 +44,18 @@ class Script:
 def bundled() -> str:
     """Return the libraries. A process of its own bundles them: the 100 MB that this takes would stay in the service."""
     words = [sys.executable, "-P", "-c", _BUNDLE, EXPORTED, VEGA_LITE]
-    made = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", check=False)  # noqa: S603 - our own words
+    try:
+        made = subprocess.run(  # noqa: S603 - our own words; no shell
+            words,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=SECONDS,
+            check=False,
+            env=environment(),
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Denied(503, f"charts: expected libraries of vl-convert within {SECONDS:.0f} s; try again") from error
     if made.returncode:
         raise Denied(503, f"charts: expected libraries of vl-convert, given its exit with {made.returncode}; try again")
     return made.stdout

@@ -21,7 +21,7 @@ from regtune.core.errors import Refused
 from regtune.core.records import Json
 from regtune.results.standing import file_state
 from regtune.service.looks import Looks, tick
-from regtune.service.problems import Denied, problem
+from regtune.service.problems import UNAVAILABLE, Denied, problem, status_of
 from regtune.service.settings import MIB
 from regtune.service.sweeps import event_id
 from regtune.storage.log import LogFile
@@ -59,7 +59,7 @@ class Pieces:
         self._kept: OrderedDict[tuple[object, ...], Piece] = OrderedDict()
         self._bytes = 0
 
-    def behind(self, path: Path, place: int, seal: int) -> Piece:
+    def read(self, path: Path, place: int, seal: int) -> Piece:
         """Return rows behind a place of a log; raises Refused for a log that is damaged or another one."""
         key = path, path.stat().st_ino, place, seal
         with self._lock:  # who waits here for another client finds its piece
@@ -115,11 +115,11 @@ class Position:
         """Return what the log is now, and the next rows; raises Refused for a log that is damaged or another one."""
         try:
             seen = file_state(self.path)
-            return seen, None if seen == self._seen else self._pieces.behind(self.path, self._place, self._seal)
+            return seen, None if seen == self._seen else self._pieces.read(self.path, self._place, self._seal)
         except FileNotFoundError:
             return None, None
 
-    def behind(self, seen: object, piece: Piece | None) -> Piece | None:
+    def go_on(self, seen: object, piece: Piece | None) -> Piece | None:
         """Go behind what `more` found; return it where there are rows in it."""
         if piece is None:
             return None
@@ -135,10 +135,14 @@ async def events(position: Position, looks: Looks, ending: threading.Event) -> A
     silence = Silence()
     while not ending.is_set():
         try:
-            piece = position.behind(*await looks.at(position.place, position.more))
+            found = await looks.at(position.place, position.more, silence.left)
         except Refused as error:
             yield _problem(error)
             return
+        if found is None:
+            yield silence.broken_by(COMMENT)
+            continue
+        piece = position.go_on(*found)
         if piece is not None:  # in one piece: each takes its time on the way
             yield silence.broken_by(piece.text)
         elif silence.is_long:
@@ -150,14 +154,21 @@ async def events(position: Position, looks: Looks, ending: threading.Event) -> A
 async def statuses(
     sweep: tuple[str, int | None], status: Callable[[], str], looks: Looks, ending: threading.Event
 ) -> AsyncIterator[str]:
-    """Yield how a sweep stands, as JSON, now and whenever that has changed, at most once a second."""
+    """Yield how a sweep stands, as JSON, now and whenever that has changed, at most once a second.
+
+    Where a cluster does not say how it stands the stream ends: who asks again is told why.
+    """
     silence, before = Silence(), ""
     while not ending.is_set():
         try:
-            found = await looks.at(sweep, status)
+            found = await looks.at(sweep, status, silence.left)
         except Refused as error:
-            yield _problem(error)
+            if status_of(error) != UNAVAILABLE:
+                yield _problem(error)
             return
+        if found is None:
+            yield silence.broken_by(COMMENT)
+            continue
         if found != before:
             yield silence.broken_by(f"event: status\ndata: {found}\n\n")
         elif silence.is_long:
@@ -173,9 +184,14 @@ class Silence:
         self._since = time.monotonic()
 
     @property
+    def left(self) -> float:
+        """Return in how many seconds it is time for a comment."""
+        return max(0.0, self._since + SECONDS_OF_SILENCE - time.monotonic())
+
+    @property
     def is_long(self) -> bool:
         """Return whether it is time for a comment."""
-        return time.monotonic() > self._since + SECONDS_OF_SILENCE
+        return self.left == 0.0
 
     def broken_by(self, text: str) -> str:
         """Return what is sent now."""

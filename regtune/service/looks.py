@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import anyio
 from anyio.to_thread import run_sync
@@ -14,48 +14,32 @@ from anyio.to_thread import run_sync
 T = TypeVar("T")
 
 
-@dataclass
-class _Look:
-    """One that is under way; then what came of it, nothing where who made it was called off."""
-
-    over: anyio.Event = field(default_factory=anyio.Event)
-    came: Callable[[], Any] | None = None  # returns what was found, or raises the error
-
-
 class Looks:
     """Looks that are under way, by what they are at. Of one event loop."""
 
     def __init__(self) -> None:
-        self._under_way: dict[Hashable, _Look] = {}
+        self._under_way: dict[Hashable, asyncio.Task[Any]] = {}
 
-    async def at(self, what: Hashable, look: Callable[[], T]) -> T:
-        """Return what a look in a thread finds, or raise what it raises; who comes meanwhile gets the same."""
-        while what in self._under_way:
-            under_way = self._under_way[what]
-            await under_way.over.wait()
-            if under_way.came is not None:
-                found: T = under_way.came()
-                return found
-        mine = self._under_way[what] = _Look()
-        try:
-            came = await run_sync(_outcome, look)
-            mine.came = came
-        finally:
-            del self._under_way[what]
-            mine.over.set()
-        return came()
+    async def at(self, what: Hashable, look: Callable[[], T], seconds: float) -> T | None:
+        """Return what a look in a thread finds, or raise what it raises; who comes meanwhile gets the same.
 
+        None where it takes longer than so many seconds; it goes on, and who comes again gets what it finds.
+        """
+        task = self._under_way.get(what)
+        if task is None:
+            # A task of its own: whoever of those who wait is called off, it goes on for the others.
+            task = self._under_way[what] = asyncio.create_task(run_sync(look))
+            task.add_done_callback(partial(self._ended, what))
+        await asyncio.wait([task], timeout=seconds)
+        if not task.done():
+            return None
+        found: T = task.result()
+        return found
 
-def _outcome(look: Callable[[], T]) -> Callable[[], T]:
-    try:
-        found = look()
-    except Exception as error:  # which all who wait raise
-        return partial(_raised, error)
-    return lambda: found
-
-
-def _raised(error: Exception) -> NoReturn:
-    raise error
+    def _ended(self, what: Hashable, task: asyncio.Task[Any]) -> None:
+        del self._under_way[what]
+        if not task.cancelled():
+            task.exception()  # is known now: nobody may wait for it any more, which asyncio would print
 
 
 async def tick(seconds: float) -> None:

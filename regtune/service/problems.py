@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from regtune.core.errors import Refused
 from regtune.sweep.schema import SweepFile
 
+UNAVAILABLE = 503  # for now: who asks again may be answered
 _PATH = re.compile(r"([a-z]+)([\w.\[\]-]*)(?: [^:]*)?: ")  # a table of the file, what is in it, perhaps a name
 
 
@@ -26,7 +27,10 @@ class Problem(BaseModel):
 
 
 class Denied(Refused):
-    """A refusal with its HTTP status: 404 for what is not there, 409 for what cannot be now, 413 for too much."""
+    """A refusal with its HTTP status: 404 for what is not there, 409 for what cannot be now, 413 for too much.
+
+    503 is for what may be answered later.
+    """
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)

@@ -1,4 +1,7 @@
-"""The API, version 1. A route takes apart what was asked, calls one thing, and says how it is answered."""
+"""The API, version 1. A route takes apart what was asked, calls one thing, and says how it is answered.
+
+Those of trials and epochs are in `row_routes`.
+"""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Literal
+from typing import Annotated
 
 import anyio
 import pandas as pd
@@ -21,7 +21,7 @@ from regtune.service.trial import TrialOf, trial_of
 MOST_ROWS = 10_000
 Limit = Annotated[int, Query(ge=1, le=MOST_ROWS, description="rows at most")]
 Arm = Annotated[str | None, Query(max_length=100)]
-Phase = Annotated[Literal["search", "select", "confirm", "rivals"] | None, Query()]
+Phase = Annotated[PhaseName | None, Query()]
 
 
 def add_rows(api: APIRouter, sweeps: Sweeps, settings: Settings, few: anyio.CapacityLimiter) -> None:

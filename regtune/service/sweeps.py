@@ -23,6 +23,7 @@ from regtune.reports.figures import _drawing
 from regtune.reports.figures.catalog import Figure, drawn
 from regtune.reports.output import tables_as_text
 from regtune.reports.page.report import VEGA_LITE
+from regtune.reports.tables.catalog import Tables
 from regtune.reports.tables.folder import FolderTables, read_folder
 from regtune.results.loader import Results
 from regtune.results.standing import INTERRUPTED, Follower, Standing, file_state
@@ -89,9 +90,13 @@ class _Made:
 
 @dataclass
 class _Loaded:
-    """The frames of a sweep, and what is made from them, each as seldom as it takes long."""
+    """The frames of a sweep, and what is made from them, each as seldom as it takes long.
 
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    One at a time makes the `frames`, and one what is `beside` them: who needs frames does not wait for figures.
+    """
+
+    frames: threading.Lock = field(default_factory=threading.Lock)
+    beside: threading.Lock = field(default_factory=threading.Lock)
     running: bool = False
     made: dict[tuple[object, ...], _Made] = field(default_factory=dict)
 
@@ -208,23 +213,21 @@ class Sweeps:
 
     def tables(self, name: str) -> FolderTables:
         """Return the tables of a sweep."""
-        loaded = self._loaded.of(self.folder(name))
-        with loaded.lock:
-            return self._fresh(self.folder(name), loaded)
+        folder = self.folder(name)
+        return self._fresh(folder, self._loaded.of(folder))[0]
 
     def results(self, name: str, repeat: int) -> Results:
         """Return the frames of a repeat of a sweep; raises Denied where it has not begun."""
         self.repeat(name, repeat)
-        repeats = self.tables(name).repeats
-        return repeats[min(repeat, len(repeats)) - 1]
+        return _of_repeat(self.tables(name), repeat).results
 
     def table(self, name: str, form: str) -> tuple[str, int]:
         """Return the tables of a sweep in a format of `formats.FORMATS`, and for how many seconds they stay as is."""
         folder = self.folder(name)
         loaded = self._loaded.of(folder)
-        with loaded.lock:
-            tables = self._fresh(folder, loaded)
-            text = loaded.fresh(("table", form), loaded.of(FRAMES), lambda: tables_as_text([tables], form))
+        tables, of = self._fresh(folder, loaded)
+        with loaded.beside:
+            text = loaded.fresh(("table", form), of, lambda: tables_as_text([tables], form))
             return text, loaded.seconds_to_next(FRAMES, ("table", form))
 
     def figures(self, name: str, repeat: int) -> tuple[list[Figure], int]:
@@ -232,11 +235,10 @@ class Sweeps:
         self.repeat(name, repeat)
         folder = self.folder(name)
         loaded = self._loaded.of(folder)
-        with loaded.lock:
-            tables = self._fresh(folder, loaded)
-            number = min(repeat, len(tables.logs))
-            key = ("figures", number)
-            figures = loaded.fresh(key, loaded.of(FRAMES), lambda: drawn(tables.logs[number - 1]))
+        tables, of = self._fresh(folder, loaded)
+        mine, key = _of_repeat(tables, repeat), ("figures", repeat)
+        with loaded.beside:
+            figures = loaded.fresh(key, of, lambda: drawn(mine))
             return figures, loaded.seconds_to_next(FRAMES, key)
 
     def drawing(self, name: str, repeat: int, figure: Figure, *, dark: bool) -> str:
@@ -259,17 +261,19 @@ class Sweeps:
 
     def _of_figure(self, name: str, what: tuple[str, int], figure: Figure, make: Callable[[], T]) -> T:
         loaded = self._loaded.of(self.folder(name))
-        with loaded.lock:
+        with loaded.beside:
             return loaded.fresh((*what, figure.name), (figure,), make)  # a tuple: the same figure is seen at once
 
-    def _fresh(self, folder: Path, loaded: _Loaded) -> FolderTables:
-        """Return the tables of a folder from its logs; of a sweep that runs they may be a moment old."""
+    def _fresh(self, folder: Path, loaded: _Loaded) -> tuple[FolderTables, object]:
+        """Return the tables of a folder from its logs, and of what; of a sweep that runs they may be a moment old."""
         repeats = repeats_of(folder)
         for each in repeats:
             self.check_size(each)
-        loaded.running = bool(_readable(self._followers.of(repeats[-1]).standing).holder)
-        seen = (loaded.running, *(file_state(log_in(each)) for each in repeats))
-        return loaded.fresh(FRAMES, seen, lambda: _readable(lambda: read_folder(folder)))
+        with loaded.frames:
+            loaded.running = bool(_readable(self._followers.of(repeats[-1]).standing).holder)
+            seen = (loaded.running, *(file_state(log_in(each)) for each in repeats))
+            tables = loaded.fresh(FRAMES, seen, lambda: _readable(lambda: read_folder(folder)))
+            return tables, loaded.of(FRAMES)
 
     def check_size(self, folder: Path) -> None:
         """Raise Denied for a log that would fill the memory of the service."""
@@ -302,6 +306,14 @@ class Sweeps:
         lines = self._runs.output(folder, WORDS_OF_OUTPUT).strip().splitlines()
         words = Refused(lines[-1].removeprefix("regtune: ") if lines else "it was never run")
         return Status.model_validate({**base, "state": "refused", "error": problem(words).error})
+
+
+def _of_repeat(tables: FolderTables, repeat: int) -> Tables:
+    """Return the tables of a repeat; raises Denied where it was not in the log yet when these were made."""
+    found = next((each for each in tables.logs if each.results.repeat == repeat), None)
+    if found is None:
+        raise Denied(404, f"repeat: expected one with trials, given {repeat}; it has just begun, ask again")
+    return found
 
 
 def _has_row(path: Path) -> bool:

@@ -22,14 +22,14 @@ from regtune.sweep.ranges import read_searched
 from regtune.sweep.schema import SweepFile
 
 
-def read_arms(file: SweepFile, plugins: tuple[str, ...]) -> tuple[Arm, ...]:
+def read_arms(file: SweepFile, plugins: tuple[str, ...], *, download: bool = False) -> tuple[Arm, ...]:
     """Return the arms; raises Refused with path, expectation, value and remedy."""
     modules = tuple(dict.fromkeys([*file.plugins, *plugins]))
     SAMPLERS.find(file.search.sampler, "search.sampler", modules)
     optimizer, optimizer_space = _optimizer(file.optimizer, file.training.epochs, modules)
     template = Trial(
         data=_named(DATASETS, file.data, "data", modules),
-        network=_pinned(_named(NETWORKS, file.network, "network", modules), modules),
+        network=_pinned(_named(NETWORKS, file.network, "network", modules), modules, download=download),
         optimizer=optimizer,
         epochs=file.training.epochs,
         batch=file.training.batch,
@@ -86,10 +86,12 @@ def _named(registry: Registry[Any], table: dict[str, Any], where: str, plugins: 
         return {"name": table["name"], **plain_settings(cls(**given))}
 
 
-def _pinned(network: Json, plugins: tuple[str, ...]) -> Json:
+def _pinned(network: Json, plugins: tuple[str, ...], *, download: bool) -> Json:
     """Return a network with the hashes of the files that it reads, which are part of its trials."""
     value = NETWORKS.build(network, "network", plugins)
     with own_errors(f"network.{network['name']}"):
+        if download:
+            value.fetch()
         return {"name": network["name"], **plain_settings(value.pinned())}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,13 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from regtune.core.errors import Refused, nearest, shown
+from regtune.sweep.layers import layered
 from regtune.sweep.schema import MAX_SEED, SweepFile
 
 
-def read_file(source: Path) -> SweepFile:
-    """Return the contents of a sweep file; raises Refused in one line with path, expectation and value."""
-    raw = read_toml(source)
+def read_file(source: Path, changes: Sequence[str] = ()) -> SweepFile:
+    """Return the contents of a sweep file, see `layers`; raises Refused in one line with path, expectation, value."""
+    raw = layered(source, changes)
     try:
         file = SweepFile.model_validate(raw)
     except ValidationError as error:
@@ -62,27 +63,3 @@ def _one_line(error: ErrorDetails) -> str:
         return f"{path}: expected this setting, given nothing"
     words = error["msg"][0].lower() + error["msg"][1:].replace("True, False", "true, false")  # as TOML has them
     return f"{path}: expected {words.removeprefix('input should be ')}, given {shown(error['input'])}"
-
-
-MOST_BYTES = 65_536  # tomllib takes minutes for dotted keys without end
-
-
-def read_toml(source: Path) -> dict[str, Any]:
-    """Return the tables of a file; raises Refused."""
-    try:
-        with source.open("rb") as file:
-            raw = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise Refused(f"expected a readable file, given {error.strerror or error}") from error
-    if len(raw) > MOST_BYTES:
-        raise Refused(f"expected a sweep file of at most {MOST_BYTES} bytes, given more")
-    try:
-        return tomllib.loads(raw.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise Refused(f"byte {error.start}: expected UTF-8, given byte 0x{error.object[error.start]:02x}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise Refused(f"expected TOML, given: {' '.join(str(error).split())}") from error
-    except RecursionError as error:
-        raise Refused("expected TOML of a few levels, given values nested without end") from error
-    except ValueError as error:  # a number with more digits than Python converts
-        raise Refused(f"expected TOML with numbers of ordinary size, given: {error}") from error

@@ -193,6 +193,11 @@ class SweepFile(_Table):
     name: str | None = Field(
         default=None, pattern=NAME, description="name of the sweep and its results folder; by default that of the file"
     )
+    include: str | None = Field(
+        default=None,
+        description="a sweep file beside this one: what it says holds where this one says nothing, see "
+        "[Several files](#several-files-and-settings-by-hand)",
+    )
     seed: int = Field(default=0, ge=0, le=MAX_SEED, description="seed of the sweep")
     plugins: list[str] = Field(default=[], description="modules with your own methods, networks, data sets, samplers")
     reuse: list[str] = Field(default=[], description="results folders whose trials are reused where they are the same")

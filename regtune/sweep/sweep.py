@@ -57,11 +57,22 @@ class Sweep(Seeds):
     reuse: tuple[str, ...] = ()
 
     @classmethod
-    def read(cls, path: str | Path, plugins: tuple[str, ...] = ()) -> Sweep:
-        """Read a sweep file; raises Refused with file, path, expectation, value and remedy."""
+    def read(
+        cls,
+        path: str | Path,
+        plugins: tuple[str, ...] = (),
+        changes: Sequence[str] = (),
+        *,
+        download: bool = False,
+    ) -> Sweep:
+        """Read a sweep file; raises Refused with file, path, expectation, value and remedy.
+
+        `changes` are settings in place of those of the file, as `training.epochs=10`: a path and a TOML value. With
+        `download` published weights that its network starts from are fetched where they are missing.
+        """
         source = Path(path)
         try:
-            return _checked(read_file(source), plugins, source)
+            return _checked(read_file(source, changes), plugins, source, download=download)
         except Refused as error:
             raise Refused(f"{source}: {error}") from error
 
@@ -241,10 +252,10 @@ class Sweep(Seeds):
         }
 
 
-def _checked(file: SweepFile, plugins: tuple[str, ...], source: Path) -> Sweep:
+def _checked(file: SweepFile, plugins: tuple[str, ...], source: Path, *, download: bool) -> Sweep:
     find_beside([*file.plugins, *plugins], source.parent)
     check_search(file.search, file.training.epochs, [*file.plugins, *plugins])
-    arms = read_arms(file, plugins)
+    arms = read_arms(file, plugins, download=download)
     sweep = Sweep(
         name=file.name or as_text(source.stem),
         seed=file.seed,

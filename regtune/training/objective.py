@@ -76,7 +76,7 @@ class Objective:
         bf16 = torch.autocast(x.device.type, torch.bfloat16) if self.arithmetic.autocast else contextlib.nullcontext()
         with bf16:
             answer = functional_call(self.net, (params, buffers), (x, bend))
-        logits = shapes.logits(answer, len(x))
+        logits = shapes.logits(answer, x.shape[0])
         return logits.to(x.dtype)
 
     @functools.cached_property

@@ -135,7 +135,7 @@ def epoch(given: Any, newest: int, where: str) -> int:
 
 def logits(given: Any, count: int) -> Tensor:
     """Return the logits [N, classes] of so many pictures."""
-    if isinstance(given, Tensor) and given.ndim == 2 and len(given) == count:
+    if isinstance(given, Tensor) and given.ndim == 2 and given.shape[0] == count:
         return given
     raise Refused(
         f"network: expected its forward to return logits [N, classes], one tensor, for {count} pictures, "

@@ -1,4 +1,4 @@
-"""What a sweep needs on another machine: regtune, its plugins and what they pull in, and its file, in one folder."""
+"""What a sweep needs on another machine: regtune, its plugins and what they pull in, its files, in one folder."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from typing import Literal
 from regtune.core.errors import Refused, shown
 from regtune.core.sources import shipped_paths
 from regtune.core.version import PACKAGE
+from regtune.sweep.layers import files_of
 from regtune.sweep.sweep import Sweep
 
 LEFT_OUT = ("__pycache__", ".git", ".gitignore")  # by a .gitignore Ray would leave out what a user generates
-OURS_LEFT_OUT = (*LEFT_OUT, "sweeps")  # those that ship are for `regtune init`
+OURS_LEFT_OUT = (*LEFT_OUT, "sweeps", "templates")  # those that ship are for `regtune init`
 
 
 @contextlib.contextmanager
@@ -31,7 +32,10 @@ def packaged(sweep: Sweep, file: Path) -> Iterator[Path]:
                 shutil.copytree(source, folder / source.name, ignore=shutil.ignore_patterns(*LEFT_OUT))
             else:
                 shutil.copyfile(source, folder / source.name)
-        shutil.copyfile(file, folder / file.name)
+        for source in files_of(file):
+            target = folder / source.relative_to(file.parent)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
         yield folder
 
 

@@ -22,7 +22,7 @@ function without(spec, off) {
   const known = Object.entries(spec.datasets);
   const datasets = Object.fromEntries(known.map(([name, rows]) => [name, rows.filter((row) => !FIELDS.some((field) => off.includes(row[field])))]));
   if (!known.some(([name, rows]) => !ofArms(rows) ? false : datasets[name].length)) return known.some(([, rows]) => ofArms(rows)) ? null : spec;
-  return { ...spec, datasets, ...(spec.concat ? { concat: spec.concat.filter((part) => datasets[part.data.name].length) } : {}) };
+  return { ...spec, datasets, ...(spec.concat ? { concat: spec.concat.filter((part) => datasets[(part.data ?? spec.data).name].length) } : {}) };
 }
 
 class Chart {
@@ -31,62 +31,82 @@ class Chart {
     this.title = figure.title;
     this.box = node("div", { class: "chart", role: "img", "aria-label": `${figure.title}. ${figure.caption}` });
     this.saves = node("p", { class: "filters saves", hidden: "" }, ...["svg", "png"].map((form) => this.save(form)));
-    this.element = node("figure", {}, node("h3", {}, figure.title), this.box, node("figcaption", {}, figure.caption), this.saves);
-    this.shown = "";
+    this.note = node("p", { class: "soft", hidden: "" }, "This is a picture: it shows the arms that are off too.");
+    this.element = node("figure", {}, node("h3", {}, figure.title), this.box, this.note, node("figcaption", {}, figure.caption), this.saves);
+    this.end();
   }
 
   save(form) {
     const button = node("button", { type: "button", "aria-label": `Save as ${form.toUpperCase()}: ${this.title}` }, `Save as ${form.toUpperCase()}`);
     button.addEventListener("click", async () => {
-      const link = node("a", { href: await this.view.toImageURL(form, form === "png" ? 2 : 1), download: `${this.name}.${form}` });
+      const link = node("a", { href: await this.made.view.toImageURL(form, form === "png" ? 2 : 1), download: `${this.name}.${form}` });
       link.click();
     });
     return button;
   }
 
+  // Draws it as a chart; one that was begun meanwhile, or `end`, has it given up.
   async draw(embed, spec, off) {
     this.spec = spec;
     const mine = without(spec, off), width = this.box.clientWidth;
     const wanted = JSON.stringify([mine, width, dark.matches]);
     if (wanted === this.shown) return; // what a reader points at stays
-    this.shown = wanted;
     this.end();
-    this.saves.hidden = !mine;
+    this.shown = wanted;
+    this.note.hidden = true;
+    this.saves.hidden = true;
     if (!mine) {
       this.box.replaceChildren(node("p", { class: "box" }, "All arms of this figure are switched off."));
       return;
     }
-    const inside = node("div", { "aria-hidden": "true" }); // the box has the name, and marks have none
+    const inside = this.inside = node("div", { "aria-hidden": "true" }); // the box has the name, and marks have none
     this.box.replaceChildren(inside);
-    const made = await embed(inside, window.fitted(mine, width, dark.matches, window.looks.blue), {
-      config: dark.matches ? window.looks.dark : window.looks.light,
-      renderer: window.rendererOf(mine),
-      ast: true, // expressions are interpreted: the page forbids code that is made of text
-      defaultStyle: false, // and styles that scripts add; style.css has them
-      tooltip: { theme: "custom", disableDefaultStyle: true },
-      actions: false,
-    });
-    this.end = () => made.finalize();
-    this.view = made.view;
+    let made;
+    try {
+      made = await embed(inside, window.fitted(mine, width, dark.matches, window.looks.blue), {
+        config: dark.matches ? window.looks.dark : window.looks.light,
+        renderer: window.rendererOf(mine),
+        ast: true, // expressions are interpreted: the page forbids code that is made of text
+        defaultStyle: false, // and styles that scripts add; style.css has them
+        tooltip: { theme: "custom", disableDefaultStyle: true },
+        actions: false,
+      });
+    } catch (error) {
+      if (this.inside !== inside) return;
+      this.end();
+      throw error;
+    }
+    if (this.inside !== inside) { made.finalize(); return; }
+    this.made = made;
+    this.saves.hidden = false;
   }
 
-  end() {} // of what is drawn
-
-  async picture(path, signal) {
+  // Ends what is drawn, or is being drawn.
+  end() {
+    this.made?.finalize();
+    this.made = this.inside = null;
     this.shown = "";
+  }
+
+  async picture(path, signal, off) {
     const svg = await text(`${path}?format=svg&theme=${dark.matches ? "dark" : "light"}`, signal);
+    this.end();
     const source = URL.createObjectURL(new Blob([svg], { type: "image/svg+xml" }));
     const image = node("img", { src: source, alt: "" });
     image.addEventListener("load", () => URL.revokeObjectURL(source));
     this.box.replaceChildren(image);
     this.saves.hidden = true;
+    this.tell(off);
   }
+
+  // Says what is true of a picture with these arms off.
+  tell(off) { this.note.hidden = !off.length || !this.box.querySelector("img"); }
 }
 
 export class Figures {
-  // `off` tells which arms are off.
-  constructor(path, signal, off) {
-    Object.assign(this, { path: `${path}/figures`, signal, off, charts: new Map(), embed: null, due: 0 });
+  // `off` tells which arms are off; `report` is told what goes wrong where nobody waits.
+  constructor(path, signal, off, report) {
+    Object.assign(this, { path: `${path}/figures`, signal, off, report, charts: new Map(), embed: null, due: 0 });
     this.element = node("div", {}, node("p", { class: "soft" }, "…"));
     let waiting;
     window.addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(() => this.fit(), 150); }, { signal });
@@ -100,9 +120,22 @@ export class Figures {
   }
 
   // Draws what is known already anew: for another width, or other arms.
-  async fit() {
-    for (const chart of this.charts.values()) if (this.embed && chart.spec) await chart.draw(this.embed, chart.spec, this.off()).catch(() => {});
+  fit() { this.fitted().catch(this.report); }
+
+  async fitted() {
+    for (const chart of this.charts.values()) {
+      if (this.signal.aborted) return;
+      if (this.embed && chart.spec) await this.one(chart, chart.spec);
+      else chart.tell(this.off());
+    }
   }
+
+  async one(chart, spec) {
+    const drawn = await chart.draw(this.embed, spec, this.off()).then(() => true, () => false);
+    if (!drawn) await chart.picture(this.at(chart), this.signal, this.off());
+  }
+
+  at(chart) { return `${this.path}/${encodeURIComponent(chart.name)}`; }
 
   async draw() {
     this.embed = await library();
@@ -115,10 +148,9 @@ export class Figures {
       for (const figure of known) this.charts.set(figure.name, new Chart(figure));
       this.element.replaceChildren(...[...this.charts.values()].map(({ element }) => element));
     }
-    for (const [name, chart] of this.charts) {
-      const path = `${this.path}/${encodeURIComponent(name)}`;
-      const drawn = this.embed && await ask(path, { signal: this.signal }).then((spec) => chart.draw(this.embed, spec, this.off()).then(() => true, () => false));
-      if (!drawn) await chart.picture(path, this.signal);
+    for (const chart of this.charts.values()) {
+      if (this.embed) await this.one(chart, await ask(this.at(chart), { signal: this.signal }));
+      else await chart.picture(this.at(chart), this.signal, this.off());
     }
   }
 }

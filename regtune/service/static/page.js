@@ -1,9 +1,10 @@
 // The page of the service: lists sweeps, shows one as it runs, and makes one from the catalogue. All data are of the API.
-import { aging, ask, heard, node, sleep, text, token } from "./api.js";
+import { PHASES, aging, ask, followed, node, patiently, sleep, text, token } from "./api.js";
 import { Figures } from "./charts.js";
 import { form } from "./form.js";
 import { rows, scroll } from "./tables.js";
-import { TrialPage, Trials } from "./trial.js";
+import { TrialPage } from "./trial.js";
+import { Trials } from "./trials.js";
 
 const main = document.getElementById("main");
 const said = document.getElementById("said");
@@ -50,7 +51,7 @@ async function list(offset, signal) {
 }
 
 function counts(status) {
-  const phases = ["search", "select", "confirm", "rivals"].filter((phase) => Object.values(status.counts).some((arm) => phase in arm));
+  const phases = PHASES.filter((phase) => Object.values(status.counts).some((arm) => phase in arm));
   const of = (arm, name) => String(Object.values(arm).reduce((sum, phase) => sum + (phase[name] || 0), 0) || "");
   const bad = (arm) => String(["failed", "diverged", "lost"].reduce((sum, name) => sum + Number(of(arm, name)), 0) || "");
   const lines = Object.entries(status.counts).map(([name, arm]) => [
@@ -76,7 +77,8 @@ class Sweep {
     this.buttons = node("p", {});
     this.live = node("div", {});
     this.tables = node("div", {}, node("p", { class: "soft" }, "…"));
-    this.figures = new Figures(this.path, signal, () => query.getAll("off"));
+    this.refused = node("div", {}); // why they are not as they should be
+    this.figures = new Figures(this.path, signal, () => query.getAll("off"), report);
     this.failures = node("ul", {});
     this.output = node("pre", { tabindex: "0", "aria-label": "Output" });
     const kept = () => history.replaceState(null, "", `#/sweep/${encodeURIComponent(name)}${query.size ? `?${query}` : ""}`);
@@ -104,7 +106,7 @@ class Sweep {
       return node("label", { class: "tick" }, tick, name);
     });
     const inside = node("div", { class: "filters" }, ...made);
-    this.arms.replaceChildren(node("fieldset", {}, node("legend", {}, "Arms that are shown, here, in the tables and in the figures"), inside));
+    this.arms.replaceChildren(node("fieldset", {}, node("legend", {}, "Arms that are shown: here, in the tables and in interactive figures"), inside));
   }
 
   hide() {
@@ -118,7 +120,7 @@ class Sweep {
     const section = (title, ...inside) => node("section", {}, node("h2", {}, title), ...inside);
     const told = node("details", {}, node("summary", {}, "What its runs have printed"), this.output);
     told.addEventListener("toggle", () => told.open && text(`${this.path}/output`, this.signal).then((words) => { this.output.textContent = words; }).catch(report));
-    return [node("h1", {}, this.name), this.facts, this.wrong, this.buttons, section("Trials", this.arms, this.live), section("Trials, one by one", this.trials.element), section("Tables", this.tables),
+    return [node("h1", {}, this.name), this.facts, this.wrong, this.buttons, section("Trials", this.arms, this.live), section("Trials, one by one", this.trials.element), section("Tables", this.refused, this.tables),
       section("Figures", this.figures.element), section("Failures", this.failures), section("Output", told)];
   }
 
@@ -162,9 +164,10 @@ class Sweep {
   // Draws what is made from the frames, where it may be another than what was drawn before.
   async renew() {
     const { status, shown } = this;
-    const over = !shown || status.state !== shown.state;
-    if (!over && (status.event === shown.event || Date.now() < this.due)) return;
+    const over = !shown || status.state !== shown.state; // what a sweep ends with is drawn at once, and all of it
+    if (!(shown && over) && (status.event === shown?.event || Date.now() < this.due)) return;
     this.shown = status;
+    this.refused.replaceChildren();
     if (!status.event) { // nothing is written yet, or the log cannot be read: asking for its tables would be refused
       this.tables.replaceChildren(node("p", { class: "soft" }, "None."));
       this.figures.clear(node("p", { class: "soft" }, "None."));
@@ -177,40 +180,30 @@ class Sweep {
       // They take the service the most time.
       if (over || Date.now() > Math.max(this.drawn + SELDOM, this.figures.due)) await this.drawFigures();
     } catch (error) {
-      if (!error.status || error.status === 401) throw error;
-      this.tables.replaceChildren(node("p", { class: "box" }, error.message));
-      this.figures.clear();
+      if (!error.again && (!error.status || error.status === 401)) throw error;
+      if (error.status) this.refused.replaceChildren(node("p", { class: "box" }, error.message));
+      if (error.again) { // what is drawn stays until then
+        this.shown = null;
+        this.due = Date.now() + error.again;
+      } else {
+        this.tables.replaceChildren();
+        this.figures.clear();
+      }
     }
   }
 
   // Draws, one drawing at a time, beside what comes on how the sweep stands.
   async draw() {
     while (!this.signal.aborted) {
-      try {
-        if (this.status) await this.renew();
-      } catch (error) {
-        if (error.name !== "Away") throw error;
-        this.shown = null; // it is drawn once the service is there again
-      }
+      if (this.status) await this.renew();
       await sleep(200);
     }
   }
 
   async follow() {
-    for (let away = false; !this.signal.aborted; ) {
-      try {
-        for await (const { data: status } of heard(`${this.path}/watch`, { signal: this.signal })) {
-          if (away) say("");
-          away = false;
-          this.status = status;
-          this.told(status);
-        }
-      } catch (error) {
-        if (error.name !== "Away") throw error;
-        say(error.message);
-        away = true;
-      }
-      await sleep(1000); // the service is away for a moment
+    for await (const { data: status } of followed(`${this.path}/watch`, { signal: this.signal, say })) {
+      this.status = status;
+      this.told(status);
     }
   }
 
@@ -240,11 +233,11 @@ async function route(event) {
   const moved = event && event.type === "hashchange";
   if (moved) { say(""); window.scrollTo(0, 0); }
   try {
-    if (path === "new") show(...(await form(signal, say, (name) => { location.hash = `#/sweep/${encodeURIComponent(name)}`; })));
+    if (path === "new") show(...(await patiently(() => form(signal, say, (name) => { location.hash = `#/sweep/${encodeURIComponent(name)}`; }), { signal, say })));
     else if (path.startsWith("sweep/")) {
       const [name, part, ...trial] = path.slice(6).split("/").map(decodeURIComponent);
       if (part === "trials" && trial.length === 3) {
-        const page = new TrialPage(name, trial, Number(new URLSearchParams(query).get("repeat")) || 1, signal);
+        const page = new TrialPage(name, trial, Number(new URLSearchParams(query).get("repeat")) || 1, signal, say);
         show(...(await page.parts()));
         if (moved) main.focus();
         await page.run();
@@ -260,12 +253,7 @@ async function route(event) {
       document.title = "regtune";
       if (moved) main.focus();
       while (!signal.aborted) {
-        try {
-          if (!document.hidden) await list(Number(query) || 0, signal);
-        } catch (error) {
-          if (error.name !== "Away") throw error;
-          say(error.message);
-        }
+        if (!document.hidden) await patiently(() => list(Number(query) || 0, signal), { signal, say });
         await sleep(2000);
       }
       return;

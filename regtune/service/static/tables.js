@@ -10,3 +10,5 @@ export function rows(heads, lines) {
   const body = lines.map(([first, ...cells]) => node("tr", {}, node("th", { scope: "row" }, first), ...cells.map((cell) => node("td", {}, cell))));
   return node("table", {}, node("thead", {}, head), node("tbody", {}, ...body));
 }
+
+export const short = (value) => (typeof value === "number" ? String(Number(value.toPrecision(4))) : value === null || value === undefined ? "" : String(value));
