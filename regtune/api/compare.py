@@ -41,7 +41,6 @@ from regtune.results.loader import has_begun
 from regtune.sweep.schema import NAME
 from regtune.sweep.sweep import Sweep
 from regtune.sweep.writing import as_toml
-from regtune.training.build import build_network, start_network
 
 BASELINE = "baseline"
 RATES = {"low": 0.003, "high": 0.3, "log": True}
@@ -168,9 +167,6 @@ class _Maker:
         size = min(batch or next(size for least, size in BATCHES if len(splits.train) >= least), len(splits.train))
         drafts = {n: self._draft(given, size, n) for n in ([cpus] if cpus else sorted({1, _cpus()}))}
         threads = fastest({n: draft.arms[0] for n, draft in drafts.items()}, splits, seconds)
-        template = drafts[threads].arms[0].template
-        for text in build_network(template).remarks(start_network(template, splits)):
-            self._say(text)
         times = measure(drafts[threads], splits, seconds)
         found = plan(times, seconds - (time.monotonic() - self._began), epochs)
         self._say(
