@@ -34,6 +34,7 @@ from regtune.storage.log import read_log
 from regtune.sweep.sweep import Sweep
 from tests.originals import write_pictures
 from tests.plugin_modules import Pictures, plain_mlp
+from tests.resuming import ran
 
 SIDE = 6
 
@@ -93,6 +94,15 @@ def test_the_same_call_adds_nothing_and_another_one_lies_elsewhere(results: Resu
     assert (results.path / "log.jsonl").read_bytes() == before
     with pytest.raises(Refused, match=rf"^name: expected one that no other comparison has, {results.path.name} is of "):
         compared(results.path.parent, seed=1, name=results.path.name)
+
+
+def test_the_folder_of_a_sweep_file_is_left_alone(tmp_path: Path) -> None:
+    log = ran(tmp_path)
+    before = sorted(path.name for path in log.parent.iterdir())
+    with pytest.raises(Refused, match=r"^name: expected one that no other comparison has, small is of "):
+        compared(tmp_path, name="small")
+    assert [name for name in before if name not in [path.name for path in log.parent.iterdir()]] == []
+    assert not (log.parent / "sweep.toml").exists()
 
 
 def test_a_live_module_is_trained_as_it_is_and_no_file_names_it(tmp_path: Path) -> None:

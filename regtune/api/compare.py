@@ -38,6 +38,7 @@ from regtune.execution.run import run
 from regtune.execution.watch import Watch, Watching, many_of
 from regtune.regularizers import Regularizer
 from regtune.results.loader import has_begun
+from regtune.storage.layout import log_in
 from regtune.sweep.schema import NAME
 from regtune.sweep.sweep import Sweep
 from regtune.sweep.writing import as_toml
@@ -118,10 +119,11 @@ def compare(
 
     place = examples.place(folder)
     try:
+        begun = _is_there(folder / FILE, seal, name)
         with _kept_if_begun(folder):
-            examples.store(folder)
             network.register(folder)
-            if not _is_there(folder / FILE, seal, name):
+            if not begun:
+                examples.store(folder)
                 if network.note:
                     say(network.note)
                 maker = _Maker(asked, name, place, began, say)
@@ -259,9 +261,9 @@ def _kept_if_begun(folder: Path) -> Iterator[None]:
 
 def _is_there(file: Path, seal: str, name: str) -> bool:
     """Return whether the file of this comparison is there; raises Refused where it is that of another."""
-    if not file.exists():
+    if not file.exists() and not log_in(file.parent).exists():
         return False
-    found = file.read_text(encoding="utf-8").partition("\n")[0]
+    found = file.read_text(encoding="utf-8").partition("\n")[0] if file.exists() else "a sweep file"
     if found != f"{SEAL}{seal}":
         raise Refused(
             f"name: expected one that no other comparison has, {name} is of another network, other data, methods or "
