@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import Dataset, TensorDataset
 
@@ -26,7 +28,6 @@ from regtune.api.results import Results
 from regtune.cli.progress import Progress
 from regtune.core.errors import Refused
 from regtune.core.records import Json
-from regtune.core.signals import Interrupted
 from regtune.data import DATASETS, DataLocation
 from regtune.execution.run import run
 from regtune.regularizers import Dropout
@@ -34,6 +35,7 @@ from regtune.storage.log import read_log
 from regtune.sweep.sweep import Sweep
 from tests.originals import write_pictures
 from tests.plugin_modules import Pictures, plain_mlp
+from tests.resuming import ran
 
 SIDE = 6
 
@@ -95,6 +97,15 @@ def test_the_same_call_adds_nothing_and_another_one_lies_elsewhere(results: Resu
         compared(results.path.parent, seed=1, name=results.path.name)
 
 
+def test_the_folder_of_a_sweep_file_is_left_alone(tmp_path: Path) -> None:
+    log = ran(tmp_path)
+    before = sorted(path.name for path in log.parent.iterdir())
+    with pytest.raises(Refused, match=r"^name: expected one that no other comparison has, small is of "):
+        compared(tmp_path, name="small")
+    assert [name for name in before if name not in [path.name for path in log.parent.iterdir()]] == []
+    assert not (log.parent / "sweep.toml").exists()
+
+
 def test_a_live_module_is_trained_as_it_is_and_no_file_names_it(tmp_path: Path) -> None:
     net = plain_mlp()
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
@@ -108,6 +119,10 @@ def test_a_live_module_is_trained_as_it_is_and_no_file_names_it(tmp_path: Path) 
     assert done.returncode == 1
     assert "ImportError: regtune.compare was given this network as a live module, which only that" in done.stderr
     assert isinstance(results.best("baseline").load(), nn.Module)
+    with pytest.MonkeyPatch.context() as patch:  # as in a process that was not given it
+        patch.delitem(sys.modules, file.stem)
+        with pytest.raises(Refused, match=r"^network: it was given .* as an object, .*; call compare with it again"):
+            regtune.load(results.path).best("baseline").load()
 
 
 def test_a_live_module_is_known_again_by_what_it_is() -> None:
@@ -182,6 +197,13 @@ def test_arrays_tensors_and_data_sets_are_the_same_data(tmp_path: Path) -> None:
     assert given_data((x, y[::-1])).seal not in seals
 
 
+def test_pictures_of_pillow_are_taken_as_they_are(tmp_path: Path) -> None:
+    levels = Squares(lambda picture: Image.fromarray((picture * 255).astype(np.uint8)))
+    pool = pool_of(levels, tmp_path)
+    assert pool.train.source.dtype == torch.uint8
+    assert pool.train.source.shape == (20, 1, SIDE, SIDE)
+
+
 def test_a_test_split_is_taken_as_it_is_given(tmp_path: Path) -> None:
     x, y = made_up(20)
     for number, data in enumerate([(x, y, x[:4], y[:4]), (Squares(), Squares())]):
@@ -240,6 +262,7 @@ def test_other_methods_are_refused(methods: Any) -> None:
         ({"methods": ["dropot"]}, r"^arms\.dropot: unknown regularizer 'dropot' \(did you mean 'dropout'\?\)$"),
         ({"net": nn.Linear(3, 2)}, r"^network module: "),
         ({"data": (made_up()[0] * 9, made_up()[1])}, r"^data npz: .*: expected x in \[0, 1\] or uint8, given "),
+        ({"name": "../mine"}, r"^name: expected letters, digits, '\.', '_' and '-', given '\.\./mine'$"),
         ({"minutes": 0}, r"^minutes: expected a number above 0, given 0$"),
         ({"optimizer": {"name": "sdg"}}, r"^optimizer\.name: unknown optimizer 'sdg' \(did you mean 'sgd'\?\)$"),
     ],
@@ -250,7 +273,15 @@ def test_what_is_refused_leaves_no_folder(settings: Any, said: str, tmp_path: Pa
     assert not list(tmp_path.glob("results/*"))
 
 
-def interrupting(monkeypatch: pytest.MonkeyPatch, error: type[BaseException], epochs: int) -> None:
+def pressed() -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+def raised() -> None:
+    raise KeyboardInterrupt  # as Ray has it, or a kernel
+
+
+def interrupting(monkeypatch: pytest.MonkeyPatch, comes: Callable[[], None], epochs: int) -> None:
     """Have Ctrl-C come with an epoch of the run."""
     seen = list[str]()
 
@@ -260,17 +291,17 @@ def interrupting(monkeypatch: pytest.MonkeyPatch, error: type[BaseException], ep
             seen.extend([event] * (event == "epoch"))
             if len(seen) == epochs:
                 seen.append("over")
-                raise error
+                comes()
 
     monkeypatch.setattr(compare_room, "Progress", Pressed)
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, Interrupted])
+@pytest.mark.parametrize("comes", [pressed, raised])
 def test_ctrl_c_returns_what_there_is_and_the_same_call_goes_on(
-    error: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    comes: Callable[[], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with monkeypatch.context() as patch:
-        interrupting(patch, error, epochs=5)
+        interrupting(patch, comes, epochs=5)
         stopped = compared(tmp_path, progress=True)
     assert "interrupted; finished work is kept, and the same call goes on" in capsys.readouterr().out
     assert stopped.trials["status"].value_counts()["ok"] == 2

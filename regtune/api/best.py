@@ -66,9 +66,11 @@ class Best:
         Where the weights were not kept the trial is trained again, on data below the folder `data`; by default below
         that of REGTUNE_DATA. Raises Refused where that is impossible.
         """
+        from regtune.api.given_network import check_here
         from regtune.data import DataLocation
         from regtune.execution.export import export, load_network
 
+        check_here(self.trial.network)
         place = None if data is None else DataLocation(root=Path(data))
         with tempfile.TemporaryDirectory() as folder:
             weights, _ = export(self.results, self.key.arm, self.key.number, Path(folder), place=place)

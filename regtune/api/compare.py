@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from rich.console import Console
 
 from regtune.api.given_data import GivenData, given_data
 from regtune.api.given_network import given_network
-from regtune.api.planning import fastest, measure, plan, search_seconds
+from regtune.api.planning import LENGTHS, fastest, measure, plan, search_seconds
 from regtune.api.results import FILE, Results, load
 from regtune.cli.progress import Progress, live
 from regtune.core.errors import Refused, shown
@@ -37,9 +38,10 @@ from regtune.execution.run import run
 from regtune.execution.watch import Watch, Watching, many_of
 from regtune.regularizers import Regularizer
 from regtune.results.loader import has_begun
+from regtune.storage.layout import log_in
+from regtune.sweep.schema import NAME
 from regtune.sweep.sweep import Sweep
 from regtune.sweep.writing import as_toml
-from regtune.training.build import build_network, start_network
 
 BASELINE = "baseline"
 RATES = {"low": 0.003, "high": 0.3, "log": True}
@@ -47,7 +49,7 @@ OPTIMIZER: Mapping[str, Any] = {"name": "sgd", "momentum": 0.9, "learning_rate":
 HELD_OUT, MOST_HELD_OUT = 0.2, 5000  # share of the examples for validation, and the most of them
 BATCHES = ((1280, 64), (320, 32), (0, 16))  # from so many training examples on
 TIMED_EPOCHS = 3
-LATE = 1.1  # of the minutes: what is not over then is left for the next call
+LATE = 1.05  # of the minutes: what is not over then is left for the next call
 MOST_CPUS = 4  # threads of a trial; more gain little for networks that train in minutes
 SEAL = "# regtune.compare "  # begins a file that this has written; behind it is a hash of what was asked
 
@@ -93,6 +95,8 @@ def compare(
     began = time.monotonic()
     if not 0 < minutes < 1e6:
         raise Refused(f"minutes: expected a number above 0, given {shown(minutes)}")
+    if name is not None and not re.fullmatch(NAME, name):
+        raise Refused(f"name: expected letters, digits, '.', '_' and '-', given {shown(name)}")
     console = Console(quiet=not progress)
     network, examples = given_network(net), given_data(data)
     asked = {
@@ -115,10 +119,11 @@ def compare(
 
     place = examples.place(folder)
     try:
+        begun = _is_there(folder / FILE, seal, name)
         with _kept_if_begun(folder):
-            examples.store(folder)
             network.register(folder)
-            if not _is_there(folder / FILE, seal, name):
+            if not begun:
+                examples.store(folder)
                 if network.note:
                     say(network.note)
                 maker = _Maker(asked, name, place, began, say)
@@ -164,15 +169,14 @@ class _Maker:
         size = min(batch or next(size for least, size in BATCHES if len(splits.train) >= least), len(splits.train))
         drafts = {n: self._draft(given, size, n) for n in ([cpus] if cpus else sorted({1, _cpus()}))}
         threads = fastest({n: draft.arms[0] for n, draft in drafts.items()}, splits, seconds)
-        template = drafts[threads].arms[0].template
-        for text in build_network(template).remarks(start_network(template, splits)):
-            self._say(text)
         times = measure(drafts[threads], splits, seconds)
         found = plan(times, seconds - (time.monotonic() - self._began), epochs)
         self._say(
             f"{found.trials} search trials and {found.seeds} confirm seeds an arm, of {found.epochs} epochs in batches "
             f"of {size}: about {found.seconds / 60:.1f} min"
         )
+        if epochs is None and found.epochs < LENGTHS[0]:
+            self._say("in trainings that short regularizers can show little; more minutes give longer ones")
         if found.seconds > seconds:
             self._say(
                 f"minutes: this is the least that a comparison takes, and more than {minutes:g} min; what there is "
@@ -257,9 +261,9 @@ def _kept_if_begun(folder: Path) -> Iterator[None]:
 
 def _is_there(file: Path, seal: str, name: str) -> bool:
     """Return whether the file of this comparison is there; raises Refused where it is that of another."""
-    if not file.exists():
+    if not file.exists() and not log_in(file.parent).exists():
         return False
-    found = file.read_text(encoding="utf-8").partition("\n")[0]
+    found = file.read_text(encoding="utf-8").partition("\n")[0] if file.exists() else "a sweep file"
     if found != f"{SEAL}{seal}":
         raise Refused(
             f"name: expected one that no other comparison has, {name} is of another network, other data, methods or "

@@ -57,7 +57,7 @@ class GivenData:
 
     def store(self, folder: Path) -> None:
         """Write what lies in memory into a folder; raises NoRoom."""
-        if self.arrays and not (folder / FILE).exists():
+        if self.arrays:
             buffer = io.BytesIO()
             np.savez(buffer, **self.arrays)  # type: ignore[arg-type]  # its stubs take the names for a setting
             write(folder / FILE, buffer.getvalue())

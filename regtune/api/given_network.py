@@ -99,6 +99,15 @@ def is_live(table: Json) -> bool:
     return str(table.get("path", "")).startswith(GIVEN)
 
 
+def check_here(table: Json) -> None:
+    """Raise Refused for a live network that this process was not given."""
+    if is_live(table) and str(table["path"]).partition(":")[0] not in sys.modules:
+        raise Refused(
+            "network: it was given to regtune.compare as an object, which only that process has; call compare with it "
+            "again, as it was, which trains nothing anew"
+        )
+
+
 def _live(net: nn.Module | Callable[[], Any]) -> GivenNetwork:
     """Return a network that no file can name, under the hash of what it is."""
     is_module = isinstance(net, nn.Module)
