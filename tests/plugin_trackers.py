@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from regtune.trackers import INTERRUPTED, Run, Tracker
+from regtune.trackers import Run, Tracker
 
 
 class Recorded(Tracker):
@@ -26,7 +26,9 @@ class Recorded(Tracker):
             file.write(json.dumps(words) + "\n")
 
     def ended(self) -> Set[str]:
-        return {line[1] for line in self.lines() if line[0] == "end" and line[2] != INTERRUPTED}
+        newest = {line[1]: line[2] for line in self.lines() if line[0] in ("begin", "end")}
+        statuses = {"ok", "pruned", "failed", "diverged", "lost"}
+        return {uid for uid, said in newest.items() if said in statuses}
 
     def begin(self, run: Run) -> None:
         self._write("begin", run.uid, str(run.key), dict(run.knobs))

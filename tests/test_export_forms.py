@@ -82,6 +82,7 @@ def test_a_state_dict_is_that_of_the_users_own_module(tmp_path: Path) -> None:
     path, script = export(results, "dropout", None, tmp_path, form="state_dict")
     own = Pictures(classes=4).eval()
     own.load_state_dict(torch.load(path, weights_only=True))
+    assert "#   path = 'tests.plugin_modules:Pictures'" in script.read_text()
     pictures = torch.rand(5, 1, 4, 4)
     found: dict[str, Any] = {"pictures": pictures, "torch": torch}
     (line,) = [line[2:] for line in script.read_text().splitlines() if line.startswith("# pictures = (pictures")]
@@ -109,3 +110,14 @@ def test_the_command_writes_a_form_and_refuses_others(results: Results, tmp_path
     ended = called(*words, "--format", "onyx", folder=tmp_path)
     assert ended.stderr == "regtune: --format: unknown format 'onyx' (did you mean 'onnx'?)\n"
     assert FORMS.keys() == {"onnx", "pt2", "state_dict"}
+
+
+def test_what_a_form_cannot_have_is_one_line(results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*words: object, **settings: object) -> None:
+        raise RuntimeError("no such\noperation")
+
+    for function, said in (("onnx.export", "ONNX has the operations of"), ("export.export", "torch.export can trace")):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"torch.{function}", fails)
+            with pytest.raises(Refused, match=f"{said}.*, given RuntimeError: no such operation; --format"):
+                export(results, "baseline", None, tmp_path, form="onnx")

@@ -99,6 +99,9 @@ def test_settings_are_marked_where_regtune_would_refuse_them(
 def test_what_a_file_includes_need_not_stand_in_it(accepts: Callable[[Any], bool]) -> None:
     assert accepts({"include": "base.toml"})
     assert not accepts({"seed": 1})
+    assert accepts({"include": "base.toml", "network": {"widths": [8]}, "data": {"validation": 30}})
+    assert not accepts({"include": "base.toml", "network": {"width_s": [8]}})
+    assert not accepts(PLAIN | {"network": {"widths": [8]}})
 
 
 def test_the_command_prints_it_with_the_things_of_plugins(tmp_path: Any) -> None:

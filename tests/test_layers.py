@@ -92,6 +92,7 @@ def test_files_include_files_and_all_of_them_go_to_a_cluster(tmp_path: Path) -> 
         ('include = "../base.toml"', "include: expected the name of a file beside this one"),
         ('include = "/etc/passwd"', "include: expected the name of a file beside this one"),
         ("include = 3", "include: expected the name of a file beside this one"),
+        ('include = "a\\u0000b"', "include a\\x00b: expected a readable file, given embedded null byte"),
         ('include = ""', "include: expected the name of a file beside this one"),
         ('include = "none.toml"', "include none.toml: expected a readable file"),
         ('include = "own.toml"', "include: expected files that do not include each other, given own.toml again"),
@@ -104,6 +105,13 @@ def test_what_cannot_be_included_is_refused_in_one_line(tmp_path: Path, text: st
     with pytest.raises(Refused) as error:
         Sweep.read(own)
     assert str(error.value).startswith(f"{own}: {said}")
+
+
+def test_files_without_end_are_refused(tmp_path: Path) -> None:
+    for number in range(30):
+        (tmp_path / f"f{number}.toml").write_text(f'include = "f{number + 1}.toml"\n')
+    with pytest.raises(Refused, match="expected at most 20 files that include one another"):
+        Sweep.read(tmp_path / "f0.toml")
 
 
 KEYS = st.from_regex(r"[a-z_]{1,5}(\.[a-z_]{1,5}){0,3}", fullmatch=True)
@@ -136,6 +144,7 @@ def test_a_change_replaces_one_setting_and_the_last_one_counts(tmp_path: Path) -
         ("a..b=3", "--set a..b=3: expected PATH=VALUE"),
         ("a = 1\nb=3", "--set a = 1\\nb=3: expected a TOML value"),
         ("training.epochs=1\nseed = 2", "--set training.epochs=1\\nseed = 2: expected a TOML value"),
+        ("include=base.toml", "--set include=base.toml: expected a setting, given a file"),
         ("training.epochs=two words", "expected a TOML value"),
         ("training.epochs.more=1", "expected a table at training.epochs, given 2"),
         ("training.epoch=1", "training.epoch: unknown setting (did you mean 'epochs'?)"),

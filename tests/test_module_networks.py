@@ -391,3 +391,9 @@ def test_penalties_leave_normalization_and_embeddings_alone_by_type(method: Json
     ours, plain = moved([method]), moved([])
     changed = {name for name in ours if not torch.equal(ours[name], plain[name])}
     assert changed == {"module.head.weight"}
+
+
+def test_a_network_whose_last_layer_begins_with_zeros_is_taken_and_its_places_are_checked() -> None:
+    assert [slot.label for slot in slots(built("zero_head"))] == ["hidden1", "features1"]
+    with pytest.raises(Refused, match="without which no picture reaches the outputs"):
+        built("zero_head", residual=["1"])

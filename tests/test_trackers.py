@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 from collections.abc import Callable, Iterator
@@ -105,6 +106,49 @@ def test_a_tracker_that_fails_ends_nothing_and_the_next_run_adds_what_is_missing
     track(sweep, tmp_path, "recorded")
     lines = [json.loads(line) for line in (tmp_path / "small" / "recorded.jsonl").read_text().splitlines()]
     assert len({line[1] for line in lines if line[0] == "begin"}) == len(results.trials)
+
+
+def test_a_failed_trial_that_is_tried_again_and_interrupted_is_told_from_its_beginning(tmp_path: Path) -> None:
+    sweep = read(tmp_path, PLUGIN + BARE)
+    told: list[tuple[str, Json]] = []
+    key = ["baseline", "search", 0]
+
+    def epochs(*numbers: int, time: bool) -> None:
+        for number in numbers:
+            row = {"cell": key, "epoch": {"number": number, "stage": "train", "val_accuracy": 0.1 * number}}
+            told.append(("epoch", row | ({"time": 1.0} if time else {})))
+
+    def ended(status: str, *, time: bool) -> None:
+        row = {"cell": key, "outcome": {"status": status, "metrics": {}}}
+        told.append(("ended", row | ({"time": 1.0} if time else {})))
+
+    def tell(*, stopped: bool) -> None:
+        with contextlib.suppress(Stopped), tracked(sweep, tmp_path, ["recorded"], lambda event, row: None) as watch:
+            for event, row in told:
+                watch(event, row)
+            raise Stopped  # no log, so no table
+        told.clear()
+
+    asked: tuple[str, Json] = ("asked", {"cell": key, "id": "x", "params": {}})
+    told.append(asked)
+    epochs(1, 2, time=False)
+    ended("failed", time=False)
+    tell(stopped=False)
+    told.append(("asked", asked[1] | {"time": 1.0}))
+    epochs(1, 2, time=True)
+    ended("failed", time=True)
+    epochs(1, time=False)  # tried again, and interrupted
+    tell(stopped=True)
+    told.append(("asked", asked[1] | {"time": 1.0}))
+    epochs(1, 2, time=True)
+    ended("failed", time=True)
+    epochs(1, time=True)
+    epochs(2, time=False)
+    ended("ok", time=False)
+    tell(stopped=False)
+    lines = [json.loads(line) for line in (tmp_path / "small" / "recorded.jsonl").read_text().splitlines()]
+    newest = len(lines) - [line[0] for line in reversed(lines)].index("begin")
+    assert [line[2] for line in lines[newest:]] == [1, 2, "ok"]
 
 
 def test_what_cannot_be_written_to_is_refused_before_anything_runs(

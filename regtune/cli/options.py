@@ -62,7 +62,7 @@ Set = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
-        help="a setting in place of that of the file, as training.epochs=10; may be repeated",
+        help="a setting in place of that of the file, by its path there, as training.epochs=10; may be repeated",
         metavar="PATH=VALUE",
         show_default=False,
     ),

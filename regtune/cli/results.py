@@ -150,7 +150,7 @@ def trial(
     source: Annotated[Path, typer.Argument(help="a sweep file or a results folder", show_default=False)],
     arm: Annotated[str | None, typer.Option(help="arm of the sweep file; by default the first")] = None,
     setting: Annotated[
-        list[str] | None, typer.Option("--set", help="value of a knob, for example mixup.alpha=0.4; may be repeated")
+        list[str] | None, typer.Option("--set", help="value of a knob of the arm, as mixup.alpha=0.4; may be repeated")
     ] = None,
     seed: Annotated[int, typer.Option(help="seed", min=0, max=2_000_000_000)] = 0,
     row: Annotated[str | None, typer.Option(help="a recorded trial: its id or arm/phase/number")] = None,

@@ -17,7 +17,7 @@ from regtune.core.selection import ranked
 from regtune.core.state import Tensors
 from regtune.core.writing import write
 from regtune.data import DataLocation, named
-from regtune.execution.export_forms import FORMS, HEAD, normalizing
+from regtune.execution.export_forms import FORMS, HEAD, call_of, described, normalizing
 from regtune.execution.trained_again import Again, train_again
 from regtune.networks import fresh
 from regtune.results.loader import Results
@@ -99,14 +99,16 @@ def export(
         found = train_again(results, key, place, say)
     content = torch.load(io.BytesIO(found.weights), weights_only=True)
     trial = Trial.from_plain(results.plain_trials[key])
-    suffix, text, data, normalized = ".pt", SNIPPET, b"", ""
+    suffix, text, data, about = ".pt", SNIPPET, b"", dict[str, str]()
     if form == OURS:
         buffer = io.BytesIO()  # of a full disk torch itself would not say so
         torch.save({**content, "trial": json.dumps(results.plain_trials[key])}, buffer)
         data = buffer.getvalue()
     else:
         net, chosen = _network(content, trial, str(key)), FORMS[form]
-        suffix, text, normalized = chosen.suffix, HEAD + chosen.script, normalizing(net.net)
+        suffix, text = chosen.suffix, HEAD + chosen.script
+        about = {"network": described(trial.network, net.net), "call": call_of(net.net)}
+        about |= {"normalized": normalizing(net.net)}
         data = chosen.write(net, net.net, content["shape"])
     script = "_".join(["load", arm.replace("-", "_"), *([form] if form != OURS else [])])
     folder.mkdir(parents=True, exist_ok=True)
@@ -124,8 +126,7 @@ def export(
             classes=content["classes"],
             names=named(tuple(content.get("names", ()))),  # none in older weights
             dtype=trial.dtype,
-            network=trial.network["name"],
-            normalized=normalized,
+            **about,
         ),
     )
     return paths

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from regtune.core.errors import Refused
+from regtune.core.records import Json
 from regtune.networks import Foreign, Normalize, Slot
 
 PICTURES, LOGITS, BATCH = "pictures", "logits", "N"
@@ -48,12 +49,13 @@ state = torch.load("{file}", weights_only=True)
 for name, value in state.items():
     print(name, tuple(value.shape))
 
-# With a network of {network} as `net`:
+# With the network that was trained as `net`:
+{network}
 # net.load_state_dict(state)
 # net.eval()
 # pictures = torch.zeros(1, {shape}, dtype=torch.{dtype})  # in [0, 1]
 # {normalized}
-# print(net(pictures).softmax(-1))  # [N, {classes}]{names}
+# print({call}.softmax(-1))  # [N, {classes}]{names}
 """
 
 
@@ -74,9 +76,15 @@ def _onnx(net: nn.Module, alone: nn.Module, shape: Sequence[int]) -> bytes:
     except ModuleNotFoundError as error:
         raise Refused(f"--format onnx: it takes {error.name}; pip install 'regtune[onnx]'") from error
     program = _program(net, shape)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of torch about its own parts
-        made = torch.onnx.export(program, input_names=[PICTURES], output_names=[LOGITS], verbose=False)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch about its own parts
+            made = torch.onnx.export(program, input_names=[PICTURES], output_names=[LOGITS], verbose=False)
+    except Exception as error:  # torch raises many kinds for operations that ONNX does not have
+        said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise Refused(
+            f"--format onnx: expected a network that ONNX has the operations of, given {said}; --format pt2 may do"
+        ) from error
     if made is None:
         raise Refused("--format onnx: expected a model of torch's exporter, given none; --format pt2 may do")
     return bytes(made.model_proto.SerializeToString())
@@ -130,6 +138,17 @@ FORMS = MappingProxyType(
         "state_dict": Form(suffix=".state_dict.pt", write=_state_dict, script=STATE_DICT),
     }
 )
+
+
+def described(settings: Json, net: nn.Module) -> str:
+    """Return the lines of a script that say which network was trained: its settings, and what was made of it."""
+    lines = [f"#   {name} = {value!r}" for name, value in settings.items() if value not in ("", [], {})]
+    return "\n".join([*lines, *(f"#   {note}" for note in (net.notes if isinstance(net, Foreign) else ()))])
+
+
+def call_of(net: nn.Module) -> str:
+    """Return how a network is called: those of regtune take beside pictures what bends at their slots."""
+    return "net(pictures)" if isinstance(net, Foreign) else "net(pictures, lambda signal, slot: signal)"
 
 
 def normalizing(net: nn.Module) -> str:

@@ -25,6 +25,7 @@ from regtune.sweep.sweep import Sweep
 from regtune.trackers import INTERRUPTED, TRACKERS, Run, Tracker
 
 MEASURED = ("_accuracy", "_loss", "_macro_f1", "_auroc")  # how the names of what is measured end
+GOES_ON = "the sweep goes on without it, and the next run adds what is missing"
 ALSO = ("objective", "learning_rate", "seconds")
 
 
@@ -85,7 +86,7 @@ class _Tracked:
             self._tracker = tracker
 
     @contextlib.contextmanager
-    def _forgiven(self) -> Iterator[None]:
+    def _forgiven(self, then: str = GOES_ON) -> Iterator[None]:
         try:
             yield
         except Refused:
@@ -94,7 +95,7 @@ class _Tracked:
             self._tracker = None
             said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
             warnings.warn(
-                f"--log-to {self._name}: {said}; the sweep goes on without it, and the next run adds what is missing",
+                f"--log-to {self._name}: {said}; {then}",
                 stacklevel=2,
             )
 
@@ -130,14 +131,14 @@ class _Tracked:
 
     def table(self, text: str, frame: pd.DataFrame) -> None:
         """Write the tables of the sweep."""
-        with self._forgiven():
+        with self._forgiven("it has no table; regtune table prints it"):
             if self._tracker is not None:
                 self._tracker.table(text, frame)
 
     def close(self) -> None:
         """End the runs of trials that were interrupted."""
-        with self._forgiven():
-            for run in self._begun.values():
+        for run in self._begun.values():
+            with self._forgiven():
                 if self._tracker is not None:
                     self._tracker.end(run, INTERRUPTED, {})
 

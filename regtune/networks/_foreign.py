@@ -21,6 +21,7 @@ from regtune.networks._base import Bend, Normalize, Slot, SlotKind
 from regtune.networks._places import Now, Place, Seen, Stand, chosen, drops
 
 UNSUITED = (nn.AlphaDropout, nn.FeatureAlphaDropout)  # which keep mean and variance, as no method here does
+SHAKEN = 0.1  # standard deviation of what is added to parameters that let no picture through
 PICTURES = 2  # of the passes in which slots are found
 
 
@@ -257,32 +258,50 @@ def _check_passes(net: Foreign, x: Tensor) -> None:
             f"{where}: expected every place to come by in evaluation as in training, {len(kinds)} slots, given "
             f"{calls.total()}; call the modules that drop whether it trains or not"
         )
+    _check_branches(net, x)
+
+
+def _check_branches(net: Foreign, x: Tensor) -> None:
+    """Raise Refused for a residual place that no shortcut leads around."""
     residual = [place for place in net.now.places if place.kind == "residual"]
-    if not _alive(net, x, residual):
-        wrong = next((place for place in residual if not _alive(net, x, [place])), residual[0])
-        end = end_of_branch(net.module.get_submodule(wrong.where), lambda: _alive(net, x, []))
-        named = f"'{wrong.where}.{end}'" if end else "its last submodule, as 'layer1.*.bn2'"
+    params: dict[str, Tensor] = dict(net.named_parameters())
+    if not _alive(net, x, params, []):  # as where the last layer begins with zeros
+        noise = torch.Generator().manual_seed(1)
+        params = {name: p + SHAKEN * torch.randn(p.shape, generator=noise).to(p) for name, p in params.items()}
+    if not _alive(net, x, params, []) or _alive(net, x, params, residual):
+        return
+    wrong = next((place for place in residual if not _alive(net, x, params, [place])), residual[0])
+    part = net.module.get_submodule(wrong.where)
+    if isinstance(part, Stand):
         raise Refused(
-            f"{where}: expected residual places behind the branch of a block, given {wrong.where!r}, without which no "
-            f"picture reaches the outputs: does it hold the shortcut too? Name what is added to that, {named}, not the "
-            f"whole block"
+            f"{net.now.where}: expected a shortcut around {wrong.where!r}, where it drops branches, given none: no "
+            f"picture would reach the outputs; have it made without, as by arguments = {{ drop_path_rate = 0.0 }}"
         )
+    end = end_of_branch(part, lambda: _alive(net, x, params, []))
+    named = f"'{wrong.where}.{end}'" if end else "its last submodule, as 'layer1.*.bn2'"
+    raise Refused(
+        f"{net.now.where}: expected residual places behind the branch of a block, given {wrong.where!r}, without which "
+        f"no picture reaches the outputs: does it hold the shortcut too? Name what is added to that, {named}, not the "
+        f"whole block"
+    )
 
 
-def _alive(net: Foreign, x: Tensor, silent: list[Place]) -> bool:
+def _alive(net: Foreign, x: Tensor, params: dict[str, Tensor], silent: list[Place]) -> bool:
     """Return whether pictures reach the outputs of a network in evaluation without what comes from some places."""
     slots = [slot for place in silent for slot in place.slots]
 
     def bend(signal: Any, slot: Slot) -> Any:
         return signal.bent(torch.zeros_like) if any(slot is each for each in slots) else signal
 
-    logits = _pass(net, x, seed=1, bend=bend)
+    logits = _pass(net, x, seed=1, bend=bend, params=params)
     return not torch.equal(logits[0], logits[1])
 
 
-def _pass(net: Foreign, x: Tensor, *, seed: int, bend: Bend | None = None) -> Any:
+def _pass(
+    net: Foreign, x: Tensor, *, seed: int, bend: Bend | None = None, params: dict[str, Tensor] | None = None
+) -> Any:
     """Run a network on copies of its buffers, under a seed; raises Refused for whatever it raises."""
-    params: dict[str, Tensor] = dict(net.named_parameters())
+    params = dict(net.named_parameters()) if params is None else params
     buffers = {name: b.clone() for name, b in net.named_buffers()}
     with _forward(net, x), seeded(seed, "pass"), torch.no_grad():
         return functional_call(net, (params, buffers), (x, bend or _straight))

@@ -71,8 +71,9 @@ def _content(path: str, where: str) -> bytes:
     file = place_of(path, where)
     try:
         return file.read_bytes()
-    except OSError as error:
-        raise Refused(f"{where}: expected a file of weights, given {file}: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        said = error.strerror if isinstance(error, OSError) else error
+        raise Refused(f"{where}: expected a file of weights, given {file}: {said}") from error
 
 
 def _tensors(content: bytes, path: str, where: str) -> dict[str, Tensor]:

@@ -33,6 +33,9 @@ def json_schema(plugins: Sequence[str] = ()) -> Json:
     tables, parts, modules = found["properties"], found["$defs"], tuple(plugins)
     for place, registry in (("data", DATASETS), ("network", NETWORKS), ("optimizer", OPTIMIZERS)):
         tables[place] |= {"anyOf": _named(registry, modules, NAMED[place])}
+        if NAMED[place] is None:  # the name may stand in the file that is included
+            settings = {name for table in tables[place]["anyOf"] for name in table["properties"]} - {NAME}
+            tables[place]["anyOf"].append({"type": "object", "propertyNames": {"enum": sorted(settings)}})
     methods = REGULARIZERS.all(modules)
     parts |= {f"method.{name}": _method(cls) for name, cls in methods.items()}
     of_methods = {name: {"$ref": f"#/$defs/method.{name}"} for name in methods}
@@ -45,7 +48,8 @@ def json_schema(plugins: Sequence[str] = ()) -> Json:
     search = parts["SearchConfig"]["properties"]
     search["sampler"]["enum"], search["pruner"]["enum"] = [*SAMPLERS.all(modules)], [*PRUNERS.all(modules)]
     # What a file does not say may stand in the one that it includes.
-    whole = {"anyOf": [{"required": found.pop("required")}, {"required": [INCLUDE]}]}
+    named = {place: {"required": [NAME]} for place, default in NAMED.items() if default is None}
+    whole = {"anyOf": [{"required": found.pop("required"), "properties": named}, {"required": [INCLUDE]}]}
     return {"$schema": DRAFT} | found | whole | {"title": "a sweep file of regtune"}
 
 

@@ -21,6 +21,7 @@ from regtune.sweep.reading_toml import read_toml
 
 INCLUDE, NAME = "include", "name"
 NAMED = {"data": None, "network": None, "optimizer": "sgd"}  # tables of one thing each, and what it is where unsaid
+MOST_DEEP = 20
 WORD = re.compile(r"[A-Za-z_][\w./:-]*")
 
 
@@ -42,6 +43,8 @@ def files_of(source: Path) -> list[Path]:
 
 def _read(source: Path, above: tuple[Path, ...]) -> dict[str, Any]:
     tables = read_toml(source)
+    if len(above) > MOST_DEEP:
+        raise Refused(f"{INCLUDE}: expected at most {MOST_DEEP} files that include one another, given more")
     below = _included(source, tables.pop(INCLUDE, None))
     if below is None:
         return tables
@@ -89,6 +92,8 @@ def _set(tables: dict[str, Any], change: str) -> None:
     path = _path(key) if equals else None
     if path is None:
         raise Refused(f"--set {change}: expected PATH=VALUE, as training.epochs=10")
+    if path[0] == INCLUDE:
+        raise Refused(f"--set {change}: expected a setting, given a file; write {INCLUDE} into a sweep file")
     *tables_on_the_way, last = path
     table = tables
     for place, name in enumerate(tables_on_the_way):

@@ -18,6 +18,8 @@ def read_toml(source: Path) -> dict[str, Any]:
             raw = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise Refused(f"expected a readable file, given {error.strerror or error}") from error
+    except ValueError as error:  # a name that no file can have
+        raise Refused(f"expected a readable file, given {error}") from error
     if len(raw) > MOST_BYTES:
         raise Refused(f"expected a sweep file of at most {MOST_BYTES} bytes, given more")
     try:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from regtune.core.writing import write
 from regtune.trackers._base import INTERRUPTED, Run, Tracker, library
 
 PROJECT = "regtune"  # where WANDB_PROJECT says none
@@ -22,12 +23,14 @@ class Wandb(Tracker):
         self._sweep, self._ended = sweep, folder / "wandb.ended"
         self._open: dict[str, Any] = {}
 
-    def ended(self) -> Set[str]:
+    def ended(self) -> set[str]:
         """Return the uids of the runs that are there from beginning to end: offline the library cannot be asked."""
         return set(self._ended.read_text(encoding="ascii").split()) if self._ended.exists() else set()
 
     def begin(self, run: Run) -> None:
         """Begin a run; steps that are there already stay as they are."""
+        if run.uid in (ended := self.ended()):  # it failed, and is tried again
+            write(self._ended, "".join(f"{uid}\n" for uid in sorted(ended - {run.uid})))
         arm, phase, _ = run.key
         config = {"arm": arm, "trial": run.id, **run.knobs}
         self._open[run.uid] = self._init(run.uid, name=str(run.key), job_type=phase, config=config)
