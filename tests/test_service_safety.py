@@ -168,6 +168,11 @@ def test_a_name_never_leaves_the_folder(client: httpx.Client, name: str) -> None
         ('name = "small"\nnothing = 1', "nothing"),
         ('name = "small"\nnetwork = { name = "timm", model = "test_vit", weights = "/etc/x.pt" }', "network.weights"),
         ('name = "small"\nnetwork = { name = "timm", model = "test_vit", weights = "../x.pt" }', "network.weights"),
+        ('name = "small"\nbase = { transfer = { weights = "/etc/x.pt" } }', "base.transfer.weights"),
+        (
+            'name = "small"\nbase = { g = { one_of = { transfer = { weights = ["a.pt", "../x.pt"] } } } }',
+            "base.g.one_of.transfer.weights",
+        ),
     ],
 )
 def test_what_a_file_may_not_say_is_refused_by_its_path(client: httpx.Client, changed: str, path: str) -> None:

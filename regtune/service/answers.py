@@ -7,7 +7,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -31,6 +31,7 @@ from regtune.sweep.resumed import as_resumed
 from regtune.sweep.schema import NAME
 from regtune.sweep.sweep import Sweep
 
+WEIGHTS = "weights"  # the knob of whatever begins with a file of them
 REUSED = re.compile(rf"\.\./{NAME[1:-1]}")
 
 
@@ -68,17 +69,26 @@ def _read(file: Path, plugins: Sequence[str], results: Path) -> Sweep:
     for folder in read.reuse:
         if not REUSED.fullmatch(folder):
             raise Refused(f"reuse: expected other sweeps of this service, as '../NAME', given {shown(folder)}")
-    weights = PurePosixPath(str(read.network.get("weights", "")))
-    if weights.is_absolute() or ".." in weights.parts:
-        raise Refused(
-            f"network.weights: expected a file below the data folder of this service, given {shown(str(weights))}"
-        )
+    for table in ("network", "base", "arms"):
+        for where, given in _files_of_weights(getattr(read, table), table):
+            path = PurePosixPath(given)
+            if path.is_absolute() or ".." in path.parts:
+                raise Refused(f"{where}: expected a file below the data folder of this service, given {shown(given)}")
     try:
         sweep = Sweep.read(file)
     except Refused as error:
         raise Refused(str(error).removeprefix(f"{file}: ")) from error
     _check_reuse(sweep, read.reuse, results)
     return sweep
+
+
+def _files_of_weights(table: Any, where: str) -> Iterator[tuple[str, str]]:
+    """Yield the files of weights that a network or a method begins with, each behind its path in the sweep file."""
+    for name, value in table.items() if isinstance(table, dict) else ():
+        for each in value if isinstance(value, list) else [value]:
+            if name == WEIGHTS and isinstance(each, str):
+                yield f"{where}.{name}", each
+        yield from _files_of_weights(value, f"{where}.{name}")
 
 
 def _check_reuse(sweep: Sweep, given: Sequence[str], results: Path) -> None:
