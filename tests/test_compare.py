@@ -101,9 +101,17 @@ def test_the_folder_of_a_sweep_file_is_left_alone(tmp_path: Path) -> None:
     log = ran(tmp_path)
     before = sorted(path.name for path in log.parent.iterdir())
     with pytest.raises(Refused, match=r"^name: expected one that no other comparison has, small is of "):
-        compared(tmp_path, name="small")
-    assert [name for name in before if name not in [path.name for path in log.parent.iterdir()]] == []
+        compared(tmp_path, plain_mlp(), name="small")
+    assert sorted(path.name for path in log.parent.iterdir()) == before
     assert not (log.parent / "sweep.toml").exists()
+
+
+def test_what_is_left_of_a_planning_that_was_killed_is_not_trained_on(tmp_path: Path) -> None:
+    x, y = made_up()
+    (tmp_path / "mine").mkdir()
+    given_data((1 - x, y)).store(tmp_path / "mine")
+    results = compared(tmp_path, name="mine")
+    assert np.array_equal(np.load(results.path / "data.npz")["x"], x)
 
 
 def test_a_live_module_is_trained_as_it_is_and_no_file_names_it(tmp_path: Path) -> None:
@@ -192,9 +200,9 @@ def test_arrays_tensors_and_data_sets_are_the_same_data(tmp_path: Path) -> None:
         pool = pool_of(data, folder)
         assert torch.equal(pool.train.source[:, 0], torch.from_numpy(x))
         assert pool.train.labels.tolist() == y.tolist()
-        seals.add(given_data(data).seal)
+        seals.add(given_data(data).seal())
     assert len(seals) == 1
-    assert given_data((x, y[::-1])).seal not in seals
+    assert given_data((x, y[::-1])).seal() not in seals
 
 
 def test_pictures_of_pillow_are_taken_as_they_are(tmp_path: Path) -> None:
@@ -221,9 +229,53 @@ def test_paths_and_names_are_those_of_data_sets(tmp_path: Path) -> None:
         given = given_data(path)
         assert given.table == {"name": name, "path": Path(path).name}
         assert given.place(Path()) == DataLocation(root=tmp_path)
-        assert given.seal == ""
     assert given_data("digits").table == {"name": "digits"}
+    assert given_data("digits").seal() == ""
     assert given_data({"name": "synthetic", "train": 9}).table == {"name": "synthetic", "train": 9}
+
+
+def test_data_on_the_disk_are_known_by_where_they_lie_and_what_they_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = made_up()
+    for folder, pictures in (("one", x), ("other", 1 - x)):
+        (tmp_path / folder).mkdir()
+        np.savez(tmp_path / folder / "data.npz", x=pictures, y=y)
+    one, other = (str(tmp_path / folder / "data.npz") for folder in ("one", "other"))
+    first = compared(tmp_path / "results", data=one)
+    with pytest.raises(
+        Refused, match=r"^name: expected one that no other comparison has, .* of another network, other "
+    ):
+        compared(tmp_path / "results", data=other, name=first.path.name)
+    assert compared(tmp_path / "results", data=one, name=first.path.name).path == first.path
+    monkeypatch.delenv("REGTUNE_DATA", raising=False)
+    table = {"name": "npz", "path": "data.npz"}
+    with pytest.raises(Refused, match=r"^data npz: expected a data folder; set REGTUNE_DATA"):
+        compared(tmp_path / "results", data=table, name=first.path.name)
+    seals = [given_data(one).seal(), given_data(other).seal(), given_data((x, y)).seal()]
+    np.savez(one, x=1 - x, y=y)
+    monkeypatch.setenv("REGTUNE_DATA", str(tmp_path / "other"))
+    assert given_data(table).seal() == seals[1]
+    assert len({*seals, given_data(one).seal()}) == 4
+
+
+def test_a_folder_of_pictures_is_known_by_its_files(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "own")
+    data = given_data(tmp_path / "own")
+    seals = [data.seal(), data.seal()]
+    data.table["side"] = 8
+    DATASETS.build(data.table, "data").pool(data.place(Path()))
+    seals.append(data.seal())
+    next((tmp_path / "own").rglob("*.png")).unlink()
+    seals.append(data.seal())
+    assert seals[0] == seals[1] == seals[2] != seals[3]
+
+
+def test_of_a_data_set_by_name_the_folder_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("REGTUNE_DATA", str(tmp_path))
+    here = given_data("mnist").seal()
+    monkeypatch.setenv("REGTUNE_DATA", str(tmp_path / "other"))
+    assert here != given_data("mnist").seal()
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def compare(
         "cluster": {"gpus_per_trial": 1} if (torch.cuda.is_available() if gpu is None else gpu) else {},
     }
     wanted = json.dumps([minutes, epochs, batch, cpus])
-    seal = hashlib.sha256(f"{as_toml(asked)}{wanted}{examples.seal}".encode()).hexdigest()
+    seal = hashlib.sha256(f"{as_toml(asked)}{wanted}{examples.seal(plugins)}".encode()).hexdigest()
     name = name or f"compare-{seal[:8]}"
     folder, threads = Path(results) / name, torch.get_num_threads()
 

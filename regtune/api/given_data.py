@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from regtune.core.errors import Refused, nearest, shown
+from regtune.core.own_code import own_errors
 from regtune.core.records import Json
 from regtune.core.writing import write
-from regtune.data import DATASETS, DataLocation
+from regtune.data import CACHE, DATASETS, DataLocation, Own, Real
 
-FILE = "data.npz"
+DATA_FILE = "data.npz"
+READ = 2**26  # bytes of a file that is known by what it holds; a larger one by its size and time of change
 NAMES = ("x", "y", "x_test", "y_test")
 EXPECTED = "(x, y) or (x, y, x_test, y_test), a torch Dataset, a path, or the name of a data set"
 Arrays = dict[str, NDArray[Any]]
@@ -40,14 +42,28 @@ class GivenData:
     root: Path | None = None
     arrays: Arrays = field(default_factory=dict)
 
-    @property
-    def seal(self) -> str:
-        """A hash of what lies in memory; of what lies on the disk the log has one."""
+    def seal(self, plugins: Sequence[str] = ()) -> str:
+        """Return a hash of what lies in memory, or of the folder of the data and the user's own that lie there.
+
+        Empty for a data set that needs no folder. The log has a hash of the examples themselves, which is read where
+        there is something left to train only. Raises Refused where there are no such data.
+        """
         digest = hashlib.sha256()
-        for name, array in self.arrays.items():
-            digest.update(f"{name} {array.dtype} {array.shape}".encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
-        return digest.hexdigest() if self.arrays else ""
+        if self.arrays:
+            for name, array in self.arrays.items():
+                digest.update(f"{name} {array.dtype} {array.shape}".encode())
+                digest.update(np.ascontiguousarray(array).tobytes())
+            return digest.hexdigest()
+        place = self.place(Path())
+        with own_errors("data"):
+            found = DATASETS.build({"name": "", **self.table}, "data", plugins)
+        if not isinstance(found, Real) and type(found).__module__.startswith(f"{DATASETS.package}."):
+            return ""  # made up, or part of a library
+        digest.update(str(place.root and place.root.resolve()).encode())
+        if isinstance(found, Own):
+            for fact in _facts(place.below(found.path, found.where)):
+                digest.update(fact)
+        return digest.hexdigest()
 
     def place(self, folder: Path) -> DataLocation:
         """Return where the data lie, given the folder of the results."""
@@ -60,7 +76,7 @@ class GivenData:
         if self.arrays:
             buffer = io.BytesIO()
             np.savez(buffer, **self.arrays)  # type: ignore[arg-type]  # its stubs take the names for a setting
-            write(folder / FILE, buffer.getvalue())
+            write(folder / DATA_FILE, buffer.getvalue())
 
 
 def given_data(data: object) -> GivenData:
@@ -81,7 +97,7 @@ def given_data(data: object) -> GivenData:
 
 
 def _in_memory(arrays: Arrays) -> GivenData:
-    return GivenData(table={"name": "npz", "path": FILE}, arrays=arrays)
+    return GivenData(table={"name": "npz", "path": DATA_FILE}, arrays=arrays)
 
 
 def _named(data: str | Path) -> GivenData:
@@ -93,6 +109,17 @@ def _named(data: str | Path) -> GivenData:
         raise Refused(f"data: expected {EXPECTED}, given {shown(str(data))}, which is neither{known}")
     name = "npz" if path.suffix == ".npz" else "image_folder"
     return GivenData(table={"name": name, "path": path.absolute().name}, root=path.absolute().parent)
+
+
+def _facts(path: Path) -> Iterator[bytes]:
+    """Yield what tells files apart: of one of moderate size its bytes, of others their names, sizes and times."""
+    if path.is_file() and path.stat().st_size <= READ:
+        yield path.read_bytes()
+        return
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if file.is_file() and CACHE not in file.parts:
+            at = file.stat()
+            yield f"{file.relative_to(path)} {at.st_size} {at.st_mtime_ns}\n".encode()
 
 
 def _is_array(value: object) -> bool:
