@@ -99,6 +99,11 @@ def compare(
         raise Refused(f"name: expected letters, digits, '.', '_' and '-', given {shown(name)}")
     console = Console(quiet=not progress)
     network, examples = given_network(net), given_data(data)
+    if network.doubt and name is None:
+        raise Refused(
+            f"net: expected values that the same call can be known by, given {network.doubt}; give name='...', or make "
+            f"it inside of the function"
+        )
     asked = {
         "network": network.table,
         "data": examples.table,
