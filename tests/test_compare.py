@@ -205,6 +205,35 @@ def test_arrays_tensors_and_data_sets_are_the_same_data(tmp_path: Path) -> None:
     assert given_data((x, y[::-1])).seal() not in seals
 
 
+def test_half_numbers_of_torch_are_floats(tmp_path: Path) -> None:
+    x, y = (torch.from_numpy(part) for part in made_up(20))
+    pool = pool_of((x.bfloat16(), y), tmp_path)
+    assert torch.equal(pool.train.source[:, 0], x.bfloat16().float())
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (
+            (torch.eye(6).to_sparse(), [0, 1]),
+            r"^data: x: .*, given a tensor of layout torch\.sparse_coo; x\.to_dense\(\) ",
+        ),
+        ((torch.zeros(3, device="meta"), [0, 1]), r"^data: x: expected .*, given a tensor torch\.float32 on meta; "),
+        (
+            (np.zeros((2, 6, 6)), [[0], [1, 2]]),
+            r"^data: y: expected an array of numbers, given \[\[0\], \[1, 2\]\], which ",
+        ),
+        ((np.zeros((2, 6, 6)), ["a", None]), r"^data: y: expected .* words for labels, given objects; astype"),
+        ((np.zeros((2, 6, 6)), np.array(["a", "b"], dtype=object)), r"^data: y: expected .*, given objects; .*\(str\)"),
+        (Squares(lambda picture: [[1.0], [1.0, 2.0]]), r"^data\[0\]: expected an array of numbers, given "),
+    ],
+)
+def test_what_makes_no_array_is_refused_in_one_line(data: object, said: str) -> None:
+    with pytest.raises(Refused, match=said) as caught:
+        given_data(data)
+    assert len(str(caught.value).splitlines()) == 1
+
+
 def test_pictures_of_pillow_are_taken_as_they_are(tmp_path: Path) -> None:
     levels = Squares(lambda picture: Image.fromarray((picture * 255).astype(np.uint8)))
     pool = pool_of(levels, tmp_path)

@@ -86,7 +86,7 @@ def given_data(data: object) -> GivenData:
     if isinstance(data, str | Path):
         return _named(data)
     if isinstance(data, tuple | list) and len(data) in (2, 4) and all(map(_is_array, data)):
-        return _in_memory(dict(zip(NAMES, map(_array, data), strict=False)))
+        return _in_memory({name: _array(part, f"data: {name}") for name, part in zip(NAMES, data, strict=False)})
     if isinstance(data, tuple | list) and len(data) == 2 and all(map(_is_dataset, data)):
         train, test = (_examples(part, where) for part, where in zip(data, ("data[0]", "data[1]"), strict=True))
         return _in_memory({"x": train[0], "y": train[1], "x_test": test[0], "y_test": test[1]})
@@ -126,10 +126,35 @@ def _is_array(value: object) -> bool:
     return isinstance(value, np.ndarray | Tensor) or (isinstance(value, list) and not _is_dataset(value))
 
 
-def _array(value: Any) -> NDArray[Any]:
-    """Return an array; numbers of more than 32 bits are kept as float32, as training has them."""
-    found = value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
+def _array(value: Any, where: str) -> NDArray[Any]:
+    """Return an array; numbers of more than 32 bits are kept as float32, as training has them.
+
+    Raises Refused for what is none, or has other things than numbers and words.
+    """
+    expected = f"{where}: expected an array of numbers"
+    if isinstance(value, Tensor):
+        found = _of_tensor(value, expected)
+    else:
+        try:
+            found = np.asarray(value)
+        except (TypeError, ValueError, RuntimeError) as error:  # of lists whose parts differ, of tensors elsewhere
+            given = f"{shown(value)}, which makes none: {shown(str(error), 80)}"
+            raise Refused(f"{expected}, given {given}; np.stack makes one of parts of one shape") from error
+    if found.dtype.hasobject:
+        raise Refused(f"{expected}, or of words for labels, given objects; astype(float) or astype(str) makes one")
     return found.astype(np.float32) if found.dtype == np.float64 and found.ndim > 1 else found
+
+
+def _of_tensor(value: Tensor, expected: str) -> NDArray[Any]:
+    if value.layout != torch.strided:
+        raise Refused(f"{expected}, given a tensor of layout {value.layout}; x.to_dense() makes one")
+    try:
+        plain = value.detach().cpu()
+        found: NDArray[Any] = (plain.float() if plain.dtype == torch.bfloat16 else plain).numpy()
+    except (TypeError, RuntimeError) as error:  # quantized, or without numbers
+        given = f"a tensor {value.dtype} on {value.device}"
+        raise Refused(f"{expected}, given {given}; x.float(), or x.dequantize(), makes one where it has any") from error
+    return found
 
 
 def _is_dataset(value: object) -> bool:
@@ -144,7 +169,7 @@ def _examples(data: Any, where: str) -> tuple[NDArray[Any], NDArray[Any]]:
         if not isinstance(example, tuple | list) or len(example) != 2:
             raise Refused(f"{where}[{place}]: expected a picture and its label, given {shown(example)}")
         picture, label = example
-        found = _array(picture)  # also of a picture of pillow
+        found = _array(picture, f"{where}[{place}]")  # also of a picture of pillow
         if found.dtype.kind not in "buif":
             raise Refused(f"{where}[{place}]: expected a picture of numbers, given {shown(picture)}")
         if pictures and found.shape != pictures[0].shape:
@@ -153,7 +178,9 @@ def _examples(data: Any, where: str) -> tuple[NDArray[Any], NDArray[Any]]:
                 f"{list(found.shape)}; resize them in its transform"
             )
         pictures.append(found)
-        labels.append(label.item() if isinstance(label, Tensor) and label.ndim == 0 else _array(label))
+        labels.append(
+            label.item() if isinstance(label, Tensor) and label.ndim == 0 else _array(label, f"{where}[{place}]")
+        )
     if not pictures:
         raise Refused(f"{where}: expected a data set with examples, given an empty one")
     return np.stack(pictures), np.stack(labels)
