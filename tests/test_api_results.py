@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from regtune.api.results import Results
 from regtune.core.errors import Refused
 from regtune.core.records import Trial
 from regtune.data import pixels
+from regtune.execution.export import export
 from regtune.reports.brief import brief
 from regtune.reports.figures.catalog import FIGURES
 from regtune.reports.output import formatted
@@ -119,11 +121,20 @@ def test_the_best_network_has_the_test_accuracy_of_its_trial(results: Results) -
 
 
 def test_what_has_no_best_network_is_refused(results: Results, tmp_path: Path) -> None:
-    with pytest.raises(Refused, match=r"^best: unknown arm 'drop' \(did you mean 'dropout'\?\)$"):
+    with pytest.raises(Refused, match=r"^arm: unknown arm 'drop' \(did you mean 'dropout'\?\)$"):
         results.best("drop")
     lost = Results(**{**_fields(results), "trials": results.trials.assign(status="failed")})
-    with pytest.raises(Refused, match=r"^best: expected an arm with a confirmed trial that ended ok, dropout has none"):
+    with pytest.raises(Refused, match=r"^arm dropout: expected a confirmed trial that ended ok, given none in "):
         lost.best("dropout")
+    off = Results(**{**_fields(results), "choices": replace(results.choices, off=frozenset({"dropout"}))})
+    for given, arm in ((results, "drop"), (lost, "dropout"), (off, "dropout")):
+        with pytest.raises(Refused) as asked:
+            given.best(arm)
+        with pytest.raises(Refused) as exported:
+            export(given, arm, None, tmp_path)
+        assert str(asked.value) == str(exported.value)
+    assert str(asked.value).endswith("it is as good off; take the network of 'baseline'")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_with_repeats_tables_are_over_whole_searches(tmp_path: Path) -> None:

@@ -101,9 +101,17 @@ def test_the_folder_of_a_sweep_file_is_left_alone(tmp_path: Path) -> None:
     log = ran(tmp_path)
     before = sorted(path.name for path in log.parent.iterdir())
     with pytest.raises(Refused, match=r"^name: expected one that no other comparison has, small is of "):
-        compared(tmp_path, name="small")
-    assert [name for name in before if name not in [path.name for path in log.parent.iterdir()]] == []
+        compared(tmp_path, plain_mlp(), name="small")
+    assert sorted(path.name for path in log.parent.iterdir()) == before
     assert not (log.parent / "sweep.toml").exists()
+
+
+def test_what_is_left_of_a_planning_that_was_killed_is_not_trained_on(tmp_path: Path) -> None:
+    x, y = made_up()
+    (tmp_path / "mine").mkdir()
+    given_data((1 - x, y)).store(tmp_path / "mine")
+    results = compared(tmp_path, name="mine")
+    assert np.array_equal(np.load(results.path / "data.npz")["x"], x)
 
 
 def test_a_live_module_is_trained_as_it_is_and_no_file_names_it(tmp_path: Path) -> None:
@@ -192,9 +200,38 @@ def test_arrays_tensors_and_data_sets_are_the_same_data(tmp_path: Path) -> None:
         pool = pool_of(data, folder)
         assert torch.equal(pool.train.source[:, 0], torch.from_numpy(x))
         assert pool.train.labels.tolist() == y.tolist()
-        seals.add(given_data(data).seal)
+        seals.add(given_data(data).seal())
     assert len(seals) == 1
-    assert given_data((x, y[::-1])).seal not in seals
+    assert given_data((x, y[::-1])).seal() not in seals
+
+
+def test_half_numbers_of_torch_are_floats(tmp_path: Path) -> None:
+    x, y = (torch.from_numpy(part) for part in made_up(20))
+    pool = pool_of((x.bfloat16(), y), tmp_path)
+    assert torch.equal(pool.train.source[:, 0], x.bfloat16().float())
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (
+            (torch.eye(6).to_sparse(), [0, 1]),
+            r"^data: x: .*, given a tensor of layout torch\.sparse_coo; x\.to_dense\(\) ",
+        ),
+        ((torch.zeros(3, device="meta"), [0, 1]), r"^data: x: expected .*, given a tensor torch\.float32 on meta; "),
+        (
+            (np.zeros((2, 6, 6)), [[0], [1, 2]]),
+            r"^data: y: expected an array of numbers, given \[\[0\], \[1, 2\]\], which ",
+        ),
+        ((np.zeros((2, 6, 6)), ["a", None]), r"^data: y: expected .* words for labels, given objects; astype"),
+        ((np.zeros((2, 6, 6)), np.array(["a", "b"], dtype=object)), r"^data: y: expected .*, given objects; .*\(str\)"),
+        (Squares(lambda picture: [[1.0], [1.0, 2.0]]), r"^data\[0\]: expected an array of numbers, given "),
+    ],
+)
+def test_what_makes_no_array_is_refused_in_one_line(data: object, said: str) -> None:
+    with pytest.raises(Refused, match=said) as caught:
+        given_data(data)
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_pictures_of_pillow_are_taken_as_they_are(tmp_path: Path) -> None:
@@ -221,9 +258,53 @@ def test_paths_and_names_are_those_of_data_sets(tmp_path: Path) -> None:
         given = given_data(path)
         assert given.table == {"name": name, "path": Path(path).name}
         assert given.place(Path()) == DataLocation(root=tmp_path)
-        assert given.seal == ""
     assert given_data("digits").table == {"name": "digits"}
+    assert given_data("digits").seal() == ""
     assert given_data({"name": "synthetic", "train": 9}).table == {"name": "synthetic", "train": 9}
+
+
+def test_data_on_the_disk_are_known_by_where_they_lie_and_what_they_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = made_up()
+    for folder, pictures in (("one", x), ("other", 1 - x)):
+        (tmp_path / folder).mkdir()
+        np.savez(tmp_path / folder / "data.npz", x=pictures, y=y)
+    one, other = (str(tmp_path / folder / "data.npz") for folder in ("one", "other"))
+    first = compared(tmp_path / "results", data=one)
+    with pytest.raises(
+        Refused, match=r"^name: expected one that no other comparison has, .* of another network, other "
+    ):
+        compared(tmp_path / "results", data=other, name=first.path.name)
+    assert compared(tmp_path / "results", data=one, name=first.path.name).path == first.path
+    monkeypatch.delenv("REGTUNE_DATA", raising=False)
+    table = {"name": "npz", "path": "data.npz"}
+    with pytest.raises(Refused, match=r"^data npz: expected a data folder; set REGTUNE_DATA"):
+        compared(tmp_path / "results", data=table, name=first.path.name)
+    seals = [given_data(one).seal(), given_data(other).seal(), given_data((x, y)).seal()]
+    np.savez(one, x=1 - x, y=y)
+    monkeypatch.setenv("REGTUNE_DATA", str(tmp_path / "other"))
+    assert given_data(table).seal() == seals[1]
+    assert len({*seals, given_data(one).seal()}) == 4
+
+
+def test_a_folder_of_pictures_is_known_by_its_files(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "own")
+    data = given_data(tmp_path / "own")
+    seals = [data.seal(), data.seal()]
+    data.table["side"] = 8
+    DATASETS.build(data.table, "data").pool(data.place(Path()))
+    seals.append(data.seal())
+    next((tmp_path / "own").rglob("*.png")).unlink()
+    seals.append(data.seal())
+    assert seals[0] == seals[1] == seals[2] != seals[3]
+
+
+def test_of_a_data_set_by_name_the_folder_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("REGTUNE_DATA", str(tmp_path))
+    here = given_data("mnist").seal()
+    monkeypatch.setenv("REGTUNE_DATA", str(tmp_path / "other"))
+    assert here != given_data("mnist").seal()
 
 
 @pytest.mark.parametrize(
@@ -264,6 +345,14 @@ def test_other_methods_are_refused(methods: Any) -> None:
         ({"data": (made_up()[0] * 9, made_up()[1])}, r"^data npz: .*: expected x in \[0, 1\] or uint8, given "),
         ({"name": "../mine"}, r"^name: expected letters, digits, '\.', '_' and '-', given '\.\./mine'$"),
         ({"minutes": 0}, r"^minutes: expected a number above 0, given 0$"),
+        ({"minutes": "5"}, r"^minutes: expected a number above 0, given '5'$"),
+        ({"minutes": float("nan")}, r"^minutes: expected a number above 0, given nan$"),
+        ({"epochs": 0}, r"^epochs: expected a whole number of at least 1, given 0; None chooses one$"),
+        ({"batch": 0}, r"^batch: expected a whole number of at least 1, given 0; None "),
+        ({"cpus": 0}, r"^cpus: expected a whole number of at least 1, given 0; None "),
+        ({"epochs": 2.0}, r"^epochs: expected a whole number of at least 1, given 2\.0; None "),
+        ({"name": ""}, r"^name: expected letters, digits, '\.', '_' and '-', given ''$"),
+        ({"optimizer": "sgd"}, r"^optimizer: expected a table of settings, as a dict, given 'sgd'$"),
         ({"optimizer": {"name": "sdg"}}, r"^optimizer\.name: unknown optimizer 'sdg' \(did you mean 'sgd'\?\)$"),
     ],
 )

@@ -153,11 +153,9 @@ def refusal(*words: str) -> str:
 
 def test_an_arm_or_number_that_is_not_there_is_refused(results: Results, tmp_path: Path) -> None:
     said = refusal(str(results.path), "--arm", "basline", "--to", str(tmp_path))
-    assert said == "--arm: unknown arm 'basline' (did you mean 'baseline'?)"
+    assert said == "arm: unknown arm 'basline' (did you mean 'baseline'?)"
     said = refusal(str(results.path), "--arm", "baseline", "--number", "3", "--to", str(tmp_path))
-    assert said.startswith(
-        "--arm baseline: expected an arm with a confirmed trial of number 3 that ended ok, given none"
-    )
+    assert said.startswith("arm baseline: expected a confirmed trial of number 3 that ended ok, given none in ")
     assert refusal(str(tmp_path / "nowhere"), "--arm", "baseline").endswith("given No such file or directory")
     assert list(tmp_path.iterdir()) == []
 

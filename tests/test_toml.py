@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,6 +33,15 @@ def test_what_is_written_is_read_back(tables: dict[str, Any]) -> None:
 def test_it_reads_like_a_sweep_file() -> None:
     text = as_toml({"seed": 3, "arms": {"baseline": {}, "dropout": {"dropout": {"p_hidden": 0.5}}}, "plugins": ["a"]})
     assert text == 'seed = 3\nplugins = ["a"]\n\n[arms]\nbaseline = {}\ndropout = { dropout = { p_hidden = 0.5 } }\n'
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    assert as_toml({"rate": np.float64(0.1)}) == "rate = 0.1\n"
+
+
+@pytest.mark.parametrize("name", ["a\n", "a\nb", "", "ä"])
+def test_a_name_that_is_no_bare_word_is_quoted(name: str) -> None:
+    assert tomllib.loads(as_toml({name: 1, "table": {name: 2}})) == {name: 1, "table": {name: 2}}
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), None, object(), {1: 2}])

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from regtune.core.errors import Refused, nearest
 from regtune.core.html import html_table
 from regtune.core.records import Trial, TrialKey
-from regtune.core.selection import ranked
+from regtune.results.best import best_confirmed
 from regtune.results.loader import Results
 from regtune.results.replay import MEASURED_METRICS
 
@@ -36,21 +35,7 @@ class Best:
     @classmethod
     def of(cls, results: Results, arm: str) -> Best:
         """Return the best confirmed trial of an arm by the metric of search, as `regtune export` takes it."""
-        if arm not in results.sweep.arms:
-            raise Refused(f"best: unknown arm {arm!r}{nearest(arm, results.sweep.arms)}")
-        if arm in results.off:
-            raise Refused(
-                f"best: {arm} is as good off, so it has no network of its own; take that of {results.sweep.baseline!r}"
-            )
-        mine = results.of_phase("confirm")
-        ended = mine[(mine["arm"] == arm) & (mine["status"] == "ok")].to_dict("records")
-        if not ended:
-            raise Refused(
-                f"best: expected an arm with a confirmed trial that ended ok, {arm} has none in {results.path}; run "
-                f"the sweep on"
-            )
-        rows = [{str(name): value for name, value in row.items()} for row in ended]
-        row = ranked(rows, results.sweep.search.metric)[0]
+        row = best_confirmed(results, arm)
         key = TrialKey(arm, "confirm", int(row["number"]))
         return cls(
             results=results,

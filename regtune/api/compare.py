@@ -93,12 +93,14 @@ def compare(
     Raises Refused, in one line, for what cannot be compared.
     """
     began = time.monotonic()
-    if not 0 < minutes < 1e6:
-        raise Refused(f"minutes: expected a number above 0, given {shown(minutes)}")
-    if name is not None and not re.fullmatch(NAME, name):
-        raise Refused(f"name: expected letters, digits, '.', '_' and '-', given {shown(name)}")
+    _check(minutes, {"epochs": epochs, "batch": batch, "cpus": cpus}, {"optimizer": optimizer, "base": base}, name)
     console = Console(quiet=not progress)
     network, examples = given_network(net), given_data(data)
+    if network.doubt and name is None:
+        raise Refused(
+            f"net: expected values that the same call can be known by, given {network.doubt}; give name='...', or make "
+            f"it inside of the function"
+        )
     asked = {
         "network": network.table,
         "data": examples.table,
@@ -110,8 +112,8 @@ def compare(
         "cluster": {"gpus_per_trial": 1} if (torch.cuda.is_available() if gpu is None else gpu) else {},
     }
     wanted = json.dumps([minutes, epochs, batch, cpus])
-    seal = hashlib.sha256(f"{as_toml(asked)}{wanted}{examples.seal}".encode()).hexdigest()
-    name = name or f"compare-{seal[:8]}"
+    seal = hashlib.sha256(f"{as_toml(asked)}{wanted}{examples.seal(plugins)}".encode()).hexdigest()
+    name = f"compare-{seal[:8]}" if name is None else name
     folder, threads = Path(results) / name, torch.get_num_threads()
 
     def say(text: str) -> None:
@@ -134,6 +136,20 @@ def compare(
     finally:
         torch.set_num_threads(threads)
     return load(folder)
+
+
+def _check(minutes: object, counts: Mapping[str, object], tables: Mapping[str, object], name: object) -> None:
+    """Raise Refused for settings that no sweep file would have."""
+    if isinstance(minutes, bool) or not isinstance(minutes, int | float) or not 0 < minutes < 1e6:
+        raise Refused(f"minutes: expected a number above 0, given {shown(minutes)}")
+    for where, count in counts.items():
+        if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
+            raise Refused(f"{where}: expected a whole number of at least 1, given {shown(count)}; None chooses one")
+    for where, table in tables.items():
+        if table is not None and not isinstance(table, Mapping):
+            raise Refused(f"{where}: expected a table of settings, as a dict, given {shown(table)}")
+    if name is not None and (not isinstance(name, str) or not re.fullmatch(NAME, name)):
+        raise Refused(f"name: expected letters, digits, '.', '_' and '-', given {shown(name)}")
 
 
 def arms_of(methods: Sequence[str | Regularizer] | Mapping[str, Mapping[str, Any]]) -> Json:
@@ -165,9 +181,10 @@ class _Maker:
     def tables(self, *, minutes: float, epochs: int | None, batch: int | None, cpus: int | None) -> Json:
         """Return the tables of the file; raises Refused."""
         seconds, given = 60 * minutes, {"name": self._name, **self._asked, "data": self._data()}
-        _, splits = preflight(self._draft(given, batch or 2, 1), self._place)
-        size = min(batch or next(size for least, size in BATCHES if len(splits.train) >= least), len(splits.train))
-        drafts = {n: self._draft(given, size, n) for n in ([cpus] if cpus else sorted({1, _cpus()}))}
+        _, splits = preflight(self._draft(given, 2 if batch is None else batch, 1), self._place)
+        fitting = next(size for least, size in BATCHES if len(splits.train) >= least)
+        size = min(fitting if batch is None else batch, len(splits.train))
+        drafts = {n: self._draft(given, size, n) for n in (sorted({1, _cpus()}) if cpus is None else [cpus])}
         threads = fastest({n: draft.arms[0] for n, draft in drafts.items()}, splits, seconds)
         times = measure(drafts[threads], splits, seconds)
         found = plan(times, seconds - (time.monotonic() - self._began), epochs)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import marshal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,7 +20,9 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
+from regtune.api.identity import ATOMS, MODES, Identity, source_of
 from regtune.core.errors import Refused, shown
 from regtune.core.own_code import own_errors
 from regtune.core.plugins import spec_of
@@ -29,7 +30,7 @@ from regtune.core.records import Json
 
 GIVEN = "given_network_"  # what the names of modules begin with that this process alone has
 MADE = "made"  # what such a module has
-FILE = '''"""The network of a comparison: {what}.
+STUB = '''"""The network of a comparison: {what}.
 
 The process that was given it has it, and no file can name it. Its sources, as far as they are known, stand below.
 """
@@ -47,13 +48,14 @@ class GivenNetwork:
     """The table `[network]`, and what is to be registered before a trial is trained; `note` is what a user should know.
 
     `live` is the module or what makes it, where no file can name it, `name` the module that it is registered as, and
-    `source` the text of the file of that name.
+    `source` the text of the file of that name. `doubt` is what it holds that it cannot be known again by.
     """
 
     table: Json
     live: object = None
     name: str = ""
     source: str = ""
+    doubt: str = ""
     note: str = ""
 
     def register(self, folder: Path) -> None:
@@ -119,12 +121,10 @@ def _live(net: nn.Module | Callable[[], Any]) -> GivenNetwork:
         if not isinstance(made, nn.Module):
             raise Refused(f"net: expected a function that returns an nn.Module, given {type(made).__name__}")
     types = dict.fromkeys(type(part) for part in made.modules() if not type(part).__module__.startswith("torch."))
-    sources = [*dict.fromkeys(_source(each) for each in ([] if is_module else [net]) + [*types])]
-    seal = hashlib.sha256("\n".join([repr(made), *sources]).encode())
-    for name, tensor in made.state_dict().items():
-        seal.update(f"{name} {list(tensor.shape)} {tensor.dtype}".encode())
-        if is_module:
-            seal.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    sources = [*dict.fromkeys(map(_source, ([] if is_module else [net]) + [*types]))]
+    identity = Identity()
+    with own_errors("net"):
+        seal = hashlib.sha256(b"".join(map(identity.of, (net, *([] if is_module else _made(made))))))
     name = f"{GIVEN}{seal.hexdigest()[:12]}"
     kind = "a live module" if is_module else f"a {'class' if inspect.isclass(net) else 'function'} of a script"
     what = f"{kind} ({type(made).__name__})"
@@ -137,24 +137,21 @@ def _live(net: nn.Module | Callable[[], Any]) -> GivenNetwork:
         table={"name": "module", "path": f"{name}:{MADE}"},
         live=net,
         name=name,
-        source=FILE.format(what=what, kind=kind, sources="\n".join(line.rstrip() for line in lines) + "\n"),
+        source=STUB.format(what=what, kind=kind, sources="\n".join(line.rstrip() for line in lines) + "\n"),
+        doubt=next(iter(identity.unknown), ""),
         note=note if is_module and any(True for _ in made.parameters()) else "",
     )
 
 
+def _made(made: nn.Module) -> Iterator[object]:
+    """Yield what is known of each module that a function makes: its weights are drawn, so they are not."""
+    yield repr(made)
+    for name, part in made.named_modules():
+        yield from (name, type(part))
+        yield [(each, value) for each, value in vars(part).items() if each not in MODES and type(value) in ATOMS]
+        for each, tensor in (*part.named_parameters(recurse=False), *part.named_buffers(recurse=False)):
+            yield f"{each} {'' if is_lazy(tensor) else [*tensor.shape]} {tensor.dtype}"
+
+
 def _source(thing: Any) -> str:
-    """Return the source of a class or function; where there is none, a hash of its compiled code."""
-    try:
-        return inspect.getsource(thing)
-    except (OSError, TypeError):
-        digest = hashlib.sha256(b"".join(_compiled(thing))).hexdigest()
-        return (
-            f"{getattr(thing, '__qualname__', type(thing).__name__)}: no source is known; compiled code {digest[:12]}"
-        )
-
-
-def _compiled(thing: Any) -> Iterator[bytes]:
-    for part in vars(thing).values() if inspect.isclass(thing) else [thing]:
-        code = getattr(part, "__code__", None)
-        if code is not None:
-            yield marshal.dumps(code)
+    return source_of(thing) or f"{getattr(thing, '__qualname__', type(thing).__name__)}: no source is known"

@@ -93,7 +93,9 @@ def plan(times: Times, seconds: float, epochs: int | None) -> Plan:
     `epochs` are those of a training where the user says so.
     """
     room = (1 - SPARE) * seconds
-    length = epochs or next((n for n in LENGTHS if _trainings(times, n, room) >= TRAININGS), LENGTHS[-1])
+    length = epochs
+    if length is None:
+        length = next((n for n in LENGTHS if _trainings(times, n, room) >= TRAININGS), LENGTHS[-1])
     affordable, each = _trainings(times, length, room), _seconds(times, length)
     select = affordable >= WITH_SELECT
     if select:

@@ -127,14 +127,11 @@ def export(
     download: Download = False,
 ) -> None:
     """Write the weights of a confirmed trial (retrained if they were not kept) and Python code that loads them."""
-    from regtune.core.errors import nearest
     from regtune.data import DataLocation
     from regtune.execution.export import export as export_weights
     from regtune.results.loader import load
 
     loaded = load(results)
-    if arm not in loaded.sweep.arms:
-        raise Refused(f"--arm: unknown arm {arm!r}{nearest(arm, loaded.sweep.arms)}")
     place = DataLocation(root=data, download=download)
     for path in export_weights(loaded, arm, number, to, form=form, place=place, say=_to_stderr):
         print(f"wrote {path}")

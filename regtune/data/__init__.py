@@ -2,17 +2,19 @@
 
 from regtune.core.registry import Registry
 from regtune.data._base import Dataset
+from regtune.data._cache import CACHE
 from regtune.data._corruption import corrupted
 from regtune.data._examples import Batches, Examples, beside, channel_statistics, joined, pixels
 from regtune.data._fingerprint import data_fingerprint
 from regtune.data._location import DataLocation
-from regtune.data._on_disk import Own
+from regtune.data._on_disk import Own, Real
 from regtune.data._remarks import nearly_black, repeated, unequal_classes, untested
 from regtune.data._splits import Pool, Splits, carve, checked, named, placed, splits_beside
 
 DATASETS: Registry[Dataset] = Registry(package=__name__, base=Dataset, noun="data set")  # type: ignore[type-abstract]  # a registry never instantiates its base
 
 __all__ = [
+    "CACHE",
     "DATASETS",
     "Batches",
     "DataLocation",
@@ -20,6 +22,7 @@ __all__ = [
     "Examples",
     "Own",
     "Pool",
+    "Real",
     "Splits",
     "beside",
     "carve",

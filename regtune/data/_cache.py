@@ -28,6 +28,7 @@ from regtune.core.writing import NoRoom, write_atomically
 from regtune.data._examples import Examples
 from regtune.data._splits import Pool
 
+CACHE = "regtune-cache"  # the folder, below that of the data
 FORMAT = 3  # of the file; another one is made again
 _DAMAGE = (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, TypeError, OSError)
 
@@ -59,7 +60,7 @@ def cached(root: Path, name: str, settings: Json, originals: Sequence[Path], bui
 
 
 def _folders(root: Path) -> list[Path]:
-    folders = [root / "regtune-cache"]
+    folders = [root / CACHE]
     with contextlib.suppress(RuntimeError):  # a user without a home
         home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
         folders.append(Path(home) / "regtune" / _digest(str(root.resolve())))

@@ -13,13 +13,13 @@ from torch import Tensor, nn
 
 from regtune.core.errors import Refused, nearest, shown
 from regtune.core.records import Json, Outcome, Trial, TrialKey
-from regtune.core.selection import ranked
 from regtune.core.state import Tensors
 from regtune.core.writing import write
 from regtune.data import DataLocation, named
 from regtune.execution.export_forms import FORMS, HEAD, call_of, described, normalizing
 from regtune.execution.trained_again import Again, train_again
 from regtune.networks import fresh
+from regtune.results.best import best_confirmed
 from regtune.results.loader import Results
 from regtune.storage.checkpoints import Checkpoints
 from regtune.training.build import DTYPES, arithmetic_of, build_network, build_optimizer
@@ -87,7 +87,7 @@ def export(
     """
     if form != OURS and form not in FORMS:
         raise Refused(f"--format: unknown format {shown(form)}{nearest(form, (OURS, *FORMS))}")
-    row = _chosen(results, arm, number)
+    row = best_confirmed(results, arm, number)
     key = TrialKey(arm, "confirm", int(row["number"]))
     try:
         saved = Checkpoints(results.path / "weights").load(key)
@@ -152,14 +152,3 @@ def _network(content: Json, trial: Trial, where: str) -> Exported:
         raise Refused(f"{where}: expected the parameters of {trial.network['name']}, given others: a method added some")
     net.to(DTYPES[trial.dtype]).load_state_dict(state)
     return Exported(net, trial).eval()
-
-
-def _chosen(results: Results, arm: str, number: int | None) -> Json:
-    trials = results.trials
-    mine = trials[(trials["arm"] == arm) & (trials["phase"] == "confirm") & (trials["status"] == "ok")]
-    rows: list[Json] = [{str(name): value for name, value in row.items()} for row in mine.to_dict("records")]
-    ended = [row for row in rows if number is None or row["number"] == number]
-    if not ended:
-        which = "a confirmed trial" if number is None else f"a confirmed trial of number {number}"
-        raise Refused(f"--arm {arm}: expected an arm with {which} that ended ok, given none in {results.path}")
-    return ranked(ended, results.sweep.search.metric)[0]

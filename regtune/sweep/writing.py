@@ -10,7 +10,7 @@ from typing import Any
 
 from regtune.core.errors import Refused, shown
 
-BARE = re.compile(r"^[A-Za-z0-9_-]+$")
+BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def as_toml(tables: Mapping[str, Any]) -> str:
@@ -30,7 +30,7 @@ def as_toml(tables: Mapping[str, Any]) -> str:
 def _key(name: object) -> str:
     if not isinstance(name, str):
         raise Refused(f"sweep: expected names that are words, given {shown(name)}")
-    return name if BARE.match(name) else _text(name)
+    return name if BARE.fullmatch(name) else _text(name)
 
 
 def _value(value: Any, where: str) -> str:
@@ -38,8 +38,10 @@ def _value(value: Any, where: str) -> str:
         return "true" if value else "false"
     if isinstance(value, str):
         return _text(value)
-    if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
-        return repr(value)
+    if isinstance(value, int):
+        return repr(int(value))
+    if isinstance(value, float) and math.isfinite(value):
+        return repr(float(value))  # a number of numpy says its type too
     if isinstance(value, Mapping):
         inside = ", ".join(f"{_key(key)} = {_value(each, f'{where}.{key}')}" for key, each in value.items())
         return f"{{ {inside} }}" if inside else "{}"
