@@ -22,7 +22,7 @@ from rich.console import Console
 from regtune.api.given_data import GivenData, given_data
 from regtune.api.given_network import given_network
 from regtune.api.planning import LENGTHS, fastest, measure, plan, search_seconds
-from regtune.api.results import FILE, Results, load
+from regtune.api.results import SWEEP_FILE, Results, load
 from regtune.cli.progress import Progress, live
 from regtune.core.errors import Refused, shown
 from regtune.core.knobs import plain_settings
@@ -121,7 +121,7 @@ def compare(
 
     place = examples.place(folder)
     try:
-        begun = _is_there(folder / FILE, seal, name)
+        begun = _is_there(folder / SWEEP_FILE, seal, name)
         with _kept_if_begun(folder):
             network.register(folder)
             if not begun:
@@ -130,8 +130,8 @@ def compare(
                     say(network.note)
                 maker = _Maker(asked, name, place, began, say)
                 made = as_toml(maker.tables(minutes=minutes, epochs=epochs, batch=batch, cpus=cpus))
-                write(folder / FILE, f"{SEAL}{seal}\n{_how(examples, folder)}{made}")
-        sweep = Sweep.read(folder / FILE)
+                write(folder / SWEEP_FILE, f"{SEAL}{seal}\n{_how(examples, folder)}{made}")
+        sweep = Sweep.read(folder / SWEEP_FILE)
         _run(sweep, Path(results), place, began, 60 * minutes, console, say)
     finally:
         torch.set_num_threads(threads)

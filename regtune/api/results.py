@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from regtune.reports.tables._table import Table
     from regtune.reports.tables.folder import FolderTables
 
-FILE = "sweep.toml"  # of a comparison, beside its log
+SWEEP_FILE = "sweep.toml"  # of a comparison, beside its log
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)

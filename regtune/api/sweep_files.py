@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from regtune.api.given_network import is_live
-from regtune.api.results import FILE
+from regtune.api.results import SWEEP_FILE
 from regtune.core.errors import Refused
 from regtune.results.loader import Results
 
 
 def sweep_file(results: Results) -> str:
     """Return the text of the file that would run the same; raises Refused where there is none."""
-    file = results.path / FILE
+    file = results.path / SWEEP_FILE
     if not file.exists():
         raise Refused(f"to_toml: expected results of regtune.compare, those in {results.path} are of a sweep file")
     if is_live(results.sweep.template["network"]):
