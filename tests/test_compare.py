@@ -352,6 +352,8 @@ def test_other_methods_are_refused(methods: Any) -> None:
         ({"cpus": 0}, r"^cpus: expected a whole number of at least 1, given 0; None "),
         ({"epochs": 2.0}, r"^epochs: expected a whole number of at least 1, given 2\.0; None "),
         ({"name": ""}, r"^name: expected letters, digits, '\.', '_' and '-', given ''$"),
+        ({"plugins": "mine"}, r"^plugins: expected a list of modules, as \['mine'\], given 'mine'$"),
+        ({"methods": {"one": "dropout"}}, r"^methods\['one'\]: expected a table, as .*, given 'dropout'$"),
         ({"optimizer": "sgd"}, r"^optimizer: expected a table of settings, as a dict, given 'sgd'$"),
         ({"optimizer": {"name": "sdg"}}, r"^optimizer\.name: unknown optimizer 'sdg' \(did you mean 'sgd'\?\)$"),
     ],

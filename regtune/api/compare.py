@@ -101,6 +101,8 @@ def compare(
             f"net: expected values that the same call can be known by, given {network.doubt}; give name='...', or make "
             f"it inside of the function"
         )
+    if isinstance(plugins, str):
+        raise Refused(f"plugins: expected a list of modules, as ['mine'], given {shown(plugins)}")
     asked = {
         "network": network.table,
         "data": examples.table,
@@ -155,6 +157,9 @@ def _check(minutes: object, counts: Mapping[str, object], tables: Mapping[str, o
 def arms_of(methods: Sequence[str | Regularizer] | Mapping[str, Mapping[str, Any]]) -> Json:
     """Return the table `[arms]`, the baseline first; raises Refused for what is no list of methods."""
     if isinstance(methods, Mapping):
+        for name, table in methods.items():
+            if not isinstance(table, Mapping):
+                raise Refused(f"methods[{name!r}]: expected a table, as {{'dropout': {{}}}}, given {shown(table)}")
         arms = {name: dict(table) for name, table in methods.items()}
     elif isinstance(methods, str) or not isinstance(methods, Sequence):
         raise Refused(f"methods: expected a list, as ['dropout', 'mixup'], given {shown(methods)}")
