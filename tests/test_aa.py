@@ -349,6 +349,7 @@ def test_where_no_configuration_is_better_few_verdicts_are_false(scope: str, tmp
     assert false_verdicts(tmp_path, 0.0, scope) <= MOST
 
 
+@pytest.mark.slow
 def test_the_luck_of_search_shows_as_false_verdicts(tmp_path: Path) -> None:
     """More than 5 % of those about configurations; verdicts over searches, which count that luck, have fewer."""
     found = false_verdicts(tmp_path, 0.01, "configuration", "random")

@@ -106,6 +106,7 @@ def test_a_compiled_step_is_one_graph_with_every_method_and_takes_the_same_step(
     assert [e.objective for e in ours] == pytest.approx([e.objective for e in theirs], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_compiled_lane_is_one_graph_a_step_whoever_comes_and_goes(graphs: list[torch.fx.GraphModule]) -> None:
     """Two graphs with all methods: the last step of an epoch is another one, since averages are taken there."""
     recipe = [row(name, searched(name)) for name in METHODS]

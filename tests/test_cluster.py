@@ -127,6 +127,7 @@ weights = false
 """
 
 
+@pytest.mark.slow
 def test_select_on_ray_sees_no_test_picture_although_each_seed_has_a_split_of_its_own(tmp_path: Path) -> None:
     """Workers of search and select hold what is not for testing, those of confirm and rivals all of it."""
     (tmp_path / "witness_plugin.py").write_text(WITNESS.replace("37", "1000"))
@@ -223,6 +224,7 @@ def test_nothing_of_a_run_listens_beyond_loopback(cut: Cut) -> None:
     assert not beyond, cut.listened
 
 
+@pytest.mark.slow
 def test_a_driver_killed_on_ray_goes_on_and_ends_as_in_one_process(cut: Cut, tmp_path: Path) -> None:
     path, log = cut.path, cut.path.parent / "results" / "small" / "log.jsonl"
     ended = [json.loads(row) for row in log.read_bytes().splitlines() if b'"ended"' in row]

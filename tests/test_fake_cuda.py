@@ -108,7 +108,13 @@ def test_every_method_keeps_to_the_device_of_its_tensors(name: str) -> None:
     assert_on_the_gpu(trace(lane_of([row(name, searched(name))], optimizer="adamw")))
 
 
-@pytest.mark.parametrize("network", [*sorted(TINY), "module"])
+LONG = ("resnet", "small_inception", "srivastava2014", "vit", "wide_resnet", "zhang2017_3x512")  # 8 to 40 s each
+
+
+@pytest.mark.parametrize(
+    "network",
+    [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in [*sorted(TINY), "module"]],
+)
 def test_every_network_does_with_all_methods_that_it_has_a_place_for(network: str) -> None:
     plain, fitting = lane_of([], network), []
     for name in METHODS:

@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.pages import PAGES, ROOT
 
 NOTEBOOK = ROOT / "docs" / "first_comparison.ipynb"
@@ -34,6 +36,7 @@ def cells(kind: str) -> list[dict[str, Any]]:
     return [cell for cell in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == kind]
 
 
+@pytest.mark.slow
 def test_its_cells_run_and_show_what_they_say(tmp_path: Path) -> None:
     codes = ["".join(cell["source"]) for cell in cells("code")]
     assert all(ast.parse(code) for code in codes)

@@ -154,6 +154,7 @@ def test_a_submitted_sweep_runs_on_the_cluster_with_the_code_that_came_along(
     assert any(seen.iterdir())
 
 
+@pytest.mark.slow
 def test_the_service_runs_a_sweep_on_the_cluster(
     head: Head, call: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
@@ -206,6 +207,7 @@ def test_a_job_that_was_stopped_goes_on_when_it_is_submitted_again(
     assert set(ends.values()) == set(epochs.values()) == {1}, "no trial was trained twice"
 
 
+@pytest.mark.slow
 def test_a_job_that_failed_says_why(call: Callable[..., dict[str, Any]], head: Head, tmp_path: Path) -> None:
     text = SWEEP.partition("[network]")[2]
     path = tmp_path / "own.toml"

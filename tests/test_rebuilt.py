@@ -142,6 +142,7 @@ def check(sweep: Sweep, seed: int, every: int = 1) -> Counter[str]:
     return held + Counter({"prefixes": len(rows) + 1})
 
 
+@pytest.mark.slow
 def test_prefixes_of_20_logs(tmp_path: Path) -> None:
     """One log of every sampler with every pruner: every prefix, of the long ones of the cautious pruner a quarter."""
     held = Counter[str]()
