@@ -24,9 +24,9 @@ from regtune.service.runs import LOCK, OUTPUT, Processes
 from regtune.service.sweeps import Sweeps
 from regtune.storage import lease
 from regtune.storage.layout import LOG
-from regtune.storage.log import Log
+from regtune.storage.log import Log, read_log
 from regtune.sweep.sweep import Sweep
-from tests.conftest import SWEEP
+from tests.conftest import SWEEP, write_log
 from tests.made_up import made_up_log
 from tests.served import API, asked_here, error_of, served, settings
 
@@ -147,13 +147,19 @@ class Up(Processes):
 
 
 def test_a_run_that_writes_its_header_is_starting(tmp_path: Path) -> None:
-    log = made_up_log(tmp_path / "one", {"baseline": [0.6]}) / LOG
-    header = log.read_bytes().splitlines(keepends=True)[0]
-    given = settings(tmp_path)
+    rows, _ = read_log(made_up_log(tmp_path / "made", {"baseline": [0.6]}) / LOG)
+    begun = {"event": "lease", "time": 1.0, "host": "a b", "pid": 1, "seconds": 0.0}
+    log = tmp_path / "results" / "one" / LOG
+    write_log(log, [begun, rows[0]])
+    first, header = log.read_bytes().splitlines(keepends=True)
+    given = settings(tmp_path / "results")
     with served(given, Up(given)) as client:
-        for written in (b"", header[: len(header) // 2], header):
+        for written in (b"", first[:20], first, first + header[: len(header) // 2], first + header):
             log.write_bytes(written)
             assert client.get("/sweeps/one").json()["state"] == "starting"
+    log.write_bytes(first)
+    with served(given) as client:  # it ended before it wrote more, which is no damage
+        assert client.get("/sweeps/one").json()["state"] == "refused"
 
 
 def test_what_another_shell_runs_is_stopped_here_and_what_another_machine_runs_is_not(tmp_path: Path) -> None:

@@ -28,6 +28,10 @@ MOST_MESSAGES = 20
 RUNNING, INTERRUPTED = "running", "interrupted"
 
 
+class NotBegun(Refused):
+    """A log without a header: its run has a lease, at most, and no damage."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Holder:
     """Who runs a sweep: the `host` as `lease.here` names one, the process, and until when that is known."""
@@ -131,7 +135,9 @@ class Follower:
                 self._refused = seen, str(error)  # a damaged log is not read again until it is another one
                 raise
             if self._sweep is None:
-                raise Refused(f"{self._folder.name}: expected a log with a header, given one without; it has not begun")
+                raise NotBegun(
+                    f"{self._folder.name}: expected a log with a header, given one without; it has not begun"
+                )
             with refused_if_misshapen(log_in(self._folder)):
                 self._told = time.monotonic(), self._standing(self._sweep)
             return self._told[1]

@@ -26,7 +26,7 @@ from regtune.reports.page.report import VEGA_LITE
 from regtune.reports.tables.catalog import Tables
 from regtune.reports.tables.folder import FolderTables, read_folder
 from regtune.results.loader import Results
-from regtune.results.standing import INTERRUPTED, Follower, Standing, file_state
+from regtune.results.standing import INTERRUPTED, Follower, NotBegun, Standing, file_state
 from regtune.service.folders import Linked, check_size, folder_of, log_bytes, log_bytes_of_repeats
 from regtune.service.newest import Newest
 from regtune.service.problems import Denied, Error, problem
@@ -299,9 +299,10 @@ class Sweeps:
     def _without(self, folder: Path, log: Path, base: dict[str, object], error: Refused, up: bool) -> Status:
         """Return how a sweep stands of which the log tells nothing."""
         path = log_in(log)
-        if up and not _has_row(path):
+        no_header = isinstance(error, NotBegun)
+        if up and (no_header or not _has_row(path)):
             return Status.model_validate({**base, "state": "starting"})
-        if path.exists() and path.stat().st_size:
+        if not no_header and path.exists() and path.stat().st_size:
             return Status.model_validate({**base, "state": "damaged", "error": problem(error).error})
         lines = self._runs.output(folder, WORDS_OF_OUTPUT).strip().splitlines()
         words = Refused(lines[-1].removeprefix("regtune: ") if lines else "it was never run")
