@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -92,7 +93,9 @@ class _Made:
 class _Loaded:
     """The frames of a sweep, and what is made from them, each as seldom as it takes long.
 
-    One at a time makes the `frames`, and one what is `beside` them: who needs frames does not wait for figures.
+    One at a time makes the `frames`, and one what is `beside` them, who may make frames too: how a sweep stands, which
+    may take frames, does not wait for figures. While the sweep runs all who make frames wait, or there would be those
+    of before, which figures are made of, and new ones at once.
     """
 
     frames: threading.Lock = field(default_factory=threading.Lock)
@@ -219,14 +222,17 @@ class Sweeps:
     def results(self, name: str, repeat: int) -> Results:
         """Return the frames of a repeat of a sweep; raises Denied where it has not begun."""
         self.repeat(name, repeat)
-        return _of_repeat(self.tables(name), repeat).results
+        folder = self.folder(name)
+        loaded = self._loaded.of(folder)
+        with loaded.beside if loaded.running else contextlib.nullcontext():
+            return _of_repeat(self._fresh(folder, loaded)[0], repeat).results
 
     def table(self, name: str, form: str) -> tuple[str, int]:
         """Return the tables of a sweep in a format of `formats.FORMATS`, and for how many seconds they stay as is."""
         folder = self.folder(name)
         loaded = self._loaded.of(folder)
-        tables, of = self._fresh(folder, loaded)
         with loaded.beside:
+            tables, of = self._fresh(folder, loaded)
             text = loaded.fresh(("table", form), of, lambda: tables_as_text([tables], form))
             return text, loaded.seconds_to_next(FRAMES, ("table", form))
 
@@ -235,9 +241,9 @@ class Sweeps:
         self.repeat(name, repeat)
         folder = self.folder(name)
         loaded = self._loaded.of(folder)
-        tables, of = self._fresh(folder, loaded)
-        mine, key = _of_repeat(tables, repeat), ("figures", repeat)
         with loaded.beside:
+            tables, of = self._fresh(folder, loaded)
+            mine, key = _of_repeat(tables, repeat), ("figures", repeat)
             figures = loaded.fresh(key, of, lambda: drawn(mine))
             return figures, loaded.seconds_to_next(FRAMES, key)
 
