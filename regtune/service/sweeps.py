@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import re
@@ -94,8 +93,8 @@ class _Loaded:
     """The frames of a sweep, and what is made from them, each as seldom as it takes long.
 
     One at a time makes the `frames`, and one what is `beside` them, who may make frames too: how a sweep stands, which
-    may take frames, does not wait for figures. While the sweep runs all who make frames wait, or there would be those
-    of before, which figures are made of, and new ones at once.
+    may take frames, does not wait for figures. All others do, or there would be frames of before, which figures are
+    made of, and new ones at once.
     """
 
     frames: threading.Lock = field(default_factory=threading.Lock)
@@ -224,7 +223,7 @@ class Sweeps:
         self.repeat(name, repeat)
         folder = self.folder(name)
         loaded = self._loaded.of(folder)
-        with loaded.beside if loaded.running else contextlib.nullcontext():
+        with loaded.beside:
             return _of_repeat(self._fresh(folder, loaded)[0], repeat).results
 
     def table(self, name: str, form: str) -> tuple[str, int]:
