@@ -6,6 +6,7 @@ import functools
 import gc
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -58,6 +59,12 @@ def pytest_collection_finish() -> None:
 def own_process() -> None:
     """A lane leaves the process as it is, and bits depend on the number of threads: trials here have one."""
     prepare_process(1)
+
+
+@pytest.fixture(autouse=True)
+def own_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folders of plugins that a test has Python look in are none of the next test's."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
 
 
 @pytest.fixture(autouse=True, scope="session")
