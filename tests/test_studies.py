@@ -20,9 +20,12 @@ from regtune.studies._pictures import pairs
 from regtune.studies._sheets import FINE, Shot, as_url, sheet_of
 
 NAMES = sorted(STUDIES.all())
+LONG = {"dropout_decision_surface", "l1_and_l2_paths", "label_smoothing_clusters"}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in NAMES]
+)
 def test_theory_and_measurement_agree(name: str) -> None:
     found = STUDIES.all()[name]().run()
     assert found.comparisons
