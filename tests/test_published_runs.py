@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from regtune.reports.figures.catalog import drawn
 from regtune.reports import output
+from regtune.reports.figures.catalog import drawn
 from regtune.reports.output import formatted
 from regtune.reports.page.report import page
 from regtune.reports.page.sections import sections
