@@ -28,12 +28,15 @@ from tests.conftest import neutral, row, same, searched, small_trial, trained
 
 TINY: dict[str, Json] = {
     "convnet": {"channels": [4, 6]},
+    "kadra2021": {"residual": True},
     "mlp": {"widths": [12, 12], "residual": True, "batch_norm": True},
     "random_features": {"features": 20},
     "resnet": {"depth": 8},
     "resnet9": {"width": 2},
     "small_inception": {},
     "srivastava2014": {},
+    "tabular_mlp": {"widths": [12, 12], "residual": True, "batch_norm": True},
+    "tabular_resnet": {"width": 12},
     "vit": {"depth": 1, "heads": 2, "width": 12},
     "wide_resnet": {"depth": 10, "width": 1},
     "zhang2017_1x512": {},

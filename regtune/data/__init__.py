@@ -1,5 +1,6 @@
 """The registry of data sets: one file = one data set -> tensors, split once and for all by a seed."""
 
+from regtune.core.columns import Column, blocks
 from regtune.core.registry import Registry
 from regtune.data._base import Dataset
 from regtune.data._cache import CACHE
@@ -17,6 +18,7 @@ __all__ = [
     "CACHE",
     "DATASETS",
     "Batches",
+    "Column",
     "DataLocation",
     "Dataset",
     "Examples",
@@ -25,6 +27,7 @@ __all__ = [
     "Real",
     "Splits",
     "beside",
+    "blocks",
     "carve",
     "channel_statistics",
     "checked",

@@ -20,16 +20,17 @@ UNEQUAL = 2  # times the smallest class, from where on the largest one is worth 
 def repeated(pool: Pool, splits: Splits) -> list[str]:
     """Return in a line each how many test pictures may be trained on, and how many have several classes.
 
-    Pictures are the same if all their pixels are. `splits` are those of the pool with the labels and pictures of the
-    originals. Trained on may be whatever is no test example, since another split seed may choose it.
+    Pictures are the same if all their pixels are, rows of a table if all their features are. `splits` are those of the
+    pool with the labels and pictures of the originals. Trained on may be whatever is no test example, since another split seed may choose it.
     """
     rest, test = _apart(pool, splits)
     seen, held = _digests(rest), [] if test is None else _digests(test)
     lines = []
+    noun, alike = ("row", "value for value") if pool.columns else ("picture", "pixel for pixel")
     known = set(seen)
     if again := sum(digest in known for digest in held):
         lines.append(
-            f"{again} of {len(held)} test pictures are training or validation pictures too, pixel for pixel: accuracy "
+            f"{again} of {len(held)} test {noun}s are training or validation {noun}s too, {alike}: accuracy "
             f"on them is no test; remove them on one side"
         )
     classes: dict[bytes, set[int]] = {}
@@ -40,8 +41,8 @@ def repeated(pool: Pool, splits: Splits) -> list[str]:
     if torn:
         first, second = (called(label, pool.names) for label in min(torn)[:2])
         lines.append(
-            f"{len(torn)} {'picture is' if len(torn) == 1 else 'pictures are'} there under two classes or more, pixel "
-            f"for pixel, as {first} and {second}: no answer is right for both; keep the right ones"
+            f"{len(torn)} {f'{noun} is' if len(torn) == 1 else f'{noun}s are'} there under two classes or more, "
+            f"{alike}, as {first} and {second}: no answer is right for both; keep the right ones"
         )
     return lines
 

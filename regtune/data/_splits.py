@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from regtune.core.columns import Column
 from regtune.core.errors import Refused, shown
 from regtune.core.rng import Rng
 from regtune.data._examples import Examples, beside, joined
@@ -26,7 +27,8 @@ class Pool:
     taken out of it: its splits have none. `names` are those of the classes, where they have any; `superclasses` say to
     which larger one each class belongs, by numbers from 0, where the makers say so; `others` are training examples of
     other classes, numbered from 0, where only some were asked for; `notes` say in a line each what was done with the
-    data that a user may not expect.
+    data that a user may not expect. `columns` are those of a table, whose rows [N, columns, 1, 1] are as they were
+    read, see `_encoding.encoded`; pictures have none.
     """
 
     train: Examples
@@ -37,6 +39,7 @@ class Pool:
     superclasses: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
     others: Examples | None = None
+    columns: tuple[Column, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +56,8 @@ class Splits:
 
     `few` says that these are a few examples, to see whether training works at all or how long a step takes: what reads
     other data is to take as few of them.
+
+    `columns` are those of a table, whose examples are features [N, F, 1, 1]; pictures have none.
     """
 
     train: Examples
@@ -64,6 +69,7 @@ class Splits:
     unlabelled: Examples | None = None
     others: Examples | None = None
     few: bool = False
+    columns: tuple[Column, ...] = ()
 
     def __post_init__(self) -> None:
         for part in (self.train, self.validation, self.test, self.unlabelled, self.others):
@@ -158,6 +164,7 @@ def splits_beside(members: Sequence[Splits]) -> Splits:
         names=first.names,
         superclasses=first.superclasses,
         few=first.few,
+        columns=first.columns,
     )
 
 

@@ -1,4 +1,4 @@
-"""Your own arrays: an .npz file with `x` and `y` and, if you have them, `x_test` and `y_test`."""
+"""Your own arrays: an .npz file of pictures or rows `x`, classes `y` and, if you have them, `x_test` and `y_test`."""
 
 from __future__ import annotations
 
@@ -13,21 +13,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from regtune.core.columns import Column
 from regtune.core.errors import Refused
 from regtune.data._examples import Examples
 from regtune.data._labels import check_finite, read_labels
 from regtune.data._location import DataLocation
-from regtune.data._on_disk import Own
 from regtune.data._splits import Pool
+from regtune.data._tabular import Tabular
 
 CHANNELS = (1, 3)
 SHAPES = "[N, H, W], [N, C, H, W] or [N, H, W, C] with 1 or 3 channels"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Npz(Own):
+class Npz(Tabular):
     """Images x, uint8 or floats in [0, 1], as [N, H, W], [N, C, H, W] or [N, H, W, C]; classes y [N].
 
+    Or rows of numbers x [N, F], a table: see `table` for what becomes of missing ones (NaN) and how they are scaled.
     Classes are whole numbers from 0 or from 1, strings, booleans, whole floats, or one-hot rows [N, classes].
 
     `path` is an .npz file below the data folder, as `numpy.savez(file, x=x, y=y)` writes it; objects in it
@@ -44,8 +46,11 @@ class Npz(Own):
         for x, y in parts:
             _check_counts(arrays[x], arrays[y], x, y, where)
         labels, tested = read_labels(arrays["y"], arrays.get("y_test"), where)
+        table = arrays["x"].ndim == 2
+        columns = _columns([arrays[x] for x, _ in parts], where) if table else ()
+        made = _rows if table else _images
         train, *test = (
-            Examples.of(images=_images(arrays[x], x, where), labels=torch.from_numpy(given.numbers))
+            Examples.of(images=made(arrays[x], x, where), labels=torch.from_numpy(given.numbers))
             for (x, _), given in zip(parts, (labels, tested), strict=False)
             if given is not None
         )
@@ -55,6 +60,7 @@ class Npz(Own):
             classes=labels.classes,
             names=labels.names,
             notes=labels.notes,
+            columns=columns,
         )
 
     def _arrays(self, file: Path) -> dict[str, NDArray[Any]]:
@@ -116,10 +122,29 @@ def _images(images: NDArray[Any], x: str, where: str) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(channels_first))
 
 
+def _columns(arrays: list[NDArray[Any]], where: str) -> tuple[Column, ...]:
+    """Return the columns of rows of numbers, called by their places from 0."""
+    first = arrays[0]
+    if not first.size or any(rows.ndim != 2 or rows.shape[1] != first.shape[1] for rows in arrays):
+        raise Refused(
+            f"{where}: expected x, and x_test where there is one, as {SHAPES}, or as rows [N, F] of one F, given "
+            f"{' and '.join(str(list(rows.shape)) for rows in arrays)}"
+        )
+    if any(rows.dtype.kind not in "biuf" for rows in arrays):
+        raise Refused(f"{where}: expected rows of numbers, given {first.dtype}; a table of words is a .csv or .parquet")
+    gaps = np.stack([np.isnan(rows.astype(np.float64)).any(0) for rows in arrays]).any(0)
+    return tuple(Column(name=f"x{place}", gaps=bool(gap)) for place, gap in enumerate(gaps))
+
+
+def _rows(rows: NDArray[Any], x: str, where: str) -> Tensor:
+    """Return rows [N, F] of numbers, NaN where missing, as [N, F, 1, 1] (float64)."""
+    if np.isinf(rows.astype(np.float64)).any():
+        raise Refused(f"{where}: expected {x} without infinite numbers, given some; mend them")
+    return torch.from_numpy(rows.astype(np.float64))[:, :, None, None]
+
+
 def _remedy(images: NDArray[Any]) -> str:
     """Return how images of another shape become some that are taken."""
-    if images.ndim == 2:
-        return "reshape each row to the picture that it is"
     if images.ndim == 4 and not any(count in CHANNELS for count in images.shape[1:]):
         return "keep 1 or 3 of the channels"
     return "turn it with transpose or reshape"

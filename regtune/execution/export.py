@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from regtune.core.columns import Column
 from regtune.core.errors import Refused, nearest, shown
 from regtune.core.records import Json, Outcome, Trial, TrialKey
 from regtune.core.state import Tensors
@@ -146,7 +147,8 @@ def load_network(path: str | Path) -> Exported:
 
 def _network(content: Json, trial: Trial, where: str) -> Exported:
     shape: Any = tuple(content["shape"])
-    net = fresh(build_network(trial), shape=shape, classes=content["classes"], seed=trial.seed)
+    columns = [Column(name=name, values=tuple(v), gaps=gaps) for name, v, gaps in content.get("columns", ())]
+    net = fresh(build_network(trial), shape=shape, classes=content["classes"], seed=trial.seed, columns=columns)
     state = {**content["params"], **content["buffers"]}
     if state.keys() != net.state_dict().keys():
         raise Refused(f"{where}: expected the parameters of {trial.network['name']}, given others: a method added some")

@@ -96,7 +96,8 @@ def flaws(sweep: Sweep, pool: Pool) -> list[str]:
     if sweep.repeat != 1:
         return []
     data, splits = _uncorrupted(sweep, pool)
-    found = (*nearly_black(splits, pool.notes), *repeated(pool, splits), *untested(splits))
+    dark = () if splits.columns else nearly_black(splits, pool.notes)
+    found = (*dark, *repeated(pool, splits), *untested(splits))
     return [f"{data.where}: {text}" for text in found]
 
 
@@ -113,7 +114,12 @@ def _uncorrupted(sweep: Sweep, pool: Pool) -> tuple[Dataset, Splits]:
 
 
 def _check_pixels(splits: Splits, where: str) -> None:
-    """Raise Refused for pictures that are neither uint8 nor floats in [0, 1]: methods and `Normalize` count on it."""
+    """Raise Refused for pictures that are neither uint8 nor floats in [0, 1]: methods and `Normalize` count on it.
+
+    Features of a table may be any number.
+    """
+    if splits.columns:
+        return
     parts = (splits.train, splits.validation, *(() if splits.test is None else (splits.test,)))
     for source in {id(part.source): part.source for part in parts}.values():
         if source.dtype == torch.uint8:
@@ -155,7 +161,8 @@ def _check_fresh(sweep: Sweep, pool: Pool) -> None:
             f"fixed (`fixed_test`), given {sweep.select.seeds}; set splits to 'one'"
         )
     one, other = (split(one, pool).test for one in (data, replace(data, split_seed=data.split_seed + 1)))
-    if one is None or other is None or one.source is not other.source or not torch.equal(one.index, other.index):
+    same = one is not None and other is not None and (one.source is other.source or bool(pool.columns))  # scaled anew
+    if one is None or other is None or not same or not torch.equal(one.index, other.index):
         raise Refused(
             f"confirm.splits: expected a data set whose test split is the same for every split_seed, that of "
             f"{template.data['name']} is not, and search saw what 'fresh' would test on; set splits to 'one'"

@@ -24,7 +24,7 @@ from regtune.core.records import Trial
 from regtune.core.signals import Interrupted, sigint_marked
 from regtune.data import Splits
 from regtune.execution.tracing import drawing, raised
-from regtune.networks import KEEP
+from regtune.networks import KEEP, built
 from regtune.regularizers import HOOKS, overrides
 from regtune.sweep.arms import Arm
 from regtune.sweep.sweep import Sweep
@@ -227,7 +227,8 @@ def _redrawn(trial: Trial, splits: Splits) -> list[str]:
     nets = []
     for seed in (1, 2):
         with seeded(seed, "build"):
-            nets.append(network.build(shape=(channels, height, width), classes=splits.classes))
+            shape = (channels, height, width)
+            nets.append(built(network, shape=shape, classes=splits.classes, columns=splits.columns))
     pairs = itertools.chain.from_iterable(
         zip(a.parameters(recurse=False), b.parameters(recurse=False), strict=False)
         for a, b in zip(*(net.modules() for net in nets), strict=False)

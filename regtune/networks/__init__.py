@@ -1,7 +1,7 @@
 """The registry of networks: one file = one family; each places named, empty slots where noise may go."""
 
 from regtune.core.registry import Registry
-from regtune.networks._base import Bend, Branch, Network, Normalize, Slot, fresh, slots
+from regtune.networks._base import Bend, Branch, Network, Normalize, Slot, built, fresh, slots
 from regtune.networks._foreign import Foreign
 from regtune.networks._heads import (
     HEADS,
@@ -34,6 +34,7 @@ __all__ = [
     "Normalize",
     "Slot",
     "answers",
+    "built",
     "feature_count",
     "fresh",
     "gives_features",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
+from regtune.core.columns import Column
 from regtune.core.errors import Refused
 from regtune.core.global_rng import seeded
 from regtune.core.knobs import knob
@@ -115,8 +116,11 @@ class Normalize(nn.Module):
 class Network(abc.ABC):
     """The base of every network family: a frozen value whose knobs are its settings.
 
-    A family may give `init` another default: the scheme of its source.
+    A family may give `init` another default: the scheme of its source. `tables` says that it takes rows of
+    a table too: they come as pictures of one pixel, a channel for each feature.
     """
+
+    tables: ClassVar[bool] = False
 
     init: str = knob(default="torch", legal=INITS, meaning=MEANING)
 
@@ -127,6 +131,10 @@ class Network(abc.ABC):
         Its forward takes (x [N, C, H, W] in [0, 1], bend) and returns logits [N, classes]; it calls
         every slot with what flows there and `bend`. Raises Refused for settings that do not fit.
         """
+
+    def build_table(self, *, columns: Sequence[Column], classes: int) -> nn.Module:
+        """Return the module for rows x [N, F, 1, 1] of a table of such columns; by default that of `build`."""
+        return self.build(shape=(sum(column.size for column in columns), 1, 1), classes=classes)
 
     def pinned(self) -> Network:
         """Return these settings with a hash of each file that they name, so that they say what it holds."""
@@ -146,7 +154,21 @@ def slots(module: nn.Module) -> list[Slot]:
     return [part for part in module.modules() if isinstance(part, Slot)]
 
 
-def fresh(network: Network, *, shape: tuple[int, int, int], classes: int, seed: int) -> nn.Module:
+def built(network: Network, *, shape: tuple[int, int, int], classes: int, columns: Sequence[Column] = ()) -> nn.Module:
+    """Return the module of a network for pictures of a shape, or for a table where there are columns."""
+    if columns:
+        return network.build_table(columns=columns, classes=classes)
+    return network.build(shape=shape, classes=classes)
+
+
+def fresh(
+    network: Network,
+    *,
+    shape: tuple[int, int, int],
+    classes: int,
+    seed: int,
+    columns: Sequence[Column] = (),
+) -> nn.Module:
     """Build a module and draw its initial weights from counter-based noise.
 
     Linear and convolution layers by the scheme that the network names, keyed by parameter name, so arms that
@@ -156,7 +178,7 @@ def fresh(network: Network, *, shape: tuple[int, int, int], classes: int, seed: 
     """
     with seeded(seed, "build"):
         torch.manual_seed(seed)
-        module = network.build(shape=shape, classes=classes)
+        module = built(network, shape=shape, classes=classes, columns=columns)
     if not isinstance(module, nn.Module):
         raise Refused(
             f"network {name_of(type(network))}: expected build to return an nn.Module, given {type(module).__name__}"

@@ -75,6 +75,8 @@ class _Layer(nn.Module):
 class FixedWidths(Network):
     """A fully connected network whose widths are those of a paper."""
 
+    tables: ClassVar[bool] = True
+
     widths: ClassVar[tuple[int, ...]]
 
     activation: str = knob(default="relu", legal=tuple(ACTIVATIONS), meaning="hidden activation")

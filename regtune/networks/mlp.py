@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import ClassVar
 
 from torch import nn
 
@@ -22,6 +23,8 @@ class MLP(Network):
     `residual` slot around its branch. Source: K. He et al., "Deep Residual Learning" (2016) for the
     shortcut.
     """
+
+    tables: ClassVar[bool] = True
 
     widths: tuple[int, ...] = knob(default=(64, 64, 64), legal="[1, 1000000]", meaning="units of each hidden layer")
     activation: str = knob(default="relu", legal=tuple(ACTIVATIONS), meaning="hidden activation")

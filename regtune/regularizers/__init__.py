@@ -23,6 +23,7 @@ from regtune.regularizers.early_stopping import EarlyStopping
 from regtune.regularizers.elastic_net import ElasticNet
 from regtune.regularizers.ema import EMA
 from regtune.regularizers.exponential_decay import ExponentialDecay
+from regtune.regularizers.feature_cutmix import FeatureCutMix
 from regtune.regularizers.gaussian_dropout import GaussianDropout
 from regtune.regularizers.gradient_clipping import GradientClipping
 from regtune.regularizers.horizontal_flip import HorizontalFlip
@@ -46,6 +47,7 @@ from regtune.regularizers.staircase import Staircase
 from regtune.regularizers.stochastic_depth import StochasticDepth
 from regtune.regularizers.superclass_prediction import SuperclassPrediction
 from regtune.regularizers.swa import SWA
+from regtune.regularizers.swap_noise import SwapNoise
 from regtune.regularizers.transfer import Transfer
 from regtune.regularizers.trivial_augment import TrivialAugment
 from regtune.regularizers.warm_up import WarmUp
@@ -72,6 +74,7 @@ __all__ = [
     "EarlyStopping",
     "ElasticNet",
     "ExponentialDecay",
+    "FeatureCutMix",
     "Forward",
     "GaussianDropout",
     "Gradient",
@@ -96,6 +99,7 @@ __all__ = [
     "Step",
     "StochasticDepth",
     "SuperclassPrediction",
+    "SwapNoise",
     "Transfer",
     "TrivialAugment",
     "WarmUp",

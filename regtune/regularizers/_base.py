@@ -125,10 +125,12 @@ class Regularizer:
     """The base of every regularizer: all hooks neutral. A method overrides the ones it needs.
 
     `needs` names the kinds of slots that the method bends; a network must have one of them. `weighs` says that the
-    method acts on weights proper alone, see `core.state.weights`.
+    method acts on weights proper alone, see `core.state.weights`. What is of pictures alone names in `on_tables` the
+    method that does for rows of a table what it does for pictures.
     """
 
     needs: ClassVar[tuple[str, ...]] = ()
+    on_tables: ClassVar[str] = ""
     weighs: ClassVar[bool] = False
 
     def check(self, net: nn.Module, data: Splits) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from optuna.distributions import FloatDistribution
@@ -50,6 +51,8 @@ class Contrastive(Regularizer):
     has as many pictures without any, too. Source: T. Chen, S. Kornblith, M. Norouzi, G. Hinton, "A Simple Framework for
     Contrastive Learning of Visual Representations" (ICML 2020).
     """
+
+    on_tables: ClassVar[str] = "denoising_autoencoder"
 
     weight: Number = knob(
         default=0.5,

@@ -32,6 +32,7 @@ class CutMix(Regularizer):
     with Localizable Features" (ICCV 2019).
     """
 
+    on_tables: ClassVar[str] = "feature_cutmix"
     label: ClassVar[str] = "cutmix"  # as everybody writes it
 
     prob: Number = knob(

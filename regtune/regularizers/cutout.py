@@ -9,6 +9,7 @@ Not with: random erasing, which does the same with other shapes.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from optuna.distributions import FloatDistribution
@@ -30,6 +31,8 @@ class Cutout(Regularizer):
     and 0 is black. Source: T. DeVries, G. Taylor, "Improved Regularization of Convolutional Neural Networks
     with Cutout" (2017).
     """
+
+    on_tables: ClassVar[str] = "swap_noise"
 
     length: Number = knob(
         default=4.0,

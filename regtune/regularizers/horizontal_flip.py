@@ -11,6 +11,7 @@ Not with: digits, letters and whatever else is not the same in a mirror.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from optuna.distributions import FloatDistribution
@@ -28,6 +29,8 @@ class HorizontalFlip(Regularizer):
     Source: A. Krizhevsky, I. Sutskever, G. Hinton, "ImageNet Classification with Deep Convolutional Neural
     Networks" (NIPS 2012), section 4.1.
     """
+
+    on_tables: ClassVar[str] = "swap_noise"
 
     p: Number = knob(
         default=0.5, legal="[0, 1]", space=FloatDistribution(0.1, 0.5), neutral=0.0, meaning="probability to mirror"

@@ -9,6 +9,7 @@ Not with: mixup or CutMix beside it, which would mix a second time.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from optuna.distributions import FloatDistribution
@@ -28,6 +29,8 @@ class MixSwitch(Regularizer):
     timm's Mixup with `cutmix_alpha` and `switch_prob`, without its own label smoothing. Source: R. Wightman,
     H. Touvron, H. Jegou, "ResNet Strikes Back" (2021).
     """
+
+    on_tables: ClassVar[str] = "mixup or feature_cutmix"
 
     prob: Number = knob(
         default=1.0, legal="[0, 1]", space=FloatDistribution(0.2, 1.0), neutral=0.0, meaning="share of mixed batches"

@@ -17,6 +17,7 @@ Not with: a second RandAugment or TrivialAugment in one recipe; inputs that are 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from optuna.distributions import FloatDistribution, IntDistribution
@@ -42,6 +43,8 @@ class RandAugment(Regularizer):
     followed. Between whole M strengths are interpolated. Source: E. Cubuk et al., "RandAugment: Practical Automated
     Data Augmentation with a Reduced Search Space" (NeurIPS 2020).
     """
+
+    on_tables: ClassVar[str] = "swap_noise or mixup"
 
     num_ops: int = knob(
         default=2, legal="[0, 14]", space=IntDistribution(1, 3), neutral=0, meaning="operations per example, N"

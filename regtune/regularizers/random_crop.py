@@ -11,6 +11,7 @@ Not with: pictures whose position says the class.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from optuna.distributions import FloatDistribution
@@ -30,6 +31,8 @@ class RandomCrop(Regularizer):
     Most recipes pad with zeros before normalization, as here; Wide ResNets reflect. Source: C.-Y. Lee et
     al., "Deeply-Supervised Nets" (2015); K. He et al. (2016), section 4.2.
     """
+
+    on_tables: ClassVar[str] = "swap_noise"
 
     padding: Number = knob(
         default=4.0,

@@ -10,6 +10,7 @@ Not with: cutout, which does the same with squares.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from optuna.distributions import FloatDistribution
@@ -34,6 +35,8 @@ class RandomErasing(Regularizer):
     that erase after normalization draw normal ones. Source: Z. Zhong et al., "Random Erasing Data
     Augmentation" (AAAI 2020).
     """
+
+    on_tables: ClassVar[str] = "swap_noise"
 
     p: Number = knob(
         default=0.5,

@@ -11,6 +11,7 @@ horizontal flips a quarter turn and its mirror image are both seen.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from optuna.distributions import FloatDistribution
@@ -48,6 +49,8 @@ class RotationPrediction(Regularizer):
     four angles. Turns are exact, without interpolation. The second pass leaves no trace in the statistics of BatchNorm.
     Source: S. Gidaris et al., "Unsupervised Representation Learning by Predicting Image Rotations" (ICLR 2018).
     """
+
+    on_tables: ClassVar[str] = "denoising_autoencoder"
 
     weight: Number = knob(
         default=0.5,

@@ -9,6 +9,7 @@ Not with: pictures that look the same turned (0, 1, 8 of digits), or whose class
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from optuna.distributions import IntDistribution
@@ -32,6 +33,8 @@ class RotationPretraining(Regularizer):
     The source trains with SGD on CIFAR-10, then a classifier on frozen features; here Adam, and all layers go on.
     Source: S. Gidaris et al., "Unsupervised Representation Learning by Predicting Image Rotations" (ICLR 2018).
     """
+
+    on_tables: ClassVar[str] = "denoising_autoencoder"
 
     epochs: int = knob(
         default=20, legal="[0, 100000]", space=IntDistribution(5, 40, log=True), neutral=0, meaning=EPOCHS

@@ -14,6 +14,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from optuna.distributions import FloatDistribution, IntDistribution
@@ -56,6 +57,8 @@ class Transfer(Regularizer):
     method that moves weights and comes later in a recipe moves frozen ones too.
     Source: J. Yosinski et al., "How transferable are features in deep neural networks?" (NIPS 2014).
     """
+
+    on_tables: ClassVar[str] = "denoising_autoencoder"
 
     epochs: int = knob(
         default=20, legal="[0, 100000]", space=IntDistribution(5, 40, log=True), neutral=0, meaning=EPOCHS

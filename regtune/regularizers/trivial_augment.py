@@ -17,6 +17,7 @@ Not with: a second TrivialAugment or RandAugment in one recipe; inputs that are 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from optuna.distributions import FloatDistribution
@@ -40,6 +41,8 @@ class TrivialAugment(Regularizer):
     has p: it is 1 there. Source: S. Müller and F. Hutter, "TrivialAugment: Tuning-free Yet
     State-of-the-Art Data Augmentation" (ICCV 2021).
     """
+
+    on_tables: ClassVar[str] = "swap_noise or mixup"
 
     p: Number = knob(
         default=1.0,

@@ -14,6 +14,7 @@ from regtune.networks import NETWORKS, Network, Normalize, fresh
 from regtune.optimizers import OPTIMIZERS, Optimizer
 from regtune.training.objective import Arithmetic
 
+ON_TABLES = "tabular_mlp, tabular_resnet or mlp"
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -32,10 +33,14 @@ def check_arithmetic(trial: Trial) -> None:
 
 def start_network(trial: Trial, data: Splits) -> torch.nn.Module:
     """Return the module of a trial with its initial weights, its inputs normalized to the training data."""
+    value = build_network(trial)
+    if data.columns and not value.tables:
+        raise Refused(f"network {trial.network['name']}: expected pictures, given a table; take {ON_TABLES}")
     channels, height, width = data.train.source.shape[1:]
-    net = fresh(build_network(trial), shape=(channels, height, width), classes=data.classes, seed=trial.seed)
+    shape = (channels, height, width)
+    net = fresh(value, shape=shape, classes=data.classes, seed=trial.seed, columns=data.columns)
     layers = [part for part in net.modules() if isinstance(part, Normalize)]
-    if layers:
+    if layers and not data.columns:  # features of a table are to scale already
         mean, std = channel_statistics(data.train)
         for layer in layers:
             layer.fit(mean, std)

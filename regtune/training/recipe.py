@@ -80,6 +80,9 @@ class Recipe:
         """Raise Refused if a method makes no sense for this network, as configured, and this data."""
         self._check_slots(net, where)
         for site, method in self.methods:
+            if data.columns and method.on_tables:
+                instead = f"take {method.on_tables}, or leave it out"
+                raise Refused(f"{where}.{name_at(site)}: expected pictures, given a table; {instead}")
             try:
                 method.check(net, data)
             except Refused as error:

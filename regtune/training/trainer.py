@@ -168,12 +168,14 @@ def weights_of(kept: tuple[Tensors, Tensors], data: Splits) -> bytes:
     """Return (params, buffers) and what they are weights of, readable with `weights_only=True`.
 
     `params` and `buffers` by name, on the CPU; the `shape` [C, H, W] of a picture; the number of `classes` and
-    their `names`, where they have any.
+    their `names`, where they have any; of a table its `columns`, each as its name, its values and whether it has gaps.
     """
     params, buffers = kept
-    content = {"params": _on_cpu(without_heads(params)), "buffers": _on_cpu(buffers)}
+    content: dict[str, Any] = {"params": _on_cpu(without_heads(params)), "buffers": _on_cpu(buffers)}
     shape = list(data.train.source.shape[1:])
     buffer = io.BytesIO()
+    if data.columns:
+        content["columns"] = [[column.name, list(column.values), column.gaps] for column in data.columns]
     torch.save(content | {"shape": shape, "classes": data.classes, "names": list(data.names)}, buffer)
     return buffer.getvalue()
 
