@@ -21,7 +21,8 @@ def repeated(pool: Pool, splits: Splits) -> list[str]:
     """Return in a line each how many test pictures may be trained on, and how many have several classes.
 
     Pictures are the same if all their pixels are, rows of a table if all their features are. `splits` are those of the
-    pool with the labels and pictures of the originals. Trained on may be whatever is no test example, since another split seed may choose it.
+    pool with the labels and pictures of the originals. Trained on may be whatever is no test example, since another
+    split seed may choose it.
     """
     rest, test = _apart(pool, splits)
     seen, held = _digests(rest), [] if test is None else _digests(test)

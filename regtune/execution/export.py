@@ -30,6 +30,8 @@ from regtune.training.train_step import TrainStep
 
 TEST = "test_accuracy"
 OURS = "regtune"  # the form that `load_network` loads
+PIXELS = "in [0, 1]; the network normalizes them itself"
+ROWS = "features of the table, a number scaled as in training or a category's 0 and 1: docs/tables.md"
 SNIPPET = '''"""Loads the network of {key} of the sweep {sweep}: kept epoch {kept}, test accuracy {test}."""
 
 import torch
@@ -37,7 +39,7 @@ import torch
 from regtune import load_network
 
 net = load_network("{file}")
-pictures = torch.zeros(1, {shape})  # in [0, 1]; the network normalizes them itself
+pictures = torch.zeros(1, {shape})  # {inputs}
 print(net(pictures).softmax(-1))  # [N, {classes}]{names}
 '''
 
@@ -127,6 +129,7 @@ def export(
             classes=content["classes"],
             names=named(tuple(content.get("names", ()))),  # none in older weights
             dtype=trial.dtype,
+            inputs=ROWS if content.get("columns") else PIXELS,
             **about,
         ),
     )

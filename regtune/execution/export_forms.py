@@ -31,7 +31,7 @@ import numpy
 import onnxruntime
 
 session = onnxruntime.InferenceSession("{file}")
-pictures = numpy.zeros((1, {shape}), numpy.{dtype})  # in [0, 1]; the network normalizes them itself
+pictures = numpy.zeros((1, {shape}), numpy.{dtype})  # {inputs}
 (logits,) = session.run(None, {{"pictures": pictures}})
 print(logits)  # [N, {classes}]{names}
 """
@@ -39,7 +39,7 @@ PT2 = """
 import torch
 
 net = torch.export.load("{file}").module()
-pictures = torch.zeros(1, {shape}, dtype=torch.{dtype})  # in [0, 1]; the network normalizes them itself
+pictures = torch.zeros(1, {shape}, dtype=torch.{dtype})  # {inputs}
 print(net(pictures).softmax(-1))  # [N, {classes}]{names}
 """
 STATE_DICT = """
