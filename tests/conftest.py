@@ -6,6 +6,7 @@ import functools
 import gc
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -57,8 +58,12 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def own_process() -> None:
-    """A lane leaves the process as it is, and bits depend on the number of threads: trials here have one."""
+    """A lane leaves the process as it is, and bits depend on the number of threads: trials here have one.
+
+    Ctrl-C interrupts also where a shell has started the tests in the background, with SIGINT ignored.
+    """
     prepare_process(1)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -226,7 +226,7 @@ def in_wandb(folder: Path) -> dict[str, tuple[str, dict[str, Any], list[float]]]
             for item in record.summary.update:
                 if (item.key or ".".join(item.nested_key)) == "status":
                     status = json.loads(item.value_json)
-        if name != "table":
+        if name and name != "table":  # one that was stopped as it began may have no record yet
             found[name] = (status, knobs, (found[name][2] if name in found else {}) | scores)
     return {
         name: (status, knobs, [scores[n] for n in sorted(scores)]) for name, (status, knobs, scores) in found.items()
