@@ -15,7 +15,10 @@ from regtune.networks._layers import ACTIVATIONS, bounded
 
 
 class Dense(nn.Module):
-    """Images [N, C, H, W] -> logits [N, classes], through hidden layers of the given widths."""
+    """Images [N, C, H, W] -> logits [N, classes], through hidden layers of the given widths.
+
+    `inputs` is how many values the first layer takes, where `flat` makes others than those of an image of this shape.
+    """
 
     def __init__(
         self,
@@ -26,11 +29,12 @@ class Dense(nn.Module):
         activation: str,
         batch_norm: bool,
         residual: bool = False,
+        inputs: int | None = None,
     ) -> None:
         super().__init__()
         self.normalize = Normalize(shape[0])
         self.input = Slot("input")
-        sizes = (math.prod(shape), *widths)
+        sizes = (inputs or math.prod(shape), *widths)
         self.layers = nn.ModuleList(
             _Layer(before, after, activation, batch_norm, shortcut=residual and before == after and number > 0)
             for number, (before, after) in enumerate(pairwise(sizes))
@@ -38,11 +42,15 @@ class Dense(nn.Module):
         self.head = nn.Linear(sizes[-1], classes)
 
     def forward(self, x: Tensor, bend: Bend) -> Tensor:
-        h: Tensor = self.input(self.normalize(x).flatten(1), bend)
+        h: Tensor = self.input(self.flat(self.normalize(x)), bend)
         for layer in self.layers:
             h = layer(h, bend)
         logits: Tensor = self.head(h)
         return logits
+
+    def flat(self, x: Tensor) -> Tensor:
+        """Return what the first layer takes, [N, inputs] of normalized x [N, C, H, W]; by default all values."""
+        return x.flatten(1)
 
 
 class _Linear(nn.Linear):

@@ -15,7 +15,7 @@ from torch.nn.functional import linear
 from regtune.core.columns import Column, blocks
 from regtune.core.knobs import knob
 from regtune.core.rng import Rng
-from regtune.networks._base import Bend, Network
+from regtune.networks._base import Network
 from regtune.networks._initializers import Drawn
 
 AUTO = 0  # what the word "auto" stands for
@@ -36,12 +36,16 @@ class TableNetwork(Network):
     )
 
     def build(self, *, shape: tuple[int, int, int], classes: int) -> nn.Module:
-        """Return the module for as many numbers as a shape has values."""
-        return self.build_table(columns=[Column(name=str(n)) for n in range(math.prod(shape))], classes=classes)
+        """Return the module for pictures of a shape."""
+        return self.made([Column(name=str(number)) for number in range(math.prod(shape))], shape[0], classes)
 
-    @abc.abstractmethod
     def build_table(self, *, columns: Sequence[Column], classes: int) -> nn.Module:
         """Return the module for rows x [N, F, 1, 1] of such columns."""
+        return self.made(columns, sum(column.size for column in columns), classes)
+
+    @abc.abstractmethod
+    def made(self, columns: Sequence[Column], channels: int, classes: int) -> nn.Module:
+        """Return the module for x with so many channels, whose values are the features of these columns."""
 
 
 class Embed(nn.Module):
@@ -77,15 +81,3 @@ class _Rows(nn.Embedding, Drawn):
     def draw(self, rng: Rng) -> None:
         """Draw the rows, normal with a standard deviation of 1, as PyTorch does."""
         self.weight.copy_(rng.normal("weight", self.weight.shape))
-
-
-class Embedded(nn.Module):
-    """A network behind the embeddings of a table."""
-
-    def __init__(self, embed: Embed, net: nn.Module) -> None:
-        super().__init__()
-        self.embed, self.net = embed, net
-
-    def forward(self, x: Tensor, bend: Bend) -> Tensor:
-        logits: Tensor = self.net(self.embed(x)[:, :, None, None], bend)
-        return logits

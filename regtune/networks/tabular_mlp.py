@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from regtune.core.columns import Column
 from regtune.core.errors import Refused
 from regtune.core.knobs import knob
 from regtune.networks._dense import Dense
 from regtune.networks._layers import ACTIVATIONS
-from regtune.networks._tables import Embed, Embedded, TableNetwork
+from regtune.networks._tables import Embed, TableNetwork
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,23 +31,34 @@ class TabularMLP(TableNetwork):
     residual: bool = knob(default=False, meaning="shortcuts around layers of equal width")
     batch_norm: bool = knob(default=False, meaning="BatchNorm in front of every hidden activation")
 
-    def build_table(self, *, columns: Sequence[Column], classes: int) -> nn.Module:
+    def made(self, columns: Sequence[Column], channels: int, classes: int) -> nn.Module:
         """Return the module; raises Refused where no layer can have a shortcut."""
         if self.residual and not any(a == b for a, b in pairwise(self.widths)):
             raise Refused(
                 f"network tabular_mlp.widths: residual needs two neighbouring layers of equal width, "
                 f"given {list(self.widths)}; repeat a width or set residual = false"
             )
-        embed = Embed(columns, self.embedding)
-        net = Dense(
-            shape=(embed.size, 1, 1),
+        return _TabularDense(self, Embed(columns, self.embedding), channels, classes)
+
+
+class _TabularDense(Dense):
+    """Fully connected layers behind the embeddings of a table."""
+
+    def __init__(self, settings: TabularMLP, embed: Embed, channels: int, classes: int) -> None:
+        super().__init__(
+            shape=(channels, 1, 1),
             classes=classes,
-            widths=self.widths,
-            activation=self.activation,
-            batch_norm=self.batch_norm,
-            residual=self.residual,
+            widths=settings.widths,
+            activation=settings.activation,
+            batch_norm=settings.batch_norm,
+            residual=settings.residual,
+            inputs=embed.size,
         )
-        return Embedded(embed, net)
+        self.embed = embed
+
+    def flat(self, x: Tensor) -> Tensor:
+        flat: Tensor = self.embed(x)
+        return flat
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,12 +72,17 @@ class Kadra2021(TableNetwork):
 
     widths: ClassVar[tuple[int, ...]] = (512,) * 9
 
+    activation: str = knob(default="relu", legal=tuple(ACTIVATIONS), meaning="hidden activation")
     batch_norm: bool = knob(default=False, meaning="BatchNorm in front of every hidden activation")
     residual: bool = knob(default=False, meaning="shortcuts around all hidden layers but the first")
 
-    def build_table(self, *, columns: Sequence[Column], classes: int) -> nn.Module:
+    def made(self, columns: Sequence[Column], channels: int, classes: int) -> nn.Module:
         """Return the module."""
         plain = TabularMLP(
-            widths=self.widths, batch_norm=self.batch_norm, residual=self.residual, embedding=self.embedding
+            widths=self.widths,
+            activation=self.activation,
+            batch_norm=self.batch_norm,
+            residual=self.residual,
+            embedding=self.embedding,
         )
-        return plain.build_table(columns=columns, classes=classes)
+        return plain.made(columns, channels, classes)

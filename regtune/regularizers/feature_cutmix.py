@@ -27,7 +27,7 @@ from regtune.regularizers._columns import FIRST, ranks, remembered
 class FeatureCutMix(Regularizer):
     """Takes the same columns of every row of a batch from the row before it.
 
-    On pictures each value of each channel is a column. Sources: S. Yun et al., "CutMix" (ICCV 2019); A. Kadra et al.,
+    On pictures each value of each channel is a column. Source: S. Yun et al., "CutMix" (ICCV 2019); A. Kadra et al.,
     "Well-tuned Simple Nets Excel on Tabular Datasets" (NeurIPS 2021), whose mask is of columns.
     """
 
