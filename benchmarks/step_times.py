@@ -34,6 +34,7 @@ PICTURES = {  # shape, classes, training pictures with validation
     "mnist": ((1, 28, 28), 10, 60_000),
     "fashion_mnist": ((1, 28, 28), 10, 60_000),
     "digits": ((1, 8, 8), 10, 1_797),
+    "sklearn": ((30, 1, 1), 2, 455),  # breast cancer, four fifths of it
 }
 
 

@@ -30,7 +30,7 @@ from regtune.core.state import Tensors
 from regtune.data import DataLocation, Pool
 from regtune.networks import without_heads
 from regtune.regularizers import HOOKS, REGULARIZERS, Step, overrides
-from regtune.training.build import build_dataset, split_data
+from regtune.training.build import build_dataset, load_data, split_data
 from regtune.training.lane import Lane
 from regtune.training.recipe import Recipe, method_from_row
 from regtune.training.train_step import TrainStep
@@ -288,8 +288,9 @@ def test_targets_stay_probabilities_and_inputs_are_not_edited(name: str) -> None
     x, y = torch.rand(16, 1, 6, 6), torch.eye(4).repeat(4, 1)
     step = Step(noise=Rng(seed=1, step=2), progress=0.5, learning_rate=0.1)
     before = x.clone(), y.clone()
-    recipe = Recipe.of([searched(name)])
-    new_x, new_y = recipe.augment(x, y, recipe.steps(step, {}))
+    recipe, trial = Recipe.of([searched(name)]), small_trial()
+    memory = recipe.begin(Lane([trial]).state, load_data(trial))
+    new_x, new_y = recipe.augment(x, y, recipe.steps(step, memory))
     assert torch.equal(x, before[0])
     assert torch.equal(y, before[1])
     assert new_x.shape == x.shape

@@ -29,6 +29,7 @@ PICTURES = {  # shape, training pictures with validation, classes
     "mnist": ((1, 28, 28), 60_000, 10),
     "fashion_mnist": ((1, 28, 28), 60_000, 10),
     "digits": ((1, 8, 8), 1_797, 10),
+    "sklearn": ((30, 1, 1), 455, 2),
 }
 MODES = ("true", "partial", "labels", "shuffled", "random", "gaussian")
 
