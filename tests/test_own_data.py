@@ -141,7 +141,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "negative labels": ({"x": X, "y": labels_of(12) - 1}, "expected y from 0, given -1"),
     "a gap": ({"x": X, "y": 2 * labels_of(12, 3)}, "every class from 0 to 4 in y, class 1 has no example"),
     "a label far off": ({"x": X, "y": labels_of(12) * 10**9}, "number the classes from 0 without gaps"),
-    "flat images": ({"x": X.reshape(12, 16), "y": labels_of(12)}, "expected x as [N, H, W], [N, C, H, W]"),
+    "rows of words": (
+        {"x": np.full((12, 2), "a"), "y": labels_of(12)},
+        "expected rows of numbers, given <U1; a table of words",
+    ),
+    "infinite rows": ({"x": np.full((12, 2), np.inf), "y": labels_of(12)}, "expected x without infinite numbers"),
     "two channels": ({"x": bytes_of(0, 12, 2, 4, 4), "y": labels_of(12)}, "with 1 or 3 channels, given [12, 2, 4, 4]"),
     "which axis": ({"x": bytes_of(0, 12, 3, 4, 3), "y": labels_of(12)}, "turn it with transpose"),
     "integers": ({"x": X.astype(np.int32), "y": labels_of(12)}, "given int32; use astype"),
@@ -158,7 +162,6 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "below 0": ({"x": X / 127.5 - 1, "y": labels_of(12)}, "scale it to [0, 1], by one scale for all images"),
     "no pixels": ({"x": X[:, :0] / 255, "y": labels_of(12)}, "expected x with pixels, given [12, 0, 4]"),
     "four channels": ({"x": bytes_of(0, 12, 5, 5, 4), "y": labels_of(12)}, "keep 1 or 3 of the channels"),
-    "rows of pixels": ({"x": X.reshape(12, 16), "y": labels_of(12)}, "reshape each row to the picture that it is"),
     "other names": ({"images": X, "labels": labels_of(12)}, "given ['images', 'labels']; name them in np.savez"),
     "objects": (
         {"x": np.array([X, "a"], dtype=object), "y": labels_of(2)},

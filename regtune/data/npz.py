@@ -59,7 +59,7 @@ class Npz(Tabular):
             test=test[0] if test else None,
             classes=labels.classes,
             names=labels.names,
-            notes=labels.notes,
+            notes=(*labels.notes, *([_note(len(columns))] if table else [])),
             columns=columns,
         )
 
@@ -122,6 +122,10 @@ def _images(images: NDArray[Any], x: str, where: str) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(channels_first))
 
 
+def _note(count: int) -> str:
+    return f"x is [N, F]: a table of {count} columns; if rows are pictures, reshape each to the picture that it is"
+
+
 def _columns(arrays: list[NDArray[Any]], where: str) -> tuple[Column, ...]:
     """Return the columns of rows of numbers, called by their places from 0."""
     first = arrays[0]
@@ -132,8 +136,8 @@ def _columns(arrays: list[NDArray[Any]], where: str) -> tuple[Column, ...]:
         )
     if any(rows.dtype.kind not in "biuf" for rows in arrays):
         raise Refused(f"{where}: expected rows of numbers, given {first.dtype}; a table of words is a .csv or .parquet")
-    gaps = np.stack([np.isnan(rows.astype(np.float64)).any(0) for rows in arrays]).any(0)
-    return tuple(Column(name=f"x{place}", gaps=bool(gap)) for place, gap in enumerate(gaps))
+    gaps = np.isnan(np.concatenate(arrays).astype(np.float64)).any(0)
+    return tuple(Column(name=f"x{place}", gaps=bool(gaps[place])) for place in range(first.shape[1]))
 
 
 def _rows(rows: NDArray[Any], x: str, where: str) -> Tensor:

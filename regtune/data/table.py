@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,7 +47,7 @@ def _read(file: Path, where: str) -> pd.DataFrame:
     """Return what a file holds, by its ending; raises Refused where it cannot be read."""
     import pandas as pd
 
-    readers = {".csv": _csv, ".parquet": pd.read_parquet, ".arff": _arff}
+    readers: dict[str, Callable[[Path], pd.DataFrame]] = {".csv": _csv, ".parquet": pd.read_parquet, ".arff": _arff}
     reader = readers.get(file.suffix.lower())
     if reader is None or not file.is_file():
         raise Refused(f"{where}: expected a file that ends with {', '.join(readers)}, given {shown(file.name)}")
@@ -68,7 +69,8 @@ def _read(file: Path, where: str) -> pd.DataFrame:
 def _csv(file: Path) -> pd.DataFrame:
     import pandas as pd
 
-    return pd.read_csv(file, sep=None, engine="python", encoding="utf-8-sig")
+    frame: pd.DataFrame = pd.read_csv(file, sep=None, engine="python", encoding="utf-8-sig")
+    return frame
 
 
 def _arff(file: Path) -> pd.DataFrame:

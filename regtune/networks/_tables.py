@@ -65,18 +65,22 @@ class Embed(nn.Module):
         self.blocks = [block for column, block in zip(columns, blocks(columns), strict=True) if column.values]
         self.register_buffer("numbers", torch.tensor(places, dtype=torch.int64), persistent=False)
         counts = [block.stop - block.start for block in self.blocks]
-        self.rows = nn.ModuleList(_Rows(count, embedding or min(600, round(1.6 * count**0.56))) for count in counts)
-        self.size = len(places) + sum(rows.embedding_dim for rows in self.rows)
+        sizes = [embedding or min(600, round(1.6 * count**0.56)) for count in counts]
+        self.rows = nn.ModuleList(_Rows(count, size) for count, size in zip(counts, sizes, strict=True))
+        self.size = len(places) + sum(sizes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return what a fully connected layer may take."""
         flat = x.flatten(1)
-        parts = [linear(flat[:, block], rows.weight.T) for block, rows in zip(self.blocks, self.rows, strict=True)]
+        parts = [rows(flat[:, block]) for block, rows in zip(self.blocks, self.rows, strict=True)]
         return torch.cat([flat[:, self.numbers], *parts], 1)
 
 
 class _Rows(nn.Embedding, Drawn):
-    """A row for each value; by its type it is spared by penalties on weights."""
+    """A row for each value, of shares of values [N, k]; by its type it is spared by penalties on weights."""
+
+    def forward(self, shares: Tensor) -> Tensor:
+        return linear(shares, self.weight.T)
 
     def draw(self, rng: Rng) -> None:
         """Draw the rows, normal with a standard deviation of 1, as PyTorch does."""
