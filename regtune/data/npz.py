@@ -136,8 +136,8 @@ def _columns(arrays: list[NDArray[Any]], where: str) -> tuple[Column, ...]:
         )
     if any(rows.dtype.kind not in "biuf" for rows in arrays):
         raise Refused(f"{where}: expected rows of numbers, given {first.dtype}; a table of words is a .csv or .parquet")
-    gaps = np.isnan(np.concatenate(arrays).astype(np.float64)).any(0)
-    return tuple(Column(name=f"x{place}", gaps=bool(gaps[place])) for place in range(first.shape[1]))
+    gaps = set(np.argwhere(np.isnan(np.concatenate(arrays).astype(np.float64)))[:, 1].tolist())
+    return tuple(Column(name=f"x{place}", gaps=place in gaps) for place in range(first.shape[1]))
 
 
 def _rows(rows: NDArray[Any], x: str, where: str) -> Tensor:
