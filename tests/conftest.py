@@ -81,6 +81,14 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def no_waiting_for_disks() -> Iterator[None]:
+    """What a test writes needs to outlive no loss of power."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda file: None)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def no_collections() -> Iterator[None]:
     """statsmodels collects garbage for every table, 50 ms and more in a process with pytest in it."""
     with pytest.MonkeyPatch.context() as patch:

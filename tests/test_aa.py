@@ -125,7 +125,14 @@ def test_what_is_drawn_for_arms_does_not_depend_on_the_copy(paired: bool) -> Non
     assert len({each.numbers[COPY] for each in both if COPY in each.numbers}) > 1
 
 
-@pytest.mark.parametrize(("name", "phase"), [("random", "search"), ("paired", "select"), ("paired", "confirm")])
+@pytest.mark.parametrize(
+    ("name", "phase"),
+    [
+        pytest.param("random", "search", marks=pytest.mark.slow),
+        pytest.param("paired", "select", marks=pytest.mark.slow),
+        ("paired", "confirm"),
+    ],
+)
 def test_a_run_stopped_in_a_trial_of_the_copy_goes_on(
     name: str, phase: str, logs: dict[str, Path], tmp_path: Path
 ) -> None:

@@ -42,7 +42,7 @@ def replayed(sweep: Sweep, rows: list[Json]) -> Progress:
 
 @pytest.mark.parametrize(
     "text",
-    [STOPPING, RATES, ASHA, CHOSEN_EARLY, SELECTED, SMALL],
+    [STOPPING, RATES, ASHA, CHOSEN_EARLY, pytest.param(SELECTED, marks=pytest.mark.slow), SMALL],
     ids=["keeps another epoch", "goes down again", "asha", "epochs", "select", "small"],
 )
 def test_the_display_has_what_the_table_has(text: str, tmp_path: Path) -> None:

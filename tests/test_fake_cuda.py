@@ -108,7 +108,10 @@ def test_every_method_keeps_to_the_device_of_its_tensors(name: str) -> None:
     assert_on_the_gpu(trace(lane_of([row(name, searched(name))], optimizer="adamw")))
 
 
-LONG = ("resnet", "small_inception", "srivastava2014", "vit", "wide_resnet", "zhang2017_3x512")  # 8 to 40 s each
+LONG = (  # 4 to 40 s each
+    "kadra2021", "resnet", "resnet9", "small_inception", "srivastava2014", "tabular_resnet", "vit", "wide_resnet",
+    "zhang2017_1x512", "zhang2017_3x512",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(

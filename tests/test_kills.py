@@ -12,9 +12,10 @@ SCRIPT = Path(__file__).parent.parent / "benchmarks" / "kills.py"
 SMALL = ["--kills", "10", "--search", "3", "--confirm", "2"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "how",
-    [pytest.param([], id="all to the end"), pytest.param(["--pruned"], id="pruned", marks=pytest.mark.slow)],
+    [pytest.param([], id="all to the end"), pytest.param(["--pruned"], id="pruned")],
 )
 def test_a_sweep_of_many_killed_drivers_ends_as_the_undisturbed_one(how: list[str]) -> None:
     words = [sys.executable, str(SCRIPT), *SMALL, *how]

@@ -20,10 +20,17 @@ from regtune.storage.layout import log_in
 
 PUBLISHED = Path(__file__).parents[1] / "results" / "published"
 READ = functools.cache(read_folder)  # tables are made of what is read, and leave it as it is
+ALIKE = (  # to others, whose tables are made by default
+    "double_descent_small_clean", "double_descent_small_squared", "memorization_small_gaussian_regularized",
+    "memorization_small_labels", "memorization_small_labels_regularized", "memorization_small_partial",
+    "memorization_small_partial_regularized", "memorization_small_random", "memorization_small_random_regularized",
+    "memorization_small_shuffled", "memorization_small_shuffled_regularized", "memorization_small_true",
+    "pretraining_low_data_100", "pretraining_low_data_10000",
+)  # fmt: skip
 RUNS = [folder.name for folder in sorted(PUBLISHED.iterdir()) if folder.is_dir() and log_in(folder).is_file()]
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in ALIKE else n for n in RUNS])
 def test_tables_are_those_of_the_log(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = PUBLISHED / name
     monkeypatch.setattr(output, "read_folder", READ)

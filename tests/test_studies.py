@@ -20,7 +20,15 @@ from regtune.studies._pictures import pairs
 from regtune.studies._sheets import FINE, Shot, as_url, sheet_of
 
 NAMES = sorted(STUDIES.all())
-LONG = {"dropout_decision_surface", "l1_and_l2_paths", "label_smoothing_clusters"}
+LONG = {
+    "dropout_as_ridge",
+    "dropout_decision_surface",
+    "dropout_monte_carlo",
+    "early_stopping_trace",
+    "l1_and_l2_paths",
+    "label_smoothing_clusters",
+    "stochastic_depth",
+}
 
 
 @pytest.mark.parametrize(

@@ -61,9 +61,12 @@ def compared_scores(results: Results, arm: str, metric: Metric) -> dict[int, flo
 
 def confirmed_scores(results: Results, arm: str, metric: Metric) -> dict[int, float]:
     """Return a metric of the confirmed trials of an arm that ended well and have it, by the number of the seed."""
-    mine = results.confirmed[results.confirmed["arm"] == arm]
-    having = mine[mine[metric.test].notna()]
-    return {int(number): float(value) for number, value in zip(having["number"], having[metric.test], strict=True)}
+    mine = results.confirmed_by_arm.get(arm)
+    if mine is None:
+        return {}
+    values = mine[metric.test]
+    rows = zip(mine["number"].to_numpy(), values.to_numpy(), values.notna().to_numpy(), strict=True)
+    return {int(number): float(value) for number, value, there in rows if there}
 
 
 def repeat_means(whole: Sequence[Results], arm: str, metric: Metric) -> dict[int, float]:

@@ -100,6 +100,11 @@ class Results:
         return self.searches.draws if self.searches else []
 
     @cached_property
+    def confirmed_by_arm(self) -> dict[str, pd.DataFrame]:
+        """`confirmed`, apart by arm: tables ask for one arm and metric after the other."""
+        return {str(arm): rows for arm, rows in self.confirmed.groupby("arm", sort=False, observed=True)}
+
+    @cached_property
     def confirmed(self) -> pd.DataFrame:
         """The rows of `trials` of confirm that ended well; those of an arm that is off are the baseline's."""
         mine = self.trials[(self.trials["phase"] == "confirm") & (self.trials["status"] == "ok")]
