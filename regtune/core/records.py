@@ -23,6 +23,7 @@ Json = dict[str, Any]
 BAD_ENDS = ("failed", "diverged", "lost")  # how a trial ends badly
 OPEN = ("missing", "running", "interrupted")  # of a planned trial: it has not ended
 Retrain = Literal["none", "updates", "epochs", "loss"]
+Balance = Literal["none", "weights", "sampler"]
 
 # How the path of a choice ends among the searched knobs of a trial: `dropout.switch` is true or false,
 # `mixing.one_of` is the name of a method of the group `mixing`, or "none".
@@ -65,7 +66,8 @@ class Trial:
     `retrain` is "none" or, in confirm, how the trial trains again on train + validation: for as many "updates", as many
     "epochs", or until the "loss" is matched, for `retrain_cap` epochs at most. With `tightness` the outcome says how
     tightly classes lie in the last hidden layer. `metric` is empty, or one of `metric.CLASSWISE` that is measured on
-    validation examples too. `plugins` names the user's modules in which things of those names are found.
+    validation examples too. `balance` says what is done where classes are unequal, see `training.balance`: "none",
+    "weights" or "sampler". `plugins` names the user's modules in which things of those names are found.
     """
 
     data: Json
@@ -86,6 +88,7 @@ class Trial:
     retrain_cap: int = 100
     tightness: bool = False
     metric: str = ""
+    balance: Balance = "none"
     plugins: tuple[str, ...] = ()
 
     @cached_property
@@ -97,7 +100,8 @@ class Trial:
     def plain(self) -> Json:
         """Return the strict-JSON form."""
         row = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        row = {name: value for name, value in row.items() if value or name not in ("tightness", "metric")}  # keeps ids
+        later = {"tightness": False, "metric": "", "balance": "none"}  # not written as they were before: ids stay
+        row = {name: value for name, value in row.items() if name not in later or value != later[name]}
         return row | {"recipe": [written(method) for method in self.recipe], "plugins": list(self.plugins)}
 
     def _repr_html_(self) -> str:

@@ -56,7 +56,10 @@ def unequal_classes(splits: Splits) -> list[str]:
         return []
     total = len(splits.train)
     large, small = (f"{called(label, splits.names)} has {_percent(counts[label], total)}" for label in (most, least))
-    return [f"classes are unequal: {large} of the training examples, {small}; accuracy counts examples, not classes"]
+    return [
+        f"classes are unequal: {large} of the training examples, {small}; accuracy counts examples, not classes "
+        f"(metric = 'balanced_accuracy' does; balance in [training] has the rare ones count more)"
+    ]
 
 
 def untested(splits: Splits) -> list[str]:

@@ -41,6 +41,7 @@ def read_arms(file: SweepFile, plugins: tuple[str, ...], *, download: bool = Fal
         channels_last=file.training.channels_last,
         compiled=file.training.compiled,
         tightness=file.training.tightness,
+        balance=file.training.balance,
         metric=file.search.metric if file.search.metric in CLASSWISE else "",  # the others are measured anyway
         plugins=modules,
     )

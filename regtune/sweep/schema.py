@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from regtune.core.metric import Name
-from regtune.core.records import Retrain
+from regtune.core.records import Balance, Retrain
 
 MAX_TRIALS = 10_000  # per arm; confirm seeds start behind it
 MAX_SELECT = 100  # candidates of an arm, and seeds of select; these lie before those of confirm
@@ -40,6 +40,11 @@ class TrainingConfig(_Table):
         default=False,
         description="measure at the end of every trial how tightly the classes lie in the last hidden layer (NC1 and "
         "CDNV); no other number changes; the logits must be the output of an `nn.Linear`",
+    )
+    balance: Balance = Field(
+        default="none",
+        description='where classes are unequal: "weights" weighs the loss of each example by its class, "sampler" '
+        "draws classes equally often",
     )
 
 

@@ -242,7 +242,7 @@ class Sweep(Seeds):
             **({"select": self.select.model_dump()} if self.select.seeds else {}),
             "cluster": self.cluster.model_dump(),
             # What is asked for beside the rest, and terms of a race, likewise.
-            "training": self.training.model_dump(exclude=set() if self.training.tightness else {"tightness"}),
+            "training": self.training.model_dump(exclude=self.training.unsaid("tightness", "balance")),
             "confirm": self.confirm.model_dump(
                 exclude={"scope", "aa", *self.confirm.unsaid("relevant", "metric", "racing")}
                 | (set() if self.confirm.racing else {"first"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from regtune.data import Examples, Splits, beside, pixels, placed, splits_beside
 from regtune.optimizers import Optimizer
 from regtune.regularizers import HOOKS, Regularizer, overrides
 from regtune.training import shapes
+from regtune.training.balance import class_weights
 from regtune.training.build import DTYPES, build_optimizer, load_data, start_network
 from regtune.training.features import check_last_layer
 from regtune.training.pretraining import Pretraining, pretrained
@@ -80,7 +82,7 @@ class LaneData:
 
     Both are on the lane's device; `given` are those of each member as they were given, `host` is `all` made of them.
     `unlabelled` are the pictures without labels as steps draw them, on that device, with a member axis like `all`; None
-    where the trials' methods want none, or there are none.
+    where the trials' methods want none, or there are none. With `weighted` examples have weights, see `balance`.
     """
 
     all: Splits
@@ -88,6 +90,7 @@ class LaneData:
     host: Splits
     given: tuple[Splits, ...]
     draws: bool
+    weighted: bool = False
     unlabelled: Examples | None = None
 
     @classmethod
@@ -105,22 +108,37 @@ class LaneData:
             raise Refused(f"batch: expected at most the {len(each[0].train)} training examples, given {first.batch}")
         draws = Recipe.read(first.recipe, first.plugins).wants_unlabelled()
         if isinstance(data, Splits):
-            return cls._shared(_seen(data, first), len(trials), device, draws)
-        each = tuple(_seen(splits, first) for splits in each)
-        return cls._shared(each[0], 1, device, draws) if len(each) == 1 else cls._beside(each, device, draws)
+            made = cls._shared(_seen(data, first), len(trials), device, draws)
+        else:
+            each = tuple(_seen(splits, first) for splits in each)
+            made = cls._shared(each[0], 1, device, draws) if len(each) == 1 else cls._beside(each, device, draws)
+        return replace(made, weighted=first.balance == "weights")
+
+    @cached_property
+    def weights(self) -> Tensor | None:
+        """The weight of each class [K], with a member axis like `all`; None where examples have none."""
+        return class_weights(self.all.train.labels, self.all.classes) if self.weighted else None
+
+    def weights_of(self, labels: Tensor) -> Tensor:
+        """Return the weights of examples by their labels [..., N]; raises ValueError where they have none."""
+        if self.weights is None:
+            raise ValueError("these examples have no weights")
+        return self.weights[labels] if self.weights.ndim == 1 else self.weights.gather(-1, labels)
 
     def with_member(self, place: int, splits: Splits, trial: Trial) -> LaneData:
         """Return the data with those of another trial at a place."""
         each = [*self.given]
         each[place] = _seen(splits, trial)
-        return self._beside(tuple(each), self.all.train.labels.device, self.draws, self)
+        made = self._beside(tuple(each), self.all.train.labels.device, self.draws, self)
+        return replace(made, weighted=self.weighted)
 
     def only(self, places: Sequence[int]) -> LaneData:
         """Return the data of the members at some places, in that order."""
         own, given = tuple(self.own[k] for k in places), tuple(self.given[k] for k in places)
         if self.all.train.labels.ndim == 1:
             return replace(self, own=own, given=given)
-        return self._beside(given, self.all.train.labels.device, self.draws, self)
+        made = self._beside(given, self.all.train.labels.device, self.draws, self)
+        return replace(made, weighted=self.weighted)
 
     def drawn(self, seeds: int | Tensor, step: int | Tensor, count: int) -> Tensor | None:
         """Return `count` pictures without labels for a step, of each member by its seed and its step.
@@ -219,7 +237,8 @@ def common(trial: Trial, *, own_splits: bool) -> Json:
     optimizer = (trial.optimizer["name"], fixed(build_optimizer(trial)))
     data = {**trial.data, "split_seed": 0} if own_splits else trial.data
     replaced = {"seed": 0, "recipe": methods, "optimizer": optimizer, "data": data}
-    return trial.plain() | replaced | {"tightness": trial.tightness, "metric": trial.metric}
+    asked = {"tightness": trial.tightness, "metric": trial.metric, "balance": trial.balance}
+    return trial.plain() | replaced | asked
 
 
 def check_alike(trials: Sequence[Trial], *, own_splits: bool) -> None:

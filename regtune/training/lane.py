@@ -21,6 +21,7 @@ from regtune.core.rng import Rng
 from regtune.core.state import TrainState, Tree, member, members, stacked, with_member
 from regtune.data import Splits, pixels, splits_beside
 from regtune.training.assembly import LaneData, Start, check_alike, device_of, start
+from regtune.training.balance import balanced_order
 from regtune.training.build import DTYPES, arithmetic_of, check_arithmetic
 from regtune.training.evaluation import measure
 from regtune.training.member import Member
@@ -222,10 +223,12 @@ class Lane:
 
     def step(self, state: TrainState, update: Update, places: Tensor, timer: StepTimer | None = None) -> Stepped:
         """Take one step from a state, which is updated in place, on the training examples at places [..., batch]."""
-        x, y = self.pictures(places), self._eye[self.data.train.answers(places)]
+        labels = self.data.train.answers(places)
+        x, y = self.pictures(places), self._eye[labels]
         drawn = self._data.drawn(self._seeds, update.step, places.shape[-1])
         unlabelled = None if drawn is None else pixels(drawn, self._dtype)
-        return self.train_step.step(state, self.knobs, self._seeds, update, x, y, timer, unlabelled)
+        weights = None if self._data.weights is None else self._data.weights_of(labels).to(self._dtype)
+        return self.train_step.step(state, self.knobs, self._seeds, update, x, y, timer, unlabelled, weights)
 
     def pictures(self, places: Tensor) -> Tensor:
         """Return the training pictures at places as they enter a step."""
@@ -292,13 +295,13 @@ class Lane:
         self, numbers: Sequence[int], updates: Sequence[Update], timer: StepTimer
     ) -> tuple[list[float], float, float]:
         """Train on full batches; return each member's mean objective; branches and gradients per update."""
-        batch, train = self._batch, self.data.train
+        batch, device = self._batch, self.data.train.index.device
         orders = torch.stack(
             [
-                Rng(seed=one.trial.seed, step=number, prefix="order/").permutation("epoch", len(train))
-                for one, number in zip(self.members, numbers, strict=True)
+                self._order(place, Rng(seed=one.trial.seed, step=number, prefix="order/"))
+                for place, (one, number) in enumerate(zip(self.members, numbers, strict=True))
             ]
-        ).to(train.index.device)
+        ).to(device)
         index = orders if self.train_step.lifted else orders[0]
         total, branches, gradients = torch.zeros((), device=self.train_step.device), 0, 0
         for i, update in enumerate(updates):
@@ -311,6 +314,13 @@ class Lane:
         timer.mark("end")
         means: list[float] = (total / len(updates)).reshape(-1).tolist()
         return means, branches / len(updates), gradients / len(updates)
+
+    def _order(self, place: int, rng: Rng) -> Tensor:
+        """Return the places of a member's training examples in the order of an epoch."""
+        train = self._data.own[place].train
+        if self.members[place].trial.balance == "sampler":
+            return balanced_order(train.labels.cpu(), self.data.classes, rng)
+        return rng.permutation("epoch", len(train))
 
     def _evaluated(self, update: Update) -> Weights:
         """Return the weights and buffers that the recipe has evaluated after an update."""

@@ -18,10 +18,11 @@ from regtune.core.state import Tensors
 from regtune.networks import Bend, Branch, Slot, gives_features
 from regtune.regularizers import Step
 from regtune.training import shapes
+from regtune.training.balance import WEIGHTS
 from regtune.training.recipe import Recipe, Steps
 
 R = TypeVar("R")
-Batch = tuple[Tensor, Tensor, Tensors]  # inputs, targets, and by name what penalties see beside them
+Batch = tuple[Tensor, Tensor, Tensors]  # inputs, targets, and by name what else the objective takes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +58,8 @@ class Objective:
     ) -> tuple[Tensors, Tensor]:
         """Return gradients (0 for what the objective does not use) and the objective itself (0-dim).
 
-        `batch` is (inputs [N, C, H, W], targets [N, classes], what penalties see beside them by name) as augmented. The
+        `batch` is (inputs [N, C, H, W], targets [N, classes], by name what penalties see beside them,
+        and the weights [N] of examples where these have any) as augmented. The
         network updates `buffers` in place; the labels of residual branches that are run go into `ran`.
         """
         if self.lifted:  # ordinary autograd does not work inside vmap; outside of it, it costs half as much
@@ -108,7 +110,8 @@ class Objective:
                 f"network: expected logits for {y.shape[-1]} classes, those of the data, given {logits.shape[-1]}; "
                 f"build is told the number"
             )
-        likelihood = -(y * logits.log_softmax(-1)).sum(-1).mean()
+        losses = -(y * logits.log_softmax(-1)).sum(-1)
+        likelihood = (losses * beside[WEIGHTS] if WEIGHTS in beside else losses).mean()
 
         def features(inputs: Tensor) -> Tensor:
             if inputs is x:
@@ -116,7 +119,8 @@ class Objective:
             return self._features(recipe, steps, params, buffers, inputs)
 
         seen = {"params": params, "inputs": x, "targets": y, "logits": logits, "taps": taps, "features": features}
-        return torch.as_tensor(likelihood + recipe.penalty(steps, seen | beside))
+        seen |= {name: value for name, value in beside.items() if name != WEIGHTS}
+        return torch.as_tensor(likelihood + recipe.penalty(steps, seen))
 
     def _features(self, recipe: Recipe, steps: Steps, params: Tensors, buffers: Tensors, x: Tensor) -> Tensor:
         """Return the features [N, d] of inputs [N, C, H, W]; buffers stay as they are."""

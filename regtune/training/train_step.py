@@ -21,11 +21,13 @@ from regtune.networks import Bend, spared
 from regtune.optimizers import Optimizer
 from regtune.regularizers import Step
 from regtune.training import shapes
+from regtune.training.balance import WEIGHTS
 from regtune.training.batch_norm import recomputed_statistics
 from regtune.training.objective import Batch, Objective, in_tensors, one_graph
 from regtune.training.recipe import Recipe, Steps, with_numbers
 from regtune.training.step_timer import StepTimer
 
+UNLABELLED = "unlabelled"  # what penalties see it as
 Knobs = dict[str, Any]  # {"optimizer": {name: tensor}, "recipe": [{name: tensor}, ...]}
 
 
@@ -114,15 +116,19 @@ class TrainStep:
         y: Tensor,
         timer: StepTimer | None = None,
         unlabelled: Tensor | None = None,
+        weights: Tensor | None = None,
     ) -> Stepped:
         """Take one step: x [N, C, H, W] in [0, 1], y [N, classes], `unlabelled` as x where a method wants them.
+
+        `weights` [N] are those of the examples' losses, where they have any.
 
         State and buffers are updated in place. `timer` gets the mark "step" once the batch is augmented.
         """
         work = Work(branches=[], gradients=[])
         timer = timer or StepTimer(self.device)
         given = (update.step, update.progress, state, knobs, seed)
-        batch = (x, y, {} if unlabelled is None else {"unlabelled": unlabelled})
+        more = {UNLABELLED: unlabelled, WEIGHTS: weights}
+        batch = (x, y, {name: value for name, value in more.items() if value is not None})
         if self.lifted and self.objective.arithmetic.compiled:
             batch = torch.vmap(functools.partial(self._augmented, update.ends_epoch))(*given, *batch)
             timer.mark("step")
@@ -239,12 +245,15 @@ class TrainStep:
 
     def _augment(self, seen: Seen, x: Tensor, y: Tensor, beside: Tensors) -> Batch:
         with torch.no_grad():
-            if beside:  # by draws of their own, so that those of the labelled ones are the same without them
+            if (
+                UNLABELLED in beside
+            ):  # by draws of their own, so that those of the labelled ones are the same without them
                 now = dataclasses.replace(seen.now, noise=seen.now.noise.at("unlabelled"))
                 plain = None if self.lifted else self.recipe
                 steps = seen.recipe.steps(now, seen.state.memory, plain=plain)
                 unknown = torch.full_like(y, 1 / y.shape[-1])
-                beside = {name: seen.recipe.augment(each, unknown, steps)[0] for name, each in beside.items()}
+                pictures, _ = seen.recipe.augment(beside[UNLABELLED], unknown, steps)
+                beside = beside | {UNLABELLED: pictures}
             return (*seen.recipe.augment(x, y, seen.steps), beside)
 
     def _descend(self, work: Work, seen: Seen, batch: Batch) -> tuple[TrainState, Tensor]:
