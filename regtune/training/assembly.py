@@ -20,7 +20,7 @@ from regtune.data import Examples, Splits, beside, pixels, placed, splits_beside
 from regtune.optimizers import Optimizer
 from regtune.regularizers import HOOKS, Regularizer, overrides
 from regtune.training import shapes
-from regtune.training.balance import class_weights
+from regtune.training.balance import balanced_order, class_weights
 from regtune.training.build import DTYPES, build_optimizer, load_data, start_network
 from regtune.training.features import check_last_layer
 from regtune.training.pretraining import Pretraining, pretrained
@@ -124,6 +124,13 @@ class LaneData:
         if self.weights is None:
             raise ValueError("these examples have no weights")
         return self.weights[labels] if self.weights.ndim == 1 else self.weights.gather(-1, labels)
+
+    def order(self, place: int, trial: Trial, number: int) -> Tensor:
+        """Return the places of a member's training examples in the order of its epoch of that number."""
+        rng, train = Rng(seed=trial.seed, step=number, prefix="order/"), self.own[place].train
+        if trial.balance == "sampler":
+            return balanced_order(train.labels.cpu(), self.all.classes, rng)
+        return rng.permutation("epoch", len(train))
 
     def with_member(self, place: int, splits: Splits, trial: Trial) -> LaneData:
         """Return the data with those of another trial at a place."""

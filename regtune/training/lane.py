@@ -21,7 +21,6 @@ from regtune.core.rng import Rng
 from regtune.core.state import TrainState, Tree, member, members, stacked, with_member
 from regtune.data import Splits, pixels, splits_beside
 from regtune.training.assembly import LaneData, Start, check_alike, device_of, start
-from regtune.training.balance import balanced_order
 from regtune.training.build import DTYPES, arithmetic_of, check_arithmetic
 from regtune.training.evaluation import measure
 from regtune.training.member import Member
@@ -298,7 +297,7 @@ class Lane:
         batch, device = self._batch, self.data.train.index.device
         orders = torch.stack(
             [
-                self._order(place, Rng(seed=one.trial.seed, step=number, prefix="order/"))
+                self._data.order(place, one.trial, number)
                 for place, (one, number) in enumerate(zip(self.members, numbers, strict=True))
             ]
         ).to(device)
@@ -314,13 +313,6 @@ class Lane:
         timer.mark("end")
         means: list[float] = (total / len(updates)).reshape(-1).tolist()
         return means, branches / len(updates), gradients / len(updates)
-
-    def _order(self, place: int, rng: Rng) -> Tensor:
-        """Return the places of a member's training examples in the order of an epoch."""
-        train = self._data.own[place].train
-        if self.members[place].trial.balance == "sampler":
-            return balanced_order(train.labels.cpu(), self.data.classes, rng)
-        return rng.permutation("epoch", len(train))
 
     def _evaluated(self, update: Update) -> Weights:
         """Return the weights and buffers that the recipe has evaluated after an update."""
