@@ -17,7 +17,6 @@ from regtune.core.errors import Refused
 from regtune.core.global_rng import LaneNoise
 from regtune.core.metric import METRICS
 from regtune.core.records import Epoch, Outcome, Trial, finite
-from regtune.core.rng import Rng
 from regtune.core.state import TrainState, Tree, member, members, stacked, with_member
 from regtune.data import Splits, pixels, splits_beside
 from regtune.training.assembly import LaneData, Start, check_alike, device_of, start
