@@ -145,7 +145,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"x": np.full((12, 2), "a"), "y": labels_of(12)},
         "expected rows of numbers, given <U1; a table of words",
     ),
-    "infinite rows": ({"x": np.full((12, 2), np.inf), "y": labels_of(12)}, "expected x without infinite numbers"),
+    "infinite rows": ({"x": np.full((12, 2), np.inf), "y": labels_of(12)}, "expected finite numbers up to 1e+18 in x"),
     "two channels": ({"x": bytes_of(0, 12, 2, 4, 4), "y": labels_of(12)}, "with 1 or 3 channels, given [12, 2, 4, 4]"),
     "which axis": ({"x": bytes_of(0, 12, 3, 4, 3), "y": labels_of(12)}, "turn it with transpose"),
     "integers": ({"x": X.astype(np.int32), "y": labels_of(12)}, "given int32; use astype"),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TEXT = 0.5  # of the rows, from as many different values on words are taken for free text
+LARGEST = 1e18  # of numbers: features are float32, and their squares finite
 FEW = 20  # different values that are categories in a table of any length
 DATE = re.compile(r"\s*(\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[./]\d{1,2}[./]\d{2,4})([ T]\d{1,2}:\d{2}.*)?\s*")
 
@@ -73,9 +74,11 @@ def _column(values: pd.Series[Any], name: str, *, as_category: bool, where: str)
         raise Refused(f"{told}: expected numbers or categories, given complex numbers; {way}")
     if types.is_numeric_dtype(values) and not as_category:  # booleans too
         numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
-        if np.isinf(numbers).any():
-            count = int(np.isinf(numbers).sum())
-            raise Refused(f"{told}: expected finite numbers, given {count} that are infinite; mend them")
+        large = int((np.abs(numbers) > LARGEST).sum())
+        if large:
+            raise Refused(
+                f"{told}: expected finite numbers up to {LARGEST:g}, given {large} that are larger; mend them"
+            )
         if np.isnan(numbers).all():
             raise Refused(f"{told}: expected values, all are missing; {way}")
         return Column(name=name, gaps=bool(np.isnan(numbers).any())), numbers

@@ -16,6 +16,7 @@ from torch import Tensor
 from regtune.core.columns import Column
 from regtune.core.errors import Refused
 from regtune.data._examples import Examples
+from regtune.data._frames import LARGEST
 from regtune.data._labels import check_finite, read_labels
 from regtune.data._location import DataLocation
 from regtune.data._splits import Pool
@@ -142,9 +143,10 @@ def _columns(arrays: list[NDArray[Any]], where: str) -> tuple[Column, ...]:
 
 def _rows(rows: NDArray[Any], x: str, where: str) -> Tensor:
     """Return rows [N, F] of numbers, NaN where missing, as [N, F, 1, 1] (float64)."""
-    if np.isinf(rows.astype(np.float64)).any():
-        raise Refused(f"{where}: expected {x} without infinite numbers, given some; mend them")
-    return torch.from_numpy(rows.astype(np.float64))[:, :, None, None]
+    numbers = rows.astype(np.float64)
+    if (np.abs(numbers) > LARGEST).any():
+        raise Refused(f"{where}: expected finite numbers up to {LARGEST:g} in {x}, given larger ones; mend them")
+    return torch.from_numpy(numbers)[:, :, None, None]
 
 
 def _remedy(images: NDArray[Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,12 +54,7 @@ def _read(file: Path, where: str) -> pd.DataFrame:
         raise Refused(f"{where}: expected a file that ends with {', '.join(readers)}, given {shown(file.name)}")
     try:
         frame = reader(file)
-    except (
-        ValueError,
-        OSError,
-        NotImplementedError,
-        UnicodeDecodeError,
-    ) as error:  # pandas' and pyarrow's own are such
+    except (ValueError, OSError, NotImplementedError, StopIteration, csv.Error) as error:  # pandas' own are such
         said = " ".join(str(error).split())[:200]
         raise Refused(f"{where}: expected a table that can be read, given {type(error).__name__}: {said}") from error
     if not len(frame):
