@@ -21,7 +21,8 @@ of a sweep, with `[search] stream` in place of its name where there is one.
     data/_corruption.py              split, 0, pixels/positions             one order of pixels for all pictures
     data/_corruption.py              split, block, pixels/SPLIT/...         pixels of one picture
     networks/_base.py                seed, 0, initial/PARAMETER             initial weights
-    training/assembly.py                 seed, epoch, order/epoch               the order of the examples; order/sampler where classes are balanced
+    training/assembly.py                 seed, epoch, order/epoch               the order of the examples
+    training/assembly.py             seed, epoch, order/sampler             the same, where classes are balanced
     training/assembly.py             seed, step, unlabelled/places          which pictures without labels a step sees
     training/train_step.py           seed, step, step/METHOD.N/...          what the N-th METHOD of a recipe draws
     training/train_step.py           seed, step, step/unlabelled/METHOD.N/...  the same, for pictures without labels
